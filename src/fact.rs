@@ -1,0 +1,214 @@
+//! What roles report: typed facts, tracing events in production, trace lines in the simulation.
+//!
+//! A fact that has a counterpart on the wire or in a store is checked against it by the rig: a
+//! role's word is not taken for it.
+
+use crate::{conversation::Conversation, env::ConnId};
+use serde::{Deserialize, Serialize};
+
+/// Why a message came to be in a device's store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// It was pushed (0301).
+    Push,
+    /// It was pulled (030a).
+    Pull,
+    /// The device sent it itself and it was acked.
+    Sent,
+}
+
+/// One thing a role did or decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    // --- msg_server -----------------------------------------------------------------------
+    /// A connection finished its login.
+    LoggedIn {
+        /// The connection.
+        conn: ConnId,
+        /// Its user.
+        user: u32,
+        /// Its client type (0x01 Windows, 0x02 Mac, 0x11 iOS, 0x12 Android).
+        client_type: u32,
+    },
+    /// A push was written to a connection and entered in its send list.
+    SendListAdded {
+        /// The connection the push went to.
+        conn: ConnId,
+        /// That connection's user.
+        user: u32,
+        /// The conversation of the message.
+        conversation: Conversation,
+        /// The message's id.
+        msg_id: u32,
+        /// Who sent the message.
+        from: u32,
+    },
+    /// The push of an entry was written again.
+    SendListResent {
+        /// The connection.
+        conn: ConnId,
+        /// The conversation of the message.
+        conversation: Conversation,
+        /// The message's id.
+        msg_id: u32,
+    },
+    /// An ack or read ack removed an entry.
+    SendListAcked {
+        /// The connection.
+        conn: ConnId,
+        /// The conversation of the message.
+        conversation: Conversation,
+        /// The message's id.
+        msg_id: u32,
+    },
+    /// An entry grew too old and was dropped (SYSTEM.md section 3, step 7).
+    SendListExpired {
+        /// The connection.
+        conn: ConnId,
+        /// The conversation of the message.
+        conversation: Conversation,
+        /// The message's id.
+        msg_id: u32,
+    },
+    /// An entry went with its connection.
+    SendListDropped {
+        /// The connection.
+        conn: ConnId,
+        /// The conversation of the message.
+        conversation: Conversation,
+        /// The message's id.
+        msg_id: u32,
+    },
+    /// How long a role's queues are; reported when a new maximum is reached.
+    HighWater {
+        /// Which queue: `send_list`, `unsent_bytes`, `worker_queue`, `logins_in_flight`.
+        queue: String,
+        /// Its length, in entries or bytes.
+        length: u64,
+        /// The bound that it must not pass.
+        bound: u64,
+    },
+    /// A request was not served.
+    Refused {
+        /// The connection it came from.
+        conn: ConnId,
+        /// Its command.
+        command: u16,
+        /// Why, in a few words.
+        reason: String,
+    },
+    /// A role closed a connection on purpose.
+    Closed {
+        /// The connection.
+        conn: ConnId,
+        /// Why, in a few words.
+        reason: String,
+    },
+    // --- db_proxy -------------------------------------------------------------------------
+    /// A msg_id was drawn from Redis.
+    MsgIdIssued {
+        /// For which conversation.
+        conversation: Conversation,
+        /// From which relation's counter (the group id for groups).
+        relation: u32,
+        /// The id.
+        msg_id: u32,
+    },
+    /// A message row was inserted.
+    Stored {
+        /// Of which conversation.
+        conversation: Conversation,
+        /// Under which relation.
+        relation: u32,
+        /// Under which id.
+        msg_id: u32,
+        /// Who sent it.
+        from: u32,
+    },
+    /// An insert of a message failed, or its outcome is unknown.
+    StoreFailed {
+        /// Of which conversation.
+        conversation: Conversation,
+        /// Under which id.
+        msg_id: u32,
+        /// The error.
+        reason: String,
+    },
+    // --- client ---------------------------------------------------------------------------
+    /// A device was told that its login succeeded.
+    DeviceOnline {
+        /// The device's slot.
+        device: u32,
+        /// Its connection.
+        conn: ConnId,
+        /// Its user.
+        user: u32,
+    },
+    /// A device lost or closed its connection.
+    DeviceOffline {
+        /// The device's slot.
+        device: u32,
+        /// The connection it had.
+        conn: ConnId,
+        /// Why, in a few words.
+        reason: String,
+    },
+    /// An operation's PDU was written (again).
+    Attempt {
+        /// The operation's id.
+        op: u32,
+        /// 1 for the first.
+        attempt: u32,
+        /// The connection.
+        conn: ConnId,
+        /// The PDU's seq_num.
+        seq_num: u16,
+    },
+    /// An attempt was not answered within the client's ack timeout.
+    AttemptTimedOut {
+        /// The operation's id.
+        op: u32,
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// An operation was answered.
+    OpOk {
+        /// The operation's id.
+        op: u32,
+        /// The msg_id of an acked send, else 0.
+        msg_id: u32,
+    },
+    /// An operation ended without effect that it knows of.
+    OpFailed {
+        /// The operation's id.
+        op: u32,
+        /// Why, in a few words.
+        reason: String,
+    },
+    /// A device stored a message (first time only).
+    Held {
+        /// The device's slot.
+        device: u32,
+        /// The message's conversation.
+        conversation: Conversation,
+        /// The message's id.
+        msg_id: u32,
+        /// Who sent it.
+        from: u32,
+        /// The text, as it travelled (base64 of the cipher in real clients).
+        content: String,
+        /// How it came.
+        via: Via,
+    },
+    /// What a device shows as unread after an unread-count answer.
+    UnreadShown {
+        /// The device's slot.
+        device: u32,
+        /// The peer.
+        peer: u32,
+        /// How many.
+        count: u32,
+    },
+}

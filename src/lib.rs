@@ -1,0 +1,17 @@
+//! A TeamTalk-compatible instant-messaging back end.
+//!
+//! The roles here are production code. They reach the outside world only through [`env::Env`],
+//! so the same state machines run on real sockets and inside the simulation of `sim/`.
+
+pub mod client;
+pub mod conversation;
+pub mod db_proxy;
+pub mod env;
+pub mod fact;
+pub mod link;
+pub mod msg_server;
+pub mod protocol;
+pub mod route_server;
+pub mod store;
+pub mod timing;
+pub mod wire;

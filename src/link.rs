@@ -1,0 +1,180 @@
+//! The shell around every role: accept, dial, reconnect, heartbeat, frame, back pressure.
+//!
+//! A role without I/O is a [`Role`]: events in, actions out. [`Link`] turns sockets into events
+//! and carries actions out; [`run`] joins the two.
+
+use crate::{
+    env::{ConnId, Draw, Endpoint, Env},
+    fact::Fact,
+    timing::Timing,
+    wire::Pdu,
+};
+use std::{fmt::Debug, time::Duration};
+
+/// The most bytes that may wait to be written to one connection; past it the connection is
+/// closed with a logged reason (SYSTEM.md section 3).
+pub const UNSENT_BOUND: usize = 4 << 20;
+
+/// What a connection is for, as a role names it.
+pub trait Kind: Copy + Debug + PartialEq + Send + 'static {
+    /// True for links between servers: [`Link`] sends their heartbeats and closes them after
+    /// 30 s without a byte (SYSTEM.md section 2). A client connection's timeouts are its role's.
+    fn is_server_link(self) -> bool;
+}
+
+/// When an event happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Since the role started, monotonic.
+    pub up: Duration,
+    /// This host's wall clock since the Unix epoch.
+    pub unix: Duration,
+}
+
+/// What happened on the sockets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event<K> {
+    /// A connection was accepted or dialled.
+    Opened {
+        /// It.
+        conn: ConnId,
+        /// What it is for.
+        kind: K,
+    },
+    /// A PDU came. Heartbeats of server links are not shown.
+    Pdu {
+        /// From where.
+        conn: ConnId,
+        /// What that is for.
+        kind: K,
+        /// It.
+        pdu: Pdu,
+    },
+    /// A connection is gone: closed by the peer, by an error, a timeout, or by an action.
+    /// Comes exactly once for each `Opened`.
+    Closed {
+        /// It.
+        conn: ConnId,
+        /// What it was for.
+        kind: K,
+        /// Why, in a few words.
+        reason: String,
+    },
+    /// `Timing::tick` has passed.
+    Tick,
+}
+
+/// What a role wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Write a PDU.
+    Send {
+        /// To where.
+        conn: ConnId,
+        /// It.
+        pdu: Pdu,
+    },
+    /// Write what is queued, then close.
+    Close {
+        /// It.
+        conn: ConnId,
+        /// Why, in a few words.
+        reason: String,
+    },
+    /// Report.
+    Fact(Fact),
+}
+
+/// A role without I/O.
+pub trait Role: Send + 'static {
+    /// Its kinds of connections.
+    type Kind: Kind;
+    /// Takes one event and appends what is to be done, in order.
+    fn handle(
+        &mut self,
+        now: Now,
+        draw: &dyn Draw,
+        event: Event<Self::Kind>,
+        out: &mut Vec<Action>,
+    );
+}
+
+/// A port to listen on.
+#[derive(Debug, Clone)]
+pub struct Listen<K> {
+    /// The port.
+    pub port: u16,
+    /// What its connections are for.
+    pub kind: K,
+}
+
+/// A link to keep open.
+#[derive(Debug, Clone)]
+pub struct Dial<K> {
+    /// Where to.
+    pub to: Endpoint,
+    /// What it is for.
+    pub kind: K,
+}
+
+/// The sockets of one role.
+pub struct Link<E: Env, K: Kind> {
+    env: E,
+    timing: Timing,
+    kind: std::marker::PhantomData<K>,
+}
+
+impl<E: Env, K: Kind> Link<E, K> {
+    /// Binds all ports, then starts to dial.
+    pub async fn open(
+        _env: E,
+        _timing: Timing,
+        _listens: Vec<Listen<K>>,
+        _dials: Vec<Dial<K>>,
+    ) -> std::io::Result<Self> {
+        todo!()
+    }
+
+    /// Waits for what happens next. Cancel-safe.
+    pub async fn next(&mut self) -> Event<K> {
+        todo!()
+    }
+
+    /// Queues a PDU; one for an unknown connection is dropped. Counts as a send for heartbeats.
+    pub fn send(&mut self, _conn: ConnId, _pdu: Pdu) {
+        todo!()
+    }
+
+    /// Writes what is queued, then closes; `Event::Closed` follows.
+    pub fn close(&mut self, _conn: ConnId, _reason: &str) {
+        todo!()
+    }
+
+    /// The time as roles see it.
+    pub fn now(&self) -> Now {
+        todo!()
+    }
+}
+
+/// Runs a role for ever.
+pub async fn run<E: Env, R: Role>(
+    env: E,
+    timing: Timing,
+    mut role: R,
+    listens: Vec<Listen<R::Kind>>,
+    dials: Vec<Dial<R::Kind>>,
+) -> std::io::Result<std::convert::Infallible> {
+    let mut link = Link::open(env.clone(), timing, listens, dials).await?;
+    let mut actions = Vec::new();
+    loop {
+        let event = link.next().await;
+        role.handle(link.now(), &env, event, &mut actions);
+        for action in actions.drain(..) {
+            match action {
+                Action::Send { conn, pdu } => link.send(conn, pdu),
+                Action::Close { conn, reason } => link.close(conn, &reason),
+                Action::Fact(fact) => env.fact(fact),
+            }
+        }
+    }
+}

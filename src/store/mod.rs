@@ -1,0 +1,3 @@
+//! The stores as the roles see them.
+
+pub mod sql;

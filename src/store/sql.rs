@@ -1,0 +1,120 @@
+//! SQL at the grain of one statement: text in MySQL dialect, parameters, rows, counts, error
+//! codes. Transactions are the statements `BEGIN`, `COMMIT` and `ROLLBACK`.
+
+use bytes::Bytes;
+use std::future::Future;
+
+/// A parameter or a column of a row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Value {
+    /// NULL.
+    Null,
+    /// Any integer column.
+    Int(i64),
+    /// Any text or binary column, as bytes (never checked for UTF-8 on the way out).
+    Bytes(Bytes),
+}
+
+impl Value {
+    /// As an unsigned number; 0 for NULL, text and negatives.
+    pub fn uint(&self) -> u32 {
+        match self {
+            Self::Int(n) => u32::try_from(*n).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// As bytes; empty for NULL and numbers.
+    pub fn bytes(&self) -> Bytes {
+        match self {
+            Self::Bytes(b) => b.clone(),
+            _ => Bytes::new(),
+        }
+    }
+}
+
+impl From<u32> for Value {
+    fn from(n: u32) -> Self {
+        Self::Int(n.into())
+    }
+}
+
+impl From<&[u8]> for Value {
+    fn from(b: &[u8]) -> Self {
+        Self::Bytes(Bytes::copy_from_slice(b))
+    }
+}
+
+impl From<&str> for Value {
+    fn from(s: &str) -> Self {
+        s.as_bytes().into()
+    }
+}
+
+/// What a statement did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// The names of the columns of `rows`.
+    pub columns: Vec<String>,
+    /// The rows of a SELECT, in order.
+    pub rows: Vec<Vec<Value>>,
+    /// Changed rows (not matched rows) of an INSERT, UPDATE or DELETE.
+    pub affected: u64,
+    /// The AUTO_INCREMENT value of an INSERT, else 0.
+    pub last_insert_id: u64,
+}
+
+impl Outcome {
+    /// The column of a row by its name; NULL if there is none.
+    pub fn get(&self, row: usize, column: &str) -> Value {
+        let at = self.columns.iter().position(|c| c.eq_ignore_ascii_case(column));
+        at.and_then(|at| self.rows.get(row)?.get(at).cloned()).unwrap_or(Value::Null)
+    }
+}
+
+/// Why a statement gave no outcome.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SqlError {
+    /// The server answered with an error: MySQL's code and text. No effect.
+    #[error("SQL error {code}: {message}")]
+    Server {
+        /// MySQL's error number (1062, 1406 …).
+        code: u16,
+        /// Its text.
+        message: String,
+    },
+    /// The connection failed or the deadline passed: the statement may have run. The
+    /// connection is of no more use.
+    #[error("SQL connection lost: {0}")]
+    Lost(String),
+}
+
+/// Which server of the pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Server {
+    /// `teamtalk_master`.
+    Primary,
+    /// `teamtalk_slave`.
+    Replica,
+}
+
+/// One session with a server. Dropping it ends its transaction.
+pub trait Connection: Send + 'static {
+    /// Runs one statement; `?` marks the parameters.
+    fn execute(
+        &mut self,
+        text: &str,
+        params: &[Value],
+    ) -> impl Future<Output = Result<Outcome, SqlError>> + Send;
+}
+
+/// Opens sessions. Applies its own deadline (`Timing::sql_timeout`) to connects and statements.
+pub trait Connector: Clone + Send + Sync + 'static {
+    /// What it opens.
+    type Connection: Connection;
+    /// Opens a session.
+    fn connect(
+        &self,
+        server: Server,
+    ) -> impl Future<Output = Result<Self::Connection, SqlError>> + Send;
+}

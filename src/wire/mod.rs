@@ -1,0 +1,18 @@
+//! The wire format: a 16-byte big-endian header and a protobuf (proto2) body
+//! (SYSTEM.md section 1).
+
+pub mod attach;
+pub mod check;
+pub mod command;
+pub mod edit;
+pub mod frame;
+pub mod pdu;
+
+pub use pdu::{Header, Malformed, Pdu};
+
+/// The generated messages: `wire::im::message::ImMsgData` and so on.
+#[allow(missing_docs, clippy::all)]
+pub mod im_generated {
+    include!(concat!(env!("OUT_DIR"), "/im.rs"));
+}
+pub use im_generated::im;
