@@ -11,6 +11,15 @@ use crate::{
 };
 use std::{fmt::Debug, time::Duration};
 
+pub(crate) mod conn;
+mod sockets;
+#[cfg(test)]
+pub(crate) mod test_env;
+#[cfg(test)]
+mod tests;
+
+pub use sockets::Link;
+
 /// The most bytes that may wait to be written to one connection; past it the connection is
 /// closed with a logged reason (SYSTEM.md section 3).
 pub const UNSENT_BOUND: usize = 4 << 20;
@@ -115,45 +124,6 @@ pub struct Dial<K> {
     pub to: Endpoint,
     /// What it is for.
     pub kind: K,
-}
-
-/// The sockets of one role.
-pub struct Link<E: Env, K: Kind> {
-    env: E,
-    timing: Timing,
-    kind: std::marker::PhantomData<K>,
-}
-
-impl<E: Env, K: Kind> Link<E, K> {
-    /// Binds all ports, then starts to dial.
-    pub async fn open(
-        _env: E,
-        _timing: Timing,
-        _listens: Vec<Listen<K>>,
-        _dials: Vec<Dial<K>>,
-    ) -> std::io::Result<Self> {
-        todo!()
-    }
-
-    /// Waits for what happens next. Cancel-safe.
-    pub async fn next(&mut self) -> Event<K> {
-        todo!()
-    }
-
-    /// Queues a PDU; one for an unknown connection is dropped. Counts as a send for heartbeats.
-    pub fn send(&mut self, _conn: ConnId, _pdu: Pdu) {
-        todo!()
-    }
-
-    /// Writes what is queued, then closes; `Event::Closed` follows.
-    pub fn close(&mut self, _conn: ConnId, _reason: &str) {
-        todo!()
-    }
-
-    /// The time as roles see it.
-    pub fn now(&self) -> Now {
-        todo!()
-    }
 }
 
 /// Runs a role for ever.

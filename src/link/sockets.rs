@@ -1,0 +1,289 @@
+//! [`Link`]: all sockets of one role behind one ordered stream of events.
+
+use super::{
+    Dial, Event, Kind, Listen, Now, UNSENT_BOUND,
+    conn::{Conn, FromConn, size},
+};
+use crate::{
+    env::{ConnId, Endpoint, Env, Listener, Stream},
+    fact::Fact,
+    timing::Timing,
+    wire::{Pdu, command},
+};
+use bytes::Bytes;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    time::Duration,
+};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout},
+};
+
+/// Events that may wait for the role; then readers wait, and so do their peers.
+const EVENTS_BOUND: usize = 1024;
+
+/// The first queue length, in bytes, that is worth a [`Fact::HighWater`].
+const FIRST_HIGH_WATER: u64 = 64 << 10;
+
+/// What the tasks of a link report to it.
+enum Raw<S, K> {
+    /// A stream was accepted, or dialled for the dial of this index.
+    Stream { stream: S, kind: K, dial: Option<usize> },
+    /// Something about a connection.
+    Conn(ConnId, FromConn),
+}
+
+struct Open<K> {
+    conn: Conn,
+    kind: K,
+    dial: Option<usize>,
+    /// When the role or a heartbeat last sent, since start.
+    sent: Duration,
+    /// A 0702 came: no heartbeats and no timeout any more (SYSTEM.md section 2).
+    stopped: bool,
+}
+
+/// The sockets of one role. Dropping it ends all its tasks and connections.
+pub struct Link<E: Env, K: Kind> {
+    env: E,
+    timing: Timing,
+    start: Instant,
+    ticks: Interval,
+    dials: Vec<Dial<K>>,
+    conns: BTreeMap<ConnId, Open<K>>,
+    raw: mpsc::Receiver<Raw<E::Stream, K>>,
+    raw_in: mpsc::Sender<Raw<E::Stream, K>>,
+    /// Events that are due before anything else is read.
+    due: VecDeque<Event<K>>,
+    /// The next length of an unsent queue to report.
+    high_water: u64,
+    tasks: JoinSet<()>,
+}
+
+impl<E: Env, K: Kind> Link<E, K> {
+    /// Binds all ports, then starts to dial: all at once, in order.
+    pub async fn open(
+        env: E,
+        timing: Timing,
+        listens: Vec<Listen<K>>,
+        dials: Vec<Dial<K>>,
+    ) -> io::Result<Self> {
+        let mut listeners = Vec::new();
+        for listen in listens {
+            listeners.push((env.bind(listen.port).await?, listen.kind));
+        }
+        let start = Instant::now();
+        let mut ticks = interval_at(start + timing.tick(), timing.tick());
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let (raw_in, raw) = mpsc::channel(EVENTS_BOUND);
+        let mut link = Self {
+            env,
+            timing,
+            start,
+            ticks,
+            dials,
+            conns: BTreeMap::new(),
+            raw,
+            raw_in,
+            due: VecDeque::new(),
+            high_water: FIRST_HIGH_WATER,
+            tasks: JoinSet::new(),
+        };
+        for (listener, kind) in listeners {
+            link.tasks.spawn(accept(listener, kind, timing, link.raw_in.clone()));
+        }
+        for index in 0..link.dials.len() {
+            link.dial(index, Duration::ZERO, 0);
+        }
+        Ok(link)
+    }
+
+    /// Waits for what happens next. Cancel-safe.
+    pub async fn next(&mut self) -> Event<K> {
+        loop {
+            if let Some(event) = self.due.pop_front() {
+                return event;
+            }
+            // Ticks first: a flood of PDUs must not keep timeouts from being noticed.
+            tokio::select! { biased;
+                _ = self.ticks.tick() => self.tick(),
+                raw = self.raw.recv() => match raw {
+                    Some(raw) => self.take(raw),
+                    None => unreachable!("the link holds a sender itself"),
+                },
+            }
+        }
+    }
+
+    /// Queues a PDU; one for an unknown connection is dropped. Counts as a send for heartbeats.
+    /// One that would pass [`UNSENT_BOUND`] closes the connection instead.
+    pub fn send(&mut self, conn: ConnId, pdu: Pdu) {
+        let up = self.start.elapsed();
+        let Some(open) = self.conns.get_mut(&conn) else { return };
+        let before = open.conn.unsent();
+        let after = before + size(&pdu);
+        if after > UNSENT_BOUND {
+            self.report_high_water(before as u64, true);
+            self.end(conn, "too many unsent bytes", End::Now);
+            return;
+        }
+        open.sent = up;
+        open.conn.send(pdu);
+        self.report_high_water(after as u64, false);
+    }
+
+    /// Writes what is queued (for at most a second), then closes. The connection is unknown from
+    /// now on: nothing more of it is shown but its `Event::Closed`, which comes next.
+    pub fn close(&mut self, conn: ConnId, reason: &str) {
+        self.end(conn, reason, End::Linger);
+    }
+
+    /// The time as roles see it.
+    pub fn now(&self) -> Now {
+        Now { up: self.start.elapsed(), unix: self.env.unix_time() }
+    }
+
+    fn take(&mut self, raw: Raw<E::Stream, K>) {
+        match raw {
+            Raw::Stream { stream, kind, dial } => {
+                let id = stream.id();
+                let conn =
+                    Conn::start(stream, self.start, &mut self.tasks, &self.raw_in, Raw::Conn);
+                let sent = self.start.elapsed();
+                self.conns.insert(id, Open { conn, kind, dial, sent, stopped: false });
+                self.due.push_back(Event::Opened { conn: id, kind });
+            }
+            Raw::Conn(conn, FromConn::Pdu(pdu)) => {
+                let Some(open) = self.conns.get_mut(&conn) else { return };
+                let kind = open.kind;
+                if kind.is_server_link() {
+                    match pdu.command() {
+                        command::OTHER_HEARTBEAT => return,
+                        command::OTHER_STOP_RECV_PACKET => open.stopped = true,
+                        _ => {}
+                    }
+                }
+                self.due.push_back(Event::Pdu { conn, kind, pdu });
+            }
+            Raw::Conn(conn, FromConn::Ended(reason)) => self.end(conn, &reason, End::Peer),
+            Raw::Conn(conn, FromConn::Broken(reason)) => self.end(conn, &reason, End::Linger),
+        }
+    }
+
+    /// Timeouts and heartbeats of server links, then the role's tick.
+    fn tick(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+        let up = self.start.elapsed();
+        let links: Vec<ConnId> = self
+            .conns
+            .iter()
+            .filter(|(_, open)| open.kind.is_server_link() && !open.stopped)
+            .map(|(&conn, _)| conn)
+            .collect();
+        for conn in links {
+            let Some(open) = self.conns.get(&conn) else { continue };
+            if up.saturating_sub(open.conn.heard()) > self.timing.server_timeout() {
+                self.end(conn, "silent for too long", End::Now);
+            } else if up.saturating_sub(open.sent) > self.timing.server_heartbeat() {
+                self.send(conn, Pdu::raw(command::OTHER_HEARTBEAT, 0, Bytes::new()));
+            }
+        }
+        self.due.push_back(Event::Tick);
+    }
+
+    fn end(&mut self, conn: ConnId, reason: &str, how: End) {
+        let Some(open) = self.conns.remove(&conn) else { return };
+        match how {
+            End::Now => open.conn.abort(),
+            End::Linger | End::Peer => open.conn.close(&mut self.tasks),
+        }
+        if how != End::Peer {
+            self.env.fact(Fact::Closed { conn, reason: reason.into() });
+        }
+        let event = Event::Closed { conn, kind: open.kind, reason: reason.into() };
+        self.due.push_back(event);
+        if let Some(index) = open.dial {
+            self.dial(index, self.timing.server_reconnect(0), 1);
+        }
+    }
+
+    /// Dials until a connection comes about. `tries` counts the waits since the last good one.
+    fn dial(&mut self, index: usize, wait: Duration, tries: u32) {
+        let dial = &self.dials[index];
+        let (to, kind, timing) = (dial.to.clone(), dial.kind, self.timing);
+        let (env, raw) = (self.env.clone(), self.raw_in.clone());
+        self.tasks.spawn(async move {
+            let stream = connect(env, to, timing, wait, tries).await;
+            let _ = raw.send(Raw::Stream { stream, kind, dial: Some(index) }).await;
+        });
+    }
+
+    /// Reports a new maximum when it reaches the next power of two, or `always` if it is one.
+    fn report_high_water(&mut self, length: u64, always: bool) {
+        if length >= self.high_water || (always && length * 2 > self.high_water) {
+            self.high_water = (length + 1).next_power_of_two().max(FIRST_HIGH_WATER);
+            self.env.fact(Fact::HighWater {
+                queue: "unsent_bytes".into(),
+                length,
+                bound: UNSENT_BOUND as u64,
+            });
+        }
+    }
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    /// By us, and what is queued is lost.
+    Now,
+    /// By us, after what is queued was written.
+    Linger,
+    /// It ended by itself.
+    Peer,
+}
+
+async fn connect<E: Env>(
+    env: E,
+    to: Endpoint,
+    timing: Timing,
+    mut wait: Duration,
+    mut tries: u32,
+) -> E::Stream {
+    loop {
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
+        match timeout(timing.connect_timeout(), env.connect(&to)).await {
+            Ok(Ok(stream)) => return stream,
+            Ok(Err(error)) => tracing::debug!(?to, %error, "connect failed"),
+            Err(_) => tracing::debug!(?to, "connect timed out"),
+        }
+        wait = timing.server_reconnect(tries);
+        tries += 1;
+    }
+}
+
+async fn accept<L: Listener, K: Kind>(
+    mut listener: L,
+    kind: K,
+    timing: Timing,
+    raw: mpsc::Sender<Raw<L::Stream, K>>,
+) {
+    loop {
+        match listener.accept().await {
+            Ok(stream) => {
+                if raw.send(Raw::Stream { stream, kind, dial: None }).await.is_err() {
+                    return;
+                }
+            }
+            // Such as no file descriptors left: it may get better, and a busy loop would not help.
+            Err(error) => {
+                tracing::warn!(%error, "accept failed");
+                sleep(timing.tick()).await;
+            }
+        }
+    }
+}
