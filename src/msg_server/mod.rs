@@ -1,1 +1,130 @@
-//! Not here yet.
+//! msg_server: the server that clients talk to (SYSTEM.md sections 2 to 4).
+//!
+//! A state machine without I/O: [`MsgServer`] takes events and appends actions. Each subject has
+//! its file; `from_*` hold the tables from command to handler, one for each kind of link.
+
+mod from_client;
+mod from_db;
+mod from_route;
+mod links;
+mod login;
+mod message;
+mod relay;
+mod send_list;
+mod state;
+#[cfg(test)]
+mod tests;
+mod timers;
+
+pub use send_list::SEND_LIST_BOUND;
+
+use crate::{
+    env::{ConnId, Draw},
+    link::{self, Action, Event, Now, Role},
+    protocol::Protocol,
+    timing::Timing,
+};
+use state::{State, Turn};
+
+/// How a msg_server is deployed.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Its switches.
+    pub protocol: Protocol,
+    /// Its durations.
+    pub timing: Timing,
+    /// The address that login_server hands to clients.
+    pub ip: String,
+    /// The port that clients dial.
+    pub port: u16,
+    /// What it announces to login_server as its capacity (100000 in the original).
+    pub max_conn_cnt: u32,
+    /// The host name that it announces to login_server.
+    pub host_name: String,
+    /// E: how many db_proxy entries are configured; at least 2 in the original.
+    pub db_entries: usize,
+    /// C: connections to each entry.
+    pub conns_per_entry: usize,
+}
+
+/// What msg_server's connections are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A device.
+    Client,
+    /// A db_proxy.
+    Db {
+        /// The connection's place, entry by entry; the first ⌊E/2⌋·C are the login half.
+        index: usize,
+    },
+    /// A route_server.
+    Route {
+        /// Its place in the configuration.
+        index: usize,
+    },
+    /// A login_server.
+    Login {
+        /// Its place in the configuration.
+        index: usize,
+    },
+}
+
+impl link::Kind for Kind {
+    fn is_server_link(self) -> bool {
+        self != Self::Client
+    }
+}
+
+/// The role without I/O.
+#[derive(Debug)]
+pub struct MsgServer {
+    state: State,
+}
+
+impl MsgServer {
+    /// A msg_server without connections.
+    pub fn new(config: Config) -> Self {
+        Self { state: State::new(config) }
+    }
+}
+
+impl Role for MsgServer {
+    type Kind = Kind;
+
+    fn handle(&mut self, now: Now, draw: &dyn Draw, event: Event<Kind>, out: &mut Vec<Action>) {
+        let state = &mut self.state;
+        let turn = &mut Turn { now, draw, out };
+        match event {
+            Event::Opened { conn, kind } => opened(state, turn, conn, kind),
+            Event::Pdu { conn, kind, pdu } => {
+                let served = match kind {
+                    Kind::Client => from_client::dispatch(state, turn, conn, &pdu),
+                    Kind::Db { .. } => from_db::dispatch(state, turn, conn, &pdu),
+                    Kind::Route { .. } => from_route::dispatch(state, turn, conn, &pdu),
+                    // A login_server asks nothing of msg_server.
+                    Kind::Login { .. } => Ok(()),
+                };
+                if let Err(malformed) = served {
+                    turn.refused(conn, pdu.command(), malformed.to_string());
+                }
+            }
+            Event::Closed { conn, kind, .. } => match kind {
+                Kind::Client => state.forget_client(turn, conn),
+                Kind::Db { .. } => state.db.closed(conn),
+                Kind::Route { .. } => state.route_closed(turn, conn),
+                Kind::Login { .. } => state.logins_up.retain(|&link| link != conn),
+            },
+            Event::Tick => timers::tick(state, turn),
+        }
+    }
+}
+
+fn opened(state: &mut State, turn: &mut Turn<'_>, conn: ConnId, kind: Kind) {
+    let handle = state.next_handle();
+    match kind {
+        Kind::Client => state.client_opened(turn, conn, handle),
+        Kind::Db { index } => state.db.opened(index, conn),
+        Kind::Route { .. } => state.route_opened(turn, conn),
+        Kind::Login { .. } => state.login_opened(turn, conn),
+    }
+}

@@ -1,0 +1,66 @@
+//! From route_server's command to its handler (SYSTEM.md section 4, "From route").
+
+use super::{
+    login, message,
+    state::{State, Turn},
+};
+use crate::{
+    env::ConnId,
+    wire::{Malformed, Pdu, command as cmd, im},
+};
+use im::base_define::UserStatType;
+
+/// Serves one PDU of a route_server.
+pub(super) fn dispatch(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    link: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    match pdu.command() {
+        cmd::MSG_DATA => message::from_route(state, turn, link, pdu),
+        cmd::OTHER_SERVER_KICK_USER => kick(state, turn, pdu),
+        cmd::BUDDY_LIST_STATUS_NOTIFY => status_notify(state, turn, pdu),
+        cmd::OTHER_LOGIN_STATUS_NOTIFY => pc_login_status(state, turn, pdu),
+        cmd::MSG_READ_NOTIFY => {
+            let notice: im::message::ImMsgDataReadNotify = pdu.view()?;
+            turn.send_all(&state.conns_of(notice.user_id, None), pdu);
+            Ok(())
+        }
+        command => {
+            turn.refused(link, command, "unknown command");
+            Ok(())
+        }
+    }
+}
+
+/// 070d.
+fn kick(state: &mut State, turn: &mut Turn<'_>, pdu: &Pdu) -> Result<(), Malformed> {
+    let msg: im::server::ImServerKickUser = pdu.view()?;
+    login::kick(state, turn, msg.user_id, msg.client_type as u32, msg.reason, None);
+    Ok(())
+}
+
+/// 0203: to all PC clients here, the user himself too.
+fn status_notify(state: &State, turn: &mut Turn<'_>, pdu: &Pdu) -> Result<(), Malformed> {
+    let _: im::buddy::ImUserStatNotify = pdu.view()?;
+    let pcs: Vec<_> = state.open_conns().filter(|c| !c.is_mobile()).map(|c| c.id).collect();
+    turn.send_all(&pcs, pdu);
+    Ok(())
+}
+
+/// 070e: remembered, and 020e to the user's mobile connections.
+fn pc_login_status(state: &mut State, turn: &mut Turn<'_>, pdu: &Pdu) -> Result<(), Malformed> {
+    let msg: im::server::ImServerPcLoginStatusNotify = pdu.view()?;
+    let Some(user) = state.users.get_mut(&msg.user_id) else { return Ok(()) };
+    user.pc_on = msg.login_status == 1;
+    let status =
+        if user.pc_on { UserStatType::UserStatusOnline } else { UserStatType::UserStatusOffline };
+    let notice =
+        im::buddy::ImpcLoginStatusNotify { user_id: msg.user_id, login_stat: status as i32 };
+    let notice = Pdu::new(cmd::BUDDY_LIST_PC_LOGIN_STATUS_NOTIFY, 0, &notice);
+    let is_mobile = |conn: &ConnId| state.conns.get(conn).is_some_and(|c| c.is_mobile());
+    let phones: Vec<_> = state.conns_of(msg.user_id, None).into_iter().filter(is_mobile).collect();
+    turn.send_all(&phones, &notice);
+    Ok(())
+}

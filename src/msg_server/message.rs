@@ -1,0 +1,231 @@
+//! The message path (SYSTEM.md section 3).
+
+use super::{
+    SEND_LIST_BOUND,
+    links::Half,
+    send_list::{AckKey, Entry},
+    state::{State, Turn},
+};
+use crate::{
+    conversation::Conversation,
+    env::ConnId,
+    fact::Fact,
+    wire::{
+        Header, Malformed, Pdu,
+        attach::{self, Attach},
+        command as cmd,
+        edit::Edit,
+        im,
+    },
+};
+use bytes::Bytes;
+use im::base_define::{MsgType, SessionType};
+use im::message::{ImMsgData, ImMsgDataAck, ImMsgDataReadAck};
+
+/// A connection may send so many messages in a rate window (SYSTEM.md section 3).
+const MESSAGES_PER_WINDOW: u32 = 20;
+
+/// Field numbers of IMMsgData and of every relayed request.
+const FROM_USER_ID: u32 = 1;
+const CREATE_TIME: u32 = 4;
+
+pub(super) fn is_single(msg: &ImMsgData) -> bool {
+    let single = [MsgType::SingleText, MsgType::SingleAudio];
+    single.iter().any(|&kind| msg.msg_type == kind as i32)
+}
+
+/// Step 1: a client's message goes to db_proxy, or is dropped without a reply.
+pub(super) fn from_client(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    conn: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    let msg: ImMsgData = pdu.view()?;
+    let Some(client) = state.conns.get_mut(&conn) else { return Ok(()) };
+    let refused = if msg.msg_data.is_empty() {
+        Some("an empty message")
+    } else if client.sent_in_window >= MESSAGES_PER_WINDOW {
+        Some("over 20 messages a second")
+    } else {
+        client.sent_in_window += 1;
+        // The client's own from_user_id, not the logged-in one: a wart.
+        let to_self = is_single(&msg) && msg.from_user_id == msg.to_session_id;
+        to_self.then_some("a message to oneself")
+    };
+    let (user, handle) = (client.user, client.handle);
+    let link = match refused {
+        Some(reason) => Err(reason),
+        None => state.db.pick(turn, Half::Other, user, pdu).ok_or("no db_proxy"),
+    };
+    match link {
+        Ok(link) => {
+            let body = Edit::of(&pdu.body)
+                .uint(FROM_USER_ID, u64::from(user))
+                .uint(CREATE_TIME, u64::from(turn.unix_seconds()))
+                .bytes(attach::FIELD, &Attach::handle(handle).encode())
+                .done();
+            turn.send(link, pdu.with_body(body));
+        }
+        Err(reason) => turn.refused(conn, pdu.command(), reason),
+    }
+    Ok(())
+}
+
+/// Step 4: db_proxy's reply is acked, relayed and pushed.
+pub(super) fn from_db(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    link: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    let msg: ImMsgData = pdu.view()?;
+    if msg.msg_id == 0 && !state.config.protocol.ack_after_store {
+        return Ok(());
+    }
+    let Some(attach) = super::from_db::attach_of(state, turn, link, msg.attach_data.as_deref())
+    else {
+        return Ok(());
+    };
+    let origin = state.find(msg.from_user_id, attach.handle);
+    if let Some(origin) = origin {
+        ack(turn, origin, pdu.header.seq_num, &msg);
+    }
+    if msg.msg_id == 0 {
+        // ack-after-store: the 0302 with msg_id 0 says that nothing was stored.
+        return Ok(());
+    }
+    state.to_route(turn, pdu.clone());
+    if !is_single(&msg) {
+        return Ok(());
+    }
+    let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
+    let header = Header { seq_num: 0, ..pdu.header };
+    push(state, turn, &msg, &Pdu { header, body: body.clone() }, origin);
+    device_token_request(turn, link, msg.to_session_id, body);
+    Ok(())
+}
+
+fn ack(turn: &mut Turn<'_>, conn: ConnId, seq: u16, msg: &ImMsgData) {
+    let session_type = if is_single(msg) { SessionType::Single } else { SessionType::Group };
+    let ack = ImMsgDataAck {
+        user_id: msg.from_user_id,
+        session_id: msg.to_session_id,
+        msg_id: msg.msg_id,
+        session_type: session_type as i32,
+    };
+    turn.send(conn, Pdu::new(cmd::MSG_DATA_ACK, seq, &ack));
+}
+
+/// 0705 with the bare message as attach, on the link that the reply came on.
+fn device_token_request(turn: &mut Turn<'_>, link: ConnId, user: u32, message: Bytes) {
+    let req = im::server::ImGetDeviceTokenReq { user_id: vec![user], attach_data: Some(message) };
+    turn.send(link, Pdu::new(cmd::OTHER_GET_DEVICE_TOKEN_REQ, 0, &req));
+}
+
+/// Step 6: a single message from another msg_server, pushed as it came.
+pub(super) fn from_route(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    _link: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    let msg: ImMsgData = pdu.view()?;
+    if is_single(&msg) {
+        push(state, turn, &msg, pdu, None);
+    }
+    Ok(())
+}
+
+/// To the sender's connections but `origin`, then to the receiver's, each with an entry in that
+/// connection's send list.
+fn push(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    msg: &ImMsgData,
+    pdu: &Pdu,
+    origin: Option<ConnId>,
+) {
+    let (from, to) = (msg.from_user_id, msg.to_session_id);
+    let mut targets = state.conns_of(from, origin);
+    targets.extend(state.conns_of(to, None));
+    let resend = state.config.protocol.resend_until_acked;
+    for conn in targets {
+        let Some(client) = state.conns.get_mut(&conn) else { continue };
+        if resend && client.send_list.entries.len() >= SEND_LIST_BOUND {
+            let reason = format!("over {SEND_LIST_BOUND} messages without an ack");
+            state.close_client(turn, conn, &reason);
+            continue;
+        }
+        let entry = Entry {
+            msg_id: msg.msg_id,
+            from,
+            conversation: Conversation::single(from, to),
+            written_at: turn.now.up,
+            resends: 0,
+            pdu: resend.then(|| pdu.clone()),
+        };
+        let (user, conversation) = (client.user, entry.conversation);
+        client.send_list.entries.push_back(entry);
+        let length = client.send_list.entries.len();
+        turn.send(conn, pdu.clone());
+        turn.fact(Fact::SendListAdded { conn, user, conversation, msg_id: msg.msg_id, from });
+        state.note_send_list(turn, length);
+    }
+}
+
+/// Step 7: 0302 of a single message.
+pub(super) fn data_ack(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    conn: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    let ack: ImMsgDataAck = pdu.view()?;
+    if ack.session_type == SessionType::Single as i32 {
+        settle(state, turn, conn, ack.session_id, ack.msg_id);
+    }
+    Ok(())
+}
+
+/// Removes the entry that an ack or read ack names.
+fn settle(state: &mut State, turn: &mut Turn<'_>, conn: ConnId, session_id: u32, msg_id: u32) {
+    let keyed = state.config.protocol.conversation_keyed_acks;
+    let Some(client) = state.conns.get_mut(&conn) else { return };
+    let key = if keyed {
+        AckKey::Conversation(Conversation::single(client.user, session_id))
+    } else {
+        AckKey::Sender(session_id)
+    };
+    if let Some(Entry { conversation, .. }) = client.send_list.ack(key, msg_id) {
+        turn.fact(Fact::SendListAcked { conn, conversation, msg_id });
+    }
+}
+
+/// 0303: relayed without attach, noticed to the user's other connections and route.
+pub(super) fn read_ack(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    conn: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    let ack: ImMsgDataReadAck = pdu.view()?;
+    let Some(user) = state.conns.get(&conn).map(|client| client.user) else { return Ok(()) };
+    if let Some(link) = state.db.pick(turn, Half::Other, user, pdu) {
+        let body = Edit::of(&pdu.body).uint(FROM_USER_ID, u64::from(user)).done();
+        turn.send(link, pdu.with_body(body));
+    }
+    let notice = im::message::ImMsgDataReadNotify {
+        user_id: user,
+        session_id: ack.session_id,
+        msg_id: ack.msg_id,
+        session_type: ack.session_type,
+    };
+    let notice = Pdu::new(cmd::MSG_READ_NOTIFY, 0, &notice);
+    turn.send_all(&state.conns_of(user, Some(conn)), &notice);
+    state.to_route(turn, notice);
+    if ack.session_type == SessionType::Single as i32 {
+        settle(state, turn, conn, ack.session_id, ack.msg_id);
+    }
+    Ok(())
+}

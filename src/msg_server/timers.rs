@@ -1,0 +1,68 @@
+//! What the tick does (SYSTEM.md sections 2 and 3).
+
+use super::state::{Conn, State, Turn};
+use crate::{env::ConnId, fact::Fact};
+
+/// One `Timing::tick`: the rate window starts anew, silent clients are closed, send lists are
+/// expired or written again.
+pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
+    let mut closing = Vec::new();
+    for conn in state.conns.values_mut() {
+        // The original's window is its tick; both are `Timing::rate_window` long.
+        conn.sent_in_window = 0;
+        let reason = match overdue(conn, turn, &state.config.timing) {
+            Some(reason) => Some(reason.to_string()),
+            None => send_list(conn, turn, &state.config),
+        };
+        closing.extend(reason.map(|reason| (conn.id, reason)));
+    }
+    close_all(state, turn, closing);
+}
+
+fn close_all(state: &mut State, turn: &mut Turn<'_>, closing: Vec<(ConnId, String)>) {
+    for (conn, reason) in closing {
+        state.close_client(turn, conn, &reason);
+    }
+}
+
+/// Why a client is to be closed for its silence.
+fn overdue(conn: &Conn, turn: &Turn<'_>, timing: &crate::timing::Timing) -> Option<&'static str> {
+    let silent = turn.now.up.saturating_sub(conn.last_recv);
+    let (limit, reason) = if conn.is_mobile() {
+        (timing.mobile_timeout(), "a silent mobile client")
+    } else {
+        (timing.pc_timeout(), "a silent PC client")
+    };
+    let age = turn.now.up.saturating_sub(conn.opened_at);
+    if silent > limit {
+        Some(reason)
+    } else if !conn.open && age > timing.login_timeout() {
+        Some("no finished login in time")
+    } else {
+        None
+    }
+}
+
+/// Expires or resends; a reason if the connection is to be closed.
+fn send_list(conn: &mut Conn, turn: &mut Turn<'_>, config: &super::Config) -> Option<String> {
+    let (now, id) = (turn.now.up, conn.id);
+    if !config.protocol.resend_until_acked {
+        for entry in conn.send_list.expire(now, &config.timing) {
+            let (conversation, msg_id) = (entry.conversation, entry.msg_id);
+            turn.fact(Fact::SendListExpired { conn: id, conversation, msg_id });
+        }
+        return None;
+    }
+    let again = match conn.send_list.resend(now, &config.timing) {
+        Ok(again) => again,
+        Err(exhausted) => return Some(exhausted.to_string()),
+    };
+    for entry in again {
+        let (conversation, msg_id) = (entry.conversation, entry.msg_id);
+        if let Some(pdu) = entry.pdu {
+            turn.send(id, pdu);
+            turn.fact(Fact::SendListResent { conn: id, conversation, msg_id });
+        }
+    }
+    None
+}
