@@ -49,12 +49,48 @@ impl Attach {
         out.freeze()
     }
 
-    /// Reads the 12-byte shape from the front; `None` if it is too short.
+    /// Reads either shape; `None` if it is too short for the first one. A PDU that is cut short
+    /// counts as none. What follows is ignored.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let word =
             |i: usize| Some(u32::from_be_bytes(bytes.get(i * 4..i * 4 + 4)?.try_into().ok()?));
         let (kind, handle, service_type) = (word(0)?, word(1)?, word(2)?);
         let pdu = word(3).and_then(|n| bytes.get(16..16 + n as usize)).map(Bytes::copy_from_slice);
         Some(Self { kind, handle, service_type, pdu })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_shape_is_that_of_the_original() {
+        // Capture 03: msg1 to db_proxy.
+        let bytes = [0, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0, 0];
+        assert_eq!(Attach::handle(7).encode(), bytes[..]);
+        assert_eq!(Attach::decode(&bytes), Some(Attach::handle(7)));
+    }
+
+    #[test]
+    fn an_empty_pdu_is_not_the_first_shape() {
+        let empty = Attach { pdu: Some(Bytes::new()), ..Attach::handle(7) };
+        assert_eq!(empty.encode().len(), 16);
+        assert_eq!(Attach::decode(&empty.encode()), Some(empty));
+    }
+
+    #[test]
+    fn too_short_is_nothing_and_a_cut_pdu_is_no_pdu() {
+        let whole =
+            Attach { kind: kind::GROUP, handle: 1, service_type: 0, pdu: Some("abc".into()) };
+        let bytes = whole.encode();
+        for len in 0..12 {
+            assert_eq!(Attach::decode(&bytes[..len]), None, "{len}");
+        }
+        for len in 12..bytes.len() {
+            let cut = Attach { pdu: None, ..whole.clone() };
+            assert_eq!(Attach::decode(&bytes[..len]), Some(cut), "{len}");
+        }
+        assert_eq!(Attach::decode(&[&bytes[..], b"more"].concat()), Some(whole));
     }
 }

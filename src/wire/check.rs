@@ -243,3 +243,185 @@ fn require(table: &Table, body: &[u8]) -> Result<(), String> {
 fn at(table: &Table, field: usize, reason: String) -> String {
     format!("{}: {reason}", table.fields[field].name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::im::{
+        base_define::{GroupVersionInfo, SessionType, UserInfo, UserStat},
+        buddy::ImUserStatNotify,
+        group::ImGroupInfoListReq,
+        login::{ImDeviceTokenReq, ImLoginRes, ImLogoutReq},
+        message::{ImGetMsgByIdReq, ImMsgDataAck},
+    };
+    use prost::Message;
+
+    const ACK: [u8; 8] = [0x08, 1, 0x10, 2, 0x18, 3, 0x20, 1];
+
+    fn reason<M: Checked>(body: &[u8]) -> String {
+        decode::<M>(body).map(|_| ()).unwrap_err().to_string()
+    }
+
+    fn user(user_id: u32) -> UserInfo {
+        UserInfo { user_id, user_nick_name: "Bob".into(), status: 1, ..Default::default() }
+    }
+
+    #[test]
+    fn each_required_field_is_missed() {
+        let ack = decode::<ImMsgDataAck>(&ACK).unwrap();
+        assert_eq!((ack.user_id, ack.session_id, ack.msg_id), (1, 2, 3));
+        for (i, name) in ["user_id", "session_id", "msg_id", "session_type"].iter().enumerate() {
+            let without = [&ACK[..i * 2], &ACK[i * 2 + 2..]].concat();
+            assert_eq!(
+                reason::<ImMsgDataAck>(&without),
+                format!("malformed IM.Message.IMMsgDataAck: {name} is missing")
+            );
+        }
+        assert_eq!(decode::<ImLogoutReq>(&[]), Ok(ImLogoutReq {}));
+    }
+
+    #[test]
+    fn a_required_enum_out_of_range_is_missing_unless_another_occurrence_is_in_range() {
+        let out = [&ACK[..6], &[0x20, 3]].concat();
+        assert!(reason::<ImMsgDataAck>(&out).ends_with("session_type is missing"));
+        let zero = [&ACK[..6], &[0x20, 0]].concat();
+        assert!(reason::<ImMsgDataAck>(&zero).ends_with("session_type is missing"));
+        let then_out = [&ACK[..], &[0x20, 9]].concat();
+        let ack = decode::<ImMsgDataAck>(&then_out).unwrap();
+        assert_eq!(ack.session_type(), SessionType::Single, "the last one in range counts");
+    }
+
+    #[test]
+    fn an_enum_is_cut_to_32_bits() {
+        // 2^32 + 2
+        let body = [&ACK[..6], &[0x20, 0x82, 0x80, 0x80, 0x80, 0x10]].concat();
+        assert_eq!(decode::<ImMsgDataAck>(&body).unwrap().session_type(), SessionType::Group);
+    }
+
+    #[test]
+    fn an_optional_enum_out_of_range_is_none() {
+        let body = |client_type| {
+            let device_token = "t".into();
+            ImDeviceTokenReq { user_id: 1, device_token, client_type, attach_data: None }
+        };
+        let decoded = |client_type| {
+            decode::<ImDeviceTokenReq>(&body(Some(client_type)).encode_to_vec()).unwrap()
+        };
+        assert_eq!(decoded(0x11), body(Some(0x11)));
+        assert_eq!(decoded(0x13), body(None));
+        assert_eq!(decoded(-1), body(None));
+    }
+
+    #[test]
+    fn another_wire_type_is_an_unknown_field() {
+        // msg_id as two bytes, then as it should be; attach_data as a varint.
+        let twice = [&ACK[..4], &[0x1a, 2, 9, 9], &ACK[4..]].concat();
+        assert_eq!(decode::<ImMsgDataAck>(&twice), decode::<ImMsgDataAck>(&ACK));
+        let only = [&ACK[..4], &[0x1d, 1, 0, 0, 0], &ACK[6..]].concat();
+        assert!(reason::<ImMsgDataAck>(&only).ends_with("msg_id is missing"));
+        let list = decode::<ImGroupInfoListReq>(&[0x08, 1, 0xa0, 0x01, 5]).unwrap();
+        assert_eq!(list.attach_data, None);
+    }
+
+    #[test]
+    fn nested_messages_are_checked() {
+        let stat = UserStat { user_id: 1, status: 2 };
+        let good = ImUserStatNotify { user_stat: stat }.encode_to_vec();
+        assert_eq!(decode::<ImUserStatNotify>(&good).unwrap().user_stat, stat);
+        let bad = ImUserStatNotify { user_stat: UserStat { status: 4, ..stat } }.encode_to_vec();
+        assert_eq!(
+            reason::<ImUserStatNotify>(&bad),
+            "malformed IM.Buddy.IMUserStatNotify: user_stat: status is missing"
+        );
+        assert!(reason::<ImUserStatNotify>(&[]).ends_with("user_stat is missing"));
+
+        // A repeated one: each for itself, the second lacks its version.
+        let version = GroupVersionInfo { group_id: 1, version: 2 };
+        let list = ImGroupInfoListReq {
+            user_id: 1,
+            group_version_list: vec![version; 2],
+            attach_data: None,
+        };
+        assert_eq!(decode::<ImGroupInfoListReq>(&list.encode_to_vec()), Ok(list));
+        let short = [0x08, 1, 0x12, 4, 0x08, 1, 0x10, 2, 0x12, 2, 0x08, 1];
+        assert!(
+            reason::<ImGroupInfoListReq>(&short)
+                .ends_with("group_version_list: version is missing")
+        );
+    }
+
+    #[test]
+    fn occurrences_of_one_nested_message_are_merged() {
+        let whole = ImLoginRes {
+            server_time: 1,
+            result_code: 0,
+            user_info: Some(user(7)),
+            ..Default::default()
+        };
+        let info = user(7).encode_to_vec();
+        let mut halves = vec![0x08, 1, 0x10, 0];
+        for half in [&info[..2], &info[2..]] {
+            prost::encoding::bytes::encode(5, &half.to_vec(), &mut halves);
+        }
+        assert_eq!(decode::<ImLoginRes>(&halves), Ok(whole));
+        let mut first = vec![0x08, 1, 0x10, 0];
+        prost::encoding::bytes::encode(5, &info[..2].to_vec(), &mut first);
+        assert!(reason::<ImLoginRes>(&first).contains("user_info: user_gender is missing"));
+    }
+
+    #[test]
+    fn what_is_left_out_inside_a_nested_message_leaves_its_neighbours() {
+        // user_stat: user_id 1, status 9, status 2, and an unknown field 15; then field 16.
+        let body = [0x0a, 8, 0x08, 1, 0x10, 9, 0x10, 2, 0x78, 5, 0x80, 0x01, 6];
+        let clean = conform(ImUserStatNotify::TABLE, &body).unwrap();
+        assert_eq!(*clean, [0x0a, 6, 0x08, 1, 0x10, 2, 0x78, 5, 0x80, 0x01, 6]);
+        assert_eq!(decode::<ImUserStatNotify>(&body).unwrap().user_stat.status, 2);
+    }
+
+    #[test]
+    fn lists_may_be_packed_and_strings_need_not_be_utf8() {
+        let head = [0x08, 1, 0x10, 1, 0x18, 2];
+        let unpacked = [&head[..], &[0x20, 5, 0x20, 6]].concat();
+        let packed = [&head[..], &[0x22, 2, 5, 6]].concat();
+        assert_eq!(decode::<ImGetMsgByIdReq>(&packed).unwrap().msg_id_list, [5, 6]);
+        assert_eq!(decode::<ImGetMsgByIdReq>(&unpacked), decode::<ImGetMsgByIdReq>(&packed));
+        let cut = [&head[..], &[0x22, 1, 0x80]].concat();
+        assert!(reason::<ImGetMsgByIdReq>(&cut).contains("msg_id_list"));
+
+        let token = decode::<ImDeviceTokenReq>(&[0x08, 1, 0x12, 2, 0xff, 0xfe]).unwrap();
+        assert_eq!(token.device_token, [0xff, 0xfe][..]);
+    }
+
+    #[test]
+    fn what_is_no_protobuf_is_malformed() {
+        for tail in [&[0x08][..], &[0xa2, 0x01, 9, 0], &[0x00, 0], &[0x0c], &[0x0f, 0], &[0x0b]] {
+            let body = [&ACK[..], tail].concat();
+            assert!(decode::<ImMsgDataAck>(&body).is_err(), "{tail:?}");
+        }
+        let deep_groups = [&ACK[..], &[0x7b; 1000]].concat();
+        assert!(decode::<ImMsgDataAck>(&deep_groups).is_err());
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        static LOOP: Table = Table {
+            name: "Loop",
+            fields: &[Field {
+                number: 1,
+                name: "inner",
+                label: Label::Optional,
+                kind: Kind::Message(&LOOP),
+            }],
+        };
+        let nested = |levels: u32| {
+            (0..levels).fold(Vec::new(), |inner: Vec<u8>, _| {
+                let mut outer = Vec::new();
+                prost::encoding::bytes::encode(1, &inner, &mut outer);
+                outer
+            })
+        };
+        assert!(conform(&LOOP, &nested(MAX_DEPTH - 1)).is_ok());
+        assert!(conform(&LOOP, &nested(MAX_DEPTH)).is_err());
+        assert!(conform(&LOOP, &nested(2000)).is_err());
+    }
+}

@@ -18,7 +18,8 @@ pub enum FrameError {
     Io(#[from] io::Error),
 }
 
-/// `tokio_util` codec of PDUs. Never allocates more than the PDU that it is reading.
+/// `tokio_util` codec of PDUs. Decoding never allocates: a header that announces 16 MiB costs
+/// nothing before the bytes are there.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Codec;
 
@@ -52,8 +53,79 @@ impl tokio_util::codec::Decoder for Codec {
 impl tokio_util::codec::Encoder<Pdu> for Codec {
     type Error = io::Error;
 
+    /// Fails with `InvalidInput` for a PDU that the peer would close the connection for.
     fn encode(&mut self, pdu: Pdu, dst: &mut BytesMut) -> io::Result<()> {
+        if pdu.body.len() > MAX_LEN as usize - HEADER_LEN {
+            let length = HEADER_LEN + pdu.body.len();
+            let why = format!("a PDU of {length} bytes: expected up to {MAX_LEN}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         pdu.write_to(dst);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use tokio_util::codec::{Decoder, Encoder};
+
+    fn buffer(length: u32, more: usize) -> BytesMut {
+        let mut src = BytesMut::new();
+        src.extend_from_slice(&length.to_be_bytes());
+        src.resize(4 + more, 0);
+        src
+    }
+
+    #[test]
+    fn lengths_out_of_bounds_are_errors_before_the_rest_of_the_header_is_there() {
+        for length in [0, 1, 15, MAX_LEN + 1, u32::MAX] {
+            let error = Codec.decode(&mut buffer(length, 0));
+            assert!(matches!(error, Err(FrameError::Length(l)) if l == length), "{length}");
+        }
+        for length in [16, 17, MAX_LEN] {
+            assert!(matches!(Codec.decode(&mut buffer(length, 0)), Ok(None)), "{length}");
+        }
+    }
+
+    #[test]
+    fn the_longest_pdu_passes_both_ways_and_one_byte_more_does_not() {
+        let body = |len: usize| Pdu::raw(0x0301, 7, Bytes::from(vec![0; len]));
+        let longest = body(MAX_LEN as usize - HEADER_LEN);
+        let mut wire = BytesMut::new();
+        Codec.encode(longest.clone(), &mut wire).unwrap();
+        assert_eq!(Codec.decode(&mut wire).unwrap(), Some(longest));
+        assert!(wire.is_empty());
+
+        let error = Codec.encode(body(MAX_LEN as usize - HEADER_LEN + 1), &mut wire).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(wire.is_empty(), "nothing of it is written");
+    }
+
+    #[test]
+    fn a_stream_that_ends_within_a_pdu_is_an_error() {
+        assert!(matches!(Codec.decode_eof(&mut buffer(20, 5)), Err(FrameError::Io(_))));
+        assert!(matches!(Codec.decode_eof(&mut BytesMut::new()), Ok(None)));
+    }
+
+    #[test]
+    fn every_header_field_stands_where_the_original_has_it() {
+        // Each field different; one byte of the next PDU behind it.
+        let mut wire = BytesMut::from(
+            &[0, 0, 0, 18, 0, 1, 0, 2, 0, 3, 3, 1, 0, 5, 0, 6, 0xaa, 0xbb, 0xcc][..],
+        );
+        let pdu = Codec.decode(&mut wire).unwrap().unwrap();
+        let header = Header {
+            version: 1,
+            flag: 2,
+            service_id: 3,
+            command_id: 0x0301,
+            seq_num: 5,
+            reserved: 6,
+        };
+        assert_eq!(pdu, Pdu { header, body: Bytes::from_static(&[0xaa, 0xbb]) });
+        assert_eq!(&wire[..], [0xcc], "the next PDU's bytes stay");
+        assert_eq!(&pdu.encode()[..6], [0, 0, 0, 18, 0, 1]);
     }
 }
