@@ -1,0 +1,53 @@
+//! Redis and SQL as hosts on the simulated network.
+//!
+//! An engine is plain data in memory, without I/O or time; a `host` serves it on a listener. An
+//! engine outlives its host, connections and transactions do not (DESIGN.md, "Stores").
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+pub mod redis;
+pub mod sql;
+
+/// The grain of all delays of the stores; a world's tick should be the same.
+pub const TICK: Duration = Duration::from_millis(5);
+
+/// What the rig wants to decide and to know about the stores.
+pub trait Hooks: Send + Sync + 'static {
+    /// How many [`TICK`]s to wait (normally 0–4; more while a store is slow). `purpose` is one of
+    /// `redis before`, `redis after`, `sql before`, `sql after`; `id` hashes the command or
+    /// statement with its parameters, never the connection.
+    fn delay(&self, purpose: &'static str, id: u64) -> u32;
+
+    /// A command or statement applies now. `store` is `redis` or `sql`; `effect` is its reply in
+    /// a few words (`tx N: …` inside a transaction of session N); `committed` says whether the
+    /// effect is durable at once: false inside a transaction, for a rollback and for an error.
+    fn applied(
+        &self,
+        store: &'static str,
+        what: &str,
+        params: &[String],
+        effect: &str,
+        committed: bool,
+    );
+}
+
+/// Waits for a drawn delay.
+async fn pause(hooks: &Arc<dyn Hooks>, purpose: &'static str, id: u64) {
+    let ticks = hooks.delay(purpose, id);
+    if ticks > 0 {
+        tokio::time::sleep(TICK * ticks).await;
+    }
+}
+
+/// Locks an engine. A panic elsewhere has been reported as such; the data is still whole.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bytes as a trace shows them.
+fn readable(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,15 @@
+//! A Redis with strings and hashes: what db_proxy uses (SYSTEM.md section 6), with the replies
+//! and error texts of Redis 7.
+
+mod engine;
+mod host;
+mod reply;
+
+#[cfg(test)]
+mod engine_tests;
+#[cfg(test)]
+mod host_tests;
+
+pub use engine::{DATABASES, Engine, Session, Stored};
+pub use host::serve;
+pub use reply::Reply;
