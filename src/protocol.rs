@@ -64,6 +64,14 @@ switches! {
         cost: "one table more; one transaction for each new pair",
         property: "unique-msg-id",
     };
+    honest_reads: Switch {
+        name: "honest-reads",
+        scope: "db",
+        instead_of: "answering a list or count as empty, or a login as a wrong password, when the read failed",
+        peers: "none; a client that asks again after its timeout gets the true answer",
+        cost: "no reply while the store can't be read",
+        property: "send-list-acked",
+    };
     resend_until_acked: Switch {
         name: "resend-until-acked",
         scope: "msg",

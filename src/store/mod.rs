@@ -1,3 +1,4 @@
 //! The stores as the roles see them.
 
+pub mod cache;
 pub mod sql;

@@ -1,0 +1,192 @@
+//! What a handler works with: the stores, the clock, the switches.
+
+use super::silent::Silent;
+use crate::{
+    conversation::Conversation,
+    env::Env,
+    fact::Fact,
+    protocol::Protocol,
+    store::{
+        cache::{Cache, CacheError},
+        sql::{Connection, Connector, Outcome, Server, SqlError, Value},
+    },
+    timing::Timing,
+};
+use std::{sync::Arc, time::Duration};
+
+/// What of the world a handler sees besides the stores; every [`Env`] is one.
+pub trait Host: Clone + Send + Sync + 'static {
+    /// This host's wall clock since the Unix epoch.
+    fn unix_time(&self) -> Duration;
+    /// Reports what the role did.
+    fn fact(&self, fact: Fact);
+}
+
+impl<E: Env> Host for E {
+    fn unix_time(&self) -> Duration {
+        Env::unix_time(self)
+    }
+
+    fn fact(&self, fact: Fact) {
+        Env::fact(self, fact);
+    }
+}
+
+/// The world of one process, as a single type parameter of the handlers.
+pub trait World: Send + Sync + 'static {
+    /// Clock and facts.
+    type Host: Host;
+    /// Redis.
+    type Cache: Cache;
+    /// SQL.
+    type Sql: Connector;
+}
+
+/// What all workers of one process share.
+pub struct Shared<W: World> {
+    /// Clock and facts.
+    pub host: W::Host,
+    /// Redis.
+    pub cache: W::Cache,
+    /// The switches.
+    pub protocol: Protocol,
+    /// The durations.
+    pub timing: Timing,
+    /// Failed logins by name.
+    pub failures: super::failures::Failures,
+}
+
+/// Why a store gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// SQL.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    /// Redis.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// A statement ran without error but not as it had to (no changed row, no new id).
+    #[error("{0}")]
+    NoEffect(&'static str),
+}
+
+/// What a failed read means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It counts as no rows (SYSTEM.md section 3, step 2).
+    Empty,
+    /// It fails the request (switches `ack-after-store` and `honest-reads`).
+    Fail,
+}
+
+/// One worker's context: its own pair of SQL connections, and what it shares with the others.
+pub struct Context<W: World> {
+    /// What all workers share.
+    pub shared: Arc<Shared<W>>,
+    /// The request's start by db_proxy's wall clock, in seconds: sessions and relations carry it.
+    pub now: u32,
+    connector: W::Sql,
+    primary: Option<<W::Sql as Connector>::Connection>,
+    replica: Option<<W::Sql as Connector>::Connection>,
+}
+
+impl<W: World> Context<W> {
+    /// A context that opens its connections when they are needed.
+    pub fn new(shared: Arc<Shared<W>>, connector: W::Sql) -> Self {
+        let mut context = Self { shared, now: 0, connector, primary: None, replica: None };
+        context.start_request();
+        context
+    }
+
+    /// Reads the clock for a new request.
+    pub fn start_request(&mut self) {
+        self.now = self.shared.host.unix_time().as_secs() as u32;
+    }
+
+    /// Redis.
+    pub fn cache(&self) -> &W::Cache {
+        &self.shared.cache
+    }
+
+    /// The switches.
+    pub fn protocol(&self) -> &Protocol {
+        &self.shared.protocol
+    }
+
+    /// Reports.
+    pub fn fact(&self, fact: Fact) {
+        self.shared.host.fact(fact);
+    }
+
+    /// What a failed read of a query means (switch `honest-reads`).
+    pub fn on_failed_query(&self) -> OnFailure {
+        if self.protocol().honest_reads { OnFailure::Fail } else { OnFailure::Empty }
+    }
+
+    /// Runs one statement on this worker's connection to a server, opened anew if there is none
+    /// or the last one was lost. Never repeats a statement.
+    pub async fn execute(
+        &mut self,
+        server: Server,
+        text: &str,
+        params: &[Value],
+    ) -> Result<Outcome, SqlError> {
+        let slot = match server {
+            Server::Primary => &mut self.primary,
+            Server::Replica => &mut self.replica,
+        };
+        let connection = match slot {
+            Some(open) => open,
+            None => slot.insert(self.connector.connect(server).await?),
+        };
+        let result = connection.execute(text, params).await;
+        if let Err(error) = &result {
+            tracing::warn!(%error, ?server, text, "statement failed");
+            if matches!(error, SqlError::Lost(_)) {
+                *slot = None;
+            }
+        }
+        result
+    }
+
+    /// Runs one SELECT.
+    pub async fn select(
+        &mut self,
+        on_failure: OnFailure,
+        server: Server,
+        text: &str,
+        params: &[Value],
+    ) -> Result<Outcome, StoreError> {
+        or_empty(on_failure, self.execute(server, text, params).await.map_err(StoreError::from))
+    }
+
+    /// Ends a transaction without effect. A transaction whose connection is gone has ended with
+    /// it; one whose ROLLBACK fails ends as its connection is dropped here.
+    pub async fn roll_back(&mut self) {
+        if self.primary.is_some() && self.execute(Server::Primary, "ROLLBACK", &[]).await.is_err() {
+            self.primary = None;
+        }
+    }
+
+    /// Reports that a message was not stored.
+    pub fn store_failed(&self, conversation: Conversation, msg_id: u32, reason: &StoreError) {
+        self.fact(Fact::StoreFailed { conversation, msg_id, reason: reason.to_string() });
+    }
+}
+
+/// A failed read as `on_failure` says.
+pub fn or_empty<T: Default>(
+    on_failure: OnFailure,
+    read: Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    match (read, on_failure) {
+        (Err(_), OnFailure::Empty) => Ok(T::default()),
+        (read, _) => read,
+    }
+}
+
+impl From<StoreError> for Silent {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

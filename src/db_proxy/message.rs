@@ -1,0 +1,110 @@
+//! Rows of messages between two users: `IMMessage_0` to `IMMessage_7` by relation
+//! (SYSTEM.md section 6).
+
+use super::{
+    context::{Context, OnFailure, StoreError, World},
+    relation,
+};
+use crate::{
+    store::sql::{Outcome, Server, Value},
+    wire::im::base_define::{MsgInfo, MsgType},
+};
+use bytes::Bytes;
+
+/// What stands for an audio message where only the latest one is shown: "[语音]" as clients
+/// encrypt it.
+pub const AUDIO_AS_LATEST: &[u8] = b"QhGXlpFjvMFUNrtl1aaPzA==";
+
+/// The table of a relation's messages.
+pub fn table(relation: u32) -> String {
+    format!("IMMessage_{}", relation % 8)
+}
+
+/// The latest message of a conversation as 0201 and 0307 show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Latest {
+    /// Its id.
+    pub msg_id: u32,
+    /// Its type, one of the enum.
+    pub msg_type: i32,
+    /// Its content; a constant for audio.
+    pub content: Bytes,
+}
+
+/// The latest message of two users, by created, then row id; `None` if there is none.
+pub async fn latest_single<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    user: u32,
+    peer: u32,
+) -> Result<Option<Latest>, StoreError> {
+    let relation = relation::find(cx, on_failure, user, peer).await?;
+    if relation == 0 {
+        return Ok(None);
+    }
+    let text = format!(
+        "select msgId,type,content from {} where relateId= ? and status = 0 \
+         order by created desc, id desc limit 1",
+        table(relation)
+    );
+    let found = cx.select(on_failure, Server::Replica, &text, &[relation.into()]).await?;
+    if found.rows.is_empty() {
+        return Ok(None);
+    }
+    let msg_type = found.get(0, "type").uint() as i32;
+    if MsgType::try_from(msg_type).is_err() {
+        return Ok(None);
+    }
+    let content = if msg_type == MsgType::SingleAudio as i32 {
+        Bytes::from_static(AUDIO_AS_LATEST)
+    } else {
+        found.get(0, "content").bytes()
+    };
+    Ok(Some(Latest { msg_id: found.get(0, "msgId").uint(), msg_type, content }))
+}
+
+/// The rows of a list as a reply carries them, in the order of the rows. Audio keeps its
+/// content, the id of its row in IMAudio (bringing its bytes back is a later issue).
+pub fn infos(found: &Outcome) -> Vec<MsgInfo> {
+    let info = |row| MsgInfo {
+        msg_id: found.get(row, "msgId").uint(),
+        from_session_id: found.get(row, "fromId").uint(),
+        create_time: found.get(row, "created").uint(),
+        msg_type: found.get(row, "type").uint() as i32,
+        msg_data: found.get(row, "content").bytes(),
+    };
+    // A value outside the enum would make the whole reply malformed.
+    (0..found.rows.len()).map(info).filter(|i| MsgType::try_from(i.msg_type).is_ok()).collect()
+}
+
+/// Inserts a message between two users.
+pub async fn insert<W: World>(
+    cx: &mut Context<W>,
+    relation: u32,
+    from: u32,
+    to: u32,
+    msg_id: i64,
+    message: &crate::wire::im::message::ImMsgData,
+) -> Result<(), StoreError> {
+    let text = format!(
+        "insert into {} (`relateId`, `fromId`, `toId`, `msgId`, `content`, `status`, `type`, \
+         `created`, `updated`) values(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        table(relation)
+    );
+    let params = [
+        relation.into(),
+        from.into(),
+        to.into(),
+        Value::Int(msg_id),
+        Value::Bytes(message.msg_data.clone()),
+        Value::Int(0),
+        Value::Int(message.msg_type.into()),
+        message.create_time.into(),
+        message.create_time.into(),
+    ];
+    let done = cx.execute(Server::Primary, &text, &params).await?;
+    if done.affected == 0 {
+        return Err(StoreError::NoEffect("message not inserted: no row changed"));
+    }
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! 0309: messages of a conversation from an id downwards.
+
+use super::{
+    context::{Context, World},
+    message, relation,
+    silent::Silent,
+    table::{carried, reply},
+};
+use crate::{
+    store::sql::Server,
+    wire::{
+        Pdu, command,
+        im::{
+            base_define::SessionType,
+            message::{ImGetMsgListReq, ImGetMsgListRsp},
+        },
+    },
+};
+
+/// Lists at most `msg_cnt` messages, newest first; `msg_id_begin` 0 begins with the newest.
+pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
+    let asked: ImGetMsgListReq = request.view()?;
+    if asked.session_type != SessionType::Single as i32 {
+        return Err(Silent::Later("groups"));
+    }
+    let on_failure = cx.on_failed_query();
+    let relation = relation::find(cx, on_failure, asked.user_id, asked.session_id).await?;
+    let mut msg_list = Vec::new();
+    if relation != 0 {
+        let mut params = vec![relation.into()];
+        let mut below = "";
+        if asked.msg_id_begin != 0 {
+            below = " and msgId <=?";
+            params.push(asked.msg_id_begin.into());
+        }
+        params.push(asked.msg_cnt.into());
+        let text = format!(
+            "select * from {} where relateId= ? and status = 0{below} \
+             order by created desc, id desc limit ?",
+            message::table(relation)
+        );
+        let found = cx.select(on_failure, Server::Replica, &text, &params).await?;
+        msg_list = message::infos(&found);
+    }
+    let response = ImGetMsgListRsp {
+        user_id: asked.user_id,
+        session_type: asked.session_type,
+        session_id: asked.session_id,
+        msg_id_begin: asked.msg_id_begin,
+        msg_list,
+        attach_data: carried(asked.attach_data),
+    };
+    Ok(reply(request, command::MSG_LIST_RESPONSE, &response))
+}

@@ -1,0 +1,55 @@
+//! 0201: a user's recent sessions.
+
+use super::{
+    context::{Context, World},
+    message, session,
+    silent::Silent,
+    table::{carried, reply},
+};
+use crate::{
+    store::sql::Server,
+    wire::{
+        Pdu, command,
+        im::{
+            base_define::{ContactSessionInfo, SessionStatusType, SessionType},
+            buddy::{ImRecentContactSessionReq, ImRecentContactSessionRsp},
+        },
+    },
+};
+
+/// Lists at most 100 sessions that changed after the time asked for, each with its latest
+/// message; one without a message is left out.
+pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
+    const TEXT: &str = "select * from IMRecentSession where userId = ? and status = 0 \
+        and updated >? order by updated desc limit 100";
+    let asked: ImRecentContactSessionReq = request.view()?;
+    let on_failure = cx.on_failed_query();
+    let params = [asked.user_id.into(), asked.latest_update_time.into()];
+    let found = cx.select(on_failure, Server::Replica, TEXT, &params).await?;
+    let mut list = Vec::new();
+    for row in 0..found.rows.len() {
+        // Sessions with groups: a later issue (see `Silent::Later`).
+        if found.get(row, "type").uint() != session::SINGLE {
+            continue;
+        }
+        let peer = found.get(row, "peerId").uint();
+        let latest = message::latest_single(cx, on_failure, asked.user_id, peer).await?;
+        let Some(latest) = latest else { continue };
+        list.push(ContactSessionInfo {
+            session_id: peer,
+            session_type: SessionType::Single as i32,
+            session_status: SessionStatusType::SessionStatusOk as i32,
+            updated_time: found.get(row, "updated").uint(),
+            latest_msg_id: latest.msg_id,
+            latest_msg_data: latest.content,
+            latest_msg_type: latest.msg_type,
+            latest_msg_from_user_id: peer,
+        });
+    }
+    let response = ImRecentContactSessionRsp {
+        user_id: asked.user_id,
+        contact_session_list: list,
+        attach_data: carried(asked.attach_data),
+    };
+    Ok(reply(request, command::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE, &response))
+}

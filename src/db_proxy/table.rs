@@ -1,0 +1,38 @@
+//! From command to handler.
+
+use super::{
+    by_id,
+    context::{Context, World},
+    device_token, group_list, latest_id, msg_list, read_ack, recent, send,
+    silent::Silent,
+    unread, validate,
+};
+use crate::wire::{Pdu, command as id};
+use bytes::Bytes;
+
+/// Serves one request: its reply, or why there is none.
+pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
+    match request.command() {
+        id::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST => recent::handle(cx, request).await,
+        id::MSG_DATA => send::handle(cx, request).await,
+        id::MSG_READ_ACK => read_ack::handle(cx, request).await,
+        id::MSG_UNREAD_CNT_REQUEST => unread::handle(cx, request).await,
+        id::MSG_LIST_REQUEST => msg_list::handle(cx, request).await,
+        id::MSG_GET_LATEST_MSG_ID_REQ => latest_id::handle(cx, request).await,
+        id::MSG_GET_BY_MSG_ID_REQ => by_id::handle(cx, request).await,
+        id::GROUP_NORMAL_LIST_REQUEST => group_list::handle(cx, request).await,
+        id::OTHER_VALIDATE_REQ => validate::handle(cx, request).await,
+        id::OTHER_GET_DEVICE_TOKEN_REQ => device_token::handle(cx, request).await,
+        _ => Err(Silent::NoHandler),
+    }
+}
+
+/// A reply to a request: version 1, flag and reserved 0, the request's seq_num.
+pub fn reply(request: &Pdu, command: u16, message: &impl prost::Message) -> Pdu {
+    Pdu::new(command, request.header.seq_num, message)
+}
+
+/// The attach data of a reply: the request's, empty if it had none, but always there.
+pub fn carried(attach: Option<Bytes>) -> Option<Bytes> {
+    Some(attach.unwrap_or_default())
+}

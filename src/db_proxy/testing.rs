@@ -1,0 +1,1 @@
+//! Fakes for the unit tests of the handlers.

@@ -1,0 +1,88 @@
+//! Workers: each with its own queue and its own SQL connections.
+
+use super::{
+    context::{Context, World},
+    table,
+};
+use crate::{
+    env::{ConnId, Env, draw_id},
+    fact::Fact,
+    wire::{Pdu, attach, edit::Edit},
+};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+/// The most requests that may wait for one worker (ours; the original has no bound). Past it a
+/// request is refused.
+pub const QUEUE_BOUND: usize = 4096;
+
+/// A request and the connection that it came from.
+pub type Job = (ConnId, Pdu);
+
+/// The queues of all workers.
+#[derive(Debug)]
+pub struct Queues<E> {
+    env: E,
+    queues: Vec<Sender<Job>>,
+    /// The longest that any of them has been.
+    longest: usize,
+}
+
+impl<E: Env> Queues<E> {
+    /// Makes `workers` queues and hands the reading end of each to `start`.
+    pub fn new(env: E, workers: usize, mut start: impl FnMut(Receiver<Job>)) -> Self {
+        let queues = (0..workers)
+            .map(|_| {
+                let (queue, jobs) = mpsc::channel(QUEUE_BOUND);
+                start(jobs);
+                queue
+            })
+            .collect();
+        Self { env, queues, longest: 0 }
+    }
+
+    /// Gives a request to a random worker (SYSTEM.md section 2).
+    pub fn dispatch(&mut self, conn: ConnId, pdu: Pdu) {
+        let command = pdu.command();
+        // Attach data names connections, which differ from run to run: not part of the key.
+        let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
+        let seq_num = pdu.header.seq_num.to_be_bytes();
+        let id = draw_id(&[&command.to_be_bytes(), &body, &seq_num]);
+        let chosen = self.env.random("db-worker", id) % self.queues.len() as u64;
+        let queue = &self.queues[chosen as usize];
+        if queue.try_send((conn, pdu)).is_err() {
+            let reason = "worker queue full".to_string();
+            self.env.fact(Fact::Refused { conn, command, reason });
+            return;
+        }
+        let length = queue.max_capacity() - queue.capacity();
+        if length > self.longest {
+            self.longest = length;
+            self.env.fact(Fact::HighWater {
+                queue: "worker_queue".to_string(),
+                length: length as u64,
+                bound: QUEUE_BOUND as u64,
+            });
+        }
+    }
+}
+
+/// Serves one queue until it is closed.
+pub async fn run<W: World>(
+    mut cx: Context<W>,
+    mut jobs: Receiver<Job>,
+    replies: Sender<(ConnId, Pdu)>,
+) {
+    while let Some((conn, request)) = jobs.recv().await {
+        cx.start_request();
+        match table::handle(&mut cx, &request).await {
+            Ok(reply) => {
+                if replies.send((conn, reply)).await.is_err() {
+                    return;
+                }
+            }
+            Err(why) => {
+                tracing::debug!(conn, command = request.command(), %why, "no reply");
+            }
+        }
+    }
+}
