@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 /// A column or constant as a string field of a message.
-pub fn text(bytes: impl Into<Bytes>) -> String {
-    String::from_utf8_lossy(&bytes.into()).into_owned()
+pub fn text(bytes: impl Into<Bytes>) -> Bytes {
+    bytes.into()
 }
 
 /// The bytes of a string field, whatever its representation.
