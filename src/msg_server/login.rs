@@ -2,7 +2,7 @@
 
 use super::{
     links::Half,
-    state::{LOGINS_BOUND, State, Turn, User},
+    state::{LOGINS_BOUND, State, Turn},
 };
 use crate::{
     env::ConnId,
@@ -119,7 +119,7 @@ pub(super) fn validated(
     client.user = user;
     client.open = true;
     let (client_type, online_status) = (client.client_type, client.online_status);
-    state.users.entry(user).or_insert_with(User::default).conns.insert(attach.handle, conn);
+    state.users.entry(user).or_default().conns.insert(attach.handle, conn);
     turn.fact(Fact::LoggedIn { conn, user, client_type });
     kick(state, turn, user, client_type, KICK_DUPLICATE, Some(conn));
     to_route_kick(state, turn, user, client_type, KICK_DUPLICATE);
