@@ -14,9 +14,13 @@ mod latest_id;
 mod message;
 mod msg_list;
 mod read_ack;
+#[cfg(test)]
+mod read_tests;
 mod recent;
 mod relation;
 mod send;
+#[cfg(test)]
+mod send_tests;
 mod session;
 mod silent;
 mod table;

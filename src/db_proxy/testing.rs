@@ -1,1 +1,253 @@
-//! Fakes for the unit tests of the handlers.
+//! Fakes for the unit tests of the handlers: a log of statements and commands in order, answers
+//! scripted by text.
+
+use super::{
+    context::{Context, Host, Shared, World},
+    failures::Failures,
+    table,
+};
+use crate::{
+    fact::Fact,
+    protocol::Protocol,
+    store::{
+        cache::{Cache, CacheError, Hash},
+        sql::{Connection, Connector, Outcome, Server, SqlError, Value},
+    },
+    timing::Timing,
+    wire::Pdu,
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    pin::pin,
+    sync::{Arc, Mutex},
+    task::{Poll, Waker},
+    time::Duration,
+};
+
+/// The wall clock of every test, in seconds.
+pub const NOW: u32 = 1_000;
+
+type Sql = Result<Outcome, SqlError>;
+
+#[derive(Default)]
+struct Inner {
+    log: Vec<String>,
+    facts: Vec<Fact>,
+    /// Answers to statements that contain the text, each used once, in order.
+    sql: Vec<(String, VecDeque<Sql>)>,
+    down: Option<CacheError>,
+    numbers: BTreeMap<String, i64>,
+    hashes: BTreeMap<String, Hash>,
+    values: BTreeMap<String, Vec<u8>>,
+    last_id: u64,
+}
+
+/// The whole world of a test; clones share it.
+#[derive(Clone, Default)]
+pub struct Fake(Arc<Mutex<Inner>>);
+
+impl Fake {
+    fn with<T>(&self, f: impl FnOnce(&mut Inner) -> T) -> T {
+        f(&mut self.0.lock().unwrap())
+    }
+
+    /// The next statement that contains `text` gets this answer. Others get: no rows for a
+    /// SELECT, one changed row else, and ids 1, 2, … for inserts.
+    pub fn on(&self, text: &str, answer: Sql) -> &Self {
+        self.with(|inner| match inner.sql.iter_mut().find(|(t, _)| t == text) {
+            Some((_, answers)) => answers.push_back(answer),
+            None => inner.sql.push((text.to_string(), [answer].into())),
+        });
+        self
+    }
+
+    /// All commands fail like this from now on; `None` heals.
+    pub fn redis(&self, down: Option<CacheError>) {
+        self.with(|inner| inner.down = down);
+    }
+
+    /// Puts a field into a hash.
+    pub fn hash(&self, key: &str, field: &str, value: &str) {
+        self.with(|inner| {
+            let hash = inner.hashes.entry(key.into()).or_default();
+            hash.insert(field.into(), value.into());
+        });
+    }
+
+    /// Puts a value.
+    pub fn value(&self, key: &str, value: &str) {
+        self.with(|inner| inner.values.insert(key.into(), value.into()));
+    }
+
+    /// What was done since the last call: `M statement`, `S statement` with values in place, or
+    /// a Redis command.
+    pub fn log(&self) -> Vec<String> {
+        self.with(|inner| std::mem::take(&mut inner.log))
+    }
+
+    /// The facts since the last call.
+    pub fn facts(&self) -> Vec<Fact> {
+        self.with(|inner| std::mem::take(&mut inner.facts))
+    }
+
+    /// A worker's context over this world.
+    pub fn context(&self, protocol: Protocol) -> Context<Test> {
+        let timing = Timing::original();
+        let shared = Shared {
+            host: self.clone(),
+            cache: self.clone(),
+            protocol,
+            timing,
+            failures: Failures::new(timing.login_failure_window()),
+        };
+        Context::new(Arc::new(shared), self.clone())
+    }
+
+    fn command<T>(&self, text: String, f: impl FnOnce(&mut Inner) -> T) -> Result<T, CacheError> {
+        self.with(|inner| {
+            inner.log.push(text);
+            match inner.down.clone() {
+                Some(error) => Err(error),
+                None => Ok(f(inner)),
+            }
+        })
+    }
+}
+
+/// The stores and the host of a test are all the [`Fake`].
+pub struct Test;
+
+impl World for Test {
+    type Host = Fake;
+    type Cache = Fake;
+    type Sql = Fake;
+}
+
+impl Host for Fake {
+    fn unix_time(&self) -> Duration {
+        Duration::from_secs(NOW.into())
+    }
+
+    fn fact(&self, fact: Fact) {
+        self.with(|inner| inner.facts.push(fact));
+    }
+}
+
+impl Connector for Fake {
+    type Connection = Session;
+
+    async fn connect(&self, server: Server) -> Result<Session, SqlError> {
+        Ok(Session { world: self.clone(), server })
+    }
+}
+
+/// One SQL session.
+pub struct Session {
+    world: Fake,
+    server: Server,
+}
+
+impl Connection for Session {
+    async fn execute(&mut self, text: &str, params: &[Value]) -> Sql {
+        let at = if self.server == Server::Primary { "M" } else { "S" };
+        assert_eq!(text.matches('?').count(), params.len(), "{text}");
+        let mut shown = text.to_string();
+        for param in params {
+            let value = match param {
+                Value::Null => "NULL".to_string(),
+                Value::Int(n) => n.to_string(),
+                Value::Bytes(b) => format!("'{}'", String::from_utf8_lossy(b)),
+            };
+            shown = shown.replacen('?', &value, 1);
+        }
+        self.world.with(|inner| {
+            inner.log.push(format!("{at} {shown}"));
+            let scripted = inner.sql.iter_mut().find(|(t, a)| shown.contains(t) && !a.is_empty());
+            if let Some(answer) = scripted.and_then(|(_, answers)| answers.pop_front()) {
+                return answer;
+            }
+            let mut outcome = Outcome::default();
+            if !shown.starts_with("select") {
+                outcome.affected = 1;
+            }
+            if shown.starts_with("insert") {
+                inner.last_id += 1;
+                outcome.last_insert_id = inner.last_id;
+            }
+            Ok(outcome)
+        })
+    }
+}
+
+impl Cache for Fake {
+    async fn incr_by(&self, key: &str, by: i64) -> Result<i64, CacheError> {
+        self.command(format!("INCRBY {key} {by}"), |inner| {
+            let n = inner.numbers.entry(key.into()).or_default();
+            *n += by;
+            *n
+        })
+    }
+
+    async fn hincr_by(&self, key: &str, field: &str, by: i64) -> Result<i64, CacheError> {
+        self.command(format!("HINCRBY {key} {field} {by}"), |_| by)
+    }
+
+    async fn hgetall(&self, key: &str) -> Result<Hash, CacheError> {
+        self.command(format!("HGETALL {key}"), |inner| {
+            inner.hashes.get(key).cloned().unwrap_or_default()
+        })
+    }
+
+    async fn hdel(&self, key: &str, field: &str) -> Result<bool, CacheError> {
+        self.command(format!("HDEL {key} {field}"), |_| true)
+    }
+
+    async fn set(&self, key: &str, value: &str) -> Result<(), CacheError> {
+        self.command(format!("SET {key} {value}"), |inner| {
+            inner.numbers.insert(key.into(), value.parse().unwrap_or(0));
+        })
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, CacheError> {
+        self.command(format!("GET {key}"), |inner| inner.values.get(key).cloned())
+    }
+
+    async fn mget(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
+        self.command(format!("MGET {}", keys.join(" ")), |inner| {
+            keys.iter().map(|key| inner.values.get(key).cloned()).collect()
+        })
+    }
+}
+
+/// Rows with these columns.
+pub fn rows<const N: usize>(columns: [&str; N], rows: &[[Value; N]]) -> Sql {
+    Ok(Outcome {
+        columns: columns.map(str::to_string).to_vec(),
+        rows: rows.iter().map(|row| row.to_vec()).collect(),
+        ..Outcome::default()
+    })
+}
+
+/// One row with one column `id`.
+pub fn id(id: u32) -> Sql {
+    rows(["id"], &[[id.into()]])
+}
+
+/// An error of the server: no effect.
+pub fn refused(code: u16) -> Sql {
+    Err(SqlError::Server { code, message: "scripted".into() })
+}
+
+/// A lost connection: the statement may have run.
+pub fn lost() -> Sql {
+    Err(SqlError::Lost("scripted".into()))
+}
+
+/// Runs a handler whose stores answer at once.
+pub fn serve(cx: &mut Context<Test>, request: &Pdu) -> Result<Pdu, super::silent::Silent> {
+    let mut future = pin!(table::handle(cx, request));
+    match future.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop())) {
+        Poll::Ready(reply) => reply,
+        Poll::Pending => panic!("a fake store waited"),
+    }
+}

@@ -234,3 +234,7 @@ impl<E: Env> Cache for Pool<E> {
         self.query(Cmd::new().arg("MGET").arg(keys).take(), first).await
     }
 }
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;
