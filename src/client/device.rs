@@ -222,7 +222,13 @@ impl Device {
         match event {
             Event::Started if turn.store.logged_in => self.connect(turn),
             Event::Started => {}
-            Event::Connected { conn } => self.log_in(turn, conn),
+            Event::Connected { conn } if matches!(self.phase, Phase::Dialling) => {
+                self.log_in(turn, conn);
+            }
+            Event::Connected { .. } => {}
+            // Sent on its way before the device hung up by itself.
+            Event::ConnectFailed { .. } | Event::Closed { .. }
+                if matches!(self.phase, Phase::Offline | Phase::Waiting { .. }) => {}
             Event::ConnectFailed { reason } | Event::Closed { reason } => self.lose(turn, &reason),
             Event::Pdu(pdu) => self.pdu(turn, &pdu),
             Event::Timer => self.timer(turn),
@@ -421,6 +427,10 @@ impl Device {
         if turn.store.logged_in {
             self.phase = Phase::Waiting { until: turn.now + wait };
             self.tries = self.tries.saturating_add(1);
+        } else {
+            for op in std::mem::take(&mut self.logins) {
+                turn.failed(op, reason);
+            }
         }
     }
 }
