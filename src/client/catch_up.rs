@@ -1,0 +1,119 @@
+//! `catch-up-on-gap`: asking for what pushes and lost connections skipped (ours).
+//!
+//! A sweep asks for a conversation's messages from the newest unknown one down, a page at a
+//! time, past what is held. What the pages did not have is a hole; the next sweep asks for it
+//! once more.
+
+use super::{
+    chat::PAGE,
+    device::{Asked, Device, Turn},
+};
+use std::time::Duration;
+
+/// A conversation that is being caught up.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    /// Nothing at or below this is asked for.
+    floor: u32,
+    /// Nothing above this is asked for.
+    top: u32,
+    /// What is above this has been answered.
+    cursor: u32,
+    /// When to start; `None` while a page is awaited.
+    pub due: Option<Duration>,
+}
+
+impl Device {
+    /// After a login: what the server has against what is held.
+    pub(super) fn compare_sessions(
+        &mut self,
+        turn: &mut Turn<'_>,
+        sessions: impl Iterator<Item = (u32, u32)>,
+    ) {
+        for (peer, latest) in sessions {
+            turn.store.heard_of(self.conversation(peer), latest);
+        }
+        let user = self.config.user;
+        let peers: Vec<u32> = turn.store.progress.keys().filter_map(|c| c.peer_of(user)).collect();
+        for peer in peers {
+            // One that waits for its start asks for the same, and for less than is known now.
+            if self.sweeps.get(&peer).is_none_or(|sweep| sweep.due.is_some()) {
+                self.sweeps.remove(&peer);
+                self.start_sweep(turn, peer, turn.now);
+            }
+        }
+        self.sweep_due(turn);
+    }
+
+    /// A message of this id exists. If that shows a gap, it is asked for a tick later: answers of
+    /// db_proxy's workers, and so pushes and acks, may overtake each other.
+    pub(super) fn heard_of(&mut self, turn: &mut Turn<'_>, peer: u32, msg_id: u32) {
+        let conversation = self.conversation(peer);
+        turn.store.heard_of(conversation, msg_id);
+        let behind =
+            turn.store.progress.get(&conversation).is_some_and(|p| p.latest > p.contiguous);
+        if behind && self.catches_up() && !self.sweeps.contains_key(&peer) {
+            self.start_sweep(turn, peer, turn.now + self.config.timing.tick());
+        }
+    }
+
+    fn start_sweep(&mut self, turn: &mut Turn<'_>, peer: u32, due: Duration) {
+        if let Some((floor, top)) = turn.store.behind(self.conversation(peer)) {
+            self.sweeps.insert(peer, Sweep { floor, top, cursor: top, due: Some(due) });
+        }
+    }
+
+    /// Starts the sweeps whose time has come.
+    pub(super) fn sweep_due(&mut self, turn: &mut Turn<'_>) {
+        let now = turn.now;
+        let due = |sweep: &Sweep| sweep.due.is_some_and(|due| due <= now);
+        let peers: Vec<u32> =
+            self.sweeps.iter().filter(|(_, s)| due(s)).map(|(&peer, _)| peer).collect();
+        for peer in peers {
+            // What came meanwhile may have closed the gap, or widened it.
+            let latest = turn.store.behind(self.conversation(peer));
+            match (latest, self.sweeps.get_mut(&peer)) {
+                (Some((floor, top)), Some(sweep)) => {
+                    *sweep = Sweep { floor, top, cursor: top, due: None };
+                    self.next_page(turn, peer);
+                }
+                _ => {
+                    self.sweeps.remove(&peer);
+                }
+            }
+        }
+    }
+
+    fn next_page(&mut self, turn: &mut Turn<'_>, peer: u32) {
+        let conversation = self.conversation(peer);
+        let Some(sweep) = self.sweeps.get_mut(&peer) else { return };
+        if let Some(begin) = turn.store.top_missing(conversation, sweep.floor, sweep.cursor) {
+            sweep.cursor = begin;
+            return self.pull(turn, Asked::CatchUp { peer }, peer, begin, PAGE);
+        }
+        turn.store.swept(conversation, sweep.floor, sweep.top);
+        let top = sweep.top;
+        self.sweeps.remove(&peer);
+        // Only what is newer than this sweep: its holes wait for a later one.
+        if turn.store.progress.get(&conversation).is_some_and(|p| p.latest > p.contiguous.max(top))
+        {
+            self.start_sweep(turn, peer, turn.now + self.config.timing.tick());
+        }
+    }
+
+    /// A page came; its messages are stored.
+    pub(super) fn swept_page(
+        &mut self,
+        turn: &mut Turn<'_>,
+        peer: u32,
+        ids: impl ExactSizeIterator<Item = u32>,
+    ) {
+        let Some(sweep) = self.sweeps.get_mut(&peer) else { return };
+        let full = ids.len() >= PAGE as usize;
+        // Not a full page: there is nothing below it. Else go on below its lowest, and in any
+        // case below where it began.
+        let below = ids.min().map_or(0, |id| id.saturating_sub(1));
+        sweep.cursor = if full { below.min(sweep.cursor.saturating_sub(1)) } else { 0 };
+        self.next_page(turn, peer);
+    }
+}

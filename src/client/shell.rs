@@ -1,0 +1,176 @@
+//! The I/O around a [`Device`].
+
+use super::{Command, Config, Device, DeviceStore, Effect, Event};
+use crate::{
+    env::{ConnId, Env, Stream, draw_id},
+    link::{
+        Now, UNSENT_BOUND,
+        conn::{Conn, FromConn, size},
+    },
+};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
+    time::{Instant, sleep_until, timeout},
+};
+
+/// Events that may wait for the device; then its reader waits, and so does the server.
+const EVENTS_BOUND: usize = 1024;
+
+enum Raw<S> {
+    /// How the dial of this number ended.
+    Dialled(u64, io::Result<S>),
+    Conn(ConnId, FromConn),
+}
+
+struct Shell<E: Env> {
+    env: E,
+    config: Config,
+    start: Instant,
+    /// The number of the dial under way, or of the last one.
+    dial: u64,
+    dialling: Option<AbortHandle>,
+    conn: Option<(ConnId, Conn)>,
+    raw: mpsc::Receiver<Raw<E::Stream>>,
+    raw_in: mpsc::Sender<Raw<E::Stream>>,
+    due: VecDeque<Event>,
+    tasks: JoinSet<()>,
+}
+
+/// Runs a device for ever. It goes online by itself if the store says that it was; dropping the
+/// future is a crash of the program.
+pub async fn run<E: Env>(
+    env: E,
+    config: Config,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    store: Arc<Mutex<DeviceStore>>,
+) -> Infallible {
+    let id = draw_id(&[&config.device.to_be_bytes(), config.user_name.as_bytes()]);
+    let first = env.random("client-server", id) as usize;
+    let mut device = Device::new(config.clone(), first % config.servers.len().max(1));
+    let mut shell = Shell::new(env, config);
+    let mut commands_open = true;
+    let mut effects = Vec::new();
+    loop {
+        let event = match shell.due.pop_front() {
+            Some(event) => event,
+            None => {
+                let due = device.due().map(|due| shell.start + due);
+                tokio::select! { biased;
+                    raw = shell.raw.recv() => match raw.and_then(|raw| shell.take(raw)) {
+                        Some(event) => event,
+                        None => continue,
+                    },
+                    _ = sleep_until(due.unwrap_or(shell.start)), if due.is_some() => Event::Timer,
+                    command = commands.recv(), if commands_open => match command {
+                        Some(command) => Event::Command(command),
+                        None => {
+                            commands_open = false;
+                            continue;
+                        }
+                    },
+                }
+            }
+        };
+        let now = Now { up: shell.start.elapsed(), unix: shell.env.unix_time() };
+        // A panic of another holder leaves the store as it was between two of its changes.
+        let mut stored = store.lock().unwrap_or_else(PoisonError::into_inner);
+        device.handle(now, &mut stored, event, &mut effects);
+        drop(stored);
+        for effect in effects.drain(..) {
+            shell.carry_out(effect);
+        }
+    }
+}
+
+impl<E: Env> Shell<E> {
+    fn new(env: E, config: Config) -> Self {
+        let (raw_in, raw) = mpsc::channel(EVENTS_BOUND);
+        Self {
+            env,
+            config,
+            start: Instant::now(),
+            dial: 0,
+            dialling: None,
+            conn: None,
+            raw,
+            raw_in,
+            due: VecDeque::from([Event::Started]),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// What a task reported, as the device sees it; `None` if it is about the past.
+    fn take(&mut self, raw: Raw<E::Stream>) -> Option<Event> {
+        match raw {
+            Raw::Dialled(dial, _) if dial != self.dial || self.dialling.is_none() => None,
+            Raw::Dialled(_, result) => {
+                self.dialling = None;
+                let stream = match result {
+                    Ok(stream) => stream,
+                    Err(error) => {
+                        return Some(Event::ConnectFailed { reason: error.to_string() });
+                    }
+                };
+                let id = stream.id();
+                let conn =
+                    Conn::start(stream, self.start, &mut self.tasks, &self.raw_in, Raw::Conn);
+                self.conn = Some((id, conn));
+                Some(Event::Connected { conn: id })
+            }
+            Raw::Conn(conn, _) if self.conn.as_ref().is_none_or(|(id, _)| *id != conn) => None,
+            Raw::Conn(_, FromConn::Pdu(pdu)) => Some(Event::Pdu(pdu)),
+            Raw::Conn(_, FromConn::Ended(reason) | FromConn::Broken(reason)) => {
+                self.disconnect();
+                Some(Event::Closed { reason })
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Connect { to } => {
+                while self.tasks.try_join_next().is_some() {}
+                self.disconnect();
+                self.dial += 1;
+                let (env, raw, dial) = (self.env.clone(), self.raw_in.clone(), self.dial);
+                let limit = self.config.timing.connect_timeout();
+                self.dialling = Some(self.tasks.spawn(async move {
+                    let result = match timeout(limit, env.connect(&to)).await {
+                        Ok(result) => result,
+                        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+                    };
+                    let _ = raw.send(Raw::Dialled(dial, result)).await;
+                }));
+            }
+            Effect::Disconnect => self.disconnect(),
+            Effect::Send(pdu) => {
+                let Some((_, conn)) = &self.conn else { return };
+                if conn.unsent() + size(&pdu) > UNSENT_BOUND {
+                    if let Some((_, conn)) = self.conn.take() {
+                        conn.abort();
+                    }
+                    self.due.push_back(Event::Closed { reason: "too many unsent bytes".into() });
+                    return;
+                }
+                conn.send(pdu);
+            }
+            Effect::Fact(fact) => self.env.fact(fact),
+        }
+    }
+
+    fn disconnect(&mut self) {
+        if let Some(dialling) = self.dialling.take() {
+            dialling.abort();
+        }
+        if let Some((_, conn)) = self.conn.take() {
+            conn.close(&mut self.tasks);
+        }
+    }
+}

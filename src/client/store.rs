@@ -1,0 +1,203 @@
+//! What a device keeps over crashes: messages, unread counts, how far it has caught up.
+
+use crate::conversation::Conversation;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The most holes that are remembered of one conversation; then the oldest is forgotten (ours).
+const HOLES_BOUND: usize = 64;
+
+/// The msg_id that the original acks and pushes while Redis is away (SYSTEM.md section 3): no
+/// count, so it tells nothing about what is missing.
+const NO_COUNT: u32 = u32::MAX;
+
+/// A stored message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Who sent it.
+    pub from: u32,
+    /// The text as it travelled.
+    pub content: String,
+}
+
+/// How far a device has come in one conversation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Every id up to this is held, or was answered as missing.
+    pub contiguous: u32,
+    /// Ids up to `contiguous` that an answered pull did not have. At most 64.
+    pub holes: BTreeSet<u32>,
+    /// The highest id heard of.
+    pub latest: u32,
+}
+
+/// The durable part of a device. Holds whatever was received: its size is the history's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceStore {
+    /// Every message held.
+    pub messages: BTreeMap<(Conversation, u32), Message>,
+    /// What is shown as unread, by peer; zeros are left out.
+    pub unread: BTreeMap<u32, u32>,
+    /// How far each conversation has been caught up.
+    pub progress: BTreeMap<Conversation, Progress>,
+    /// The person wants to be online.
+    pub logged_in: bool,
+    /// The seq_num given out last.
+    pub seq_num: u16,
+}
+
+impl DeviceStore {
+    /// The next seq_num: 1 to 65535, then 1 again. 0 is for PDUs that nobody asked for.
+    pub fn next_seq(&mut self) -> u16 {
+        self.seq_num = self.seq_num.checked_add(1).unwrap_or(1);
+        self.seq_num
+    }
+
+    /// Stores a message; false if one of that id is held already (it stays as it is).
+    pub fn hold(&mut self, conversation: Conversation, msg_id: u32, message: Message) -> bool {
+        if self.messages.contains_key(&(conversation, msg_id)) {
+            return false;
+        }
+        self.messages.insert((conversation, msg_id), message);
+        self.heard_of(conversation, msg_id);
+        if let Some(progress) = self.progress.get_mut(&conversation) {
+            progress.holes.remove(&msg_id);
+        }
+        self.advance(conversation);
+        true
+    }
+
+    /// Notes that a message of this id exists.
+    pub fn heard_of(&mut self, conversation: Conversation, msg_id: u32) {
+        let progress = self.progress.entry(conversation).or_default();
+        if msg_id != NO_COUNT {
+            progress.latest = progress.latest.max(msg_id);
+        }
+    }
+
+    /// A message of this id and content is held, in whatever conversation: what a Windows client
+    /// takes for a repeat (SYSTEM.md section 7).
+    pub fn is_repeat(&self, msg_id: u32, content: &str) -> bool {
+        self.progress
+            .keys()
+            .filter_map(|&c| self.messages.get(&(c, msg_id)))
+            .any(|m| m.content == content)
+    }
+
+    /// The highest id held of a conversation; 0 if none is.
+    pub fn last_held(&self, conversation: Conversation) -> u32 {
+        let held = self.messages.range((conversation, 0)..=(conversation, NO_COUNT));
+        held.last().map_or(0, |((_, id), _)| *id)
+    }
+
+    /// What is to be asked for: ids above the first and up to the second, holes included. `None`
+    /// if nothing is missing.
+    pub fn behind(&self, conversation: Conversation) -> Option<(u32, u32)> {
+        let progress = self.progress.get(&conversation)?;
+        let under_holes = progress.holes.first().map_or(u32::MAX, |id| id - 1);
+        let (floor, top) = (progress.contiguous.min(under_holes), progress.latest);
+        self.top_missing(conversation, floor, top).map(|_| (floor, top))
+    }
+
+    /// The highest id above `floor` and up to `top` that is not held.
+    pub fn top_missing(&self, conversation: Conversation, floor: u32, top: u32) -> Option<u32> {
+        self.missing(conversation, floor, top, 1).first().copied()
+    }
+
+    /// A sweep over the ids above `floor` and up to `top` has been answered: what is not held is
+    /// a hole.
+    pub fn swept(&mut self, conversation: Conversation, floor: u32, top: u32) {
+        let missing = self.missing(conversation, floor, top, HOLES_BOUND);
+        let progress = self.progress.entry(conversation).or_default();
+        progress.holes.retain(|&id| id <= floor || id > top);
+        progress.holes.extend(missing);
+        while progress.holes.len() > HOLES_BOUND {
+            progress.holes.pop_first();
+        }
+        progress.contiguous = progress.contiguous.max(top);
+        self.advance(conversation);
+    }
+
+    /// The highest ids above `floor` and up to `top` that are not held, at most `limit`.
+    fn missing(&self, conversation: Conversation, floor: u32, top: u32, limit: usize) -> Vec<u32> {
+        if floor >= top {
+            return Vec::new();
+        }
+        let held = self.messages.range((conversation, floor + 1)..=(conversation, top));
+        let bounds = held.rev().map(|((_, id), _)| *id).chain([floor]);
+        // Between two neighbouring ids that are held lies what is missing.
+        let mut above = u64::from(top) + 1;
+        let mut missing = Vec::new();
+        for id in bounds {
+            let gap = (u64::from(id) + 1..above).rev().map(|id| id as u32);
+            missing.extend(gap.take(limit - missing.len()));
+            if missing.len() == limit {
+                break;
+            }
+            above = u64::from(id);
+        }
+        missing
+    }
+
+    fn advance(&mut self, conversation: Conversation) {
+        let Some(progress) = self.progress.get_mut(&conversation) else { return };
+        while let Some(next) = progress.contiguous.checked_add(1)
+            && next != NO_COUNT
+            && self.messages.contains_key(&(conversation, next))
+        {
+            progress.contiguous = next;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const C: Conversation = Conversation::Group(1);
+
+    fn store(held: &[u32]) -> DeviceStore {
+        let mut store = DeviceStore::default();
+        for &id in held {
+            assert!(store.hold(C, id, Message { from: 1, content: id.to_string() }));
+        }
+        store
+    }
+
+    #[test]
+    fn gaps_are_seen_and_filled() {
+        let mut store = store(&[1, 2, 5]);
+        assert_eq!(store.behind(C), Some((2, 5)));
+        assert_eq!(store.top_missing(C, 2, 5), Some(4));
+        store.hold(C, 4, Message { from: 1, content: String::new() });
+        assert_eq!(store.top_missing(C, 2, 5), Some(3));
+        store.hold(C, 3, Message { from: 1, content: String::new() });
+        assert_eq!(store.behind(C), None);
+        assert_eq!(store.progress[&C].contiguous, 5);
+    }
+
+    #[test]
+    fn holes_are_passed_remembered_bounded_and_filled_late() {
+        let mut store = store(&[1, 300]);
+        store.swept(C, 1, 300);
+        assert_eq!(store.progress[&C].contiguous, 300);
+        let holes = store.progress[&C].holes.clone();
+        assert_eq!((holes.len(), holes.first(), holes.last()), (64, Some(&236), Some(&299)));
+        assert_eq!(store.behind(C), Some((235, 300)));
+        store.hold(C, 236, Message { from: 1, content: String::new() });
+        assert_eq!(store.behind(C), Some((236, 300)));
+    }
+
+    #[test]
+    fn the_id_of_an_unreachable_redis_counts_nothing() {
+        let mut store = store(&[1, u32::MAX]);
+        assert_eq!(store.behind(C), None);
+        store.heard_of(C, u32::MAX);
+        assert_eq!(store.behind(C), None);
+    }
+
+    #[test]
+    fn seq_nums_skip_zero() {
+        let mut store = DeviceStore { seq_num: 65_534, ..Default::default() };
+        assert_eq!((store.next_seq(), store.next_seq()), (65_535, 1));
+    }
+}
