@@ -48,17 +48,13 @@ async fn converse(
             gone = wire.gone() => return gone,
             () = pause(&hooks, "redis before", id) => {}
         }
-        let reply = {
-            let mut engine = lock(&engine);
-            let reply = engine.run(&mut session, &command);
-            if let Some((name, args)) =
-                command.split_first().filter(|(name, _)| !Engine::is_connection_command(name))
-            {
-                let args: Vec<_> = args.iter().map(|arg| readable(arg)).collect();
-                hooks.applied("redis", &readable(name), &args, &reply.readable(), true);
-            }
-            reply
-        };
+        let reply = lock(&engine).run(&mut session, &command);
+        if let Some((name, args)) =
+            command.split_first().filter(|(name, _)| !Engine::is_connection_command(name))
+        {
+            let args: Vec<_> = args.iter().map(|arg| readable(arg)).collect();
+            hooks.applied("redis", &readable(name), &args, &reply.readable(), true);
+        }
         pause(&hooks, "redis after", id).await;
         let mut out = BytesMut::new();
         reply.encode(session.resp3, &mut out).map_err(io::Error::other)?;

@@ -1,1 +1,31 @@
-//! A MySQL.
+//! A MySQL for the statements of db_proxy (SYSTEM.md section 6), with InnoDB's transactions and
+//! locks at the grain of rows and keys.
+//!
+//! Not modelled: locks on the gaps between keys (only a key that was looked for and is absent
+//! is held), locks on rows that a scan without an index merely passes, expressions and joins
+//! beyond the subset of [`parse`].
+
+mod client;
+mod engine;
+mod error;
+mod eval;
+mod exec;
+mod frame;
+mod host;
+mod locks;
+mod parse;
+mod schema;
+mod table;
+mod tables;
+
+#[cfg(test)]
+mod engine_tests;
+#[cfg(test)]
+mod host_tests;
+#[cfg(test)]
+mod lock_tests;
+
+pub use client::{Connection, Connector, PRIMARY_PORT, REPLICA_PORT};
+pub use engine::{Done, Engine, SessionId, Step, User};
+pub use host::serve;
+pub use schema::{Column, TableDef, Type};

@@ -1,0 +1,89 @@
+//! The roles' side of the framed protocol.
+
+use super::frame::{Wire, decode_response, encode_request};
+use std::{future::Future, io, time::Duration};
+use teamtalk::{
+    env::{Endpoint, Env},
+    store::sql::{self, Outcome, Server, SqlError, Value},
+    timing::Timing,
+};
+
+/// The port of `teamtalk_master`.
+pub const PRIMARY_PORT: u16 = 3306;
+/// The port of `teamtalk_slave`.
+pub const REPLICA_PORT: u16 = 3307;
+
+/// Opens sessions with the fake on one host.
+#[derive(Debug, Clone)]
+pub struct Connector<E> {
+    env: E,
+    host: String,
+    timing: Timing,
+}
+
+impl<E: Env> Connector<E> {
+    /// For the fake on `host`; `timing` gives the deadline of connects and statements.
+    pub fn new(env: E, host: impl Into<String>, timing: Timing) -> Self {
+        Self { env, host: host.into(), timing }
+    }
+}
+
+impl<E: Env> sql::Connector for Connector<E> {
+    type Connection = Connection<E::Stream>;
+
+    async fn connect(&self, server: Server) -> Result<Self::Connection, SqlError> {
+        let port = match server {
+            Server::Primary => PRIMARY_PORT,
+            Server::Replica => REPLICA_PORT,
+        };
+        let limit = self.timing.sql_timeout();
+        // The greeting is part of the deadline: a connect may succeed with the way back cut.
+        let greeted = before(limit, async {
+            let stream = self.env.connect(&Endpoint::new(self.host.as_str(), port)).await?;
+            let mut wire = Wire::new(stream);
+            let greeting = answer(&mut wire).await?;
+            Ok((wire, greeting))
+        });
+        let (wire, greeting) = greeted.await?;
+        greeting.map(|_| Connection { wire: Some(wire), limit })
+    }
+}
+
+/// One session. After an error of the network, a deadline, or a call that was dropped half-way
+/// its socket is closed, and it answers every statement with [`SqlError::Lost`].
+pub struct Connection<S> {
+    wire: Option<Wire<S>>,
+    limit: Duration,
+}
+
+impl<S: teamtalk::env::Stream> sql::Connection for Connection<S> {
+    async fn execute(&mut self, text: &str, params: &[Value]) -> Result<Outcome, SqlError> {
+        let lost = || SqlError::Lost("the connection failed before".to_string());
+        let mut wire = self.wire.take().ok_or_else(lost)?;
+        let answer = before(self.limit, async {
+            wire.send(&encode_request(text, params)).await?;
+            answer(&mut wire).await
+        });
+        let answer = answer.await?;
+        self.wire = Some(wire);
+        answer
+    }
+}
+
+async fn answer<S: teamtalk::env::Stream>(
+    wire: &mut Wire<S>,
+) -> io::Result<Result<Outcome, SqlError>> {
+    let body = wire.next().await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    decode_response(body)
+}
+
+async fn before<T>(
+    limit: Duration,
+    work: impl Future<Output = io::Result<T>>,
+) -> Result<T, SqlError> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(e)) => Err(SqlError::Lost(e.to_string())),
+        Err(_) => Err(SqlError::Lost(format!("no answer within {limit:?}"))),
+    }
+}

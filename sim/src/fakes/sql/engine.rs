@@ -1,0 +1,388 @@
+//! Sessions and transactions.
+
+use super::{
+    error, exec,
+    locks::Locks,
+    parse::{self, Prepared, Statement},
+    schema::TableDef,
+    table::{Key, Table},
+    tables,
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use teamtalk::store::sql::{Outcome, SqlError, Value};
+use tokio::sync::Notify;
+
+/// A session's number; never used twice.
+pub type SessionId = u64;
+
+/// A statement's end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// What it did.
+    pub result: Result<Outcome, SqlError>,
+    /// Whether the session's effects are durable now.
+    pub committed: bool,
+    /// The session, if the statement belonged to a transaction opened by BEGIN.
+    pub transaction: Option<SessionId>,
+}
+
+/// Where a statement stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// It ended.
+    Done(Done),
+    /// It waits for a lock: [`Engine::resume`] it once [`Engine::wake`] says so, or
+    /// [`Engine::time_out`] it.
+    Blocked,
+}
+
+/// A user to seed: the rest of the IMUser row follows golden/README.md ("Users").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// IMUser.id.
+    pub id: u32,
+    /// The login name; the nick is this with a capital.
+    pub name: String,
+    /// md5hex(sent + salt), where the client sends md5hex of the clear password.
+    pub password: String,
+}
+
+impl User {
+    /// The salt of this user's password: the id in four digits (its last four).
+    pub fn salt(id: u32) -> String {
+        format!("{:04}", id % 10_000)
+    }
+}
+
+/// A transaction, or one statement of autocommit.
+#[derive(Debug, Default)]
+pub(super) struct Transaction {
+    /// Opened by BEGIN.
+    explicit: bool,
+    /// The commit whose state its reads see, from its first read on.
+    snapshot: Option<u64>,
+    /// The rows it wrote, in order; a row as often as it was written.
+    undo: Vec<(String, Key)>,
+}
+
+/// A statement that has not ended.
+#[derive(Debug)]
+struct Pending {
+    prepared: Arc<Prepared>,
+    params: Vec<Value>,
+    /// The AUTO_INCREMENT values it drew: a statement that waits is run anew, and keeps them.
+    drawn: Option<Vec<u64>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    tx: Transaction,
+    pub(super) last_insert_id: u64,
+    pending: Option<Pending>,
+    wake: Arc<Notify>,
+}
+
+/// The database. It outlives its host; sessions, transactions and locks do not.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) tables: BTreeMap<String, Table>,
+    pub(super) sessions: BTreeMap<SessionId, Session>,
+    pub(super) locks: Locks,
+    parsed: BTreeMap<String, Result<Arc<Prepared>, SqlError>>,
+    /// The number of the last commit.
+    commits: u64,
+    opened: SessionId,
+    lock_wait: Duration,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Engine {
+    /// The empty tables of SYSTEM.md section 6 and our side tables.
+    pub fn new() -> Self {
+        let mut engine = Self {
+            tables: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            locks: Locks::default(),
+            parsed: BTreeMap::new(),
+            commits: 0,
+            opened: 0,
+            // innodb_lock_wait_timeout's default.
+            lock_wait: Duration::from_secs(50),
+        };
+        for def in tables::all() {
+            engine.create_table(def);
+        }
+        engine
+    }
+
+    /// Adds an empty table, or replaces one.
+    pub fn create_table(&mut self, def: TableDef) {
+        self.parsed.clear();
+        self.tables.insert(def.name.clone(), Table::new(def));
+    }
+
+    /// How long a statement waits for a lock before error 1205; 50 s at first.
+    pub fn lock_wait(&self) -> Duration {
+        self.lock_wait
+    }
+
+    /// Sets [`Self::lock_wait`].
+    pub fn set_lock_wait(&mut self, lock_wait: Duration) {
+        self.lock_wait = lock_wait;
+    }
+
+    /// Inserts rows into IMUser.
+    ///
+    /// # Errors
+    /// Those of an INSERT.
+    pub fn seed_users(&mut self, users: &[User]) -> Result<(), SqlError> {
+        let session = self.open();
+        let mut result = Ok(());
+        for user in users {
+            let mut nick = user.name.clone();
+            if let Some(first) = nick.get_mut(..1) {
+                first.make_ascii_uppercase();
+            }
+            let params = [
+                user.id.into(),
+                user.name.as_str().into(),
+                nick.as_str().into(),
+                user.password.as_str().into(),
+                User::salt(user.id).as_str().into(),
+                format!("1380000000{}", user.id).as_str().into(),
+                format!("{}@example.com", user.name).as_str().into(),
+            ];
+            let text = "insert into IMUser (id, name, nick, password, salt, phone, email, sex, \
+                        departId) values (?, ?, ?, ?, ?, ?, ?, 1, 1)";
+            if let Step::Done(Done { result: Err(e), .. }) = self.submit(session, text, &params) {
+                result = Err(e);
+                break;
+            }
+        }
+        self.close(session);
+        result
+    }
+
+    /// The committed rows of a table by primary key, each as column → value; empty if there is
+    /// no such table.
+    pub fn rows(&self, table: &str) -> Vec<BTreeMap<String, Value>> {
+        let Some(table) = self.tables.get(table) else { return Vec::new() };
+        let names = || table.def.columns.iter().map(|c| c.name.clone());
+        let rows = table.keys().filter_map(|key| table.committed(key));
+        rows.map(|row| names().zip(row.iter().cloned()).collect()).collect()
+    }
+
+    /// The names of all tables.
+    pub fn table_names(&self) -> impl Iterator<Item = &str> {
+        self.tables.keys().map(String::as_str)
+    }
+
+    /// Opens a session.
+    pub fn open(&mut self) -> SessionId {
+        self.opened += 1;
+        self.sessions.insert(self.opened, Session::default());
+        self.opened
+    }
+
+    /// Ends a session: what it did not commit is undone.
+    pub fn close(&mut self, session: SessionId) {
+        self.rollback(session);
+        self.sessions.remove(&session);
+    }
+
+    /// Told whenever a lock that the session waits for is granted.
+    pub fn wake(&self, session: SessionId) -> Arc<Notify> {
+        self.sessions.get(&session).map(|s| s.wake.clone()).unwrap_or_default()
+    }
+
+    /// Whether the session has a transaction open by BEGIN.
+    pub fn in_transaction(&self, session: SessionId) -> bool {
+        self.sessions.get(&session).is_some_and(|s| s.tx.explicit)
+    }
+
+    /// Starts a statement. A session runs one at a time: not before the last one's [`Done`].
+    pub fn submit(&mut self, session: SessionId, text: &str, params: &[Value]) -> Step {
+        let prepared = match self.prepare(text) {
+            Ok(prepared) if prepared.params == params.len() => prepared,
+            Ok(_) => return self.done(session, Err(error::param_count())),
+            Err(e) => return self.done(session, Err(e)),
+        };
+        let pending = Pending { prepared, params: params.to_vec(), drawn: None };
+        self.session(session).pending = Some(pending);
+        self.attempt(session)
+    }
+
+    /// Goes on with a blocked statement, if its lock was granted.
+    pub fn resume(&mut self, session: SessionId) -> Step {
+        if self.locks.is_waiting(session) { Step::Blocked } else { self.attempt(session) }
+    }
+
+    /// Ends a blocked statement with error 1205; its transaction stays open, as InnoDB's does.
+    /// A statement whose lock was granted meanwhile goes on.
+    pub fn time_out(&mut self, session: SessionId) -> Step {
+        if !self.locks.is_waiting(session) {
+            return self.attempt(session);
+        }
+        let woken = self.locks.cancel(session);
+        self.notify(&woken);
+        self.session(session).pending = None;
+        self.fail(session, error::lock_wait_timeout())
+    }
+
+    fn prepare(&mut self, text: &str) -> Result<Arc<Prepared>, SqlError> {
+        if let Some(known) = self.parsed.get(text) {
+            return known.clone();
+        }
+        let parsed = parse::parse(text, |name| self.tables.get(name).map(|t| &t.def)).map(Arc::new);
+        self.parsed.insert(text.to_string(), parsed.clone());
+        parsed
+    }
+
+    /// Runs the pending statement from its beginning. One that meets a lock of another session
+    /// leaves nothing behind but the locks it got, and runs anew when it has that lock too.
+    fn attempt(&mut self, id: SessionId) -> Step {
+        let Some(mut pending) = self.session(id).pending.take() else {
+            return self.done(id, Ok(Outcome::default()));
+        };
+        let mark = self.session(id).tx.undo.len();
+        let prepared = pending.prepared.clone();
+        match &prepared.statement {
+            Statement::Begin => {
+                let ended = self.commit(id);
+                self.session(id).tx.explicit = true;
+                let transaction = Some(id);
+                return Step::Done(Done {
+                    result: Ok(Outcome::default()),
+                    committed: ended,
+                    transaction,
+                });
+            }
+            Statement::Commit | Statement::Rollback => {
+                let transaction = self.in_transaction(id).then_some(id);
+                let committed = matches!(prepared.statement, Statement::Commit);
+                if committed {
+                    self.commit(id);
+                } else {
+                    self.rollback(id);
+                }
+                return Step::Done(Done { result: Ok(Outcome::default()), committed, transaction });
+            }
+            _ => {}
+        }
+        match exec::run(self, id, &prepared.statement, &pending.params, &mut pending.drawn) {
+            Ok(outcome) => {
+                let explicit = self.in_transaction(id);
+                if !explicit {
+                    self.commit(id);
+                }
+                Step::Done(Done {
+                    result: Ok(outcome),
+                    committed: !explicit,
+                    transaction: explicit.then_some(id),
+                })
+            }
+            Err(exec::Stop::Wait) => {
+                self.undo_to(id, mark);
+                self.session(id).pending = Some(pending);
+                Step::Blocked
+            }
+            Err(exec::Stop::Error(e)) => {
+                self.undo_to(id, mark);
+                self.fail(id, e)
+            }
+            Err(exec::Stop::Deadlock) => {
+                let transaction = self.in_transaction(id).then_some(id);
+                self.rollback(id);
+                let result = Err(error::deadlock());
+                Step::Done(Done { result, committed: false, transaction })
+            }
+        }
+    }
+
+    /// A statement that was undone: in autocommit its locks go too.
+    fn fail(&mut self, id: SessionId, error: SqlError) -> Step {
+        if !self.in_transaction(id) {
+            self.rollback(id);
+        }
+        self.done(id, Err(error))
+    }
+
+    fn done(&self, id: SessionId, result: Result<Outcome, SqlError>) -> Step {
+        let transaction = self.in_transaction(id).then_some(id);
+        Step::Done(Done { result, committed: false, transaction })
+    }
+
+    pub(super) fn session(&mut self, id: SessionId) -> &mut Session {
+        self.sessions.entry(id).or_default()
+    }
+
+    /// The commit whose state a plain read of the session sees.
+    pub(super) fn snapshot(&mut self, id: SessionId) -> u64 {
+        let commits = self.commits;
+        let tx = &mut self.session(id).tx;
+        if tx.explicit { *tx.snapshot.get_or_insert(commits) } else { commits }
+    }
+
+    /// Writes a version of a row (`None` deletes) under the session's transaction.
+    pub(super) fn write(
+        &mut self,
+        id: SessionId,
+        table: &str,
+        key: Key,
+        row: Option<super::table::Row>,
+    ) {
+        if let Some(rows) = self.tables.get_mut(table) {
+            rows.write(key.clone(), id, row);
+            self.session(id).tx.undo.push((table.to_string(), key));
+        }
+    }
+
+    /// Ends the transaction for good; false if none was open.
+    fn commit(&mut self, id: SessionId) -> bool {
+        let tx = std::mem::take(&mut self.session(id).tx);
+        if !tx.undo.is_empty() {
+            self.commits += 1;
+            let snapshots = self.sessions.values().filter_map(|s| s.tx.snapshot);
+            let oldest = snapshots.min().unwrap_or(self.commits);
+            for (table, key) in &tx.undo {
+                if let Some(table) = self.tables.get_mut(table) {
+                    table.commit(key, id, self.commits, oldest);
+                }
+            }
+        }
+        let woken = self.locks.release(id);
+        self.notify(&woken);
+        tx.explicit
+    }
+
+    fn rollback(&mut self, id: SessionId) {
+        self.undo_to(id, 0);
+        let session = self.session(id);
+        session.tx = Transaction::default();
+        session.pending = None;
+        let woken = self.locks.release(id);
+        self.notify(&woken);
+    }
+
+    fn undo_to(&mut self, id: SessionId, mark: usize) {
+        let undone = self.session(id).tx.undo.split_off(mark);
+        for (table, key) in undone.iter().rev() {
+            if let Some(table) = self.tables.get_mut(table) {
+                table.undo(key);
+            }
+        }
+    }
+
+    fn notify(&self, woken: &[SessionId]) {
+        for id in woken {
+            if let Some(session) = self.sessions.get(id) {
+                session.wake.notify_one();
+            }
+        }
+    }
+}

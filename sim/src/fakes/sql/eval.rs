@@ -1,0 +1,177 @@
+//! Expressions and their values.
+
+use super::error;
+use std::{cell::Cell, cmp::Ordering};
+use teamtalk::store::sql::{SqlError, Value};
+
+/// An operator of two operands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Op {
+    And,
+    Or,
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Plus,
+    Minus,
+}
+
+/// An expression; columns are places in the row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Expr {
+    Param(usize),
+    Literal(Value),
+    Column(usize),
+    /// `VALUES(column)`: what the INSERT would have stored.
+    Inserted(usize),
+    Binary(Op, Box<Expr>, Box<Expr>),
+    Not(Box<Expr>),
+    In {
+        needle: Box<Expr>,
+        list: Vec<Expr>,
+        negated: bool,
+    },
+    IsNull {
+        operand: Box<Expr>,
+        negated: bool,
+    },
+    /// `LAST_INSERT_ID()`, or with an argument, which it also remembers.
+    LastInsertId(Option<Box<Expr>>),
+}
+
+/// What an expression may refer to.
+pub(super) struct Scope<'a> {
+    pub(super) params: &'a [Value],
+    pub(super) row: &'a [Value],
+    pub(super) inserted: &'a [Value],
+    pub(super) last_id: u64,
+    /// Where `LAST_INSERT_ID(expr)` leaves its argument.
+    pub(super) new_last_id: &'a Cell<Option<u64>>,
+}
+
+impl Expr {
+    pub(super) fn eval(&self, scope: &Scope<'_>) -> Result<Value, SqlError> {
+        Ok(match self {
+            Self::Param(n) => scope.params[*n].clone(),
+            Self::Literal(value) => value.clone(),
+            Self::Column(at) => scope.row[*at].clone(),
+            Self::Inserted(at) => scope.inserted[*at].clone(),
+            Self::Binary(op @ (Op::And | Op::Or), a, b) => {
+                let (a, b) = (truth(&a.eval(scope)?), truth(&b.eval(scope)?));
+                let decides = *op == Op::Or;
+                if a == Some(decides) || b == Some(decides) {
+                    boolean(Some(decides))
+                } else {
+                    boolean(a.and(b))
+                }
+            }
+            Self::Binary(op, a, b) => binary(*op, &a.eval(scope)?, &b.eval(scope)?)?,
+            Self::Not(operand) => boolean(truth(&operand.eval(scope)?).map(|t| !t)),
+            Self::In { needle, list, negated } => {
+                let needle = needle.eval(scope)?;
+                let mut found = Some(false);
+                for item in list {
+                    match compare(&needle, &item.eval(scope)?) {
+                        Some(Ordering::Equal) => {
+                            found = Some(true);
+                            break;
+                        }
+                        None => found = None,
+                        Some(_) => {}
+                    }
+                }
+                boolean(found.map(|found| found != *negated))
+            }
+            Self::IsNull { operand, negated } => {
+                boolean(Some((operand.eval(scope)? == Value::Null) != *negated))
+            }
+            Self::LastInsertId(None) => {
+                Value::Int(i64::try_from(scope.last_id).unwrap_or(i64::MAX))
+            }
+            Self::LastInsertId(Some(operand)) => {
+                let value = operand.eval(scope)?;
+                let id = u64::try_from(number(&value).unwrap_or(0)).unwrap_or(0);
+                scope.new_last_id.set(Some(id));
+                value
+            }
+        })
+    }
+
+    /// Whether a row passes; no filter passes all.
+    pub(super) fn passes(filter: Option<&Self>, scope: &Scope<'_>) -> Result<bool, SqlError> {
+        filter.map_or(Ok(true), |f| Ok(truth(&f.eval(scope)?) == Some(true)))
+    }
+
+    /// The value that a conjunction demands of a column by `column = constant`, if it does.
+    pub(super) fn pinned(&self, column: usize, scope: &Scope<'_>) -> Option<Value> {
+        match self {
+            Self::Binary(Op::And, a, b) => {
+                a.pinned(column, scope).or_else(|| b.pinned(column, scope))
+            }
+            Self::Binary(Op::Equal, a, b) => match (&**a, &**b) {
+                (Self::Column(at), constant @ (Self::Param(_) | Self::Literal(_)))
+                | (constant @ (Self::Param(_) | Self::Literal(_)), Self::Column(at))
+                    if *at == column =>
+                {
+                    constant.eval(scope).ok()
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+fn binary(op: Op, a: &Value, b: &Value) -> Result<Value, SqlError> {
+    if let Op::Plus | Op::Minus = op {
+        let (Some(a), Some(b)) = (number(a), number(b)) else { return Ok(Value::Null) };
+        let sum = if op == Op::Plus { a.checked_add(b) } else { a.checked_sub(b) };
+        return sum.map(Value::Int).ok_or_else(error::arithmetic);
+    }
+    Ok(boolean(compare(a, b).map(|order| match op {
+        Op::Equal => order.is_eq(),
+        Op::NotEqual => order.is_ne(),
+        Op::Less => order.is_lt(),
+        Op::LessOrEqual => order.is_le(),
+        Op::Greater => order.is_gt(),
+        _ => order.is_ge(),
+    })))
+}
+
+/// How two values compare; `None` if one is NULL. Texts compare byte by byte, the shorter one
+/// padded with blanks (utf8mb4_bin); a text beside a number is read as a number.
+pub(super) fn compare(a: &Value, b: &Value) -> Option<Ordering> {
+    if let (Value::Bytes(a), Value::Bytes(b)) = (a, b) {
+        let longest = a.len().max(b.len());
+        let padded = |text: &[u8], at: usize| text.get(at).copied().unwrap_or(b' ');
+        let differ = (0..longest).map(|at| padded(a, at).cmp(&padded(b, at)));
+        return Some(differ.into_iter().find(|o| o.is_ne()).unwrap_or(Ordering::Equal));
+    }
+    Some(number(a)?.cmp(&number(b)?))
+}
+
+/// As a number; `None` for NULL. A text counts as the integer that it begins with.
+fn number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Null => None,
+        Value::Int(n) => Some(*n),
+        Value::Bytes(b) => {
+            let text = b.trim_ascii_start();
+            let signed = usize::from(matches!(text.first(), Some(b'-' | b'+')));
+            let digits = text[signed..].iter().take_while(|c| c.is_ascii_digit()).count();
+            let prefix = std::str::from_utf8(&text[..signed + digits]).unwrap_or_default();
+            Some(prefix.parse().unwrap_or(0))
+        }
+    }
+}
+
+fn truth(value: &Value) -> Option<bool> {
+    number(value).map(|n| n != 0)
+}
+
+fn boolean(truth: Option<bool>) -> Value {
+    truth.map_or(Value::Null, |t| Value::Int(t.into()))
+}

@@ -1,0 +1,197 @@
+//! The framed protocol between client and host: a length, then a body. All numbers big-endian.
+//!
+//! The host greets with an empty outcome. A request is a statement with its parameters, the
+//! response an outcome or an error. One request at a time.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut, TryGetError};
+use std::io;
+use teamtalk::store::sql::{Outcome, SqlError, Value};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// No frame is longer, in bytes (max_allowed_packet's default).
+const LONGEST: usize = 16 << 20;
+
+/// A connection with what was read ahead of it.
+pub(super) struct Wire<S> {
+    stream: S,
+    read: BytesMut,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self { stream, read: BytesMut::new() }
+    }
+
+    /// The next frame; `None` at the end of the stream. Cancel-safe.
+    pub(super) async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        loop {
+            if let Some(header) = self.read.first_chunk::<4>() {
+                let length = usize::try_from(u32::from_be_bytes(*header)).unwrap_or(usize::MAX);
+                if length > LONGEST {
+                    return Err(invalid("frame too long"));
+                }
+                if self.read.len() >= 4 + length {
+                    self.read.advance(4);
+                    return Ok(Some(self.read.split_to(length).freeze()));
+                }
+            }
+            if self.stream.read_buf(&mut self.read).await? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Reads ahead until the connection ends.
+    pub(super) async fn gone(&mut self) -> io::Result<()> {
+        while self.stream.read_buf(&mut self.read).await? > 0 {}
+        Ok(())
+    }
+
+    pub(super) async fn send(&mut self, body: &[u8]) -> io::Result<()> {
+        let mut frame = BytesMut::with_capacity(4 + body.len());
+        frame.put_u32(u32::try_from(body.len()).map_err(|_| invalid("frame too long"))?);
+        frame.put_slice(body);
+        self.stream.write_all(&frame).await
+    }
+}
+
+fn invalid(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why.to_string())
+}
+
+pub(super) fn encode_request(text: &str, params: &[Value]) -> BytesMut {
+    let mut body = BytesMut::new();
+    put_bytes(&mut body, text.as_bytes());
+    put_values(&mut body, params);
+    body
+}
+
+pub(super) fn decode_request(mut body: Bytes) -> io::Result<(String, Vec<Value>)> {
+    let text = get_text(&mut body)?;
+    Ok((text, get_values(&mut body)?))
+}
+
+pub(super) fn encode_response(result: &Result<Outcome, SqlError>) -> BytesMut {
+    let mut body = BytesMut::new();
+    match result {
+        Ok(outcome) => {
+            body.put_u8(0);
+            body.put_u64(outcome.affected);
+            body.put_u64(outcome.last_insert_id);
+            put_count(&mut body, outcome.columns.len());
+            for column in &outcome.columns {
+                put_bytes(&mut body, column.as_bytes());
+            }
+            put_count(&mut body, outcome.rows.len());
+            for row in &outcome.rows {
+                put_values(&mut body, row);
+            }
+        }
+        Err(SqlError::Server { code, message }) => {
+            body.put_u8(1);
+            body.put_u16(*code);
+            put_bytes(&mut body, message.as_bytes());
+        }
+        Err(SqlError::Lost(why)) => {
+            // An engine has no connection to lose; ER_UNKNOWN_ERROR if it ever says so.
+            body.put_u8(1);
+            body.put_u16(1105);
+            put_bytes(&mut body, why.as_bytes());
+        }
+    }
+    body
+}
+
+pub(super) fn decode_response(mut body: Bytes) -> io::Result<Result<Outcome, SqlError>> {
+    let body = &mut body;
+    if get(body.try_get_u8())? != 0 {
+        let code = get(body.try_get_u16())?;
+        return Ok(Err(SqlError::Server { code, message: get_text(body)? }));
+    }
+    let (affected, last_insert_id) = (get(body.try_get_u64())?, get(body.try_get_u64())?);
+    let columns =
+        (0..get(body.try_get_u32())?).map(|_| get_text(body)).collect::<io::Result<_>>()?;
+    let rows =
+        (0..get(body.try_get_u32())?).map(|_| get_values(body)).collect::<io::Result<_>>()?;
+    Ok(Ok(Outcome { columns, rows, affected, last_insert_id }))
+}
+
+fn put_count(to: &mut BytesMut, n: usize) {
+    // A longer list could not be sent: its frame would pass LONGEST.
+    to.put_u32(u32::try_from(n).unwrap_or(u32::MAX));
+}
+
+fn put_bytes(to: &mut BytesMut, bytes: &[u8]) {
+    put_count(to, bytes.len());
+    to.put_slice(bytes);
+}
+
+fn put_values(to: &mut BytesMut, values: &[Value]) {
+    put_count(to, values.len());
+    for value in values {
+        match value {
+            Value::Null => to.put_u8(0),
+            Value::Int(n) => {
+                to.put_u8(1);
+                to.put_i64(*n);
+            }
+            Value::Bytes(bytes) => {
+                to.put_u8(2);
+                put_bytes(to, bytes);
+            }
+        }
+    }
+}
+
+fn get<T>(got: Result<T, TryGetError>) -> io::Result<T> {
+    got.map_err(|_| invalid("frame too short"))
+}
+
+fn get_bytes(from: &mut Bytes) -> io::Result<Bytes> {
+    let length = usize::try_from(get(from.try_get_u32())?).unwrap_or(usize::MAX);
+    if length > from.len() {
+        return Err(invalid("frame too short"));
+    }
+    Ok(from.split_to(length))
+}
+
+fn get_text(from: &mut Bytes) -> io::Result<String> {
+    String::from_utf8(get_bytes(from)?.into()).map_err(|_| invalid("text is not UTF-8"))
+}
+
+fn get_values(from: &mut Bytes) -> io::Result<Vec<Value>> {
+    (0..get(from.try_get_u32())?)
+        .map(|_| match get(from.try_get_u8())? {
+            0 => Ok(Value::Null),
+            1 => get(from.try_get_i64()).map(Value::Int),
+            2 => get_bytes(from).map(Value::Bytes),
+            _ => Err(invalid("no such value")),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_round_trip_and_refuse_to_be_cut() {
+        let params = [Value::Null, Value::Int(-3), Value::Bytes(Bytes::from_static(b"\xff"))];
+        let request = encode_request("select ?", &params).freeze();
+        let (text, back) = decode_request(request.clone()).unwrap();
+        assert_eq!((text.as_str(), back.as_slice()), ("select ?", &params[..]));
+        let outcome = Outcome {
+            columns: vec!["a".into()],
+            rows: vec![vec![Value::Int(1)], vec![Value::Null]],
+            affected: 7,
+            last_insert_id: 9,
+        };
+        let error = SqlError::Server { code: 1062, message: "Duplicate".into() };
+        for result in [Ok(outcome), Err(error)] {
+            let body = encode_response(&result).freeze();
+            assert_eq!(decode_response(body.clone()).unwrap(), result);
+            assert!((0..body.len()).all(|end| decode_response(body.slice(..end)).is_err()));
+        }
+        assert!((0..request.len()).all(|end| decode_request(request.slice(..end)).is_err()));
+    }
+}

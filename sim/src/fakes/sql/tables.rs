@@ -1,0 +1,118 @@
+//! The tables of SYSTEM.md section 6 and our side tables.
+//!
+//! SYSTEM.md names columns and the lengths that matter; the other lengths and the defaults are
+//! ours: every column but those of a message's or relation's identity may be left out.
+
+use super::schema::{Column, TableDef, Type};
+use bytes::Bytes;
+use teamtalk::store::sql::Value;
+
+const INT: Type = Type::UNSIGNED;
+const TINY: Type = Type::TINY;
+
+const fn text(chars: usize) -> Type {
+    Type::Text { chars }
+}
+
+/// All tables of a new engine.
+pub(super) fn all() -> Vec<TableDef> {
+    let mut tables = Vec::new();
+    for n in 0..8 {
+        tables.push(with_id(
+            &format!("IMMessage_{n}"),
+            &["relateId", "fromId", "toId", "msgId"],
+            &[("content", text(4096)), ("type", TINY), ("status", TINY)],
+        ));
+        tables.push(with_id(
+            &format!("IMGroupMessage_{n}"),
+            &["groupId", "userId", "msgId"],
+            &[("content", text(4096)), ("type", TINY), ("status", TINY)],
+        ));
+    }
+    tables.push(with_id(
+        "IMRecentSession",
+        &["userId", "peerId"],
+        &[("type", TINY), ("status", TINY)],
+    ));
+    tables.push(with_id("IMRelationShip", &["smallId", "bigId"], &[("status", TINY)]));
+    tables.push(with_id(
+        "IMGroup",
+        &[],
+        &[
+            ("name", text(256)),
+            ("avatar", text(256)),
+            ("creator", INT),
+            ("type", TINY),
+            ("userCnt", INT),
+            ("status", TINY),
+            ("version", INT),
+            ("lastChated", INT),
+        ],
+    ));
+    tables.push(with_id("IMGroupMember", &["groupId", "userId"], &[("status", TINY)]));
+    tables.push(with_id(
+        "IMUser",
+        &[],
+        &[
+            ("sex", TINY),
+            ("name", text(32)),
+            ("domain", text(32)),
+            ("nick", text(32)),
+            ("password", text(32)),
+            ("salt", text(4)),
+            ("phone", text(32)),
+            ("email", text(64)),
+            ("avatar", text(255)),
+            ("departId", INT),
+            ("status", TINY),
+            ("push_shield_status", TINY),
+            ("sign_info", text(128)),
+        ],
+    ));
+    let mut audio = with_id(
+        "IMAudio",
+        &["fromId", "toId"],
+        &[("path", text(255)), ("size", INT), ("duration", INT)],
+    );
+    audio.columns.retain(|c| c.name != "updated");
+    tables.push(audio);
+    tables.push(with_id(
+        "IMDepart",
+        &[],
+        &[("departName", text(64)), ("priority", INT), ("parentId", INT), ("status", TINY)],
+    ));
+    tables.push(with_id(
+        "IMTransmitFile",
+        &["fromId", "toId"],
+        &[("fileName", text(256)), ("size", INT), ("taskId", text(64)), ("status", TINY)],
+    ));
+    tables.push(TableDef {
+        name: "TTRelation".to_string(),
+        columns: ["smallId", "bigId", "relateId"].map(|name| required(name)).into(),
+        auto: None,
+        uniques: vec![vec![0, 1]],
+    });
+    tables
+}
+
+/// A table of the original: `id` first, `created` and `updated` last, no unique key but `id`.
+fn with_id(name: &str, needed: &[&str], others: &[(&str, Type)]) -> TableDef {
+    let id = Column { name: "id".to_string(), ty: Type::INT, default: None };
+    let mut columns = vec![id];
+    columns.extend(needed.iter().map(|name| required(name)));
+    columns.extend(others.iter().map(|&(name, ty)| optional(name, ty)));
+    columns.extend(["created", "updated"].map(|name| optional(name, INT)));
+    TableDef { name: name.to_string(), columns, auto: Some(0), uniques: vec![vec![0]] }
+}
+
+fn required(name: &str) -> Column {
+    Column { name: name.to_string(), ty: INT, default: None }
+}
+
+fn optional(name: &str, ty: Type) -> Column {
+    let default = match ty {
+        Type::Int { .. } => Value::Int(0),
+        Type::Text { .. } => Value::Bytes(Bytes::new()),
+    };
+    Column { name: name.to_string(), ty, default: Some(default) }
+}
