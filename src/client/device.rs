@@ -268,13 +268,17 @@ impl Device {
         self.phase = Phase::Dialling;
     }
 
+    // The views' strings may be String or Bytes.
+    #[allow(clippy::useless_conversion)]
     fn log_in(&mut self, turn: &mut Turn<'_>, conn: ConnId) {
         let request = ImLoginReq {
             user_name: self.config.user_name.clone().into(),
             password: md5_hex(&self.config.password).into(),
             online_status: UserStatType::UserStatusOnline.into(),
             client_type: self.config.client_type as i32,
-            client_version: Some(concat!("sim/", env!("CARGO_PKG_VERSION")).to_string().into()),
+            client_version: Some(
+                concat!("teamtalk/", env!("CARGO_PKG_VERSION")).to_string().into(),
+            ),
         };
         let seq_num = turn.store.next_seq();
         turn.send(Pdu::new(command::LOGIN_REQ_USERLOGIN, seq_num, &request));

@@ -58,7 +58,7 @@ pub struct Link<E: Env, K: Kind> {
     raw_in: mpsc::Sender<Raw<E::Stream, K>>,
     /// Events that are due before anything else is read.
     due: VecDeque<Event<K>>,
-    /// The next length of an unsent queue to report.
+    /// The longest unsent queue reported so far, in bytes.
     high_water: u64,
     tasks: JoinSet<()>,
 }
@@ -89,7 +89,7 @@ impl<E: Env, K: Kind> Link<E, K> {
             raw,
             raw_in,
             due: VecDeque::new(),
-            high_water: FIRST_HIGH_WATER,
+            high_water: 0,
             tasks: JoinSet::new(),
         };
         for (listener, kind) in listeners {
@@ -221,10 +221,11 @@ impl<E: Env, K: Kind> Link<E, K> {
         });
     }
 
-    /// Reports a new maximum when it reaches the next power of two, or `always` if it is one.
+    /// Reports a new maximum: `always`, or when it reaches a power of two not reached before.
     fn report_high_water(&mut self, length: u64, always: bool) {
-        if length >= self.high_water || (always && length * 2 > self.high_water) {
-            self.high_water = (length + 1).next_power_of_two().max(FIRST_HIGH_WATER);
+        let next = (self.high_water + 1).next_power_of_two().max(FIRST_HIGH_WATER);
+        if length >= next || (always && length > self.high_water) {
+            self.high_water = length;
             self.env.fact(Fact::HighWater {
                 queue: "unsent_bytes".into(),
                 length,

@@ -1,0 +1,89 @@
+//! Catching up on what was missed.
+
+use super::*;
+
+#[test]
+fn after_a_login_ours_pulls_the_difference_in_pages() {
+    let mut rig = Rig::new(ClientKind::Ours);
+    rig.store.hold(Conversation::single(ME, PEER), 1, Message { from: PEER, content: "m1".into() });
+    rig.command(1, Action::Login);
+    let asked = rig.log_in();
+    let out = rig.answer_all(&asked, &[251], &[]);
+    assert_eq!(pulls(&out), [(251, 100)]);
+    let out = rig.list(pull_seq(&out), (152..=251).rev());
+    assert_eq!(pulls(&out), [(151, 100)]);
+    let out = rig.list(pull_seq(&out), (52..=151).rev());
+    assert_eq!(pulls(&out), [(51, 100)]);
+    let out = rig.list(pull_seq(&out), (1..=51).rev());
+    assert_eq!(pulls(&out), []);
+    assert_eq!(rig.store.progress[&Conversation::single(ME, PEER)].contiguous, 251);
+    assert_eq!(pulls(&rig.pass(secs(60))), [], "it knows that it is done");
+}
+
+#[test]
+fn a_push_that_skips_is_followed_by_a_pull_unless_the_gap_closes() {
+    let mut rig = Rig::online(ClientKind::Ours);
+    rig.push(PEER, ME, 1, "1");
+    assert_eq!(pulls(&rig.push(PEER, ME, 3, "3")), [], "pushes may overtake each other");
+    rig.push(PEER, ME, 2, "2");
+    assert_eq!(pulls(&rig.pass(secs(2))), []);
+    rig.push(ME, PEER, 6, "an own copy counts as well");
+    let out = rig.pass(secs(1));
+    assert_eq!(pulls(&out), [(5, 100)]);
+    // Unanswered: asked again until it is answered.
+    let again = rig.pass(secs(12));
+    assert_eq!(pulls(&again), [(5, 100), (5, 100)]);
+    assert_eq!(reason_of(&facts(&again)), []);
+    let out = rig.list(pull_seq(&again), (1..=5).rev());
+    assert_eq!(facts(&out).len(), 2);
+    assert_eq!(pulls(&rig.pass(secs(60))), []);
+}
+
+#[test]
+fn a_hole_is_asked_for_again_at_the_next_login_only() {
+    let mut rig = Rig::online(ClientKind::Ours);
+    rig.push(PEER, ME, 1, "1");
+    rig.push(PEER, ME, 3, "3");
+    let out = rig.pass(secs(1));
+    rig.list(pull_seq(&out), [1]);
+    assert_eq!(pulls(&rig.pass(secs(60))), []);
+    rig.push(PEER, ME, 4, "4");
+    assert_eq!(pulls(&rig.pass(secs(60))), [], "nothing new is missing");
+    rig.event(Event::Closed { reason: "eof".into() });
+    rig.pass(secs(3));
+    let asked = rig.log_in();
+    let out = rig.answer_all(&asked, &[], &[]);
+    assert_eq!(pulls(&out), [(2, 100)]);
+    rig.list(pull_seq(&out), [2, 1]);
+    assert!(rig.store.progress[&Conversation::single(ME, PEER)].holes.is_empty());
+}
+
+#[test]
+fn a_late_ack_leads_to_a_pull_of_the_message() {
+    let mut rig = Rig::online(ClientKind::Ours);
+    let seq = pdus(&rig.send(2))[0].header.seq_num;
+    rig.pass(secs(6));
+    assert_eq!(facts(&rig.ack(seq, 1)), []);
+    assert_eq!(pulls(&rig.pass(secs(1))), [(1, 100)]);
+}
+
+#[test]
+fn without_the_switch_ours_does_not_catch_up() {
+    let mut rig = Rig::new(ClientKind::Ours);
+    rig.device.config.protocol = Protocol::teamtalk();
+    rig.command(1, Action::Login);
+    let asked = rig.log_in();
+    assert_eq!(pulls(&rig.answer_all(&asked, &[10], &[])), []);
+    rig.push(PEER, ME, 20, "a gap");
+    assert_eq!(pulls(&rig.pass(secs(60))), []);
+}
+
+#[test]
+fn unanswered_recent_sessions_are_asked_for_again() {
+    let mut rig = Rig::new(ClientKind::Ours);
+    rig.command(1, Action::Login);
+    let asked = rig.log_in();
+    let out = rig.pass(secs(12));
+    let again = sent(&out, command::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST);
+    assert_eq!(again, [asked[0].clone(), asked[0].clone()]);
+}
