@@ -1,1 +1,274 @@
+//! The client over the simulated network.
 
+use super::{Connector, Engine, PRIMARY_PORT, REPLICA_PORT, serve};
+use crate::fakes::{Hooks, TICK, lock};
+use std::{
+    io,
+    net::Ipv4Addr,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+    time::Duration,
+};
+use teamtalk::{
+    env::{ConnId, Endpoint, Env, Listener, Stream},
+    fact::Fact,
+    store::sql::{Connection as _, Connector as _, Server, SqlError},
+    timing::Timing,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use turmoil::net::{TcpListener, TcpStream};
+
+/// Sockets of turmoil and nothing else.
+#[derive(Clone)]
+struct Net;
+
+struct Socket(TcpStream);
+
+struct Accept(TcpListener);
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl Stream for Socket {
+    fn id(&self) -> ConnId {
+        0
+    }
+}
+
+impl Listener for Accept {
+    type Stream = Socket;
+
+    async fn accept(&mut self) -> io::Result<Socket> {
+        Ok(Socket(self.0.accept().await?.0))
+    }
+}
+
+impl Env for Net {
+    type Stream = Socket;
+    type Listener = Accept;
+
+    async fn connect(&self, to: &Endpoint) -> io::Result<Socket> {
+        Ok(Socket(TcpStream::connect((to.host.as_str(), to.port)).await?))
+    }
+
+    async fn bind(&self, port: u16) -> io::Result<Accept> {
+        Ok(Accept(TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?))
+    }
+
+    fn unix_time(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn random(&self, _: &'static str, _: u64) -> u64 {
+        0
+    }
+
+    fn fact(&self, _: Fact) {}
+}
+
+/// Delays of `before` and `after` ticks, and a log of what applied.
+struct Fixed {
+    before: u32,
+    after: u32,
+    log: Mutex<Vec<String>>,
+}
+
+impl Hooks for Fixed {
+    fn delay(&self, purpose: &'static str, _: u64) -> u32 {
+        if purpose.ends_with("before") { self.before } else { self.after }
+    }
+
+    fn applied(
+        &self,
+        store: &'static str,
+        what: &str,
+        params: &[String],
+        effect: &str,
+        committed: bool,
+    ) {
+        let line = format!("{store} {what} [{}] {effect} {committed}", params.join(" "));
+        lock(&self.log).push(line);
+    }
+}
+
+const INSERT: &str = "insert into TTRelation (smallId, bigId, relateId) values (?, ?, 1)";
+
+fn parts(before: u32, after: u32) -> (Arc<Mutex<Engine>>, Arc<Fixed>) {
+    let hooks = Fixed { before, after, log: Mutex::default() };
+    (Arc::new(Mutex::new(Engine::new())), Arc::new(hooks))
+}
+
+fn world(engine: &Arc<Mutex<Engine>>, hooks: &Arc<Fixed>) -> turmoil::Sim<'static> {
+    let mut sim = turmoil::Builder::new()
+        .tick_duration(TICK)
+        .tcp_capacity(4096)
+        .simulation_duration(Duration::from_secs(120))
+        .build();
+    let (engine, hooks) = (engine.clone(), hooks.clone());
+    sim.host("sql", move || {
+        let (engine, hooks) = (engine.clone(), hooks.clone());
+        async move {
+            let replica = TcpListener::bind((Ipv4Addr::UNSPECIFIED, REPLICA_PORT)).await?;
+            tokio::spawn(serve(replica, engine.clone(), hooks.clone()));
+            let primary = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PRIMARY_PORT)).await?;
+            Ok(serve(primary, engine, hooks).await?)
+        }
+    });
+    sim
+}
+
+fn connector(timing: Timing) -> Connector<Net> {
+    Connector::new(Net, "sql", timing)
+}
+
+#[test]
+fn statements_travel_and_are_reported() {
+    let (engine, hooks) = parts(1, 2);
+    let mut sim = world(&engine, &hooks);
+    sim.client("client", async {
+        let connector = connector(Timing::original());
+        let mut primary = connector.connect(Server::Primary).await?;
+        let mut replica = connector.connect(Server::Replica).await?;
+        primary.execute("begin", &[]).await?;
+        assert_eq!(primary.execute(INSERT, &[1.into(), 2.into()]).await?.affected, 1);
+        let read = "select relateId from TTRelation where smallId=?";
+        assert_eq!(replica.execute(read, &[1.into()]).await?.rows.len(), 0);
+        primary.execute("commit", &[]).await?;
+        assert_eq!(replica.execute(read, &[1.into()]).await?.get(0, "relateId").uint(), 1);
+        let again = primary.execute(INSERT, &[1.into(), 2.into()]).await;
+        assert!(matches!(again, Err(SqlError::Server { code: 1062, .. })));
+        primary.execute("select 1", &[]).await?;
+        Ok(())
+    });
+    sim.run().unwrap();
+    let log = lock(&hooks.log);
+    assert_eq!(log[0], "sql begin [] tx 1: affected 0 false");
+    assert_eq!(log[1], format!("sql {INSERT} [1 2] tx 1: affected 1 false"));
+    assert!(log[2].ends_with("[1] rows 0 true"), "{}", log[2]);
+    assert_eq!(log[3], "sql commit [] tx 1: affected 0 true");
+    assert!(log[5].contains("error 1062") && log[5].ends_with("false"), "{}", log[5]);
+}
+
+#[test]
+fn a_blocked_insert_goes_on_when_the_other_connection_drops() {
+    let (engine, hooks) = parts(0, 0);
+    let mut sim = world(&engine, &hooks);
+    sim.client("client", async {
+        let connector = connector(Timing::original());
+        let mut first = connector.connect(Server::Primary).await?;
+        let mut second = connector.connect(Server::Primary).await?;
+        first.execute("begin", &[]).await?;
+        first.execute(INSERT, &[1.into(), 2.into()]).await?;
+        let waiting =
+            tokio::spawn(async move { second.execute(INSERT, &[1.into(), 2.into()]).await });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!waiting.is_finished());
+        drop(first);
+        assert_eq!(waiting.await??.affected, 1);
+        Ok(())
+    });
+    sim.run().unwrap();
+    let log = lock(&hooks.log);
+    assert!(log.contains(&"sql ROLLBACK [] tx 1: connection lost false".to_string()), "{log:?}");
+}
+
+#[test]
+fn a_lock_wait_ends_with_1205_and_a_silent_server_with_lost() {
+    let (engine, hooks) = parts(0, 0);
+    lock(&engine).set_lock_wait(Duration::from_secs(1));
+    let mut sim = world(&engine, &hooks);
+    sim.client("client", async {
+        let connector = connector(Timing::original());
+        let mut first = connector.connect(Server::Primary).await?;
+        let mut second = connector.connect(Server::Primary).await?;
+        first.execute("begin", &[]).await?;
+        first.execute(INSERT, &[1.into(), 2.into()]).await?;
+        let waited = second.execute(INSERT, &[1.into(), 2.into()]).await;
+        assert!(matches!(waited, Err(SqlError::Server { code: 1205, .. })));
+        turmoil::partition("client", "sql");
+        let start = tokio::time::Instant::now();
+        let lost = second.execute("select 1", &[]).await;
+        assert!(matches!(lost, Err(SqlError::Lost(_))));
+        assert_eq!(start.elapsed().as_secs(), Timing::original().sql_timeout().as_secs());
+        turmoil::repair("client", "sql");
+        assert!(matches!(second.execute("select 1", &[]).await, Err(SqlError::Lost(_))));
+        turmoil::hold("client", "sql");
+        let hung = connector.connect(Server::Primary).await;
+        assert!(matches!(hung, Err(SqlError::Lost(_))), "a connect has a deadline too");
+        Ok(())
+    });
+    sim.run().unwrap();
+}
+
+/// A crash during the delay before has no effect, during the one after it has; what a crash
+/// interrupts is undone, and the engine is there for the next incarnation.
+#[test]
+fn the_engine_outlives_its_host() {
+    for (before, after, rows) in [(100, 0, 0), (0, 100, 1)] {
+        let (engine, hooks) = parts(before, after);
+        let mut sim = world(&engine, &hooks);
+        sim.client("client", async {
+            let mut conn = connector(Timing::original()).connect(Server::Primary).await?;
+            let lost = conn.execute(INSERT, &[1.into(), 2.into()]).await;
+            assert!(matches!(lost, Err(SqlError::Lost(_))), "{lost:?}");
+            Ok(())
+        });
+        while sim.elapsed() < Duration::from_millis(400) {
+            sim.step().unwrap();
+        }
+        sim.crash("sql");
+        sim.bounce("sql");
+        sim.run().unwrap();
+        assert_eq!(lock(&engine).rows("TTRelation").len(), rows);
+    }
+}
+
+#[test]
+fn a_crash_ends_transactions() {
+    let (engine, hooks) = parts(0, 0);
+    let mut sim = world(&engine, &hooks);
+    sim.client("client", async {
+        let connector = connector(Timing::original());
+        let mut conn = connector.connect(Server::Primary).await?;
+        conn.execute("begin", &[]).await?;
+        conn.execute(INSERT, &[1.into(), 2.into()]).await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(matches!(conn.execute("commit", &[]).await, Err(SqlError::Lost(_))));
+        let mut conn = connector.connect(Server::Primary).await?;
+        assert_eq!(conn.execute(INSERT, &[1.into(), 2.into()]).await?.affected, 1);
+        Ok(())
+    });
+    while sim.elapsed() < Duration::from_millis(600) {
+        sim.step().unwrap();
+    }
+    sim.crash("sql");
+    sim.bounce("sql");
+    sim.run().unwrap();
+    assert_eq!(lock(&engine).rows("TTRelation").len(), 1);
+}

@@ -88,7 +88,7 @@ pub(super) fn all() -> Vec<TableDef> {
     ));
     tables.push(TableDef {
         name: "TTRelation".to_string(),
-        columns: ["smallId", "bigId", "relateId"].map(|name| required(name)).into(),
+        columns: ["smallId", "bigId", "relateId"].map(required).into(),
         auto: None,
         uniques: vec![vec![0, 1]],
     });
