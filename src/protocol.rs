@@ -96,6 +96,14 @@ switches! {
         cost: "a message list for each conversation that is behind after a login or a gap",
         property: "send-list-acked",
     };
+    history_by_msg_id: Switch {
+        name: "history-by-msg-id",
+        scope: "db",
+        instead_of: "ordering lists and choosing the latest message by the clock of a msg_server",
+        peers: "none; a db_proxy without it may answer the same pull in another order",
+        cost: "none with a key on (relateId, status, msgId)",
+        property: "send-list-acked",
+    };
 }
 
 impl Protocol {

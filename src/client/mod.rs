@@ -43,7 +43,7 @@ pub struct Config {
     pub client_type: u32,
     /// Its habits.
     pub kind: ClientKind,
-    /// The msg_servers. A keyed draw chooses the first; the next one's turn comes after a failed
+    /// The msg_servers, the preferred one first; the next one's turn comes after a failed
     /// connect or login, not after a lost connection (ours).
     pub servers: Vec<Endpoint>,
     /// Its switches.

@@ -2,7 +2,7 @@
 
 use super::{Command, Config, Device, DeviceStore, Effect, Event};
 use crate::{
-    env::{ConnId, Env, Stream, draw_id},
+    env::{ConnId, Env, Stream},
     link::{
         Now, UNSENT_BOUND,
         conn::{Conn, FromConn, size},
@@ -51,9 +51,7 @@ pub async fn run<E: Env>(
     mut commands: mpsc::UnboundedReceiver<Command>,
     store: Arc<Mutex<DeviceStore>>,
 ) -> Infallible {
-    let id = draw_id(&[&config.device.to_be_bytes(), config.user_name.as_bytes()]);
-    let first = env.random("client-server", id) as usize;
-    let mut device = Device::new(config.clone(), first % config.servers.len().max(1));
+    let mut device = Device::new(config.clone(), 0);
     let mut shell = Shell::new(env, config);
     let mut commands_open = true;
     let mut effects = Vec::new();

@@ -33,10 +33,10 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let mut msg_list = Vec::new();
     if relation != 0 {
         let text = format!(
-            "select * from {} where relateId=? and status=0 and msgId in ({}) \
-             order by created desc, id desc limit 100",
+            "select * from {} where relateId=? and status=0 and msgId in ({}) {} limit 100",
             message::table(relation),
-            placeholders(ids.len())
+            placeholders(ids.len()),
+            message::order(cx.protocol())
         );
         let params: Vec<Value> = [relation].into_iter().chain(ids).map(Value::from).collect();
         let found = cx.select(on_failure, Server::Replica, &text, &params).await?;

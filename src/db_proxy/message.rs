@@ -6,6 +6,7 @@ use super::{
     relation,
 };
 use crate::{
+    protocol::Protocol,
     store::sql::{Outcome, Server, Value},
     wire::im::base_define::{MsgInfo, MsgType},
 };
@@ -31,7 +32,17 @@ pub struct Latest {
     pub content: Bytes,
 }
 
-/// The latest message of two users, by created, then row id; `None` if there is none.
+/// The order in which messages are listed, newest first: by the clock of the msg_server that
+/// took them (SYSTEM.md section 6), or by msg_id (`history-by-msg-id`).
+pub fn order(protocol: &Protocol) -> &'static str {
+    if protocol.history_by_msg_id {
+        "order by msgId desc, id desc"
+    } else {
+        "order by created desc, id desc"
+    }
+}
+
+/// The latest message of two users, in the order of [`order`]; `None` if there is none.
 pub async fn latest_single<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -43,9 +54,9 @@ pub async fn latest_single<W: World>(
         return Ok(None);
     }
     let text = format!(
-        "select msgId,type,content from {} where relateId= ? and status = 0 \
-         order by created desc, id desc limit 1",
-        table(relation)
+        "select msgId,type,content from {} where relateId= ? and status = 0 {} limit 1",
+        table(relation),
+        order(cx.protocol())
     );
     let found = cx.select(on_failure, Server::Replica, &text, &[relation.into()]).await?;
     if found.rows.is_empty() {

@@ -35,9 +35,9 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         }
         params.push(asked.msg_cnt.into());
         let text = format!(
-            "select * from {} where relateId= ? and status = 0{below} \
-             order by created desc, id desc limit ?",
-            message::table(relation)
+            "select * from {} where relateId= ? and status = 0{below} {} limit ?",
+            message::table(relation),
+            message::order(cx.protocol())
         );
         let found = cx.select(on_failure, Server::Replica, &text, &params).await?;
         msg_list = message::infos(&found);

@@ -23,7 +23,7 @@ fn honest() -> Protocol {
     Protocol { honest_reads: true, ..Protocol::teamtalk() }
 }
 
-fn ask<R: prost::Message + Default>(
+fn ask<R: crate::wire::check::Checked>(
     world: &Fake,
     command: u16,
     request: &impl prost::Message,

@@ -1,0 +1,365 @@
+//! The command line (DESIGN.md, "Command line").
+
+use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::{Command as Process, ExitCode},
+    sync::atomic::AtomicBool,
+};
+use teamtalk::protocol::SWITCHES;
+use teamtalk_sim::{
+    explore::{Campaign, case_of, explore, run_case},
+    plan::case::{Case, ProtocolSpec},
+    properties::{self, Sort},
+    report,
+};
+
+const VIOLATED: u8 = 1;
+const WRONG: u8 = 2;
+const NOT_DETERMINISTIC: u8 = 3;
+
+/// Deterministic simulation of a TeamTalk-compatible back end.
+///
+/// Exit status: 0 all held, 1 a property was violated, 2 wrong usage or an unreadable file,
+/// 3 not deterministic, 4 the rig itself failed.
+#[derive(Parser)]
+#[command(name = "cargo sim", bin_name = "cargo sim", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Hunt through seeds for a violated property.
+    Explore(Explore),
+    /// Run one seed and print what it did.
+    Run(Run),
+    /// Replay cases and compare them with what they expect.
+    Replay(Replay),
+    /// Move a case to traces/ under a telling name.
+    Keep {
+        /// The case file.
+        case: PathBuf,
+    },
+    /// Show the first event in which two traces differ.
+    Diff {
+        /// A trace file, as `run --trace` writes it.
+        left: PathBuf,
+        /// Another.
+        right: PathBuf,
+    },
+    /// Run seeds twice, in separate processes, and compare the traces byte for byte.
+    Determinism {
+        /// How many seeds.
+        #[arg(long, default_value_t = 20)]
+        seeds: u64,
+        /// The first seed.
+        #[arg(long, default_value_t = 1)]
+        from: u64,
+        /// `hardened`, `teamtalk` or a TOML file.
+        #[arg(long, default_value = "hardened")]
+        protocol: String,
+    },
+    /// List the properties.
+    Properties,
+    /// List the presets and switches.
+    Protocols,
+}
+
+#[derive(Args)]
+struct Explore {
+    /// How many seeds.
+    #[arg(long, default_value_t = 300)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// How many at once (default: one for each core).
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// `hardened`, `teamtalk` or a TOML file.
+    #[arg(long, default_value = "hardened")]
+    protocol: String,
+    /// Go on after the first violation.
+    #[arg(long)]
+    keep_going: bool,
+    /// Where failing cases are written.
+    #[arg(long, default_value = "target/sim")]
+    out: PathBuf,
+    /// Write what each seed did as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Run {
+    /// The seed.
+    seed: u64,
+    /// `hardened`, `teamtalk` or a TOML file.
+    #[arg(long, default_value = "hardened")]
+    protocol: String,
+    /// Write the trace here, as JSON lines.
+    #[arg(long)]
+    trace: Option<PathBuf>,
+    /// Print the roles' log, filtered as `RUST_LOG` is.
+    #[arg(long)]
+    log: Option<String>,
+}
+
+#[derive(Args)]
+struct Replay {
+    /// Case files.
+    #[arg(required = true)]
+    cases: Vec<PathBuf>,
+    /// Write the trace of the (last) case here, as JSON lines.
+    #[arg(long)]
+    trace: Option<PathBuf>,
+}
+
+/// Parses the arguments and does what they say.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Explore(args) => explore_command(args),
+        Command::Run(args) => run_command(args),
+        Command::Replay(args) => replay_command(args),
+        Command::Keep { case } => keep_command(&case),
+        Command::Diff { left, right } => diff_command(&left, &right),
+        Command::Determinism { seeds, from, protocol } => determinism(seeds, from, &protocol),
+        Command::Properties => {
+            for property in properties::all() {
+                let sort = match property.sort() {
+                    Sort::Safety => "safety",
+                    Sort::Liveness => "liveness",
+                };
+                println!("{:<18} {sort:<9} {}", property.name(), property.says());
+            }
+            Ok(0)
+        }
+        Command::Protocols => {
+            print_protocols();
+            Ok(0)
+        }
+    };
+    match done {
+        Ok(status) => ExitCode::from(status),
+        Err(sentence) => {
+            eprintln!("error: {sentence}");
+            ExitCode::from(WRONG)
+        }
+    }
+}
+
+fn print_protocols() {
+    println!("presets: teamtalk (every switch off), hardened (every switch on)\n");
+    for s in SWITCHES {
+        println!("{}  [{}]", s.name, s.scope);
+        println!("    instead of {}", s.instead_of);
+        println!("    peers: {}\n    cost: {}\n    property: {}", s.peers, s.cost, s.property);
+    }
+    println!(
+        "A TOML file names a preset and what differs:\n  preset = \"hardened\"\n  [overrides]"
+    );
+    println!("  {} = false", SWITCHES[0].name);
+}
+
+fn explore_command(args: Explore) -> Result<u8, String> {
+    let protocol = ProtocolSpec::parse(&args.protocol)?;
+    let jobs = args
+        .jobs
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+    let campaign = Campaign {
+        from: args.from,
+        seeds: args.seeds,
+        jobs,
+        protocol,
+        keep_going: args.keep_going,
+    };
+    let style = "{bar:30} {pos}/{len} seeds, {per_sec}, {eta} left  {msg}";
+    let bar = ProgressBar::new(args.seeds)
+        .with_style(ProgressStyle::with_template(style).expect("a fixed template"));
+    let stop = AtomicBool::new(false);
+    let mut reports = BTreeMap::new();
+    let mut shown: BTreeSet<String> = BTreeSet::new();
+    let mut failed = None;
+    let started = bar.elapsed();
+    explore(&campaign, &stop, |report, found| {
+        bar.inc(1);
+        if let Some(found) = found {
+            let signature = found.case.expect.clone();
+            let file = format!("{}-{}.json", report.seed, signature.replace('/', "-"));
+            let path = args.out.join(file);
+            match found.case.write(&path) {
+                Ok(()) if shown.insert(signature) => {
+                    let replay = format!("cargo sim replay {}", path.display());
+                    bar.suspend(|| {
+                        println!("{}", report::card(&found.case, &found.outcome, &replay))
+                    });
+                }
+                Ok(()) => {}
+                Err(error) => failed = Some(error),
+            }
+            bar.set_message(format!("{} signatures", shown.len()));
+        }
+        reports.insert(report.seed, report.clone());
+    })?;
+    let seconds = (bar.elapsed() - started).as_secs_f64();
+    bar.finish_and_clear();
+    print!("{}", report::summary(&reports, seconds));
+    if let Some(path) = args.json {
+        let text = serde_json::to_string_pretty(&reports).map_err(|e| e.to_string())?;
+        fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(if shown.is_empty() { 0 } else { VIOLATED }),
+    }
+}
+
+fn run_command(args: Run) -> Result<u8, String> {
+    if let Some(filter) = &args.log {
+        let filter = tracing_subscriber::EnvFilter::try_new(filter)
+            .map_err(|e| format!("--log `{filter}`: {e}"))?;
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
+    let case = case_of(args.seed, &ProtocolSpec::parse(&args.protocol)?);
+    let outcome = run_case(&case)?;
+    if let Some(path) = &args.trace {
+        write_trace(path, &outcome.trace.to_jsonl())?;
+    }
+    let report = teamtalk_sim::explore::SeedReport::of(args.seed, &case, &outcome);
+    let replay = format!("cargo sim run {} --protocol {}", args.seed, args.protocol);
+    match &outcome.violation {
+        Some(_) => print!("{}", report::card(&case, &outcome, &replay)),
+        None => println!(
+            "seed {} holds: {} of {} sends acked, {} faults",
+            args.seed, report.acked, report.sends, report.faults
+        ),
+    }
+    println!("trace {} ({} lines)", outcome.trace.hash(), outcome.trace.lines.len());
+    Ok(u8::from(outcome.violation.is_some()))
+}
+
+fn write_trace(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+fn replay_command(args: Replay) -> Result<u8, String> {
+    let cases: Vec<_> =
+        args.cases.iter().map(|p| Case::read(p).map(|c| (p, c))).collect::<Result<_, _>>()?;
+    let mut status = 0;
+    for (path, case) in cases {
+        let outcome = run_case(&case)?;
+        let found = outcome.violation.as_ref().map_or("holds".into(), |v| v.signature());
+        let as_expected = found == case.expect;
+        if outcome.violation.is_some() {
+            status = VIOLATED;
+            print!(
+                "{}",
+                report::card(&case, &outcome, &format!("cargo sim replay {}", path.display()))
+            );
+        }
+        println!("{}: {found}, trace {}", path.display(), outcome.trace.hash());
+        if as_expected {
+            println!("as expected");
+        } else {
+            println!("NOT as expected: the case expects {}", case.expect);
+            status = VIOLATED;
+        }
+        if let Some(path) = &args.trace {
+            write_trace(path, &outcome.trace.to_jsonl())?;
+        }
+    }
+    Ok(status)
+}
+
+fn keep_command(path: &Path) -> Result<u8, String> {
+    let case = Case::read(path)?;
+    let outcome = run_case(&case)?;
+    let found = outcome.violation.as_ref().map_or("holds".into(), |v| v.signature());
+    if found != case.expect {
+        return Err(format!("{}: expects {}, but {found}: not kept", path.display(), case.expect));
+    }
+    let seed = case.seed.map_or(String::new(), |s| format!("-{s}"));
+    let name = format!("{}-{}{seed}.json", case.protocols.base.preset, found.replace('/', "-"));
+    let kept = Path::new("traces").join(name);
+    if kept.exists() {
+        return Err(format!("{} is there already", kept.display()));
+    }
+    case.write(&kept)?;
+    fs::remove_file(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    println!("{}", kept.display());
+    Ok(0)
+}
+
+/// Compares two traces line by line; prints the first difference.
+fn diff_command(left: &Path, right: &Path) -> Result<u8, String> {
+    let read = |p: &Path| fs::read_to_string(p).map_err(|e| format!("{}: {e}", p.display()));
+    let (a, b) = (read(left)?, read(right)?);
+    match first_difference(&a, &b) {
+        None => {
+            println!("the traces are the same, byte for byte");
+            Ok(0)
+        }
+        Some(text) => {
+            println!("{text}");
+            Ok(NOT_DETERMINISTIC)
+        }
+    }
+}
+
+fn first_difference(a: &str, b: &str) -> Option<String> {
+    if a == b {
+        return None;
+    }
+    let (mut left, mut right) = (a.lines(), b.lines());
+    for n in 0.. {
+        let pair = (left.next(), right.next());
+        if pair.0 != pair.1 || pair == (None, None) {
+            let end = "(the trace ends here)";
+            let (l, r) = (pair.0.unwrap_or(end), pair.1.unwrap_or(end));
+            return Some(format!("the first difference is in line {n}:\n- {l}\n+ {r}"));
+        }
+    }
+    None
+}
+
+fn determinism(seeds: u64, from: u64, protocol: &str) -> Result<u8, String> {
+    ProtocolSpec::parse(protocol)?;
+    let this = std::env::current_exe().map_err(|e| e.to_string())?;
+    let folder = std::env::temp_dir().join(format!("sim-determinism-{}", std::process::id()));
+    fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+    let bar = ProgressBar::new(seeds);
+    let mut status = 0;
+    for seed in from..from.saturating_add(seeds) {
+        let mut traces = Vec::new();
+        for n in 1..=2 {
+            let path = folder.join(format!("{seed}-{n}.jsonl"));
+            let seed = seed.to_string();
+            let done = Process::new(&this)
+                .args(["run", &seed, "--protocol", protocol, "--trace"])
+                .arg(&path)
+                .output()
+                .map_err(|e| e.to_string())?;
+            if done.status.code() == Some(i32::from(WRONG)) {
+                return Err(String::from_utf8_lossy(&done.stderr).into_owned());
+            }
+            traces.push(fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?);
+        }
+        bar.inc(1);
+        if let Some(text) = first_difference(&traces[0], &traces[1]) {
+            bar.suspend(|| println!("seed {seed} is NOT deterministic: {text}"));
+            status = NOT_DETERMINISTIC;
+            break;
+        }
+    }
+    bar.finish_and_clear();
+    let _ = fs::remove_dir_all(&folder);
+    if status == 0 {
+        println!("{seeds} seeds, each run in two processes: the same traces, byte for byte");
+    }
+    Ok(status)
+}

@@ -1,0 +1,167 @@
+//! A case: a plan, the protocols it runs under and what is expected, in one file.
+
+use super::Plan;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fs, path::Path};
+use teamtalk::protocol::{Protocol, SWITCHES};
+
+/// The version of the file format that this build reads and writes.
+pub const FORMAT: u32 = 1;
+
+/// A preset and the switches that differ from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProtocolSpec {
+    /// `teamtalk` or `hardened`.
+    pub preset: String,
+    /// Switches by name that differ from the preset.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub overrides: BTreeMap<String, bool>,
+}
+
+impl ProtocolSpec {
+    /// A preset as it is.
+    pub fn preset(name: &str) -> Self {
+        Self { preset: name.into(), overrides: BTreeMap::new() }
+    }
+
+    /// A preset's name, or a TOML file `preset = "hardened"` with `[overrides]`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let spec = if Protocol::preset(text).is_some() {
+            Self::preset(text)
+        } else if Path::new(text).is_file() {
+            let file = fs::read_to_string(text).map_err(|e| format!("{text}: {e}"))?;
+            toml::from_str(&file).map_err(|e| format!("{text}: {e}"))?
+        } else {
+            return Err(format!(
+                "unknown protocol `{text}`: expected `teamtalk`, `hardened`, or a TOML file \
+                 such as\n  preset = \"hardened\"\n  [overrides]\n  single-relation = false"
+            ));
+        };
+        spec.resolve().map(|_| spec)
+    }
+
+    /// The switches themselves.
+    pub fn resolve(&self) -> Result<Protocol, String> {
+        let mut protocol = Protocol::preset(&self.preset).ok_or_else(|| {
+            format!("unknown preset `{}`: expected `teamtalk` or `hardened`", self.preset)
+        })?;
+        for (name, on) in &self.overrides {
+            if !protocol.set(name, *on) {
+                let known: Vec<_> = SWITCHES.iter().map(|s| s.name).collect();
+                return Err(format!(
+                    "unknown switch `{name}`: expected one of {}",
+                    known.join(", ")
+                ));
+            }
+        }
+        Ok(protocol)
+    }
+}
+
+/// The protocols of a run's two sides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Protocols {
+    /// Of nodes and devices on side `base`.
+    pub base: ProtocolSpec,
+    /// Of those on side `candidate`.
+    pub candidate: ProtocolSpec,
+}
+
+/// A case file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The protocols.
+    pub protocols: Protocols,
+    /// The seed it was generated from: for people, nothing depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// What happens.
+    pub plan: Plan,
+    /// `holds`, or a failure signature.
+    pub expect: String,
+}
+
+impl Case {
+    /// Reads a case file.
+    ///
+    /// # Errors
+    /// A sentence that names the file and what was expected.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let at = path.display();
+        let text = fs::read_to_string(path).map_err(|e| format!("{at}: {e}"))?;
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| {
+            format!("{at}: not a whole JSON document ({e}); is the file truncated?")
+        })?;
+        let format = value.get("format").and_then(serde_json::Value::as_u64);
+        if format != Some(FORMAT.into()) {
+            let found =
+                format.map_or("no format version".into(), |f| format!("format version {f}"));
+            return Err(format!("{at}: {found}, but this build reads format version {FORMAT}"));
+        }
+        let case: Self =
+            serde_json::from_value(value).map_err(|e| format!("{at}: not a case: {e}"))?;
+        case.protocols.base.resolve().map_err(|e| format!("{at}: {e}"))?;
+        case.protocols.candidate.resolve().map_err(|e| format!("{at}: {e}"))?;
+        case.check().map_err(|e| format!("{at}: {e}"))?;
+        Ok(case)
+    }
+
+    /// Writes it beside its place, then moves it there: a case is never half written.
+    ///
+    /// # Errors
+    /// A sentence that names the file.
+    pub fn write(&self, path: &Path) -> Result<(), String> {
+        let text = serde_json::to_string_pretty(self).map_err(|e| e.to_string())? + "\n";
+        let aside = path.with_extension("json.part");
+        let failed = |e: std::io::Error| format!("{}: {e}", path.display());
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(failed)?;
+        }
+        fs::write(&aside, text).map_err(failed)?;
+        fs::rename(&aside, path).map_err(failed)
+    }
+
+    /// That every name in the plan is one of its hosts or devices.
+    fn check(&self) -> Result<(), String> {
+        use super::Trouble::{Crash, Drop, Isolate, Jitter, Partition, Reset, Stall};
+        let plan = &self.plan;
+        let host = |name: &String| {
+            if plan.nodes.iter().any(|n| n.host == *name) {
+                Ok(())
+            } else {
+                Err(format!("the plan names host `{name}`, which is not among its nodes"))
+            }
+        };
+        for device in &plan.devices {
+            host(&device.host)?;
+            host(&device.home)?;
+        }
+        for op in &plan.operations {
+            if !plan.devices.iter().any(|d| d.slot == op.device) {
+                return Err(format!(
+                    "operation {} is of device {}, which is not in the plan",
+                    op.id, op.device
+                ));
+            }
+        }
+        for fault in &plan.faults {
+            match &fault.trouble {
+                Partition { a, b, .. }
+                | Stall { a, b }
+                | Drop { a, b, .. }
+                | Reset { a, b }
+                | Jitter { a, b, .. } => {
+                    host(a)?;
+                    host(b)?;
+                }
+                Isolate { host: h, .. } | Crash { host: h, .. } => host(h)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! What must hold: each property reads the trace line by line and knows nothing else.
+
+mod bounded;
+mod facts;
+mod no_panic;
+mod send_list_acked;
+mod unique_msg_id;
+
+use crate::record::Line;
+
+/// Whether a property can be broken at any moment, or only by never being fulfilled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// Broken at one line of the trace.
+    Safety,
+    /// Broken when something is still owed at the end of the liveness phase.
+    Liveness,
+}
+
+/// A violation found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The property's name.
+    pub property: &'static str,
+    /// Which way of breaking it, without ids or times.
+    pub kind: &'static str,
+    /// The role that broke it.
+    pub role: String,
+    /// One sentence with the ids involved.
+    pub sentence: String,
+    /// A word that lines about it contain: for the card.
+    pub about: Vec<String>,
+}
+
+impl Violation {
+    /// `property/kind/role`: the same for every instance of one bug.
+    pub fn signature(&self) -> String {
+        format!("{}/{}/{}", self.property, self.kind, self.role)
+    }
+}
+
+/// A check over a trace.
+pub trait Property {
+    /// Its name.
+    fn name(&self) -> &'static str;
+    /// One sentence.
+    fn says(&self) -> &'static str;
+    /// Its sort.
+    fn sort(&self) -> Sort;
+    /// Takes the next line; a safety violation if this line breaks it.
+    fn observe(&mut self, line: &Line) -> Option<Violation>;
+    /// What is still owed, if anything.
+    fn pending(&self) -> Option<Violation> {
+        None
+    }
+    /// Things worth a count that are no violations (`unacked though held`).
+    fn notes(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+}
+
+/// All properties, fresh.
+pub fn all() -> Vec<Box<dyn Property>> {
+    vec![
+        Box::new(unique_msg_id::UniqueMsgId::default()),
+        Box::new(send_list_acked::SendListAcked::default()),
+        Box::new(no_panic::NoPanic),
+        Box::new(bounded::Bounded),
+        Box::new(facts::Facts::default()),
+    ]
+}
+
+/// The role of a host, by its name: `msg2` is a `msg`.
+pub fn role_of(host: &str) -> String {
+    host.trim_end_matches(|c: char| c.is_ascii_digit()).to_string()
+}

@@ -1,0 +1,228 @@
+//! What happened in a run, in order: the trace, and the history of operations.
+
+pub mod history;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact, wire::Pdu};
+
+/// Which end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// The one that dialled.
+    Dialler,
+    /// The one that accepted.
+    Acceptor,
+}
+
+/// A frame seen by the rig's socket wrapper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// The connection.
+    pub conn: ConnId,
+    /// The end that saw it.
+    pub end: End,
+    /// The k-th frame in its direction of this connection, from 1.
+    pub k: u64,
+    /// It.
+    pub pdu: Pdu,
+}
+
+/// What a line of the trace says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A frame was written whole to a socket.
+    PduSent(Frame),
+    /// A frame was read whole from a socket.
+    PduReceived(Frame),
+    /// A connection was made (`device`: the device that dialled) or accepted.
+    Connected {
+        /// It.
+        conn: ConnId,
+        /// This end.
+        end: End,
+        /// The other host.
+        peer: String,
+        /// The port of the acceptor.
+        port: u16,
+        /// The device slot, if a device dialled.
+        device: Option<u32>,
+    },
+    /// An end of a connection was closed.
+    Disconnected {
+        /// It.
+        conn: ConnId,
+        /// This end.
+        end: End,
+    },
+    /// A role's word.
+    Fact(Fact),
+    /// A store applied a command or statement.
+    Store {
+        /// `redis` or `sql`.
+        store: &'static str,
+        /// The command or statement.
+        what: String,
+        /// Its parameters.
+        params: Vec<String>,
+        /// What it did.
+        effect: String,
+        /// Whether that is committed.
+        committed: bool,
+    },
+    /// A message row was inserted (read off the statement, not off the role's word).
+    Row {
+        /// Of which conversation.
+        conversation: Conversation,
+        /// Under which id.
+        msg_id: u32,
+        /// Who sent it.
+        from: u32,
+        /// Its content.
+        content: String,
+    },
+    /// An operation was handed to its device.
+    Op {
+        /// Its id.
+        op: u32,
+        /// The device's slot.
+        device: u32,
+        /// What, readable.
+        what: String,
+        /// False if the device's host was down.
+        delivered: bool,
+    },
+    /// A fault began.
+    FaultStart {
+        /// Its id.
+        fault: u32,
+        /// What, readable.
+        what: String,
+    },
+    /// A fault ended.
+    FaultEnd {
+        /// Its id.
+        fault: u32,
+        /// How many streams, connects or PDUs it touched.
+        hit: u64,
+    },
+    /// The rig reset a connection.
+    StreamReset {
+        /// It.
+        conn: ConnId,
+    },
+    /// A host's process started (again).
+    HostUp,
+    /// A host's process was killed.
+    HostDown,
+    /// A role panicked.
+    Panic {
+        /// Its message and place.
+        message: String,
+    },
+    /// A phase began: `safety` or `liveness`.
+    Phase {
+        /// Its name.
+        phase: &'static str,
+    },
+}
+
+/// One line of the trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Its number, from 0.
+    pub n: u64,
+    /// Simulated microseconds since the start.
+    pub sim_us: u64,
+    /// The host, or `world`.
+    pub host: String,
+    /// Which incarnation of the host, from 1; 0 for `world`.
+    pub incarnation: u32,
+    /// What happened.
+    pub kind: Kind,
+}
+
+impl Line {
+    /// The line as canonical JSON.
+    pub fn to_json(&self) -> String {
+        use serde_json::{Value, json};
+        let frame = |kind: &str, f: &Frame| {
+            let h = &f.pdu.header;
+            let mut body = String::with_capacity(f.pdu.body.len() * 2);
+            for byte in &f.pdu.body {
+                write!(body, "{byte:02x}").expect("writing to a string");
+            }
+            json!({"kind": kind, "conn": f.conn, "end": f.end, "k": f.k,
+                "command": format!("{:#06x}", h.command_id), "seq": h.seq_num,
+                "name": teamtalk::wire::command::name(h.command_id), "body": body})
+        };
+        let mut value = match &self.kind {
+            Kind::PduSent(f) => frame("pdu_sent", f),
+            Kind::PduReceived(f) => frame("pdu_received", f),
+            Kind::Connected { conn, end, peer, port, device } => json!({"kind": "connected",
+                "conn": conn, "end": end, "peer": peer, "port": port, "device": device}),
+            Kind::Disconnected { conn, end } => {
+                json!({"kind": "disconnected", "conn": conn, "end": end})
+            }
+            Kind::Fact(fact) => {
+                let mut value = serde_json::to_value(fact).expect("facts are plain data");
+                value["kind"] = json!("fact");
+                value
+            }
+            Kind::Store { store, what, params, effect, committed } => json!({"kind": "store",
+                "store": store, "what": what, "params": params, "effect": effect,
+                "committed": committed}),
+            Kind::Row { conversation, msg_id, from, content } => json!({"kind": "row",
+                "conversation": conversation, "msg_id": msg_id, "from": from,
+                "content": content}),
+            Kind::Op { op, device, what, delivered } => json!({"kind": "op", "op": op,
+                "device": device, "what": what, "delivered": delivered}),
+            Kind::FaultStart { fault, what } => {
+                json!({"kind": "fault_start", "fault": fault, "what": what})
+            }
+            Kind::FaultEnd { fault, hit } => {
+                json!({"kind": "fault_end", "fault": fault, "hit": hit})
+            }
+            Kind::StreamReset { conn } => json!({"kind": "stream_reset", "conn": conn}),
+            Kind::HostUp => json!({"kind": "host_up"}),
+            Kind::HostDown => json!({"kind": "host_down"}),
+            Kind::Panic { message } => json!({"kind": "panic", "message": message}),
+            Kind::Phase { phase } => json!({"kind": "phase", "phase": phase}),
+        };
+        value["n"] = json!(self.n);
+        value["sim_us"] = json!(self.sim_us);
+        value["host"] = json!(self.host);
+        value["incarnation"] = json!(self.incarnation);
+        Value::to_string(&value)
+    }
+}
+
+/// All lines of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    /// In order.
+    pub lines: Vec<Line>,
+}
+
+impl Trace {
+    /// The trace as JSON lines.
+    pub fn to_jsonl(&self) -> String {
+        let mut out = String::new();
+        for line in &self.lines {
+            out.push_str(&line.to_json());
+            out.push('\n');
+        }
+        out
+    }
+
+    /// SHA-256 of [`Trace::to_jsonl`], in hex.
+    pub fn hash(&self) -> String {
+        let digest = Sha256::digest(self.to_jsonl());
+        digest.iter().fold(String::new(), |mut hex, b| {
+            write!(hex, "{b:02x}").expect("writing to a string");
+            hex
+        })
+    }
+}

@@ -1,0 +1,183 @@
+//! What people read: the card of a failure, the summary of a campaign.
+
+use crate::{
+    explore::SeedReport,
+    plan::{Action, case::Case},
+    record::{Kind, Line},
+    world::{Outcome, describe},
+};
+use std::{collections::BTreeMap, fmt::Write};
+
+/// How many events that touched the message a card shows.
+const EVENTS: usize = 14;
+/// How many lines of the plan a card shows.
+const PLAN_LINES: usize = 15;
+
+/// The card of a failure.
+pub fn card(case: &Case, outcome: &Outcome, replay: &str) -> String {
+    let mut out = String::new();
+    let Some(violation) = &outcome.violation else {
+        return "holds\n".into();
+    };
+    let seed = case.seed.map_or(String::new(), |s| format!(" (seed {s})"));
+    let _ = writeln!(out, "VIOLATED {}{seed}", violation.signature());
+    let _ = writeln!(out, "  {}", violation.sentence);
+    let _ = writeln!(out, "replay:  {replay}");
+    let _ = writeln!(out, "trace:   {}", outcome.trace.hash());
+    let _ = writeln!(out, "plan, in time order:");
+    let about = |op: u32| violation.about.iter().any(|a| *a == crate::world::text_of(op));
+    let mut lines: Vec<(u64, String, bool)> = Vec::new();
+    for op in &case.plan.operations {
+        let what = match &op.action {
+            Action::Login => "logs in".to_string(),
+            Action::Send { to } => format!("sends op-{} to user {to}", op.id),
+            Action::Read { peer } => format!("opens the chat with user {peer}"),
+            Action::Pull { peer, count } => format!("pulls {count} messages with user {peer}"),
+            Action::Reconnect => "drops its connection".into(),
+        };
+        lines.push((op.at_ms, format!("device {} {what}", op.device), about(op.id)));
+    }
+    for fault in &case.plan.faults {
+        let hit = outcome.hits.get(&fault.id).map_or(String::new(), |n| format!(" [hit {n}]"));
+        lines.push((fault.at_ms, describe(fault) + &hit, true));
+    }
+    lines.sort_by_key(|l| l.0);
+    let room = PLAN_LINES.saturating_sub(lines.iter().filter(|l| l.2).count());
+    let mut others = 0;
+    let hidden = lines.iter().filter(|l| !l.2).count().saturating_sub(room);
+    for (at, what, told) in &lines {
+        others += usize::from(!told);
+        if *told || others <= room {
+            let _ = writeln!(out, "  {at:>6} ms  {what}");
+        }
+    }
+    if hidden > 0 {
+        let _ = writeln!(out, "  … and {hidden} operations more");
+    }
+    let touched: Vec<_> =
+        outcome.trace.lines.iter().filter(|l| touches(l, &violation.about)).collect();
+    let _ = writeln!(out, "the last events that touched it:");
+    for line in &touched[touched.len().saturating_sub(EVENTS)..] {
+        let _ = writeln!(out, "  {}", event(line));
+    }
+    let _ = writeln!(
+        out,
+        "build:   teamtalk-sim {} under {}",
+        env!("CARGO_PKG_VERSION"),
+        case.protocols.base.preset
+    );
+    out
+}
+
+fn touches(line: &Line, about: &[String]) -> bool {
+    if matches!(line.kind, Kind::FaultStart { .. } | Kind::FaultEnd { .. }) {
+        return true;
+    }
+    if about.is_empty() {
+        return false;
+    }
+    match &line.kind {
+        Kind::Row { content, .. } => about.contains(content),
+        Kind::Fact(_) => {
+            let json = line.to_json();
+            about.iter().all(|a| json.contains(a.as_str()))
+                || about.iter().any(|a| json.contains(&format!("\"{a}\"")) && a.starts_with("op-"))
+        }
+        Kind::PduSent(f) | Kind::PduReceived(f) => about
+            .iter()
+            .filter(|a| a.starts_with("op-"))
+            .any(|a| f.pdu.body.windows(a.len()).any(|w| w == a.as_bytes())),
+        _ => false,
+    }
+}
+
+fn event(line: &Line) -> String {
+    let what = match &line.kind {
+        Kind::PduSent(f) => format!(
+            "sends {} seq {} on connection {}",
+            teamtalk::wire::command::name(f.pdu.command()).unwrap_or("?"),
+            f.pdu.header.seq_num,
+            f.conn
+        ),
+        Kind::PduReceived(f) => format!(
+            "receives {} seq {} on connection {}",
+            teamtalk::wire::command::name(f.pdu.command()).unwrap_or("?"),
+            f.pdu.header.seq_num,
+            f.conn
+        ),
+        Kind::Fact(fact) => format!("{fact:?}"),
+        Kind::Row { conversation, msg_id, from, content } => {
+            format!("row: {content} from user {from} in {conversation} under msg_id {msg_id}")
+        }
+        Kind::FaultStart { what, .. } => format!("FAULT {what}"),
+        Kind::FaultEnd { fault, hit } => format!("fault {fault} ends, hit {hit}"),
+        other => format!("{other:?}"),
+    };
+    format!("{:>10.3} ms {:<8} {what}", line.sim_us as f64 / 1_000.0, line.host)
+}
+
+/// The summary of a campaign.
+pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
+    let n = reports.len().max(1) as f64;
+    let total = |f: fn(&SeedReport) -> u64| reports.values().map(f).sum::<u64>();
+    let mut acked: Vec<_> = reports.values().map(|r| r.acked).collect();
+    acked.sort_unstable();
+    let median = acked.get(acked.len() / 2).copied().unwrap_or(0);
+    let percent = |part: u64, whole: u64| 100.0 * part as f64 / whole.max(1) as f64;
+    let hit = reports.values().filter(|r| r.faults > r.idle_faults).count() as u64;
+    let (sends, faults) = (total(|r| r.sends), total(|r| r.faults));
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{} seeds in {seconds:.1} s ({:.1} a second), {:.0} simulated seconds each",
+        reports.len(),
+        n / seconds.max(0.001),
+        total(|r| r.sim_ms) as f64 / n / 1_000.0
+    );
+    let _ = writeln!(out, "acked sends a seed (median)            {median}");
+    let _ = writeln!(
+        out,
+        "seeds in which a fault hit something   {:.1} %",
+        percent(hit, reports.len() as u64)
+    );
+    let _ = writeln!(
+        out,
+        "sends not answered in time at first    {:.1} %",
+        percent(total(|r| r.unanswered), sends)
+    );
+    let _ = writeln!(out, "operations unknown at the end          {}", total(|r| r.unknown));
+    let _ = writeln!(
+        out,
+        "idle faults                            {:.1} %",
+        percent(total(|r| r.idle_faults), faults)
+    );
+    let per = |x: u64| x as f64 / total(|r| r.acked).max(1) as f64;
+    let _ = writeln!(
+        out,
+        "PDUs, store commands an acked send     {:.1}, {:.1}",
+        per(total(|r| r.pdus)),
+        per(total(|r| r.store))
+    );
+    let mut notes: BTreeMap<&str, u64> = BTreeMap::new();
+    for report in reports.values() {
+        for (name, count) in &report.notes {
+            *notes.entry(name).or_default() += count;
+        }
+    }
+    for (name, count) in notes {
+        let _ = writeln!(out, "{name:<38} {count}");
+    }
+    let mut found: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for report in reports.values() {
+        if let Some(signature) = &report.signature {
+            found.entry(signature).or_default().push(report.seed);
+        }
+    }
+    if found.is_empty() {
+        let _ = writeln!(out, "all properties held");
+    }
+    for (signature, seeds) in found {
+        let _ = writeln!(out, "VIOLATED {signature}: {} seeds, first {}", seeds.len(), seeds[0]);
+    }
+    out
+}

@@ -1,0 +1,69 @@
+//! A seeded `getrandom` for the thread that runs a seed.
+//!
+//! std's `RandomState` and every generator that seeds itself from the system go through libc's
+//! `getrandom`. Here it is answered from a generator of this thread while one is installed, so
+//! that nothing a dependency draws can differ between two runs of a plan.
+
+use rand::{Rng, SeedableRng, rngs::SmallRng};
+use std::cell::RefCell;
+
+thread_local!(static SEEDED: RefCell<Option<SmallRng>> = const { RefCell::new(None) });
+
+/// Runs `body` on a fresh thread whose `getrandom` is seeded.
+///
+/// A fresh thread, because std keeps the keys of its hash maps once a thread has drawn them.
+///
+/// # Panics
+/// If `body` panics: with its panic.
+#[allow(clippy::disallowed_methods, reason = "the thread belongs to the rig, not to the world")]
+pub fn on_seeded_thread<T: Send>(seed: u64, body: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let run = move || {
+            SEEDED.set(Some(SmallRng::seed_from_u64(seed)));
+            body()
+        };
+        match scope.spawn(run).join() {
+            Ok(value) => value,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Replaces libc's symbol for the whole program; threads without a seed get the real one.
+///
+/// # Safety
+/// As libc's: `buf` must be valid for `len` bytes.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn getrandom(buf: *mut u8, len: usize, flags: u32) -> isize {
+    // SAFETY: the caller promises that `buf` holds `len` bytes.
+    let out = unsafe { std::slice::from_raw_parts_mut(buf, len) };
+    let seeded = SEEDED
+        .try_with(|cell| {
+            let mut generator = cell.try_borrow_mut().ok()?;
+            generator.as_mut().map(|g| g.fill_bytes(out))
+        })
+        .ok()
+        .flatten();
+    match seeded {
+        Some(()) => len as isize,
+        // SAFETY: the same buffer, handed to the kernel.
+        None => unsafe { libc::syscall(libc::SYS_getrandom, buf, len, flags) as isize },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::on_seeded_thread;
+    use std::hash::{BuildHasher, RandomState};
+
+    #[expect(clippy::disallowed_methods, reason = "the test is of exactly these")]
+    fn draw(seed: u64) -> (u64, u64) {
+        on_seeded_thread(seed, || (RandomState::new().hash_one(1), rand::random()))
+    }
+
+    #[test]
+    fn std_and_rand_repeat_with_the_seed_and_differ_without() {
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+    }
+}

@@ -1,0 +1,126 @@
+//! `Env` on turmoil.
+
+use super::{shared::Shared, socket::Socket};
+use crate::record::{End, Kind};
+use std::{io, net::SocketAddr, time::Duration};
+use teamtalk::{
+    env::{Endpoint, Env, Listener},
+    fact::Fact,
+};
+use turmoil::net::{TcpListener, TcpStream};
+
+/// Ports of the simulated hosts, after the original's configuration files.
+pub mod port {
+    /// msg_server, for clients.
+    pub const MSG: u16 = 8000;
+    /// login_server (on `outside`), for msg_servers.
+    pub const LOGIN: u16 = 8100;
+    /// route_server, for msg_servers.
+    pub const ROUTE: u16 = 8200;
+    /// db_proxy, for msg_servers.
+    pub const DB: u16 = 10600;
+    /// Redis.
+    pub const REDIS: u16 = 6379;
+    /// The SQL primary.
+    pub const SQL: u16 = 3306;
+    /// The SQL replica.
+    pub const SQL_REPLICA: u16 = 3307;
+}
+
+/// The seam of one host, or of one device on a client host.
+#[derive(Debug, Clone)]
+pub struct SimEnv {
+    shared: Shared,
+    host: String,
+    device: Option<u32>,
+}
+
+impl SimEnv {
+    /// The seam of a host.
+    pub fn new(shared: Shared, host: &str, device: Option<u32>) -> Self {
+        Self { shared, host: host.into(), device }
+    }
+
+    fn wrap(&self, inner: TcpStream, end: End) -> io::Result<Socket> {
+        let (local, peer): (SocketAddr, SocketAddr) = (inner.local_addr()?, inner.peer_addr()?);
+        let (from, to) = match end {
+            End::Dialler => (local, peer),
+            End::Acceptor => (peer, local),
+        };
+        let name = |addr: SocketAddr| turmoil::reverse_lookup(addr.ip()).unwrap_or_default();
+        let id = {
+            let mut shared = self.shared.lock();
+            // The acceptor knows itself by the address it bound; only its port tells streams apart.
+            let id = shared.stream_between(
+                from,
+                SocketAddr::new(
+                    turmoil::lookup(if end == End::Dialler { name(to) } else { self.host.clone() }),
+                    to.port(),
+                ),
+            );
+            let stream = shared.streams.get_mut(&id).expect("just made");
+            match end {
+                End::Dialler => (stream.from, stream.to) = (self.host.clone(), name(to)),
+                End::Acceptor => (stream.from, stream.to) = (name(from), self.host.clone()),
+            }
+            id
+        };
+        let peer = name(if end == End::Dialler { to } else { from });
+        let device = self.device;
+        self.shared
+            .record(&self.host, Kind::Connected { conn: id, end, peer, port: to.port(), device });
+        let pdus = !matches!(to.port(), port::REDIS | port::SQL | port::SQL_REPLICA);
+        Ok(Socket::new(inner, self.shared.clone(), self.host.clone(), id, end, pdus))
+    }
+}
+
+/// A listener of a simulated host.
+pub struct SimListener {
+    inner: TcpListener,
+    env: SimEnv,
+}
+
+impl Listener for SimListener {
+    type Stream = Socket;
+
+    async fn accept(&mut self) -> io::Result<Socket> {
+        let (stream, _) = self.inner.accept().await?;
+        self.env.wrap(stream, End::Acceptor)
+    }
+}
+
+impl Env for SimEnv {
+    type Stream = Socket;
+    type Listener = SimListener;
+
+    async fn connect(&self, to: &Endpoint) -> io::Result<Socket> {
+        match TcpStream::connect((to.host.as_str(), to.port)).await {
+            Ok(stream) => self.wrap(stream, End::Dialler),
+            Err(error) => {
+                let mut pair = (self.host.clone(), to.host.clone());
+                if pair.0 > pair.1 {
+                    std::mem::swap(&mut pair.0, &mut pair.1);
+                }
+                *self.shared.lock().refused.entry(pair).or_default() += 1;
+                Err(error)
+            }
+        }
+    }
+
+    async fn bind(&self, port: u16) -> io::Result<SimListener> {
+        let inner = TcpListener::bind(("0.0.0.0", port)).await?;
+        Ok(SimListener { inner, env: self.clone() })
+    }
+
+    fn unix_time(&self) -> Duration {
+        turmoil::since_epoch().unwrap_or_default()
+    }
+
+    fn random(&self, purpose: &'static str, id: u64) -> u64 {
+        self.shared.lock().noise.draw(purpose, id)
+    }
+
+    fn fact(&self, fact: Fact) {
+        self.shared.record(&self.host, Kind::Fact(fact));
+    }
+}

@@ -1,0 +1,381 @@
+//! The hosts of a world: which role runs where, and the way to the devices.
+
+use super::{SimEnv, env::port, shared::Shared};
+use crate::{
+    fakes,
+    plan::{self, Action, Client, Operation, Plan, Side, TICK_MS},
+    record::Kind,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use teamtalk::{
+    client::{self, ClientKind, Command, DeviceStore},
+    conversation::Conversation,
+    db_proxy,
+    env::{Draw, Endpoint},
+    link::{self, Dial, Event, Kind as LinkKind, Listen, Now, Role},
+    msg_server,
+    protocol::Protocol,
+    route_server,
+    timing::Timing,
+};
+use tokio::sync::mpsc;
+
+/// Connections from a msg_server to each db_proxy, as in the captures.
+const DB_CONNECTIONS: usize = 2;
+/// Workers of each db_proxy.
+const DB_WORKERS: usize = 4;
+
+type Queue = Arc<Mutex<BTreeMap<u32, mpsc::UnboundedSender<Command>>>>;
+
+/// What outlives the hosts.
+#[derive(Clone)]
+pub struct Hosts {
+    plan: Arc<Plan>,
+    base: Protocol,
+    candidate: Protocol,
+    shared: Shared,
+    redis: Arc<Mutex<fakes::redis::Engine>>,
+    sql: Arc<Mutex<fakes::sql::Engine>>,
+    devices: BTreeMap<u32, Arc<Mutex<DeviceStore>>>,
+    queues: Queue,
+    /// Until when a host's process sleeps before it binds, in simulated milliseconds.
+    asleep: Arc<Mutex<BTreeMap<String, u64>>>,
+}
+
+/// Passes what the stores do to the trace, and keyed draws to the stores.
+struct Recorder {
+    shared: Shared,
+    host: String,
+}
+
+impl fakes::Hooks for Recorder {
+    fn delay(&self, purpose: &'static str, id: u64) -> u32 {
+        (self.shared.lock().noise.draw(purpose, id) % 5) as u32
+    }
+
+    fn applied(
+        &self,
+        store: &'static str,
+        what: &str,
+        params: &[String],
+        effect: &str,
+        committed: bool,
+    ) {
+        let mut shared = self.shared.lock();
+        let line = Kind::Store {
+            store,
+            what: what.into(),
+            params: params.to_vec(),
+            effect: effect.into(),
+            committed,
+        };
+        shared.record(&self.host, line);
+        let stored = effect.starts_with("ok") || effect.contains("affected");
+        if let Some(row) = stored.then(|| message_row(what, params)).flatten() {
+            shared.record(&self.host, row);
+        }
+    }
+}
+
+/// The message that an insert into `IMMessage_N` stores, read off its columns.
+fn message_row(statement: &str, params: &[String]) -> Option<Kind> {
+    let lower = statement.to_ascii_lowercase();
+    let rest = lower.trim_start().strip_prefix("insert into ")?.trim_start_matches('`');
+    rest.strip_prefix("immessage_")?;
+    let (open, close) = (lower.find('(')?, lower.find(')')?);
+    let columns: Vec<_> =
+        lower[open + 1..close].split(',').map(|c| c.trim().trim_matches('`')).collect();
+    let get = |name: &str| params.get(columns.iter().position(|c| *c == name)?).cloned();
+    let number = |name: &str| get(name)?.parse::<u32>().ok();
+    let (from, to) = (number("fromid")?, number("toid")?);
+    Some(Kind::Row {
+        conversation: Conversation::single(from, to),
+        msg_id: number("msgid")?,
+        from,
+        content: get("content")?,
+    })
+}
+
+/// A server link of a host that only listens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Accepted;
+
+impl LinkKind for Accepted {
+    fn is_server_link(self) -> bool {
+        true
+    }
+}
+
+/// login_server as far as msg_servers see it: it listens and keeps its heartbeats.
+struct LoginServer;
+
+impl Role for LoginServer {
+    type Kind = Accepted;
+
+    fn handle(&mut self, _: Now, _: &dyn Draw, _: Event<Accepted>, _: &mut Vec<link::Action>) {}
+}
+
+impl Hosts {
+    /// Stores with their users, and devices with empty stores.
+    pub fn new(plan: Plan, base: Protocol, candidate: Protocol, shared: Shared) -> Self {
+        let mut sql = fakes::sql::Engine::new();
+        let ids: std::collections::BTreeSet<_> = plan.devices.iter().map(|d| d.user).collect();
+        let user =
+            |&id: &u32| fakes::sql::User { id, name: user_name(id), password: stored_password(id) };
+        sql.seed_users(&ids.iter().map(user).collect::<Vec<_>>()).expect("rows that fit");
+        let devices = plan
+            .devices
+            .iter()
+            .map(|d| (d.slot, Arc::new(Mutex::new(DeviceStore::default()))))
+            .collect();
+        Self {
+            plan: Arc::new(plan),
+            base,
+            candidate,
+            shared,
+            redis: Arc::new(Mutex::new(fakes::redis::Engine::new())),
+            sql: Arc::new(Mutex::new(sql)),
+            devices,
+            queues: Arc::default(),
+            asleep: Arc::default(),
+        }
+    }
+
+    /// Registers every host with turmoil, in the plan's order.
+    pub fn register(&self, sim: &mut turmoil::Sim<'_>) {
+        for node in &self.plan.nodes {
+            let (hosts, host) = (self.clone(), node.host.clone());
+            sim.host(node.host.as_str(), move || {
+                let (hosts, host) = (hosts.clone(), host.clone());
+                async move {
+                    hosts.start(&host).await;
+                    hosts.main(&host).await?;
+                    std::future::pending::<()>().await;
+                    Ok(())
+                }
+            });
+        }
+        let latency = Duration::from_millis(self.plan.latency_ticks * TICK_MS);
+        for (i, a) in self.plan.nodes.iter().enumerate() {
+            for b in &self.plan.nodes[i + 1..] {
+                sim.set_link_latency(a.host.as_str(), b.host.as_str(), latency);
+            }
+        }
+    }
+
+    /// Counts the incarnation, and waits while the process is meant to be down.
+    async fn start(&self, host: &str) {
+        let until = self.asleep.lock().expect("no panic under it").get(host).copied().unwrap_or(0);
+        let now = turmoil::sim_elapsed().unwrap_or_default();
+        if let Some(wait) = Duration::from_millis(until).checked_sub(now) {
+            tokio::time::sleep(wait).await;
+        }
+        let mut shared = self.shared.lock();
+        *shared.incarnations.entry(host.into()).or_default() += 1;
+        shared.record(host, Kind::HostUp);
+    }
+
+    fn protocol(&self, side: Side) -> Protocol {
+        match side {
+            Side::Base => self.base,
+            Side::Candidate => self.candidate,
+        }
+    }
+
+    async fn main(&self, host: &str) -> std::io::Result<()> {
+        let env = SimEnv::new(self.shared.clone(), host, None);
+        let timing = self.plan.pace.timing();
+        let protocol = self.protocol(self.plan.side_of(host));
+        match crate::properties::role_of(host).as_str() {
+            "redis" => self.redis_main(host).await,
+            "sql" => self.sql_main(host).await,
+            "outside" => {
+                let listen = Listen { port: port::LOGIN, kind: Accepted };
+                link::run(env, timing, LoginServer, vec![listen], Vec::new()).await.map(|_| ())
+            }
+            "route" => {
+                let listen = Listen { port: port::ROUTE, kind: route_server::Kind::MsgServer };
+                let role = route_server::RouteServer::new();
+                link::run(env, timing, role, vec![listen], Vec::new()).await.map(|_| ())
+            }
+            "db" => {
+                let sql = fakes::sql::Connector::new(env.clone(), "sql", timing);
+                let config = db_proxy::Config {
+                    port: port::DB,
+                    redis: Endpoint::new("redis", port::REDIS),
+                    timing,
+                    protocol,
+                    workers: DB_WORKERS,
+                };
+                db_proxy::run(env, sql, config).await.map(|_| ())
+            }
+            "msg" => self.msg_main(env, host, protocol, timing).await,
+            _ => self.devices_main(host, timing).await,
+        }
+    }
+
+    async fn redis_main(&self, host: &str) -> std::io::Result<()> {
+        let listener = turmoil::net::TcpListener::bind(("0.0.0.0", port::REDIS)).await?;
+        fakes::redis::serve(listener, self.redis.clone(), self.recorder(host)).await?;
+        Ok(())
+    }
+
+    async fn sql_main(&self, host: &str) -> std::io::Result<()> {
+        let primary = turmoil::net::TcpListener::bind(("0.0.0.0", port::SQL)).await?;
+        let replica = turmoil::net::TcpListener::bind(("0.0.0.0", port::SQL_REPLICA)).await?;
+        tokio::spawn(fakes::sql::serve(replica, self.sql.clone(), self.recorder(host)));
+        fakes::sql::serve(primary, self.sql.clone(), self.recorder(host)).await?;
+        Ok(())
+    }
+
+    fn recorder(&self, host: &str) -> Arc<dyn fakes::Hooks> {
+        Arc::new(Recorder { shared: self.shared.clone(), host: host.into() })
+    }
+
+    async fn msg_main(
+        &self,
+        env: SimEnv,
+        host: &str,
+        protocol: Protocol,
+        timing: Timing,
+    ) -> std::io::Result<()> {
+        let db = self.plan.hosts("db");
+        let mut dials = Vec::new();
+        let mut dial = |host: &str, port, kind| {
+            dials.push(Dial { to: Endpoint::new(host, port), kind });
+        };
+        for (entry, proxy) in db.iter().enumerate() {
+            for n in 0..DB_CONNECTIONS {
+                let index = entry * DB_CONNECTIONS + n;
+                dial(proxy, port::DB, msg_server::Kind::Db { index });
+            }
+        }
+        dial("outside", port::LOGIN, msg_server::Kind::Login { index: 0 });
+        for (index, route) in self.plan.hosts("route").into_iter().enumerate() {
+            dial(route, port::ROUTE, msg_server::Kind::Route { index });
+        }
+        let config = msg_server::Config {
+            protocol,
+            timing,
+            ip: host.into(),
+            port: port::MSG,
+            max_conn_cnt: 100_000,
+            host_name: host.into(),
+            db_entries: db.len(),
+            conns_per_entry: DB_CONNECTIONS,
+        };
+        let listen = Listen { port: port::MSG, kind: msg_server::Kind::Client };
+        let role = msg_server::MsgServer::new(config);
+        link::run(env, timing, role, vec![listen], dials).await.map(|_| ())
+    }
+
+    async fn devices_main(&self, host: &str, timing: Timing) -> std::io::Result<()> {
+        let servers = self.plan.hosts("msg");
+        for device in self.plan.devices.iter().filter(|d| d.host == host) {
+            let env = SimEnv::new(self.shared.clone(), host, Some(device.slot));
+            let (sender, receiver) = mpsc::unbounded_channel();
+            self.queues.lock().expect("no panic under it").insert(device.slot, sender);
+            let home = servers.iter().position(|s| *s == device.home).unwrap_or(0);
+            let mut order = servers.clone();
+            order.rotate_left(home);
+            let config = client::Config {
+                device: device.slot,
+                user: device.user,
+                user_name: user_name(device.user),
+                password: password(device.user),
+                client_type: client_type(device.client),
+                kind: client_kind(device.client),
+                servers: order.iter().map(|s| Endpoint::new(*s, port::MSG)).collect(),
+                protocol: self.protocol(device.side),
+                timing,
+            };
+            let store = self.devices[&device.slot].clone();
+            tokio::spawn(async move { client::run(env, config, receiver, store).await });
+        }
+        Ok(())
+    }
+
+    /// Tells hosts that start from now on how long to sleep.
+    pub fn set_asleep(&self, asleep: &BTreeMap<String, u64>) {
+        self.asleep.lock().expect("no panic under it").clone_from(asleep);
+    }
+
+    /// Hands an operation to its device.
+    pub fn perform(&self, op: &Operation) {
+        let (action, what) = match &op.action {
+            Action::Login => (client::Action::Login, "log in".to_string()),
+            Action::Send { to } => {
+                let text = text_of(op.id);
+                (client::Action::Send { to: *to, text }, format!("send to user {to}"))
+            }
+            Action::Read { peer } => {
+                (client::Action::Read { peer: *peer }, format!("open the chat with user {peer}"))
+            }
+            Action::Pull { peer, count } => (
+                client::Action::Pull { peer: *peer, count: *count },
+                format!("pull {count} messages with user {peer}"),
+            ),
+            Action::Reconnect => (client::Action::Disconnect, "drop the connection".into()),
+        };
+        let mut queues = self.queues.lock().expect("no panic under it");
+        let delivered = queues.get_mut(&op.device).is_some_and(|q| !q.is_closed());
+        let (id, device) = (op.id, op.device);
+        self.shared.record("world", Kind::Op { op: id, device, what, delivered });
+        if delivered {
+            // The receiver was open just now, and nothing else runs meanwhile.
+            let _ = queues[&device].send(Command { op: id, action });
+        }
+    }
+
+    /// The peers of every chat that a device shows as unread.
+    pub fn unread_chats(&self, device: u32) -> Vec<u32> {
+        let store = self.devices[&device].lock().expect("no panic under it");
+        store.unread.keys().copied().collect()
+    }
+
+    /// The host in which the last panic happened: the one that turmoil was running.
+    pub fn panicked(&self) -> Option<String> {
+        self.shared.lock().trace.lines.last().map(|line| line.host.clone())
+    }
+}
+
+/// The text of a send: derived from its operation's id alone.
+pub fn text_of(op: u32) -> String {
+    format!("op-{op}")
+}
+
+fn user_name(user: u32) -> String {
+    format!("user{user}")
+}
+
+fn password(user: u32) -> String {
+    format!("password{user}")
+}
+
+/// What IMUser holds: md5hex(received + salt), where md5hex(clear) is received (SYSTEM.md
+/// section 6, 0703).
+fn stored_password(user: u32) -> String {
+    use md5::{Digest, Md5};
+    let hex = |text: String| {
+        Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    hex(hex(password(user)) + &fakes::sql::User::salt(user))
+}
+
+fn client_type(client: plan::Client) -> u32 {
+    match client {
+        Client::Windows | Client::OursPc => 0x01,
+        Client::OursPhone => 0x12,
+    }
+}
+
+fn client_kind(client: plan::Client) -> ClientKind {
+    match client {
+        Client::Windows => ClientKind::Windows,
+        Client::OursPc | Client::OursPhone => ClientKind::Ours,
+    }
+}

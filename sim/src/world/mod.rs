@@ -1,0 +1,231 @@
+//! A plan becomes turmoil hosts, and the hosts a trace.
+
+mod env;
+mod faults;
+mod hosts;
+mod shared;
+mod socket;
+
+pub use env::{SimEnv, port};
+pub use faults::describe;
+pub use hosts::text_of;
+pub use shared::Shared;
+
+use crate::{
+    plan::{Action, Operation, Plan, TICK_MS, case::Case},
+    properties::{self, Violation},
+    record::{Kind, Trace, history::History},
+};
+use hosts::Hosts;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::{Duration, SystemTime},
+};
+use teamtalk::{fact::Fact, timing::Timing};
+
+/// Operations of the liveness phase are numbered from here: a plan's never reach it.
+const LIVENESS_OPS: u32 = 1_000_000;
+
+/// Everything that came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What happened, in order.
+    pub trace: Trace,
+    /// The operations as their users saw them.
+    pub history: History,
+    /// The first violation, if any.
+    pub violation: Option<Violation>,
+    /// What each fault hit, by id.
+    pub hits: BTreeMap<u32, u64>,
+    /// Counts that are no violations.
+    pub notes: BTreeMap<&'static str, u64>,
+}
+
+thread_local! {
+    static PANICKED: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Makes panics of simulated roles part of the trace instead of the terminal's. Once a process.
+pub fn install_panic_hook() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if turmoil::in_simulation() {
+            PANICKED.with_borrow_mut(|p| *p = Some(info.to_string().replace('\n', " ")));
+        } else {
+            usual(info);
+        }
+    }));
+}
+
+/// Runs a case on the thread it is called on; see [`crate::seeded::on_seeded_thread`].
+///
+/// # Errors
+/// If the case's protocols can't be resolved.
+pub fn run(case: &Case) -> Result<Outcome, String> {
+    let base = case.protocols.base.resolve()?;
+    let candidate = case.protocols.candidate.resolve()?;
+    let plan = &case.plan;
+    let shared = Shared::new(plan.noise);
+    let mut sim = turmoil::Builder::new()
+        .tick_duration(Duration::from_millis(TICK_MS))
+        .simulation_duration(Duration::from_secs(3_600))
+        .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000))
+        .rng_seed(plan.noise)
+        .tcp_capacity(1 << 16)
+        .ephemeral_ports(10_000..=60_000)
+        .min_message_latency(Duration::from_millis(plan.latency_ticks * TICK_MS))
+        .max_message_latency(Duration::from_millis(plan.latency_ticks * TICK_MS))
+        .build();
+    let hosts = Hosts::new(plan.clone(), base, candidate, shared.clone());
+    hosts.register(&mut sim);
+    let mut driver = Driver::new(plan, shared, hosts);
+    driver.drive(&mut sim);
+    Ok(driver.outcome())
+}
+
+struct Driver<'a> {
+    plan: &'a Plan,
+    shared: Shared,
+    hosts: Hosts,
+    faults: faults::Faults,
+    operations: Vec<Operation>,
+    properties: Vec<Box<dyn properties::Property>>,
+    seen: usize,
+    violation: Option<Violation>,
+    opened: BTreeSet<(u32, u32)>,
+    next_op: u32,
+    /// Devices that are logged in, with their hosts.
+    online: BTreeMap<u32, String>,
+}
+
+impl<'a> Driver<'a> {
+    fn new(plan: &'a Plan, shared: Shared, hosts: Hosts) -> Self {
+        let mut operations = plan.operations.clone();
+        operations.sort_by_key(|op| (op.at_ms, op.id));
+        operations.reverse();
+        Self {
+            plan,
+            shared,
+            hosts,
+            faults: faults::Faults::new(plan),
+            operations,
+            properties: properties::all(),
+            seen: 0,
+            violation: None,
+            opened: BTreeSet::new(),
+            next_op: LIVENESS_OPS,
+            online: BTreeMap::new(),
+        }
+    }
+
+    /// Safety until the horizon, then liveness until nothing is owed or its bound has passed.
+    fn drive(&mut self, sim: &mut turmoil::Sim<'_>) {
+        self.shared.record("world", Kind::Phase { phase: "safety" });
+        let horizon = self.plan.horizon_ms;
+        let bound = liveness_bound(&self.plan.pace.timing()).as_millis() as u64;
+        let mut now = 0;
+        let mut healed_at = None;
+        loop {
+            self.shared.lock().now_us = now * 1_000;
+            self.faults.apply(sim, &self.shared, now);
+            self.hosts.set_asleep(&self.faults.asleep);
+            while self.operations.last().is_some_and(|op| op.at_ms <= now) {
+                let op = self.operations.pop().expect("just seen");
+                self.hosts.perform(&op);
+            }
+            let stepped = catch_unwind(AssertUnwindSafe(|| sim.step()));
+            if stepped.is_err() {
+                let message = PANICKED.with_borrow_mut(Option::take);
+                let host = self.hosts.panicked().unwrap_or_else(|| "world".into());
+                let message = message.unwrap_or_else(|| "no message".into());
+                self.shared.record(&host, Kind::Panic { message });
+                self.observe();
+                return;
+            }
+            now += TICK_MS;
+            self.observe();
+            if self.violation.is_some() {
+                return;
+            }
+            if now < horizon || !self.faults.all_over() {
+                continue;
+            }
+            let since = *healed_at.get_or_insert_with(|| {
+                self.shared.lock().now_us = now * 1_000;
+                self.shared.record("world", Kind::Phase { phase: "liveness" });
+                now
+            });
+            if (now - since).is_multiple_of(100) {
+                self.open_unread_chats(now);
+                let owed = self.properties.iter().find_map(|p| p.pending());
+                if owed.is_none() && now - since >= 500 {
+                    return;
+                }
+                if now - since > bound {
+                    self.violation = owed;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Each online user opens once every chat that its client shows as unread.
+    fn open_unread_chats(&mut self, now: u64) {
+        let online: Vec<_> = self.online.keys().copied().collect();
+        let chats =
+            online.iter().flat_map(|d| self.hosts.unread_chats(*d).into_iter().map(|p| (*d, p)));
+        for (device, peer) in chats.collect::<Vec<_>>() {
+            if self.opened.insert((device, peer)) {
+                self.next_op += 1;
+                let action = Action::Read { peer };
+                let op = Operation { id: self.next_op, at_ms: now, device, action };
+                self.hosts.perform(&op);
+            }
+        }
+    }
+
+    fn observe(&mut self) {
+        let shared = self.shared.lock();
+        for line in &shared.trace.lines[self.seen..] {
+            match &line.kind {
+                Kind::Fact(Fact::DeviceOnline { device, .. }) => {
+                    self.online.insert(*device, line.host.clone());
+                }
+                Kind::Fact(Fact::DeviceOffline { device, .. }) => {
+                    self.online.remove(device);
+                }
+                Kind::HostDown => self.online.retain(|_, host| *host != line.host),
+                _ => {}
+            }
+            for property in &mut self.properties {
+                let found = property.observe(line);
+                if self.violation.is_none() {
+                    self.violation = found;
+                }
+            }
+        }
+        self.seen = shared.trace.lines.len();
+    }
+
+    fn outcome(self) -> Outcome {
+        let trace = std::mem::take(&mut self.shared.lock().trace);
+        let history = History::of(&trace);
+        let notes = self.properties.iter().flat_map(|p| p.notes()).collect();
+        let hits = self.faults.ended.iter().copied().collect();
+        Outcome { trace, history, violation: self.violation, hits, notes }
+    }
+}
+
+/// How long after the last fault everything owed must be paid: a silent server link is noticed
+/// and dialled again, a client reconnects from its longest backoff, logs in, an entry expires
+/// or is resent to the end, and one pull is asked twice.
+fn liveness_bound(timing: &Timing) -> Duration {
+    timing.server_timeout()
+        + timing.server_reconnect(2)
+        + timing.windows_reconnect(12)
+        + timing.login_timeout()
+        + timing.send_list_expiry()
+        + 2 * timing.client_answer_timeout()
+}
