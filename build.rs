@@ -7,7 +7,7 @@ use prost_types::{
 };
 use std::{collections::BTreeMap, error::Error, fmt::Write, path::PathBuf};
 
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 10] = [
     "IM.BaseDefine",
     "IM.Buddy",
     "IM.File",
@@ -17,6 +17,7 @@ const PACKAGES: [&str; 9] = [
     "IM.Other",
     "IM.Server",
     "IM.SwitchService",
+    "TT.Extension",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

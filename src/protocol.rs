@@ -54,7 +54,7 @@ switches! {
         instead_of: "acking whatever the insert returned, and msg_id 4294967295 while Redis is away",
         peers: "none; an old client sees a 0302 with msg_id 0 for a message that was not stored",
         cost: "one 0302 for each message that could not be stored",
-        property: "unique-msg-id",
+        property: "acked-is-stored",
     };
     single_relation: Switch {
         name: "single-relation",
@@ -62,15 +62,39 @@ switches! {
         instead_of: "select-then-insert of the relation, and a reset of its counter after it",
         peers: "every db_proxy must use it: an old one beside it still inserts second relations",
         cost: "one table more; one transaction for each new pair",
+        property: "one-row",
+    };
+    single_session: Switch {
+        name: "single-session",
+        scope: "db, schema",
+        instead_of: "select-then-insert of a recent session, whose id ends up at the wrong user",
+        peers: "every db_proxy must use it: an old one beside it still inserts second sessions",
+        cost: "one table more; one transaction for each new session",
+        property: "one-row",
+    };
+    id_floor_from_store: Switch {
+        name: "id-floor-from-store",
+        scope: "db, schema",
+        instead_of: "trusting Redis alone for the next msg_id, also after it lost writes",
+        peers: "needs single-relation; every db_proxy must use it, an old one raises no floor",
+        cost: "one statement a message, which takes turns in a conversation",
         property: "unique-msg-id",
+    };
+    idempotent_send: Switch {
+        name: "idempotent-send",
+        scope: "client, msg, db, schema",
+        instead_of: "a second message for a repeated send",
+        peers: "a send without a token (an old client) is stored as before; an old db_proxy ignores the token",
+        cost: "one row and one transaction a message",
+        property: "no-duplicate",
     };
     honest_reads: Switch {
         name: "honest-reads",
         scope: "db",
         instead_of: "answering a list or count as empty, or a login as a wrong password, when the read failed",
         peers: "none; a client that asks again after its timeout gets the true answer",
-        cost: "no reply while the store can't be read",
-        property: "send-list-acked",
+        cost: "no reply (or a refusal) while the store can't be read",
+        property: "delivered",
     };
     resend_until_acked: Switch {
         name: "resend-until-acked",
@@ -90,11 +114,35 @@ switches! {
     };
     catch_up_on_gap: Switch {
         name: "catch-up-on-gap",
-        scope: "client",
+        scope: "client, db",
         instead_of: "never asking for what a push or a lost connection skipped",
-        peers: "none",
+        peers: "none; an old db_proxy leaves out removed sessions",
         cost: "a message list for each conversation that is behind after a login or a gap",
-        property: "send-list-acked",
+        property: "delivered",
+    };
+    catch_up_hint: Switch {
+        name: "catch-up-hint",
+        scope: "client, msg",
+        instead_of: "telling nobody that pushes were lost with a link to route_server or db_proxy",
+        peers: "needs catch-up-on-gap in clients; an old client or msg_server ignores the hint",
+        cost: "after a lost link: recent sessions for each client that is told",
+        property: "delivered",
+    };
+    login_gate: Switch {
+        name: "login-gate",
+        scope: "msg",
+        instead_of: "serving connections that are not logged in, or were kicked",
+        peers: "none; a kicked client is disconnected",
+        cost: "none",
+        property: "isolation",
+    };
+    answered_refusals: Switch {
+        name: "answered-refusals",
+        scope: "msg, db",
+        instead_of: "silence for a request that is not served, or whose server went away",
+        peers: "none; an old client ignores 07e1",
+        cost: "one 07e1 for each request that is not served; a table of requests in flight",
+        property: "answered",
     };
     history_by_msg_id: Switch {
         name: "history-by-msg-id",
@@ -102,7 +150,39 @@ switches! {
         instead_of: "ordering lists and choosing the latest message by the clock of a msg_server",
         peers: "none; a db_proxy without it may answer the same pull in another order",
         cost: "none with a key on (relateId, status, msgId)",
-        property: "send-list-acked",
+        property: "order",
+    };
+    true_latest_sender: Switch {
+        name: "true-latest-sender",
+        scope: "db",
+        instead_of: "naming the peer as the sender of the latest message, whoever sent it",
+        peers: "none",
+        cost: "none",
+        property: "integrity",
+    };
+    unread_from_store: Switch {
+        name: "unread-from-store",
+        scope: "db, schema",
+        instead_of: "a counter in Redis that a read ack clears whatever came meanwhile",
+        peers: "every db_proxy must use it: an old one keeps the other count",
+        cost: "one count for each session with something unread; no Redis command a message",
+        property: "unread",
+    };
+    confirmed_read_acks: Switch {
+        name: "confirmed-read-acks",
+        scope: "client, msg, db",
+        instead_of: "a read ack that nobody answers, and a notice before anything was stored",
+        peers: "an old db_proxy does not answer: the client gives up after three tries",
+        cost: "one 0304 a read ack; read acks written again when it is late",
+        property: "unread",
+    };
+    presence_by_link: Switch {
+        name: "presence-by-link",
+        scope: "route",
+        instead_of: "counts of connections that a closed link leaves behind and a new one doubles",
+        peers: "none",
+        cost: "counts for each link; notices for those who were only behind a link that closed",
+        property: "presence",
     };
 }
 

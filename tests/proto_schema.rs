@@ -11,7 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Fields of our own: (message, field number, name). They must be optional, so that old peers
 /// neither miss them nor refuse them. Each needs a switch in `Protocol` that says what it is for.
-const EXTENSIONS: &[(&str, i32, &str)] = &[];
+const EXTENSIONS: &[(&str, i32, &str)] = &[
+    ("IM.Message.IMMsgData", 101, "send_token"),
+    ("IM.Message.IMMsgDataReadAck", 20, "attach_data"),
+    ("IM.Message.IMMsgDataReadNotify", 20, "attach_data"),
+    ("IM.Buddy.IMRecentContactSessionReq", 101, "with_removed"),
+];
+
+/// A package of our own: PDUs that an old peer ignores as unknown commands.
+const OUR_PACKAGE: &str = "TT.Extension";
 
 /// One line an item: a message, a field, an enum or one of its values.
 type Items = BTreeSet<String>;
@@ -88,6 +96,9 @@ fn ours() -> Items {
     for file in descriptors() {
         assert!(matches!(file.syntax(), "" | "proto2"), "{} is not proto2", file.name());
         let package = file.package();
+        if package == OUR_PACKAGE {
+            continue;
+        }
         items.insert(format!("package {package}"));
         for e in &file.enum_type {
             items.insert(format!("enum {package}.{}", e.name()));

@@ -33,7 +33,9 @@ fn hardened_holds() {
         acked += report.acked;
         if let Some(found) = found {
             let replay = format!("cargo sim run {}", report.seed);
-            cards += &report::card(&found.case, &found.outcome, &replay);
+            for violation in &found.outcome.violations {
+                cards += &report::card(&found.case, &found.outcome, violation, &replay);
+            }
         }
     })
     .expect("a preset resolves");

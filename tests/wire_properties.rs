@@ -359,10 +359,11 @@ proptest! {
             msg_type: 0x11,
             msg_data: "text".into(),
             attach_data: Some("attach".into()),
+            send_token: None,
         };
         let mut body = message.encode_to_vec();
         let extra: Vec<Occurrence> =
-            extra.into_iter().filter(|o| !(1..=6).contains(&o.number) && o.number != 20).collect();
+            extra.into_iter().filter(|o| !(1..=6).contains(&o.number) && ![20, 101].contains(&o.number)).collect();
         // Each field but the last two is two bytes long.
         let place = at.index(6) * 2;
         body.splice(place..place, concat(&extra));

@@ -11,7 +11,7 @@ use std::{
 };
 use teamtalk::protocol::SWITCHES;
 use teamtalk_sim::{
-    explore::{Campaign, case_of, explore, run_case},
+    explore::{Campaign, Found, case_of, explore, run_case},
     plan::case::{Case, ProtocolSpec},
     properties::{self, Sort},
     report,
@@ -188,19 +188,20 @@ fn explore_command(args: Explore) -> Result<u8, String> {
     let started = bar.elapsed();
     explore(&campaign, &stop, |report, found| {
         bar.inc(1);
-        if let Some(found) = found {
-            let signature = found.case.expect.clone();
-            let file = format!("{}-{}.json", report.seed, signature.replace('/', "-"));
-            let path = args.out.join(file);
-            match found.case.write(&path) {
-                Ok(()) if shown.insert(signature) => {
-                    let replay = format!("cargo sim replay {}", path.display());
-                    bar.suspend(|| {
-                        println!("{}", report::card(&found.case, &found.outcome, &replay))
-                    });
+        if let Some(Found { mut case, outcome }) = found {
+            for violation in &outcome.violations {
+                case.expect = violation.signature();
+                let file = format!("{}-{}.json", report.seed, case.expect.replace('/', "-"));
+                let path = args.out.join(file);
+                match case.write(&path) {
+                    Ok(()) if shown.insert(case.expect.clone()) => {
+                        let replay = format!("cargo sim replay {}", path.display());
+                        let card = report::card(&case, &outcome, violation, &replay);
+                        bar.suspend(|| println!("{card}"));
+                    }
+                    Ok(()) => {}
+                    Err(error) => failed = Some(error),
                 }
-                Ok(()) => {}
-                Err(error) => failed = Some(error),
             }
             bar.set_message(format!("{} signatures", shown.len()));
         }
@@ -232,15 +233,19 @@ fn run_command(args: Run) -> Result<u8, String> {
     }
     let report = teamtalk_sim::explore::SeedReport::of(args.seed, &case, &outcome);
     let replay = format!("cargo sim run {} --protocol {}", args.seed, args.protocol);
-    match &outcome.violation {
-        Some(_) => print!("{}", report::card(&case, &outcome, &replay)),
-        None => println!(
-            "seed {} holds: {} of {} sends acked, {} faults",
-            args.seed, report.acked, report.sends, report.faults
-        ),
+    for violation in &outcome.violations {
+        println!("{}", report::card(&case, &outcome, violation, &replay));
     }
+    println!(
+        "seed {}: {}; {} of {} sends acked, {} faults",
+        args.seed,
+        outcome.found(),
+        report.acked,
+        report.sends,
+        report.faults
+    );
     println!("trace {} ({} lines)", outcome.trace.hash(), outcome.trace.lines.len());
-    Ok(u8::from(outcome.violation.is_some()))
+    Ok(u8::from(!outcome.violations.is_empty()))
 }
 
 fn write_trace(path: &Path, text: &str) -> Result<(), String> {
@@ -253,17 +258,16 @@ fn replay_command(args: Replay) -> Result<u8, String> {
     let mut status = 0;
     for (path, case) in cases {
         let outcome = run_case(&case)?;
-        let found = outcome.violation.as_ref().map_or("holds".into(), |v| v.signature());
-        let as_expected = found == case.expect;
-        if outcome.violation.is_some() {
-            status = VIOLATED;
-            print!(
-                "{}",
-                report::card(&case, &outcome, &format!("cargo sim replay {}", path.display()))
-            );
+        let replay = format!("cargo sim replay {}", path.display());
+        let expected = outcome.violation(&case.expect);
+        if let Some(violation) = expected.or(outcome.violations.first()) {
+            print!("{}", report::card(&case, &outcome, violation, &replay));
         }
-        println!("{}: {found}, trace {}", path.display(), outcome.trace.hash());
-        if as_expected {
+        if !outcome.violations.is_empty() {
+            status = VIOLATED;
+        }
+        println!("{}: {}, trace {}", path.display(), outcome.found(), outcome.trace.hash());
+        if outcome.is_expected(&case.expect) {
             println!("as expected");
         } else {
             println!("NOT as expected: the case expects {}", case.expect);
@@ -279,12 +283,13 @@ fn replay_command(args: Replay) -> Result<u8, String> {
 fn keep_command(path: &Path) -> Result<u8, String> {
     let case = Case::read(path)?;
     let outcome = run_case(&case)?;
-    let found = outcome.violation.as_ref().map_or("holds".into(), |v| v.signature());
-    if found != case.expect {
-        return Err(format!("{}: expects {}, but {found}: not kept", path.display(), case.expect));
+    if !outcome.is_expected(&case.expect) {
+        let (expect, found) = (&case.expect, outcome.found());
+        return Err(format!("{}: expects {expect}, but {found}: not kept", path.display()));
     }
     let seed = case.seed.map_or(String::new(), |s| format!("-{s}"));
-    let name = format!("{}-{}{seed}.json", case.protocols.base.preset, found.replace('/', "-"));
+    let name =
+        format!("{}-{}{seed}.json", case.protocols.base.preset, case.expect.replace('/', "-"));
     let kept = Path::new("traces").join(name);
     if kept.exists() {
         return Err(format!("{} is there already", kept.display()));

@@ -65,8 +65,8 @@ pub struct SeedReport {
     pub sim_ms: u64,
     /// Counts that are no violations.
     pub notes: BTreeMap<&'static str, u64>,
-    /// The signature of the violation, if any.
-    pub signature: Option<String>,
+    /// The signatures of what was broken.
+    pub signatures: Vec<String>,
 }
 
 impl SeedReport {
@@ -90,7 +90,7 @@ impl SeedReport {
             report.store += u64::from(matches!(line.kind, Kind::Store { .. }));
         }
         report.sim_ms = outcome.trace.lines.last().map_or(0, |l| l.sim_us / 1_000);
-        report.signature = outcome.violation.as_ref().map(|v| v.signature());
+        report.signatures = outcome.violations.iter().map(|v| v.signature()).collect();
         report
     }
 }
@@ -98,7 +98,7 @@ impl SeedReport {
 /// A seed that broke something.
 #[derive(Debug)]
 pub struct Found {
-    /// The case, expecting what was found.
+    /// The case, expecting the first violation that was found.
     pub case: Case,
     /// What came of it.
     pub outcome: Outcome,
@@ -147,7 +147,7 @@ pub fn explore(
                     match run_case(&case) {
                         Ok(outcome) => {
                             let report = SeedReport::of(seed, &case, &outcome);
-                            let found = report.signature.clone().map(|signature| {
+                            let found = report.signatures.first().cloned().map(|signature| {
                                 case.expect = signature;
                                 Found { case, outcome }
                             });

@@ -36,8 +36,7 @@ impl Device {
     /// Recent sessions, unread counts, group list (SYSTEM.md section 7).
     pub(super) fn ask_after_login(&mut self, turn: &mut Turn<'_>) {
         let user_id = self.config.user;
-        let sessions =
-            ImRecentContactSessionReq { user_id, latest_update_time: 0, attach_data: None };
+        let sessions = ImRecentContactSessionReq { user_id, ..Default::default() };
         let id = command::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST;
         self.ask(turn, Asked::Sessions, id, &sessions);
         let unread = ImUnreadMsgCntReq { user_id, attach_data: None };
@@ -126,6 +125,7 @@ impl Device {
             msg_type: MsgType::SingleText.into(),
             msg_data: text.clone().into(),
             attach_data: None,
+            send_token: None,
         };
         let pdu = Pdu::new(command::MSG_DATA, seq_num, &message);
         let due = turn.now + self.ack_timeout();
@@ -171,6 +171,7 @@ impl Device {
             session_id: peer,
             msg_id,
             session_type: SINGLE,
+            attach_data: None,
         };
         let seq_num = turn.store.next_seq();
         turn.send(Pdu::new(command::MSG_READ_ACK, seq_num, &ack));

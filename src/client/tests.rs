@@ -133,6 +133,7 @@ impl Rig {
             msg_type: MsgType::SingleText.into(),
             msg_data: text.as_bytes().to_vec().into(),
             attach_data: None,
+            send_token: None,
         };
         self.pdu(command::MSG_DATA, 0, &message)
     }

@@ -151,8 +151,7 @@ fn recent_sessions_run_golden_16() {
     let row = [7.into(), 2.into(), 1.into(), 1.into(), 88.into()];
     world.on("from IMRecentSession", rows(columns, &[row]));
     world.on(RELATION, id(1)).on("from IMMessage_1", latest("text", 1));
-    let request =
-        ImRecentContactSessionReq { user_id: 2, latest_update_time: 0, attach_data: None };
+    let request = ImRecentContactSessionReq { user_id: 2, ..Default::default() };
     let command = command::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST;
     let reply: ImRecentContactSessionRsp = ask(&world, command, &request);
     let info = &reply.contact_session_list[0];
@@ -184,8 +183,13 @@ fn groups_are_read_by_version_only_if_there_are_any() {
 #[test]
 fn read_ack_clears_the_peer_and_is_not_answered() {
     let world = Fake::default();
-    let mut read =
-        ImMsgDataReadAck { user_id: 2, session_id: 1, msg_id: 4, session_type: Single as i32 };
+    let mut read = ImMsgDataReadAck {
+        user_id: 2,
+        session_id: 1,
+        msg_id: 4,
+        session_type: Single as i32,
+        attach_data: None,
+    };
     let mut cx = world.context(Protocol::teamtalk());
     assert!(serve(&mut cx, &Pdu::new(command::MSG_READ_ACK, 0, &read)).is_err());
     assert_eq!(world.log(), ["HDEL unread_2 1"]);

@@ -25,6 +25,7 @@ fn message(from: u32, to: u32) -> ImMsgData {
         msg_type: MsgType::SingleText as i32,
         msg_data: Bytes::from_static(b"text"),
         attach_data: Some(Bytes::from_static(b"attach")),
+        send_token: None,
     }
 }
 

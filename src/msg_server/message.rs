@@ -220,6 +220,7 @@ pub(super) fn read_ack(
         session_id: ack.session_id,
         msg_id: ack.msg_id,
         session_type: ack.session_type,
+        attach_data: None,
     };
     let notice = Pdu::new(cmd::MSG_READ_NOTIFY, 0, &notice);
     turn.send_all(&state.conns_of(user, Some(conn)), &notice);

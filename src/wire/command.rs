@@ -1,4 +1,5 @@
-//! Command ids, their names and services (schema: every `*CmdID` enum of IM.BaseDefine).
+//! Command ids, their names and services (schema: every `*CmdID` enum of IM.BaseDefine; 07e1
+//! and 07e2 are ours, proto/TT.Extension.proto).
 
 macro_rules! commands {
     ($($name:ident = $id:literal, $text:literal;)*) => {
@@ -107,6 +108,8 @@ commands! {
     OTHER_FILE_TRANSFER_RSP = 0x0732, "CID_OTHER_FILE_TRANSFER_RSP";
     OTHER_FILE_SERVER_IP_REQ = 0x0733, "CID_OTHER_FILE_SERVER_IP_REQ";
     OTHER_FILE_SERVER_IP_RSP = 0x0734, "CID_OTHER_FILE_SERVER_IP_RSP";
+    OTHER_REFUSED = 0x07e1, "CID_OTHER_REFUSED";
+    OTHER_CATCH_UP_HINT = 0x07e2, "CID_OTHER_CATCH_UP_HINT";
 }
 
 /// The service of a command: its high byte (SYSTEM.md section 1, "Services").

@@ -15,4 +15,4 @@ pub use pdu::{Header, Malformed, Pdu};
 pub mod im_generated {
     include!(concat!(env!("OUT_DIR"), "/im.rs"));
 }
-pub use im_generated::im;
+pub use im_generated::{im, tt};

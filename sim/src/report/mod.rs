@@ -3,6 +3,7 @@
 use crate::{
     explore::SeedReport,
     plan::{Action, case::Case},
+    properties::Violation,
     record::{Kind, Line},
     world::{Outcome, describe},
 };
@@ -13,12 +14,9 @@ const EVENTS: usize = 14;
 /// How many lines of the plan a card shows.
 const PLAN_LINES: usize = 15;
 
-/// The card of a failure.
-pub fn card(case: &Case, outcome: &Outcome, replay: &str) -> String {
+/// The card of one violation.
+pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str) -> String {
     let mut out = String::new();
-    let Some(violation) = &outcome.violation else {
-        return "holds\n".into();
-    };
     let seed = case.seed.map_or(String::new(), |s| format!(" (seed {s})"));
     let _ = writeln!(out, "VIOLATED {}{seed}", violation.signature());
     let _ = writeln!(out, "  {}", violation.sentence);
@@ -169,7 +167,7 @@ pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
     }
     let mut found: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for report in reports.values() {
-        if let Some(signature) = &report.signature {
+        for signature in &report.signatures {
             found.entry(signature).or_default().push(report.seed);
         }
     }

@@ -35,8 +35,9 @@ pub struct Outcome {
     pub trace: Trace,
     /// The operations as their users saw them.
     pub history: History,
-    /// The first violation, if any.
-    pub violation: Option<Violation>,
+    /// The first violation of each property that was broken, in the order in which they were
+    /// found.
+    pub violations: Vec<Violation>,
     /// What each fault hit, by id.
     pub hits: BTreeMap<u32, u64>,
     /// Counts that are no violations.
@@ -93,11 +94,34 @@ struct Driver<'a> {
     operations: Vec<Operation>,
     properties: Vec<Box<dyn properties::Property>>,
     seen: usize,
-    violation: Option<Violation>,
+    violations: Vec<Violation>,
     opened: BTreeSet<(u32, u32)>,
     next_op: u32,
     /// Devices that are logged in, with their hosts.
     online: BTreeMap<u32, String>,
+}
+
+impl Outcome {
+    /// `holds`, or the signatures of what was broken.
+    pub fn found(&self) -> String {
+        match self.violations.as_slice() {
+            [] => "holds".into(),
+            some => some.iter().map(Violation::signature).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    /// Whether a run came out as a case expects: `holds`, or one of the signatures found.
+    pub fn is_expected(&self, expect: &str) -> bool {
+        match expect {
+            "holds" => self.violations.is_empty(),
+            signature => self.violation(signature).is_some(),
+        }
+    }
+
+    /// The violation of this signature, if it was found.
+    pub fn violation(&self, signature: &str) -> Option<&Violation> {
+        self.violations.iter().find(|v| v.signature() == signature)
+    }
 }
 
 impl<'a> Driver<'a> {
@@ -113,7 +137,7 @@ impl<'a> Driver<'a> {
             operations,
             properties: properties::all(),
             seen: 0,
-            violation: None,
+            violations: Vec::new(),
             opened: BTreeSet::new(),
             next_op: LIVENESS_OPS,
             online: BTreeMap::new(),
@@ -146,9 +170,6 @@ impl<'a> Driver<'a> {
             }
             now += TICK_MS;
             self.observe();
-            if self.violation.is_some() {
-                return;
-            }
             if now < horizon || !self.faults.all_over() {
                 continue;
             }
@@ -159,12 +180,12 @@ impl<'a> Driver<'a> {
             });
             if (now - since).is_multiple_of(100) {
                 self.open_unread_chats(now);
-                let owed = self.properties.iter().find_map(|p| p.pending());
-                if owed.is_none() && now - since >= 500 {
+                let owed: Vec<_> = self.properties.iter().filter_map(|p| p.pending()).collect();
+                if owed.is_empty() && now - since >= 500 {
                     return;
                 }
                 if now - since > bound {
-                    self.violation = owed;
+                    owed.into_iter().for_each(|violation| self.found(violation));
                     return;
                 }
             }
@@ -199,14 +220,16 @@ impl<'a> Driver<'a> {
                 Kind::HostDown => self.online.retain(|_, host| *host != line.host),
                 _ => {}
             }
-            for property in &mut self.properties {
-                let found = property.observe(line);
-                if self.violation.is_none() {
-                    self.violation = found;
-                }
+            let found = self.properties.iter_mut().filter_map(|p| p.observe(line));
+            for violation in found {
+                note(&mut self.violations, violation);
             }
         }
         self.seen = shared.trace.lines.len();
+    }
+
+    fn found(&mut self, violation: Violation) {
+        note(&mut self.violations, violation);
     }
 
     fn outcome(self) -> Outcome {
@@ -214,7 +237,14 @@ impl<'a> Driver<'a> {
         let history = History::of(&trace);
         let notes = self.properties.iter().flat_map(|p| p.notes()).collect();
         let hits = self.faults.ended.iter().copied().collect();
-        Outcome { trace, history, violation: self.violation, hits, notes }
+        Outcome { trace, history, violations: self.violations, hits, notes }
+    }
+}
+
+/// Keeps the first violation of each property: what follows may only be its echo.
+fn note(violations: &mut Vec<Violation>, violation: Violation) {
+    if violations.iter().all(|v| v.property != violation.property) {
+        violations.push(violation);
     }
 }
 

@@ -159,8 +159,13 @@ fn windows_pulls_each_unread_session_after_a_login() {
 fn another_device_that_reads_clears_the_count() {
     let mut rig = Rig::online(ClientKind::Windows);
     rig.push(PEER, ME, 1, "hi");
-    let notify =
-        ImMsgDataReadNotify { user_id: ME, session_id: PEER, msg_id: 1, session_type: SINGLE };
+    let notify = ImMsgDataReadNotify {
+        user_id: ME,
+        session_id: PEER,
+        msg_id: 1,
+        session_type: SINGLE,
+        attach_data: None,
+    };
     let out = rig.pdu(command::MSG_READ_NOTIFY, 0, &notify);
     assert_eq!(facts(&out), [Fact::UnreadShown { device: 9, peer: PEER, count: 0 }]);
 }
