@@ -64,6 +64,15 @@ enum Command {
         #[arg(long, default_value = "hardened")]
         protocol: String,
     },
+    /// Measure the pinned plan beside the same hosts idle, in one run.
+    Bench {
+        /// How many times each.
+        #[arg(long, default_value_t = 20)]
+        runs: u64,
+        /// How many at once (default: one for each core).
+        #[arg(long)]
+        jobs: Option<usize>,
+    },
     /// List the properties.
     Properties,
     /// List the presets and switches.
@@ -129,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Keep { case } => keep_command(&case),
         Command::Diff { left, right } => diff_command(&left, &right),
         Command::Determinism { seeds, from, protocol } => determinism(seeds, from, &protocol),
+        Command::Bench { runs, jobs } => bench_command(runs, jobs),
         Command::Properties => {
             for property in properties::all() {
                 let sort = match property.sort() {
@@ -168,9 +178,7 @@ fn print_protocols() {
 
 fn explore_command(args: Explore) -> Result<u8, String> {
     let protocol = ProtocolSpec::parse(&args.protocol)?;
-    let jobs = args
-        .jobs
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+    let jobs = jobs_or_cores(args.jobs);
     let campaign = Campaign {
         from: args.from,
         seeds: args.seeds,
@@ -218,6 +226,18 @@ fn explore_command(args: Explore) -> Result<u8, String> {
         Some(error) => Err(error),
         None => Ok(if shown.is_empty() { 0 } else { VIOLATED }),
     }
+}
+
+fn jobs_or_cores(jobs: Option<usize>) -> usize {
+    jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+}
+
+fn bench_command(runs: u64, jobs: Option<usize>) -> Result<u8, String> {
+    let bar = ProgressBar::new(runs);
+    let table = teamtalk_sim::bench::bench(runs.max(1), jobs_or_cores(jobs).max(1), || bar.inc(1))?;
+    bar.finish_and_clear();
+    print!("{table}");
+    Ok(0)
 }
 
 fn run_command(args: Run) -> Result<u8, String> {

@@ -7,6 +7,7 @@ compile_error!(
      environment replaces it. Unset RUSTFLAGS."
 );
 
+pub mod bench;
 pub mod explore;
 pub mod fakes;
 pub mod noise;

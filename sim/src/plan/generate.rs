@@ -1,7 +1,8 @@
 //! How a seed becomes a plan. Nothing random happens after this except keyed draws.
 
 use super::{
-    Action, Client, Cut, Device, Fate, Fault, Node, Operation, Pace, Plan, Side, TICK_MS, Trouble,
+    Action, Client, Cut, DB_WORKERS, Device, Fate, Fault, Node, Operation, Pace, Plan, Side,
+    TICK_MS, Trouble,
 };
 use proptest::{
     prelude::*,
@@ -68,6 +69,7 @@ fn plan(clients: Clients) -> impl Strategy<Value = Plan> {
                     pace: Pace::Brisk,
                     noise: 0,
                     latency_ticks: shape.latency_ticks,
+                    db_workers: DB_WORKERS,
                     nodes,
                     devices,
                     operations,

@@ -9,6 +9,9 @@ use teamtalk::timing::Timing;
 /// Simulated milliseconds of one turmoil tick: latencies and fault times are multiples of it.
 pub const TICK_MS: u64 = 5;
 
+/// Workers of each db_proxy, unless the plan says otherwise.
+pub const DB_WORKERS: usize = 4;
+
 /// Which protocol a node or device follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -238,6 +241,9 @@ pub struct Plan {
     pub noise: u64,
     /// One-way latency of every link, in ticks.
     pub latency_ticks: u64,
+    /// Workers of each db_proxy.
+    #[serde(default = "default_workers")]
+    pub db_workers: usize,
     /// All machines, in the order in which turmoil registers them (which decides who comes
     /// first within a tick).
     pub nodes: Vec<Node>,
@@ -249,6 +255,10 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// When the safety phase ends, in simulated milliseconds.
     pub horizon_ms: u64,
+}
+
+fn default_workers() -> usize {
+    DB_WORKERS
 }
 
 impl Plan {

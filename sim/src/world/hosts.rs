@@ -26,8 +26,6 @@ use tokio::sync::mpsc;
 
 /// Connections from a msg_server to each db_proxy, as in the captures.
 const DB_CONNECTIONS: usize = 2;
-/// Workers of each db_proxy.
-const DB_WORKERS: usize = 4;
 
 type Queue = Arc<Mutex<BTreeMap<u32, mpsc::UnboundedSender<Command>>>>;
 
@@ -209,7 +207,7 @@ impl Hosts {
                     redis: Endpoint::new("redis", port::REDIS),
                     timing,
                     protocol,
-                    workers: DB_WORKERS,
+                    workers: self.plan.db_workers,
                 };
                 db_proxy::run(env, sql, config).await.map(|_| ())
             }

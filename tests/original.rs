@@ -1,0 +1,65 @@
+//! The original is caught, and for the right reason: without faults and without operations that
+//! overlap the same plans hold.
+
+use std::{collections::BTreeMap, sync::atomic::AtomicBool};
+use teamtalk_sim::{
+    explore::{Campaign, Found, explore, run_case},
+    plan::case::{Case, ProtocolSpec},
+};
+
+/// Each must be broken under this seed.
+const SEEDS: u64 = 100;
+
+/// Long enough for an operation to be over before the next one begins, expiries included.
+const APART_MS: u64 = 1_500;
+
+/// The first case that breaks each property.
+fn first_cases() -> BTreeMap<&'static str, Case> {
+    let campaign = Campaign {
+        from: 1,
+        seeds: SEEDS,
+        jobs: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        protocol: ProtocolSpec::preset("teamtalk"),
+        keep_going: true,
+    };
+    let mut first: BTreeMap<&str, (u64, Case)> = BTreeMap::new();
+    explore(&campaign, &AtomicBool::new(false), |report, found| {
+        let Some(Found { case, outcome }) = found else { return };
+        for violation in &outcome.violations {
+            let known = first.get(violation.property);
+            if known.is_none_or(|(seed, _)| report.seed < *seed) {
+                let case = Case { expect: violation.signature(), ..case.clone() };
+                first.insert(violation.property, (report.seed, case));
+            }
+        }
+    })
+    .expect("a preset resolves");
+    first.into_iter().map(|(property, (_, case))| (property, case)).collect()
+}
+
+/// The same plan without faults, one operation after the other.
+fn tamed(case: &Case) -> Case {
+    let mut case = case.clone();
+    case.plan.faults.clear();
+    for (n, op) in (1..).zip(&mut case.plan.operations) {
+        op.at_ms = n * APART_MS;
+    }
+    case.plan.horizon_ms = (case.plan.operations.len() as u64 + 1) * APART_MS;
+    case
+}
+
+#[test]
+fn ids_and_acks_break_under_faults_and_overlaps_only() {
+    let first = first_cases();
+    for property in ["unique-msg-id", "send-list-acked"] {
+        let case = first
+            .get(property)
+            .unwrap_or_else(|| panic!("teamtalk never broke {property} in {SEEDS} seeds"));
+        let again = run_case(case).expect("it ran before");
+        assert!(again.is_expected(&case.expect), "{property}: {}", again.found());
+        let calm = run_case(&tamed(case)).expect("it ran before");
+        let still = calm.violations.iter().find(|v| v.property == property);
+        let sentence = still.map(|v| &v.sentence);
+        assert!(still.is_none(), "{property} breaks without a fault or an overlap: {sentence:?}");
+    }
+}
