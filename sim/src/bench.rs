@@ -157,7 +157,7 @@ mod tests {
         let outcome = run_case(&case).expect("it runs");
         assert_eq!(outcome.found(), "holds");
         let report = SeedReport::of(1, &case, &outcome);
-        assert!(report.acked > 0, "{} acked sends", report.acked);
+        assert!(report.acked >= 300, "{} acked sends", report.acked);
         let outcome = run_case(&idle(&case)).expect("it runs");
         assert_eq!(SeedReport::of(1, &case, &outcome).acked, 0);
     }

@@ -1,21 +1,26 @@
 //! Redis on the simulated network: RESP in, RESP out.
 
-use super::engine::{Engine, Session};
-use crate::fakes::{Hooks, lock, pause, readable};
+use super::{
+    engine::{Engine, Session},
+    reply::Reply,
+};
+use crate::fakes::{Hooks, TICK, lock, readable};
 use bytes::{Bytes, BytesMut};
 use redis_protocol::{codec::Resp2, resp2::types::BytesFrame};
 use std::{
+    collections::VecDeque,
     io,
     sync::{Arc, Mutex},
 };
 use teamtalk::env::draw_id;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::{Instant, sleep_until},
+};
 use tokio_util::codec::Decoder;
-use turmoil::net::{TcpListener, TcpStream};
+use turmoil::net::TcpListener;
 
-/// Serves until the host ends. Each connection's commands run one after the other; each applies
-/// atomically between two drawn delays: a connection that closes during the first one has no
-/// effect, during the second one no reply.
+/// Serves until the host ends; see [`converse`].
 ///
 /// # Errors
 /// Those of `accept`.
@@ -29,68 +34,102 @@ pub async fn serve(
         let (engine, hooks) = (engine.clone(), hooks.clone());
         tokio::spawn(async move {
             // A broken connection is the client's affair: it sees it too.
-            let _ = converse(Wire::new(stream), engine, hooks).await;
+            let _ = converse(stream, engine, hooks).await;
         });
     }
 }
 
-async fn converse(
-    mut wire: Wire,
+/// Serves one connection to its end.
+///
+/// Its commands apply in their order, each atomically between two drawn delays: a connection
+/// that closes during the first one has no effect, during the second one no reply. The delays of
+/// commands that were sent side by side pass side by side, as a real Redis serves a pipeline.
+///
+/// # Errors
+/// Those of the stream, and bytes that are no commands.
+pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
     engine: Arc<Mutex<Engine>>,
     hooks: Arc<dyn Hooks>,
 ) -> io::Result<()> {
+    let mut pipeline = Pipeline::new(hooks);
     let mut session = Session::default();
-    while let Some(command) = wire.next().await? {
-        let parts: Vec<&[u8]> = command.iter().map(AsRef::as_ref).collect();
-        let id = draw_id(&parts);
+    let mut read = BytesMut::new();
+    let mut codec = Resp2::default();
+    loop {
         tokio::select! {
             biased;
-            gone = wire.gone() => return gone,
-            () = pause(&hooks, "redis before", id) => {}
+            n = stream.read_buf(&mut read) => {
+                if n? == 0 {
+                    return Ok(());
+                }
+                while let Some(frame) = codec.decode(&mut read).map_err(io::Error::other)? {
+                    pipeline.arrived(command(frame)?);
+                }
+            }
+            command = due(&mut pipeline.waiting) => {
+                let reply = lock(&engine).run(&mut session, &command);
+                pipeline.applied(&command, reply);
+            }
+            reply = due(&mut pipeline.answers) => {
+                let mut out = BytesMut::new();
+                reply.encode(session.resp3, &mut out).map_err(io::Error::other)?;
+                stream.write_all(&out).await?;
+            }
         }
-        let reply = lock(&engine).run(&mut session, &command);
+    }
+}
+
+/// Things in their order, each with the time at which it is due.
+type Due<T> = VecDeque<(Instant, T)>;
+
+/// Waits for the first one's time and takes it; for ever if there is none. Cancel-safe.
+async fn due<T>(queue: &mut Due<T>) -> T {
+    match queue.front() {
+        Some((at, _)) => sleep_until(*at).await,
+        None => std::future::pending().await,
+    }
+    queue.pop_front().expect("just seen").1
+}
+
+/// Commands before their effect, replies after it.
+struct Pipeline {
+    hooks: Arc<dyn Hooks>,
+    waiting: Due<Vec<Bytes>>,
+    answers: Due<Reply>,
+}
+
+impl Pipeline {
+    fn new(hooks: Arc<dyn Hooks>) -> Self {
+        Self { hooks, waiting: Due::new(), answers: Due::new() }
+    }
+
+    fn arrived(&mut self, command: Vec<Bytes>) {
+        let at = self.after_delay("redis before", &command, self.waiting.back().map(|(at, _)| *at));
+        self.waiting.push_back((at, command));
+    }
+
+    fn applied(&mut self, command: &[Bytes], reply: Reply) {
         if let Some((name, args)) =
             command.split_first().filter(|(name, _)| !Engine::is_connection_command(name))
         {
             let args: Vec<_> = args.iter().map(|arg| readable(arg)).collect();
-            hooks.applied("redis", &readable(name), &args, &reply.readable(), true);
+            self.hooks.applied("redis", &readable(name), &args, &reply.readable(), true);
         }
-        pause(&hooks, "redis after", id).await;
-        let mut out = BytesMut::new();
-        reply.encode(session.resp3, &mut out).map_err(io::Error::other)?;
-        wire.stream.write_all(&out).await?;
-    }
-    Ok(())
-}
-
-/// A connection with what was read ahead of it.
-struct Wire {
-    stream: TcpStream,
-    read: BytesMut,
-    codec: Resp2,
-}
-
-impl Wire {
-    fn new(stream: TcpStream) -> Self {
-        Self { stream, read: BytesMut::new(), codec: Resp2::default() }
+        let at = self.after_delay("redis after", command, self.answers.back().map(|(at, _)| *at));
+        self.answers.push_back((at, reply));
     }
 
-    /// The next command; `None` at the end of the stream.
-    async fn next(&mut self) -> io::Result<Option<Vec<Bytes>>> {
-        loop {
-            if let Some(frame) = self.codec.decode(&mut self.read).map_err(io::Error::other)? {
-                return command(frame).map(Some);
-            }
-            if self.stream.read_buf(&mut self.read).await? == 0 {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// Reads ahead until the connection ends.
-    async fn gone(&mut self) -> io::Result<()> {
-        while self.stream.read_buf(&mut self.read).await? > 0 {}
-        Ok(())
+    /// When a drawn delay from now is over, but not before what is ahead in the queue.
+    fn after_delay(
+        &self,
+        purpose: &'static str,
+        command: &[Bytes],
+        ahead: Option<Instant>,
+    ) -> Instant {
+        let parts: Vec<&[u8]> = command.iter().map(AsRef::as_ref).collect();
+        let at = Instant::now() + TICK * self.hooks.delay(purpose, draw_id(&parts));
+        ahead.map_or(at, |ahead| at.max(ahead))
     }
 }
 

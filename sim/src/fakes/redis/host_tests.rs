@@ -109,3 +109,27 @@ fn a_cut_before_has_no_effect_and_after_it_has() {
         assert_eq!(crate::fakes::lock(&engine).get(0, b"n").is_some(), effect);
     }
 }
+
+/// Twenty commands written at once are answered after one pair of delays, not after twenty.
+#[test]
+fn a_pipeline_is_served_side_by_side_and_in_order() {
+    let (engine, hooks) = parts(10, 10);
+    let mut sim = world(&engine, &hooks);
+    sim.client("client", async {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = TcpStream::connect(("redis", 6379)).await?;
+        let started = tokio::time::Instant::now();
+        stream.write_all(&b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n".repeat(20)).await?;
+        let mut answers = String::new();
+        while answers.lines().count() < 20 {
+            let mut chunk = [0; 64];
+            let n = stream.read(&mut chunk).await?;
+            answers.push_str(std::str::from_utf8(&chunk[..n])?);
+        }
+        let expected: String = (1..=20).map(|n| format!(":{n}\r\n")).collect();
+        assert_eq!(answers, expected);
+        assert!(started.elapsed() < Duration::from_millis(400), "{:?}", started.elapsed());
+        Ok(())
+    });
+    sim.run().unwrap();
+}

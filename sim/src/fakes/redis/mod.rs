@@ -11,5 +11,5 @@ mod engine_tests;
 mod host_tests;
 
 pub use engine::{DATABASES, Engine, Session, Stored};
-pub use host::serve;
+pub use host::{converse, serve};
 pub use reply::Reply;
