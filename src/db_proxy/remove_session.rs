@@ -12,10 +12,7 @@ use crate::{
     store::{cache::Cache, sql::Server},
     wire::{
         Pdu, command,
-        im::{
-            base_define::SessionType,
-            buddy::{ImRemoveSessionReq, ImRemoveSessionRsp},
-        },
+        im::buddy::{ImRemoveSessionReq, ImRemoveSessionRsp},
     },
 };
 

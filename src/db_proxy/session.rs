@@ -93,15 +93,33 @@ pub async fn touch<W: World>(cx: &mut Context<W>, id: u32, updated: u32) {
     let _ = cx.execute(Server::Primary, TEXT, &[updated.into(), id.into()]).await;
 }
 
-/// Sets `updated` of the session of a message that has just come. With `single-session` it is
-/// live afterwards, also if it was removed since the replica was asked.
-pub async fn touch_live<W: World>(cx: &mut Context<W>, id: u32, updated: u32) {
-    const TEXT: &str = "update IMRecentSession set `updated`=?, `status`=0 where id=?";
-    if cx.protocol().single_session {
-        let _ = cx.execute(Server::Primary, TEXT, &[updated.into(), id.into()]).await;
-    } else {
-        touch(cx, id, updated).await;
-    }
+/// The live sessions of two users with each other, 0 where there is none, in one statement
+/// (`single-session`).
+pub async fn find_pair<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    own: Key,
+    peer: Key,
+) -> Result<(u32, u32), StoreError> {
+    const TEXT: &str = "select id,userId from IMRecentSession where \
+        (userId=? and peerId=? or userId=? and peerId=?) and type=? and status=0";
+    let params = [own.user, own.peer, peer.user, peer.peer, own.kind].map(Value::from);
+    let found = cx.select(on_failure, Server::Replica, TEXT, &params).await?;
+    let of = |user| {
+        let mut rows = (0..found.rows.len()).rev();
+        let row = rows.find(|&row| found.get(row, "userId").uint() == user);
+        row.map_or(0, |row| found.get(row, "id").uint())
+    };
+    Ok((of(own.user), of(peer.user)))
+}
+
+/// Sets `updated` of the sessions of a message that has just come. They are live afterwards, also
+/// if one was removed since the replica was asked (`single-session`). One statement locks the rows
+/// in the order of their ids, so two of them never wait for each other.
+pub async fn touch_pair<W: World>(cx: &mut Context<W>, own: u32, peer: u32) {
+    const TEXT: &str = "update IMRecentSession set `updated`=?, `status`=0 where id in (?,?)";
+    let params = [cx.now, own, peer].map(Value::from);
+    let _ = cx.execute(Server::Primary, TEXT, &params).await;
 }
 
 /// Removes a session; whether that changed its row.

@@ -77,8 +77,12 @@ pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result
         }
         Err(why) => return Err(why),
     };
-    session::touch_live(cx, own, cx.now).await;
-    session::touch_live(cx, peer, cx.now).await;
+    if cx.protocol().single_session {
+        session::touch_pair(cx, own, peer).await;
+    } else {
+        session::touch(cx, own, cx.now).await;
+        session::touch(cx, peer, cx.now).await;
+    }
     Ok(msg_id)
 }
 
@@ -106,7 +110,17 @@ async fn sessions<W: World>(
     let (from, to) = (message.from_user_id, message.to_session_id);
     let own = Key { user: from, peer: to, kind: session::SINGLE };
     let peer = Key { user: to, peer: from, kind: session::SINGLE };
-    if cx.protocol().ack_after_store || cx.protocol().single_session {
+    if cx.protocol().single_session {
+        let (mut own_id, mut peer_id) = session::find_pair(cx, on_failure, own, peer).await?;
+        if own_id == 0 {
+            own_id = session::add(cx, on_failure, own).await?;
+        }
+        if peer_id == 0 {
+            peer_id = session::add(cx, on_failure, peer).await?;
+        }
+        return Ok((own_id, peer_id));
+    }
+    if cx.protocol().ack_after_store {
         let own = session::find_or_add(cx, on_failure, own).await?;
         return Ok((own, session::find_or_add(cx, on_failure, peer).await?));
     }
