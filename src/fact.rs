@@ -136,6 +136,28 @@ pub enum Fact {
         /// The error.
         reason: String,
     },
+    /// The store knew a higher msg_id than the one drawn from Redis, and set this one instead
+    /// (switch `id-floor-from-store`).
+    IdFloorRaised {
+        /// Of which conversation.
+        conversation: Conversation,
+        /// Of which relation.
+        relation: u32,
+        /// The id that the message has.
+        msg_id: u32,
+    },
+    /// A send that was stored before came again and was answered with its msg_id (switch
+    /// `idempotent-send`).
+    RepeatAnswered {
+        /// Of which conversation.
+        conversation: Conversation,
+        /// Under which relation.
+        relation: u32,
+        /// Its id.
+        msg_id: u32,
+        /// Who sent it.
+        from: u32,
+    },
     // --- client ---------------------------------------------------------------------------
     /// A device was told that its login succeeded.
     DeviceOnline {

@@ -7,7 +7,7 @@ use super::{
     table::{carried, reply},
 };
 use crate::{
-    store::sql::{Server, Value},
+    store::sql::Value,
     wire::{
         Pdu, command,
         im::{
@@ -39,7 +39,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             message::order(cx.protocol())
         );
         let params: Vec<Value> = [relation].into_iter().chain(ids).map(Value::from).collect();
-        let found = cx.select(on_failure, Server::Replica, &text, &params).await?;
+        let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
         msg_list = message::infos(&found);
     }
     let response = ImGetMsgByIdRsp {

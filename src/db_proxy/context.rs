@@ -1,6 +1,5 @@
 //! What a handler works with: the stores, the clock, the switches.
 
-use super::silent::Silent;
 use crate::{
     conversation::Conversation,
     env::Env,
@@ -8,7 +7,7 @@ use crate::{
     protocol::Protocol,
     store::{
         cache::{Cache, CacheError},
-        sql::{Connection, Connector, Outcome, Server, SqlError, Value},
+        sql::{Connection, Connector, Outcome, Server, SqlError, Value, code},
     },
     timing::Timing,
 };
@@ -68,6 +67,34 @@ pub enum StoreError {
     /// A statement ran without error but not as it had to (no changed row, no new id).
     #[error("{0}")]
     NoEffect(&'static str),
+    /// COMMIT failed: the transaction may or may not have its effect.
+    #[error("outcome unknown: {0}")]
+    Unknown(SqlError),
+}
+
+impl StoreError {
+    /// MySQL's number, if the server answered a statement with an error.
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Sql(SqlError::Server { code, .. }) => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// Whether another row has that unique key already.
+    pub fn is_duplicate(&self) -> bool {
+        self.code() == Some(code::DUPLICATE)
+    }
+
+    /// Whether a transaction may do better if it is run again at once.
+    pub fn lost_a_lock(&self) -> bool {
+        matches!(self.code(), Some(code::DEADLOCK | code::LOCK_WAIT_TIMEOUT))
+    }
+
+    /// Whether the content can never be stored as it is.
+    pub fn is_about_content(&self) -> bool {
+        matches!(self.code(), Some(code::TOO_LONG | code::INCORRECT_STRING))
+    }
 }
 
 /// What a failed read means.
@@ -123,6 +150,13 @@ impl<W: World> Context<W> {
         if self.protocol().honest_reads { OnFailure::Fail } else { OnFailure::Empty }
     }
 
+    /// Where lists, counts and sessions are read for a client: from the replica, or, with
+    /// `catch-up-on-gap`, from the primary. A client that asks once for what it missed would
+    /// never learn what a lagging replica did not have yet.
+    pub fn reader(&self) -> Server {
+        if self.protocol().catch_up_on_gap { Server::Primary } else { Server::Replica }
+    }
+
     /// Runs one statement on this worker's connection to a server, opened anew if there is none
     /// or the last one was lost. Never repeats a statement.
     pub async fn execute(
@@ -160,6 +194,11 @@ impl<W: World> Context<W> {
         or_empty(on_failure, self.execute(server, text, params).await.map_err(StoreError::from))
     }
 
+    /// Runs one statement on the primary whose failure fails the request.
+    pub async fn primary(&mut self, text: &str, params: &[Value]) -> Result<Outcome, StoreError> {
+        Ok(self.execute(Server::Primary, text, params).await?)
+    }
+
     /// Ends a transaction without effect. A transaction whose connection is gone has ended with
     /// it; one whose ROLLBACK fails ends as its connection is dropped here.
     pub async fn roll_back(&mut self) {
@@ -182,11 +221,5 @@ pub fn or_empty<T: Default>(
     match (read, on_failure) {
         (Err(_), OnFailure::Empty) => Ok(T::default()),
         (read, _) => read,
-    }
-}
-
-impl From<StoreError> for Silent {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
     }
 }

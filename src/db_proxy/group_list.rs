@@ -7,7 +7,7 @@ use super::{
     table::{carried, reply},
 };
 use crate::{
-    store::sql::{Server, Value},
+    store::sql::Value,
     wire::{
         Pdu, command,
         im::{
@@ -30,7 +30,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         );
         let kind = GroupType::Normal as u32;
         let params: Vec<Value> = groups.into_iter().chain([kind]).map(Value::from).collect();
-        let found = cx.select(on_failure, Server::Replica, &text, &params).await?;
+        let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
         let info = |row| GroupVersionInfo {
             group_id: found.get(row, "id").uint(),
             version: found.get(row, "version").uint(),
@@ -53,6 +53,6 @@ pub async fn memberships<W: World>(
 ) -> Result<Vec<u32>, StoreError> {
     const TEXT: &str = "select groupId from IMGroupMember where userId=? and status = 0 \
         order by updated desc, id desc";
-    let found = cx.select(on_failure, Server::Replica, TEXT, &[user.into()]).await?;
+    let found = cx.select(on_failure, cx.reader(), TEXT, &[user.into()]).await?;
     Ok((0..found.rows.len()).map(|row| found.get(row, "groupId").uint()).collect())
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     protocol::Protocol,
-    store::sql::{Outcome, Server, Value},
+    store::sql::{Outcome, Value},
     wire::im::base_define::{MsgInfo, MsgType},
 };
 use bytes::Bytes;
@@ -30,6 +30,8 @@ pub struct Latest {
     pub msg_type: i32,
     /// Its content; a constant for audio.
     pub content: Bytes,
+    /// Who sent it.
+    pub from: u32,
 }
 
 /// The order in which messages are listed, newest first: by the clock of the msg_server that
@@ -49,29 +51,43 @@ pub async fn latest_single<W: World>(
     user: u32,
     peer: u32,
 ) -> Result<Option<Latest>, StoreError> {
-    let relation = relation::find(cx, on_failure, user, peer).await?;
-    if relation == 0 {
-        return Ok(None);
+    match relation::find(cx, on_failure, user, peer).await? {
+        0 => Ok(None),
+        relation => latest_of(cx, on_failure, relation, peer).await,
     }
+}
+
+/// The latest message of a relation; it counts as the peer's, whoever sent it, but for the
+/// switch `true-latest-sender`.
+pub async fn latest_of<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    relation: u32,
+    peer: u32,
+) -> Result<Option<Latest>, StoreError> {
+    let sender = cx.protocol().true_latest_sender;
     let text = format!(
-        "select msgId,type,content from {} where relateId= ? and status = 0 {} limit 1",
+        "select msgId,type,content{} from {} where relateId= ? and status = 0 {} limit 1",
+        if sender { ",fromId" } else { "" },
         table(relation),
         order(cx.protocol())
     );
-    let found = cx.select(on_failure, Server::Replica, &text, &[relation.into()]).await?;
+    let found = cx.select(on_failure, cx.reader(), &text, &[relation.into()]).await?;
+    let from = if sender { found.get(0, "fromId").uint() } else { peer };
+    Ok(latest_in(&found, from))
+}
+
+/// The first row as the latest message.
+fn latest_in(found: &Outcome, from: u32) -> Option<Latest> {
     if found.rows.is_empty() {
-        return Ok(None);
+        return None;
     }
     let msg_type = found.get(0, "type").uint() as i32;
-    if MsgType::try_from(msg_type).is_err() {
-        return Ok(None);
-    }
-    let content = if msg_type == MsgType::SingleAudio as i32 {
-        Bytes::from_static(AUDIO_AS_LATEST)
-    } else {
-        found.get(0, "content").bytes()
+    let content = match MsgType::try_from(msg_type).ok()? {
+        MsgType::SingleAudio | MsgType::GroupAudio => Bytes::from_static(AUDIO_AS_LATEST),
+        MsgType::SingleText | MsgType::GroupText => found.get(0, "content").bytes(),
     };
-    Ok(Some(Latest { msg_id: found.get(0, "msgId").uint(), msg_type, content }))
+    Some(Latest { msg_id: found.get(0, "msgId").uint(), msg_type, content, from })
 }
 
 /// The rows of a list as a reply carries them, in the order of the rows. Audio keeps its
@@ -113,7 +129,7 @@ pub async fn insert<W: World>(
         message.create_time.into(),
         message.create_time.into(),
     ];
-    let done = cx.execute(Server::Primary, &text, &params).await?;
+    let done = cx.primary(&text, &params).await?;
     if done.affected == 0 {
         return Err(StoreError::NoEffect("message not inserted: no row changed"));
     }

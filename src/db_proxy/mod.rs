@@ -14,19 +14,28 @@ mod latest_id;
 mod message;
 mod msg_list;
 mod read_ack;
+mod read_mark;
+#[cfg(test)]
+mod read_switch_tests;
 #[cfg(test)]
 mod read_tests;
 mod recent;
+mod refusal;
 mod relation;
+mod remove_session;
 mod send;
 #[cfg(test)]
 mod send_tests;
 mod session;
 mod silent;
+mod single;
+#[cfg(test)]
+mod switch_tests;
 mod table;
 #[cfg(test)]
 mod testing;
 mod text;
+mod transaction;
 mod unread;
 mod validate;
 mod worker;
@@ -126,8 +135,11 @@ pub async fn run<E: Env, C: Connector>(
             Some((conn, reply)) = answered.recv() => answer(&mut link, conn, reply),
             Some(ended) = tasks.join_next() => return Err(worker_ended(ended)),
             event = link.next() => {
-                if let Event::Pdu { conn, pdu, .. } = event {
-                    pool.dispatch(conn, pdu);
+                if let Event::Pdu { conn, pdu, .. } = event
+                    && let Err(full) = pool.dispatch(conn, pdu)
+                    && let Some(refusal) = refusal::queue_full(&protocol, &full)
+                {
+                    answer(&mut link, conn, refusal);
                 }
             }
         }

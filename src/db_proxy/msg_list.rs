@@ -6,14 +6,11 @@ use super::{
     silent::Silent,
     table::{carried, reply},
 };
-use crate::{
-    store::sql::Server,
-    wire::{
-        Pdu, command,
-        im::{
-            base_define::SessionType,
-            message::{ImGetMsgListReq, ImGetMsgListRsp},
-        },
+use crate::wire::{
+    Pdu, command,
+    im::{
+        base_define::SessionType,
+        message::{ImGetMsgListReq, ImGetMsgListRsp},
     },
 };
 
@@ -39,7 +36,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             message::table(relation),
             message::order(cx.protocol())
         );
-        let found = cx.select(on_failure, Server::Replica, &text, &params).await?;
+        let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
         msg_list = message::infos(&found);
     }
     let response = ImGetMsgListRsp {

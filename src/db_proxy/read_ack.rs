@@ -1,27 +1,51 @@
-//! 0303: a user has read a conversation. Not answered.
+//! 0303: a user has read a conversation. Not answered, but for the switch `confirmed-read-acks`.
 
 use super::{
-    context::{Context, World},
-    send::unread_key,
+    context::{Context, StoreError, World},
+    read_mark,
     silent::Silent,
+    single::unread_key,
 };
 use crate::{
     store::cache::Cache,
     wire::{
-        Pdu,
-        im::{base_define::SessionType, message::ImMsgDataReadAck},
+        Pdu, command,
+        im::{
+            base_define::SessionType,
+            message::{ImMsgDataReadAck, ImMsgDataReadNotify},
+        },
     },
 };
 
-/// Clears the counter of the peer. msg_id is not looked at: what came after it is taken as read.
+/// Clears the counter of the peer, whatever came after msg_id, or, with `unread-from-store`,
+/// raises the mark to msg_id.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let read: ImMsgDataReadAck = request.view()?;
     if read.session_type != SessionType::Single as i32 {
         return Err(Silent::Later("groups"));
     }
-    let peer = read.session_id.to_string();
-    if let Err(error) = cx.cache().hdel(&unread_key(read.user_id), &peer).await {
-        tracing::warn!(%error, user = read.user_id, "unread counter not cleared");
+    let stored = if cx.protocol().unread_from_store {
+        read_mark::raise(cx, read.user_id, read.session_id, read.msg_id).await
+    } else {
+        let (key, peer) = (unread_key(read.user_id), read.session_id.to_string());
+        cx.cache().hdel(&key, &peer).await.map(drop).map_err(StoreError::from)
+    };
+    // An msg_server that does not wait for the answer attaches nothing.
+    let confirmed = cx.protocol().confirmed_read_acks && read.attach_data.is_some();
+    match stored {
+        Err(error) if confirmed => return Err(error.into()),
+        Err(error) => tracing::warn!(%error, user = read.user_id, "read ack not stored"),
+        Ok(()) => {}
     }
-    Err(Silent::Done)
+    if !confirmed {
+        return Err(Silent::Done);
+    }
+    let notify = ImMsgDataReadNotify {
+        user_id: read.user_id,
+        session_id: read.session_id,
+        msg_id: read.msg_id,
+        session_type: read.session_type,
+        attach_data: read.attach_data,
+    };
+    Ok(Pdu::new(command::MSG_READ_NOTIFY, request.header.seq_num, &notify))
 }

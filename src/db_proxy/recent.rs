@@ -6,26 +6,28 @@ use super::{
     silent::Silent,
     table::{carried, reply},
 };
-use crate::{
-    store::sql::Server,
-    wire::{
-        Pdu, command,
-        im::{
-            base_define::{ContactSessionInfo, SessionStatusType, SessionType},
-            buddy::{ImRecentContactSessionReq, ImRecentContactSessionRsp},
-        },
+use crate::wire::{
+    Pdu, command,
+    im::{
+        base_define::{ContactSessionInfo, SessionStatusType, SessionType},
+        buddy::{ImRecentContactSessionReq, ImRecentContactSessionRsp},
     },
 };
 
 /// Lists at most 100 sessions that changed after the time asked for, each with its latest
-/// message; one without a message is left out.
+/// message; one without a message is left out. Removed ones too if the request asks for them
+/// (switch `catch-up-on-gap`): other devices of the user may hold less than they have.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
-    const TEXT: &str = "select * from IMRecentSession where userId = ? and status = 0 \
+    const LIVE: &str = "select * from IMRecentSession where userId = ? and status = 0 \
+        and updated >? order by updated desc limit 100";
+    const ALL: &str = "select * from IMRecentSession where userId = ? \
         and updated >? order by updated desc limit 100";
     let asked: ImRecentContactSessionReq = request.view()?;
     let on_failure = cx.on_failed_query();
+    let with_removed = cx.protocol().catch_up_on_gap && asked.with_removed == Some(1);
+    let text = if with_removed { ALL } else { LIVE };
     let params = [asked.user_id.into(), asked.latest_update_time.into()];
-    let found = cx.select(on_failure, Server::Replica, TEXT, &params).await?;
+    let found = cx.select(on_failure, cx.reader(), text, &params).await?;
     let mut list = Vec::new();
     for row in 0..found.rows.len() {
         // Sessions with groups: a later issue (see `Silent::Later`).
@@ -38,12 +40,15 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         list.push(ContactSessionInfo {
             session_id: peer,
             session_type: SessionType::Single as i32,
-            session_status: SessionStatusType::SessionStatusOk as i32,
+            session_status: match found.get(row, "status").uint() {
+                0 => SessionStatusType::SessionStatusOk as i32,
+                _ => SessionStatusType::SessionStatusDelete as i32,
+            },
             updated_time: found.get(row, "updated").uint(),
             latest_msg_id: latest.msg_id,
             latest_msg_data: latest.content,
             latest_msg_type: latest.msg_type,
-            latest_msg_from_user_id: peer,
+            latest_msg_from_user_id: latest.from,
         });
     }
     let response = ImRecentContactSessionRsp {

@@ -1,18 +1,18 @@
 //! Relations: the id of a pair of users, under which their messages are stored and numbered
 //! (SYSTEM.md section 6, "Building blocks").
 
-use super::context::{Context, OnFailure, StoreError, World};
+use super::{
+    context::{Context, OnFailure, StoreError, World},
+    transaction::{Transaction, transact},
+};
 use crate::store::{
     cache::Cache,
-    sql::{Outcome, Server, SqlError, Value},
+    sql::{Server, SqlError, Value},
 };
 
 /// How often an insert into `TTRelation` that met another one is followed by a new read. One is
 /// enough unless the other transaction rolled back.
 const ROUNDS: u32 = 3;
-
-/// MySQL's duplicate-key error.
-const DUPLICATE: u16 = 1062;
 
 /// The key of the counter that a relation's msg_ids are drawn from.
 pub fn counter_key(relation: u32) -> String {
@@ -27,14 +27,15 @@ pub async fn find<W: World>(
     b: u32,
 ) -> Result<u32, StoreError> {
     let Some(pair) = pair(a, b) else { return Ok(0) };
+    let server = cx.reader();
     if cx.protocol().single_relation {
-        let side = cx.select(on_failure, Server::Replica, SIDE_READ, &pair).await?;
+        let side = cx.select(on_failure, server, SIDE_READ, &pair).await?;
         let id = side.get(0, "relateId").uint();
         if id != 0 {
             return Ok(id);
         }
     }
-    find_live(cx, on_failure, &pair).await
+    find_live(cx, on_failure, server, &pair).await
 }
 
 /// The relation of a pair, added if there is none. 0 for user 0, who has none.
@@ -48,7 +49,7 @@ pub async fn find_or_add<W: World>(
     if cx.protocol().single_relation {
         return find_or_add_single(cx, &pair).await;
     }
-    let found = find_live(cx, on_failure, &pair).await?;
+    let found = find_live(cx, on_failure, Server::Replica, &pair).await?;
     if found != 0 {
         return Ok(found);
     }
@@ -69,10 +70,11 @@ fn pair(a: u32, b: u32) -> Option<Pair> {
 async fn find_live<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
+    server: Server,
     pair: &Pair,
 ) -> Result<u32, StoreError> {
     const TEXT: &str = "select id from IMRelationShip where smallId=? and bigId=? and status = 0";
-    let found = cx.select(on_failure, Server::Replica, TEXT, pair).await?;
+    let found = cx.select(on_failure, server, TEXT, pair).await?;
     // Of several rows the last read counts.
     Ok(found.rows.len().checked_sub(1).map_or(0, |last| found.get(last, "id").uint()))
 }
@@ -118,49 +120,81 @@ async fn insert<W: World>(cx: &mut Context<W>, pair: &Pair) -> Result<u32, SqlEr
 /// one that is missing starts at 0 by itself.
 async fn find_or_add_single<W: World>(cx: &mut Context<W>, pair: &Pair) -> Result<u32, StoreError> {
     for _ in 0..ROUNDS {
-        let side = cx.execute(Server::Primary, SIDE_READ, pair).await?;
-        let id = side.get(0, "relateId").uint();
+        let id = cx.primary(SIDE_READ, pair).await?.get(0, "relateId").uint();
         if id != 0 {
             return Ok(id);
         }
-        match add_single(cx, pair).await {
-            Ok(id) => return Ok(id),
-            Err(error) => {
-                cx.roll_back().await;
-                if !matches!(error, StoreError::Sql(SqlError::Server { code: DUPLICATE, .. })) {
-                    return Err(error);
-                }
-            }
+        match transact(cx, &Claim(pair)).await {
+            Err(error) if error.is_duplicate() => {}
+            claimed => return claimed,
         }
     }
     Err(StoreError::NoEffect("relation neither found nor added"))
 }
 
-async fn add_single<W: World>(cx: &mut Context<W>, pair: &Pair) -> Result<u32, StoreError> {
-    const CLAIM: &str = "insert into TTRelation (`smallId`,`bigId`,`relateId`) values(?,?,0)";
-    // A live database may hold several rows of a pair already: every node takes the lowest.
-    const OLD: &str =
-        "select id from IMRelationShip where smallId=? and bigId=? order by id limit 1";
-    const NAME: &str = "update TTRelation set relateId=? where smallId=? and bigId=?";
-    primary(cx, "BEGIN", &[]).await?;
-    primary(cx, CLAIM, pair).await?;
-    let mut id = primary(cx, OLD, pair).await?.get(0, "id").uint();
-    if id == 0 {
-        id = insert(cx, pair).await?;
+/// Makes a pair's row in `TTRelation`, and its relation if there is none.
+struct Claim<'a>(&'a Pair);
+
+impl<W: World> Transaction<W> for Claim<'_> {
+    type Done = u32;
+
+    async fn run(&self, cx: &mut Context<W>) -> Result<u32, StoreError> {
+        const CLAIM: &str = "insert into TTRelation (`smallId`,`bigId`,`relateId`) values(?,?,0)";
+        // A live database may hold several rows of a pair already: every node takes the lowest.
+        const OLD: &str =
+            "select id from IMRelationShip where smallId=? and bigId=? order by id limit 1";
+        const NAME: &str = "update TTRelation set relateId=? where smallId=? and bigId=?";
+        let pair = self.0;
+        cx.primary(CLAIM, pair).await?;
+        let mut id = cx.primary(OLD, pair).await?.get(0, "id").uint();
+        let adopted = id != 0;
+        if !adopted {
+            id = insert(cx, pair).await?;
+        }
+        if id == 0 {
+            return Err(StoreError::NoEffect("relation without an id"));
+        }
+        let [low, high] = pair.clone();
+        cx.primary(NAME, &[id.into(), low, high]).await?;
+        if adopted && cx.protocol().id_floor_from_store {
+            raise_floor_of_old(cx, pair, id).await?;
+        }
+        Ok(id)
     }
-    if id == 0 {
-        return Err(StoreError::NoEffect("relation without an id"));
-    }
-    let [low, high] = pair.clone();
-    primary(cx, NAME, &[id.into(), low, high]).await?;
-    primary(cx, "COMMIT", &[]).await?;
-    Ok(id)
 }
 
-async fn primary<W: World>(
+/// The messages that an adopted relation already has are under the floor.
+async fn raise_floor_of_old<W: World>(
     cx: &mut Context<W>,
-    text: &str,
-    params: &[Value],
-) -> Result<Outcome, SqlError> {
-    cx.execute(Server::Primary, text, params).await
+    pair: &Pair,
+    id: u32,
+) -> Result<(), StoreError> {
+    const FLOOR: &str = "update TTRelation set lastId=? where smallId=? and bigId=?";
+    let table = super::message::table(id);
+    let text = format!("select msgId from {table} where relateId=? order by msgId desc limit 1");
+    let last = cx.primary(&text, &[id.into()]).await?.get(0, "msgId");
+    if last.uint() != 0 {
+        let [low, high] = pair.clone();
+        cx.primary(FLOOR, &[last, low, high]).await?;
+    }
+    Ok(())
+}
+
+/// Switch `id-floor-from-store`, inside a send's transaction: the next msg_id of a pair, which is
+/// the drawn one unless the store has seen that or a higher one. The row stays locked until the
+/// transaction ends, so ids ascend in the order of the commits.
+pub async fn next_msg_id<W: World>(
+    cx: &mut Context<W>,
+    a: u32,
+    b: u32,
+    drawn: u32,
+) -> Result<u32, StoreError> {
+    const TEXT: &str = "update TTRelation set lastId=LAST_INSERT_ID(greatest(lastId+1, ?)) \
+        where smallId=? and bigId=?";
+    let params = [drawn.into(), a.min(b).into(), a.max(b).into()];
+    let raised = cx.primary(TEXT, &params).await?;
+    match u32::try_from(raised.last_insert_id) {
+        Ok(id) if id != 0 && raised.affected != 0 => Ok(id),
+        _ => Err(StoreError::NoEffect("no floor for the msg_id")),
+    }
 }

@@ -258,7 +258,7 @@ fn single_relation_fails_the_request_on_any_other_error() {
     assert_eq!(log.last().map(String::as_str), Some("M COMMIT"), "the connection is gone");
 
     let world = Fake::default();
-    world.on(OWN, id(11)).on(PEER, id(12)).on("insert into TTRelation", refused(1213));
+    world.on(OWN, id(11)).on(PEER, id(12)).on("insert into TTRelation", refused(1146));
     assert_eq!(acked(&world, single()), 0);
     assert_eq!(world.log().last().map(String::as_str), Some("M ROLLBACK"));
 }

@@ -1,12 +1,18 @@
 //! Recent sessions: a user's row for a peer or group (SYSTEM.md section 6, "Building blocks").
 
-use super::context::{Context, OnFailure, StoreError, World};
+use super::{
+    context::{Context, OnFailure, StoreError, World},
+    transaction::{Transaction, transact},
+};
 use crate::store::sql::{Server, Value};
 
 /// `IMRecentSession.type` of a session with a user.
 pub const SINGLE: u32 = 1;
 /// `IMRecentSession.type` of a session with a group.
 pub const GROUP: u32 = 2;
+
+/// How often an insert into `TTSession` that met another one is followed by a new read.
+const ROUNDS: u32 = 3;
 
 /// Whose session with whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +35,12 @@ impl Key {
 pub async fn find_live<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
+    server: Server,
     key: Key,
 ) -> Result<u32, StoreError> {
     const TEXT: &str =
         "select id from IMRecentSession where userId=? and peerId=? and type=? and status=0";
-    last_id(cx, on_failure, TEXT, key).await
+    last_id(cx, on_failure, server, TEXT, key).await
 }
 
 /// The id of a session of any status; 0 if there is none.
@@ -43,33 +50,41 @@ pub async fn find_any<W: World>(
     key: Key,
 ) -> Result<u32, StoreError> {
     const TEXT: &str = "select id from IMRecentSession where userId=? and peerId=? and type=?";
-    last_id(cx, on_failure, TEXT, key).await
+    last_id(cx, on_failure, Server::Replica, TEXT, key).await
 }
 
-/// Revives a removed session or inserts a new one: its id.
+/// The id of a live session, revived or inserted if there is none.
+pub async fn find_or_add<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    key: Key,
+) -> Result<u32, StoreError> {
+    let found = find_live(cx, on_failure, Server::Replica, key).await?;
+    let id = if found != 0 { found } else { add(cx, on_failure, key).await? };
+    if id == 0 { Err(StoreError::NoEffect("session without an id")) } else { Ok(id) }
+}
+
+/// Revives a removed session or inserts a new one: its id. The original's way lets two requests
+/// insert one each; `single-session` does not.
 pub async fn add<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
     key: Key,
 ) -> Result<u32, StoreError> {
-    let found = find_any(cx, on_failure, key).await?;
-    let now = Value::from(cx.now);
-    if found != 0 {
-        const TEXT: &str = "update IMRecentSession set status=0, updated=? where id=?";
-        let done = cx.execute(Server::Primary, TEXT, &[now, found.into()]).await?;
-        // The row already is what the update makes of it (the same second): a failure in the
-        // original, where only the count of changed rows is looked at.
-        if done.affected == 0 && on_failure == OnFailure::Empty {
-            return Err(StoreError::NoEffect("session not revived: no row changed"));
-        }
-        return Ok(found);
+    if cx.protocol().single_session {
+        return add_single(cx, key).await;
     }
-    const TEXT: &str = "insert into IMRecentSession \
-        (`userId`,`peerId`,`type`,`status`,`created`,`updated`) values(?,?,?,?,?,?)";
-    let [user, peer, kind] = key.params();
-    let params = [user, peer, kind, Value::Int(0), now.clone(), now];
-    let done = cx.execute(Server::Primary, TEXT, &params).await?;
-    Ok(done.last_insert_id as u32)
+    let found = find_any(cx, on_failure, key).await?;
+    if found == 0 {
+        return insert(cx, key).await;
+    }
+    let changed = revive(cx, found).await?;
+    // The row already is what the update makes of it (the same second): a failure in the
+    // original, where only the count of changed rows is looked at.
+    if !changed && on_failure == OnFailure::Empty {
+        return Err(StoreError::NoEffect("session not revived: no row changed"));
+    }
+    Ok(found)
 }
 
 /// Sets `updated` of a session, by its id. Its outcome matters to nobody.
@@ -78,13 +93,117 @@ pub async fn touch<W: World>(cx: &mut Context<W>, id: u32, updated: u32) {
     let _ = cx.execute(Server::Primary, TEXT, &[updated.into(), id.into()]).await;
 }
 
+/// The live sessions of two users with each other, 0 where there is none, in one statement
+/// (`single-session`).
+pub async fn find_pair<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    own: Key,
+    peer: Key,
+) -> Result<(u32, u32), StoreError> {
+    const TEXT: &str = "select id,userId from IMRecentSession where \
+        (userId=? and peerId=? or userId=? and peerId=?) and type=? and status=0";
+    let params = [own.user, own.peer, peer.user, peer.peer, own.kind].map(Value::from);
+    let found = cx.select(on_failure, Server::Replica, TEXT, &params).await?;
+    let of = |user| {
+        let mut rows = (0..found.rows.len()).rev();
+        let row = rows.find(|&row| found.get(row, "userId").uint() == user);
+        row.map_or(0, |row| found.get(row, "id").uint())
+    };
+    Ok((of(own.user), of(peer.user)))
+}
+
+/// Sets `updated` of the sessions of a message that has just come. They are live afterwards, also
+/// if one was removed since the replica was asked (`single-session`). One statement locks the rows
+/// in the order of their ids, so two of them never wait for each other.
+pub async fn touch_pair<W: World>(cx: &mut Context<W>, own: u32, peer: u32) {
+    const TEXT: &str = "update IMRecentSession set `updated`=?, `status`=0 where id in (?,?)";
+    let params = [cx.now, own, peer].map(Value::from);
+    let _ = cx.execute(Server::Primary, TEXT, &params).await;
+}
+
+/// Removes a session; whether that changed its row.
+pub async fn remove<W: World>(cx: &mut Context<W>, id: u32) -> Result<bool, StoreError> {
+    const TEXT: &str = "update IMRecentSession set status = 1, updated=? where id=?";
+    let params = [cx.now.into(), id.into()];
+    Ok(cx.primary(TEXT, &params).await?.affected != 0)
+}
+
+async fn insert<W: World>(cx: &mut Context<W>, key: Key) -> Result<u32, StoreError> {
+    const TEXT: &str = "insert into IMRecentSession \
+        (`userId`,`peerId`,`type`,`status`,`created`,`updated`) values(?,?,?,?,?,?)";
+    let now = Value::from(cx.now);
+    let [user, peer, kind] = key.params();
+    let params = [user, peer, kind, Value::Int(0), now.clone(), now];
+    Ok(cx.primary(TEXT, &params).await?.last_insert_id as u32)
+}
+
+/// Makes a session live; whether that changed its row.
+async fn revive<W: World>(cx: &mut Context<W>, id: u32) -> Result<bool, StoreError> {
+    const TEXT: &str = "update IMRecentSession set status=0, updated=? where id=?";
+    let params = [cx.now.into(), id.into()];
+    Ok(cx.primary(TEXT, &params).await?.affected != 0)
+}
+
 async fn last_id<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
+    server: Server,
     text: &str,
     key: Key,
 ) -> Result<u32, StoreError> {
-    let found = cx.select(on_failure, Server::Replica, text, &key.params()).await?;
+    let found = cx.select(on_failure, server, text, &key.params()).await?;
     // Of several rows the last read counts.
     Ok(found.rows.len().checked_sub(1).map_or(0, |last| found.get(last, "id").uint()))
+}
+
+/// Switch `single-session`: the unique key of `TTSession` decides which request adds the session;
+/// the others wait for its lock, read what it wrote and revive that.
+async fn add_single<W: World>(cx: &mut Context<W>, key: Key) -> Result<u32, StoreError> {
+    const SIDE_READ: &str =
+        "select sessionId from TTSession where userId=? and peerId=? and type=?";
+    for _ in 0..ROUNDS {
+        let id = cx.primary(SIDE_READ, &key.params()).await?.get(0, "sessionId").uint();
+        if id != 0 {
+            revive(cx, id).await?;
+            return Ok(id);
+        }
+        match transact(cx, &Claim(key)).await {
+            Err(error) if error.is_duplicate() => {}
+            claimed => return claimed,
+        }
+    }
+    Err(StoreError::NoEffect("session neither found nor added"))
+}
+
+/// Makes a session's row in `TTSession`, and the session if there is none; it is live then.
+struct Claim(Key);
+
+impl<W: World> Transaction<W> for Claim {
+    type Done = u32;
+
+    async fn run(&self, cx: &mut Context<W>) -> Result<u32, StoreError> {
+        const CLAIM: &str =
+            "insert into TTSession (`userId`,`peerId`,`type`,`sessionId`) values(?,?,?,0)";
+        // A live database may hold several rows of one session already: a live one first, then
+        // the lowest.
+        const OLD: &str = "select id from IMRecentSession \
+            where userId=? and peerId=? and type=? order by status, id limit 1";
+        const NAME: &str =
+            "update TTSession set sessionId=? where userId=? and peerId=? and type=?";
+        let key = self.0.params();
+        cx.primary(CLAIM, &key).await?;
+        let mut id = cx.primary(OLD, &key).await?.get(0, "id").uint();
+        if id == 0 {
+            id = insert(cx, self.0).await?;
+        } else {
+            revive(cx, id).await?;
+        }
+        if id == 0 {
+            return Err(StoreError::NoEffect("session without an id"));
+        }
+        let [user, peer, kind] = key;
+        cx.primary(NAME, &[id.into(), user, peer, kind]).await?;
+        Ok(id)
+    }
 }

@@ -3,7 +3,7 @@
 use super::{
     by_id,
     context::{Context, World},
-    device_token, group_list, latest_id, msg_list, read_ack, recent, send,
+    device_token, group_list, latest_id, msg_list, read_ack, recent, remove_session, send,
     silent::Silent,
     unread, validate,
 };
@@ -14,6 +14,7 @@ use bytes::Bytes;
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     match request.command() {
         id::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST => recent::handle(cx, request).await,
+        id::BUDDY_LIST_REMOVE_SESSION_REQ => remove_session::handle(cx, request).await,
         id::MSG_DATA => send::handle(cx, request).await,
         id::MSG_READ_ACK => read_ack::handle(cx, request).await,
         id::MSG_UNREAD_CNT_REQUEST => unread::handle(cx, request).await,

@@ -170,6 +170,11 @@ impl Connection for Session {
             if !shown.starts_with("select") {
                 outcome.affected = 1;
             }
+            // The floor of a msg_id leaves the draw as it is.
+            if let Some((_, drawn)) = shown.split_once("greatest(lastId+1, ") {
+                let drawn = drawn.split(')').next().unwrap_or_default();
+                outcome.last_insert_id = drawn.parse().unwrap_or(0);
+            }
             if shown.starts_with("insert") {
                 inner.last_id += 1;
                 outcome.last_insert_id = inner.last_id;
@@ -243,11 +248,24 @@ pub fn lost() -> Sql {
     Err(SqlError::Lost("scripted".into()))
 }
 
+/// An id given by LAST_INSERT_ID(…) in an UPDATE.
+pub fn raised_to(id: u64) -> Sql {
+    Ok(Outcome { affected: 1, last_insert_id: id, ..Outcome::default() })
+}
+
 /// Runs a handler whose stores answer at once.
 pub fn serve(cx: &mut Context<Test>, request: &Pdu) -> Result<Pdu, super::silent::Silent> {
     let mut future = pin!(table::handle(cx, request));
     match future.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop())) {
         Poll::Ready(reply) => reply,
         Poll::Pending => panic!("a fake store waited"),
+    }
+}
+
+/// What a worker answers: the reply of the handler or a 07e1.
+pub fn answer(cx: &mut Context<Test>, request: &Pdu) -> Option<Pdu> {
+    match serve(cx, request) {
+        Ok(reply) => Some(reply),
+        Err(why) => super::refusal::of(cx.protocol(), request, &why),
     }
 }

@@ -2,9 +2,9 @@
 
 use super::{
     context::{Context, OnFailure, StoreError, World, or_empty},
-    group_list, message,
-    send::unread_key,
+    group_list, message, read_mark,
     silent::Silent,
+    single::unread_key,
     table::{carried, reply},
     text::number,
 };
@@ -19,17 +19,30 @@ use crate::{
     },
 };
 
+/// What a user has not read of a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unread {
+    /// Who wrote it.
+    pub peer: u32,
+    /// How many messages; not 0 but in what Redis holds.
+    pub count: u32,
+    /// Their relation, if it was looked up already.
+    pub relation: Option<u32>,
+}
+
 /// Lists each peer with unread messages, in text order of the ids, with the latest message.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImUnreadMsgCntReq = request.view()?;
     let on_failure = cx.on_failed_query();
     let user = asked.user_id;
     let mut list = Vec::new();
-    for (peer, count) in counters(cx, on_failure, user).await? {
-        // A peer without a message is left out, of the total too.
-        let Some(latest) = message::latest_single(cx, on_failure, user, peer).await? else {
-            continue;
+    for Unread { peer, count, relation } in counts(cx, on_failure, user).await? {
+        let latest = match relation {
+            Some(relation) => message::latest_of(cx, on_failure, relation, peer).await?,
+            None => message::latest_single(cx, on_failure, user, peer).await?,
         };
+        // A peer without a message is left out, of the total too.
+        let Some(latest) = latest else { continue };
         list.push(UnreadInfo {
             session_id: peer,
             session_type: SessionType::Single as i32,
@@ -37,7 +50,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             latest_msg_id: latest.msg_id,
             latest_msg_data: latest.content,
             latest_msg_type: latest.msg_type,
-            latest_msg_from_user_id: peer,
+            latest_msg_from_user_id: latest.from,
         });
     }
     // Groups with unread messages come after the peers: a later issue (see `Silent::Later`).
@@ -57,18 +70,26 @@ pub async fn total<W: World>(
     on_failure: OnFailure,
     user: u32,
 ) -> Result<u32, StoreError> {
-    let counters = counters(cx, on_failure, user).await?;
+    let counts = counts(cx, on_failure, user).await?;
     group_list::memberships(cx, on_failure, user).await?;
-    Ok(counters.iter().fold(0, |sum, (_, count)| sum.wrapping_add(*count)))
+    Ok(counts.iter().fold(0, |sum, unread| sum.wrapping_add(unread.count)))
 }
 
-/// Peer and count, in text order of the peers.
-async fn counters<W: World>(
+/// What a user has not read of each peer, in text order of the peers.
+async fn counts<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
     user: u32,
-) -> Result<Vec<(u32, u32)>, StoreError> {
+) -> Result<Vec<Unread>, StoreError> {
+    if cx.protocol().unread_from_store {
+        return read_mark::counts(cx, on_failure, user).await;
+    }
     let read = cx.cache().hgetall(&unread_key(user)).await.map_err(StoreError::from);
     let hash = or_empty(on_failure, read)?;
-    Ok(hash.iter().map(|(peer, count)| (number(peer), number(count))).collect())
+    let unread = |(peer, count): (&Vec<u8>, &Vec<u8>)| Unread {
+        peer: number(peer),
+        count: number(count),
+        relation: None,
+    };
+    Ok(hash.iter().map(unread).collect())
 }

@@ -2,7 +2,7 @@
 
 use super::{
     context::{Context, World},
-    table,
+    refusal, table,
 };
 use crate::{
     env::{ConnId, Env, draw_id},
@@ -41,7 +41,10 @@ impl<E: Env> Queues<E> {
     }
 
     /// Gives a request to a random worker (SYSTEM.md section 2).
-    pub fn dispatch(&mut self, conn: ConnId, pdu: Pdu) {
+    ///
+    /// # Errors
+    /// The request, if that worker's queue is full.
+    pub fn dispatch(&mut self, conn: ConnId, pdu: Pdu) -> Result<(), Pdu> {
         let command = pdu.command();
         // Attach data names connections, which differ from run to run: not part of the key.
         let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
@@ -49,10 +52,10 @@ impl<E: Env> Queues<E> {
         let id = draw_id(&[&command.to_be_bytes(), &body, &seq_num]);
         let chosen = self.env.random("db-worker", id) % self.queues.len() as u64;
         let queue = &self.queues[chosen as usize];
-        if queue.try_send((conn, pdu)).is_err() {
+        if let Err(full) = queue.try_send((conn, pdu)) {
             let reason = "worker queue full".to_string();
             self.env.fact(Fact::Refused { conn, command, reason });
-            return;
+            return Err(full.into_inner().1);
         }
         let length = queue.max_capacity() - queue.capacity();
         if length > self.longest {
@@ -63,6 +66,7 @@ impl<E: Env> Queues<E> {
                 bound: QUEUE_BOUND as u64,
             });
         }
+        Ok(())
     }
 }
 
@@ -74,15 +78,17 @@ pub async fn run<W: World>(
 ) {
     while let Some((conn, request)) = jobs.recv().await {
         cx.start_request();
-        match table::handle(&mut cx, &request).await {
-            Ok(reply) => {
-                if replies.send((conn, reply)).await.is_err() {
-                    return;
-                }
-            }
+        let answer = match table::handle(&mut cx, &request).await {
+            Ok(reply) => Some(reply),
             Err(why) => {
-                tracing::debug!(conn, command = request.command(), %why, "no reply");
+                tracing::debug!(conn, command = request.command(), %why, "not served");
+                refusal::of(cx.protocol(), &request, &why)
             }
+        };
+        if let Some(answer) = answer
+            && replies.send((conn, answer)).await.is_err()
+        {
+            return;
         }
     }
 }

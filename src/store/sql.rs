@@ -89,6 +89,20 @@ pub enum SqlError {
     Lost(String),
 }
 
+/// MySQL's error numbers that the roles tell apart.
+pub mod code {
+    /// Another row has that value of a unique key.
+    pub const DUPLICATE: u16 = 1062;
+    /// A lock did not come in time: the statement had no effect, its transaction is open.
+    pub const LOCK_WAIT_TIMEOUT: u16 = 1205;
+    /// A deadlock: the whole transaction was rolled back.
+    pub const DEADLOCK: u16 = 1213;
+    /// A text that its column's character set does not know.
+    pub const INCORRECT_STRING: u16 = 1366;
+    /// A text longer than its column.
+    pub const TOO_LONG: u16 = 1406;
+}
+
 /// Which server of the pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Server {

@@ -95,10 +95,59 @@ fn the_statements_of_the_golden_captures_run() {
 #[test]
 fn every_table_of_the_reference_exists() {
     let names: Vec<_> = Engine::new().table_names().map(str::to_string).collect();
-    assert_eq!(names.len(), 16 + 9);
-    for name in ["IMMessage_7", "IMGroupMessage_0", "IMAudio", "IMTransmitFile", "TTRelation"] {
+    assert_eq!(names.len(), 16 + 12);
+    for name in ["IMMessage_7", "IMGroupMessage_0", "IMAudio", "IMTransmitFile", "TTRelation"]
+        .into_iter()
+        .chain(["TTSession", "TTSend", "TTRead"])
+    {
         assert!(names.iter().any(|n| n == name), "{name}");
     }
+}
+
+#[test]
+fn the_statements_of_the_hardened_protocol_run() {
+    let mut c = Client::new();
+    c.ok("insert into TTRelation (`smallId`,`bigId`,`relateId`) values(1,2,0)");
+    let floor = "update TTRelation set lastId=LAST_INSERT_ID(greatest(lastId+1, ?)) \
+                 where smallId=? and bigId=?";
+    for (drawn, id) in [(5, 5), (3, 6), (6, 7), (9, 9)] {
+        let outcome = c.run(floor, &[drawn.into(), 1.into(), 2.into()]).unwrap();
+        assert_eq!((outcome.affected, outcome.last_insert_id), (1, id));
+    }
+    let known = "select smallId,bigId,relateId,lastId from TTRelation where smallId=? or bigId=?";
+    assert_eq!(c.run(known, &[2.into(), 2.into()]).unwrap().get(0, "lastId"), Value::Int(9));
+    let mark = "insert into TTRead (`userId`,`peerId`,`msgId`) values(?,?,?) \
+                on duplicate key update msgId=greatest(msgId, values(msgId))";
+    for (read, kept) in [(4, 4), (2, 4), (7, 7)] {
+        c.run(mark, &[2.into(), 1.into(), read.into()]).unwrap();
+        assert_eq!(c.numbers("select msgId from TTRead where userId=2", &[]), [kept]);
+    }
+    let send = "insert into TTSend (`fromId`,`token`,`type`,`relateId`,`msgId`,`created`) \
+                values(?,?,?,?,?,?)";
+    // No text, and blanks and NULs at the end count.
+    for token in [&b"\xff\xfe"[..], b"\xff\xfe ", b"\xff\xfe\0"] {
+        let params = [1.into(), token.into(), 1.into(), 9.into(), 5.into(), 7.into()];
+        assert_eq!(c.run(send, &params).unwrap().affected, 1);
+        assert_eq!(c.error(send, &params).0, 1062);
+        let found = "select msgId from TTSend where fromId=? and token=?";
+        assert_eq!(c.numbers(found, &[1.into(), token.into()]), [5]);
+    }
+    let long = [1.into(), [7; 17][..].into(), 1.into(), 9.into(), 5.into(), 7.into()];
+    assert_eq!(c.error(send, &long).0, 1406);
+    for id in [1, 2, 3] {
+        c.message(id, b"abc").unwrap();
+    }
+    let count = "select count(*) as unread from IMMessage_1 where relateId=? and fromId=? and \
+                 status=0 and msgId>?";
+    let counted = c.run(count, &[1, 1, 1].map(Value::from)).unwrap();
+    assert_eq!((counted.get(0, "unread"), counted.rows.len()), (Value::Int(2), 1));
+    assert_eq!(c.numbers("select COUNT(*) from IMMessage_2", &[]), [0]);
+    assert_eq!(c.error("select count(*), msgId from IMMessage_1", &[]).0, 1235);
+    assert_eq!(c.ok("select greatest(1, NULL) as g").get(0, "g"), Value::Null);
+    let old = "select id from IMRecentSession where userId=? and peerId=? and type=? \
+               order by status, id limit 1";
+    c.ok(&format!("{SESSION}(1,2,1,1,5,5),(1,2,1,0,5,9),(1,2,1,0,5,9)"));
+    assert_eq!(c.numbers(old, &[1, 2, 1].map(Value::from)), [2]);
 }
 
 #[test]

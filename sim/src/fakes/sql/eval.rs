@@ -38,6 +38,8 @@ pub(super) enum Expr {
         operand: Box<Expr>,
         negated: bool,
     },
+    /// `GREATEST(…)` of numbers.
+    Greatest(Vec<Expr>),
     /// `LAST_INSERT_ID()`, or with an argument, which it also remembers.
     LastInsertId(Option<Box<Expr>>),
 }
@@ -87,6 +89,14 @@ impl Expr {
             }
             Self::IsNull { operand, negated } => {
                 boolean(Some((operand.eval(scope)? == Value::Null) != *negated))
+            }
+            Self::Greatest(list) => {
+                let mut greatest = None;
+                for item in list {
+                    let Some(n) = number(&item.eval(scope)?) else { return Ok(Value::Null) };
+                    greatest = greatest.max(Some(n));
+                }
+                greatest.map_or(Value::Null, Value::Int)
             }
             Self::LastInsertId(None) => {
                 Value::Int(i64::try_from(scope.last_id).unwrap_or(i64::MAX))

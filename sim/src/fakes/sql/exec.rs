@@ -118,6 +118,15 @@ impl Run<'_> {
                 rows
             }
         };
+        if select.count {
+            let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+            let columns = select.items.iter().map(|(name, _)| name.clone()).collect();
+            return Ok(Outcome {
+                columns,
+                rows: vec![vec![Value::Int(count)]],
+                ..Outcome::default()
+            });
+        }
         rows.sort_by(|a, b| {
             let by = |&(at, descending): &(usize, bool)| {
                 let order = compare(&a[at], &b[at]).unwrap_or(Ordering::Equal);

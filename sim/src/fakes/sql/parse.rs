@@ -15,6 +15,8 @@ pub(super) struct Select {
     pub(super) table: Option<String>,
     /// What to show, and its name.
     pub(super) items: Vec<(String, Expr)>,
+    /// Whether it is `COUNT(*)`, of which the only item has the name.
+    pub(super) count: bool,
     pub(super) filter: Option<Expr>,
     /// Columns; true for descending.
     pub(super) order: Vec<(usize, bool)>,
@@ -161,8 +163,19 @@ impl Binder<'_> {
             return Err(error::unsupported("WITH, DISTINCT, GROUP BY or HAVING"));
         }
         let mut items = Vec::new();
+        let mut count = false;
         for item in &select.projection {
             match item {
+                sp::SelectItem::UnnamedExpr(expr) | sp::SelectItem::ExprWithAlias { expr, .. }
+                    if counts_all(expr) =>
+                {
+                    let name = match item {
+                        sp::SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
+                        _ => expr.to_string(),
+                    };
+                    items.push((name, Expr::Literal(Value::Null)));
+                    count = true;
+                }
                 sp::SelectItem::Wildcard(_) => {
                     let def = self.def.ok_or_else(|| error::syntax("No tables used"))?;
                     let all = def.columns.iter().enumerate();
@@ -180,6 +193,9 @@ impl Binder<'_> {
                 }
                 other => return Err(error::unsupported(&other.to_string())),
             }
+        }
+        if count && (items.len() > 1 || query.limit_clause.is_some() || !query.locks.is_empty()) {
+            return Err(error::unsupported("COUNT(*) beside anything else"));
         }
         let filter = self.filter(select.selection.as_ref())?;
         let order = self.order(query.order_by.as_ref())?;
@@ -199,7 +215,7 @@ impl Binder<'_> {
             sp::LockType::Update => Mode::Exclusive,
         });
         let table = self.def.map(|def| def.name.clone());
-        Ok(Select { table, items, filter, order, limit, offset, lock })
+        Ok(Select { table, items, count, filter, order, limit, offset, lock })
     }
 
     fn order(&self, order: Option<&sp::OrderBy>) -> Result<Vec<(usize, bool)>, SqlError> {
@@ -356,6 +372,15 @@ impl Binder<'_> {
             ("last_insert_id", [sp::FunctionArg::Unnamed(sp::FunctionArgExpr::Expr(arg))]) => {
                 Ok(Expr::LastInsertId(Some(Box::new(self.expr(arg, clause)?))))
             }
+            ("greatest", [_, _, ..]) => {
+                let arg = |arg: &sp::FunctionArg| match arg {
+                    sp::FunctionArg::Unnamed(sp::FunctionArgExpr::Expr(arg)) => {
+                        self.expr(arg, clause)
+                    }
+                    other => Err(error::unsupported(&other.to_string())),
+                };
+                Ok(Expr::Greatest(args.iter().map(arg).collect::<Result<_, _>>()?))
+            }
             ("values", [sp::FunctionArg::Unnamed(sp::FunctionArgExpr::Expr(arg))])
                 if self.values =>
             {
@@ -367,6 +392,13 @@ impl Binder<'_> {
             _ => Err(error::unsupported(&function.to_string())),
         }
     }
+}
+
+fn counts_all(expr: &sp::Expr) -> bool {
+    let sp::Expr::Function(function) = expr else { return false };
+    let sp::FunctionArguments::List(list) = &function.args else { return false };
+    identifier(&function.name).is_ok_and(|name| name.eq_ignore_ascii_case("count"))
+        && matches!(list.args[..], [sp::FunctionArg::Unnamed(sp::FunctionArgExpr::Wildcard)])
 }
 
 fn operator(op: &sp::BinaryOperator) -> Result<Op, SqlError> {

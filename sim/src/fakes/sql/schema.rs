@@ -19,6 +19,11 @@ pub enum Type {
         /// The bound, in characters.
         chars: usize,
     },
+    /// `varbinary(bytes)`: any bytes, all of which count in a key.
+    Binary {
+        /// The bound, in bytes.
+        bytes: usize,
+    },
 }
 
 impl Type {
@@ -64,7 +69,11 @@ impl TableDef {
 
     /// A row's value of unique key number `index`. Trailing blanks do not count (PAD SPACE).
     pub(super) fn key(&self, index: usize, row: &[Value]) -> Vec<Value> {
-        self.uniques[index].iter().map(|&c| trimmed(&row[c])).collect()
+        let value = |&c: &usize| match self.columns[c].ty {
+            Type::Binary { .. } => row[c].clone(),
+            _ => trimmed(&row[c]),
+        };
+        self.uniques[index].iter().map(value).collect()
     }
 
     /// The AUTO_INCREMENT value within a primary key; 0 without one.
@@ -114,6 +123,14 @@ impl TableDef {
                     Err(error::out_of_range(&column.name, row))
                 }
             }
+            (Type::Binary { .. }, Value::Int(n)) => Ok(Value::Bytes(n.to_string().into())),
+            (Type::Binary { bytes: most }, Value::Bytes(b)) if b.len() <= most => {
+                Ok(Value::Bytes(b.clone()))
+            }
+            (Type::Binary { bytes: most }, Value::Bytes(b)) if ignore => {
+                Ok(Value::Bytes(b.slice(..most)))
+            }
+            (Type::Binary { .. }, Value::Bytes(_)) => Err(error::too_long(&column.name, row)),
             (Type::Text { .. }, Value::Int(n)) => {
                 self.store_text(column, n.to_string().into(), row, ignore)
             }
@@ -159,7 +176,7 @@ impl TableDef {
 fn zero(ty: Type) -> Value {
     match ty {
         Type::Int { .. } => Value::Int(0),
-        Type::Text { .. } => Value::Bytes(Bytes::new()),
+        Type::Text { .. } | Type::Binary { .. } => Value::Bytes(Bytes::new()),
     }
 }
 

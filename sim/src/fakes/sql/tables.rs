@@ -86,13 +86,38 @@ pub(super) fn all() -> Vec<TableDef> {
         &["fromId", "toId"],
         &[("fileName", text(256)), ("size", INT), ("taskId", text(64)), ("status", TINY)],
     ));
-    tables.push(TableDef {
-        name: "TTRelation".to_string(),
-        columns: ["smallId", "bigId", "relateId"].map(required).into(),
-        auto: None,
-        uniques: vec![vec![0, 1]],
-    });
+    tables.extend(side());
     tables
+}
+
+/// Our side tables (src/store/side_tables.sql): all they have is their keys and what those name.
+fn side() -> [TableDef; 4] {
+    let keyed = |name: &str, key: Vec<Column>, others: Vec<Column>| TableDef {
+        name: name.to_string(),
+        uniques: vec![(0..key.len()).collect()],
+        columns: key.into_iter().chain(others).collect(),
+        auto: None,
+    };
+    let token = Column { ty: Type::Binary { bytes: 16 }, ..required("token") };
+    let kind = || Column { ty: TINY, ..required("type") };
+    [
+        keyed(
+            "TTRelation",
+            ["smallId", "bigId"].map(required).into(),
+            vec![required("relateId"), optional("lastId", INT)],
+        ),
+        keyed(
+            "TTSession",
+            vec![required("userId"), required("peerId"), kind()],
+            vec![required("sessionId")],
+        ),
+        keyed(
+            "TTSend",
+            vec![required("fromId"), token],
+            vec![kind(), required("relateId"), required("msgId"), required("created")],
+        ),
+        keyed("TTRead", ["userId", "peerId"].map(required).into(), vec![required("msgId")]),
+    ]
 }
 
 /// A table of the original: `id` first, `created` and `updated` last, no unique key but `id`.
@@ -112,7 +137,7 @@ fn required(name: &str) -> Column {
 fn optional(name: &str, ty: Type) -> Column {
     let default = match ty {
         Type::Int { .. } => Value::Int(0),
-        Type::Text { .. } => Value::Bytes(Bytes::new()),
+        Type::Text { .. } | Type::Binary { .. } => Value::Bytes(Bytes::new()),
     };
     Column { name: name.to_string(), ty, default: Some(default) }
 }

@@ -1,0 +1,54 @@
+//! Transactions on a worker's connection to the primary.
+
+use super::context::{Context, StoreError, World};
+use crate::store::sql::Server;
+use std::future::Future;
+
+/// The statements between BEGIN and COMMIT. They may run twice.
+pub trait Transaction<W: World>: Sync {
+    /// What it finds out.
+    type Done: Send;
+    /// Runs the statements; an error rolls back.
+    fn run(
+        &self,
+        cx: &mut Context<W>,
+    ) -> impl Future<Output = Result<Self::Done, StoreError>> + Send;
+}
+
+/// Runs a transaction. One that met a deadlock or waited too long for a lock is rolled back and
+/// run once more (ours); any other error rolls back and is returned.
+///
+/// # Errors
+/// [`StoreError::Unknown`] when COMMIT itself failed: nobody knows whether it has its effect.
+pub async fn transact<W: World, T: Transaction<W>>(
+    cx: &mut Context<W>,
+    transaction: &T,
+) -> Result<T::Done, StoreError> {
+    let mut again = true;
+    loop {
+        match attempt(cx, transaction).await {
+            Ok(done) => {
+                if let Err(error) = cx.execute(Server::Primary, "COMMIT", &[]).await {
+                    cx.roll_back().await;
+                    return Err(StoreError::Unknown(error));
+                }
+                return Ok(done);
+            }
+            Err(error) => {
+                cx.roll_back().await;
+                if !(again && error.lost_a_lock()) {
+                    return Err(error);
+                }
+                again = false;
+            }
+        }
+    }
+}
+
+async fn attempt<W: World, T: Transaction<W>>(
+    cx: &mut Context<W>,
+    transaction: &T,
+) -> Result<T::Done, StoreError> {
+    cx.execute(Server::Primary, "BEGIN", &[]).await?;
+    transaction.run(cx).await
+}
