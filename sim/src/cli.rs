@@ -9,7 +9,7 @@ use std::{
     process::{Command as Process, ExitCode},
     sync::atomic::AtomicBool,
 };
-use teamtalk::protocol::SWITCHES;
+use teamtalk::protocol::{Protocol, SWITCHES};
 use teamtalk_sim::{
     explore::{Campaign, Found, case_of, explore, run_case},
     plan::case::{Case, ProtocolSpec},
@@ -130,7 +130,7 @@ pub fn main() -> ExitCode {
         Command::Diff { left, right } => diff_command(&left, &right),
         Command::Determinism { seeds, from, protocol } => determinism(seeds, from, &protocol),
         Command::Properties => {
-            for property in properties::all() {
+            for property in properties::all(&Protocol::hardened()) {
                 let sort = match property.sort() {
                     Sort::Safety => "safety",
                     Sort::Liveness => "liveness",
