@@ -61,6 +61,11 @@ impl Auditor {
         desk.busy
     }
 
+    /// Whether an audit is under way.
+    pub fn is_busy(&self) -> bool {
+        self.desk().busy
+    }
+
     /// Carries out what is ordered, for ever.
     pub async fn serve(self, env: SimEnv, plan: Arc<Plan>) {
         let (orders, mut ordered) = mpsc::unbounded_channel();
@@ -137,4 +142,49 @@ async fn converse(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        explore::{case_of, run_case},
+        plan::case::ProtocolSpec,
+        record::{End, Kind},
+    };
+    use std::collections::BTreeSet;
+    use teamtalk::wire::{command, im::message::ImUnreadMsgCntRsp};
+
+    #[test]
+    fn a_run_ends_with_an_audit_that_everyone_answers_and_that_leaves_nothing_open() {
+        let case = case_of(10, &ProtocolSpec::preset("teamtalk"));
+        let outcome = run_case(&case).expect("a preset resolves");
+        let lines = &outcome.trace.lines;
+        let last = lines.iter().rposition(|l| l.kind == Kind::Phase { phase: "audit" });
+        let (mut users, mut routes) = (BTreeSet::new(), 0);
+        for line in &lines[last.expect("an audit")..] {
+            let Kind::PduReceived(frame) = &line.kind else { continue };
+            match frame.pdu.command() {
+                _ if line.host != "outside" => {}
+                command::MSG_UNREAD_CNT_RESPONSE => {
+                    let answer: ImUnreadMsgCntRsp = frame.pdu.view().expect("well formed");
+                    users.insert(answer.user_id);
+                }
+                command::BUDDY_LIST_USERS_STATUS_RESPONSE => routes += 1,
+                _ => {}
+            }
+        }
+        assert_eq!(users, case.plan.devices.iter().map(|d| d.user).collect());
+        assert_eq!(routes, case.plan.hosts("route").len());
+        let closed = |conn| {
+            lines.iter().any(|l| {
+            matches!(&l.kind, Kind::Disconnected { conn: c, end: End::Dialler } if *c == conn)
+        })
+        };
+        let dialled = lines.iter().filter_map(|l| match &l.kind {
+            Kind::Connected { conn, end: End::Dialler, .. } if l.host == "outside" => Some(*conn),
+            _ => None,
+        });
+        // The run ends with the last answer: its connection closes in the same step.
+        assert_eq!(dialled.filter(|&conn| !closed(conn)).count(), 0);
+    }
 }

@@ -53,3 +53,34 @@ impl fakes::Hooks for Recorder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Recorder;
+    use crate::{fakes::Hooks, record::Kind, world::Shared};
+
+    const INSERT: &str = "insert into IMMessage_1 (`relateId`, `fromId`, `toId`, `msgId`, \
+                          `content`) values(?, ?, ?, ?, ?)";
+
+    #[test]
+    fn a_row_is_recorded_at_its_commit_and_not_at_all_after_a_rollback() {
+        let shared = Shared::new(1);
+        let recorder = Recorder::new(shared.clone(), "sql");
+        let insert = |id: &str, effect: &str, committed| {
+            let params = ["1", "1", "2", id, "text"].map(String::from);
+            recorder.applied("sql", INSERT, &params, effect, committed);
+        };
+        insert("5", "affected 1, id 1", true);
+        insert("6", "tx 1: affected 1, id 2", false);
+        insert("7", "tx 2: affected 1, id 3", false);
+        insert("8", "affected 1, id 4", true);
+        recorder.applied("sql", "ROLLBACK", &[], "tx 2: affected 0", false);
+        recorder.applied("sql", "COMMIT", &[], "tx 1: affected 0", true);
+        let row = |line: &crate::record::Line| match line.kind {
+            Kind::Row { msg_id, .. } => Some(msg_id),
+            _ => None,
+        };
+        let rows: Vec<_> = shared.lock().trace.lines.iter().filter_map(row).collect();
+        assert_eq!(rows, [5, 8, 6]);
+    }
+}
