@@ -9,7 +9,7 @@ use std::{
     process::{Command as Process, ExitCode},
     sync::atomic::AtomicBool,
 };
-use teamtalk::protocol::SWITCHES;
+use teamtalk::protocol::{Protocol, SWITCHES};
 use teamtalk_sim::{
     explore::{Campaign, Found, case_of, explore, run_case},
     plan::case::{Case, ProtocolSpec},
@@ -140,7 +140,7 @@ pub fn main() -> ExitCode {
         Command::Determinism { seeds, from, protocol } => determinism(seeds, from, &protocol),
         Command::Bench { runs, jobs } => bench_command(runs, jobs),
         Command::Properties => {
-            for property in properties::all() {
+            for property in properties::all(&Protocol::hardened()) {
                 let sort = match property.sort() {
                     Sort::Safety => "safety",
                     Sort::Liveness => "liveness",

@@ -1,59 +1,154 @@
 //! facts: a role's word is checked against the wire and the stores.
 
-use super::{Property, Sort, Violation, role_of};
-use crate::record::{End, Frame, Kind, Line};
+use super::{
+    Property, Sort, Violation,
+    clients::Clients,
+    role_of,
+    wire::{At, client_pdu, is_group, text},
+};
+use crate::record::{Kind, Line};
 use std::collections::BTreeSet;
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
-    fact::Fact,
-    wire::{command, im},
+    fact::{Fact, Via},
+    wire::{
+        Pdu, command,
+        im::message::{
+            ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgData, ImMsgDataAck, ImMsgDataReadAck,
+        },
+    },
 };
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Facts {
+    clients: Clients,
     /// Entries that a role said it made.
     added: BTreeSet<(ConnId, u32)>,
     /// Acks and read acks that came in, by connection.
     acks: BTreeSet<(ConnId, u32)>,
-    /// Message rows that were inserted.
+    /// Message rows that were committed.
     rows: BTreeSet<(Conversation, u32)>,
+    /// The connections of which a role said that a user is logged in.
+    logged_in: BTreeSet<(ConnId, u32)>,
+    /// Messages that a device read in a push or a list: device, msg_id, sender, content.
+    told: BTreeSet<(u32, u32, u32, String)>,
+    /// Acks of sends that a device read.
+    acked: BTreeSet<(u32, u32)>,
+}
+
+fn lie(line: &Line, kind: &'static str, sentence: String) -> Option<Violation> {
+    Some(Violation {
+        property: "facts",
+        kind,
+        role: role_of(&line.host),
+        sentence: format!("{}: {sentence}", line.host),
+        about: Vec::new(),
+    })
 }
 
 impl Facts {
-    fn lie(&self, line: &Line, kind: &'static str, sentence: String) -> Option<Violation> {
-        Some(Violation {
-            property: "facts",
-            kind,
-            role: role_of(&line.host),
-            sentence: format!("{}: {sentence}", line.host),
-            about: Vec::new(),
-        })
-    }
-
-    fn frame(&mut self, frame: &Frame, line: &Line, sent: bool) -> Option<Violation> {
-        match (frame.pdu.command(), frame.end, sent) {
-            (command::MSG_DATA_ACK, End::Acceptor, false) => {
-                let ack: im::message::ImMsgDataAck = frame.pdu.view().ok()?;
-                self.acks.insert((frame.conn, ack.msg_id));
+    fn pdu(&mut self, line: &Line, at: At, conn: ConnId, pdu: &Pdu) -> Option<Violation> {
+        match (at, pdu.command()) {
+            (At::ServerReads, command::MSG_DATA_ACK) => {
+                self.acks.insert((conn, pdu.view::<ImMsgDataAck>().ok()?.msg_id));
                 None
             }
-            (command::MSG_READ_ACK, End::Acceptor, false) => {
-                let ack: im::message::ImMsgDataReadAck = frame.pdu.view().ok()?;
-                self.acks.insert((frame.conn, ack.msg_id));
+            (At::ServerReads, command::MSG_READ_ACK) => {
+                self.acks.insert((conn, pdu.view::<ImMsgDataReadAck>().ok()?.msg_id));
                 None
             }
-            (command::MSG_DATA, End::Acceptor, true) if line.host.starts_with("msg") => {
-                let data: im::message::ImMsgData = frame.pdu.view().ok()?;
-                if self.added.contains(&(frame.conn, data.msg_id)) {
+            (At::ServerWrites, command::MSG_DATA) => {
+                let data: ImMsgData = pdu.view().ok()?;
+                // Pushes to groups have no entries (SYSTEM.md section 3, step 4).
+                if is_group(data.msg_type) || self.added.contains(&(conn, data.msg_id)) {
                     return None;
                 }
+                let id = data.msg_id;
+                let what = format!("pushed msg_id {id} on connection {conn} without an entry");
+                lie(line, "untracked-push", what)
+            }
+            (At::ServerWrites, command::LOGIN_RES_USERLOGIN) => {
+                let user = self.clients.user(conn)?;
+                if self.logged_in.contains(&(conn, user)) {
+                    return None;
+                }
+                let what = format!("logged user {user} in on connection {conn} and did not say so");
+                lie(line, "untold-login", what)
+            }
+            (At::DeviceReads, _) => {
+                self.device_reads(conn, pdu);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn device_reads(&mut self, conn: ConnId, pdu: &Pdu) -> Option<()> {
+        let device = self.clients.device(conn)?;
+        let rows = match pdu.command() {
+            command::MSG_DATA => {
+                let m: ImMsgData = pdu.view().ok()?;
+                self.told.insert((device, m.msg_id, m.from_user_id, text(&m.msg_data)));
+                return None;
+            }
+            command::MSG_DATA_ACK => {
+                self.acked.insert((device, pdu.view::<ImMsgDataAck>().ok()?.msg_id));
+                return None;
+            }
+            command::MSG_LIST_RESPONSE => pdu.view::<ImGetMsgListRsp>().ok()?.msg_list,
+            command::MSG_GET_BY_MSG_ID_RES => pdu.view::<ImGetMsgByIdRsp>().ok()?.msg_list,
+            _ => return None,
+        };
+        for row in rows {
+            self.told.insert((device, row.msg_id, row.from_session_id, text(&row.msg_data)));
+        }
+        Some(())
+    }
+
+    fn fact(&mut self, line: &Line, fact: &Fact) -> Option<Violation> {
+        match fact {
+            Fact::SendListAdded { conn, msg_id, .. } => {
+                self.added.insert((*conn, *msg_id));
+                None
+            }
+            Fact::LoggedIn { conn, user, .. } => {
+                self.logged_in.insert((*conn, *user));
+                None
+            }
+            Fact::SendListAcked { conn, msg_id, .. } if !self.acks.contains(&(*conn, *msg_id)) => {
+                let what =
+                    format!("says msg_id {msg_id} was acked on connection {conn}; no ack came");
+                lie(line, "unfounded-ack", what)
+            }
+            Fact::Stored { conversation, msg_id, .. }
+                if !self.rows.contains(&(*conversation, *msg_id)) =>
+            {
+                let what = format!("says msg_id {msg_id} of {conversation} is stored; no such row");
+                lie(line, "unfounded-stored", what)
+            }
+            Fact::DeviceOnline { device, conn, user }
+                if self.clients.user(*conn) != Some(*user) =>
+            {
                 let what = format!(
-                    "pushed msg_id {} on connection {} without an entry",
-                    data.msg_id, frame.conn
+                    "says device {device} is online as user {user} on connection {conn}; no 0104 \
+                     says so"
                 );
-                self.lie(line, "untracked-push", what)
+                lie(line, "unfounded-online", what)
+            }
+            Fact::Held { device, msg_id, from, content, via, .. } => {
+                let founded = match via {
+                    Via::Sent => self.acked.contains(&(*device, *msg_id)),
+                    Via::Push | Via::Pull => {
+                        self.told.contains(&(*device, *msg_id, *from, content.clone()))
+                    }
+                };
+                let what = format!(
+                    "says device {device} holds \"{content}\" from user {from} as msg_id \
+                     {msg_id}; nothing told it so"
+                );
+                if founded { None } else { lie(line, "unfounded-held", what) }
             }
             _ => None,
         }
@@ -74,33 +169,80 @@ impl Property for Facts {
     }
 
     fn observe(&mut self, line: &Line) -> Option<Violation> {
+        self.clients.observe(line);
         match &line.kind {
-            Kind::PduSent(frame) => self.frame(frame, line, true),
-            Kind::PduReceived(frame) => self.frame(frame, line, false),
-            Kind::Fact(Fact::SendListAdded { conn, msg_id, .. }) => {
-                self.added.insert((*conn, *msg_id));
-                None
-            }
-            Kind::Fact(Fact::SendListAcked { conn, msg_id, .. }) => {
-                if self.acks.contains(&(*conn, *msg_id)) {
-                    return None;
-                }
-                let what =
-                    format!("says msg_id {msg_id} was acked on connection {conn}; no ack came");
-                self.lie(line, "unfounded-ack", what)
-            }
+            Kind::Fact(fact) => self.fact(line, fact),
             Kind::Row { conversation, msg_id, .. } => {
                 self.rows.insert((*conversation, *msg_id));
                 None
             }
-            Kind::Fact(Fact::Stored { conversation, msg_id, .. }) => {
-                if self.rows.contains(&(*conversation, *msg_id)) {
-                    return None;
-                }
-                let what = format!("says msg_id {msg_id} of {conversation} is stored; no such row");
-                self.lie(line, "unfounded-stored", what)
+            _ => {
+                let (at, conn, pdu) = client_pdu(line)?;
+                self.pdu(line, at, conn, pdu)
             }
-            _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Facts;
+    use crate::properties::tape::{Tape, ack, list, message};
+    use teamtalk::{conversation::Conversation, fact::Fact};
+
+    fn tape() -> Tape<Facts> {
+        let mut tape = Tape::new(Facts::default());
+        tape.login(1, 10, 1);
+        assert!(tape.found.is_empty(), "{:?}", tape.found);
+        tape
+    }
+
+    fn added(msg_id: u32) -> Fact {
+        let conversation = Conversation::single(1, 2);
+        Fact::SendListAdded { conn: 10, user: 1, conversation, msg_id, from: 2 }
+    }
+
+    #[test]
+    fn a_push_needs_an_entry_and_an_ack_of_one_needs_a_pdu() {
+        let mut tape = tape();
+        let conversation = Conversation::single(1, 2);
+        let acked = || Fact::SendListAcked { conn: 10, conversation, msg_id: 4 };
+        tape.fact("msg1", added(4)).tells(10, message(0, 4, 2, 1, "a"));
+        tape.asks(10, ack(3, 4, 1, 2)).fact("msg1", acked());
+        assert!(tape.found.is_empty(), "{:?}", tape.found);
+        tape.tells(10, message(0, 5, 2, 1, "b"));
+        assert_eq!(tape.found, ["facts/untracked-push/msg"]);
+        let mut tape = Tape::new(Facts::default());
+        tape.login(1, 10, 1).fact("msg1", acked());
+        assert_eq!(tape.found, ["facts/unfounded-ack/msg"]);
+    }
+
+    #[test]
+    fn stored_needs_a_committed_row() {
+        let mut tape = tape();
+        let conversation = Conversation::single(1, 2);
+        let stored = |msg_id| Fact::Stored { conversation, relation: 1, msg_id, from: 1 };
+        tape.row(4, (1, "a")).fact("db1", stored(4));
+        assert!(tape.found.is_empty(), "{:?}", tape.found);
+        tape.fact("db1", stored(5)).row(5, (1, "b"));
+        assert_eq!(tape.found, ["facts/unfounded-stored/db"]);
+    }
+
+    #[test]
+    fn online_needs_a_login_answer() {
+        let mut tape = tape();
+        tape.connect(2, 20).fact("client1", Fact::DeviceOnline { device: 2, conn: 20, user: 2 });
+        tape.fact("client1", Fact::DeviceOnline { device: 1, conn: 10, user: 3 });
+        assert_eq!(tape.found, ["facts/unfounded-online/client"; 2]);
+    }
+
+    #[test]
+    fn held_needs_a_push_a_list_or_an_ack() {
+        let mut tape = tape();
+        tape.fact("msg1", added(4)).tells(10, message(0, 4, 2, 1, "a")).holds(1, 4, (2, "a"));
+        tape.tells(10, list(7, 1, 2, &[(5, 2, "b")])).holds(1, 5, (2, "b"));
+        assert!(tape.found.is_empty(), "{:?}", tape.found);
+        tape.holds(1, 5, (1, "b")).holds(1, 6, (2, "b")).holds(1, 5, (2, "c"));
+        assert_eq!(tape.found, ["facts/unfounded-held/client"; 3]);
     }
 }

@@ -1,12 +1,27 @@
 //! What must hold: each property reads the trace line by line and knows nothing else.
 
+mod acked_is_stored;
+mod answered;
 mod bounded;
+mod clients;
+mod delivered;
 mod facts;
+mod integrity;
+mod isolation;
+mod no_duplicate;
 mod no_panic;
+mod one_row;
+mod order;
+mod presence;
 mod send_list_acked;
+#[cfg(test)]
+mod tape;
 mod unique_msg_id;
+mod unread;
+mod wire;
 
 use crate::record::Line;
+use teamtalk::protocol::Protocol;
 
 /// Whether a property can be broken at any moment, or only by never being fulfilled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +64,10 @@ pub trait Property {
     fn sort(&self) -> Sort;
     /// Takes the next line; a safety violation if this line breaks it.
     fn observe(&mut self, line: &Line) -> Option<Violation>;
+    /// Whether what is owed can be paid by an audit only (`world::audit`).
+    fn audited(&self) -> bool {
+        false
+    }
     /// What is still owed, if anything.
     fn pending(&self) -> Option<Violation> {
         None
@@ -59,11 +78,21 @@ pub trait Property {
     }
 }
 
-/// All properties, fresh.
-pub fn all() -> Vec<Box<dyn Property>> {
+/// All properties, fresh, for a deployment under this protocol.
+pub fn all(protocol: &Protocol) -> Vec<Box<dyn Property>> {
     vec![
         Box::new(unique_msg_id::UniqueMsgId::default()),
+        Box::new(acked_is_stored::AckedIsStored::default()),
+        Box::new(delivered::Delivered::default()),
         Box::new(send_list_acked::SendListAcked::default()),
+        Box::new(answered::Answered::new(protocol)),
+        Box::new(no_duplicate::NoDuplicate::default()),
+        Box::new(integrity::Integrity::default()),
+        Box::new(isolation::Isolation::default()),
+        Box::new(order::Order::default()),
+        Box::new(one_row::OneRow::default()),
+        Box::new(unread::Unread::new(protocol)),
+        Box::new(presence::Presence::default()),
         Box::new(no_panic::NoPanic),
         Box::new(bounded::Bounded),
         Box::new(facts::Facts::default()),

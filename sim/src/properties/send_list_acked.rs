@@ -2,12 +2,16 @@
 //!
 //! An entry (server, connection, conversation, msg_id) is paid when it is acked, or when the
 //! device behind the connection holds the message, by whichever push or pull. Expiry or a
-//! closed connection turns it into a debt of the device.
+//! closed connection turns it into a debt of the device. Debts of a device whose user logged it
+//! out, or took its place on another one (0107), wait for its next login.
 
-use super::{Property, Sort, Violation};
+use super::{
+    Property, Sort, Violation,
+    wire::{At, client_pdu},
+};
 use crate::record::{End, Kind, Line};
 use std::collections::{BTreeMap, BTreeSet};
-use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact};
+use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact, wire::command};
 
 type Entry = (ConnId, Conversation, u32);
 
@@ -21,6 +25,8 @@ pub struct SendListAcked {
     /// Debts, with how the entry ended.
     debts: BTreeMap<(u32, Conversation, u32), &'static str>,
     held: BTreeSet<(u32, Conversation, u32)>,
+    /// Devices that wrote a 0105 or read a 0107 since they were last online.
+    offline_by_wish: BTreeSet<u32>,
     unacked_though_held: u64,
 }
 
@@ -60,6 +66,16 @@ impl Property for SendListAcked {
     }
 
     fn observe(&mut self, line: &Line) -> Option<Violation> {
+        if let Some((at, conn, pdu)) = client_pdu(line) {
+            let leaves = matches!(
+                (at, pdu.command()),
+                (At::DeviceWrites, command::LOGIN_REQ_LOGINOUT)
+                    | (At::DeviceReads, command::LOGIN_KICK_USER)
+            );
+            if leaves && let Some(device) = self.devices.get(&conn) {
+                self.offline_by_wish.insert(*device);
+            }
+        }
         match &line.kind {
             Kind::Connected { conn, end: End::Dialler, device: Some(device), .. } => {
                 self.devices.insert(*conn, *device);
@@ -86,6 +102,9 @@ impl Property for SendListAcked {
                     .collect();
                 self.owe_all("went with its server", |entry| lost.contains(&entry.0));
             }
+            Kind::Fact(Fact::DeviceOnline { device, .. }) => {
+                self.offline_by_wish.remove(device);
+            }
             Kind::Fact(Fact::Held { device, conversation, msg_id, .. }) => {
                 let held = (*device, *conversation, *msg_id);
                 self.debts.remove(&held);
@@ -108,7 +127,8 @@ impl Property for SendListAcked {
                 ),
                 about: vec![format!("\"msg_id\":{msg_id},"), format!("\"{conversation}\"")],
             };
-        if let Some((debt, how)) = self.debts.first_key_value() {
+        let mut debts = self.debts.iter();
+        if let Some((debt, how)) = debts.find(|(d, _)| !self.offline_by_wish.contains(&d.0)) {
             let how = format!("{how}, and the device never got the message");
             return Some(violation("lost", *debt, how));
         }
@@ -127,58 +147,50 @@ impl Property for SendListAcked {
 #[cfg(test)]
 mod tests {
     use super::SendListAcked;
-    use crate::{
-        properties::Property,
-        record::{End, Kind, Line},
-    };
+    use crate::{properties::tape::Tape, record::Kind};
+    use bytes::Bytes;
     use teamtalk::{
         conversation::Conversation,
-        fact::{Fact, Via},
+        fact::Fact,
+        wire::{Pdu, command},
     };
 
-    fn after(kinds: Vec<Kind>) -> Option<String> {
-        let mut property = SendListAcked::default();
+    const LOST: Option<&str> = Some("send-list-acked/lost/msg");
+
+    /// msg_id 5 of user 1 was pushed to device 3 of user 2, on connection 7.
+    fn pushed() -> Tape<SendListAcked> {
+        let mut tape = Tape::new(SendListAcked::default());
         let conversation = Conversation::single(1, 2);
-        let first = vec![
-            Kind::Connected {
-                conn: 7,
-                end: End::Dialler,
-                peer: "msg1".into(),
-                port: 1,
-                device: Some(3),
-            },
-            Kind::Fact(Fact::SendListAdded { conn: 7, user: 2, conversation, msg_id: 5, from: 1 }),
-        ];
-        for (n, kind) in first.into_iter().chain(kinds).enumerate() {
-            let host = "msg1".into();
-            let line = Line { n: n as u64, sim_us: 0, host, incarnation: 1, kind };
-            assert_eq!(property.observe(&line), None);
-        }
-        property.pending().map(|v| v.signature())
+        let added = Fact::SendListAdded { conn: 7, user: 2, conversation, msg_id: 5, from: 1 };
+        tape.login(3, 7, 2).fact("msg1", added);
+        tape
     }
 
-    fn held() -> Kind {
-        Kind::Fact(Fact::Held {
-            device: 3,
-            conversation: Conversation::single(1, 2),
-            msg_id: 5,
-            from: 1,
-            content: String::new(),
-            via: Via::Pull,
-        })
+    fn expired() -> Fact {
+        Fact::SendListExpired { conn: 7, conversation: Conversation::single(1, 2), msg_id: 5 }
     }
 
     #[test]
     fn an_ack_or_a_held_message_pays_and_nothing_else_does() {
         let conversation = Conversation::single(1, 2);
-        let acked = Kind::Fact(Fact::SendListAcked { conn: 7, conversation, msg_id: 5 });
-        let expired = Kind::Fact(Fact::SendListExpired { conn: 7, conversation, msg_id: 5 });
-        let lost = Some("send-list-acked/lost/msg".to_string());
-        assert_eq!(after(vec![]), Some("send-list-acked/stuck/msg".into()));
-        assert_eq!(after(vec![acked]), None);
-        assert_eq!(after(vec![expired.clone()]), lost);
-        assert_eq!(after(vec![Kind::HostDown]), lost);
-        assert_eq!(after(vec![expired.clone(), held()]), None);
-        assert_eq!(after(vec![held(), expired]), None);
+        let acked = Fact::SendListAcked { conn: 7, conversation, msg_id: 5 };
+        assert_eq!(pushed().pending().as_deref(), Some("send-list-acked/stuck/msg"));
+        assert_eq!(pushed().fact("msg1", acked).pending(), None);
+        assert_eq!(pushed().fact("msg1", expired()).pending().as_deref(), LOST);
+        assert_eq!(pushed().line("msg1", Kind::HostDown).pending().as_deref(), LOST);
+        let expired_then_held = pushed().fact("msg1", expired()).holds(3, 5, (1, "a")).pending();
+        assert_eq!(expired_then_held, None);
+        let held_then_expired = pushed().holds(3, 5, (1, "a")).fact("msg1", expired()).pending();
+        assert_eq!(held_then_expired, None);
+    }
+
+    #[test]
+    fn debts_wait_for_the_login_of_a_device_that_is_offline_by_wish() {
+        let mut tape = pushed();
+        tape.asks(7, Pdu::raw(command::LOGIN_REQ_LOGINOUT, 9, Bytes::new())).hang_up(3, 7);
+        assert_eq!(tape.fact("msg1", expired()).pending(), None);
+        assert_eq!(tape.login(3, 8, 2).pending().as_deref(), LOST);
+        assert_eq!(pushed().kick(7).hang_up(3, 7).fact("msg1", expired()).pending(), None);
+        assert_eq!(pushed().hang_up(3, 7).fact("msg1", expired()).pending().as_deref(), LOST);
     }
 }

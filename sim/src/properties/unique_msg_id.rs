@@ -3,27 +3,33 @@
 //!
 //! A message is told by its sender and content: the rig gives every send its own text.
 
-use super::{Property, Sort, Violation, role_of};
-use crate::record::{End, Frame, Kind, Line};
-use bytes::Bytes;
+use super::{
+    Property, Sort, Violation,
+    clients::Clients,
+    role_of,
+    wire::{At, Message, client_pdu, conversation_of, conversation_with, text},
+};
+use crate::record::{Kind, Line};
 use std::collections::BTreeMap;
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
-    fact::Fact,
-    wire::{command, im},
+    wire::{
+        Pdu, command,
+        im::{
+            base_define::MsgInfo,
+            message::{ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgData, ImMsgDataAck},
+        },
+    },
 };
-
-type Message = (u32, Bytes);
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct UniqueMsgId {
+    clients: Clients,
     seen: BTreeMap<(Conversation, u32), Message>,
-    /// The user of each client connection.
-    users: BTreeMap<ConnId, u32>,
-    /// What a client sent on a connection under a seq_num: the ack names no content.
-    asked: BTreeMap<(ConnId, u16), (u32, Bytes)>,
+    /// What a device sent on a connection under a seq_num: the ack names no content.
+    asked: BTreeMap<(ConnId, u16), ImMsgData>,
 }
 
 impl UniqueMsgId {
@@ -42,7 +48,6 @@ impl UniqueMsgId {
         if *before == message {
             return None;
         }
-        let text = |m: &Message| String::from_utf8_lossy(&m.1).into_owned();
         Some(Violation {
             property: "unique-msg-id",
             kind: "two-messages",
@@ -50,49 +55,61 @@ impl UniqueMsgId {
             sentence: format!(
                 "in conversation {conversation} msg_id {msg_id} is of \"{}\" (from user {}) and, \
                  in {place} at {}, of \"{}\" (from user {})",
-                text(before),
-                before.0,
-                line.host,
-                text(&message),
-                message.0,
+                before.1, before.0, line.host, message.1, message.0,
             ),
-            about: vec![text(before), text(&message)],
+            about: vec![before.1.clone(), message.1],
         })
     }
 
-    fn frame(&mut self, line: &Line, frame: &Frame, sent: bool) -> Option<Violation> {
-        let user = self.users.get(&frame.conn).copied();
-        let pdu = &frame.pdu;
-        match (pdu.command(), frame.end, sent) {
-            (command::MSG_DATA, End::Dialler, true) => {
-                let data: im::message::ImMsgData = pdu.view().ok()?;
-                let asked = (data.to_session_id, data.msg_data);
-                self.asked.insert((frame.conn, pdu.header.seq_num), asked);
-                None
-            }
-            (command::MSG_DATA, End::Acceptor, true) => {
-                user?;
-                let data: im::message::ImMsgData = pdu.view().ok()?;
-                let conversation = Conversation::single(data.from_user_id, data.to_session_id);
-                let message = (data.from_user_id, data.msg_data);
+    fn pdu(&mut self, line: &Line, at: At, conn: ConnId, pdu: &Pdu) -> Option<Violation> {
+        let key = (conn, pdu.header.seq_num);
+        if (at, pdu.command()) == (At::DeviceWrites, command::MSG_DATA) {
+            self.asked.insert(key, pdu.view().ok()?);
+            return None;
+        }
+        if at != At::ServerWrites {
+            return None;
+        }
+        let user = self.clients.user(conn)?;
+        match pdu.command() {
+            command::MSG_DATA => {
+                let data: ImMsgData = pdu.view().ok()?;
+                let from = data.from_user_id;
+                let conversation = conversation_of(from, data.to_session_id, data.msg_type);
+                let message = (from, text(&data.msg_data));
                 self.meet(conversation, data.msg_id, message, line, "a push")
             }
-            (command::MSG_DATA_ACK, End::Acceptor, true) => {
-                let ack: im::message::ImMsgDataAck = pdu.view().ok()?;
-                let (to, text) = self.asked.get(&(frame.conn, pdu.header.seq_num))?.clone();
-                let conversation = Conversation::single(user?, to);
-                self.meet(conversation, ack.msg_id, (user?, text), line, "an ack")
+            command::MSG_DATA_ACK => {
+                let ack: ImMsgDataAck = pdu.view().ok()?;
+                let data = self.asked.get(&key)?;
+                let conversation = conversation_of(user, data.to_session_id, data.msg_type);
+                let message = (user, text(&data.msg_data));
+                self.meet(conversation, ack.msg_id, message, line, "an ack")
             }
-            (command::MSG_LIST_RESPONSE, End::Acceptor, true) => {
-                let list: im::message::ImGetMsgListRsp = pdu.view().ok()?;
-                let conversation = Conversation::single(user?, list.session_id);
-                list.msg_list.into_iter().find_map(|m| {
-                    let message = (m.from_session_id, m.msg_data);
-                    self.meet(conversation, m.msg_id, message, line, "a pull")
-                })
+            command::MSG_LIST_RESPONSE => {
+                let list: ImGetMsgListRsp = pdu.view().ok()?;
+                let conversation = conversation_with(user, list.session_type, list.session_id);
+                self.rows(conversation, &list.msg_list, line)
+            }
+            command::MSG_GET_BY_MSG_ID_RES => {
+                let list: ImGetMsgByIdRsp = pdu.view().ok()?;
+                let conversation = conversation_with(user, list.session_type, list.session_id);
+                self.rows(conversation, &list.msg_list, line)
             }
             _ => None,
         }
+    }
+
+    fn rows(
+        &mut self,
+        conversation: Conversation,
+        rows: &[MsgInfo],
+        line: &Line,
+    ) -> Option<Violation> {
+        rows.iter().find_map(|row| {
+            let message = (row.from_session_id, text(&row.msg_data));
+            self.meet(conversation, row.msg_id, message, line, "a pull")
+        })
     }
 }
 
@@ -110,17 +127,48 @@ impl Property for UniqueMsgId {
     }
 
     fn observe(&mut self, line: &Line) -> Option<Violation> {
-        match &line.kind {
-            Kind::Fact(Fact::LoggedIn { conn, user, .. }) => {
-                self.users.insert(*conn, *user);
-                None
-            }
-            Kind::PduSent(frame) => self.frame(line, frame, true),
-            Kind::Row { conversation, msg_id, from, content } => {
-                let message = (*from, Bytes::copy_from_slice(content.as_bytes()));
-                self.meet(*conversation, *msg_id, message, line, "a row")
-            }
-            _ => None,
+        self.clients.observe(line);
+        if let Kind::Row { conversation, msg_id, from, content } = &line.kind {
+            return self.meet(*conversation, *msg_id, (*from, content.clone()), line, "a row");
         }
+        let (at, conn, pdu) = client_pdu(line)?;
+        self.pdu(line, at, conn, pdu)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::UniqueMsgId;
+    use crate::properties::tape::{Tape, ack, list, message};
+
+    /// User 1 sends "a" to user 2 under seq 5; both are logged in. It is stored as msg_id 7.
+    fn stored() -> Tape<UniqueMsgId> {
+        let mut tape = Tape::new(UniqueMsgId::default());
+        tape.login(1, 10, 1).login(2, 20, 2).asks(10, message(5, 0, 1, 2, "a")).row(7, (1, "a"));
+        tape
+    }
+
+    #[test]
+    fn one_message_may_carry_its_id_everywhere() {
+        let mut tape = stored();
+        tape.tells(10, ack(5, 7, 1, 2)).tells(20, message(0, 7, 1, 2, "a"));
+        tape.tells(20, list(6, 2, 1, &[(8, 2, "b"), (7, 1, "a")]));
+        // Elsewhere it is another one; 0 is no id.
+        tape.login(3, 30, 3).tells(30, message(0, 7, 1, 3, "c"));
+        tape.asks(10, message(6, 0, 1, 2, "d")).tells(10, ack(6, 0, 1, 2));
+        tape.asks(10, message(7, 0, 1, 2, "e")).tells(10, ack(7, 0, 1, 2));
+        assert!(tape.found.is_empty(), "{:?}", tape.found);
+    }
+
+    #[test]
+    fn another_message_under_the_id_is_found_wherever_it_shows() {
+        let two = ["unique-msg-id/two-messages/db"];
+        assert_eq!(stored().row(7, (1, "b")).found, two);
+        assert_eq!(stored().row(7, (2, "a")).found, two);
+        assert_eq!(stored().tells(20, message(0, 7, 1, 2, "b")).found, two);
+        assert_eq!(stored().tells(20, list(6, 2, 1, &[(7, 2, "a")])).found, two);
+        let mut tape = stored();
+        tape.asks(10, message(6, 0, 1, 2, "b")).tells(10, ack(6, 7, 1, 2));
+        assert_eq!(tape.found, two);
     }
 }

@@ -1,6 +1,8 @@
 //! What happened in a run, in order: the trace, and the history of operations.
 
+pub mod commits;
 pub mod history;
+pub mod inserts;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -72,7 +74,8 @@ pub enum Kind {
         /// Whether that is committed.
         committed: bool,
     },
-    /// A message row was inserted (read off the statement, not off the role's word).
+    /// A message row was committed (read off the statement, not off the role's word), in the
+    /// order of the commits.
     Row {
         /// Of which conversation.
         conversation: Conversation,
@@ -82,6 +85,24 @@ pub enum Kind {
         from: u32,
         /// Its content.
         content: String,
+    },
+    /// A row of `IMRecentSession` was inserted and committed.
+    SessionRow {
+        /// Whose session.
+        user: u32,
+        /// With which user or group.
+        peer: u32,
+        /// 1 single, 2 group.
+        session_type: u32,
+        /// The row's id.
+        id: u64,
+    },
+    /// A row of `IMRelationShip` was inserted and committed.
+    RelationRow {
+        /// Of which pair.
+        conversation: Conversation,
+        /// The row's id.
+        id: u64,
     },
     /// An operation was handed to its device.
     Op {
@@ -122,7 +143,7 @@ pub enum Kind {
         /// Its message and place.
         message: String,
     },
-    /// A phase began: `safety` or `liveness`.
+    /// A phase began: `safety`, `liveness` or `audit` (as often as there is one).
     Phase {
         /// Its name.
         phase: &'static str,
@@ -177,6 +198,10 @@ impl Line {
             Kind::Row { conversation, msg_id, from, content } => json!({"kind": "row",
                 "conversation": conversation, "msg_id": msg_id, "from": from,
                 "content": content}),
+            Kind::SessionRow { user, peer, session_type, id } => json!({"kind": "session_row",
+                "user": user, "peer": peer, "session_type": session_type, "id": id}),
+            Kind::RelationRow { conversation, id } => json!({"kind": "relation_row",
+                "conversation": conversation, "id": id}),
             Kind::Op { op, device, what, delivered } => json!({"kind": "op", "op": op,
                 "device": device, "what": what, "delivered": delivered}),
             Kind::FaultStart { fault, what } => {

@@ -1,6 +1,6 @@
 //! The hosts of a world: which role runs where, and the way to the devices.
 
-use super::{SimEnv, env::port, shared::Shared};
+use super::{SimEnv, audit::Auditor, env::port, recorder::Recorder, shared::Shared};
 use crate::{
     fakes,
     plan::{self, Action, Client, Operation, Plan, Side, TICK_MS},
@@ -13,7 +13,6 @@ use std::{
 };
 use teamtalk::{
     client::{self, ClientKind, Command, DeviceStore},
-    conversation::Conversation,
     db_proxy,
     env::{Draw, Endpoint},
     link::{self, Dial, Event, Kind as LinkKind, Listen, Now, Role},
@@ -40,62 +39,10 @@ pub struct Hosts {
     sql: Arc<Mutex<fakes::sql::Engine>>,
     devices: BTreeMap<u32, Arc<Mutex<DeviceStore>>>,
     queues: Queue,
+    /// Starts audits.
+    pub auditor: Auditor,
     /// Until when a host's process sleeps before it binds, in simulated milliseconds.
     asleep: Arc<Mutex<BTreeMap<String, u64>>>,
-}
-
-/// Passes what the stores do to the trace, and keyed draws to the stores.
-struct Recorder {
-    shared: Shared,
-    host: String,
-}
-
-impl fakes::Hooks for Recorder {
-    fn delay(&self, purpose: &'static str, id: u64) -> u32 {
-        (self.shared.lock().noise.draw(purpose, id) % 5) as u32
-    }
-
-    fn applied(
-        &self,
-        store: &'static str,
-        what: &str,
-        params: &[String],
-        effect: &str,
-        committed: bool,
-    ) {
-        let mut shared = self.shared.lock();
-        let line = Kind::Store {
-            store,
-            what: what.into(),
-            params: params.to_vec(),
-            effect: effect.into(),
-            committed,
-        };
-        shared.record(&self.host, line);
-        let stored = effect.starts_with("ok") || effect.contains("affected");
-        if let Some(row) = stored.then(|| message_row(what, params)).flatten() {
-            shared.record(&self.host, row);
-        }
-    }
-}
-
-/// The message that an insert into `IMMessage_N` stores, read off its columns.
-fn message_row(statement: &str, params: &[String]) -> Option<Kind> {
-    let lower = statement.to_ascii_lowercase();
-    let rest = lower.trim_start().strip_prefix("insert into ")?.trim_start_matches('`');
-    rest.strip_prefix("immessage_")?;
-    let (open, close) = (lower.find('(')?, lower.find(')')?);
-    let columns: Vec<_> =
-        lower[open + 1..close].split(',').map(|c| c.trim().trim_matches('`')).collect();
-    let get = |name: &str| params.get(columns.iter().position(|c| *c == name)?).cloned();
-    let number = |name: &str| get(name)?.parse::<u32>().ok();
-    let (from, to) = (number("fromid")?, number("toid")?);
-    Some(Kind::Row {
-        conversation: Conversation::single(from, to),
-        msg_id: number("msgid")?,
-        from,
-        content: get("content")?,
-    })
 }
 
 /// A server link of a host that only listens.
@@ -139,6 +86,7 @@ impl Hosts {
             sql: Arc::new(Mutex::new(sql)),
             devices,
             queues: Arc::default(),
+            auditor: Auditor::default(),
             asleep: Arc::default(),
         }
     }
@@ -193,6 +141,7 @@ impl Hosts {
             "sql" => self.sql_main(host).await,
             "outside" => {
                 let listen = Listen { port: port::LOGIN, kind: Accepted };
+                tokio::spawn(self.auditor.clone().serve(env.clone(), self.plan.clone()));
                 link::run(env, timing, LoginServer, vec![listen], Vec::new()).await.map(|_| ())
             }
             "route" => {
@@ -231,7 +180,7 @@ impl Hosts {
     }
 
     fn recorder(&self, host: &str) -> Arc<dyn fakes::Hooks> {
-        Arc::new(Recorder { shared: self.shared.clone(), host: host.into() })
+        Arc::new(Recorder::new(self.shared.clone(), host))
     }
 
     async fn msg_main(
@@ -333,6 +282,12 @@ impl Hosts {
     pub fn unread_chats(&self, device: u32) -> Vec<u32> {
         let store = self.devices[&device].lock().expect("no panic under it");
         store.unread.keys().copied().collect()
+    }
+
+    /// Whether a device stays or goes online by itself: its user logged in, and was neither
+    /// kicked nor logged out since.
+    pub fn wants_online(&self, device: u32) -> bool {
+        self.devices[&device].lock().expect("no panic under it").logged_in
     }
 
     /// The host in which the last panic happened: the one that turmoil was running.

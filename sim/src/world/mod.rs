@@ -1,8 +1,10 @@
 //! A plan becomes turmoil hosts, and the hosts a trace.
 
+mod audit;
 mod env;
 mod faults;
 mod hosts;
+mod recorder;
 mod shared;
 mod socket;
 
@@ -23,10 +25,15 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, SystemTime},
 };
-use teamtalk::{fact::Fact, timing::Timing};
+use teamtalk::{fact::Fact, protocol::Protocol, timing::Timing};
 
 /// Operations of the liveness phase are numbered from here: a plan's never reach it.
 const LIVENESS_OPS: u32 = 1_000_000;
+
+/// Simulated milliseconds from one audit to the next.
+const AUDIT_EVERY_MS: u64 = 1_000;
+/// Simulated milliseconds for which audits go on at least.
+const AUDITS_MS: u64 = 5_000;
 
 /// Everything that came of a run.
 #[derive(Debug)]
@@ -81,7 +88,7 @@ pub fn run(case: &Case) -> Result<Outcome, String> {
         .build();
     let hosts = Hosts::new(plan.clone(), base, candidate, shared.clone());
     hosts.register(&mut sim);
-    let mut driver = Driver::new(plan, shared, hosts);
+    let mut driver = Driver::new(plan, &base, shared, hosts);
     driver.drive(&mut sim);
     Ok(driver.outcome())
 }
@@ -99,6 +106,18 @@ struct Driver<'a> {
     next_op: u32,
     /// Devices that are logged in, with their hosts.
     online: BTreeMap<u32, String>,
+    rest: Rest,
+}
+
+/// How far the end of the liveness phase has come; times in simulated milliseconds.
+#[derive(Debug, Default)]
+struct Rest {
+    /// What was owed when the bound passed has been noted.
+    late: bool,
+    /// When the next audit may start; `None` before the first one.
+    next_audit: Option<u64>,
+    /// What the last audit does not agree with is a violation from here on.
+    audits_end: u64,
 }
 
 impl Outcome {
@@ -125,7 +144,7 @@ impl Outcome {
 }
 
 impl<'a> Driver<'a> {
-    fn new(plan: &'a Plan, shared: Shared, hosts: Hosts) -> Self {
+    fn new(plan: &'a Plan, protocol: &Protocol, shared: Shared, hosts: Hosts) -> Self {
         let mut operations = plan.operations.clone();
         operations.sort_by_key(|op| (op.at_ms, op.id));
         operations.reverse();
@@ -135,12 +154,13 @@ impl<'a> Driver<'a> {
             hosts,
             faults: faults::Faults::new(plan),
             operations,
-            properties: properties::all(),
+            properties: properties::all(protocol),
             seen: 0,
             violations: Vec::new(),
             opened: BTreeSet::new(),
             next_op: LIVENESS_OPS,
             online: BTreeMap::new(),
+            rest: Rest::default(),
         }
     }
 
@@ -180,16 +200,59 @@ impl<'a> Driver<'a> {
             });
             if (now - since).is_multiple_of(100) {
                 self.open_unread_chats(now);
-                let owed: Vec<_> = self.properties.iter().filter_map(|p| p.pending()).collect();
-                if owed.is_empty() && now - since >= 500 {
-                    return;
-                }
-                if now - since > bound {
-                    owed.into_iter().for_each(|violation| self.found(violation));
+                if self.at_rest(now, since, bound) {
                     return;
                 }
             }
         }
+    }
+
+    /// What the properties still wait for: those that an audit pays, or all others.
+    fn owed(&self, audited: bool) -> Vec<Violation> {
+        let these = self.properties.iter().filter(|p| p.audited() == audited);
+        these.filter_map(|p| p.pending()).collect()
+    }
+
+    /// Whether the run is over: nothing is owed and an audit agrees, or their time is up. An
+    /// audit is made once nothing else is owed and every device that wants to be online is, or
+    /// the bound has passed; then again until it agrees.
+    fn at_rest(&mut self, now: u64, since: u64, bound: u64) -> bool {
+        let owed = self.owed(false);
+        let everyone_here = || {
+            let mut devices = self.plan.devices.iter().map(|d| d.slot);
+            devices.all(|d| self.online.contains_key(&d) || !self.hosts.wants_online(d))
+        };
+        let late = now - since > bound;
+        if !late && (now - since < 500 || !owed.is_empty() || !everyone_here()) {
+            return false;
+        }
+        if late && !std::mem::replace(&mut self.rest.late, true) {
+            owed.into_iter().for_each(|violation| self.found(violation));
+        }
+        let Some(next_audit) = self.rest.next_audit else {
+            self.rest.audits_end = (since + bound).max(now + AUDITS_MS);
+            self.audit(now);
+            return false;
+        };
+        let disagree = self.owed(true);
+        // The last audit is heard to its end before it is a violation that it disagrees.
+        let over = now > self.rest.audits_end && !self.hosts.auditor.is_busy();
+        if disagree.is_empty() || over {
+            disagree.into_iter().for_each(|violation| self.found(violation));
+            return true;
+        }
+        if now >= next_audit {
+            self.audit(now);
+        }
+        false
+    }
+
+    fn audit(&mut self, now: u64) {
+        self.shared.lock().now_us = now * 1_000;
+        if self.hosts.auditor.start() {
+            self.shared.record("world", Kind::Phase { phase: "audit" });
+        }
+        self.rest.next_audit = Some(now + AUDIT_EVERY_MS);
     }
 
     /// Each online user opens once every chat that its client shows as unread.

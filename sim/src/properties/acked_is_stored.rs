@@ -1,0 +1,219 @@
+//! acked-is-stored: an acked message is in SQL, once, with that msg_id and content, and stays.
+
+use super::{
+    Property, Sort, Violation,
+    clients::Clients,
+    role_of,
+    wire::{At, Message, client_pdu, conversation_of, text},
+};
+use crate::record::{Kind, Line, commits::Commits};
+use std::collections::{BTreeMap, BTreeSet};
+use teamtalk::{
+    conversation::Conversation,
+    env::ConnId,
+    wire::{
+        Pdu, command,
+        im::message::{ImMsgData, ImMsgDataAck},
+    },
+};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct AckedIsStored {
+    clients: Clients,
+    /// What a device asked to send on a connection under a seq_num.
+    asked: BTreeMap<(ConnId, u16), ImMsgData>,
+    rows: BTreeMap<(Conversation, u32), Vec<Message>>,
+    acked: BTreeSet<(Conversation, u32)>,
+    commits: Commits,
+}
+
+impl AckedIsStored {
+    fn violation(
+        &self,
+        kind: &'static str,
+        line: &Line,
+        (conversation, msg_id): (Conversation, u32),
+        why: &str,
+        about: Vec<String>,
+    ) -> Option<Violation> {
+        let at = &line.host;
+        Some(Violation {
+            property: "acked-is-stored",
+            kind,
+            role: role_of("db"),
+            sentence: format!("msg_id {msg_id} of {conversation} was acked, but {why} (at {at})"),
+            about,
+        })
+    }
+
+    fn pdu(&mut self, line: &Line, at: At, conn: ConnId, pdu: &Pdu) -> Option<Violation> {
+        let key = (conn, pdu.header.seq_num);
+        match (at, pdu.command()) {
+            (At::ServerReads, command::MSG_DATA) => {
+                self.asked.insert(key, pdu.view().ok()?);
+                None
+            }
+            (At::ServerWrites, command::MSG_DATA_ACK) => {
+                let ack: ImMsgDataAck = pdu.view().ok()?;
+                if ack.msg_id == 0 {
+                    return None; // it says that nothing was stored
+                }
+                let (data, user) = (self.asked.get(&key)?, self.clients.user(conn)?);
+                let conversation = conversation_of(user, data.to_session_id, data.msg_type);
+                let content = text(&data.msg_data);
+                self.acked_as(line, (conversation, ack.msg_id), (user, content))
+            }
+            _ => None,
+        }
+    }
+
+    fn acked_as(
+        &mut self,
+        line: &Line,
+        id: (Conversation, u32),
+        message: Message,
+    ) -> Option<Violation> {
+        self.acked.insert(id);
+        let about = vec![message.1.clone()];
+        let what = format!("\"{}\" from user {}", message.1, message.0);
+        match self.rows.get(&id).map(Vec::as_slice) {
+            None => {
+                let why = format!("no such row is committed: {what} is not stored");
+                self.violation("not-stored", line, id, &why, about)
+            }
+            Some(rows) if !rows.contains(&message) => {
+                let why = format!("its row is \"{}\", not {what}", rows[0].1);
+                self.violation("another-stored", line, id, &why, about)
+            }
+            Some([_]) => None,
+            Some(rows) => {
+                let why = format!("{} rows have this id, {what} among them", rows.len());
+                self.violation("stored-twice", line, id, &why, about)
+            }
+        }
+    }
+
+    /// A statement that took effect after rows were acked.
+    fn changes(&self, line: &Line, statement: &str) -> Option<Violation> {
+        let lower = statement.to_ascii_lowercase().replace('`', "");
+        let mut words = lower.split_whitespace();
+        let table = match words.next()? {
+            "update" => words.next()?,
+            "delete" => words.nth(1)?,
+            _ => return None,
+        };
+        let group = table.starts_with("imgroupmessage_");
+        if !group && !table.starts_with("immessage_") {
+            return None;
+        }
+        let could_hit =
+            |(c, _): &&(Conversation, u32)| matches!(c, Conversation::Group(_)) == group;
+        let id = *self.acked.iter().find(could_hit)?;
+        self.violation("changed", line, id, &format!("`{statement}` may hit it"), Vec::new())
+    }
+}
+
+impl Property for AckedIsStored {
+    fn name(&self) -> &'static str {
+        "acked-is-stored"
+    }
+
+    fn says(&self) -> &'static str {
+        "an acked message is in SQL, once, with that msg_id and content, and stays"
+    }
+
+    fn sort(&self) -> Sort {
+        Sort::Safety
+    }
+
+    fn observe(&mut self, line: &Line) -> Option<Violation> {
+        self.clients.observe(line);
+        if let Some((at, conn, pdu)) = client_pdu(line) {
+            return self.pdu(line, at, conn, pdu);
+        }
+        match &line.kind {
+            Kind::Row { conversation, msg_id, from, content } => {
+                let id = (*conversation, *msg_id);
+                let rows = self.rows.entry(id).or_default();
+                rows.push((*from, content.clone()));
+                if rows.len() == 1 || !self.acked.contains(&id) {
+                    return None;
+                }
+                let why = format!("a second row has this id: \"{content}\" from user {from}");
+                self.violation("stored-twice", line, id, &why, vec![content.clone()])
+            }
+            Kind::Store { store: "sql", what, params, effect, committed } => {
+                let durable = self.commits.observe(what, params, effect, *committed);
+                durable.iter().find_map(|statement| self.changes(line, &statement.what))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AckedIsStored;
+    use crate::{
+        properties::tape::{Tape, ack, message},
+        record::Kind,
+    };
+
+    fn sent() -> Tape<AckedIsStored> {
+        let mut tape = Tape::new(AckedIsStored::default());
+        tape.login(1, 10, 1).asks(10, message(5, 0, 1, 2, "text"));
+        tape
+    }
+
+    fn store(what: &str, effect: &str, committed: bool) -> Kind {
+        let (what, effect) = (what.into(), effect.into());
+        Kind::Store { store: "sql", what, params: vec![], effect, committed }
+    }
+
+    #[test]
+    fn an_ack_of_a_row_holds() {
+        let mut tape = sent();
+        tape.row(7, (1, "text")).tells(10, ack(5, 7, 1, 2));
+        tape.asks(10, message(6, 0, 1, 2, "more")).tells(10, ack(6, 0, 1, 2));
+        assert!(tape.found.is_empty(), "{:?}", tape.found);
+    }
+
+    #[test]
+    fn an_ack_without_its_row_is_found() {
+        let mut tape = sent();
+        tape.tells(10, ack(5, 7, 1, 2)).row(7, (1, "text"));
+        assert_eq!(tape.found, ["acked-is-stored/not-stored/db"]);
+        for row in [(2, "text"), (1, "other")] {
+            let mut tape = sent();
+            tape.row(7, row).tells(10, ack(5, 7, 1, 2));
+            assert_eq!(tape.found, ["acked-is-stored/another-stored/db"]);
+        }
+        let mut tape = sent();
+        tape.row(8, (1, "text")).tells(10, ack(5, 7, 1, 2));
+        assert_eq!(tape.found, ["acked-is-stored/not-stored/db"], "another id");
+    }
+
+    #[test]
+    fn a_second_row_is_found_before_and_after_the_ack() {
+        let mut tape = sent();
+        tape.row(7, (1, "text")).row(7, (2, "other")).tells(10, ack(5, 7, 1, 2));
+        assert_eq!(tape.found, ["acked-is-stored/stored-twice/db"]);
+        let mut tape = sent();
+        tape.row(7, (1, "text")).tells(10, ack(5, 7, 1, 2)).row(7, (1, "text"));
+        assert_eq!(tape.found, ["acked-is-stored/stored-twice/db"]);
+    }
+
+    #[test]
+    fn a_change_of_messages_is_found_once_it_is_durable() {
+        let mut tape = sent();
+        tape.row(7, (1, "text")).tells(10, ack(5, 7, 1, 2));
+        tape.line("sql", store("delete from IMMessage_1 where id=?", "affected 0", true));
+        tape.line("sql", store("update IMRecentSession set status=1", "affected 1", true));
+        tape.line("sql", store("delete from `IMGroupMessage_1`", "affected 1", true));
+        tape.line("sql", store("update IMMessage_1 set status=1", "tx 3: affected 1", false));
+        assert!(tape.found.is_empty(), "{:?}", tape.found);
+        tape.line("sql", store("COMMIT", "tx 3: affected 0", true));
+        assert_eq!(tape.found, ["acked-is-stored/changed/db"]);
+    }
+}

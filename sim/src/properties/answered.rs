@@ -1,0 +1,246 @@
+//! answered: every request gets an answer or an error that says why, unless its connection
+//! closed.
+//!
+//! A request is what a device wrote and its msg_server read. One that is written again under the
+//! same seq_num before it is answered is one request.
+
+use super::{
+    Property, Sort, Violation, role_of,
+    wire::{At, client_pdu},
+};
+use crate::record::{Kind, Line};
+use std::collections::{BTreeMap, BTreeSet};
+use teamtalk::{
+    env::ConnId,
+    protocol::Protocol,
+    wire::command::{self as cmd, name},
+};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Answered {
+    /// `confirmed-read-acks`: a 0303 is a request.
+    read_acks: bool,
+    /// The hosts at both ends of a connection.
+    hosts: BTreeMap<ConnId, BTreeSet<String>>,
+    /// Connections of which an end closed.
+    closed: BTreeSet<ConnId>,
+    /// (Connection, seq_num, command) of what is not answered.
+    asked: BTreeSet<(ConnId, u16, u16)>,
+}
+
+/// What answers a request; `None` for what is no request.
+fn reply_of(command: u16) -> Option<u16> {
+    Some(match command {
+        cmd::LOGIN_REQ_USERLOGIN => cmd::LOGIN_RES_USERLOGIN,
+        cmd::LOGIN_REQ_LOGINOUT => cmd::LOGIN_RES_LOGINOUT,
+        cmd::LOGIN_REQ_DEVICETOKEN => cmd::LOGIN_RES_DEVICETOKEN,
+        cmd::LOGIN_REQ_KICKPCCLIENT => cmd::LOGIN_RES_KICKPCCLIENT,
+        cmd::LOGIN_REQ_PUSH_SHIELD => cmd::LOGIN_RES_PUSH_SHIELD,
+        cmd::LOGIN_REQ_QUERY_PUSH_SHIELD => cmd::LOGIN_RES_QUERY_PUSH_SHIELD,
+        cmd::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST => {
+            cmd::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE
+        }
+        cmd::BUDDY_LIST_USER_INFO_REQUEST => cmd::BUDDY_LIST_USER_INFO_RESPONSE,
+        cmd::BUDDY_LIST_REMOVE_SESSION_REQ => cmd::BUDDY_LIST_REMOVE_SESSION_RES,
+        cmd::BUDDY_LIST_ALL_USER_REQUEST => cmd::BUDDY_LIST_ALL_USER_RESPONSE,
+        cmd::BUDDY_LIST_USERS_STATUS_REQUEST => cmd::BUDDY_LIST_USERS_STATUS_RESPONSE,
+        cmd::BUDDY_LIST_DEPARTMENT_REQUEST => cmd::BUDDY_LIST_DEPARTMENT_RESPONSE,
+        cmd::BUDDY_LIST_CHANGE_SIGN_INFO_REQUEST => cmd::BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE,
+        cmd::MSG_DATA => cmd::MSG_DATA_ACK,
+        cmd::MSG_READ_ACK => cmd::MSG_READ_NOTIFY,
+        cmd::MSG_TIME_REQUEST => cmd::MSG_TIME_RESPONSE,
+        cmd::MSG_UNREAD_CNT_REQUEST => cmd::MSG_UNREAD_CNT_RESPONSE,
+        cmd::MSG_LIST_REQUEST => cmd::MSG_LIST_RESPONSE,
+        cmd::MSG_GET_LATEST_MSG_ID_REQ => cmd::MSG_GET_LATEST_MSG_ID_RSP,
+        cmd::MSG_GET_BY_MSG_ID_REQ => cmd::MSG_GET_BY_MSG_ID_RES,
+        cmd::GROUP_NORMAL_LIST_REQUEST => cmd::GROUP_NORMAL_LIST_RESPONSE,
+        cmd::GROUP_INFO_REQUEST => cmd::GROUP_INFO_RESPONSE,
+        cmd::GROUP_CREATE_REQUEST => cmd::GROUP_CREATE_RESPONSE,
+        cmd::GROUP_CHANGE_MEMBER_REQUEST => cmd::GROUP_CHANGE_MEMBER_RESPONSE,
+        cmd::GROUP_SHIELD_GROUP_REQUEST => cmd::GROUP_SHIELD_GROUP_RESPONSE,
+        cmd::FILE_REQUEST => cmd::FILE_RESPONSE,
+        cmd::FILE_HAS_OFFLINE_REQ => cmd::FILE_HAS_OFFLINE_RES,
+        // Acks, notices and orders that the protocol has no answer for.
+        cmd::MSG_DATA_ACK
+        | cmd::OTHER_HEARTBEAT
+        | cmd::SWITCH_P2P_CMD
+        | cmd::BUDDY_LIST_CHANGE_AVATAR_REQUEST
+        | cmd::FILE_ADD_OFFLINE_REQ
+        | cmd::FILE_DEL_OFFLINE_REQ => return None,
+        // A command that no device may send is answered by a refusal only.
+        _ => cmd::OTHER_REFUSED,
+    })
+}
+
+impl Answered {
+    /// For a deployment under this protocol.
+    pub fn new(protocol: &Protocol) -> Self {
+        Self {
+            read_acks: protocol.confirmed_read_acks,
+            hosts: BTreeMap::new(),
+            closed: BTreeSet::new(),
+            asked: BTreeSet::new(),
+        }
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        self.closed.insert(conn);
+        self.asked.retain(|asked| asked.0 != conn);
+    }
+}
+
+impl Property for Answered {
+    fn name(&self) -> &'static str {
+        "answered"
+    }
+
+    fn says(&self) -> &'static str {
+        "every request gets an answer or an error that says why, unless its connection closed"
+    }
+
+    fn sort(&self) -> Sort {
+        Sort::Liveness
+    }
+
+    fn observe(&mut self, line: &Line) -> Option<Violation> {
+        match &line.kind {
+            Kind::Connected { conn, .. } => {
+                self.hosts.entry(*conn).or_default().insert(line.host.clone());
+            }
+            Kind::Disconnected { conn, .. } | Kind::StreamReset { conn } => self.close(*conn),
+            Kind::HostDown => {
+                let of = |(conn, hosts): (&ConnId, &BTreeSet<String>)| {
+                    hosts.contains(&line.host).then_some(*conn)
+                };
+                let conns: Vec<_> = self.hosts.iter().filter_map(of).collect();
+                conns.into_iter().for_each(|conn| self.close(conn));
+            }
+            _ => {}
+        }
+        let (at, conn, pdu) = client_pdu(line)?;
+        let (seq, command) = (pdu.header.seq_num, pdu.command());
+        match at {
+            At::ServerReads if !self.closed.contains(&conn) => {
+                let is_request = command != cmd::MSG_READ_ACK || self.read_acks;
+                if is_request && reply_of(command).is_some() {
+                    self.asked.insert((conn, seq, command));
+                }
+            }
+            At::ServerWrites => self.asked.retain(|&(on, asked_seq, asked)| {
+                let answers = command == cmd::OTHER_REFUSED || reply_of(asked) == Some(command);
+                !(on == conn && asked_seq == seq && answers)
+            }),
+            _ => {}
+        }
+        None
+    }
+
+    fn pending(&self) -> Option<Violation> {
+        let (conn, seq, command) = self.asked.first()?;
+        let name = name(*command).unwrap_or("a command that does not exist");
+        Some(Violation {
+            property: self.name(),
+            kind: "silence",
+            role: role_of("msg"),
+            sentence: format!(
+                "{command:#06x} ({name}) with seq_num {seq} on connection {conn} got no answer"
+            ),
+            about: vec![format!("\"conn\":{conn},"), format!("\"command\":\"{command:#06x}\"")],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Answered;
+    use crate::{
+        properties::tape::{SINGLE, Tape, ack, list, list_request, message},
+        record::Kind,
+    };
+    use bytes::Bytes;
+    use teamtalk::{
+        protocol::Protocol,
+        wire::{Pdu, command, im::message::ImMsgDataReadAck},
+    };
+
+    fn tape(protocol: Protocol) -> Tape<Answered> {
+        let mut tape = Tape::new(Answered::new(&protocol));
+        tape.login(1, 10, 1);
+        tape
+    }
+
+    const SILENCE: &str = "answered/silence/msg";
+
+    #[test]
+    fn an_answer_is_its_reply_or_a_refusal_under_its_seq_num() {
+        let mut tape = tape(Protocol::teamtalk());
+        assert_eq!(tape.pending(), None, "the login is answered");
+        tape.asks(10, list_request(5, 1, 2));
+        tape.tells(10, list(6, 1, 2, &[])).tells(10, ack(5, 9, 1, 2));
+        assert_eq!(tape.pending().as_deref(), Some(SILENCE));
+        tape.tells(10, list(5, 1, 2, &[]));
+        assert_eq!(tape.pending(), None);
+        tape.asks(10, message(7, 0, 1, 2, "text"));
+        assert_eq!(tape.pending().as_deref(), Some(SILENCE));
+        tape.tells(10, Pdu::raw(command::OTHER_REFUSED, 7, Bytes::new()));
+        assert_eq!(tape.pending(), None);
+    }
+
+    #[test]
+    fn malformed_and_unknown_requests_count_and_acks_do_not() {
+        for command in [command::MSG_DATA, 0x0399, command::MSG_LIST_RESPONSE] {
+            let mut tape = tape(Protocol::teamtalk());
+            tape.asks(10, Pdu::raw(command, 5, Bytes::from_static(b"\xff")));
+            assert_eq!(tape.pending().as_deref(), Some(SILENCE), "{command:#06x}");
+        }
+        let mut tape = tape(Protocol::teamtalk());
+        for command in [command::MSG_DATA_ACK, command::OTHER_HEARTBEAT, command::SWITCH_P2P_CMD] {
+            tape.asks(10, Pdu::raw(command, 5, Bytes::new()));
+        }
+        assert_eq!(tape.pending(), None);
+    }
+
+    #[test]
+    fn a_read_ack_is_a_request_only_where_it_is_confirmed() {
+        let read = ImMsgDataReadAck { session_type: SINGLE, ..Default::default() };
+        let read = Pdu::new(command::MSG_READ_ACK, 5, &read);
+        let mut old = tape(Protocol::teamtalk());
+        old.asks(10, read.clone());
+        assert_eq!(old.pending(), None);
+        let mut new = tape(Protocol::hardened());
+        new.asks(10, read);
+        assert_eq!(new.pending().as_deref(), Some(SILENCE));
+        new.tells(10, Pdu::raw(command::MSG_READ_NOTIFY, 0, Bytes::new()));
+        assert_eq!(new.pending().as_deref(), Some(SILENCE), "a notice is no answer");
+        new.tells(10, Pdu::raw(command::MSG_READ_NOTIFY, 5, Bytes::new()));
+        assert_eq!(new.pending(), None);
+    }
+
+    #[test]
+    fn a_closed_connection_excuses() {
+        type Close = fn(&mut Tape<Answered>);
+        let closes: [Close; 3] = [
+            |tape| {
+                tape.hang_up(1, 10);
+            },
+            |tape| {
+                tape.line("msg1", Kind::HostDown);
+            },
+            |tape| {
+                tape.line("world", Kind::StreamReset { conn: 10 });
+            },
+        ];
+        for close in closes {
+            let mut tape = tape(Protocol::teamtalk());
+            tape.asks(10, list_request(5, 1, 2));
+            close(&mut tape);
+            tape.asks(10, list_request(6, 1, 2));
+            assert_eq!(tape.pending(), None);
+        }
+        let mut tape = tape(Protocol::teamtalk());
+        tape.asks(10, list_request(5, 1, 2)).line("msg2", Kind::HostDown);
+        tape.login(2, 20, 2).hang_up(2, 20);
+        assert_eq!(tape.pending().as_deref(), Some(SILENCE), "others closed");
+    }
+}

@@ -1,0 +1,127 @@
+//! Who is behind a connection, as the wire tells it. Properties ask; it judges nothing.
+
+use super::wire::{At, client_pdu};
+use crate::record::{End, Kind, Line};
+use std::collections::BTreeMap;
+use teamtalk::{
+    env::ConnId,
+    fact::Fact,
+    wire::{command, im},
+};
+
+/// A msg_server's end of a device's connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// The msg_server.
+    pub host: String,
+    /// The user whom a 0104 told that the login succeeded.
+    pub user: Option<u32>,
+    /// As the last 0103 before that said.
+    pub client_type: i32,
+    /// A 0107 was written.
+    pub kicked: bool,
+    /// This end is open.
+    pub open: bool,
+}
+
+/// A device that was told that it is logged in, and has not lost its connection since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Online {
+    /// Its user.
+    pub user: u32,
+    host: String,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Clients {
+    devices: BTreeMap<ConnId, u32>,
+    users: BTreeMap<u32, u32>,
+    served: BTreeMap<ConnId, Served>,
+    online: BTreeMap<u32, Online>,
+}
+
+impl Clients {
+    /// Takes the next line.
+    pub fn observe(&mut self, line: &Line) {
+        match &line.kind {
+            Kind::Connected { conn, end: End::Dialler, device: Some(device), .. } => {
+                self.devices.insert(*conn, *device);
+            }
+            Kind::Connected { conn, end: End::Acceptor, .. } if line.host.starts_with("msg") => {
+                let host = line.host.clone();
+                let served = Served { host, user: None, client_type: 0, kicked: false, open: true };
+                self.served.insert(*conn, served);
+            }
+            Kind::Disconnected { conn, end: End::Acceptor } => {
+                if let Some(served) = self.served.get_mut(conn) {
+                    served.open = false;
+                }
+            }
+            Kind::HostDown => {
+                let here = self.served.values_mut().filter(|s| s.host == line.host);
+                here.for_each(|served| served.open = false);
+                self.online.retain(|_, online| online.host != line.host);
+            }
+            Kind::Fact(Fact::DeviceOnline { device, user, .. }) => {
+                self.users.insert(*device, *user);
+                self.online.insert(*device, Online { user: *user, host: line.host.clone() });
+            }
+            Kind::Fact(Fact::DeviceOffline { device, .. }) => {
+                self.online.remove(device);
+            }
+            _ => self.pdu(line),
+        }
+    }
+
+    fn pdu(&mut self, line: &Line) {
+        let Some((at, conn, pdu)) = client_pdu(line) else { return };
+        let Some(served) = self.served.get_mut(&conn) else { return };
+        match (at, pdu.command()) {
+            (At::ServerReads, command::LOGIN_REQ_USERLOGIN) if served.user.is_none() => {
+                if let Ok(login) = pdu.view::<im::login::ImLoginReq>() {
+                    served.client_type = login.client_type;
+                }
+            }
+            (At::ServerWrites, command::LOGIN_RES_USERLOGIN) => {
+                if let Ok(answer) = pdu.view::<im::login::ImLoginRes>()
+                    && answer.result_code == 0
+                {
+                    served.user = answer.user_info.map(|info| info.user_id);
+                }
+            }
+            (At::ServerWrites, command::LOGIN_KICK_USER) => served.kicked = true,
+            _ => {}
+        }
+    }
+
+    /// The device that dialled a connection.
+    pub fn device(&self, conn: ConnId) -> Option<u32> {
+        self.devices.get(&conn).copied()
+    }
+
+    /// The user of the device that dialled a connection, if it was ever online.
+    pub fn user_of_device_on(&self, conn: ConnId) -> Option<u32> {
+        self.users.get(&self.device(conn)?).copied()
+    }
+
+    /// A msg_server's end of a connection.
+    pub fn served(&self, conn: ConnId) -> Option<&Served> {
+        self.served.get(&conn)
+    }
+
+    /// The user that a msg_server has logged in on a connection.
+    pub fn user(&self, conn: ConnId) -> Option<u32> {
+        self.served.get(&conn)?.user
+    }
+
+    /// All ends at msg_servers that there ever were.
+    pub fn all_served(&self) -> impl Iterator<Item = &Served> {
+        self.served.values()
+    }
+
+    /// The devices that are online, by slot.
+    pub fn online(&self) -> &BTreeMap<u32, Online> {
+        &self.online
+    }
+}

@@ -1,0 +1,59 @@
+//! no-duplicate: one send, however often repeated, is one message.
+
+use super::{Property, Sort, Violation, role_of, wire::Message};
+use crate::record::{Kind, Line};
+use std::collections::BTreeMap;
+use teamtalk::conversation::Conversation;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct NoDuplicate {
+    rows: BTreeMap<Message, (Conversation, u32)>,
+}
+
+impl Property for NoDuplicate {
+    fn name(&self) -> &'static str {
+        "no-duplicate"
+    }
+
+    fn says(&self) -> &'static str {
+        "one send, however often repeated, is one message"
+    }
+
+    fn sort(&self) -> Sort {
+        Sort::Safety
+    }
+
+    fn observe(&mut self, line: &Line) -> Option<Violation> {
+        let Kind::Row { conversation, msg_id, from, content } = &line.kind else { return None };
+        let first = self.rows.insert((*from, content.clone()), (*conversation, *msg_id))?;
+        Some(Violation {
+            property: self.name(),
+            kind: "two-rows",
+            role: role_of("db"),
+            sentence: format!(
+                "\"{content}\" from user {from} is stored under msg_id {} of {}, and again under \
+                 msg_id {msg_id} of {conversation}",
+                first.1, first.0
+            ),
+            about: vec![content.clone()],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NoDuplicate;
+    use crate::properties::tape::Tape;
+
+    #[test]
+    fn a_second_row_of_a_send_is_found_under_any_id() {
+        let mut tape = Tape::new(NoDuplicate::default());
+        tape.row(7, (1, "a")).row(8, (1, "b")).row(9, (2, "a"));
+        assert!(tape.found.is_empty());
+        tape.row(10, (1, "a"));
+        assert_eq!(tape.found, ["no-duplicate/two-rows/db"]);
+        tape.row(10, (1, "b")).row(9, (2, "a"));
+        assert_eq!(tape.found.len(), 3);
+    }
+}

@@ -1,0 +1,71 @@
+//! one-row: one relation a pair, one recent session a user, peer and type.
+
+use super::{Property, Sort, Violation, role_of};
+use crate::record::{Kind, Line};
+use std::collections::BTreeMap;
+use teamtalk::conversation::Conversation;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct OneRow {
+    relations: BTreeMap<Conversation, u64>,
+    sessions: BTreeMap<(u32, u32, u32), u64>,
+}
+
+impl Property for OneRow {
+    fn name(&self) -> &'static str {
+        "one-row"
+    }
+
+    fn says(&self) -> &'static str {
+        "one relation a pair, one recent session a user, peer and type"
+    }
+
+    fn sort(&self) -> Sort {
+        Sort::Safety
+    }
+
+    fn observe(&mut self, line: &Line) -> Option<Violation> {
+        let (kind, of, first, id) = match &line.kind {
+            Kind::RelationRow { conversation, id } => {
+                let first = self.relations.insert(*conversation, *id)?;
+                ("two-relations", format!("users {conversation}"), first, id)
+            }
+            Kind::SessionRow { user, peer, session_type, id } => {
+                let first = self.sessions.insert((*user, *peer, *session_type), *id)?;
+                let of = format!("user {user} with peer {peer}, type {session_type},");
+                ("two-sessions", of, first, id)
+            }
+            _ => return None,
+        };
+        Some(Violation {
+            property: self.name(),
+            kind,
+            role: role_of("db"),
+            sentence: format!("{of} have row {first} and row {id}"),
+            about: Vec::new(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OneRow;
+    use crate::{properties::tape::Tape, record::Kind};
+    use teamtalk::conversation::Conversation;
+
+    #[test]
+    fn second_rows_are_found() {
+        let mut tape = Tape::new(OneRow::default());
+        let relation =
+            |a, b, id| Kind::RelationRow { conversation: Conversation::single(a, b), id };
+        let session =
+            |user, peer, session_type, id| Kind::SessionRow { user, peer, session_type, id };
+        tape.line("sql", relation(1, 2, 1)).line("sql", relation(1, 3, 2));
+        tape.line("sql", session(1, 2, 1, 1)).line("sql", session(2, 1, 1, 2));
+        tape.line("sql", session(1, 2, 2, 3));
+        assert!(tape.found.is_empty());
+        tape.line("sql", relation(2, 1, 3)).line("sql", session(2, 1, 1, 4));
+        assert_eq!(tape.found, ["one-row/two-relations/db", "one-row/two-sessions/db"]);
+    }
+}

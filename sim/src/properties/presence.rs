@@ -1,0 +1,189 @@
+//! presence: at rest route's view of who is online is the truth.
+//!
+//! An audit asks every route_server for the status of every user. The truth: a msg_server has an
+//! open connection of the PC class on which it has logged the user in (SYSTEM.md section 5).
+
+use super::{Property, Sort, Violation, clients::Clients, role_of};
+use crate::record::{End, Kind, Line};
+use std::collections::{BTreeMap, BTreeSet};
+use teamtalk::{
+    env::ConnId,
+    wire::{
+        command,
+        im::{base_define::UserStatType, buddy::ImUsersStatRsp},
+    },
+};
+
+/// Client types of the mobile class have this bit (SYSTEM.md section 2).
+const MOBILE: i32 = 0x10;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Presence {
+    clients: Clients,
+    routes: BTreeSet<String>,
+    /// The route_server that the auditor dialled.
+    dialled: BTreeMap<ConnId, String>,
+    /// What the last audit was answered: who is online, by route_server and user.
+    answers: BTreeMap<String, BTreeMap<u32, bool>>,
+}
+
+impl Presence {
+    fn answer(&mut self, line: &Line) -> Option<()> {
+        let Kind::PduReceived(frame) = &line.kind else { return None };
+        if frame.pdu.command() != command::BUDDY_LIST_USERS_STATUS_RESPONSE {
+            return None;
+        }
+        let route = self.dialled.get(&frame.conn)?.clone();
+        let answer: ImUsersStatRsp = frame.pdu.view().ok()?;
+        let online = UserStatType::UserStatusOnline as i32;
+        let said = answer.user_stat_list.iter().map(|stat| (stat.user_id, stat.status == online));
+        self.answers.insert(route, said.collect());
+        Some(())
+    }
+}
+
+impl Property for Presence {
+    fn name(&self) -> &'static str {
+        "presence"
+    }
+
+    fn says(&self) -> &'static str {
+        "at rest route's view of who is online is the truth"
+    }
+
+    fn sort(&self) -> Sort {
+        Sort::Liveness
+    }
+
+    fn audited(&self) -> bool {
+        true
+    }
+
+    fn observe(&mut self, line: &Line) -> Option<Violation> {
+        self.clients.observe(line);
+        match &line.kind {
+            Kind::HostUp if line.host.starts_with("route") => {
+                self.routes.insert(line.host.clone());
+            }
+            Kind::Connected { conn, end: End::Dialler, peer, .. }
+                if line.host == "outside" && peer.starts_with("route") =>
+            {
+                self.dialled.insert(*conn, peer.clone());
+            }
+            Kind::Phase { phase: "audit" } => self.answers.clear(),
+            _ => {
+                self.answer(line);
+            }
+        }
+        None
+    }
+
+    fn pending(&self) -> Option<Violation> {
+        let violation = |kind, sentence| {
+            let role = role_of("route");
+            Some(Violation { property: "presence", kind, role, sentence, about: Vec::new() })
+        };
+        let there = self.clients.all_served().filter(|s| s.open && s.client_type & MOBILE == 0);
+        let there: BTreeMap<u32, &str> =
+            there.filter_map(|s| Some((s.user?, s.host.as_str()))).collect();
+        for route in &self.routes {
+            let Some(said) = self.answers.get(route) else {
+                return violation("no-answer", format!("{route} does not say who is online"));
+            };
+            for (user, online) in said {
+                match (online, there.get(user)) {
+                    (true, None) => {
+                        let why =
+                            format!("{route} says user {user} is on a PC, and no PC is there");
+                        return violation("ghost", why);
+                    }
+                    (false, Some(host)) => {
+                        let why = format!("{route} says user {user} is on no PC; one is at {host}");
+                        return violation("missing", why);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Presence;
+    use crate::{
+        properties::tape::Tape,
+        record::{End, Kind},
+    };
+    use teamtalk::wire::{
+        Pdu, command,
+        im::{
+            base_define::{ClientType, UserStat},
+            buddy::ImUsersStatRsp,
+        },
+    };
+
+    const GHOST: Option<&str> = Some("presence/ghost/route");
+    const MISSING: Option<&str> = Some("presence/missing/route");
+
+    /// User 1 on a PC, user 2 on a phone.
+    fn world() -> Tape<Presence> {
+        let mut tape = Tape::new(Presence::default());
+        tape.line("route1", Kind::HostUp).line("route2", Kind::HostUp);
+        tape.login(1, 10, 1).connect(2, 20).login_here(2, 20, 2, ClientType::Ios as i32);
+        tape
+    }
+
+    /// An audit: each route_server in turn says who is online of users 1 and 2.
+    fn audited(tape: &mut Tape<Presence>, said: &[[bool; 2]]) -> Option<String> {
+        tape.line("world", Kind::Phase { phase: "audit" });
+        for (n, online) in said.iter().enumerate() {
+            let (conn, peer) = (90 + n as u64, format!("route{}", n + 1));
+            let connected =
+                Kind::Connected { conn, end: End::Dialler, peer, port: 8200, device: None };
+            tape.line("outside", connected);
+            let stat = |(n, &on): (usize, &bool)| {
+                let status = if on { 1 } else { 2 };
+                UserStat { user_id: n as u32 + 1, status }
+            };
+            let user_stat_list = online.iter().enumerate().map(stat).collect();
+            let answer = ImUsersStatRsp { user_id: 0, user_stat_list, attach_data: None };
+            let pdu = Pdu::new(command::BUDDY_LIST_USERS_STATUS_RESPONSE, 1, &answer);
+            tape.frame("outside", End::Dialler, false, conn, pdu);
+        }
+        tape.pending()
+    }
+
+    #[test]
+    fn every_route_server_must_answer_the_last_audit() {
+        let mut tape = world();
+        let silent = Some("presence/no-answer/route");
+        assert_eq!(tape.pending().as_deref(), silent);
+        assert_eq!(audited(&mut tape, &[[true, false]]).as_deref(), silent);
+        assert_eq!(audited(&mut tape, &[[true, false]; 2]), None);
+        assert_eq!(audited(&mut tape, &[]).as_deref(), silent);
+    }
+
+    #[test]
+    fn a_wrong_view_of_any_of_them_is_found() {
+        let mut tape = world();
+        assert_eq!(audited(&mut tape, &[[true, false], [false, false]]).as_deref(), MISSING);
+        assert_eq!(audited(&mut tape, &[[true, true], [true, false]]).as_deref(), GHOST);
+    }
+
+    #[test]
+    fn who_is_there_depends_on_open_connections_at_msg_servers() {
+        let mut tape = world();
+        tape.login(1, 11, 1).line("msg1", Kind::Disconnected { conn: 10, end: End::Acceptor });
+        assert_eq!(audited(&mut tape, &[[true, false]; 2]), None);
+        tape.line("client1", Kind::Disconnected { conn: 11, end: End::Dialler });
+        assert_eq!(audited(&mut tape, &[[true, false]; 2]), None, "msg1 has not noticed");
+        tape.line("msg2", Kind::HostDown);
+        assert_eq!(audited(&mut tape, &[[true, false]; 2]), None);
+        tape.line("msg1", Kind::HostDown);
+        assert_eq!(audited(&mut tape, &[[true, false]; 2]).as_deref(), GHOST);
+        assert_eq!(audited(&mut tape, &[[false, false]; 2]), None);
+    }
+}

@@ -1,0 +1,81 @@
+//! What the properties read off PDUs: where they were seen, and which message they carry.
+
+use crate::record::{End, Kind, Line};
+use teamtalk::{
+    conversation::Conversation,
+    env::ConnId,
+    wire::{
+        Pdu,
+        im::base_define::{MsgType, SessionType},
+    },
+};
+
+/// A message is known by its sender and its content: the rig gives every send its own text.
+/// Content as text, so that it can be compared with rows and facts.
+pub type Message = (u32, String);
+
+/// Where a PDU between a device and a msg_server was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// The device wrote it.
+    DeviceWrites,
+    /// The msg_server read it.
+    ServerReads,
+    /// The msg_server wrote it.
+    ServerWrites,
+    /// The device read it.
+    DeviceReads,
+}
+
+/// A PDU between a device and a msg_server.
+pub fn client_pdu(line: &Line) -> Option<(At, ConnId, &Pdu)> {
+    let (frame, sent) = match &line.kind {
+        Kind::PduSent(frame) => (frame, true),
+        Kind::PduReceived(frame) => (frame, false),
+        _ => return None,
+    };
+    // A msg_server accepts from devices only, a client host dials msg_servers only.
+    let at = match (frame.end, sent) {
+        (End::Dialler, true) if line.host.starts_with("client") => At::DeviceWrites,
+        (End::Dialler, false) if line.host.starts_with("client") => At::DeviceReads,
+        (End::Acceptor, true) if line.host.starts_with("msg") => At::ServerWrites,
+        (End::Acceptor, false) if line.host.starts_with("msg") => At::ServerReads,
+        _ => return None,
+    };
+    Some((at, frame.conn, &frame.pdu))
+}
+
+/// A PDU at a db_proxy, and whether it was written there.
+pub fn db_pdu(line: &Line) -> Option<(ConnId, &Pdu, bool)> {
+    let (frame, sent) = match &line.kind {
+        Kind::PduSent(frame) => (frame, true),
+        Kind::PduReceived(frame) => (frame, false),
+        _ => return None,
+    };
+    let here = frame.end == End::Acceptor && line.host.starts_with("db");
+    here.then_some((frame.conn, &frame.pdu, sent))
+}
+
+/// The conversation of a message of this type.
+pub fn conversation_of(from: u32, to: u32, msg_type: i32) -> Conversation {
+    if is_group(msg_type) { Conversation::Group(to) } else { Conversation::single(from, to) }
+}
+
+/// The conversation that a user means by a session.
+pub fn conversation_with(user: u32, session_type: i32, session_id: u32) -> Conversation {
+    if session_type == SessionType::Group as i32 {
+        Conversation::Group(session_id)
+    } else {
+        Conversation::single(user, session_id)
+    }
+}
+
+/// Whether a message of this type goes to a group.
+pub fn is_group(msg_type: i32) -> bool {
+    [MsgType::GroupText, MsgType::GroupAudio].iter().any(|&t| t as i32 == msg_type)
+}
+
+/// Content as text.
+pub fn text(content: &[u8]) -> String {
+    String::from_utf8_lossy(content).into_owned()
+}

@@ -1,0 +1,142 @@
+//! Which SQL statements took effect for good, and when: read off the lines of the store.
+
+use std::collections::BTreeMap;
+
+/// A statement that changed rows and is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Durable {
+    /// The statement.
+    pub what: String,
+    /// Its parameters.
+    pub params: Vec<String>,
+    /// The AUTO_INCREMENT id it drew, else 0.
+    pub id: u64,
+}
+
+/// Follows the transactions of a database. A session's number is never used twice, so what a
+/// crash left open is never mistaken for another's.
+#[derive(Debug, Default)]
+pub struct Commits {
+    open: BTreeMap<u64, Vec<Durable>>,
+}
+
+impl Commits {
+    /// Takes the next statement applied (the fields of a [`super::Kind::Store`] line of `sql`);
+    /// what became durable by it, in the order of the statements.
+    pub fn observe(
+        &mut self,
+        what: &str,
+        params: &[String],
+        effect: &str,
+        committed: bool,
+    ) -> Vec<Durable> {
+        let (session, effect) = match effect.strip_prefix("tx ").and_then(|e| e.split_once(": ")) {
+            Some((session, rest)) => (session.parse::<u64>().ok(), rest),
+            None => (None, effect),
+        };
+        let changed = number_after(effect, "affected ") > 0;
+        let id = number_after(effect, ", id ");
+        let statement = || Durable { what: what.into(), params: params.to_vec(), id };
+        let Some(session) = session else {
+            return if changed && committed { vec![statement()] } else { Vec::new() };
+        };
+        let ended = effect == "connection lost" || effect.starts_with("error 1213");
+        match what.split_whitespace().next().unwrap_or_default().to_ascii_uppercase().as_str() {
+            // BEGIN in a transaction commits it.
+            "BEGIN" | "START" | "COMMIT" => {
+                let done = self.open.remove(&session).unwrap_or_default();
+                if committed { done } else { Vec::new() }
+            }
+            "ROLLBACK" => {
+                self.open.remove(&session);
+                Vec::new()
+            }
+            // A deadlock undoes the whole transaction.
+            _ if ended => {
+                self.open.remove(&session);
+                Vec::new()
+            }
+            _ => {
+                if changed {
+                    self.open.entry(session).or_default().push(statement());
+                }
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// The number that follows a word of an effect; 0 if there is none.
+fn number_after(effect: &str, word: &str) -> u64 {
+    let Some(at) = effect.find(word).filter(|_| effect.starts_with("affected ")) else { return 0 };
+    let digits = &effect[at + word.len()..];
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    digits[..end].parse().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Commits;
+
+    /// What is durable after each of (statement, effect, committed).
+    fn after(steps: &[(&str, &str, bool)]) -> Vec<Vec<String>> {
+        let mut commits = Commits::default();
+        let one = |&(what, effect, committed): &(&str, &str, bool)| {
+            let done = commits.observe(what, &[], effect, committed);
+            done.into_iter().map(|d| d.what).collect()
+        };
+        steps.iter().map(one).collect()
+    }
+
+    #[test]
+    fn autocommit_is_durable_at_once_and_only_with_an_effect() {
+        let steps = [
+            ("insert a", "affected 1, id 7", true),
+            ("insert b", "error 1062: duplicate", false),
+            ("update c", "affected 0", true),
+            ("select d", "rows 3", true),
+        ];
+        assert_eq!(after(&steps), [vec!["insert a".to_string()], vec![], vec![], vec![]]);
+    }
+
+    #[test]
+    fn a_transaction_is_durable_at_its_commit_in_order() {
+        let steps = [
+            ("BEGIN", "tx 4: affected 0", false),
+            ("insert a", "tx 4: affected 1, id 1", false),
+            ("insert x", "tx 5: affected 1, id 2", false),
+            ("insert b", "tx 4: error 1062: duplicate", false),
+            ("insert c", "tx 4: affected 1, id 3", false),
+            ("COMMIT", "tx 4: affected 0", true),
+            ("COMMIT", "tx 4: affected 0", true),
+        ];
+        let all = after(&steps);
+        assert!(all[..5].iter().all(Vec::is_empty));
+        assert_eq!(all[5], ["insert a", "insert c"]);
+        assert_eq!(all[6], Vec::<String>::new());
+    }
+
+    #[test]
+    fn rollback_deadlock_and_a_lost_connection_leave_nothing() {
+        for end in [
+            ("ROLLBACK", "tx 4: affected 0", false),
+            ("ROLLBACK", "tx 4: connection lost", false),
+            ("update q", "tx 4: error 1213: deadlock", false),
+        ] {
+            let insert = ("insert a", "tx 4: affected 1, id 1", false);
+            let all = after(&[insert, end, ("COMMIT", "tx 4: affected 0", true)]);
+            assert!(all.iter().all(Vec::is_empty), "{end:?}: {all:?}");
+        }
+        let lock_timeout = ("update q", "tx 4: error 1205: timeout", false);
+        let insert = ("insert a", "tx 4: affected 1, id 1", false);
+        let all = after(&[insert, lock_timeout, ("COMMIT", "tx 4: affected 0", true)]);
+        assert_eq!(all[2], ["insert a"], "a lock timeout leaves the transaction open");
+    }
+
+    #[test]
+    fn begin_within_a_transaction_commits_it() {
+        let insert = ("insert a", "tx 4: affected 1, id 1", false);
+        let all = after(&[insert, ("BEGIN", "tx 4: affected 0", true)]);
+        assert_eq!(all[1], ["insert a"]);
+    }
+}

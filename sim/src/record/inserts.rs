@@ -1,0 +1,161 @@
+//! What an INSERT stores, read off its columns and not off a role's word.
+
+use super::{Kind, commits::Durable};
+use std::collections::BTreeMap;
+use teamtalk::conversation::Conversation;
+
+/// An INSERT of one row.
+#[derive(Debug, PartialEq, Eq)]
+struct Insert {
+    /// In lower case.
+    table: String,
+    /// By column, in lower case.
+    values: BTreeMap<String, String>,
+}
+
+/// The line that a durable statement is worth: a message, session or relation row.
+pub fn row(statement: &Durable) -> Option<Kind> {
+    let insert = Insert::parse(&statement.what, &statement.params)?;
+    let number = |column: &str| insert.values.get(column)?.parse::<u32>().ok();
+    let content = || insert.values.get("content").cloned();
+    match insert.table.as_str() {
+        "imrecentsession" => Some(Kind::SessionRow {
+            user: number("userid")?,
+            peer: number("peerid")?,
+            session_type: number("type")?,
+            id: statement.id,
+        }),
+        "imrelationship" => Some(Kind::RelationRow {
+            conversation: Conversation::single(number("smallid")?, number("bigid")?),
+            id: statement.id,
+        }),
+        table if table.starts_with("immessage_") => Some(Kind::Row {
+            conversation: Conversation::single(number("fromid")?, number("toid")?),
+            msg_id: number("msgid")?,
+            from: number("fromid")?,
+            content: content()?,
+        }),
+        table if table.starts_with("imgroupmessage_") => Some(Kind::Row {
+            conversation: Conversation::Group(number("groupid")?),
+            msg_id: number("msgid")?,
+            from: number("userid")?,
+            content: content()?,
+        }),
+        _ => None,
+    }
+}
+
+impl Insert {
+    /// `insert [ignore] into table (columns) values (values)`; `None` for anything else.
+    fn parse(statement: &str, params: &[String]) -> Option<Self> {
+        // Lower case in ASCII keeps every byte's place.
+        let lower = statement.to_ascii_lowercase();
+        let open = lower.find('(')?;
+        let mut words = lower[..open].split_whitespace().filter(|word| *word != "ignore");
+        if (words.next(), words.next()) != (Some("insert"), Some("into")) {
+            return None;
+        }
+        let table = name(words.next()?);
+        let (columns, rest) = list(&lower[open..])?;
+        let at = lower.len() - rest.len();
+        let values = rest.trim_start().strip_prefix("values")?.trim_start();
+        let at = at + rest.len() - values.len();
+        let (values, _) = list(&statement[at..])?;
+        let mut params = params.iter();
+        let mut value = |text: &str| match text {
+            "?" => params.next().cloned(),
+            text => {
+                // An expression uses up its parameters.
+                params.by_ref().take(text.matches('?').count()).for_each(drop);
+                Some(text.trim_matches('\'').to_string())
+            }
+        };
+        let values: Option<Vec<_>> = values.into_iter().map(&mut value).collect();
+        let columns = columns.into_iter().map(name);
+        Some(Self { table, values: columns.zip(values?).collect() })
+    }
+}
+
+fn name(text: &str) -> String {
+    text.trim_matches('`').to_string()
+}
+
+/// The items of a list in brackets, and what follows it.
+fn list(text: &str) -> Option<(Vec<&str>, &str)> {
+    let inner = text.strip_prefix('(')?;
+    let (mut items, mut start, mut depth, mut quoted) = (Vec::new(), 0, 0, false);
+    for (at, c) in inner.char_indices() {
+        match c {
+            '\'' => quoted = !quoted,
+            _ if quoted => {}
+            '(' => depth += 1,
+            ')' if depth == 0 => {
+                items.push(inner[start..at].trim());
+                return Some((items, &inner[at + 1..]));
+            }
+            ')' => depth -= 1,
+            ',' if depth == 0 => {
+                items.push(inner[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::row;
+    use crate::record::{Kind, commits::Durable};
+    use teamtalk::conversation::Conversation;
+
+    fn of(what: &str, params: &[&str]) -> Option<Kind> {
+        let params = params.iter().map(|p| p.to_string()).collect();
+        row(&Durable { what: what.into(), params, id: 6 })
+    }
+
+    #[test]
+    fn a_message_is_read_off_its_columns() {
+        let text = "insert into IMMessage_3 (`relateId`, `fromId`, `toId`, `msgId`, `content`, \
+                    `status`) values(?, ?, ?, ?, ?, 0)";
+        let row = Kind::Row {
+            conversation: Conversation::single(1, 2),
+            msg_id: 9,
+            from: 2,
+            content: "Text".into(),
+        };
+        assert_eq!(of(text, &["3", "2", "1", "9", "Text"]), Some(row));
+        let text = "INSERT INTO IMGroupMessage_1 (groupId, userId, msgId, content) \
+                    VALUES (?, ?, greatest(?, 4), 'It (is), so')";
+        assert_eq!(of(text, &["8", "2", "1"]), None, "an expression is no number");
+        let text = "insert into IMGroupMessage_1 (groupId, userId, msgId, content) \
+                    values (?, ?, 5, 'It (is), so')";
+        let row = Kind::Row {
+            conversation: Conversation::Group(8),
+            msg_id: 5,
+            from: 2,
+            content: "It (is), so".into(),
+        };
+        assert_eq!(of(text, &["8", "2"]), Some(row));
+    }
+
+    #[test]
+    fn sessions_and_relations_are_read_off_theirs() {
+        let text = "insert into IMRecentSession \
+                    (`userId`,`peerId`,`type`,`status`,`created`,`updated`) values(?,?,?,?,?,?)";
+        let row = Kind::SessionRow { user: 4, peer: 5, session_type: 1, id: 6 };
+        assert_eq!(of(text, &["4", "5", "1", "0", "7", "7"]), Some(row));
+        let text = "insert into IMRelationShip (`smallId`,`bigId`,`status`) values(?,?,?)";
+        let row = Kind::RelationRow { conversation: Conversation::single(4, 5), id: 6 };
+        assert_eq!(of(text, &["4", "5", "0"]), Some(row));
+    }
+
+    #[test]
+    fn other_statements_are_no_rows() {
+        assert_eq!(of("update IMMessage_1 set status=1 where id=?", &["1"]), None);
+        assert_eq!(of("insert into TTSend (`fromId`) values(?)", &["1"]), None);
+        assert_eq!(of("select count(*) from IMMessage_1", &[]), None);
+        assert_eq!(of("BEGIN", &[]), None);
+    }
+}
