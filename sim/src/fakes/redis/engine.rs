@@ -1,17 +1,24 @@
 //! The data and the commands.
 
-use super::reply::Reply;
+use super::{
+    connection::{Session, connection_command},
+    reply::Reply,
+};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
-/// How many databases there are (the default of redis.conf).
-pub const DATABASES: u32 = 16;
-
 const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
-const NO_INTEGER: &str = "ERR value is not an integer or out of range";
+pub(super) const NO_INTEGER: &str = "ERR value is not an integer or out of range";
 const NO_HASH_INTEGER: &str = "ERR hash value is not an integer";
 const OVERFLOW: &str = "ERR increment or decrement would overflow";
-const SYNTAX: &str = "ERR syntax error";
+pub(super) const SYNTAX: &str = "ERR syntax error";
+
+/// Every command that the engine has, in lower case; any other is answered as unknown. Of `SET`
+/// it lacks times of expiry, of `CLIENT` all but `SETNAME`.
+pub const COMMANDS: &[&str] = &[
+    "auth", "client", "del", "exists", "get", "hdel", "hello", "hget", "hgetall", "hincrby",
+    "hmset", "hset", "incr", "incrby", "mget", "ping", "select", "set",
+];
 
 /// The value of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,22 +29,14 @@ pub enum Stored {
     Hash(BTreeMap<Bytes, Bytes>),
 }
 
-/// What a connection has chosen.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Session {
-    /// The database of its commands, 0 at first.
-    pub db: u32,
-    /// Whether it said `HELLO 3`.
-    pub resp3: bool,
-}
-
 /// All databases. A clone is a snapshot: a restart with loss puts an older one back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Engine {
     dbs: BTreeMap<u32, BTreeMap<Bytes, Stored>>,
 }
 
-type Answer = Result<Reply, String>;
+/// A reply, or the text of an error.
+pub(super) type Answer = Result<Reply, String>;
 
 impl Engine {
     /// An empty store.
@@ -117,11 +116,7 @@ impl Engine {
                 Some(by) => hash_add(db, key, field, by),
                 None => Err(NO_INTEGER.to_string()),
             },
-            (
-                "get" | "set" | "mget" | "del" | "exists" | "incr" | "incrby" | "hset" | "hmset"
-                | "hget" | "hgetall" | "hdel" | "hincrby",
-                _,
-            ) => Err(wrong_count(name)),
+            (name, _) if COMMANDS.contains(&name) => Err(wrong_count(name)),
             _ => return None,
         })
     }
@@ -152,23 +147,8 @@ fn hash_mut<'a>(db: &'a mut Db, key: &Bytes) -> Result<&'a mut BTreeMap<Bytes, B
     }
 }
 
-/// SET. Expiry is refused: the engine has no clock, and db_proxy sets none.
 fn set(db: &mut Db, key: &Bytes, value: &Bytes, options: &[Bytes]) -> Answer {
-    let (mut if_absent, mut if_present, mut get) = (false, false, false);
-    for option in options {
-        match option.to_ascii_lowercase().as_slice() {
-            b"nx" => if_absent = true,
-            b"xx" => if_present = true,
-            b"get" => get = true,
-            b"ex" | b"px" | b"exat" | b"pxat" | b"keepttl" => {
-                return Err("ERR the fake keeps no expiry times".to_string());
-            }
-            _ => return Err(SYNTAX.to_string()),
-        }
-    }
-    if if_absent && if_present {
-        return Err(SYNTAX.to_string());
-    }
+    let SetOptions { if_absent, if_present, get } = set_options(options)?;
     let old = if get { Some(or_null(text(db, key)?)) } else { None };
     let exists = db.contains_key(key);
     let refused = (if_absent && exists) || (if_present && !exists);
@@ -179,6 +159,46 @@ fn set(db: &mut Db, key: &Bytes, value: &Bytes, options: &[Bytes]) -> Answer {
         Some(old) => old,
         None if refused => Reply::Null,
         None => Reply::Status("OK"),
+    })
+}
+
+#[derive(Default)]
+struct SetOptions {
+    if_absent: bool,
+    if_present: bool,
+    get: bool,
+}
+
+/// What follows the value. A good time of expiry is refused: the engine has no clock, and
+/// db_proxy sets none. As no key has one, there is none to keep either.
+fn set_options(mut words: &[Bytes]) -> Result<SetOptions, String> {
+    let mut options = SetOptions::default();
+    let (mut keep, mut expiry) = (false, None::<(Vec<u8>, &Bytes)>);
+    while let [word, rest @ ..] = words {
+        words = rest;
+        let word = word.to_ascii_lowercase();
+        match (word.as_slice(), rest) {
+            (b"nx", _) if !options.if_present => options.if_absent = true,
+            (b"xx", _) if !options.if_absent => options.if_present = true,
+            (b"get", _) => options.get = true,
+            (b"keepttl", _) if expiry.is_none() => keep = true,
+            // The same unit again is fine, and the last one counts.
+            (b"ex" | b"px" | b"exat" | b"pxat", [time, rest @ ..])
+                if !keep && expiry.as_ref().is_none_or(|(unit, _)| *unit == word) =>
+            {
+                expiry = Some((word, time));
+                words = rest;
+            }
+            _ => return Err(SYNTAX.to_string()),
+        }
+    }
+    let Some((unit, time)) = expiry else { return Ok(options) };
+    let time = integer(time).ok_or(NO_INTEGER)?;
+    let in_seconds = unit.starts_with(b"ex");
+    Err(if time <= 0 || (in_seconds && time > i64::MAX / 1000) {
+        "ERR invalid expire time in 'set' command".to_string()
+    } else {
+        "ERR the fake keeps no expiry times".to_string()
     })
 }
 
@@ -223,93 +243,8 @@ fn hash_add(db: &mut Db, key: &Bytes, field: &Bytes, by: i64) -> Answer {
     Ok(Reply::Int(new))
 }
 
-fn connection_command(session: &mut Session, name: &str, args: &[Bytes]) -> Option<Answer> {
-    Some(match (name, args) {
-        ("ping", []) => Ok(Reply::Status("PONG")),
-        ("ping", [text]) => Ok(Reply::Bulk(text.clone())),
-        ("select", [db]) => match integer(db) {
-            None => Err(NO_INTEGER.to_string()),
-            Some(db) => match u32::try_from(db).ok().filter(|db| *db < DATABASES) {
-                None => Err("ERR DB index is out of range".to_string()),
-                Some(db) => {
-                    session.db = db;
-                    Ok(Reply::Status("OK"))
-                }
-            },
-        },
-        ("auth", [_]) => Err("ERR AUTH <password> called without any password configured for \
-                              the default user. Are you sure your configuration is correct?"
-            .to_string()),
-        ("auth", [user, _]) => authenticate(user).map(|()| Reply::Status("OK")),
-        ("hello", _) => hello(session, args),
-        ("client", [sub, rest @ ..]) => {
-            match (String::from_utf8_lossy(sub).to_ascii_lowercase().as_str(), rest) {
-                ("setinfo", [_, _]) | ("setname", [_]) => Ok(Reply::Status("OK")),
-                (sub @ ("setinfo" | "setname"), _) => Err(wrong_count(&format!("client|{sub}"))),
-                _ => Err(format!(
-                    "ERR unknown subcommand '{}'. Try CLIENT HELP.",
-                    String::from_utf8_lossy(sub)
-                )),
-            }
-        }
-        _ => Err(wrong_count(name)),
-    })
-}
-
-/// The only user is `default`, whom any password lets in.
-fn authenticate(user: &[u8]) -> Result<(), String> {
-    if user == b"default" {
-        Ok(())
-    } else {
-        Err("WRONGPASS invalid username-password pair or user is disabled.".to_string())
-    }
-}
-
-fn hello(session: &mut Session, args: &[Bytes]) -> Answer {
-    let mut resp3 = session.resp3;
-    let mut options = args;
-    if let [version, rest @ ..] = args {
-        options = rest;
-        resp3 = match integer(version) {
-            Some(2) => false,
-            Some(3) => true,
-            Some(_) => return Err("NOPROTO unsupported protocol version".to_string()),
-            None => {
-                return Err("ERR Protocol version is not an integer or out of range".to_string());
-            }
-        };
-    }
-    while let [option, rest @ ..] = options {
-        options = match (option.to_ascii_lowercase().as_slice(), rest) {
-            (b"auth", [user, _, rest @ ..]) => {
-                authenticate(user)?;
-                rest
-            }
-            (b"setname", [_, rest @ ..]) => rest,
-            _ => {
-                return Err(format!(
-                    "ERR Syntax error in HELLO option '{}'",
-                    String::from_utf8_lossy(option)
-                ));
-            }
-        };
-    }
-    session.resp3 = resp3;
-    let word = |word: &'static str| Reply::Bulk(Bytes::from_static(word.as_bytes()));
-    let pairs = [
-        ("server", word("redis")),
-        ("version", word("7.0.0")),
-        ("proto", Reply::Int(if resp3 { 3 } else { 2 })),
-        ("id", Reply::Int(1)),
-        ("mode", word("standalone")),
-        ("role", word("master")),
-        ("modules", Reply::Array(Vec::new())),
-    ];
-    Ok(Reply::Map(pairs.map(|(k, v)| (Bytes::from_static(k.as_bytes()), v)).into()))
-}
-
 /// Redis takes a decimal only in the form in which it would print it itself.
-fn integer(bytes: &[u8]) -> Option<i64> {
+pub(super) fn integer(bytes: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(bytes).ok()?;
     text.parse::<i64>().ok().filter(|n| n.to_string() == text)
 }
@@ -322,12 +257,28 @@ fn count(n: usize) -> Reply {
     Reply::Int(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
-fn wrong_count(name: &str) -> String {
+pub(super) fn wrong_count(name: &str) -> String {
     format!("ERR wrong number of arguments for '{name}' command")
 }
 
+/// The arguments are repeated up to 128 bytes with what is around them; the last may be cut.
 fn unknown(name: &[u8], args: &[Bytes]) -> String {
-    let args: String = args.iter().map(|a| format!("'{}' ", String::from_utf8_lossy(a))).collect();
-    let name = String::from_utf8_lossy(name);
-    format!("ERR unknown command '{name}', with args beginning with: {args}")
+    let mut begin = String::new();
+    for arg in args {
+        let Some(left) = REPEATED.checked_sub(begin.len()).filter(|left| *left > 0) else { break };
+        begin += &format!("'{}' ", repeated(arg, left));
+    }
+    let name = repeated(name, REPEATED);
+    format!("ERR unknown command '{name}', with args beginning with: {begin}")
+}
+
+/// How much of a word an error repeats at most, in bytes.
+pub(super) const REPEATED: usize = 128;
+
+/// A word of the client in the text of an error: it ends at a NUL as C's strings do, and ends of
+/// lines, which would end the error, are spaces. (What is not UTF-8 the real server repeats as it
+/// is; here it is replaced, as our errors are text. Clients can't read it in either form.)
+pub(super) fn repeated(word: &[u8], most: usize) -> String {
+    let end = word.iter().position(|byte| *byte == 0).unwrap_or(word.len());
+    String::from_utf8_lossy(&word[..end.min(most)]).replace(['\r', '\n'], " ")
 }

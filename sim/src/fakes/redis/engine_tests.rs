@@ -89,6 +89,38 @@ fn error_texts() {
 }
 
 #[test]
+fn set_options() {
+    let mut c = Client::new();
+    assert_eq!(c.run("SET a 1 KEEPTTL"), OK);
+    assert_eq!(c.run("SET a 2 XX GET"), bulk("1"));
+    for command in ["SET a 3 EX", "SET a 3 EX 0 KEEPTTL", "SET a 3 EX 0 PX 0", "SET a 3 XX NX"] {
+        assert_eq!(c.error(command), "ERR syntax error", "{command}");
+    }
+    for command in ["SET a 3 EX 0", "SET a 3 px -1", "SET a 3 EX 1 EX 9223372036854775807"] {
+        assert_eq!(c.error(command), "ERR invalid expire time in 'set' command", "{command}");
+    }
+    assert_eq!(c.error("SET a 3 EX x"), "ERR value is not an integer or out of range");
+    assert_eq!(c.error("SET a 3 EX 5"), "ERR the fake keeps no expiry times");
+    assert_eq!(c.run("GET a"), bulk("2"));
+}
+
+/// What an error repeats is cut as the real server cuts it.
+#[test]
+fn an_unknown_command_is_repeated_in_part() {
+    let mut c = Client::new();
+    let begin = |name: &str| format!("ERR unknown command '{name}', with args beginning with: ");
+    assert_eq!(c.error("a\r\nb\0c d\0e"), begin("a  b") + "'d' ");
+    let long = "y".repeat(150);
+    let cut = &long[..128];
+    assert_eq!(c.error(&format!("{long} {long} z")), begin(cut) + &format!("'{cut}' "));
+    let (nearly, rest) = (&long[..120], "'z1234' ");
+    assert_eq!(
+        c.error(&format!("x {nearly} z12345 no")),
+        begin("x") + &format!("'{nearly}' {rest}")
+    );
+}
+
+#[test]
 fn a_failed_increment_leaves_nothing_behind() {
     let mut c = Client::new();
     c.run("SET s abc");
@@ -101,19 +133,31 @@ fn a_failed_increment_leaves_nothing_behind() {
 fn connection_commands() {
     let mut c = Client::new();
     assert_eq!(c.run("PING"), Reply::Status("PONG"));
-    assert_eq!(c.run("CLIENT SETINFO LIB-NAME x"), OK);
+    assert_eq!(
+        c.error("CLIENT SETINFO LIB-NAME x"),
+        "ERR unknown subcommand 'SETINFO'. Try CLIENT HELP.",
+        "SETINFO came with 7.2"
+    );
     assert_eq!(c.run("client setname x"), OK);
     assert_eq!(
         c.error("CLIENT SETNAME"),
         "ERR wrong number of arguments for 'client|setname' command"
     );
+    let name = "ERR Client names cannot contain spaces, newlines or special characters.";
+    assert_eq!(c.error("CLIENT SETNAME a\tb"), name);
+    assert_eq!(c.error("HELLO 2 SETNAME a\tb"), name);
     assert_eq!(c.error("HELLO 4"), "NOPROTO unsupported protocol version");
     assert!(!c.1.resp3);
     assert!(matches!(c.run("HELLO 3 AUTH default x SETNAME y"), Reply::Map(_)));
     assert!(c.1.resp3);
     assert!(c.error("AUTH someone x").starts_with("WRONGPASS "));
     assert!(c.error("AUTH x").starts_with("ERR AUTH <password> called without"));
+    assert_eq!(c.error("AUTH x y z"), "ERR syntax error");
     assert_eq!(c.error("SELECT 16"), "ERR DB index is out of range");
+    assert_eq!(
+        c.error("SELECT 2147483648"),
+        "ERR value is out of range, value must between -2147483648 and 2147483647"
+    );
 }
 
 #[test]

@@ -1,9 +1,6 @@
 //! Redis on the simulated network: RESP in, RESP out.
 
-use super::{
-    engine::{Engine, Session},
-    reply::Reply,
-};
+use super::{connection::Session, engine::Engine, reply::Reply};
 use crate::fakes::{Hooks, TICK, lock, readable};
 use bytes::{Bytes, BytesMut};
 use redis_protocol::{codec::Resp2, resp2::types::BytesFrame};

@@ -1,6 +1,7 @@
 //! A Redis with strings and hashes: what db_proxy uses (SYSTEM.md section 6), with the replies
-//! and error texts of Redis 7.
+//! and error texts of Redis 7.0.15 (`tests/fake_redis` runs generated commands on both).
 
+mod connection;
 mod engine;
 mod host;
 mod reply;
@@ -10,6 +11,7 @@ mod engine_tests;
 #[cfg(test)]
 mod host_tests;
 
-pub use engine::{DATABASES, Engine, Session, Stored};
+pub use connection::{DATABASES, Session};
+pub use engine::{COMMANDS, Engine, Stored};
 pub use host::{converse, serve};
 pub use reply::Reply;
