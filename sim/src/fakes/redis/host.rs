@@ -66,11 +66,11 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
             }
             command = due(&mut pipeline.waiting) => {
                 let reply = lock(&engine).run(&mut session, &command);
-                pipeline.applied(&command, reply);
+                pipeline.applied(&command, reply, session.resp3);
             }
-            reply = due(&mut pipeline.answers) => {
+            (reply, resp3) = due(&mut pipeline.answers) => {
                 let mut out = BytesMut::new();
-                reply.encode(session.resp3, &mut out).map_err(io::Error::other)?;
+                reply.encode(resp3, &mut out).map_err(io::Error::other)?;
                 stream.write_all(&out).await?;
             }
         }
@@ -83,6 +83,8 @@ type Due<T> = VecDeque<(Instant, T)>;
 /// Waits for the first one's time and takes it; for ever if there is none. Cancel-safe.
 async fn due<T>(queue: &mut Due<T>) -> T {
     match queue.front() {
+        // Timers of a real clock round up to whole milliseconds: no delay must be none there too.
+        Some((at, _)) if *at <= Instant::now() => {}
         Some((at, _)) => sleep_until(*at).await,
         None => std::future::pending().await,
     }
@@ -93,7 +95,8 @@ async fn due<T>(queue: &mut Due<T>) -> T {
 struct Pipeline {
     hooks: Arc<dyn Hooks>,
     waiting: Due<Vec<Bytes>>,
-    answers: Due<Reply>,
+    /// With whether RESP3 was chosen at the time of the effect: a HELLO may run before it is sent.
+    answers: Due<(Reply, bool)>,
 }
 
 impl Pipeline {
@@ -106,7 +109,7 @@ impl Pipeline {
         self.waiting.push_back((at, command));
     }
 
-    fn applied(&mut self, command: &[Bytes], reply: Reply) {
+    fn applied(&mut self, command: &[Bytes], reply: Reply, resp3: bool) {
         if let Some((name, args)) =
             command.split_first().filter(|(name, _)| !Engine::is_connection_command(name))
         {
@@ -114,7 +117,7 @@ impl Pipeline {
             self.hooks.applied("redis", &readable(name), &args, &reply.readable(), true);
         }
         let at = self.after_delay("redis after", command, self.answers.back().map(|(at, _)| *at));
-        self.answers.push_back((at, reply));
+        self.answers.push_back((at, (reply, resp3)));
     }
 
     /// When a drawn delay from now is over, but not before what is ahead in the queue.

@@ -89,6 +89,25 @@ fn the_real_client_talks_to_it_in_both_versions() {
     assert_eq!(log.len(), 10, "commands of the connection are not reported: {log:?}");
 }
 
+/// In a pipeline the answer to what ran before HELLO is in the version of before.
+#[test]
+fn a_reply_is_in_the_version_of_its_effect() {
+    let (engine, hooks) = parts(1, 3);
+    let mut sim = world(&engine, &hooks);
+    sim.client("client", async {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = TcpStream::connect(("redis", 6379)).await?;
+        let hgetall = b"*2\r\n$7\r\nHGETALL\r\n$1\r\nh\r\n";
+        let hello = b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n";
+        stream.write_all(&[hgetall.as_slice(), hello].concat()).await?;
+        let mut answers = [0; 6];
+        stream.read_exact(&mut answers).await?;
+        assert_eq!(answers.escape_ascii().to_string(), r"*0\r\n%7");
+        Ok(())
+    });
+    sim.run().unwrap();
+}
+
 /// A client that dies while its command is on the way: with a long delay before there is no
 /// effect, with a long delay after there is an effect that nobody heard of.
 #[test]
