@@ -73,6 +73,9 @@ durations! {
     cache_timeout = 2_000;
     /// Deadline of one SQL statement (ours).
     sql_timeout = 5_000;
+    /// How long msg_server waits for a db_proxy or route_server before it tells the client that
+    /// no answer came (ours).
+    request_timeout = 12_000;
     /// How long a Windows client waits for the ack of a message.
     windows_ack_timeout = 6_000;
     /// How long our client waits for any answer before it asks again (ours).

@@ -1,16 +1,38 @@
 //! From a client's command to its handler.
 
 use super::{
-    login, message, relay,
+    in_flight::Asked,
+    login, message, read, relay,
     state::{State, Turn},
 };
 use crate::{
     env::ConnId,
-    wire::{Malformed, Pdu, command as cmd, im},
+    wire::{Malformed, Pdu, command as cmd, im, tt::extension::RefusedCode},
 };
 
+/// Serves one PDU of one connection.
+type Handler = fn(&mut State, &mut Turn<'_>, ConnId, &Pdu) -> Result<(), Malformed>;
+
+/// The handler of a command; `None` if it is relayed as [`relay`] says, or unknown.
+fn handler(command: u16) -> Option<Handler> {
+    Some(match command {
+        cmd::OTHER_HEARTBEAT => heartbeat,
+        cmd::LOGIN_REQ_USERLOGIN => login::request,
+        cmd::LOGIN_REQ_LOGINOUT => login::logout,
+        cmd::LOGIN_REQ_KICKPCCLIENT => login::kick_pc,
+        cmd::MSG_DATA => message::from_client,
+        cmd::MSG_DATA_ACK => message::data_ack,
+        cmd::MSG_READ_ACK => read::ack,
+        cmd::MSG_TIME_REQUEST => time,
+        _ => return None,
+    })
+}
+
+/// With `login-gate`: what a connection that is not logged in may ask for.
+const BEFORE_LOGIN: [u16; 2] = [cmd::OTHER_HEARTBEAT, cmd::LOGIN_REQ_USERLOGIN];
+
 /// Serves one PDU of a client. Connections that are not logged in, or were kicked, are served
-/// too, the first as user 0 (SYSTEM.md section 4, "Not logged in").
+/// too, the first as user 0 (SYSTEM.md section 4, "Not logged in"), but for `login-gate`.
 pub(super) fn dispatch(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -20,30 +42,33 @@ pub(super) fn dispatch(
     // What a connection sent before it was closed here is not served any more.
     let Some(client) = state.conns.get_mut(&conn) else { return Ok(()) };
     client.last_recv = turn.now.up;
-    match pdu.command() {
-        cmd::OTHER_HEARTBEAT => {
-            turn.send(conn, pdu.clone());
+    let command = pdu.command();
+    if state.config.protocol.login_gate && !client.open && !BEFORE_LOGIN.contains(&command) {
+        let code = RefusedCode::RefusedNotLoggedIn;
+        state.refuse(turn, conn, Asked::of(pdu), code, "not logged in");
+        return Ok(());
+    }
+    if let Some(handler) = handler(command) {
+        return handler(state, turn, conn, pdu);
+    }
+    match relay::of_request(command) {
+        Some(entry) => relay::request(state, turn, conn, pdu, entry).map(drop),
+        None => {
+            let code = RefusedCode::RefusedUnknownCommand;
+            state.refuse(turn, conn, Asked::of(pdu), code, "unknown command");
             Ok(())
         }
-        cmd::LOGIN_REQ_USERLOGIN => login::request(state, turn, conn, pdu),
-        cmd::LOGIN_REQ_LOGINOUT => login::logout(state, turn, conn, pdu),
-        cmd::LOGIN_REQ_KICKPCCLIENT => login::kick_pc(state, turn, conn, pdu),
-        cmd::MSG_DATA => message::from_client(state, turn, conn, pdu),
-        cmd::MSG_DATA_ACK => message::data_ack(state, turn, conn, pdu),
-        cmd::MSG_READ_ACK => message::read_ack(state, turn, conn, pdu),
-        cmd::MSG_TIME_REQUEST => time(turn, conn, pdu),
-        command => match relay::of_request(command) {
-            Some(entry) => relay::request(state, turn, conn, pdu, entry),
-            None => {
-                turn.refused(conn, command, "unknown command");
-                Ok(())
-            }
-        },
     }
 }
 
+/// 0701: echoed byte for byte.
+fn heartbeat(_: &mut State, turn: &mut Turn<'_>, conn: ConnId, pdu: &Pdu) -> Result<(), Malformed> {
+    turn.send(conn, pdu.clone());
+    Ok(())
+}
+
 /// 0305.
-fn time(turn: &mut Turn<'_>, conn: ConnId, pdu: &Pdu) -> Result<(), Malformed> {
+fn time(_: &mut State, turn: &mut Turn<'_>, conn: ConnId, pdu: &Pdu) -> Result<(), Malformed> {
     let _: im::message::ImClientTimeReq = pdu.view()?;
     let rsp = im::message::ImClientTimeRsp { server_time: turn.unix_seconds() };
     turn.send(conn, Pdu::new(cmd::MSG_TIME_RESPONSE, pdu.header.seq_num, &rsp));

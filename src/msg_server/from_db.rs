@@ -1,13 +1,30 @@
 //! From db_proxy's command to its handler.
 
 use super::{
-    login, message, relay,
+    login, message, read, refusal, relay,
     state::{State, Turn},
 };
 use crate::{
     env::ConnId,
     wire::{Malformed, Pdu, attach::Attach, command as cmd},
 };
+
+/// Serves one PDU of one link.
+type Handler = fn(&mut State, &mut Turn<'_>, ConnId, &Pdu) -> Result<(), Malformed>;
+
+/// The handler of a command; `None` if it is passed on as [`relay`] says, or unknown.
+fn handler(command: u16) -> Option<Handler> {
+    Some(match command {
+        cmd::OTHER_VALIDATE_RSP => login::validated,
+        cmd::MSG_DATA => message::from_db,
+        cmd::MSG_READ_NOTIFY => read::confirmed,
+        cmd::OTHER_REFUSED => refusal::from_db,
+        cmd::OTHER_STOP_RECV_PACKET => stopped,
+        // No push server is linked, so tokens are of no use; nobody waits for a 0109.
+        cmd::OTHER_GET_DEVICE_TOKEN_RSP | cmd::LOGIN_RES_DEVICETOKEN => ignored,
+        _ => return None,
+    })
+}
 
 /// Serves one PDU of a db_proxy.
 pub(super) fn dispatch(
@@ -19,23 +36,26 @@ pub(super) fn dispatch(
     if !state.db.is_up(link) {
         return Ok(());
     }
-    match pdu.command() {
-        cmd::OTHER_VALIDATE_RSP => login::validated(state, turn, link, pdu),
-        cmd::MSG_DATA => message::from_db(state, turn, link, pdu),
-        cmd::OTHER_STOP_RECV_PACKET => {
-            state.db.stopped(link);
+    if let Some(handler) = handler(pdu.command()) {
+        return handler(state, turn, link, pdu);
+    }
+    match relay::of_reply(pdu.command()) {
+        Some(entry) => relay::reply(state, turn, link, pdu, entry),
+        None => {
+            turn.refused(link, pdu.command(), "unknown command");
             Ok(())
         }
-        // No push server is linked, so tokens are of no use; nobody waits for a 0109.
-        cmd::OTHER_GET_DEVICE_TOKEN_RSP | cmd::LOGIN_RES_DEVICETOKEN => Ok(()),
-        command => match relay::of_reply(command) {
-            Some(entry) => relay::reply(state, turn, link, pdu, entry),
-            None => {
-                turn.refused(link, command, "unknown command");
-                Ok(())
-            }
-        },
     }
+}
+
+/// 0702.
+fn stopped(state: &mut State, _: &mut Turn<'_>, link: ConnId, _: &Pdu) -> Result<(), Malformed> {
+    state.db.stopped(link);
+    Ok(())
+}
+
+fn ignored(_: &mut State, _: &mut Turn<'_>, _: ConnId, _: &Pdu) -> Result<(), Malformed> {
+    Ok(())
 }
 
 /// The handle of a reply; a reply whose attach is too short closes the link (SYSTEM.md

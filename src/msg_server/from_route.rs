@@ -1,7 +1,7 @@
 //! From route_server's command to its handler (SYSTEM.md section 4, "From route").
 
 use super::{
-    login, message,
+    hint, login, message, read,
     state::{State, Turn},
 };
 use crate::{
@@ -10,6 +10,22 @@ use crate::{
 };
 use im::base_define::UserStatType;
 
+/// Serves one PDU of one link.
+type Handler = fn(&mut State, &mut Turn<'_>, ConnId, &Pdu) -> Result<(), Malformed>;
+
+/// The handler of a command.
+fn handler(command: u16) -> Option<Handler> {
+    Some(match command {
+        cmd::MSG_DATA => message::from_route,
+        cmd::MSG_READ_NOTIFY => read::from_route,
+        cmd::OTHER_SERVER_KICK_USER => kick,
+        cmd::BUDDY_LIST_STATUS_NOTIFY => status_notify,
+        cmd::OTHER_LOGIN_STATUS_NOTIFY => pc_login_status,
+        cmd::OTHER_CATCH_UP_HINT => hint::from_route,
+        _ => return None,
+    })
+}
+
 /// Serves one PDU of a route_server.
 pub(super) fn dispatch(
     state: &mut State,
@@ -17,32 +33,29 @@ pub(super) fn dispatch(
     link: ConnId,
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
-    match pdu.command() {
-        cmd::MSG_DATA => message::from_route(state, turn, link, pdu),
-        cmd::OTHER_SERVER_KICK_USER => kick(state, turn, pdu),
-        cmd::BUDDY_LIST_STATUS_NOTIFY => status_notify(state, turn, pdu),
-        cmd::OTHER_LOGIN_STATUS_NOTIFY => pc_login_status(state, turn, pdu),
-        cmd::MSG_READ_NOTIFY => {
-            let notice: im::message::ImMsgDataReadNotify = pdu.view()?;
-            turn.send_all(&state.conns_of(notice.user_id, None), pdu);
-            Ok(())
-        }
-        command => {
-            turn.refused(link, command, "unknown command");
+    match handler(pdu.command()) {
+        Some(handler) => handler(state, turn, link, pdu),
+        None => {
+            turn.refused(link, pdu.command(), "unknown command");
             Ok(())
         }
     }
 }
 
 /// 070d.
-fn kick(state: &mut State, turn: &mut Turn<'_>, pdu: &Pdu) -> Result<(), Malformed> {
+fn kick(state: &mut State, turn: &mut Turn<'_>, _: ConnId, pdu: &Pdu) -> Result<(), Malformed> {
     let msg: im::server::ImServerKickUser = pdu.view()?;
     login::kick(state, turn, msg.user_id, msg.client_type as u32, msg.reason, None);
     Ok(())
 }
 
 /// 0203: to all PC clients here, the user himself too.
-fn status_notify(state: &State, turn: &mut Turn<'_>, pdu: &Pdu) -> Result<(), Malformed> {
+fn status_notify(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    _: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
     let _: im::buddy::ImUserStatNotify = pdu.view()?;
     let pcs: Vec<_> = state.open_conns().filter(|c| !c.is_mobile()).map(|c| c.id).collect();
     turn.send_all(&pcs, pdu);
@@ -50,7 +63,12 @@ fn status_notify(state: &State, turn: &mut Turn<'_>, pdu: &Pdu) -> Result<(), Ma
 }
 
 /// 070e: remembered, and 020e to the user's mobile connections.
-fn pc_login_status(state: &mut State, turn: &mut Turn<'_>, pdu: &Pdu) -> Result<(), Malformed> {
+fn pc_login_status(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    _: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
     let msg: im::server::ImServerPcLoginStatusNotify = pdu.view()?;
     let Some(user) = state.users.get_mut(&msg.user_id) else { return Ok(()) };
     user.pc_on = msg.login_status == 1;

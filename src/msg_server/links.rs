@@ -1,6 +1,9 @@
 //! The links to db_proxy, route and login servers (SYSTEM.md section 2).
 
-use super::state::{State, Turn};
+use super::{
+    hint,
+    state::{State, Turn},
+};
 use crate::{
     env::{ConnId, draw_id},
     wire::{Pdu, attach, command as cmd, edit::Edit, im},
@@ -118,6 +121,8 @@ impl State {
         let user_stat_list = self.open_conns().map(stat).collect();
         let info = im::server::ImOnlineUserInfo { user_stat_list };
         turn.send(conn, Pdu::new(cmd::OTHER_ONLINE_USER_INFO, 0, &info));
+        // What came through this link while it was closed went by everyone here.
+        hint::everyone_here(self, turn);
     }
 
     /// The oldest link that is left becomes the master and is told so.
@@ -127,10 +132,20 @@ impl State {
         if was_master {
             self.announce_master(turn);
         }
+        let lost = self.in_flight.of_link(conn);
+        self.unanswered(turn, lost, "the route_server is gone");
+    }
+
+    /// A db_proxy link is gone, and what it had not answered with it.
+    pub(super) fn db_closed(&mut self, turn: &mut Turn<'_>, conn: ConnId) {
+        self.db.closed(conn);
+        let lost = self.in_flight.of_link(conn);
+        self.unanswered(turn, lost, "the db_proxy is gone");
     }
 
     fn announce_master(&self, turn: &mut Turn<'_>) {
         let role = im::server::ImRoleSet { master: 1 };
         self.to_route(turn, Pdu::new(cmd::OTHER_ROLE_SET, 0, &role));
+        hint::through_route(self, turn);
     }
 }

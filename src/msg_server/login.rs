@@ -1,13 +1,15 @@
 //! Login, kick and logout (SYSTEM.md section 4).
 
 use super::{
+    in_flight::Asked,
     links::Half,
+    relay::Source,
     state::{LOGINS_BOUND, State, Turn},
 };
 use crate::{
     env::ConnId,
     fact::Fact,
-    wire::{Malformed, Pdu, attach::Attach, command as cmd, im},
+    wire::{Malformed, Pdu, attach::Attach, command as cmd, im, tt::extension::RefusedCode},
 };
 use bytes::Bytes;
 use im::base_define::ResultType;
@@ -33,7 +35,8 @@ pub(super) fn request(
     let seq = pdu.header.seq_num;
     let Some(client) = state.conns.get_mut(&conn) else { return Ok(()) };
     if !client.login_name.is_empty() {
-        turn.refused(conn, pdu.command(), "a second login on this connection");
+        let code = RefusedCode::RefusedNotAllowed;
+        state.refuse(turn, conn, Asked::of(pdu), code, "a second login on this connection");
         return Ok(());
     }
     // Before parsing: this is the original's order.
@@ -66,8 +69,23 @@ pub(super) fn request(
         password: req.password,
         attach_data: Some(Attach::handle(handle).encode()),
     };
-    turn.send(link, Pdu::new(cmd::OTHER_VALIDATE_REQ, seq, &validate));
+    let validate = Pdu::new(cmd::OTHER_VALIDATE_REQ, seq, &validate);
+    state.ask(turn, link, validate, Source::client(conn, pdu));
     Ok(())
+}
+
+/// With `answered-refusals`: no 0704 will come, or not in time.
+pub(super) fn unanswered(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    conn: ConnId,
+    seq: u16,
+    reason: &str,
+) {
+    let Some(client) = state.conns.get(&conn).filter(|client| !client.open) else { return };
+    state.logins.remove(&(client.login_name.clone(), client.handle));
+    turn.refused(conn, cmd::LOGIN_REQ_USERLOGIN, reason);
+    refuse(state, turn, conn, seq, ResultType::RefuseReasonNoDbServer, OUT_OF_ORDER.into());
 }
 
 /// 0104 that says no, then the end of the connection.
@@ -100,12 +118,14 @@ pub(super) fn validated(
     else {
         return Ok(());
     };
+    let seq = pdu.header.seq_num;
+    let asked = Asked { command: cmd::LOGIN_REQ_USERLOGIN, seq };
+    state.in_flight.answered(link, attach.handle, asked);
     let key = (name_of(&rsp.user_name), attach.handle);
     let Some(conn) = state.logins.remove(&key) else {
         turn.refused(link, pdu.command(), "no such login in flight");
         return Ok(());
     };
-    let seq = pdu.header.seq_num;
     let text = rsp.result_string.clone().unwrap_or_default();
     let info = rsp.user_info.filter(|_| rsp.result_code == 0);
     let Some(mut info) = info else {
@@ -137,7 +157,8 @@ pub(super) fn validated(
 }
 
 /// Kicks the connection of the same class with the lowest handle, already kicked ones included
-/// (a wart: a second kick hits the same one again). The socket stays open and is served.
+/// (a wart: a second kick hits the same one again). The socket stays open and is served, but
+/// for `login-gate`, which closes it.
 pub(super) fn kick(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -150,6 +171,9 @@ pub(super) fn kick(
     let Some(conn) = state.conns_of(user, except).into_iter().find(of_class) else { return };
     let notice = im::login::ImKickUser { user_id: user, kick_reason: reason as i32 };
     turn.send(conn, Pdu::new(cmd::LOGIN_KICK_USER, 0, &notice));
+    if state.config.protocol.login_gate {
+        state.close_client(turn, conn, "kicked");
+    }
 }
 
 /// 070d to the route master.
@@ -187,7 +211,8 @@ pub(super) fn kick_pc(
 ) -> Result<(), Malformed> {
     let Some(client) = state.conns.get(&conn) else { return Ok(()) };
     if !client.is_mobile() {
-        turn.refused(conn, pdu.command(), "not a phone");
+        let code = RefusedCode::RefusedNotAllowed;
+        state.refuse(turn, conn, Asked::of(pdu), code, "not a phone");
         return Ok(());
     }
     let user = client.user;

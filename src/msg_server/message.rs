@@ -2,7 +2,9 @@
 
 use super::{
     SEND_LIST_BOUND,
+    in_flight::Asked,
     links::Half,
+    relay::{NO_DB, Source},
     send_list::{AckKey, Entry},
     state::{State, Turn},
 };
@@ -16,17 +18,19 @@ use crate::{
         command as cmd,
         edit::Edit,
         im,
+        tt::extension::RefusedCode,
     },
 };
 use bytes::Bytes;
 use im::base_define::{MsgType, SessionType};
-use im::message::{ImMsgData, ImMsgDataAck, ImMsgDataReadAck};
+use im::message::{ImMsgData, ImMsgDataAck};
 
 /// A connection may send so many messages in a rate window (SYSTEM.md section 3).
 const MESSAGES_PER_WINDOW: u32 = 20;
 
-/// Field numbers of IMMsgData and of every relayed request.
-const FROM_USER_ID: u32 = 1;
+/// The user in every relayed request and in IMMsgData.
+pub(super) const USER_ID: u32 = 1;
+
 const CREATE_TIME: u32 = 4;
 
 pub(super) fn is_single(msg: &ImMsgData) -> bool {
@@ -44,32 +48,46 @@ pub(super) fn from_client(
     let msg: ImMsgData = pdu.view()?;
     let Some(client) = state.conns.get_mut(&conn) else { return Ok(()) };
     let refused = if msg.msg_data.is_empty() {
-        Some("an empty message")
+        Some((RefusedCode::RefusedMalformed, "an empty message"))
     } else if client.sent_in_window >= MESSAGES_PER_WINDOW {
-        Some("over 20 messages a second")
+        Some((RefusedCode::RefusedTooMany, "over 20 messages a second"))
     } else {
         client.sent_in_window += 1;
         // The client's own from_user_id, not the logged-in one: a wart.
         let to_self = is_single(&msg) && msg.from_user_id == msg.to_session_id;
-        to_self.then_some("a message to oneself")
+        to_self.then_some((RefusedCode::RefusedMalformed, "a message to oneself"))
     };
     let (user, handle) = (client.user, client.handle);
     let link = match refused {
-        Some(reason) => Err(reason),
-        None => state.db.pick(turn, Half::Other, user, pdu).ok_or("no db_proxy"),
+        Some(refused) => Err(refused),
+        None => state
+            .db
+            .pick(turn, Half::Other, user, pdu)
+            .ok_or((RefusedCode::RefusedUnavailable, NO_DB)),
     };
     match link {
         Ok(link) => {
             let body = Edit::of(&pdu.body)
-                .uint(FROM_USER_ID, u64::from(user))
+                .uint(USER_ID, u64::from(user))
                 .uint(CREATE_TIME, u64::from(turn.unix_seconds()))
                 .bytes(attach::FIELD, &Attach::handle(handle).encode())
                 .done();
-            turn.send(link, pdu.with_body(body));
+            let missed = Some(conversation(&msg, user));
+            let source = Source { missed, ..Source::client(conn, pdu) };
+            state.ask(turn, link, pdu.with_body(body), source);
         }
-        Err(reason) => turn.refused(conn, pdu.command(), reason),
+        Err((code, reason)) => state.refuse(turn, conn, Asked::of(pdu), code, reason),
     }
     Ok(())
+}
+
+/// The conversation of a message that `from` sends.
+fn conversation(msg: &ImMsgData, from: u32) -> Conversation {
+    if is_single(msg) {
+        Conversation::single(from, msg.to_session_id)
+    } else {
+        Conversation::Group(msg.to_session_id)
+    }
 }
 
 /// Step 4: db_proxy's reply is acked, relayed and pushed.
@@ -80,19 +98,27 @@ pub(super) fn from_db(
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
     let msg: ImMsgData = pdu.view()?;
-    if msg.msg_id == 0 && !state.config.protocol.ack_after_store {
+    let protocol = state.config.protocol;
+    let not_stored = msg.msg_id == 0;
+    if not_stored && !protocol.ack_after_store && !protocol.answered_refusals {
         return Ok(());
     }
     let Some(attach) = super::from_db::attach_of(state, turn, link, msg.attach_data.as_deref())
     else {
         return Ok(());
     };
+    let asked = Asked::of(pdu);
+    state.in_flight.answered(link, attach.handle, asked);
     let origin = state.find(msg.from_user_id, attach.handle);
     if let Some(origin) = origin {
-        ack(turn, origin, pdu.header.seq_num, &msg);
+        // ack-after-store: a 0302 with msg_id 0 says that nothing was stored.
+        if not_stored && !protocol.ack_after_store {
+            state.refuse(turn, origin, asked, RefusedCode::RefusedUnavailable, "not stored");
+        } else {
+            ack(turn, origin, pdu.header.seq_num, &msg);
+        }
     }
-    if msg.msg_id == 0 {
-        // ack-after-store: the 0302 with msg_id 0 says that nothing was stored.
+    if not_stored {
         return Ok(());
     }
     state.to_route(turn, pdu.clone());
@@ -182,16 +208,24 @@ pub(super) fn data_ack(
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
     let ack: ImMsgDataAck = pdu.view()?;
-    if ack.session_type == SessionType::Single as i32 {
-        settle(state, turn, conn, ack.session_id, ack.msg_id);
-    }
+    settle(state, turn, conn, ack.session_type, ack.session_id, ack.msg_id);
     Ok(())
 }
 
-/// Removes the entry that an ack or read ack names.
-fn settle(state: &mut State, turn: &mut Turn<'_>, conn: ConnId, session_id: u32, msg_id: u32) {
+/// Removes the entry that an ack or read ack names: single messages only.
+pub(super) fn settle(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    conn: ConnId,
+    session_type: i32,
+    session_id: u32,
+    msg_id: u32,
+) {
     let keyed = state.config.protocol.conversation_keyed_acks;
     let Some(client) = state.conns.get_mut(&conn) else { return };
+    if session_type != SessionType::Single as i32 {
+        return;
+    }
     let key = if keyed {
         AckKey::Conversation(Conversation::single(client.user, session_id))
     } else {
@@ -200,33 +234,4 @@ fn settle(state: &mut State, turn: &mut Turn<'_>, conn: ConnId, session_id: u32,
     if let Some(Entry { conversation, .. }) = client.send_list.ack(key, msg_id) {
         turn.fact(Fact::SendListAcked { conn, conversation, msg_id });
     }
-}
-
-/// 0303: relayed without attach, noticed to the user's other connections and route.
-pub(super) fn read_ack(
-    state: &mut State,
-    turn: &mut Turn<'_>,
-    conn: ConnId,
-    pdu: &Pdu,
-) -> Result<(), Malformed> {
-    let ack: ImMsgDataReadAck = pdu.view()?;
-    let Some(user) = state.conns.get(&conn).map(|client| client.user) else { return Ok(()) };
-    if let Some(link) = state.db.pick(turn, Half::Other, user, pdu) {
-        let body = Edit::of(&pdu.body).uint(FROM_USER_ID, u64::from(user)).done();
-        turn.send(link, pdu.with_body(body));
-    }
-    let notice = im::message::ImMsgDataReadNotify {
-        user_id: user,
-        session_id: ack.session_id,
-        msg_id: ack.msg_id,
-        session_type: ack.session_type,
-        attach_data: None,
-    };
-    let notice = Pdu::new(cmd::MSG_READ_NOTIFY, 0, &notice);
-    turn.send_all(&state.conns_of(user, Some(conn)), &notice);
-    state.to_route(turn, notice);
-    if ack.session_type == SessionType::Single as i32 {
-        settle(state, turn, conn, ack.session_id, ack.msg_id);
-    }
-    Ok(())
 }

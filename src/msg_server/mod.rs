@@ -6,9 +6,13 @@
 mod from_client;
 mod from_db;
 mod from_route;
+mod hint;
+mod in_flight;
 mod links;
 mod login;
 mod message;
+mod read;
+mod refusal;
 mod relay;
 mod send_list;
 mod state;
@@ -16,6 +20,7 @@ mod state;
 mod tests;
 mod timers;
 
+pub use in_flight::IN_FLIGHT_BOUND;
 pub use send_list::SEND_LIST_BOUND;
 
 use crate::{
@@ -23,7 +28,9 @@ use crate::{
     link::{self, Action, Event, Now, Role},
     protocol::Protocol,
     timing::Timing,
+    wire::tt::extension::RefusedCode,
 };
+use in_flight::Asked;
 use state::{State, Turn};
 
 /// How a msg_server is deployed.
@@ -105,12 +112,13 @@ impl Role for MsgServer {
                     Kind::Login { .. } => Ok(()),
                 };
                 if let Err(malformed) = served {
-                    turn.refused(conn, pdu.command(), malformed.to_string());
+                    let (asked, code) = (Asked::of(&pdu), RefusedCode::RefusedMalformed);
+                    state.refuse(turn, conn, asked, code, &malformed.to_string());
                 }
             }
             Event::Closed { conn, kind, .. } => match kind {
                 Kind::Client => state.forget_client(turn, conn),
-                Kind::Db { .. } => state.db.closed(conn),
+                Kind::Db { .. } => state.db_closed(turn, conn),
                 Kind::Route { .. } => state.route_closed(turn, conn),
                 Kind::Login { .. } => state.logins_up.retain(|&link| link != conn),
             },

@@ -1,10 +1,13 @@
 //! Requests that go to db_proxy and come back (SYSTEM.md section 4, "Relayed to db_proxy").
 
 use super::{
+    in_flight::{Asked, Request},
     links::Half,
+    message::USER_ID,
     state::{State, Turn},
 };
 use crate::{
+    conversation::Conversation,
     env::ConnId,
     wire::{
         Malformed, Pdu,
@@ -12,15 +15,61 @@ use crate::{
         command as cmd,
         edit::Edit,
         im,
+        tt::extension::RefusedCode,
     },
 };
 use bytes::Bytes;
 
-/// Field 1 of every relayed request and reply.
-const USER_ID: u32 = 1;
+/// Where a request that is sent on comes from.
+pub(super) struct Source {
+    pub(super) conn: ConnId,
+    pub(super) asked: Asked,
+    /// Whose pushes are lost with its answer.
+    pub(super) missed: Option<Conversation>,
+}
+
+impl Source {
+    /// A request whose answer is for its client only.
+    pub(super) fn client(conn: ConnId, pdu: &Pdu) -> Self {
+        Self { conn, asked: Asked::of(pdu), missed: None }
+    }
+}
+
+impl State {
+    /// Sends a client's request on to another server and remembers it until it is answered.
+    /// False: it was refused, because too many of this client wait already.
+    pub(super) fn ask(
+        &mut self,
+        turn: &mut Turn<'_>,
+        link: ConnId,
+        pdu: Pdu,
+        source: Source,
+    ) -> bool {
+        let Source { conn, asked, missed } = source;
+        let protocol = &self.config.protocol;
+        let recorded = protocol.answered_refusals || (protocol.catch_up_hint && missed.is_some());
+        if let Some(client) = self.conns.get(&conn).filter(|_| recorded) {
+            let request = Request { conn, asked, link, since: turn.now.up, missed };
+            match self.in_flight.add(client.handle, request) {
+                Ok(length) => self.note_in_flight(turn, length),
+                Err(full) => {
+                    let code = RefusedCode::RefusedTooMany;
+                    self.refuse(turn, conn, asked, code, &full.to_string());
+                    return false;
+                }
+            }
+        }
+        turn.send(link, pdu);
+        true
+    }
+}
+
+/// Why a request is refused when no db_proxy is open.
+pub(super) const NO_DB: &str = "no db_proxy";
 
 /// One relayed request.
 pub(super) struct Relay {
+    request: u16,
     half: Half,
     /// The original attaches an empty PDU to some (16 bytes instead of 12).
     long_attach: bool,
@@ -40,6 +89,7 @@ macro_rules! relays {
         pub(super) fn of_request(command: u16) -> Option<&'static Relay> {
             match command {
                 $(cmd::$req => Some(&Relay {
+                    request: cmd::$req,
                     half: Half::$half,
                     long_attach: $long,
                     check: |pdu| pdu.view::<$ask>().map(drop),
@@ -91,23 +141,29 @@ relays! {
         => GROUP_SHIELD_GROUP_RESPONSE: im::group::ImGroupShieldRsp;
 }
 
-/// Relays a client's request with its user and handle set.
+/// Relays a client's request with its user and handle set. False: it was not sent.
 pub(super) fn request(
     state: &mut State,
     turn: &mut Turn<'_>,
     conn: ConnId,
     pdu: &Pdu,
     relay: &Relay,
-) -> Result<(), Malformed> {
+) -> Result<bool, Malformed> {
     (relay.check)(pdu)?;
-    let Some(client) = state.conns.get(&conn) else { return Ok(()) };
+    let Some(client) = state.conns.get(&conn) else { return Ok(false) };
     let (user, handle) = (client.user, client.handle);
     let Some(link) = state.db.pick(turn, relay.half, user, pdu) else {
-        turn.refused(conn, pdu.command(), "no db_proxy");
-        if let Some(reply) = without_db(pdu, user)? {
-            turn.send(conn, reply);
+        match without_db(pdu, user)? {
+            Some(reply) => {
+                turn.refused(conn, pdu.command(), NO_DB);
+                turn.send(conn, reply);
+            }
+            None => {
+                let code = RefusedCode::RefusedUnavailable;
+                state.refuse(turn, conn, Asked::of(pdu), code, NO_DB);
+            }
         }
-        return Ok(());
+        return Ok(false);
     };
     let pdu_of_attach = relay.long_attach.then(Bytes::new);
     let attach = Attach { pdu: pdu_of_attach, ..Attach::handle(handle) };
@@ -115,8 +171,7 @@ pub(super) fn request(
         .uint(USER_ID, u64::from(user))
         .bytes(attach::FIELD, &attach.encode())
         .done();
-    turn.send(link, pdu.with_body(body));
-    Ok(())
+    Ok(state.ask(turn, link, pdu.with_body(body), Source::client(conn, pdu)))
 }
 
 /// What a client is told when no db_proxy is open: most are told nothing.
@@ -152,6 +207,8 @@ pub(super) fn reply(
     let Some(attach) = super::from_db::attach_of(state, turn, link, reply.attach.as_deref()) else {
         return Ok(());
     };
+    let asked = Asked { command: relay.request, seq: pdu.header.seq_num };
+    state.in_flight.answered(link, attach.handle, asked);
     if let Some(conn) = state.find(reply.user, attach.handle) {
         let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
         turn.send(conn, pdu.with_body(body));

@@ -2,6 +2,7 @@
 
 use super::{
     Config,
+    in_flight::{IN_FLIGHT_BOUND, InFlight},
     links::DbLinks,
     send_list::{Entry, SendList},
 };
@@ -110,6 +111,8 @@ pub(super) struct State {
     pub(super) users: BTreeMap<u32, User>,
     /// Logins that wait for 0704, by user name and handle.
     pub(super) logins: BTreeMap<(Bytes, u32), ConnId>,
+    /// Requests that wait for another server; see there which are recorded.
+    pub(super) in_flight: InFlight,
     pub(super) db: DbLinks,
     /// Open route links, oldest first: the first is the master.
     pub(super) routes: Vec<ConnId>,
@@ -118,6 +121,7 @@ pub(super) struct State {
     last_handle: u32,
     send_list_high: usize,
     logins_high: usize,
+    in_flight_high: usize,
 }
 
 impl State {
@@ -133,6 +137,8 @@ impl State {
             last_handle: 0,
             send_list_high: 0,
             logins_high: 0,
+            in_flight: InFlight::default(),
+            in_flight_high: 0,
         }
     }
 
@@ -194,6 +200,7 @@ impl State {
         for Entry { conversation, msg_id, .. } in conn.send_list.entries {
             turn.fact(Fact::SendListDropped { conn: id, conversation, msg_id });
         }
+        self.in_flight.forget(conn.handle);
         if !conn.open {
             self.logins.remove(&(conn.login_name, conn.handle));
             return;
@@ -231,6 +238,10 @@ impl State {
     pub(super) fn note_send_list(&mut self, turn: &mut Turn<'_>, length: usize) {
         let bound = super::SEND_LIST_BOUND;
         high_water(turn, "send_list", &mut self.send_list_high, length, bound);
+    }
+
+    pub(super) fn note_in_flight(&mut self, turn: &mut Turn<'_>, length: usize) {
+        high_water(turn, "in_flight", &mut self.in_flight_high, length, IN_FLIGHT_BOUND);
     }
 
     pub(super) fn note_logins(&mut self, turn: &mut Turn<'_>) {

@@ -4,7 +4,7 @@ use super::state::{Conn, State, Turn};
 use crate::{env::ConnId, fact::Fact};
 
 /// One `Timing::tick`: the rate window starts anew, silent clients are closed, send lists are
-/// expired or written again.
+/// expired or written again, requests without an answer are given up.
 pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
     let mut closing = Vec::new();
     for conn in state.conns.values_mut() {
@@ -17,6 +17,8 @@ pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
         closing.extend(reason.map(|reason| (conn.id, reason)));
     }
     close_all(state, turn, closing);
+    let late = state.in_flight.overdue(turn.now.up, state.config.timing.request_timeout());
+    state.unanswered(turn, late, "no answer in time");
 }
 
 fn close_all(state: &mut State, turn: &mut Turn<'_>, closing: Vec<(ConnId, String)>) {

@@ -8,10 +8,11 @@ use crate::{
     env::{ConnId, Draw},
     fact::Fact,
     link::{self, Action, Event, Now, Role},
+    protocol::Protocol,
     wire::{Malformed, Pdu, attach, command as cmd, edit::Edit, im},
 };
 use im::base_define::{UserStat, UserStatType};
-use presence::Presence;
+use presence::{ByLink, Presence, Shared};
 use std::collections::BTreeSet;
 
 /// What route_server's connections are for.
@@ -28,7 +29,7 @@ impl link::Kind for Kind {
 }
 
 /// The role without I/O.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RouteServer {
     /// In the order of their numbers, which is the order of every broadcast.
     links: BTreeSet<ConnId>,
@@ -40,8 +41,13 @@ const MOBILE: u32 = 0x10;
 
 impl RouteServer {
     /// A route_server that knows nobody.
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(protocol: Protocol) -> Self {
+        let presence = if protocol.presence_by_link {
+            Presence::ByLink(ByLink::default())
+        } else {
+            Presence::Shared(Shared::default())
+        };
+        Self { links: BTreeSet::new(), presence }
     }
 
     fn to_all(&self, out: &mut Vec<Action>, pdu: &Pdu) {
@@ -60,31 +66,40 @@ impl RouteServer {
         pdu: &Pdu,
         out: &mut Vec<Action>,
     ) -> Result<(), Malformed> {
-        match pdu.command() {
-            cmd::OTHER_USER_STATUS_UPDATE => self.status_update(conn, pdu, out),
-            cmd::OTHER_ONLINE_USER_INFO => self.online_users(conn, pdu),
-            cmd::BUDDY_LIST_USERS_STATUS_REQUEST => self.users_status(conn, pdu, out),
-            // Noted, used nowhere.
-            cmd::OTHER_ROLE_SET => Ok(()),
-            cmd::MSG_DATA
-            | cmd::SWITCH_P2P_CMD
-            | cmd::MSG_READ_NOTIFY
-            | cmd::OTHER_SERVER_KICK_USER
-            | cmd::GROUP_CHANGE_MEMBER_NOTIFY
-            | cmd::FILE_NOTIFY
-            | cmd::BUDDY_LIST_REMOVE_SESSION_NOTIFY => {
-                self.to_others(out, Some(conn), pdu);
-                Ok(())
-            }
-            cmd::BUDDY_LIST_SIGN_INFO_CHANGED_NOTIFY => {
-                self.to_all(out, pdu);
-                Ok(())
-            }
-            _ => {
+        match handler(pdu.command()) {
+            Some(handler) => handler(self, conn, pdu, out),
+            None => {
                 out.push(refused(conn, pdu, "unknown command"));
                 Ok(())
             }
         }
+    }
+
+    /// To every link but the source, unparsed.
+    fn relay_to_others(
+        &mut self,
+        conn: ConnId,
+        pdu: &Pdu,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Malformed> {
+        self.to_others(out, Some(conn), pdu);
+        Ok(())
+    }
+
+    /// To every link, unparsed.
+    fn relay_to_all(
+        &mut self,
+        _: ConnId,
+        pdu: &Pdu,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Malformed> {
+        self.to_all(out, pdu);
+        Ok(())
+    }
+
+    /// 0707: noted, used nowhere.
+    fn role_set(&mut self, _: ConnId, _: &Pdu, _: &mut Vec<Action>) -> Result<(), Malformed> {
+        Ok(())
     }
 
     /// 070a: one connection of a user came or went.
@@ -111,10 +126,8 @@ impl RouteServer {
                 (true, false) if is_pc => Some(0),
                 _ => None,
             };
-            if let Some(login_status) = status {
-                let notice =
-                    im::server::ImServerPcLoginStatusNotify { user_id: user, login_status };
-                self.to_all(out, &Pdu::new(cmd::OTHER_LOGIN_STATUS_NOTIFY, 0, &notice));
+            if let Some(status) = status {
+                self.to_all(out, &pc_status(user, status));
             }
         }
         if is_pc && !(offline && pc_present) {
@@ -132,20 +145,79 @@ impl RouteServer {
         self.to_all(out, &Pdu::new(cmd::BUDDY_LIST_STATUS_NOTIFY, 0, &notice));
     }
 
-    /// 0708: what a msg_server holds when its link opens. No notices.
-    fn online_users(&mut self, conn: ConnId, pdu: &Pdu) -> Result<(), Malformed> {
+    /// 0708: what a msg_server holds when its link opens. No notices in the original; with
+    /// `presence-by-link` it replaces what the link had reported, and others hear of the change.
+    fn online_users(
+        &mut self,
+        conn: ConnId,
+        pdu: &Pdu,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Malformed> {
         let msg: im::server::ImOnlineUserInfo = pdu.view()?;
-        for user in msg.user_stat_list {
-            if user.status != UserStatType::UserStatusOffline as i32 {
-                self.presence.add(user.user_id, conn, user.client_type as u32);
+        let before = self.forget_link(conn);
+        let on = |user: &&im::base_define::ServerUserStat| {
+            user.status != UserStatType::UserStatusOffline as i32
+        };
+        let mut phones = BTreeSet::new();
+        for user in msg.user_stat_list.iter().filter(on) {
+            self.presence.add(user.user_id, conn, user.client_type as u32);
+            if user.client_type as u32 & MOBILE != 0 {
+                phones.insert(user.user_id);
+            }
+        }
+        if let Some(before) = before {
+            let changed = self.announce_changes(before, out);
+            // What came of their PCs while the link was closed went by the phones behind it.
+            for user in phones.into_iter().filter(|user| !changed.contains(user)) {
+                let pdu = pc_status(user, u32::from(self.presence.has_pc(user)));
+                out.push(Action::Send { conn, pdu });
             }
         }
         Ok(())
     }
 
+    /// `presence-by-link`: what a link reported is void; who had a PC on before. `None` for the
+    /// original, where all stays.
+    fn forget_link(&mut self, conn: ConnId) -> Option<BTreeSet<u32>> {
+        let Presence::ByLink(table) = &mut self.presence else { return None };
+        let before = table.with_pc();
+        table.forget_link(conn);
+        Some(before)
+    }
+
+    /// No notices in the original: who was only there stays unannounced, and counts stay.
+    fn link_closed(&mut self, conn: ConnId, out: &mut Vec<Action>) {
+        if let Presence::Shared(table) = &mut self.presence {
+            table.close_link(conn);
+        }
+        if let Some(before) = self.forget_link(conn) {
+            self.announce_changes(before, out);
+        }
+    }
+
+    /// 070e and 0203 for everyone whose PC came or went since `before`; who that is.
+    fn announce_changes(&self, before: BTreeSet<u32>, out: &mut Vec<Action>) -> BTreeSet<u32> {
+        let Presence::ByLink(table) = &self.presence else { return BTreeSet::new() };
+        let changed: BTreeSet<u32> =
+            before.symmetric_difference(&table.with_pc()).copied().collect();
+        for &user in &changed {
+            let (login_status, status) = if table.has_pc(user) {
+                (1, UserStatType::UserStatusOnline)
+            } else {
+                (0, UserStatType::UserStatusOffline)
+            };
+            // Without any connection there is nobody to tell that the PC went.
+            if table.knows(user) {
+                self.to_all(out, &pc_status(user, login_status));
+            }
+            self.status_notify(user, status as u32, out);
+        }
+        changed
+    }
+
     /// 020a → 020b: ONLINE only with a PC type present.
     fn users_status(
-        &self,
+        &mut self,
         conn: ConnId,
         pdu: &Pdu,
         out: &mut Vec<Action>,
@@ -175,6 +247,36 @@ impl RouteServer {
     }
 }
 
+/// Serves one PDU of one link.
+type Handler = fn(&mut RouteServer, ConnId, &Pdu, &mut Vec<Action>) -> Result<(), Malformed>;
+
+/// The handler of a command.
+fn handler(command: u16) -> Option<Handler> {
+    Some(match command {
+        cmd::OTHER_USER_STATUS_UPDATE => RouteServer::status_update,
+        cmd::OTHER_ONLINE_USER_INFO => RouteServer::online_users,
+        cmd::BUDDY_LIST_USERS_STATUS_REQUEST => RouteServer::users_status,
+        cmd::OTHER_ROLE_SET => RouteServer::role_set,
+        cmd::MSG_DATA
+        | cmd::SWITCH_P2P_CMD
+        | cmd::MSG_READ_NOTIFY
+        | cmd::OTHER_SERVER_KICK_USER
+        | cmd::GROUP_CHANGE_MEMBER_NOTIFY
+        | cmd::FILE_NOTIFY
+        | cmd::BUDDY_LIST_REMOVE_SESSION_NOTIFY
+        // Ours, and no matter of a switch: an old route_server ignores it.
+        | cmd::OTHER_CATCH_UP_HINT => RouteServer::relay_to_others,
+        cmd::BUDDY_LIST_SIGN_INFO_CHANGED_NOTIFY => RouteServer::relay_to_all,
+        _ => return None,
+    })
+}
+
+/// 070e: a user's PC is there (1) or gone (0).
+fn pc_status(user: u32, login_status: u32) -> Pdu {
+    let notice = im::server::ImServerPcLoginStatusNotify { user_id: user, login_status };
+    Pdu::new(cmd::OTHER_LOGIN_STATUS_NOTIFY, 0, &notice)
+}
+
 fn refused(conn: ConnId, pdu: &Pdu, reason: impl Into<String>) -> Action {
     Action::Fact(Fact::Refused { conn, command: pdu.command(), reason: reason.into() })
 }
@@ -192,10 +294,9 @@ impl Role for RouteServer {
                     out.push(refused(conn, &pdu, malformed.to_string()));
                 }
             }
-            // No notices: who was only there stays unannounced, and counts stay.
             Event::Closed { conn, .. } => {
                 self.links.remove(&conn);
-                self.presence.close_link(conn);
+                self.link_closed(conn, out);
             }
             Event::Tick => {}
         }

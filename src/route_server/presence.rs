@@ -1,5 +1,5 @@
-//! The table of who is online where (SYSTEM.md section 5), with the original's warts: counts do
-//! not know which link they came from.
+//! Who is online where (SYSTEM.md section 5): the original's table, whose counts do not know
+//! which link they came from, and the one of `presence-by-link`, whose counts do.
 
 use crate::env::ConnId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,13 +13,13 @@ struct Entry {
     counts: BTreeMap<u32, u32>,
 }
 
-/// All users that some msg_server reported.
+/// The original's: all users that some msg_server reported.
 #[derive(Debug, Default)]
-pub(super) struct Presence {
+pub(super) struct Shared {
     users: BTreeMap<u32, Entry>,
 }
 
-impl Presence {
+impl Shared {
     /// A connection of this type came, on this link.
     pub(super) fn add(&mut self, user: u32, link: ConnId, kind: u32) {
         let entry = self.users.entry(user).or_default();
@@ -63,7 +63,103 @@ impl Presence {
 
     /// Whether a connection of the PC class is counted.
     pub(super) fn has_pc(&self, user: u32) -> bool {
-        let is_pc = |kind: &u32| kind & super::MOBILE == 0;
-        self.users.get(&user).is_some_and(|entry| entry.counts.keys().any(is_pc))
+        self.users.get(&user).is_some_and(|entry| any_pc(&entry.counts))
+    }
+}
+
+fn any_pc(counts: &BTreeMap<u32, u32>) -> bool {
+    counts.keys().any(|kind| kind & super::MOBILE == 0)
+}
+
+/// `presence-by-link`: connections by user, link and client type; no zeros, no empty maps.
+#[derive(Debug, Default)]
+pub(super) struct ByLink {
+    users: BTreeMap<u32, BTreeMap<ConnId, BTreeMap<u32, u32>>>,
+}
+
+impl ByLink {
+    /// A connection of this type came, on this link.
+    pub(super) fn add(&mut self, user: u32, link: ConnId, kind: u32) {
+        let links = self.users.entry(user).or_default();
+        *links.entry(link).or_default().entry(kind).or_default() += 1;
+    }
+
+    /// A connection of this type went; one that this link never reported changes nothing.
+    pub(super) fn remove(&mut self, user: u32, link: ConnId, kind: u32) {
+        let Some(links) = self.users.get_mut(&user) else { return };
+        let Some(counts) = links.get_mut(&link) else { return };
+        if let Some(count) = counts.get_mut(&kind) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&kind);
+            }
+        }
+        if counts.is_empty() {
+            links.remove(&link);
+        }
+        if links.is_empty() {
+            self.users.remove(&user);
+        }
+    }
+
+    /// What a link reported is void, because it closed or reports anew.
+    pub(super) fn forget_link(&mut self, link: ConnId) {
+        self.users.retain(|_, links| {
+            links.remove(&link);
+            !links.is_empty()
+        });
+    }
+
+    /// Whether any connection of the user is counted.
+    pub(super) fn knows(&self, user: u32) -> bool {
+        self.users.contains_key(&user)
+    }
+
+    /// Whether a connection of the PC class is counted.
+    pub(super) fn has_pc(&self, user: u32) -> bool {
+        self.users.get(&user).is_some_and(|links| links.values().any(any_pc))
+    }
+
+    /// The users who have a connection of the PC class.
+    pub(super) fn with_pc(&self) -> BTreeSet<u32> {
+        self.users.keys().copied().filter(|&user| self.has_pc(user)).collect()
+    }
+}
+
+/// Either table.
+#[derive(Debug)]
+pub(super) enum Presence {
+    Shared(Shared),
+    ByLink(ByLink),
+}
+
+macro_rules! either {
+    ($self:ident, $table:ident => $call:expr) => {
+        match $self {
+            Presence::Shared($table) => $call,
+            Presence::ByLink($table) => $call,
+        }
+    };
+}
+
+impl Presence {
+    /// See [`Shared::add`].
+    pub(super) fn add(&mut self, user: u32, link: ConnId, kind: u32) {
+        either!(self, table => table.add(user, link, kind));
+    }
+
+    /// See [`Shared::remove`] and [`ByLink::remove`].
+    pub(super) fn remove(&mut self, user: u32, link: ConnId, kind: u32) {
+        either!(self, table => table.remove(user, link, kind));
+    }
+
+    /// Whether the user has an entry.
+    pub(super) fn knows(&self, user: u32) -> bool {
+        either!(self, table => table.knows(user))
+    }
+
+    /// Whether a connection of the PC class is counted.
+    pub(super) fn has_pc(&self, user: u32) -> bool {
+        either!(self, table => table.has_pc(user))
     }
 }

@@ -2,6 +2,7 @@ use super::{Kind, RouteServer};
 use crate::{
     env::Draw,
     link::{Action, Event, Now, Role},
+    protocol::Protocol,
     wire::{Pdu, command as cmd},
 };
 use std::time::Duration;
@@ -17,7 +18,11 @@ struct Rig(RouteServer);
 
 impl Rig {
     fn new(links: &[u64]) -> Self {
-        let mut rig = Self(RouteServer::new());
+        Self::with(Protocol::teamtalk(), links)
+    }
+
+    fn with(protocol: Protocol, links: &[u64]) -> Self {
+        let mut rig = Self(RouteServer::new(protocol));
         for &conn in links {
             assert!(rig.event(Event::Opened { conn, kind: Kind::MsgServer }).is_empty());
         }
@@ -34,6 +39,10 @@ impl Rig {
             _ => None,
         };
         out.into_iter().filter_map(sent).collect()
+    }
+
+    fn close(&mut self, conn: u64) -> Vec<(u64, u16, String)> {
+        self.event(Event::Closed { conn, kind: Kind::MsgServer, reason: String::new() })
     }
 
     fn pdu(&mut self, conn: u64, command: u16, body: &str) -> Vec<(u64, u16, String)> {
@@ -111,7 +120,7 @@ fn users_status() {
 #[test]
 fn relays_to_all_but_the_source() {
     let mut rig = Rig::new(&[1, 2, 3]);
-    for command in [0x0301, 0x0601, 0x0304, 0x070d, 0x040b, 0x0508, 0x020f] {
+    for command in [0x0301, 0x0601, 0x0304, 0x070d, 0x040b, 0x0508, 0x020f, 0x07e2] {
         let to: Vec<_> = rig.pdu(2, command, "ff").into_iter().map(|(conn, ..)| conn).collect();
         assert_eq!(to, [1, 3], "{command:04x}");
     }
@@ -123,8 +132,77 @@ fn relays_to_all_but_the_source() {
 fn a_closed_link_leaves_every_entry() {
     let mut rig = Rig::new(&[1, 2]);
     rig.pdu(1, cmd::OTHER_USER_STATUS_UPDATE, "080110011801");
-    let closed = Event::Closed { conn: 1, kind: Kind::MsgServer, reason: String::new() };
-    assert!(rig.event(closed).is_empty());
+    assert!(rig.close(1).is_empty());
     let sent = rig.pdu(2, cmd::BUDDY_LIST_USERS_STATUS_REQUEST, "08021001");
     assert_eq!(sent, [(2, 0x020b, "0802120408011002a20100".to_string())]);
+}
+
+fn by_link(links: &[u64]) -> Rig {
+    Rig::with(Protocol { presence_by_link: true, ..Protocol::teamtalk() }, links)
+}
+
+/// Who is ONLINE, as 020a tells.
+fn is_online(rig: &mut Rig, user: u8) -> bool {
+    let link = *rig.0.links.first().unwrap();
+    let sent = rig.pdu(link, cmd::BUDDY_LIST_USERS_STATUS_REQUEST, &format!("080910{user:02x}"));
+    sent[0].2 == format!("0809120408{user:02x}1001a20100")
+}
+
+/// The same in both modes.
+#[test]
+fn by_link_tells_logins_and_logoffs_as_the_original() {
+    let mut rig = by_link(&[1, 2]);
+    let sent = rig.pdu(1, cmd::OTHER_USER_STATUS_UPDATE, "080110031801");
+    assert_eq!(sent, [to_both(0x070e, "08031001"), to_both(0x0203, "0a0408031001")].concat());
+    let phone = rig.pdu(2, cmd::OTHER_USER_STATUS_UPDATE, "080110031812");
+    assert_eq!(phone, to_both(0x070e, "08031001"));
+    let sent = rig.pdu(1, cmd::OTHER_USER_STATUS_UPDATE, "080210031801");
+    assert_eq!(sent, [to_both(0x070e, "08031000"), to_both(0x0203, "0a0408031002")].concat());
+    assert!(rig.pdu(1, cmd::OTHER_USER_STATUS_UPDATE, "080210031812").is_empty(), "another's");
+    assert!(rig.pdu(2, cmd::OTHER_USER_STATUS_UPDATE, "080210031812").is_empty());
+    assert!(!rig.0.presence.knows(3));
+}
+
+#[test]
+fn by_link_a_closed_link_takes_its_counts_along() {
+    for (protocol, remains) in [
+        (Protocol::teamtalk(), true),
+        (Protocol { presence_by_link: true, ..Protocol::teamtalk() }, false),
+    ] {
+        let mut rig = Rig::with(protocol, &[1, 2]);
+        rig.pdu(1, cmd::OTHER_USER_STATUS_UPDATE, "080110011801");
+        rig.pdu(2, cmd::OTHER_USER_STATUS_UPDATE, "080110011812");
+        let sent = rig.close(1);
+        assert_eq!(is_online(&mut rig, 1), remains);
+        let told = [(2, 0x070e, "08011000".into()), (2, 0x0203, "0a0408011002".into())];
+        assert_eq!(sent, if remains { vec![] } else { told.to_vec() });
+    }
+}
+
+#[test]
+fn by_link_a_user_who_was_only_behind_a_closed_link_is_gone() {
+    let mut rig = by_link(&[1, 2]);
+    rig.pdu(1, cmd::OTHER_USER_STATUS_UPDATE, "080110011801");
+    rig.pdu(1, cmd::OTHER_USER_STATUS_UPDATE, "080110021812");
+    assert_eq!(rig.close(1), [(2, 0x0203, "0a0408011002".into())]);
+    assert!(!rig.0.presence.knows(1) && !rig.0.presence.knows(2));
+}
+
+#[test]
+fn by_link_a_link_reports_anew() {
+    let mut rig = by_link(&[1, 2]);
+    // User 1 with a PC.
+    let sent = rig.pdu(1, cmd::OTHER_ONLINE_USER_INFO, "0a06080110011801");
+    assert_eq!(sent, [to_both(0x070e, "08011001"), to_both(0x0203, "0a0408011001")].concat());
+    assert!(rig.pdu(1, cmd::OTHER_ONLINE_USER_INFO, "0a06080110011801").is_empty(), "no change");
+    // Another link: his phone hears that the PC is on.
+    let sent = rig.pdu(2, cmd::OTHER_ONLINE_USER_INFO, "0a06080110011812");
+    assert_eq!(sent, [(2, 0x070e, "08011001".into())]);
+    // The count is 1, not 2.
+    rig.pdu(1, cmd::OTHER_USER_STATUS_UPDATE, "080210011801");
+    assert!(!is_online(&mut rig, 1));
+    rig.pdu(1, cmd::OTHER_ONLINE_USER_INFO, "0a06080110011801");
+    let sent = rig.pdu(1, cmd::OTHER_ONLINE_USER_INFO, "0a06080310021801");
+    assert_eq!(sent, [to_both(0x070e, "08011000"), to_both(0x0203, "0a0408011002")].concat());
+    assert!(!is_online(&mut rig, 1) && !is_online(&mut rig, 3));
 }

@@ -146,7 +146,7 @@ impl Hosts {
             }
             "route" => {
                 let listen = Listen { port: port::ROUTE, kind: route_server::Kind::MsgServer };
-                let role = route_server::RouteServer::new();
+                let role = route_server::RouteServer::new(protocol);
                 link::run(env, timing, role, vec![listen], Vec::new()).await.map(|_| ())
             }
             "db" => {

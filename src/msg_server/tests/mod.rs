@@ -1,9 +1,11 @@
 //! The state machine, driven by hand. Bytes are those of the captures in tests/golden where a
 //! capture's number is named.
 
+mod hints;
 mod links;
 mod login;
 mod message;
+mod refusals;
 mod relay;
 mod switches;
 
@@ -14,7 +16,10 @@ use crate::{
     link::{Action, Event, Now, Role},
     protocol::Protocol,
     timing::Timing,
-    wire::{Header, Pdu, command as cmd},
+    wire::{
+        Header, Pdu, command as cmd,
+        tt::extension::{Refused, RefusedCode},
+    },
 };
 use std::{cell::Cell, collections::BTreeMap, time::Duration};
 
@@ -65,6 +70,19 @@ impl Done {
         self.sent.iter().map(|(to, hex)| (*to, hex[20..24].to_string())).collect()
     }
 
+    /// What 07e1 says to a connection: (command, seq_num, code).
+    pub fn told(&self, conn: ConnId) -> Vec<(u16, u16, RefusedCode)> {
+        let told = |hex: &str| {
+            let pdu = parse(hex);
+            (pdu.command() == cmd::OTHER_REFUSED).then(|| {
+                let refused: Refused = pdu.view().unwrap();
+                assert!(!refused.reason().is_empty() && refused.attach_data.is_none());
+                (refused.command_id as u16, pdu.header.seq_num, refused.code())
+            })
+        };
+        self.to(conn).into_iter().filter_map(told).collect()
+    }
+
     pub fn refusal(&self) -> &str {
         let refusal = |fact: &'_ Fact| matches!(fact, Fact::Refused { .. });
         match self.facts.iter().find(|fact| refusal(fact)) {
@@ -108,6 +126,15 @@ impl Rig {
 
     pub fn teamtalk() -> Self {
         Self::with(Protocol::teamtalk())
+    }
+
+    /// The original but for these switches.
+    pub fn only(names: &[&str]) -> Self {
+        let mut protocol = Protocol::teamtalk();
+        for name in names {
+            assert!(protocol.set(name, true), "{name}");
+        }
+        Self::with(protocol)
     }
 
     pub fn event(&mut self, event: Event<Kind>) -> Done {

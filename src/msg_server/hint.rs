@@ -1,0 +1,84 @@
+//! 07e2: "ask for what is new" (switch `catch-up-hint`). A push that is lost with a link is lost
+//! for good in the original.
+
+use super::state::{State, Turn};
+use crate::{
+    conversation::Conversation,
+    env::ConnId,
+    wire::{Malformed, Pdu, command as cmd, tt::extension::CatchUpHint},
+};
+use std::collections::BTreeSet;
+
+fn pdu(users: impl IntoIterator<Item = u32>) -> Pdu {
+    let hint = CatchUpHint { user_id_list: users.into_iter().collect() };
+    Pdu::new(cmd::OTHER_CATCH_UP_HINT, 0, &hint)
+}
+
+/// To every client that is logged in here.
+pub(super) fn everyone_here(state: &State, turn: &mut Turn<'_>) {
+    if state.config.protocol.catch_up_hint {
+        let all: Vec<_> = state.open_conns().map(|client| client.id).collect();
+        turn.send_all(&all, &pdu([]));
+    }
+}
+
+/// To a new route master: while this server had no master, its messages went to nobody else.
+pub(super) fn through_route(state: &State, turn: &mut Turn<'_>) {
+    if state.config.protocol.catch_up_hint {
+        state.to_route(turn, pdu([]));
+    }
+}
+
+/// Messages of these conversations may be stored without having been pushed: their users are
+/// told, here and elsewhere; who is in a group is not known here, so everyone is.
+pub(super) fn missed(
+    state: &State,
+    turn: &mut Turn<'_>,
+    conversations: impl Iterator<Item = Conversation>,
+) {
+    if !state.config.protocol.catch_up_hint {
+        return;
+    }
+    let mut users = BTreeSet::new();
+    let mut everyone = false;
+    for conversation in conversations {
+        match conversation {
+            Conversation::Single { low, high } => users.extend([low, high]),
+            Conversation::Group(_) => everyone = true,
+        }
+    }
+    if everyone {
+        everyone_here(state, turn);
+        through_route(state, turn);
+    } else if !users.is_empty() {
+        users_here(state, turn, &users);
+        state.to_route(turn, pdu(users));
+    }
+}
+
+/// 07e2 from another msg_server.
+pub(super) fn from_route(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    link: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    if !state.config.protocol.catch_up_hint {
+        turn.refused(link, pdu.command(), "unknown command");
+        return Ok(());
+    }
+    let hint: CatchUpHint = pdu.view()?;
+    if hint.user_id_list.is_empty() {
+        everyone_here(state, turn);
+    } else {
+        users_here(state, turn, &hint.user_id_list.into_iter().collect());
+    }
+    Ok(())
+}
+
+/// Clients are not told of whom else it is.
+fn users_here(state: &State, turn: &mut Turn<'_>, users: &BTreeSet<u32>) {
+    for &user in users {
+        turn.send_all(&state.conns_of(user, None), &pdu([]));
+    }
+}

@@ -1,0 +1,150 @@
+//! Requests of clients that a db_proxy or route_server has not answered yet (switches
+//! `answered-refusals` and `catch-up-hint`; the original keeps no such table).
+
+use crate::{conversation::Conversation, env::ConnId, wire::Pdu};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+/// The most requests of one connection that may wait at once (ours).
+pub const IN_FLIGHT_BOUND: usize = 1024;
+
+/// How a client knows its request again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) command: u16,
+    pub(super) seq: u16,
+}
+
+impl Asked {
+    pub(super) fn of(pdu: &Pdu) -> Self {
+        Self { command: pdu.command(), seq: pdu.header.seq_num }
+    }
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) conn: ConnId,
+    pub(super) asked: Asked,
+    /// Which link it went on: its answer comes on the same.
+    pub(super) link: ConnId,
+    pub(super) since: Duration,
+    /// Whose pushes are lost with its answer.
+    pub(super) missed: Option<Conversation>,
+}
+
+/// All of them, by the handle of the connection: attach data carries that back.
+#[derive(Debug, Default)]
+pub(super) struct InFlight {
+    requests: BTreeMap<u32, VecDeque<Request>>,
+}
+
+/// A connection that waits for too much at once.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("over {IN_FLIGHT_BOUND} requests without an answer")]
+pub(super) struct Full;
+
+impl InFlight {
+    /// Remembers a request; tells how many of its connection wait now.
+    pub(super) fn add(&mut self, handle: u32, request: Request) -> Result<usize, Full> {
+        let waiting = self.requests.entry(handle).or_default();
+        if waiting.len() >= IN_FLIGHT_BOUND {
+            return Err(Full);
+        }
+        waiting.push_back(request);
+        Ok(waiting.len())
+    }
+
+    /// A request was answered on this link: the oldest one of its name (a client may use a
+    /// seq_num twice).
+    pub(super) fn answered(&mut self, link: ConnId, handle: u32, asked: Asked) -> Option<Request> {
+        let waiting = self.requests.get_mut(&handle)?;
+        let at = waiting.iter().position(|r| r.link == link && r.asked == asked)?;
+        let request = waiting.remove(at);
+        if waiting.is_empty() {
+            self.requests.remove(&handle);
+        }
+        request
+    }
+
+    /// A client is gone. What others may miss with an answer is remembered still.
+    pub(super) fn forget(&mut self, handle: u32) {
+        if let Some(waiting) = self.requests.get_mut(&handle) {
+            waiting.retain(|request| request.missed.is_some());
+            if waiting.is_empty() {
+                self.requests.remove(&handle);
+            }
+        }
+    }
+
+    /// Takes out what went on a link that closed.
+    pub(super) fn of_link(&mut self, link: ConnId) -> Vec<Request> {
+        self.take(|request| request.link == link)
+    }
+
+    /// Takes out what has waited for longer than `limit`.
+    pub(super) fn overdue(&mut self, now: Duration, limit: Duration) -> Vec<Request> {
+        self.take(|request| now.saturating_sub(request.since) > limit)
+    }
+
+    fn take(&mut self, lost: impl Fn(&Request) -> bool) -> Vec<Request> {
+        let mut taken = Vec::new();
+        self.requests.retain(|_, waiting| {
+            taken.extend(waiting.iter().filter(|request| lost(request)).cloned());
+            waiting.retain(|request| !lost(request));
+            !waiting.is_empty()
+        });
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(link: ConnId, seq: u16, since: u64) -> Request {
+        let asked = Asked { command: 0x0309, seq };
+        Request { conn: 9, asked, link, since: Duration::from_secs(since), missed: None }
+    }
+
+    #[test]
+    fn an_answer_ends_the_oldest_of_its_name_on_its_link() {
+        let mut table = InFlight::default();
+        for (n, of) in [request(1, 5, 0), request(2, 5, 1), request(1, 5, 2)].iter().enumerate() {
+            assert_eq!(table.add(7, of.clone()), Ok(n + 1));
+        }
+        let asked = request(1, 5, 0).asked;
+        assert_eq!(table.answered(1, 8, asked), None, "another connection's");
+        assert_eq!(table.answered(1, 7, Asked { seq: 6, ..asked }), None);
+        assert_eq!(table.answered(1, 7, asked), Some(request(1, 5, 0)));
+        assert_eq!(table.of_link(1), [request(1, 5, 2)]);
+        assert_eq!(table.overdue(Duration::from_secs(4), Duration::from_secs(3)), []);
+        assert_eq!(table.overdue(Duration::from_secs(5), Duration::from_secs(3)).len(), 1);
+        assert!(table.requests.is_empty());
+    }
+
+    #[test]
+    fn of_a_client_that_is_gone_only_pushes_are_remembered() {
+        let mut table = InFlight::default();
+        let send = Request { missed: Some(Conversation::single(1, 2)), ..request(1, 6, 0) };
+        for of in [request(1, 5, 0), send.clone()] {
+            table.add(7, of).unwrap();
+        }
+        table.add(8, request(1, 5, 0)).unwrap();
+        table.forget(7);
+        table.forget(8);
+        assert_eq!(table.of_link(1), [send]);
+    }
+
+    #[test]
+    fn a_connection_may_not_wait_for_everything() {
+        let mut table = InFlight::default();
+        for n in 1..=IN_FLIGHT_BOUND {
+            assert_eq!(table.add(7, request(1, 5, 0)), Ok(n));
+        }
+        assert_eq!(table.add(7, request(1, 5, 0)), Err(Full));
+        assert_eq!(table.add(8, request(1, 5, 0)), Ok(1));
+    }
+}

@@ -1,0 +1,104 @@
+//! Read acks and their notices (SYSTEM.md section 4, "Notices").
+
+use super::{
+    in_flight::Asked,
+    links::Half,
+    message::{self, USER_ID},
+    relay::Source,
+    state::{State, Turn},
+};
+use crate::{
+    env::ConnId,
+    wire::{
+        Malformed, Pdu,
+        attach::{self, Attach},
+        command as cmd,
+        edit::Edit,
+        im::message::{ImMsgDataReadAck, ImMsgDataReadNotify},
+        tt::extension::RefusedCode,
+    },
+};
+
+/// 0303: relayed, and noticed to the user's other connections and route at once. With
+/// `confirmed-read-acks` the notice waits until db_proxy says that it is stored.
+pub(super) fn ack(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    conn: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    let ack: ImMsgDataReadAck = pdu.view()?;
+    let Some(client) = state.conns.get(&conn) else { return Ok(()) };
+    let (user, handle) = (client.user, client.handle);
+    message::settle(state, turn, conn, ack.session_type, ack.session_id, ack.msg_id);
+    let confirmed = state.config.protocol.confirmed_read_acks;
+    match state.db.pick(turn, Half::Other, user, pdu) {
+        Some(link) => {
+            let body = Edit::of(&pdu.body).uint(USER_ID, u64::from(user));
+            if confirmed {
+                let body = body.bytes(attach::FIELD, &Attach::handle(handle).encode()).done();
+                state.ask(turn, link, pdu.with_body(body), Source::client(conn, pdu));
+            } else {
+                turn.send(link, pdu.with_body(body.done()));
+            }
+        }
+        None => {
+            let (asked, code) = (Asked::of(pdu), RefusedCode::RefusedUnavailable);
+            state.refuse(turn, conn, asked, code, "no db_proxy");
+        }
+    }
+    if !confirmed {
+        let notice = ImMsgDataReadNotify {
+            user_id: user,
+            session_id: ack.session_id,
+            msg_id: ack.msg_id,
+            session_type: ack.session_type,
+            attach_data: None,
+        };
+        let notice = Pdu::new(cmd::MSG_READ_NOTIFY, 0, &notice);
+        turn.send_all(&state.conns_of(user, Some(conn)), &notice);
+        state.to_route(turn, notice);
+    }
+    Ok(())
+}
+
+/// 0304 of a db_proxy (`confirmed-read-acks`): the read ack is stored.
+pub(super) fn confirmed(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    link: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    if !state.config.protocol.confirmed_read_acks {
+        turn.refused(link, pdu.command(), "unknown command");
+        return Ok(());
+    }
+    let stored: ImMsgDataReadNotify = pdu.view()?;
+    let Some(attach) = super::from_db::attach_of(state, turn, link, stored.attach_data.as_deref())
+    else {
+        return Ok(());
+    };
+    let asked = Asked { command: cmd::MSG_READ_ACK, seq: pdu.header.seq_num };
+    state.in_flight.answered(link, attach.handle, asked);
+    let requester = state.find(stored.user_id, attach.handle);
+    let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
+    if let Some(conn) = requester {
+        turn.send(conn, pdu.with_body(body.clone()));
+    }
+    let notice = Pdu::raw(cmd::MSG_READ_NOTIFY, 0, body);
+    turn.send_all(&state.conns_of(stored.user_id, requester), &notice);
+    state.to_route(turn, notice);
+    Ok(())
+}
+
+/// 0304 of another msg_server: to the user's connections here.
+pub(super) fn from_route(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    _link: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    let notice: ImMsgDataReadNotify = pdu.view()?;
+    turn.send_all(&state.conns_of(notice.user_id, None), pdu);
+    Ok(())
+}

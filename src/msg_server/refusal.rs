@@ -1,0 +1,90 @@
+//! 07e1: what a client is told where the original is silent (switch `answered-refusals`).
+
+use super::{
+    hint,
+    in_flight::{Asked, Request},
+    login,
+    state::{State, Turn},
+};
+use crate::{
+    env::ConnId,
+    wire::{
+        Malformed, Pdu, attach, command as cmd,
+        edit::Edit,
+        tt::extension::{Refused, RefusedCode},
+    },
+};
+use bytes::Bytes;
+
+impl State {
+    /// A client's request is not served: reported, and with `answered-refusals` the client is
+    /// told which request, and why.
+    pub(super) fn refuse(
+        &self,
+        turn: &mut Turn<'_>,
+        conn: ConnId,
+        asked: Asked,
+        code: RefusedCode,
+        reason: &str,
+    ) {
+        turn.refused(conn, asked.command, reason);
+        let Some(client) = self.conns.get(&conn) else { return };
+        if self.config.protocol.answered_refusals {
+            let refused = Refused {
+                user_id: client.user,
+                command_id: asked.command.into(),
+                code: code as i32,
+                reason: Some(Bytes::copy_from_slice(reason.as_bytes())),
+                attach_data: None,
+            };
+            turn.send(conn, Pdu::new(cmd::OTHER_REFUSED, asked.seq, &refused));
+        }
+    }
+
+    /// These requests will not be answered, or not in time: their clients are told, and so is
+    /// everyone who may have missed a push by it.
+    pub(super) fn unanswered(&mut self, turn: &mut Turn<'_>, lost: Vec<Request>, reason: &str) {
+        if self.config.protocol.answered_refusals {
+            for Request { conn, asked, .. } in &lost {
+                // The login has a failure reply of its own.
+                if asked.command == cmd::LOGIN_REQ_USERLOGIN {
+                    login::unanswered(self, turn, *conn, asked.seq, reason);
+                } else if self.conns.contains_key(conn) {
+                    self.refuse(turn, *conn, *asked, RefusedCode::RefusedUnavailable, reason);
+                }
+            }
+        }
+        hint::missed(self, turn, lost.into_iter().filter_map(|request| request.missed));
+    }
+}
+
+/// 07e1 of a db_proxy: passed on like any reply.
+pub(super) fn from_db(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    link: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    if !state.config.protocol.answered_refusals {
+        turn.refused(link, pdu.command(), "unknown command");
+        return Ok(());
+    }
+    let refused: Refused = pdu.view()?;
+    let Some(attach) = super::from_db::attach_of(state, turn, link, refused.attach_data.as_deref())
+    else {
+        return Ok(());
+    };
+    let asked = Asked { command: refused.command_id as u16, seq: pdu.header.seq_num };
+    let request = state.in_flight.answered(link, attach.handle, asked);
+    let Some(conn) = state.find(refused.user_id, attach.handle) else {
+        return Ok(());
+    };
+    let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
+    turn.refused(conn, asked.command, String::from_utf8_lossy(refused.reason()));
+    turn.send(conn, pdu.with_body(body));
+    // The message may be stored all the same, and is not pushed.
+    if refused.code() == RefusedCode::RefusedUnavailable {
+        hint::missed(state, turn, request.into_iter().filter_map(|request| request.missed));
+    }
+    Ok(())
+}
