@@ -53,6 +53,8 @@ pub struct Shared<W: World> {
     pub timing: Timing,
     /// Failed logins by name.
     pub failures: super::failures::Failures,
+    /// When a user was last changed through this process.
+    pub user_change: super::user_change::UserChange,
 }
 
 /// Why a store gave no answer.
@@ -197,6 +199,21 @@ impl<W: World> Context<W> {
     /// Runs one statement on the primary whose failure fails the request.
     pub async fn primary(&mut self, text: &str, params: &[Value]) -> Result<Outcome, StoreError> {
         Ok(self.execute(Server::Primary, text, params).await?)
+    }
+
+    /// Runs one INSERT, UPDATE or DELETE on the primary; whether it changed a row. One that failed
+    /// changed none, as in the original, unless the request is refused for it
+    /// (`answered-refusals`): nobody knows what a lost connection did.
+    pub async fn write(&mut self, text: &str, params: &[Value]) -> Result<bool, StoreError> {
+        match self.primary(text, params).await {
+            Ok(done) => Ok(done.affected != 0),
+            Err(error @ StoreError::Sql(SqlError::Lost(_)))
+                if self.protocol().answered_refusals =>
+            {
+                Err(error)
+            }
+            Err(_) => Ok(false),
+        }
     }
 
     /// Ends a transaction without effect. A transaction whose connection is gone has ended with

@@ -2,13 +2,15 @@
 
 use super::{
     context::{Context, OnFailure, World},
+    keep_token::device_key,
+    push_shield,
     silent::Silent,
     table::{carried, reply},
     text::text,
     unread,
 };
 use crate::{
-    store::{cache::Cache, sql::Server},
+    store::cache::Cache,
     wire::{
         Pdu, command,
         im::{
@@ -25,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGetDeviceTokenReq = request.view()?;
     let users: BTreeSet<u32> = asked.user_id.into_iter().collect();
-    let keys: Vec<String> = users.iter().map(|user| format!("device_{user}")).collect();
+    let keys: Vec<String> = users.iter().map(|user| device_key(*user)).collect();
     let values = cx.cache().mget(&keys).await.unwrap_or_default();
     let tokens: BTreeMap<String, (u32, Option<Vec<u8>>)> =
         keys.into_iter().zip(users.into_iter().zip(values)).collect();
@@ -61,9 +63,8 @@ fn parse(value: &[u8]) -> Option<(ClientType, &[u8])> {
 /// Whether a user wants no pushes now: from 22:00 to 07:59. Local time is UTC here: the seam
 /// has no time zones.
 async fn shielded<W: World>(cx: &mut Context<W>, user: u32) -> bool {
-    const TEXT: &str = "select push_shield_status from IMUser where id=?";
-    let found = cx.select(OnFailure::Empty, Server::Replica, TEXT, &[user.into()]).await;
-    let on = found.is_ok_and(|found| found.get(0, "push_shield_status").uint() == 1);
+    let status = push_shield::status(cx, OnFailure::Empty, user).await;
+    let on = status.is_ok_and(|status| status == Some(1));
     let hour = cx.now / 3600 % 24;
     on && !(8..22).contains(&hour)
 }

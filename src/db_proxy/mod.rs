@@ -4,15 +4,19 @@
 //! with its own queue and its own pair of SQL connections, so requests of one connection may
 //! run side by side and be answered out of order. There is no retry anywhere.
 
+mod all_users;
 mod by_id;
 mod context;
+mod departments;
 mod device_token;
 mod failures;
 mod group_job;
 mod group_list;
+mod keep_token;
 mod latest_id;
 mod message;
 mod msg_list;
+mod push_shield;
 mod read_ack;
 mod read_mark;
 #[cfg(test)]
@@ -27,6 +31,7 @@ mod send;
 #[cfg(test)]
 mod send_tests;
 mod session;
+mod sign_info;
 mod silent;
 mod single;
 #[cfg(test)]
@@ -37,6 +42,10 @@ mod testing;
 mod text;
 mod transaction;
 mod unread;
+mod user_change;
+#[cfg(test)]
+mod user_tests;
+mod users;
 mod validate;
 mod worker;
 
@@ -118,6 +127,7 @@ pub async fn run<E: Env, C: Connector>(
         protocol,
         timing,
         failures: failures::Failures::new(timing.login_failure_window()),
+        user_change: user_change::UserChange::at(env.unix_time().as_secs() as u32),
     });
     let context = || Context::new(shared.clone(), connector.clone());
     let listens = vec![Listen { port, kind: MsgServer }];
@@ -125,7 +135,7 @@ pub async fn run<E: Env, C: Connector>(
     let (replies, mut answered) = mpsc::channel(REPLIES_BOUND);
     // Dropped with this future: no task outlives its db_proxy.
     let mut tasks = JoinSet::new();
-    tasks.spawn(group_job::run(context()));
+    tasks.spawn(background(context()));
     let mut pool = worker::Queues::new(env, workers.max(1), |queue| {
         tasks.spawn(worker::run(context(), queue, replies.clone()));
     });
@@ -144,6 +154,12 @@ pub async fn run<E: Env, C: Connector>(
             }
         }
     }
+}
+
+/// What a db_proxy does unasked.
+async fn background<W: World>(mut cx: Context<W>) {
+    user_change::load(&mut cx).await;
+    group_job::run(cx).await;
 }
 
 /// Queues a reply; the shell drops one whose connection is gone.

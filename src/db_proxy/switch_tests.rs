@@ -223,15 +223,17 @@ fn an_unknown_outcome_is_unavailable_and_is_not_tried_again() {
         assert!(log.last().unwrap().contains(at), "{log:#?}");
         assert!(matches!(world.facts()[..], [_, Fact::StoreFailed { .. }]));
     }
-    // COMMIT answered with an error: the transaction may still be open.
-    let world = Fake::default();
-    known_pair(&world);
-    world.on("COMMIT", refused(1213));
-    let pdu = send(&world, Protocol::hardened(), Some(&TOKEN));
-    assert_eq!(refusal(&pdu).0, RefusedCode::RefusedUnavailable);
-    let log = world.log();
-    assert_eq!(log.iter().filter(|l| *l == "M BEGIN").count(), 1);
-    assert_eq!(log.last().unwrap(), "M ROLLBACK");
+    // COMMIT answered with an error, whichever: the transaction may still be open.
+    for code in [1213, 1062, 1406] {
+        let world = Fake::default();
+        known_pair(&world);
+        world.on("COMMIT", refused(code));
+        let pdu = send(&world, Protocol::hardened(), Some(&TOKEN));
+        assert_eq!(refusal(&pdu).0, RefusedCode::RefusedUnavailable);
+        let log = world.log();
+        assert_eq!(log.iter().filter(|l| *l == "M BEGIN").count(), 1);
+        assert_eq!(log.last().unwrap(), "M ROLLBACK");
+    }
 }
 
 #[test]
@@ -293,6 +295,13 @@ fn without_ack_after_store_the_outcome_of_the_transaction_does_not_show() {
     assert_eq!(sent(&world, protocol), u32::MAX);
     let log = world.log();
     assert!(!log.iter().any(|l| l.contains("greatest")), "no floor under what is not stored");
+    let world = Fake::default();
+    known_pair(&world);
+    world.redis(Some(CacheError::Unreachable("scripted".into())));
+    world.on("insert into IMMessage_1", refused(1264));
+    let pdu = send(&world, protocol, None);
+    assert_eq!(pdu.view::<ImMsgData>().unwrap().msg_id, u32::MAX);
+    assert!(!world.log().iter().any(|l| l.contains("greatest")));
     let world = Fake::default();
     known_pair(&world);
     world.redis(Some(CacheError::Server("OOM".into())));

@@ -1,11 +1,12 @@
 //! From command to handler.
 
 use super::{
-    by_id,
+    all_users, by_id,
     context::{Context, World},
-    device_token, group_list, latest_id, msg_list, read_ack, recent, remove_session, send,
+    departments, device_token, group_list, keep_token, latest_id, msg_list, push_shield, read_ack,
+    recent, remove_session, send, sign_info,
     silent::Silent,
-    unread, validate,
+    unread, users, validate,
 };
 use crate::wire::{Pdu, command as id};
 use bytes::Bytes;
@@ -14,6 +15,13 @@ use bytes::Bytes;
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     match request.command() {
         id::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST => recent::handle(cx, request).await,
+        id::LOGIN_REQ_DEVICETOKEN => keep_token::handle(cx, request).await,
+        id::LOGIN_REQ_PUSH_SHIELD => push_shield::set(cx, request).await,
+        id::LOGIN_REQ_QUERY_PUSH_SHIELD => push_shield::query(cx, request).await,
+        id::BUDDY_LIST_USER_INFO_REQUEST => users::handle(cx, request).await,
+        id::BUDDY_LIST_ALL_USER_REQUEST => all_users::handle(cx, request).await,
+        id::BUDDY_LIST_DEPARTMENT_REQUEST => departments::handle(cx, request).await,
+        id::BUDDY_LIST_CHANGE_SIGN_INFO_REQUEST => sign_info::handle(cx, request).await,
         id::BUDDY_LIST_REMOVE_SESSION_REQ => remove_session::handle(cx, request).await,
         id::MSG_DATA => send::handle(cx, request).await,
         id::MSG_READ_ACK => read_ack::handle(cx, request).await,

@@ -5,6 +5,7 @@ use super::{
     context::{Context, Host, Shared, World},
     failures::Failures,
     table,
+    user_change::UserChange,
 };
 use crate::{
     fact::Fact,
@@ -99,6 +100,7 @@ impl Fake {
             protocol,
             timing,
             failures: Failures::new(timing.login_failure_window()),
+            user_change: UserChange::at(NOW),
         };
         Context::new(Arc::new(shared), self.clone())
     }
@@ -194,7 +196,13 @@ impl Cache for Fake {
     }
 
     async fn hincr_by(&self, key: &str, field: &str, by: i64) -> Result<i64, CacheError> {
-        self.command(format!("HINCRBY {key} {field} {by}"), |_| by)
+        self.command(format!("HINCRBY {key} {field} {by}"), |inner| {
+            let hash = inner.hashes.entry(key.into()).or_default();
+            let value = hash.entry(field.into()).or_insert_with(|| b"0".to_vec());
+            let old: i64 = String::from_utf8_lossy(value).parse().unwrap_or(0);
+            *value = (old + by).to_string().into();
+            old + by
+        })
     }
 
     async fn hgetall(&self, key: &str) -> Result<Hash, CacheError> {
@@ -203,13 +211,47 @@ impl Cache for Fake {
         })
     }
 
+    async fn exists(&self, key: &str) -> Result<bool, CacheError> {
+        self.command(format!("EXISTS {key}"), |inner| {
+            inner.hashes.get(key).is_some_and(|hash| !hash.is_empty())
+                || inner.values.contains_key(key)
+        })
+    }
+
+    async fn hget(&self, key: &str, field: &str) -> Result<Option<Vec<u8>>, CacheError> {
+        self.command(format!("HGET {key} {field}"), |inner| {
+            inner.hashes.get(key)?.get(field.as_bytes()).cloned()
+        })
+    }
+
+    async fn hset(&self, key: &str, field: &str, value: &str) -> Result<(), CacheError> {
+        self.command(format!("HSET {key} {field} {value}"), |inner| {
+            let hash = inner.hashes.entry(key.into()).or_default();
+            hash.insert(field.into(), value.into());
+        })
+    }
+
+    async fn hmset(&self, key: &str, fields: &Hash) -> Result<(), CacheError> {
+        if fields.is_empty() {
+            return Ok(());
+        }
+        let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+        let pairs: Vec<_> = fields.iter().map(|(f, v)| text(f) + " " + &text(v)).collect();
+        self.command(format!("HMSET {key} {}", pairs.join(" ")), |inner| {
+            inner.hashes.entry(key.into()).or_default().extend(fields.clone());
+        })
+    }
+
     async fn hdel(&self, key: &str, field: &str) -> Result<bool, CacheError> {
-        self.command(format!("HDEL {key} {field}"), |_| true)
+        self.command(format!("HDEL {key} {field}"), |inner| {
+            inner.hashes.get_mut(key).is_some_and(|hash| hash.remove(field.as_bytes()).is_some())
+        })
     }
 
     async fn set(&self, key: &str, value: &str) -> Result<(), CacheError> {
         self.command(format!("SET {key} {value}"), |inner| {
             inner.numbers.insert(key.into(), value.parse().unwrap_or(0));
+            inner.values.insert(key.into(), value.into());
         })
     }
 

@@ -5,6 +5,7 @@ use super::{
     silent::Silent,
     table::{carried, reply},
     text::{raw, text},
+    users,
 };
 use crate::{
     store::sql::{Outcome, Server, Value},
@@ -68,19 +69,8 @@ fn matching_user(found: &Outcome, password: &[u8]) -> Option<UserInfo> {
     if expected != md5_hex(&[password, &column("salt").bytes()]) {
         return None;
     }
-    Some(UserInfo {
-        user_id: column("id").uint(),
-        user_gender: column("sex").uint(),
-        user_nick_name: text(column("nick").bytes()),
-        avatar_url: text(column("avatar").bytes()),
-        department_id: column("departId").uint(),
-        email: text(column("email").bytes()),
-        user_real_name: text(column("name").bytes()),
-        user_tel: text(column("phone").bytes()),
-        user_domain: text(column("domain").bytes()),
-        status: 0,
-        sign_info: Some(text(column("sign_info").bytes())),
-    })
+    // The status is sent as 0.
+    Some(users::info(found, row, 0))
 }
 
 /// MD5 of the parts in a row, in lower-case hex.

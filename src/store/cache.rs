@@ -66,6 +66,27 @@ pub trait Cache: Send + Sync + 'static {
     /// `HDEL key field`: whether it was there.
     fn hdel(&self, key: &str, field: &str)
     -> impl Future<Output = Result<bool, CacheError>> + Send;
+    /// `EXISTS key`.
+    fn exists(&self, key: &str) -> impl Future<Output = Result<bool, CacheError>> + Send;
+    /// `HGET key field`.
+    fn hget(
+        &self,
+        key: &str,
+        field: &str,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, CacheError>> + Send;
+    /// `HSET key field value`.
+    fn hset(
+        &self,
+        key: &str,
+        field: &str,
+        value: &str,
+    ) -> impl Future<Output = Result<(), CacheError>> + Send;
+    /// `HMSET key field value …`; no command for no fields.
+    fn hmset(
+        &self,
+        key: &str,
+        fields: &Hash,
+    ) -> impl Future<Output = Result<(), CacheError>> + Send;
     /// `SET key value`.
     fn set(&self, key: &str, value: &str) -> impl Future<Output = Result<(), CacheError>> + Send;
     /// `GET key`.
@@ -219,6 +240,30 @@ impl<E: Env> Cache for Pool<E> {
 
     async fn hdel(&self, key: &str, field: &str) -> Result<bool, CacheError> {
         self.query(Cmd::new().arg("HDEL").arg(key).arg(field).take(), key).await
+    }
+
+    async fn exists(&self, key: &str) -> Result<bool, CacheError> {
+        self.query(Cmd::new().arg("EXISTS").arg(key).take(), key).await
+    }
+
+    async fn hget(&self, key: &str, field: &str) -> Result<Option<Vec<u8>>, CacheError> {
+        self.query(Cmd::new().arg("HGET").arg(key).arg(field).take(), key).await
+    }
+
+    async fn hset(&self, key: &str, field: &str, value: &str) -> Result<(), CacheError> {
+        self.query(Cmd::new().arg("HSET").arg(key).arg(field).arg(value).take(), key).await
+    }
+
+    async fn hmset(&self, key: &str, fields: &Hash) -> Result<(), CacheError> {
+        if fields.is_empty() {
+            return Ok(());
+        }
+        let mut command = Cmd::new();
+        command.arg("HMSET").arg(key);
+        for (field, value) in fields {
+            command.arg(field).arg(value);
+        }
+        self.query(command, key).await
     }
 
     async fn set(&self, key: &str, value: &str) -> Result<(), CacheError> {
