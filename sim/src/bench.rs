@@ -2,7 +2,7 @@
 
 use crate::{
     explore::{SeedReport, run_case},
-    plan::case::Case,
+    plan::{Action, case::Case},
 };
 use std::{
     fmt::Write,
@@ -54,10 +54,10 @@ pub fn pinned() -> Result<Case, String> {
     Ok(case)
 }
 
-/// The pinned case with the same hosts and ticks, and nobody who does anything.
+/// The pinned case with the same hosts, ticks and logins, and nobody who says anything.
 fn idle(case: &Case) -> Case {
     let mut idle = case.clone();
-    idle.plan.operations.clear();
+    idle.plan.operations.retain(|op| op.action == Action::Login);
     idle
 }
 

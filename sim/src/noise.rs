@@ -1,7 +1,7 @@
 //! Keyed draws: what is random after generation depends on what it decides, not on when.
 
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use teamtalk::env::draw_id;
 
 /// The source of every draw of a run.
 #[derive(Debug)]
@@ -21,13 +21,21 @@ impl Noise {
     pub fn draw(&mut self, purpose: &'static str, id: u64) -> u64 {
         let times = self.met.entry((purpose, id)).or_default();
         *times += 1;
-        let mut hash = Sha256::new();
-        hash.update(self.seed.to_be_bytes());
-        hash.update(purpose.as_bytes());
-        hash.update(id.to_be_bytes());
-        hash.update(times.to_be_bytes());
-        u64::from_be_bytes(hash.finalize()[..8].try_into().expect("32 bytes"))
+        mix(draw_id(&[
+            &self.seed.to_be_bytes(),
+            purpose.as_bytes(),
+            &id.to_be_bytes(),
+            &times.to_be_bytes(),
+        ]))
     }
+}
+
+/// The finaliser of SplitMix64: every bit of the hash reaches every bit of the draw, of which
+/// users take the lowest few.
+fn mix(hash: u64) -> u64 {
+    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
 }
 
 #[cfg(test)]
@@ -43,5 +51,20 @@ mod tests {
         assert_eq!(first, crowded.draw("this", 1));
         assert_ne!(first, alone.draw("this", 1), "the second meeting draws anew");
         assert_ne!(first, Noise::new(8).draw("this", 1));
+    }
+
+    /// Small ranges are what the rig draws from: each value comes about as often.
+    #[test]
+    fn draws_are_even_in_small_ranges() {
+        let mut noise = Noise::new(1);
+        for range in [2, 3, 5, 8] {
+            let mut counts = vec![0_u32; range as usize];
+            for id in 0..1_000 {
+                counts[(noise.draw("range", id) % range) as usize] += 1;
+                counts[(noise.draw("range", 7) % range) as usize] += 1;
+            }
+            let even = 2_000 / range as u32;
+            assert!(counts.iter().all(|&n| n > even * 8 / 10), "{range}: {counts:?}");
+        }
     }
 }

@@ -168,10 +168,18 @@ impl Run<'_> {
         Some(def.key(index, &row))
     }
 
-    /// The rows to look at: the one of a pinned primary key, else all.
+    /// The rows to look at: the one of a pinned primary key, those of a pinned index, else all;
+    /// in the order of the primary key.
     fn candidates(&self, table: &super::table::Table, filter: Option<&Expr>) -> Vec<Key> {
-        match self.pinned(&table.def, 0, filter) {
-            Some(key) => vec![key],
+        if let Some(key) = self.pinned(&table.def, 0, filter) {
+            return vec![key];
+        }
+        let pinned = table.indexed().and_then(|column| {
+            let value = filter?.pinned(column, &self.scope(&[], &[]))?;
+            table.def.store(column, &value, 1, false).ok()
+        });
+        match pinned {
+            Some(value) => table.with(&value).cloned().collect(),
             None => table.keys().cloned().collect(),
         }
     }
