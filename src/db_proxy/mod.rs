@@ -39,6 +39,8 @@ mod recent;
 mod refusal;
 mod relation;
 mod remove_session;
+#[cfg(test)]
+mod run_tests;
 mod send;
 #[cfg(test)]
 mod send_tests;
@@ -125,7 +127,7 @@ impl Kind for MsgServer {
 }
 
 /// The stores of a process that runs on `E`, `C` and `B`.
-struct Real<E, C, B>(PhantomData<fn() -> (E, C, B)>);
+struct Real<E, C, B>(PhantomData<(E, C, B)>);
 
 impl<E: Env, C: Connector, B: Blobs> World for Real<E, C, B> {
     type Host = E;
