@@ -63,6 +63,8 @@ durations! {
     resend_interval = 3_000;
     /// The window of the rate limit: 20 messages each (SYSTEM.md section 3).
     rate_window = 1_000;
+    /// How long a db_proxy goes on after SIGTERM.
+    stop_grace = 4_000;
     /// The group job of each db_proxy.
     group_job = 5_000;
     /// Failed logins of a name are counted over this long.

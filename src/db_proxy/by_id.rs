@@ -2,6 +2,7 @@
 
 use super::{
     context::{Context, World},
+    group::{self, Among},
     message, relation,
     silent::Silent,
     table::{carried, reply},
@@ -11,37 +12,33 @@ use crate::{
     wire::{
         Pdu, command,
         im::{
-            base_define::SessionType,
+            base_define::{MsgInfo, SessionType},
             message::{ImGetMsgByIdReq, ImGetMsgByIdRsp},
         },
     },
 };
 use std::collections::BTreeSet;
 
+/// The most messages of one answer.
+const MOST: u32 = 100;
+
 /// Lists at most 100 of the messages that were asked for; no ids: no SQL.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGetMsgByIdReq = request.view()?;
-    if asked.session_type != SessionType::Single as i32 {
-        return Err(Silent::Later("groups"));
-    }
-    let on_failure = cx.on_failed_query();
     let ids: BTreeSet<u32> = asked.msg_id_list.iter().copied().collect();
-    let relation = match ids.is_empty() {
-        true => 0,
-        false => relation::find(cx, on_failure, asked.user_id, asked.session_id).await?,
+    let msg_list = if ids.is_empty() {
+        Vec::new()
+    } else if asked.session_type == SessionType::Single as i32 {
+        single(cx, &asked, ids).await?
+    } else {
+        let among = Among {
+            text: &format!(" and msgId in ({})", placeholders(ids.len())),
+            params: ids.into_iter().map(Value::from).collect(),
+            limit: MOST,
+        };
+        let of = (asked.session_id, asked.user_id);
+        group::list(cx, cx.on_failed_query(), of, among).await?
     };
-    let mut msg_list = Vec::new();
-    if relation != 0 {
-        let text = format!(
-            "select * from {} where relateId=? and status=0 and msgId in ({}) {} limit 100",
-            message::table(relation),
-            placeholders(ids.len()),
-            message::order(cx.protocol())
-        );
-        let params: Vec<Value> = [relation].into_iter().chain(ids).map(Value::from).collect();
-        let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
-        msg_list = message::infos(&found);
-    }
     let response = ImGetMsgByIdRsp {
         user_id: asked.user_id,
         session_type: asked.session_type,
@@ -50,6 +47,27 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         attach_data: carried(asked.attach_data),
     };
     Ok(reply(request, command::MSG_GET_BY_MSG_ID_RES, &response))
+}
+
+async fn single<W: World>(
+    cx: &mut Context<W>,
+    asked: &ImGetMsgByIdReq,
+    ids: BTreeSet<u32>,
+) -> Result<Vec<MsgInfo>, Silent> {
+    let on_failure = cx.on_failed_query();
+    let relation = relation::find(cx, on_failure, asked.user_id, asked.session_id).await?;
+    if relation == 0 {
+        return Ok(Vec::new());
+    }
+    let text = format!(
+        "select * from {} where relateId=? and status=0 and msgId in ({}) {} limit {MOST}",
+        message::table(relation),
+        placeholders(ids.len()),
+        message::order(cx.protocol())
+    );
+    let params: Vec<Value> = [relation].into_iter().chain(ids).map(Value::from).collect();
+    let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
+    Ok(message::infos(cx, on_failure, &found, "fromId").await?)
 }
 
 /// `?,?,?` for an `in (…)` of `n` values.

@@ -6,6 +6,7 @@ use crate::{
     fact::Fact,
     protocol::Protocol,
     store::{
+        blob::{BlobError, Blobs},
         cache::{Cache, CacheError},
         sql::{Connection, Connector, Outcome, Server, SqlError, Value, code},
     },
@@ -39,6 +40,8 @@ pub trait World: Send + Sync + 'static {
     type Cache: Cache;
     /// SQL.
     type Sql: Connector;
+    /// The blob store.
+    type Blobs: Blobs;
 }
 
 /// What all workers of one process share.
@@ -47,6 +50,8 @@ pub struct Shared<W: World> {
     pub host: W::Host,
     /// Redis.
     pub cache: W::Cache,
+    /// Audio.
+    pub blobs: W::Blobs,
     /// The switches.
     pub protocol: Protocol,
     /// The durations.
@@ -66,6 +71,12 @@ pub enum StoreError {
     /// Redis.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// The blob store.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// An audio message without audio.
+    #[error("no audio behind the duration")]
+    NoAudio,
     /// A statement ran without error but not as it had to (no changed row, no new id).
     #[error("{0}")]
     NoEffect(&'static str),
@@ -96,6 +107,7 @@ impl StoreError {
     /// Whether the content can never be stored as it is.
     pub fn is_about_content(&self) -> bool {
         matches!(self.code(), Some(code::TOO_LONG | code::INCORRECT_STRING))
+            || *self == Self::NoAudio
     }
 }
 
@@ -150,6 +162,11 @@ impl<W: World> Context<W> {
     /// What a failed read of a query means (switch `honest-reads`).
     pub fn on_failed_query(&self) -> OnFailure {
         if self.protocol().honest_reads { OnFailure::Fail } else { OnFailure::Empty }
+    }
+
+    /// What a failed read means to a message that is to be stored (switch `ack-after-store`).
+    pub fn on_failed_send_read(&self) -> OnFailure {
+        if self.protocol().ack_after_store { OnFailure::Fail } else { OnFailure::Empty }
     }
 
     /// Where lists, counts and sessions are read for a client: from the replica, or, with

@@ -2,7 +2,7 @@
 
 use super::{
     context::{Context, World},
-    message,
+    group, message,
     silent::Silent,
     table::{carried, reply},
 };
@@ -17,11 +17,13 @@ use crate::wire::{
 /// Answers 0 if there is no message.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGetLatestMsgIdReq = request.view()?;
-    if asked.session_type != SessionType::Single as i32 {
-        return Err(Silent::Later("groups"));
-    }
     let on_failure = cx.on_failed_query();
-    let latest = message::latest_single(cx, on_failure, asked.user_id, asked.session_id).await?;
+    let latest = if asked.session_type == SessionType::Single as i32 {
+        message::latest_single(cx, on_failure, asked.user_id, asked.session_id).await?
+    } else {
+        // Whether the user is in the group is not looked at.
+        group::latest(cx, on_failure, asked.session_id).await?
+    };
     let response = ImGetLatestMsgIdRsp {
         user_id: asked.user_id,
         session_type: asked.session_type,

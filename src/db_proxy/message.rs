@@ -2,13 +2,18 @@
 //! (SYSTEM.md section 6).
 
 use super::{
+    audio,
     context::{Context, OnFailure, StoreError, World},
-    relation,
+    group, relation,
+    written::Place,
 };
 use crate::{
     protocol::Protocol,
     store::sql::{Outcome, Value},
-    wire::im::base_define::{MsgInfo, MsgType},
+    wire::im::{
+        base_define::{MsgInfo, MsgType},
+        message::ImMsgData,
+    },
 };
 use bytes::Bytes;
 
@@ -78,7 +83,7 @@ pub async fn latest_of<W: World>(
 }
 
 /// The first row as the latest message.
-fn latest_in(found: &Outcome, from: u32) -> Option<Latest> {
+pub fn latest_in(found: &Outcome, from: u32) -> Option<Latest> {
     if found.rows.is_empty() {
         return None;
     }
@@ -90,48 +95,71 @@ fn latest_in(found: &Outcome, from: u32) -> Option<Latest> {
     Some(Latest { msg_id: found.get(0, "msgId").uint(), msg_type, content, from })
 }
 
-/// The rows of a list as a reply carries them, in the order of the rows. Audio keeps its
-/// content, the id of its row in IMAudio (bringing its bytes back is a later issue).
-pub fn infos(found: &Outcome) -> Vec<MsgInfo> {
-    let info = |row| MsgInfo {
-        msg_id: found.get(row, "msgId").uint(),
-        from_session_id: found.get(row, "fromId").uint(),
-        create_time: found.get(row, "created").uint(),
-        msg_type: found.get(row, "type").uint() as i32,
-        msg_data: found.get(row, "content").bytes(),
-    };
-    // A value outside the enum would make the whole reply malformed.
-    (0..found.rows.len()).map(info).filter(|i| MsgType::try_from(i.msg_type).is_ok()).collect()
+/// The rows of a list as a reply carries them, in the order of the rows; `sender` is the column
+/// that names who sent them. Audio comes with its bytes.
+pub async fn infos<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    found: &Outcome,
+    sender: &str,
+) -> Result<Vec<MsgInfo>, StoreError> {
+    let mut infos = Vec::new();
+    for row in 0..found.rows.len() {
+        let msg_type = found.get(row, "type").uint() as i32;
+        // A value outside the enum would make the whole reply malformed.
+        if MsgType::try_from(msg_type).is_err() {
+            continue;
+        }
+        let mut msg_data = found.get(row, "content").bytes();
+        if audio::is_audio(msg_type) {
+            msg_data = audio::restore(cx, on_failure, msg_data).await?;
+        }
+        infos.push(MsgInfo {
+            msg_id: found.get(row, "msgId").uint(),
+            from_session_id: found.get(row, sender).uint(),
+            create_time: found.get(row, "created").uint(),
+            msg_type,
+            msg_data,
+        });
+    }
+    Ok(infos)
 }
 
-/// Inserts a message between two users.
+/// Inserts a message: its row in the table of its relation or group.
 pub async fn insert<W: World>(
     cx: &mut Context<W>,
-    relation: u32,
-    from: u32,
-    to: u32,
+    place: Place,
     msg_id: i64,
-    message: &crate::wire::im::message::ImMsgData,
+    message: &ImMsgData,
+    content: &Bytes,
 ) -> Result<(), StoreError> {
-    let text = format!(
-        "insert into {} (`relateId`, `fromId`, `toId`, `msgId`, `content`, `status`, `type`, \
-         `created`, `updated`) values(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        table(relation)
-    );
-    let params = [
-        relation.into(),
-        from.into(),
-        to.into(),
-        Value::Int(msg_id),
-        Value::Bytes(message.msg_data.clone()),
-        Value::Int(0),
-        Value::Int(message.msg_type.into()),
-        message.create_time.into(),
-        message.create_time.into(),
-    ];
-    let done = cx.primary(&text, &params).await?;
-    if done.affected == 0 {
-        return Err(StoreError::NoEffect("message not inserted: no row changed"));
+    let (from, to) = (message.from_user_id.into(), message.to_session_id.into());
+    let (id, content) = (place.id().into(), Value::Bytes(content.clone()));
+    let (kind, live) = (Value::Int(message.msg_type.into()), Value::Int(0));
+    let (msg_id, created) = (Value::Int(msg_id), Value::from(message.create_time));
+    let updated = created.clone();
+    let done = match place {
+        Place::Relation(relation) => {
+            let text = format!(
+                "insert into {} (`relateId`, `fromId`, `toId`, `msgId`, `content`, `status`, \
+                 `type`, `created`, `updated`) values(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                table(relation)
+            );
+            let params = [id, from, to, msg_id, content, live, kind, created, updated];
+            cx.primary(&text, &params).await?
+        }
+        Place::Group(group) => {
+            let text = format!(
+                "insert into {} (`groupId`, `userId`, `msgId`, `content`, `type`, `status`, \
+                 `updated`, `created`) values(?, ?, ?, ?, ?, ?, ?, ?)",
+                group::table(group)
+            );
+            let params = [id, from, msg_id, content, kind, live, updated, created];
+            cx.primary(&text, &params).await?
+        }
+    };
+    match done.affected {
+        0 => Err(StoreError::NoEffect("message not inserted: no row changed")),
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -5,13 +5,25 @@
 //! run side by side and be answered out of order. There is no retry anywhere.
 
 mod all_users;
+mod audio;
+#[cfg(test)]
+mod audio_tests;
 mod by_id;
 mod context;
 mod departments;
 mod device_token;
 mod failures;
+mod files;
+mod group;
+mod group_create;
+mod group_info;
 mod group_job;
 mod group_list;
+mod group_members;
+mod group_send;
+mod group_shield;
+#[cfg(test)]
+mod group_tests;
 mod keep_token;
 mod latest_id;
 mod message;
@@ -27,6 +39,8 @@ mod recent;
 mod refusal;
 mod relation;
 mod remove_session;
+#[cfg(test)]
+mod run_tests;
 mod send;
 #[cfg(test)]
 mod send_tests;
@@ -48,20 +62,33 @@ mod user_tests;
 mod users;
 mod validate;
 mod worker;
+mod written;
 
 use crate::{
-    env::{ConnId, Endpoint, Env},
+    env::{Endpoint, Env},
     link::{Event, Kind, Link, Listen},
     protocol::Protocol,
-    store::{cache::Pool, sql::Connector},
+    store::{
+        blob::{self, Blobs},
+        cache::Pool,
+        sql::Connector,
+    },
     timing::Timing,
-    wire::Pdu,
+    wire::{Pdu, command, im::server::ImStopReceivePacket},
 };
 use context::{Context, Shared, World};
-use std::{convert::Infallible, io, marker::PhantomData, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    io,
+    marker::PhantomData,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 use tokio::{
     sync::mpsc,
     task::{JoinError, JoinSet},
+    time::Sleep,
 };
 
 /// How many replies may wait for the shell; workers wait when there are more.
@@ -99,16 +126,17 @@ impl Kind for MsgServer {
     }
 }
 
-/// The stores of a process that runs on `E` and `C`.
-struct Real<E, C>(PhantomData<fn() -> (E, C)>);
+/// The stores of a process that runs on `E`, `C` and `B`.
+struct Real<E, C, B>(PhantomData<(E, C, B)>);
 
-impl<E: Env, C: Connector> World for Real<E, C> {
+impl<E: Env, C: Connector, B: Blobs> World for Real<E, C, B> {
     type Host = E;
     type Cache = Pool<E>;
     type Sql = C;
+    type Blobs = B;
 }
 
-/// Runs a db_proxy for ever.
+/// Runs a db_proxy for ever, with blobs in memory.
 ///
 /// # Errors
 /// When the port can't be bound, or a worker ended.
@@ -120,10 +148,31 @@ pub async fn run<E: Env, C: Connector>(
     connector: C,
     config: Config,
 ) -> io::Result<Infallible> {
+    run_until(env, connector, blob::Memory::default(), config, std::future::pending()).await?;
+    Err(io::Error::other("stopped without being told"))
+}
+
+/// Runs a db_proxy until `stop` is ready (SIGTERM) and `Timing::stop_grace` longer: every
+/// msg_server is told to pick this one no more, the group job stops, and requests are served to
+/// the end. What is still queued then is lost.
+///
+/// # Errors
+/// When the port can't be bound, or a worker ended.
+///
+/// # Panics
+/// When a worker panicked: its panic goes on here.
+pub async fn run_until<E: Env, C: Connector, B: Blobs>(
+    env: E,
+    connector: C,
+    blobs: B,
+    config: Config,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     let Config { port, redis, timing, protocol, workers } = config;
-    let shared = Arc::new(Shared::<Real<E, C>> {
+    let shared = Arc::new(Shared::<Real<E, C, B>> {
         host: env.clone(),
         cache: Pool::new(env.clone(), redis, timing),
+        blobs,
         protocol,
         timing,
         failures: failures::Failures::new(timing.login_failure_window()),
@@ -135,24 +184,59 @@ pub async fn run<E: Env, C: Connector>(
     let (replies, mut answered) = mpsc::channel(REPLIES_BOUND);
     // Dropped with this future: no task outlives its db_proxy.
     let mut tasks = JoinSet::new();
-    tasks.spawn(background(context()));
+    let job = tasks.spawn(background(context()));
     let mut pool = worker::Queues::new(env, workers.max(1), |queue| {
         tasks.spawn(worker::run(context(), queue, replies.clone()));
     });
+    let mut links = BTreeSet::new();
+    let mut stop = pin!(stop);
+    let mut exit = None;
     loop {
         tokio::select! {
             biased;
-            Some((conn, reply)) = answered.recv() => answer(&mut link, conn, reply),
-            Some(ended) = tasks.join_next() => return Err(worker_ended(ended)),
-            event = link.next() => {
-                if let Event::Pdu { conn, pdu, .. } = event
-                    && let Err(full) = pool.dispatch(conn, pdu)
-                    && let Some(refusal) = refusal::queue_full(&protocol, &full)
-                {
-                    answer(&mut link, conn, refusal);
+            () = &mut stop, if exit.is_none() => {
+                job.abort();
+                for &conn in &links {
+                    link.send(conn, stop_notice());
                 }
+                exit = Some(Box::pin(tokio::time::sleep(timing.stop_grace())));
+            }
+            () = passed(&mut exit) => return Ok(()),
+            Some((conn, reply)) = answered.recv() => link.send(conn, reply),
+            Some(ended) = tasks.join_next() => worker_ended(ended)?,
+            event = link.next() => match event {
+                Event::Opened { conn, .. } => {
+                    links.insert(conn);
+                    if exit.is_some() {
+                        link.send(conn, stop_notice());
+                    }
+                }
+                Event::Closed { conn, .. } => {
+                    links.remove(&conn);
+                }
+                Event::Pdu { conn, pdu, .. } => {
+                    if let Err(full) = pool.dispatch(conn, pdu)
+                        && let Some(refusal) = refusal::queue_full(&protocol, &full)
+                    {
+                        link.send(conn, refusal);
+                    }
+                }
+                Event::Tick => {}
             }
         }
+    }
+}
+
+/// 0702: pick this db_proxy no more.
+fn stop_notice() -> Pdu {
+    Pdu::new(command::OTHER_STOP_RECV_PACKET, 0, &ImStopReceivePacket { result: 0 })
+}
+
+/// Waits for a time that is not set yet: for ever.
+async fn passed(exit: &mut Option<Pin<Box<Sleep>>>) {
+    match exit {
+        Some(sleep) => sleep.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -162,15 +246,12 @@ async fn background<W: World>(mut cx: Context<W>) {
     group_job::run(cx).await;
 }
 
-/// Queues a reply; the shell drops one whose connection is gone.
-fn answer<E: Env>(link: &mut Link<E, MsgServer>, conn: ConnId, reply: Pdu) {
-    link.send(conn, reply);
-}
-
-fn worker_ended(ended: Result<(), JoinError>) -> io::Error {
+/// A worker never ends; the job does when it is stopped.
+fn worker_ended(ended: Result<(), JoinError>) -> io::Result<()> {
     match ended {
+        Err(error) if error.is_cancelled() => Ok(()),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(error) => io::Error::other(error),
-        Ok(()) => io::Error::other("a worker ended"),
+        Err(error) => Err(io::Error::other(error)),
+        Ok(()) => Err(io::Error::other("a worker ended")),
     }
 }

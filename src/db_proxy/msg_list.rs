@@ -2,6 +2,7 @@
 
 use super::{
     context::{Context, World},
+    group::{self, Among},
     message, relation,
     silent::Silent,
     table::{carried, reply},
@@ -9,7 +10,7 @@ use super::{
 use crate::wire::{
     Pdu, command,
     im::{
-        base_define::SessionType,
+        base_define::{MsgInfo, SessionType},
         message::{ImGetMsgListReq, ImGetMsgListRsp},
     },
 };
@@ -17,28 +18,17 @@ use crate::wire::{
 /// Lists at most `msg_cnt` messages, newest first; `msg_id_begin` 0 begins with the newest.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGetMsgListReq = request.view()?;
-    if asked.session_type != SessionType::Single as i32 {
-        return Err(Silent::Later("groups"));
-    }
-    let on_failure = cx.on_failed_query();
-    let relation = relation::find(cx, on_failure, asked.user_id, asked.session_id).await?;
-    let mut msg_list = Vec::new();
-    if relation != 0 {
-        let mut params = vec![relation.into()];
-        let mut below = "";
-        if asked.msg_id_begin != 0 {
-            below = " and msgId <=?";
-            params.push(asked.msg_id_begin.into());
-        }
-        params.push(asked.msg_cnt.into());
-        let text = format!(
-            "select * from {} where relateId= ? and status = 0{below} {} limit ?",
-            message::table(relation),
-            message::order(cx.protocol())
-        );
-        let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
-        msg_list = message::infos(&found);
-    }
+    let msg_list = if asked.session_type == SessionType::Single as i32 {
+        single(cx, &asked).await?
+    } else {
+        let (text, params) = match asked.msg_id_begin {
+            0 => ("", Vec::new()),
+            begin => (" and msgId<=?", vec![begin.into()]),
+        };
+        let among = Among { text, params, limit: asked.msg_cnt };
+        let of = (asked.session_id, asked.user_id);
+        group::list(cx, cx.on_failed_query(), of, among).await?
+    };
     let response = ImGetMsgListRsp {
         user_id: asked.user_id,
         session_type: asked.session_type,
@@ -48,4 +38,29 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         attach_data: carried(asked.attach_data),
     };
     Ok(reply(request, command::MSG_LIST_RESPONSE, &response))
+}
+
+async fn single<W: World>(
+    cx: &mut Context<W>,
+    asked: &ImGetMsgListReq,
+) -> Result<Vec<MsgInfo>, Silent> {
+    let on_failure = cx.on_failed_query();
+    let relation = relation::find(cx, on_failure, asked.user_id, asked.session_id).await?;
+    if relation == 0 {
+        return Ok(Vec::new());
+    }
+    let mut params = vec![relation.into()];
+    let mut below = "";
+    if asked.msg_id_begin != 0 {
+        below = " and msgId <=?";
+        params.push(asked.msg_id_begin.into());
+    }
+    params.push(asked.msg_cnt.into());
+    let text = format!(
+        "select * from {} where relateId= ? and status = 0{below} {} limit ?",
+        message::table(relation),
+        message::order(cx.protocol())
+    );
+    let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
+    Ok(message::infos(cx, on_failure, &found, "fromId").await?)
 }

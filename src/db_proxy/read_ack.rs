@@ -2,7 +2,7 @@
 
 use super::{
     context::{Context, StoreError, World},
-    read_mark,
+    group, read_mark,
     silent::Silent,
     single::unread_key,
 };
@@ -17,18 +17,18 @@ use crate::{
     },
 };
 
-/// Clears the counter of the peer, whatever came after msg_id, or, with `unread-from-store`,
-/// raises the mark to msg_id.
+/// Clears the counter of the peer or group, whatever came after msg_id, or, for a peer and with
+/// `unread-from-store`, raises the mark to msg_id.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let read: ImMsgDataReadAck = request.view()?;
-    if read.session_type != SessionType::Single as i32 {
-        return Err(Silent::Later("groups"));
-    }
-    let stored = if cx.protocol().unread_from_store {
-        read_mark::raise(cx, read.user_id, read.session_id, read.msg_id).await
+    let (user, peer) = (read.user_id, read.session_id);
+    let stored = if read.session_type != SessionType::Single as i32 {
+        group::set_read(cx, peer, user).await
+    } else if cx.protocol().unread_from_store {
+        read_mark::raise(cx, user, peer, read.msg_id).await
     } else {
-        let (key, peer) = (unread_key(read.user_id), read.session_id.to_string());
-        cx.cache().hdel(&key, &peer).await.map(drop).map_err(StoreError::from)
+        let cleared = cx.cache().hdel(&unread_key(user), &peer.to_string()).await;
+        cleared.map(drop).map_err(StoreError::from)
     };
     // An msg_server that does not wait for the answer attaches nothing.
     let confirmed = cx.protocol().confirmed_read_acks && read.attach_data.is_some();

@@ -194,8 +194,9 @@ fn read_ack_clears_the_peer_and_is_not_answered() {
     assert!(serve(&mut cx, &Pdu::new(command::MSG_READ_ACK, 0, &read)).is_err());
     assert_eq!(world.log(), ["HDEL unread_2 1"]);
     read.session_type = Group as i32;
+    world.hash("1_im_group_msg", "count", "7");
     assert!(serve(&mut cx, &Pdu::new(command::MSG_READ_ACK, 0, &read)).is_err());
-    assert!(world.log().is_empty());
+    assert_eq!(world.log(), ["HGETALL 1_im_group_msg", "HMSET 2_1_im_user_group count 7"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     context::{Context, World},
-    message, session,
+    group, message, session,
     silent::Silent,
     table::{carried, reply},
 };
@@ -30,16 +30,22 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let found = cx.select(on_failure, cx.reader(), text, &params).await?;
     let mut list = Vec::new();
     for row in 0..found.rows.len() {
-        // Sessions with groups: a later issue (see `Silent::Later`).
-        if found.get(row, "type").uint() != session::SINGLE {
-            continue;
-        }
-        let peer = found.get(row, "peerId").uint();
-        let latest = message::latest_single(cx, on_failure, asked.user_id, peer).await?;
+        let session_id = found.get(row, "peerId").uint();
+        let (session_type, latest) = match found.get(row, "type").uint() {
+            session::SINGLE => {
+                let user = asked.user_id;
+                let latest = message::latest_single(cx, on_failure, user, session_id).await?;
+                (SessionType::Single, latest)
+            }
+            session::GROUP => {
+                (SessionType::Group, group::latest(cx, on_failure, session_id).await?)
+            }
+            _ => continue,
+        };
         let Some(latest) = latest else { continue };
         list.push(ContactSessionInfo {
-            session_id: peer,
-            session_type: SessionType::Single as i32,
+            session_id,
+            session_type: session_type as i32,
             session_status: match found.get(row, "status").uint() {
                 0 => SessionStatusType::SessionStatusOk as i32,
                 _ => SessionStatusType::SessionStatusDelete as i32,

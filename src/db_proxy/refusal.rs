@@ -32,7 +32,8 @@ pub fn of(protocol: &Protocol, request: &Pdu, why: &Silent) -> Option<Pdu> {
     let code = match why {
         Silent::Done => return None,
         Silent::Malformed(_) | Silent::Ignored(_) => RefusedCode::RefusedMalformed,
-        Silent::NoHandler | Silent::Later(_) => RefusedCode::RefusedUnknownCommand,
+        Silent::NotAllowed(_) => RefusedCode::RefusedNotAllowed,
+        Silent::NoHandler => RefusedCode::RefusedUnknownCommand,
         Silent::Store(_) => RefusedCode::RefusedUnavailable,
         Silent::NotStored(_) => RefusedCode::RefusedNotStored,
     };

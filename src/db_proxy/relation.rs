@@ -198,3 +198,23 @@ pub async fn next_msg_id<W: World>(
         _ => Err(StoreError::NoEffect("no floor for the msg_id")),
     }
 }
+
+/// The same for a group: its row of `TTRelation` is that of user 0, who has no relations, and is
+/// made by the first message after the switch was turned on.
+pub async fn next_group_msg_id<W: World>(
+    cx: &mut Context<W>,
+    group: u32,
+    drawn: u32,
+) -> Result<u32, StoreError> {
+    const TEXT: &str = "insert into TTRelation (`smallId`,`bigId`,`relateId`,`lastId`) \
+        values(0,?,?,?)";
+    match next_msg_id(cx, 0, group, drawn).await {
+        Err(StoreError::NoEffect(_)) => {}
+        raised => return raised,
+    }
+    let table = super::group::table(group);
+    let text = format!("select msgId from {table} where groupId=? order by msgId desc limit 1");
+    let last = cx.primary(&text, &[group.into()]).await?.get(0, "msgId").uint();
+    cx.primary(TEXT, &[group, group, last].map(Value::from)).await?;
+    next_msg_id(cx, 0, group, drawn).await
+}

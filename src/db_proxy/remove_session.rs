@@ -1,8 +1,8 @@
 //! 0206: a user hides a session.
 
 use super::{
-    context::{Context, World},
-    read_mark,
+    context::{Context, StoreError, World},
+    group, read_mark,
     session::{self, Key},
     silent::Silent,
     single::unread_key,
@@ -57,7 +57,7 @@ async fn remove<W: World>(cx: &mut Context<W>, key: Key) -> Result<bool, Silent>
 /// A failed write: refused with `answered-refusals`, else taken as "nothing changed".
 fn failed<W: World, T>(
     cx: &Context<W>,
-    written: Result<T, super::context::StoreError>,
+    written: Result<T, StoreError>,
 ) -> Result<Option<T>, Silent> {
     match written {
         Ok(done) => Ok(Some(done)),
@@ -69,13 +69,15 @@ fn failed<W: World, T>(
     }
 }
 
-/// Takes what a user has not read of a peer as read.
+/// Takes what a user has not read of a peer or group as read.
 async fn clear_counters<W: World>(cx: &mut Context<W>, key: Key) {
-    if key.kind != session::SINGLE {
-        return;
-    }
-    let peer = key.peer.to_string();
-    if let Err(error) = cx.cache().hdel(&unread_key(key.user), &peer).await {
+    let cleared = if key.kind == session::SINGLE {
+        let peer = key.peer.to_string();
+        cx.cache().hdel(&unread_key(key.user), &peer).await.map(drop).map_err(StoreError::from)
+    } else {
+        group::set_read(cx, key.peer, key.user).await
+    };
+    if let Err(error) = cleared {
         tracing::warn!(%error, user = key.user, "unread counter not cleared");
     }
 }

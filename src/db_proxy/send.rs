@@ -2,6 +2,7 @@
 
 use super::{
     context::{Context, World},
+    group_send,
     silent::Silent,
     single,
 };
@@ -22,14 +23,13 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         return Err(Silent::Ignored("empty msg_data"));
     }
     let stored = match MsgType::try_from(message.msg_type) {
-        Ok(MsgType::SingleText) => single::store(cx, &message).await,
-        Ok(MsgType::SingleAudio) => return Err(Silent::Later("audio")),
-        Ok(MsgType::GroupText | MsgType::GroupAudio) => return Err(Silent::Later("groups")),
+        Ok(MsgType::SingleText | MsgType::SingleAudio) => single::store(cx, &message).await,
+        Ok(MsgType::GroupText | MsgType::GroupAudio) => group_send::store(cx, &message).await,
         Err(_) => return Err(Silent::Ignored("unknown msg_type")),
     };
     let msg_id = match stored {
         Ok(msg_id) => msg_id,
-        Err(why) if cx.protocol().answered_refusals => return Err(why),
+        Err(why) if cx.protocol().answered_refusals || why.is_not_allowed() => return Err(why),
         Err(why) => {
             tracing::warn!(%why, from = message.from_user_id, "message not accepted");
             0

@@ -19,18 +19,22 @@ pub enum Silent {
     /// The original ignores it: it makes no sense.
     #[error("ignored: {0}")]
     Ignored(&'static str),
-    /// Groups and audio: a later issue. This is the one place that says so: every branch of a
-    /// handler that would serve a group (0301, 0303, 0309, 030b, 030d of a group) or store
-    /// audio (0301) ends here, and group sessions are left out of 0201, 0307 and the push count
-    /// of 0706.
-    #[error("{0}: later issue")]
-    Later(&'static str),
+    /// The group is not known, or the user is not in it.
+    #[error("not allowed: {0}")]
+    NotAllowed(&'static str),
     /// A store gave no answer, or a wrong one: what was asked for may or may not have happened.
     #[error("store failed: {0}")]
     Store(StoreError),
     /// The content can never be stored as it is.
     #[error("can not be stored: {0}")]
     NotStored(StoreError),
+}
+
+impl Silent {
+    /// Whether the user may not do this.
+    pub fn is_not_allowed(&self) -> bool {
+        matches!(self, Self::NotAllowed(_))
+    }
 }
 
 impl From<StoreError> for Silent {

@@ -3,8 +3,9 @@
 use super::{
     all_users, by_id,
     context::{Context, World},
-    departments, device_token, group_list, keep_token, latest_id, msg_list, push_shield, read_ack,
-    recent, remove_session, send, sign_info,
+    departments, device_token, files, group_create, group_info, group_list, group_members,
+    group_shield, keep_token, latest_id, msg_list, push_shield, read_ack, recent, remove_session,
+    send, sign_info,
     silent::Silent,
     unread, users, validate,
 };
@@ -30,8 +31,16 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         id::MSG_GET_LATEST_MSG_ID_REQ => latest_id::handle(cx, request).await,
         id::MSG_GET_BY_MSG_ID_REQ => by_id::handle(cx, request).await,
         id::GROUP_NORMAL_LIST_REQUEST => group_list::handle(cx, request).await,
+        id::GROUP_INFO_REQUEST => group_info::handle(cx, request).await,
+        id::GROUP_CREATE_REQUEST => group_create::handle(cx, request).await,
+        id::GROUP_CHANGE_MEMBER_REQUEST => group_members::handle(cx, request).await,
+        id::GROUP_SHIELD_GROUP_REQUEST => group_shield::set(cx, request).await,
+        id::FILE_HAS_OFFLINE_REQ => files::list(cx, request).await,
+        id::FILE_ADD_OFFLINE_REQ => files::add(cx, request).await,
+        id::FILE_DEL_OFFLINE_REQ => files::remove(cx, request).await,
         id::OTHER_VALIDATE_REQ => validate::handle(cx, request).await,
         id::OTHER_GET_DEVICE_TOKEN_REQ => device_token::handle(cx, request).await,
+        id::OTHER_GET_SHIELD_REQ => group_shield::query(cx, request).await,
         _ => Err(Silent::NoHandler),
     }
 }

@@ -11,12 +11,14 @@ use crate::{
     fact::Fact,
     protocol::Protocol,
     store::{
+        blob::{BlobError, Blobs},
         cache::{Cache, CacheError, Hash},
         sql::{Connection, Connector, Outcome, Server, SqlError, Value},
     },
     timing::Timing,
     wire::Pdu,
 };
+use bytes::Bytes;
 use std::{
     collections::{BTreeMap, VecDeque},
     pin::pin,
@@ -41,6 +43,8 @@ struct Inner {
     hashes: BTreeMap<String, Hash>,
     values: BTreeMap<String, Vec<u8>>,
     last_id: u64,
+    blobs: Vec<Bytes>,
+    blobs_down: bool,
 }
 
 /// The whole world of a test; clones share it.
@@ -65,6 +69,11 @@ impl Fake {
     /// All commands fail like this from now on; `None` heals.
     pub fn redis(&self, down: Option<CacheError>) {
         self.with(|inner| inner.down = down);
+    }
+
+    /// No blob can be put or read from now on.
+    pub fn lose_blobs(&self) {
+        self.with(|inner| inner.blobs_down = true);
     }
 
     /// Puts a field into a hash.
@@ -97,6 +106,7 @@ impl Fake {
         let shared = Shared {
             host: self.clone(),
             cache: self.clone(),
+            blobs: self.clone(),
             protocol,
             timing,
             failures: Failures::new(timing.login_failure_window()),
@@ -123,6 +133,7 @@ impl World for Test {
     type Host = Fake;
     type Cache = Fake;
     type Sql = Fake;
+    type Blobs = Fake;
 }
 
 impl Host for Fake {
@@ -262,6 +273,28 @@ impl Cache for Fake {
     async fn mget(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
         self.command(format!("MGET {}", keys.join(" ")), |inner| {
             keys.iter().map(|key| inner.values.get(key).cloned()).collect()
+        })
+    }
+}
+
+impl Blobs for Fake {
+    async fn put(&self, bytes: Bytes) -> Result<String, BlobError> {
+        self.with(|inner| {
+            inner.log.push(format!("PUT {} bytes", bytes.len()));
+            if inner.blobs_down {
+                return Err(BlobError::Failed("scripted".into()));
+            }
+            inner.blobs.push(bytes);
+            Ok(format!("blob/{}", inner.blobs.len() - 1))
+        })
+    }
+
+    async fn get(&self, path: &str) -> Result<Bytes, BlobError> {
+        self.with(|inner| {
+            inner.log.push(format!("GET {path}"));
+            let at = path.strip_prefix("blob/").and_then(|n| n.parse::<usize>().ok());
+            let blob = at.filter(|_| !inner.blobs_down).and_then(|at| inner.blobs.get(at));
+            blob.cloned().ok_or_else(|| BlobError::Missing(path.into()))
         })
     }
 }

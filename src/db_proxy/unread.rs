@@ -2,7 +2,9 @@
 
 use super::{
     context::{Context, OnFailure, StoreError, World, or_empty},
-    group_list, message, read_mark,
+    group, group_list,
+    message::{self, Latest},
+    read_mark,
     silent::Silent,
     single::unread_key,
     table::{carried, reply},
@@ -30,7 +32,8 @@ pub struct Unread {
     pub relation: Option<u32>,
 }
 
-/// Lists each peer with unread messages, in text order of the ids, with the latest message.
+/// Lists each peer with unread messages, in text order of the ids, then the groups, each with the
+/// latest message. One without a message is left out, of the total too.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImUnreadMsgCntReq = request.view()?;
     let on_failure = cx.on_failed_query();
@@ -41,20 +44,12 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             Some(relation) => message::latest_of(cx, on_failure, relation, peer).await?,
             None => message::latest_single(cx, on_failure, user, peer).await?,
         };
-        // A peer without a message is left out, of the total too.
-        let Some(latest) = latest else { continue };
-        list.push(UnreadInfo {
-            session_id: peer,
-            session_type: SessionType::Single as i32,
-            unread_cnt: count,
-            latest_msg_id: latest.msg_id,
-            latest_msg_data: latest.content,
-            latest_msg_type: latest.msg_type,
-            latest_msg_from_user_id: latest.from,
-        });
+        list.extend(latest.map(|latest| info(peer, SessionType::Single, count, latest)));
     }
-    // Groups with unread messages come after the peers: a later issue (see `Silent::Later`).
-    group_list::memberships(cx, on_failure, user).await?;
+    for (group, count) in group_counts(cx, on_failure, user).await? {
+        let latest = group::latest(cx, on_failure, group).await?;
+        list.extend(latest.map(|latest| info(group, SessionType::Group, count, latest)));
+    }
     let response = ImUnreadMsgCntRsp {
         user_id: user,
         total_cnt: list.iter().fold(0, |sum, info| sum.wrapping_add(info.unread_cnt)),
@@ -70,9 +65,38 @@ pub async fn total<W: World>(
     on_failure: OnFailure,
     user: u32,
 ) -> Result<u32, StoreError> {
-    let counts = counts(cx, on_failure, user).await?;
-    group_list::memberships(cx, on_failure, user).await?;
-    Ok(counts.iter().fold(0, |sum, unread| sum.wrapping_add(unread.count)))
+    let peers = counts(cx, on_failure, user).await?;
+    let groups = group_counts(cx, on_failure, user).await?;
+    let counts = peers.iter().map(|unread| unread.count).chain(groups.iter().map(|g| g.1));
+    Ok(counts.fold(0, u32::wrapping_add))
+}
+
+fn info(session_id: u32, session_type: SessionType, unread_cnt: u32, latest: Latest) -> UnreadInfo {
+    UnreadInfo {
+        session_id,
+        session_type: session_type as i32,
+        unread_cnt,
+        latest_msg_id: latest.msg_id,
+        latest_msg_data: latest.content,
+        latest_msg_type: latest.msg_type,
+        latest_msg_from_user_id: latest.from,
+    }
+}
+
+/// The groups with something that a user has not read, by his last change there.
+async fn group_counts<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    user: u32,
+) -> Result<Vec<(u32, u32)>, StoreError> {
+    let mut counts = Vec::new();
+    for group in group_list::memberships(cx, on_failure, user).await? {
+        let count = group::unread(cx, on_failure, group, user).await?;
+        if count != 0 {
+            counts.push((group, count));
+        }
+    }
+    Ok(counts)
 }
 
 /// What a user has not read of each peer, in text order of the peers.

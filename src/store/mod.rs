@@ -1,4 +1,5 @@
 //! The stores as the roles see them.
 
+pub mod blob;
 pub mod cache;
 pub mod sql;

@@ -151,6 +151,66 @@ fn the_statements_of_the_hardened_protocol_run() {
 }
 
 #[test]
+fn every_other_statement_of_db_proxy_runs() {
+    let mut c = Client::new();
+    let one = Value::Int(1);
+    for text in [
+        "select id,userId from IMRecentSession where (userId=? and peerId=? or userId=? and \
+         peerId=?) and type=? and status=0",
+        "update IMRecentSession set `updated`=?, `status`=0 where id in (?,?)",
+        "update IMRecentSession set status = 1, updated=? where id=?",
+        "select peerId from IMRecentSession where userId=? and type=?",
+        "select sessionId from TTSession where userId=? and peerId=? and type=?",
+        "insert into TTSession (`userId`,`peerId`,`type`,`sessionId`) values(?,?,?,0)",
+        "update TTSession set sessionId=? where userId=? and peerId=? and type=?",
+        "select relateId from TTRelation where smallId=? and bigId=?",
+        "insert into TTRelation (`smallId`,`bigId`,`relateId`,`lastId`) values(0,?,?,?)",
+        "update TTRelation set lastId=? where smallId=? and bigId=?",
+        "update TTSend set msgId=? where fromId=? and token=?",
+        "select type,relateId,msgId from TTSend where fromId=? and token=?",
+        "select msgId from IMMessage_1 where relateId=? order by msgId desc limit 1",
+        "select * from IMRecentSession where userId = ? and updated >? order by updated desc \
+         limit 100",
+        "insert into IMGroupMember(`groupId`, `userId`, `status`, `created`, `updated`) values \
+         (?,?,0,?,?)",
+        "update IMGroupMember set status=0, updated=? where groupId=? and userId in (?)",
+        "update IMGroupMember set status=1 where groupId=? and userId in (?,?)",
+        "select userId from IMGroupMember where groupId=? and userId in (?,?)",
+        "select groupId from IMGroupMember where userId=? and status = 0 order by updated desc, \
+         id desc",
+        "insert into IMGroupMessage_1 (`groupId`, `userId`, `msgId`, `content`, `type`, \
+         `status`, `updated`, `created`) values(?, ?, ?, ?, ?, ?, ?, ?)",
+        "select msgId, type,userId, content from IMGroupMessage_1 where groupId = ? and status \
+         = 0 order by msgId desc, id desc limit 1",
+        "select * from IMGroupMessage_1 where groupId = ? and msgId in (?,?) and status = 0 and \
+         created>=? order by created desc, id desc limit ?",
+        "select creator, type from IMGroup where id=?",
+        "update IMGroup set version=version+1 where id=?",
+        "update IMGroup set userCnt=userCnt+? where id=?",
+        "update IMGroup set lastChated=? where id=?",
+        "select id, lastChated from IMGroup where status=0 and lastChated >=?",
+        "select * from IMGroup where id in (?) order by updated desc",
+        "select * from IMUser where status != 3",
+        "select * from IMUser where updated>=?",
+        "select * from IMUser where id in (?,?)",
+        "update IMUser set `push_shield_status`=?, `updated`=? where id=?",
+        "update IMUser set `sign_info`=?, `updated`=? where id=?",
+        "select push_shield_status from IMUser where id=?",
+        "select * from IMDepart where updated>?",
+        "insert into IMAudio (`fromId`, `toId`, `path`, `size`, `duration`, `created`) values(?, \
+         ?, ?, ?, ?, ?)",
+        "select * from IMAudio where id=?",
+        "select * from IMTransmitFile where toId=? and status=0 order by created",
+        "insert into IMTransmitFile (`fromId`,`toId`,`fileName`,`size`,`taskId`,`status`, \
+         `created`,`updated`) values(?,?,?,?,?,0,?,?)",
+        "delete from IMTransmitFile where fromId=? and toId=? and taskId=?",
+    ] {
+        let params = vec![one.clone(); text.matches('?').count()];
+        c.run(text, &params).unwrap_or_else(|e| panic!("{text}: {e}"));
+    }
+}
+
+#[test]
 fn affected_counts_changed_rows() {
     let mut c = Client::new();
     c.ok(&format!("{SESSION}(1,2,1,0,5,5),(1,3,1,0,5,6)"));

@@ -1,0 +1,76 @@
+//! 0403: groups that are newer than the versions that a client or msg_server has.
+
+use super::{
+    by_id::placeholders,
+    context::{Context, World},
+    group,
+    silent::Silent,
+    table::{carried, reply},
+    text::text,
+};
+use crate::{
+    store::sql::{Server, Value},
+    wire::{
+        Pdu, command,
+        im::{
+            base_define::{GroupInfo, GroupType},
+            group::{ImGroupInfoListReq, ImGroupInfoListRsp},
+        },
+    },
+};
+use std::collections::BTreeMap;
+
+/// Lists them with their members by their last change, newest first; groups that are not known
+/// are left out. Whether the user is in them is not looked at.
+pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
+    let asked: ImGroupInfoListReq = request.view()?;
+    let on_failure = cx.on_failed_query();
+    let mut versions = BTreeMap::new();
+    for known in asked.group_version_list {
+        versions.insert(known.group_id, known.version);
+    }
+    let mut groups = Vec::new();
+    for &group in versions.keys() {
+        if group::exists(cx, on_failure, group).await? {
+            groups.push(Value::from(group));
+        }
+    }
+    let mut group_info_list = Vec::new();
+    if !groups.is_empty() {
+        let text = format!(
+            "select * from IMGroup where id in ({}) order by updated desc",
+            placeholders(groups.len())
+        );
+        let found = cx.select(on_failure, Server::Replica, &text, &groups).await?;
+        for row in 0..found.rows.len() {
+            let number = |name| found.get(row, name).uint();
+            let (group_id, version) = (number("id"), number("version"));
+            let group_type = number("type") as i32;
+            // A value outside the enum would make the whole reply malformed.
+            let known = versions.get(&group_id).copied().unwrap_or(0);
+            if version <= known || GroupType::try_from(group_type).is_err() {
+                continue;
+            }
+            group_info_list.push(GroupInfo {
+                group_id,
+                version,
+                group_name: text_of(found.get(row, "name")),
+                group_avatar: text_of(found.get(row, "avatar")),
+                group_creator_id: number("creator"),
+                group_type,
+                shield_status: 0,
+                group_member_list: group::members(cx, on_failure, group_id).await?,
+            });
+        }
+    }
+    let response = ImGroupInfoListRsp {
+        user_id: asked.user_id,
+        group_info_list,
+        attach_data: carried(asked.attach_data),
+    };
+    Ok(reply(request, command::GROUP_INFO_RESPONSE, &response))
+}
+
+fn text_of(value: Value) -> bytes::Bytes {
+    text(value.bytes())
+}

@@ -1,0 +1,75 @@
+//! A message to a group (SYSTEM.md section 3, step 3).
+
+use super::{
+    context::{Context, StoreError, World},
+    group,
+    session::{self, Key},
+    silent::Silent,
+    written::{self, Place, Written},
+};
+use crate::{store::sql::Server, wire::im::message::ImMsgData};
+
+/// Stores a message: the msg_id that it is acked with, never 0. Without `ack-after-store` that
+/// says nothing about the insert.
+///
+/// # Errors
+/// [`Silent::NotAllowed`] is never answered by the original; any other one has msg_id 0.
+pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result<u32, Silent> {
+    let (user, group) = (message.from_user_id, message.to_session_id);
+    let token = written::token(cx.protocol(), message)?;
+    let on_failure = cx.on_failed_send_read();
+    if !group::exists(cx, on_failure, group).await? {
+        return Err(Silent::NotAllowed("no such group"));
+    }
+    if group::joined(cx, on_failure, group, user).await?.is_none() {
+        return Err(Silent::NotAllowed("not in the group"));
+    }
+    let own = session_of(cx, Key { user, peer: group, kind: session::GROUP }).await?;
+    let place = Place::Group(group);
+    let drawn = written::draw(cx, place, message).await?;
+    // Once more, as in golden 18: to one who has just left nothing is stored.
+    let written = match group::joined(cx, on_failure, group, user).await? {
+        Some(_) => written::write(cx, place, drawn, token, message).await,
+        None => Err(Silent::Store(StoreError::NoEffect("left the group"))),
+    };
+    let msg_id = match written {
+        Ok(Written { msg_id, fresh }) => {
+            after_insert(cx, group, user, fresh).await;
+            msg_id
+        }
+        // The outcome of the insert does not reach the reply.
+        Err(Silent::Store(_) | Silent::NotStored(_)) if !cx.protocol().ack_after_store => {
+            drawn as u32
+        }
+        Err(why) => return Err(why),
+    };
+    session::touch(cx, own, cx.now).await;
+    Ok(msg_id)
+}
+
+/// The sender's session with the group, live.
+async fn session_of<W: World>(cx: &mut Context<W>, key: Key) -> Result<u32, StoreError> {
+    let on_failure = cx.on_failed_send_read();
+    let found = session::find_live(cx, on_failure, Server::Replica, key).await?;
+    let id = if found != 0 { found } else { session::add(cx, on_failure, key).await? };
+    if id == 0 { Err(StoreError::NoEffect("session without an id")) } else { Ok(id) }
+}
+
+/// The group's last message is now, and the sender has read it. A repeated send is not counted
+/// again.
+async fn after_insert<W: World>(cx: &mut Context<W>, group: u32, user: u32, fresh: bool) {
+    const TEXT: &str = "update IMGroup set lastChated=? where id=?";
+    let _ = cx.execute(Server::Primary, TEXT, &[cx.now.into(), group.into()]).await;
+    if !fresh {
+        return;
+    }
+    let counted = async {
+        group::count_message(cx, group).await?;
+        // Twice, as in golden 18.
+        group::set_read(cx, group, user).await?;
+        group::set_read(cx, group, user).await
+    };
+    if let Err(error) = counted.await {
+        tracing::warn!(%error, group, user, "group counters not raised");
+    }
+}
