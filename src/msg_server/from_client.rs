@@ -1,6 +1,7 @@
 //! From a client's command to its handler.
 
 use super::{
+    buddy,
     in_flight::Asked,
     login, message, read, relay,
     state::{State, Turn},
@@ -20,6 +21,11 @@ fn handler(command: u16) -> Option<Handler> {
         cmd::LOGIN_REQ_USERLOGIN => login::request,
         cmd::LOGIN_REQ_LOGINOUT => login::logout,
         cmd::LOGIN_REQ_KICKPCCLIENT => login::kick_pc,
+        cmd::LOGIN_REQ_DEVICETOKEN => buddy::device_token,
+        cmd::BUDDY_LIST_USERS_STATUS_REQUEST => buddy::users_status,
+        cmd::BUDDY_LIST_REMOVE_SESSION_REQ => buddy::remove_session,
+        cmd::BUDDY_LIST_CHANGE_AVATAR_REQUEST => buddy::change_avatar,
+        cmd::SWITCH_P2P_CMD => buddy::p2p,
         cmd::MSG_DATA => message::from_client,
         cmd::MSG_DATA_ACK => message::data_ack,
         cmd::MSG_READ_ACK => read::ack,
@@ -48,16 +54,9 @@ pub(super) fn dispatch(
         state.refuse(turn, conn, Asked::of(pdu), code, "not logged in");
         return Ok(());
     }
-    if let Some(handler) = handler(command) {
-        return handler(state, turn, conn, pdu);
-    }
-    match relay::of_request(command) {
-        Some(entry) => relay::request(state, turn, conn, pdu, entry).map(drop),
-        None => {
-            let code = RefusedCode::RefusedUnknownCommand;
-            state.refuse(turn, conn, Asked::of(pdu), code, "unknown command");
-            Ok(())
-        }
+    match handler(command) {
+        Some(handler) => handler(state, turn, conn, pdu),
+        None => relay::request(state, turn, conn, pdu).map(drop),
     }
 }
 

@@ -1,7 +1,7 @@
 //! From db_proxy's command to its handler.
 
 use super::{
-    login, message, read, refusal, relay,
+    buddy, login, message, read, refusal, relay,
     state::{State, Turn},
 };
 use crate::{
@@ -19,6 +19,7 @@ fn handler(command: u16) -> Option<Handler> {
         cmd::MSG_DATA => message::from_db,
         cmd::MSG_READ_NOTIFY => read::confirmed,
         cmd::OTHER_REFUSED => refusal::from_db,
+        cmd::BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE => buddy::sign_info_stored,
         cmd::OTHER_STOP_RECV_PACKET => stopped,
         // No push server is linked, so tokens are of no use; nobody waits for a 0109.
         cmd::OTHER_GET_DEVICE_TOKEN_RSP | cmd::LOGIN_RES_DEVICETOKEN => ignored,
@@ -36,15 +37,9 @@ pub(super) fn dispatch(
     if !state.db.is_up(link) {
         return Ok(());
     }
-    if let Some(handler) = handler(pdu.command()) {
-        return handler(state, turn, link, pdu);
-    }
-    match relay::of_reply(pdu.command()) {
-        Some(entry) => relay::reply(state, turn, link, pdu, entry),
-        None => {
-            turn.refused(link, pdu.command(), "unknown command");
-            Ok(())
-        }
+    match handler(pdu.command()) {
+        Some(handler) => handler(state, turn, link, pdu),
+        None => relay::reply(state, turn, link, pdu).map(drop),
     }
 }
 

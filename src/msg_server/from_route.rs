@@ -1,7 +1,7 @@
 //! From route_server's command to its handler (SYSTEM.md section 4, "From route").
 
 use super::{
-    hint, login, message, read,
+    buddy, hint, login, message, read,
     state::{State, Turn},
 };
 use crate::{
@@ -21,6 +21,10 @@ fn handler(command: u16) -> Option<Handler> {
         cmd::OTHER_SERVER_KICK_USER => kick,
         cmd::BUDDY_LIST_STATUS_NOTIFY => status_notify,
         cmd::OTHER_LOGIN_STATUS_NOTIFY => pc_login_status,
+        cmd::BUDDY_LIST_USERS_STATUS_RESPONSE => buddy::users_status_rsp,
+        cmd::BUDDY_LIST_REMOVE_SESSION_NOTIFY => buddy::session_removed,
+        cmd::BUDDY_LIST_SIGN_INFO_CHANGED_NOTIFY => buddy::sign_info_changed,
+        cmd::SWITCH_P2P_CMD => buddy::p2p_from_route,
         cmd::OTHER_CATCH_UP_HINT => hint::from_route,
         _ => return None,
     })

@@ -3,6 +3,7 @@
 //! A state machine without I/O: [`MsgServer`] takes events and appends actions. Each subject has
 //! its file; `from_*` hold the tables from command to handler, one for each kind of link.
 
+mod buddy;
 mod from_client;
 mod from_db;
 mod from_route;

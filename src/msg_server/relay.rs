@@ -68,7 +68,7 @@ impl State {
 pub(super) const NO_DB: &str = "no db_proxy";
 
 /// One relayed request.
-pub(super) struct Relay {
+struct Relay {
     request: u16,
     half: Half,
     /// The original attaches an empty PDU to some (16 bytes instead of 12).
@@ -86,7 +86,7 @@ struct Reply {
 macro_rules! relays {
     ($($req:ident: $ask:ty, $half:ident, $long:literal => $rsp:ident: $answer:ty;)*) => {
         /// The entry of a request.
-        pub(super) fn of_request(command: u16) -> Option<&'static Relay> {
+        fn of_request(command: u16) -> Option<&'static Relay> {
             match command {
                 $(cmd::$req => Some(&Relay {
                     request: cmd::$req,
@@ -103,7 +103,7 @@ macro_rules! relays {
         }
 
         /// The entry of a reply.
-        pub(super) fn of_reply(command: u16) -> Option<&'static Relay> {
+        fn of_reply(command: u16) -> Option<&'static Relay> {
             match command {
                 $(cmd::$rsp => of_request(cmd::$req),)*
                 _ => None,
@@ -131,6 +131,8 @@ relays! {
         => BUDDY_LIST_ALL_USER_RESPONSE: im::buddy::ImAllUserRsp;
     BUDDY_LIST_DEPARTMENT_REQUEST: im::buddy::ImDepartmentReq, Other, false
         => BUDDY_LIST_DEPARTMENT_RESPONSE: im::buddy::ImDepartmentRsp;
+    BUDDY_LIST_CHANGE_SIGN_INFO_REQUEST: im::buddy::ImChangeSignInfoReq, Other, true
+        => BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE: im::buddy::ImChangeSignInfoRsp;
     LOGIN_REQ_PUSH_SHIELD: im::login::ImPushShieldReq, Other, true
         => LOGIN_RES_PUSH_SHIELD: im::login::ImPushShieldRsp;
     LOGIN_REQ_QUERY_PUSH_SHIELD: im::login::ImQueryPushShieldReq, Other, true
@@ -141,14 +143,19 @@ relays! {
         => GROUP_SHIELD_GROUP_RESPONSE: im::group::ImGroupShieldRsp;
 }
 
-/// Relays a client's request with its user and handle set. False: it was not sent.
+/// Relays a client's request with its user and handle set, or refuses it. False: it was not
+/// sent.
 pub(super) fn request(
     state: &mut State,
     turn: &mut Turn<'_>,
     conn: ConnId,
     pdu: &Pdu,
-    relay: &Relay,
 ) -> Result<bool, Malformed> {
+    let Some(relay) = of_request(pdu.command()) else {
+        let code = RefusedCode::RefusedUnknownCommand;
+        state.refuse(turn, conn, Asked::of(pdu), code, "unknown command");
+        return Ok(false);
+    };
     (relay.check)(pdu)?;
     let Some(client) = state.conns.get(&conn) else { return Ok(false) };
     let (user, handle) = (client.user, client.handle);
@@ -195,17 +202,21 @@ fn without_db(pdu: &Pdu, user: u32) -> Result<Option<Pdu>, Malformed> {
     })
 }
 
-/// Passes db_proxy's reply on to the connection that asked, without the attach.
+/// Passes db_proxy's reply on to the connection that asked, if it is there still, without the
+/// attach. False: it is no such reply.
 pub(super) fn reply(
     state: &mut State,
     turn: &mut Turn<'_>,
     link: ConnId,
     pdu: &Pdu,
-    relay: &Relay,
-) -> Result<(), Malformed> {
+) -> Result<bool, Malformed> {
+    let Some(relay) = of_reply(pdu.command()) else {
+        turn.refused(link, pdu.command(), "unknown command");
+        return Ok(false);
+    };
     let reply = (relay.reply)(pdu)?;
     let Some(attach) = super::from_db::attach_of(state, turn, link, reply.attach.as_deref()) else {
-        return Ok(());
+        return Ok(false);
     };
     let asked = Asked { command: relay.request, seq: pdu.header.seq_num };
     state.in_flight.answered(link, attach.handle, asked);
@@ -213,5 +224,5 @@ pub(super) fn reply(
         let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
         turn.send(conn, pdu.with_body(body));
     }
-    Ok(())
+    Ok(true)
 }

@@ -1,6 +1,7 @@
 //! The state machine, driven by hand. Bytes are those of the captures in tests/golden where a
 //! capture's number is named.
 
+mod buddy;
 mod hints;
 mod links;
 mod login;
