@@ -209,7 +209,9 @@ impl Device {
 
     /// When the connection counts as dead, unless the server is heard before.
     fn silence(&self) -> Option<Duration> {
-        self.habits().hears_silence.then(|| self.heard + self.config.timing.client_silence())
+        // A connection that is lost without a word skips pushes like any other.
+        let hears = self.habits().hears_silence && self.config.protocol.catch_up_on_gap;
+        hears.then(|| self.heard + self.config.timing.client_silence())
     }
 
     pub(super) fn attempt(&self, turn: &mut Turn<'_>, op: u32, attempt: u32, seq_num: u16) {

@@ -65,7 +65,8 @@ pub(super) struct Habits {
     pub open_chat_reads: bool,
     /// One message is in flight, and a second one within `Timing::windows_send_gap` is refused.
     pub one_in_flight: bool,
-    /// It hangs up when the server is silent for `Timing::client_silence`.
+    /// It hangs up when the server is silent for `Timing::client_silence` (with
+    /// `catch-up-on-gap`).
     pub hears_silence: bool,
 }
 
