@@ -189,7 +189,8 @@ pub enum Fact {
         /// The PDU's seq_num.
         seq_num: u16,
     },
-    /// An attempt was not answered within the client's ack timeout.
+    /// An attempt was not answered within the client's ack timeout, or its connection was lost
+    /// before it was and the client goes on trying.
     AttemptTimedOut {
         /// The operation's id.
         op: u32,
@@ -210,7 +211,8 @@ pub enum Fact {
         /// Why, in a few words.
         reason: String,
     },
-    /// A device stored a message (first time only).
+    /// A device stored a message: the first time, and when another one took its place under the
+    /// same id (SYSTEM.md section 7, "stores under").
     Held {
         /// The device's slot.
         device: u32,

@@ -42,6 +42,27 @@ impl Timing {
     pub fn windows_reconnect(&self, tries: u32) -> Duration {
         self.scaled((3_000 + 1_000 * u64::from(tries)).min(15_000))
     }
+
+    /// The wait of an Android client before reconnect try `tries`: none, then 6, 12, 24, 48, 96
+    /// and from then on 60 s (SYSTEM.md section 7).
+    pub fn android_reconnect(&self, tries: u32) -> Duration {
+        self.scaled(match tries {
+            0 => 0,
+            1..=5 => 3_000 << tries,
+            _ => 60_000,
+        })
+    }
+
+    /// The wait of an iOS client before reconnect try `tries`: none, then 2^n × 5 s with n from
+    /// 0 (SYSTEM.md section 7); our own bound: n stays at 10, which is 85 minutes.
+    pub fn ios_reconnect(&self, tries: u32) -> Duration {
+        self.scaled(tries.checked_sub(1).map_or(0, |n| 5_000 << n.min(10)))
+    }
+
+    /// The wait of a Mac client before each reconnect try: a second (SYSTEM.md section 7).
+    pub fn mac_reconnect(&self, _tries: u32) -> Duration {
+        self.scaled(1_000)
+    }
 }
 
 durations! {
@@ -84,6 +105,21 @@ durations! {
     client_answer_timeout = 6_000;
     /// Heartbeat of Windows and of our client.
     client_heartbeat = 5_000;
+    /// Our client takes a connection without a byte from the server for this long (three
+    /// heartbeats without their echo) for dead (ours).
+    client_silence = 15_000;
     /// A Windows client refuses a second message within this (SYSTEM.md section 7).
     windows_send_gap = 100;
+    /// An Android client gives a message up at its first look after this ...
+    android_ack_timeout = 6_000;
+    /// ... and looks this often: after 6 to 11 s (SYSTEM.md section 7).
+    android_ack_look = 5_000;
+    /// Heartbeat of Android.
+    android_heartbeat = 240_000;
+    /// How long an iOS client waits for the ack of a message.
+    ios_ack_timeout = 10_000;
+    /// How long a Mac client waits for the ack of a message.
+    mac_ack_timeout = 8_000;
+    /// Heartbeat of iOS and Mac.
+    apple_heartbeat = 30_000;
 }

@@ -2,11 +2,12 @@
 //!
 //! A sweep asks for a conversation's messages from the newest unknown one down, a page at a
 //! time, past what is held. What the pages did not have is a hole; the next sweep asks for it
-//! once more.
+//! once more. What is asked for is asked again until it is answered, as long as the device is
+//! online.
 
 use super::{
-    chat::PAGE,
-    device::{Asked, Device, Turn},
+    device::{Device, Turn},
+    requests::{Asked, PAGE},
 };
 use std::time::Duration;
 
@@ -24,7 +25,21 @@ pub(super) struct Sweep {
 }
 
 impl Device {
-    /// After a login: what the server has against what is held.
+    /// 07e2 (`catch-up-hint`): pushes to these users, or to all, may have been lost.
+    pub(super) fn hinted(&mut self, turn: &mut Turn<'_>, users: &[u32]) {
+        let to_me = users.is_empty() || users.contains(&self.config.user);
+        if !(to_me && self.catches_up() && self.config.protocol.catch_up_hint) {
+            return;
+        }
+        // An answer under way may have been made before what the hint is about.
+        if self.requests.values().any(|request| request.asked == Asked::Sessions) {
+            self.compare_again = true;
+        } else {
+            self.ask_sessions(turn, Asked::Sessions);
+        }
+    }
+
+    /// After a login or a hint: what the server has against what is held.
     pub(super) fn compare_sessions(
         &mut self,
         turn: &mut Turn<'_>,

@@ -1,20 +1,15 @@
-//! [`Device`]: its connection, its login, its timers. What it does online is in `chat`.
+//! [`Device`]: its state and where its events go.
 
-use super::{Action, ClientKind, Command, Config, DeviceStore, catch_up::Sweep};
+use super::{
+    Config, DeviceStore, catch_up::Sweep, habits::Habits, outbox::Sending, requests::Request,
+};
 use crate::{
     env::{ConnId, Endpoint},
     fact::Fact,
     link::Now,
-    wire::{
-        Pdu, command,
-        im::{
-            base_define::UserStatType,
-            login::{ImLoginReq, ImLoginRes, ImLogoutReq},
-        },
-    },
+    wire::{Pdu, command},
 };
 use bytes::Bytes;
-use md5::{Digest, Md5};
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
@@ -45,7 +40,7 @@ pub enum Event {
     /// The time of [`Device::due`] has come.
     Timer,
     /// A person did something.
-    Command(Command),
+    Command(super::Command),
 }
 
 /// What a device wants done.
@@ -91,7 +86,7 @@ impl Turn<'_> {
 
 /// Times are since the program's start.
 #[derive(Debug)]
-enum Phase {
+pub(super) enum Phase {
     /// Offline by wish.
     Offline,
     /// Offline until the next try.
@@ -106,77 +101,35 @@ enum Phase {
     LoggingOut { conn: ConnId, due: Duration, ops: Vec<u32> },
 }
 
-/// A message on its way.
-#[derive(Debug)]
-pub(super) struct Sending {
-    pub op: u32,
-    pub to: u32,
-    pub text: String,
-    pub pdu: Pdu,
-    pub attempt: u32,
-    pub due: Duration,
-}
-
-/// What an unanswered request is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
-    Sessions,
-    Unread,
-    Groups,
-    /// Windows pulls each unread session after a login.
-    UnreadMessages,
-    CatchUp {
-        peer: u32,
-    },
-    Read {
-        op: u32,
-        peer: u32,
-    },
-    Pull {
-        op: u32,
-    },
-    Latest {
-        op: u32,
-    },
-}
-
-impl Asked {
-    pub fn op(self) -> Option<u32> {
-        match self {
-            Self::Read { op, .. } | Self::Pull { op } | Self::Latest { op } => Some(op),
-            _ => None,
-        }
-    }
-}
-
-/// An unanswered request.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub asked: Asked,
-    pub pdu: Pdu,
-    pub due: Duration,
-}
-
 /// One device, without I/O. Everything in it is lost in a crash.
 #[derive(Debug)]
 pub struct Device {
     pub(super) config: Config,
     /// Index of the server whose turn it is.
-    server: usize,
-    phase: Phase,
+    pub(super) server: usize,
+    pub(super) phase: Phase,
+    /// When the server was last heard.
+    pub(super) heard: Duration,
     /// Waits since the last good login.
-    tries: u32,
-    logins: Vec<u32>,
+    pub(super) tries: u32,
+    /// Login operations that wait for the answer.
+    pub(super) logins: Vec<u32>,
     /// Messages in flight, by seq_num.
     pub(super) sends: BTreeMap<u16, Sending>,
-    /// Windows: messages that wait for the one in flight (operation, receiver, text).
-    pub(super) queue: VecDeque<(u32, u32, String)>,
+    /// Windows: numbers of messages that wait for the one in flight.
+    pub(super) queue: VecDeque<u64>,
     /// Windows: when the last message was taken.
     pub(super) last_send: Option<Duration>,
     /// Requests in flight, by seq_num.
     pub(super) requests: BTreeMap<u16, Request>,
     /// Ours: conversations that are being caught up, by peer.
     pub(super) sweeps: BTreeMap<u32, Sweep>,
+    /// Ours: the sessions are to be compared once more after the answer under way.
+    pub(super) compare_again: bool,
+    /// The chat that is open.
+    pub(super) open: Option<u32>,
+    /// Acks that wait for their time ([`super::Acks::Late`]).
+    pub(super) late_acks: VecDeque<(Duration, Pdu)>,
 }
 
 impl Device {
@@ -185,6 +138,7 @@ impl Device {
         Self {
             server: start,
             phase: Phase::Offline,
+            heard: Duration::ZERO,
             tries: 0,
             logins: Vec::new(),
             sends: BTreeMap::new(),
@@ -192,6 +146,9 @@ impl Device {
             last_send: None,
             requests: BTreeMap::new(),
             sweeps: BTreeMap::new(),
+            compare_again: false,
+            open: None,
+            late_acks: VecDeque::new(),
             config,
         }
     }
@@ -202,12 +159,15 @@ impl Device {
             Phase::Offline | Phase::Dialling => None,
             Phase::Waiting { until } => Some(until),
             Phase::LoggingIn { due, .. } | Phase::LoggingOut { due, .. } => Some(due),
-            Phase::Online { heartbeat, .. } => Some(heartbeat),
+            Phase::Online { heartbeat, .. } => {
+                Some(self.silence().map_or(heartbeat, |end| heartbeat.min(end)))
+            }
         };
         let sends = self.sends.values().map(|s| s.due);
         let requests = self.requests.values().map(|r| r.due);
         let sweeps = self.sweeps.values().filter_map(|s| s.due);
-        phase.into_iter().chain(sends).chain(requests).chain(sweeps).min()
+        let acks = self.late_acks.iter().map(|(due, _)| *due);
+        phase.into_iter().chain(sends).chain(requests).chain(sweeps).chain(acks).min()
     }
 
     /// Takes one event and appends what is to be done, in order.
@@ -220,8 +180,7 @@ impl Device {
     ) {
         let turn = &mut Turn { now: now.up, store, out };
         match event {
-            Event::Started if turn.store.logged_in => self.connect(turn),
-            Event::Started => {}
+            Event::Started => self.started(turn),
             Event::Connected { conn } if matches!(self.phase, Phase::Dialling) => {
                 self.log_in(turn, conn);
             }
@@ -244,9 +203,15 @@ impl Device {
         }
     }
 
-    /// True if this is our client and it catches up.
-    pub(super) fn catches_up(&self) -> bool {
-        self.config.kind == ClientKind::Ours && self.config.protocol.catch_up_on_gap
+    pub(super) fn habits(&self) -> &'static Habits {
+        self.config.kind.habits()
+    }
+
+    /// When the connection counts as dead, unless the server is heard before.
+    fn silence(&self) -> Option<Duration> {
+        // A connection that is lost without a word skips pushes like any other.
+        let hears = self.habits().hears_silence && self.config.protocol.catch_up_on_gap;
+        hears.then(|| self.heard + self.config.timing.client_silence())
     }
 
     pub(super) fn attempt(&self, turn: &mut Turn<'_>, op: u32, attempt: u32, seq_num: u16) {
@@ -259,130 +224,34 @@ impl Device {
         turn.fact(Fact::Attempt { op, attempt, conn, seq_num });
     }
 
-    fn connect(&mut self, turn: &mut Turn<'_>) {
-        let servers = &self.config.servers;
-        let Some(to) = servers.get(self.server % servers.len().max(1)) else {
-            return self.lose(turn, "no servers");
-        };
-        turn.out.push(Effect::Connect { to: to.clone() });
-        self.phase = Phase::Dialling;
-    }
-
-    // The views' strings may be String or Bytes.
-    #[allow(clippy::useless_conversion)]
-    fn log_in(&mut self, turn: &mut Turn<'_>, conn: ConnId) {
-        let request = ImLoginReq {
-            user_name: self.config.user_name.clone().into(),
-            password: md5_hex(&self.config.password).into(),
-            online_status: UserStatType::UserStatusOnline.into(),
-            client_type: self.config.client_type as i32,
-            client_version: Some(
-                concat!("teamtalk/", env!("CARGO_PKG_VERSION")).to_string().into(),
-            ),
-        };
-        let seq_num = turn.store.next_seq();
-        turn.send(Pdu::new(command::LOGIN_REQ_USERLOGIN, seq_num, &request));
-        let due = turn.now + self.config.timing.client_answer_timeout();
-        self.phase = Phase::LoggingIn { conn, due };
-        for op in self.logins.clone() {
-            self.attempt(turn, op, 1, seq_num);
-        }
-    }
-
     fn pdu(&mut self, turn: &mut Turn<'_>, pdu: &Pdu) {
+        self.heard = turn.now;
         match (&self.phase, pdu.command()) {
             (Phase::LoggingIn { conn, .. }, command::LOGIN_RES_USERLOGIN) => {
                 let conn = *conn;
                 self.login_answer(turn, conn, pdu);
             }
+            (Phase::LoggingIn { .. }, command::OTHER_REFUSED) => {
+                self.hang_up(turn, "login refused");
+            }
             (Phase::LoggingOut { .. }, command::LOGIN_RES_LOGINOUT) => {
                 self.hang_up(turn, "logged out");
             }
             (Phase::Online { .. } | Phase::LoggingOut { .. }, command::LOGIN_KICK_USER) => {
-                turn.store.logged_in = false;
-                self.hang_up(turn, "kicked");
+                if !self.config.conduct.ignores_kick {
+                    turn.store.logged_in = false;
+                    self.hang_up(turn, "kicked");
+                }
             }
             (Phase::Online { .. } | Phase::LoggingOut { .. }, _) => self.chat(turn, pdu),
             _ => {}
         }
     }
 
-    fn login_answer(&mut self, turn: &mut Turn<'_>, conn: ConnId, pdu: &Pdu) {
-        let Ok(answer) = pdu.view::<ImLoginRes>() else { return };
-        if answer.result_code != 0 {
-            return self.hang_up(turn, &format!("login refused: code {}", answer.result_code));
-        }
-        let heartbeat = turn.now + self.config.timing.client_heartbeat();
-        self.phase = Phase::Online { conn, heartbeat };
-        self.tries = 0;
-        let (device, user) = (self.config.device, self.config.user);
-        turn.fact(Fact::DeviceOnline { device, conn, user });
-        for op in std::mem::take(&mut self.logins) {
-            turn.ok(op, 0);
-        }
-        self.ask_after_login(turn);
-    }
-
-    fn command(&mut self, turn: &mut Turn<'_>, command: Command) {
-        let op = command.op;
-        match command.action {
-            Action::Login => {
-                turn.store.logged_in = true;
-                match self.phase {
-                    Phase::Online { .. } => turn.ok(op, 0),
-                    Phase::Offline | Phase::Waiting { .. } => {
-                        self.logins.push(op);
-                        self.connect(turn);
-                    }
-                    Phase::Dialling | Phase::LoggingIn { .. } | Phase::LoggingOut { .. } => {
-                        self.logins.push(op);
-                    }
-                }
-            }
-            Action::Logout => self.log_out(turn, op),
-            Action::Disconnect => {
-                if !matches!(self.phase, Phase::Offline | Phase::Waiting { .. }) {
-                    self.hang_up(turn, "disconnected by hand");
-                }
-                turn.ok(op, 0);
-            }
-            _ if self.online().is_none() => turn.failed(op, "not logged in"),
-            Action::Send { to, text } => self.take_message(turn, op, to, text),
-            Action::Read { peer } => self.read_chat(turn, op, peer),
-            Action::Pull { peer, count } => self.pull(turn, Asked::Pull { op }, peer, 0, count),
-            Action::Latest { peer } => self.ask_latest(turn, op, peer),
-        }
-    }
-
-    fn log_out(&mut self, turn: &mut Turn<'_>, op: u32) {
-        turn.store.logged_in = false;
-        match &mut self.phase {
-            Phase::Online { conn, .. } => {
-                let due = turn.now + self.config.timing.client_answer_timeout();
-                self.phase = Phase::LoggingOut { conn: *conn, due, ops: vec![op] };
-                let seq_num = turn.store.next_seq();
-                turn.send(Pdu::new(command::LOGIN_REQ_LOGINOUT, seq_num, &ImLogoutReq {}));
-                self.attempt(turn, op, 1, seq_num);
-            }
-            Phase::LoggingOut { ops, .. } => {
-                ops.push(op);
-                for login in std::mem::take(&mut self.logins) {
-                    turn.failed(login, "logged out");
-                }
-            }
-            Phase::Dialling | Phase::LoggingIn { .. } => {
-                self.hang_up(turn, "logged out");
-                turn.ok(op, 0);
-            }
-            Phase::Offline | Phase::Waiting { .. } => {
-                self.phase = Phase::Offline;
-                turn.ok(op, 0);
-            }
-        }
-    }
-
     fn timer(&mut self, turn: &mut Turn<'_>) {
         let now = turn.now;
+        let silent = self.silence().is_some_and(|end| end <= now);
+        let pause = (self.habits().heartbeat)(&self.config.timing);
         match &mut self.phase {
             Phase::Waiting { until } if *until <= now => return self.connect(turn),
             Phase::LoggingIn { due, .. } if *due <= now => {
@@ -391,55 +260,16 @@ impl Device {
             Phase::LoggingOut { due, .. } if *due <= now => {
                 return self.hang_up(turn, "no logout answer");
             }
+            Phase::Online { .. } if silent => return self.hang_up(turn, "the server is silent"),
             Phase::Online { heartbeat, .. } if *heartbeat <= now => {
-                *heartbeat = now + self.config.timing.client_heartbeat();
+                *heartbeat = now + pause;
                 turn.send(Pdu::raw(command::OTHER_HEARTBEAT, 0, Bytes::new()));
             }
             _ => {}
         }
-        self.chat_timer(turn);
+        self.late_acks_due(turn);
+        self.sends_due(turn);
+        self.requests_due(turn);
+        self.sweep_due(turn);
     }
-
-    fn hang_up(&mut self, turn: &mut Turn<'_>, reason: &str) {
-        turn.out.push(Effect::Disconnect);
-        self.lose(turn, reason);
-    }
-
-    /// The connection, or the try at one, is over.
-    fn lose(&mut self, turn: &mut Turn<'_>, reason: &str) {
-        let mut wait = self.config.timing.windows_reconnect(self.tries);
-        let device = self.config.device;
-        let offline = |conn| Fact::DeviceOffline { device, conn, reason: reason.into() };
-        match std::mem::replace(&mut self.phase, Phase::Offline) {
-            Phase::Online { conn, .. } => turn.fact(offline(conn)),
-            Phase::LoggingOut { conn, ops, .. } => {
-                turn.fact(offline(conn));
-                for op in ops {
-                    turn.ok(op, 0);
-                }
-                // A login that came while the logout was under way.
-                wait = Duration::ZERO;
-            }
-            Phase::Offline | Phase::Waiting { .. } | Phase::Dialling | Phase::LoggingIn { .. } => {
-                self.server = self.server.wrapping_add(1);
-                for op in std::mem::take(&mut self.logins) {
-                    turn.failed(op, reason);
-                }
-            }
-        }
-        self.forget_chat(turn);
-        if turn.store.logged_in {
-            self.phase = Phase::Waiting { until: turn.now + wait };
-            self.tries = self.tries.saturating_add(1);
-        } else {
-            for op in std::mem::take(&mut self.logins) {
-                turn.failed(op, reason);
-            }
-        }
-    }
-}
-
-/// How a password travels.
-fn md5_hex(clear: &str) -> String {
-    Md5::digest(clear).iter().map(|byte| format!("{byte:02x}")).collect()
 }

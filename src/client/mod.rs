@@ -1,31 +1,71 @@
 //! A device: login, send, ack, catch up, reconnect (SYSTEM.md section 7).
 //!
 //! [`Device`] decides and does no I/O; [`run`] is its shell; [`DeviceStore`] is what survives a
-//! crash of it.
+//! crash of it. What real clients do differently is a table (`habits`); what ours does beyond
+//! hangs on the switches of its [`Protocol`].
 
+mod actions;
 mod catch_up;
 mod chat;
 mod device;
+mod habits;
+mod outbox;
+mod requests;
+mod session;
 mod shell;
 mod store;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 pub use device::{Device, Effect, Event};
 pub use shell::run;
-pub use store::{DeviceStore, Message, Progress};
+pub use store::{DeviceStore, Message, Outgoing, Progress};
 
 use crate::{env::Endpoint, protocol::Protocol, timing::Timing};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// Whose habits a device has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientKind {
     /// The Windows client of SYSTEM.md section 7.
     Windows,
+    /// The Android client of SYSTEM.md section 7.
+    Android,
+    /// The iOS client of SYSTEM.md section 7.
+    Ios,
+    /// The Mac client of SYSTEM.md section 7.
+    Mac,
     /// Ours: acks repeats, sends side by side, catches up (if the protocol says so).
     Ours,
+}
+
+/// When a device acks what is pushed to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Acks {
+    /// As its kind does: once it is stored.
+    #[default]
+    Prompt,
+    /// So many milliseconds later (of the clock, never scaled).
+    Late {
+        /// How many.
+        ms: u64,
+    },
+    /// Never.
+    Never,
+}
+
+/// How a device departs from its kind: what a bad client does. Default: not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Conduct {
+    /// When it acks.
+    pub acks: Acks,
+    /// It goes on using a connection that was kicked (0107).
+    pub ignores_kick: bool,
 }
 
 /// What a device is.
@@ -33,6 +73,9 @@ pub enum ClientKind {
 pub struct Config {
     /// Its slot, as facts name it.
     pub device: u32,
+    /// The number of this installation, unique among those of its user: with a counter it makes
+    /// the `send_token` (switch `idempotent-send`).
+    pub install: u64,
     /// The name that it logs in with.
     pub user_name: String,
     /// The password in clear; its md5 in hex is what travels (SYSTEM.md section 6, 0703).
@@ -43,6 +86,8 @@ pub struct Config {
     pub client_type: u32,
     /// Its habits.
     pub kind: ClientKind,
+    /// How it departs from them.
+    pub conduct: Conduct,
     /// The msg_servers, the preferred one first; the next one's turn comes after a failed
     /// connect or login, not after a lost connection (ours).
     pub servers: Vec<Endpoint>,
@@ -61,7 +106,9 @@ pub struct Command {
     pub action: Action,
 }
 
-/// One thing that a person can do. Every one ends in one `Fact::OpOk` or `Fact::OpFailed`.
+/// One thing that a person can do. Every one ends in one `Fact::OpOk` or `Fact::OpFailed`,
+/// unless the program crashes first; a send with `idempotent-send` ends whenever its answer
+/// comes, crashes or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Go online, and stay so until a logout or a kick. Fails with the first failed try; the
@@ -71,10 +118,17 @@ pub enum Action {
     Send {
         /// To whom.
         to: u32,
-        /// As it travels (base64 of the cipher in real clients).
-        text: String,
+        /// As it travels (base64 of the cipher in real clients); not checked here.
+        text: Bytes,
     },
-    /// Open a chat: pull what is unread, then ack it as read.
+    /// Press "resend" at a message that was not acked: a new request (SYSTEM.md section 7).
+    Resend {
+        /// The operation that sent it first; `None`: the oldest one that failed, else the oldest
+        /// one that is not acked.
+        of: Option<u32>,
+    },
+    /// Open a chat: pull what is unread, then ack it as read. It stays open until another one is
+    /// opened or written to, or a logout.
     Read {
         /// Whose.
         peer: u32,
@@ -91,8 +145,61 @@ pub enum Action {
         /// Whose.
         peer: u32,
     },
+    /// Ask for messages of a chat by their ids.
+    ById {
+        /// Whose.
+        peer: u32,
+        /// Which; none: the newest ten that are held.
+        ids: Vec<u32>,
+    },
+    /// Ask for the recent sessions.
+    Sessions,
+    /// Remove a recent session.
+    RemoveSession {
+        /// Whose.
+        peer: u32,
+    },
+    /// Ask what time it is.
+    Time,
+    /// Log the user's PC out; from a phone only.
+    KickPc,
+    /// Ask which of these users are online.
+    Status {
+        /// Which.
+        users: Vec<u32>,
+    },
+    /// Send a P2P command (0601); nobody answers.
+    P2p {
+        /// To whom.
+        to: u32,
+        /// What.
+        data: Bytes,
+    },
+    /// Write a PDU as it is, under a seq_num of its own: what no client of ours does by itself.
+    /// Ends with whatever comes back under that seq_num.
+    Raw {
+        /// Its command.
+        command: u16,
+        /// Its body.
+        body: Bytes,
+    },
     /// Drop the TCP connection; the device reconnects by its own rule.
     Disconnect,
     /// Log out and stay offline.
     Logout,
+}
+
+/// Why an operation failed, where the words matter.
+pub mod reason {
+    /// Nothing came within the answer timeout.
+    pub const NO_ANSWER: &str = "no answer";
+    /// The connection ended before an answer came.
+    pub const CONNECTION_LOST: &str = "connection lost";
+    /// A server or store behind the msg_server did not answer it (07e1, `REFUSED_UNAVAILABLE`).
+    pub const UNAVAILABLE: &str = "refused: unavailable";
+
+    /// Whether an operation that failed so, after it was attempted, may have had its effect.
+    pub fn is_unknown(reason: &str) -> bool {
+        [NO_ANSWER, CONNECTION_LOST, UNAVAILABLE].contains(&reason)
+    }
 }

@@ -1,6 +1,8 @@
-//! What a device keeps over crashes: messages, unread counts, how far it has caught up.
+//! What a device keeps over crashes: messages, unread counts, how far it has caught up, and what
+//! its person sent that was not acked.
 
 use crate::conversation::Conversation;
+use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most holes that are remembered of one conversation; then the oldest is forgotten (ours).
@@ -30,6 +32,20 @@ pub struct Progress {
     pub latest: u32,
 }
 
+/// A message of the device's person that was not acked yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The operation that sent it first.
+    pub op: u32,
+    /// To whom.
+    pub to: u32,
+    /// The text as it travels.
+    pub text: Bytes,
+    /// The operations whose outcome the person does not know yet, with how often each was
+    /// attempted. None: the person was told that it failed, and may send it again by hand.
+    pub waiting: BTreeMap<u32, u32>,
+}
+
 /// The durable part of a device. Holds whatever was received: its size is the history's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeviceStore {
@@ -43,6 +59,12 @@ pub struct DeviceStore {
     pub logged_in: bool,
     /// The seq_num given out last.
     pub seq_num: u16,
+    /// Messages sent so far: the number of the last one, which its token ends with.
+    pub sends: u64,
+    /// What was sent and not acked, by number. Its size is that of what failed.
+    pub outbox: BTreeMap<u64, Outgoing>,
+    /// `confirmed-read-acks`: what was acked as read and not confirmed, by peer: the msg_id.
+    pub unconfirmed_reads: BTreeMap<u32, u32>,
 }
 
 impl DeviceStore {
@@ -52,9 +74,18 @@ impl DeviceStore {
         self.seq_num
     }
 
-    /// Stores a message; false if one of that id is held already (it stays as it is).
-    pub fn hold(&mut self, conversation: Conversation, msg_id: u32, message: Message) -> bool {
-        if self.messages.contains_key(&(conversation, msg_id)) {
+    /// Stores a message. One of that id that is held already stays as it is, or is replaced.
+    /// False if nothing changed.
+    pub fn hold(
+        &mut self,
+        conversation: Conversation,
+        msg_id: u32,
+        message: Message,
+        replace: bool,
+    ) -> bool {
+        if let Some(held) = self.messages.get(&(conversation, msg_id))
+            && (!replace || *held == message)
+        {
             return false;
         }
         self.messages.insert((conversation, msg_id), message);
@@ -81,6 +112,22 @@ impl DeviceStore {
             .keys()
             .filter_map(|&c| self.messages.get(&(c, msg_id)))
             .any(|m| m.content == content)
+    }
+
+    /// How many messages above `floor` and up to `top` the peer may have sent: all ids but those
+    /// held as `user`'s own.
+    pub fn from_peer(&self, conversation: Conversation, user: u32, floor: u32, top: u32) -> u32 {
+        if floor >= top {
+            return 0;
+        }
+        let held = self.messages.range((conversation, floor + 1)..=(conversation, top));
+        (top - floor) - held.filter(|(_, m)| m.from == user).count() as u32
+    }
+
+    /// The newest ids held of a conversation, newest first, at most `limit`.
+    pub fn newest_held(&self, conversation: Conversation, limit: usize) -> Vec<u32> {
+        let held = self.messages.range((conversation, 0)..=(conversation, NO_COUNT));
+        held.rev().take(limit).map(|((_, id), _)| *id).collect()
     }
 
     /// The highest id held of a conversation; 0 if none is.
@@ -158,7 +205,7 @@ mod tests {
     fn store(held: &[u32]) -> DeviceStore {
         let mut store = DeviceStore::default();
         for &id in held {
-            assert!(store.hold(C, id, Message { from: 1, content: id.to_string() }));
+            assert!(store.hold(C, id, Message { from: 1, content: id.to_string() }, false));
         }
         store
     }
@@ -168,9 +215,9 @@ mod tests {
         let mut store = store(&[1, 2, 5]);
         assert_eq!(store.behind(C), Some((2, 5)));
         assert_eq!(store.top_missing(C, 2, 5), Some(4));
-        store.hold(C, 4, Message { from: 1, content: String::new() });
+        store.hold(C, 4, Message { from: 1, content: String::new() }, false);
         assert_eq!(store.top_missing(C, 2, 5), Some(3));
-        store.hold(C, 3, Message { from: 1, content: String::new() });
+        store.hold(C, 3, Message { from: 1, content: String::new() }, false);
         assert_eq!(store.behind(C), None);
         assert_eq!(store.progress[&C].contiguous, 5);
     }
@@ -183,7 +230,7 @@ mod tests {
         let holes = store.progress[&C].holes.clone();
         assert_eq!((holes.len(), holes.first(), holes.last()), (64, Some(&236), Some(&299)));
         assert_eq!(store.behind(C), Some((235, 300)));
-        store.hold(C, 236, Message { from: 1, content: String::new() });
+        store.hold(C, 236, Message { from: 1, content: String::new() }, false);
         assert_eq!(store.behind(C), Some((236, 300)));
     }
 
@@ -193,6 +240,27 @@ mod tests {
         assert_eq!(store.behind(C), None);
         store.heard_of(C, u32::MAX);
         assert_eq!(store.behind(C), None);
+    }
+
+    #[test]
+    fn one_of_the_same_id_stays_or_is_replaced() {
+        let mut store = store(&[1]);
+        let other = Message { from: 2, content: "other".into() };
+        assert!(!store.hold(C, 1, other.clone(), false));
+        assert_eq!(store.messages[&(C, 1)].content, "1");
+        assert!(store.hold(C, 1, other.clone(), true));
+        assert!(!store.hold(C, 1, other, true), "the same again is nothing new");
+        assert_eq!(store.messages[&(C, 1)].content, "other");
+    }
+
+    #[test]
+    fn what_the_peer_may_have_sent_is_counted() {
+        let mut store = store(&[1, 2, 5]);
+        store.hold(C, 4, Message { from: 2, content: String::new() }, false);
+        assert_eq!(store.from_peer(C, 1, 0, 5), 2, "3, which is not held, and 4");
+        assert_eq!(store.from_peer(C, 2, 3, 5), 1);
+        assert_eq!((store.from_peer(C, 1, 5, 5), store.from_peer(C, 1, 9, 5)), (0, 0));
+        assert_eq!(store.newest_held(C, 3), [5, 4, 2]);
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! Each rule of a device, by hand; and a device on a little network.
 
+mod actions;
 mod catch_up;
 mod connection;
+mod habits;
 mod messages;
+mod outbox;
+mod reads;
 
 use super::*;
 use crate::{
@@ -14,9 +18,10 @@ use crate::{
         Pdu, command,
         frame::Codec,
         im::{base_define::*, buddy::*, login::*, message::*},
+        tt::extension::{CatchUpHint, Refused, RefusedCode},
     },
 };
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -40,11 +45,18 @@ struct Rig {
 fn config(kind: ClientKind) -> Config {
     Config {
         device: 9,
+        install: 0x0102_0304_0506_0708,
         user_name: "alice".into(),
         password: "12345".into(),
         user: ME,
-        client_type: 1,
+        client_type: match kind {
+            ClientKind::Windows | ClientKind::Ours => 0x01,
+            ClientKind::Mac => 0x02,
+            ClientKind::Ios => 0x11,
+            ClientKind::Android => 0x12,
+        },
         kind,
+        conduct: Conduct::default(),
         servers: vec![Endpoint::new("a", 1), Endpoint::new("b", 1)],
         protocol: Protocol::hardened(),
         timing: Timing::original(),
@@ -69,11 +81,31 @@ impl Rig {
 
     /// Logged in, with nothing unread and no sessions.
     fn online(kind: ClientKind) -> Self {
+        Self::new(kind).logged_in()
+    }
+
+    /// The same with one switch of `hardened` off.
+    fn without(kind: ClientKind, switch: &str) -> Self {
         let mut rig = Self::new(kind);
-        rig.command(1, Action::Login);
-        let asked = rig.log_in();
-        rig.answer_all(&asked, &[], &[]);
-        rig
+        assert!(rig.device.config.protocol.set(switch, false));
+        rig.logged_in()
+    }
+
+    fn logged_in(mut self) -> Self {
+        self.command(1, Action::Login);
+        let asked = self.log_in();
+        self.answer_all(&asked, &[], &[]);
+        self
+    }
+
+    /// The program crashes and starts again; it connects.
+    fn crash(&mut self) -> Vec<Effect> {
+        self.device = Device::new(self.device.config.clone(), 0);
+        self.event(Event::Started)
+    }
+
+    fn lose(&mut self) -> Vec<Effect> {
+        self.event(Event::Closed { reason: "eof".into() })
     }
 
     fn event(&mut self, event: Event) -> Vec<Effect> {
@@ -88,7 +120,7 @@ impl Rig {
     }
 
     fn send(&mut self, op: u32) -> Vec<Effect> {
-        self.command(op, Action::Send { to: PEER, text: format!("text {op}") })
+        self.command(op, Action::Send { to: PEER, text: format!("text {op}").into() })
     }
 
     fn pdu(&mut self, id: u16, seq: u16, message: &impl prost::Message) -> Vec<Effect> {
@@ -141,6 +173,45 @@ impl Rig {
     fn ack(&mut self, seq: u16, msg_id: u32) -> Vec<Effect> {
         let ack = ImMsgDataAck { user_id: ME, session_id: PEER, msg_id, session_type: SINGLE };
         self.pdu(command::MSG_DATA_ACK, seq, &ack)
+    }
+
+    fn refuse(&mut self, pdu: &Pdu, code: RefusedCode) -> Vec<Effect> {
+        let refused = Refused {
+            user_id: ME,
+            command_id: pdu.command().into(),
+            code: code.into(),
+            ..Default::default()
+        };
+        self.pdu(command::OTHER_REFUSED, pdu.header.seq_num, &refused)
+    }
+
+    fn read_notify(&mut self, seq: u16, msg_id: u32) -> Vec<Effect> {
+        let notify = ImMsgDataReadNotify {
+            user_id: ME,
+            session_id: PEER,
+            msg_id,
+            session_type: SINGLE,
+            attach_data: None,
+        };
+        self.pdu(command::MSG_READ_NOTIFY, seq, &notify)
+    }
+
+    /// A server that lives: time passes, and each heartbeat is echoed.
+    fn pass_alive(&mut self, time: Duration) -> Vec<Effect> {
+        let end = self.now + time;
+        let mut out = Vec::new();
+        while let Some(due) = self.device.due()
+            && due <= end
+        {
+            self.now = self.now.max(due);
+            let effects = self.event(Event::Timer);
+            for heartbeat in sent(&effects, command::OTHER_HEARTBEAT) {
+                out.extend(self.event(Event::Pdu(heartbeat)));
+            }
+            out.extend(effects);
+        }
+        self.now = end;
+        out
     }
 
     fn list(&mut self, seq: u16, ids: impl IntoIterator<Item = u32>) -> Vec<Effect> {

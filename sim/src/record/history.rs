@@ -3,7 +3,7 @@
 use super::{Kind, Trace};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use teamtalk::fact::Fact;
+use teamtalk::{client::reason, fact::Fact};
 
 /// What a user knows of an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -98,7 +98,7 @@ fn note(entries: &mut BTreeMap<u32, Entry>, fact: &Fact, at: u64) {
     // A failure that is only silence leaves an attempted operation unknown.
     entry.outcome = match outcome {
         Outcome::Failed(reason) if entry.attempts == 0 => Outcome::NotDone(reason),
-        Outcome::Failed(reason) if reason == "no answer" || reason == "connection lost" => {
+        Outcome::Failed(reason) if reason::is_unknown(&reason) => {
             entry.first_unanswered = true;
             Outcome::Unknown
         }

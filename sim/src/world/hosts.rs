@@ -231,6 +231,8 @@ impl Hosts {
             order.rotate_left(home);
             let config = client::Config {
                 device: device.slot,
+                install: device.slot.into(),
+                conduct: client::Conduct::default(),
                 user: device.user,
                 user_name: user_name(device.user),
                 password: password(device.user),
@@ -257,7 +259,7 @@ impl Hosts {
             Action::Login => (client::Action::Login, "log in".to_string()),
             Action::Send { to } => {
                 let text = text_of(op.id);
-                (client::Action::Send { to: *to, text }, format!("send to user {to}"))
+                (client::Action::Send { to: *to, text: text.into() }, format!("send to user {to}"))
             }
             Action::Read { peer } => {
                 (client::Action::Read { peer: *peer }, format!("open the chat with user {peer}"))

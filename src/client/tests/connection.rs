@@ -92,9 +92,50 @@ fn a_dropped_connection_comes_back_by_itself() {
 #[test]
 fn heartbeats_every_five_seconds() {
     for kind in [ClientKind::Windows, ClientKind::Ours] {
-        let out = Rig::online(kind).pass(secs(21));
+        let out = Rig::online(kind).pass_alive(secs(21));
         assert_eq!(sent(&out, command::OTHER_HEARTBEAT).len(), 4);
     }
+}
+
+#[test]
+fn ours_hangs_up_on_a_silent_server_and_others_do_not() {
+    let mut rig = Rig::online(ClientKind::Ours);
+    rig.pass_alive(secs(100));
+    assert!(rig.device.online().is_some());
+    rig.pass(secs(14));
+    assert!(rig.device.online().is_some());
+    let out = rig.pass(secs(1));
+    assert!(out.contains(&Effect::Disconnect));
+    let reason = "the server is silent".to_string();
+    assert!(facts(&out).contains(&Fact::DeviceOffline { device: 9, conn: 5, reason }));
+    assert_eq!(connects(&rig.pass(secs(3))), ["a"]);
+    let others = [ClientKind::Windows, ClientKind::Android, ClientKind::Ios, ClientKind::Mac]
+        .map(Rig::online);
+    let mut others = Vec::from(others);
+    others.push(Rig::without(ClientKind::Ours, "catch-up-on-gap"));
+    for mut rig in others {
+        rig.pass(secs(1_000));
+        assert!(rig.device.online().is_some(), "{:?}", rig.device.config.kind);
+    }
+}
+
+#[test]
+fn a_device_that_ignores_its_kick_goes_on() {
+    let mut rig = Rig::online(ClientKind::Ours);
+    rig.device.config.conduct.ignores_kick = true;
+    let kick = ImKickUser { user_id: ME, kick_reason: 1 };
+    assert_eq!(rig.pdu(command::LOGIN_KICK_USER, 0, &kick), []);
+    assert_eq!(sent(&rig.send(2), command::MSG_DATA).len(), 1);
+}
+
+#[test]
+fn a_login_that_a_server_can_not_judge_is_tried_again() {
+    let mut rig = Rig::new(ClientKind::Ours);
+    rig.command(1, Action::Login);
+    let login = pdus(&rig.event(Event::Connected { conn: 5 }))[0].clone();
+    let out = rig.refuse(&login, RefusedCode::RefusedUnavailable);
+    assert_eq!(reason_of(&facts(&out)), [(1, "login refused")]);
+    assert_eq!(connects(&rig.pass(secs(3))), ["b"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,7 +159,7 @@ async fn on_a_network_a_device_logs_in_reconnects_and_stops_dialling_after_a_log
         let answer = Pdu::new(command::LOGIN_RES_USERLOGIN, login.header.seq_num, &login_answer(0));
         stream.write_all(&answer.encode()).await.unwrap();
         // Recent sessions, unread counts, group list.
-        stream.read_exact(&mut [0; 16 + 4 + 16 + 2 + 16 + 2]).await.unwrap();
+        stream.read_exact(&mut [0; 16 + 7 + 16 + 2 + 16 + 2]).await.unwrap();
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     commands.send(Command { op: 2, action: Action::Logout }).unwrap();

@@ -50,9 +50,10 @@ fn windows_repeats_a_send_once_with_the_same_seq_num() {
 }
 
 #[test]
-fn ours_does_not_repeat_a_send() {
-    let mut rig = Rig::online(ClientKind::Ours);
-    rig.send(2);
+fn ours_does_not_repeat_a_send_without_its_switch() {
+    let mut rig = Rig::without(ClientKind::Ours, "idempotent-send");
+    let first = pdus(&rig.send(2))[0].clone();
+    assert_eq!(first.view::<ImMsgData>().unwrap().send_token, None);
     let out = rig.pass(secs(6));
     assert_eq!(sent(&out, command::MSG_DATA), []);
     let seen = facts(&out);
@@ -77,7 +78,7 @@ fn windows_has_one_message_in_flight_and_refuses_a_hasty_second() {
 
 #[test]
 fn ours_has_several_messages_in_flight() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::without(ClientKind::Ours, "idempotent-send");
     let (a, b) = (rig.send(2), rig.send(3));
     assert_eq!((pdus(&a).len(), pdus(&b).len()), (1, 1));
     let lost = rig.event(Event::Closed { reason: "eof".into() });
@@ -159,14 +160,7 @@ fn windows_pulls_each_unread_session_after_a_login() {
 fn another_device_that_reads_clears_the_count() {
     let mut rig = Rig::online(ClientKind::Windows);
     rig.push(PEER, ME, 1, "hi");
-    let notify = ImMsgDataReadNotify {
-        user_id: ME,
-        session_id: PEER,
-        msg_id: 1,
-        session_type: SINGLE,
-        attach_data: None,
-    };
-    let out = rig.pdu(command::MSG_READ_NOTIFY, 0, &notify);
+    let out = rig.read_notify(0, 1);
     assert_eq!(facts(&out), [Fact::UnreadShown { device: 9, peer: PEER, count: 0 }]);
 }
 

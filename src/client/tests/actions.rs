@@ -1,0 +1,157 @@
+//! What a person asks for, and its end.
+
+use super::*;
+
+/// Every action that is one request, the command it is written as and the one that answers.
+fn questions() -> Vec<(Action, u16, u16)> {
+    vec![
+        (Action::Pull { peer: PEER, count: 3 }, 0x0309, 0x030a),
+        (Action::Latest { peer: PEER }, 0x030b, 0x030c),
+        (Action::ById { peer: PEER, ids: vec![1] }, 0x030d, 0x030e),
+        (Action::Sessions, 0x0201, 0x0202),
+        (Action::RemoveSession { peer: PEER }, 0x0206, 0x0207),
+        (Action::Time, 0x0305, 0x0306),
+        (Action::KickPc, 0x010a, 0x010b),
+        (Action::Status { users: vec![PEER] }, 0x020a, 0x020b),
+    ]
+}
+
+fn answer(id: u16) -> Bytes {
+    use crate::wire::im::{buddy::ImUsersStatRsp, login::ImKickPcClientRsp};
+    use prost::Message;
+    match id {
+        0x030a => ImGetMsgListRsp { session_type: SINGLE, ..Default::default() }.encode_to_vec(),
+        0x030c => {
+            ImGetLatestMsgIdRsp { session_type: SINGLE, ..Default::default() }.encode_to_vec()
+        }
+        0x030e => ImGetMsgByIdRsp { session_type: SINGLE, ..Default::default() }.encode_to_vec(),
+        0x0202 => sessions_answer(&[]).encode_to_vec(),
+        0x0207 => ImRemoveSessionRsp { session_type: SINGLE, ..Default::default() }.encode_to_vec(),
+        0x0306 => ImClientTimeRsp::default().encode_to_vec(),
+        0x010b => ImKickPcClientRsp::default().encode_to_vec(),
+        _ => ImUsersStatRsp::default().encode_to_vec(),
+    }
+    .into()
+}
+
+fn phone() -> Rig {
+    let mut rig = Rig::new(ClientKind::Ours);
+    rig.device.config.client_type = 0x12;
+    rig.logged_in()
+}
+
+#[test]
+fn a_question_ends_with_its_answer_a_timeout_a_refusal_or_its_connection() {
+    for (action, asked, answered) in questions() {
+        let mut rig = phone();
+        let out = rig.command(2, action.clone());
+        assert_eq!(pdus(&out).len(), 1, "{action:?}");
+        let pdu = pdus(&out)[0].clone();
+        let seq_num = pdu.header.seq_num;
+        assert_eq!(pdu.command(), asked);
+        assert_eq!(facts(&out), [Fact::Attempt { op: 2, attempt: 1, conn: 5, seq_num }]);
+        let wrong = rig.event(Event::Pdu(Pdu::raw(answered, seq_num + 1, answer(answered))));
+        assert_eq!(facts(&wrong), [], "{action:?}: another seq_num");
+        let out = rig.event(Event::Pdu(Pdu::raw(answered, seq_num, answer(answered))));
+        assert_eq!(facts(&out), [Fact::OpOk { op: 2, msg_id: 0 }], "{action:?}");
+
+        rig.command(3, action.clone());
+        assert_eq!(reason_of(&facts(&rig.pass_alive(secs(6)))), [(3, "no answer")]);
+        let pdu = pdus(&rig.command(4, action.clone()))[0].clone();
+        let out = rig.refuse(&pdu, RefusedCode::RefusedUnavailable);
+        assert_eq!(reason_of(&facts(&out)), [(4, "refused: unavailable")], "{action:?}");
+        rig.command(5, action.clone());
+        assert_eq!(reason_of(&facts(&rig.lose())), [(5, "connection lost")]);
+        let out = rig.command(6, action);
+        assert_eq!(reason_of(&facts(&out)), [(6, "not logged in")]);
+    }
+}
+
+#[test]
+fn only_a_phone_kicks_the_pc() {
+    let mut rig = Rig::online(ClientKind::Windows);
+    let out = rig.command(2, Action::KickPc);
+    assert_eq!(reason_of(&facts(&out)), [(2, "this is no phone")]);
+    assert_eq!(pdus(&out), []);
+}
+
+#[test]
+fn messages_by_id_are_stored_and_the_ids_held_are_asked_for_if_none_is_named() {
+    let mut rig = Rig::online(ClientKind::Ios);
+    for id in 1..=12 {
+        rig.push(PEER, ME, id, "hi");
+    }
+    let out = rig.command(2, Action::ById { peer: PEER, ids: vec![] });
+    let asked = pdus(&out)[0].clone();
+    let ids = asked.view::<ImGetMsgByIdReq>().unwrap().msg_id_list;
+    assert_eq!(ids, (3..=12).rev().collect::<Vec<_>>());
+    let row = MsgInfo {
+        msg_id: 20,
+        from_session_id: PEER,
+        create_time: 7,
+        msg_type: MsgType::SingleText.into(),
+        msg_data: "new".into(),
+    };
+    let answer = ImGetMsgByIdRsp {
+        user_id: ME,
+        session_type: SINGLE,
+        session_id: PEER,
+        msg_list: vec![row],
+        attach_data: None,
+    };
+    let out = rig.pdu(command::MSG_GET_BY_MSG_ID_RES, asked.header.seq_num, &answer);
+    let held = |f: &Fact| matches!(f, Fact::Held { msg_id: 20, via: Via::Pull, .. });
+    assert!(facts(&out).iter().any(held));
+}
+
+#[test]
+fn a_removed_session_shows_nothing_unread() {
+    let mut rig = Rig::online(ClientKind::Ours);
+    rig.push(PEER, ME, 1, "hi");
+    let asked = pdus(&rig.command(2, Action::RemoveSession { peer: PEER }))[0].clone();
+    let mut answer = ImRemoveSessionRsp {
+        user_id: ME,
+        result_code: 1,
+        session_type: SINGLE,
+        session_id: PEER,
+        attach_data: None,
+    };
+    let id = command::BUDDY_LIST_REMOVE_SESSION_RES;
+    rig.pdu(id, asked.header.seq_num, &answer);
+    assert_eq!(rig.store.unread[&PEER], 1, "there was no such session");
+    let asked = pdus(&rig.command(3, Action::RemoveSession { peer: PEER }))[0].clone();
+    answer.result_code = 0;
+    rig.pdu(id, asked.header.seq_num, &answer);
+    assert!(rig.store.unread.is_empty());
+    rig.push(PEER, ME, 2, "hi");
+    let notify = ImRemoveSessionNotify { user_id: ME, session_type: SINGLE, session_id: PEER };
+    rig.pdu(command::BUDDY_LIST_REMOVE_SESSION_NOTIFY, 0, &notify);
+    assert!(rig.store.unread.is_empty(), "on the other device as well");
+}
+
+#[test]
+fn a_p2p_command_ends_when_it_is_written() {
+    let mut rig = Rig::online(ClientKind::Mac);
+    let out = rig.command(2, Action::P2p { to: PEER, data: "x".into() });
+    assert_eq!(pdus(&out)[0].command(), command::SWITCH_P2P_CMD);
+    assert!(facts(&out).contains(&Fact::OpOk { op: 2, msg_id: 0 }));
+}
+
+#[test]
+fn a_raw_pdu_ends_with_whatever_comes_back() {
+    let mut rig = Rig::online(ClientKind::Windows);
+    let raw = |op| (op, Action::Raw { command: 0x0309, body: Bytes::from_static(b"\xff") });
+    let (op, action) = raw(2);
+    let out = rig.command(op, action);
+    let pdu = pdus(&out)[0].clone();
+    assert_eq!((pdu.command(), &pdu.body[..]), (0x0309, &b"\xff"[..]));
+    let (op, action) = raw(3);
+    let other = pdus(&rig.command(op, action))[0].clone();
+    let out = rig.refuse(&pdu, RefusedCode::RefusedMalformed);
+    assert_eq!(reason_of(&facts(&out)), [(2, "refused: malformed")]);
+    let out = rig.list(other.header.seq_num, [1]);
+    assert_eq!(facts(&out), [Fact::OpOk { op: 3, msg_id: 0 }]);
+    let (op, action) = raw(4);
+    rig.command(op, action);
+    assert_eq!(reason_of(&facts(&rig.pass(secs(6)))), [(4, "no answer")]);
+}

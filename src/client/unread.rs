@@ -1,0 +1,159 @@
+//! Unread counts and read acks.
+
+use super::{
+    ClientKind,
+    device::{Device, Turn},
+    habits::OnReadNotify,
+    requests::{Asked, PAGE},
+};
+use crate::{
+    fact::Fact,
+    wire::{
+        Pdu, command,
+        im::{
+            base_define::SessionType,
+            message::{ImMsgDataReadAck, ImMsgDataReadNotify, ImUnreadMsgCntRsp},
+        },
+    },
+};
+use std::collections::BTreeMap;
+
+const SINGLE: i32 = SessionType::Single as i32;
+
+impl Device {
+    /// True if this device's read acks are requests, answered by a 0304 of their seq_num.
+    fn confirms_reads(&self) -> bool {
+        self.config.kind == ClientKind::Ours && self.config.protocol.confirmed_read_acks
+    }
+
+    /// Opens a chat: pulls what is unread, then acks it as read.
+    pub(super) fn read_chat(&mut self, turn: &mut Turn<'_>, op: u32, peer: u32) {
+        self.open = Some(peer);
+        let count = turn.store.unread.get(&peer).copied().unwrap_or(0).min(PAGE);
+        if count == 0 {
+            return self.ack_chat(turn, op, peer, 1);
+        }
+        let begin = match self.habits().opens_at_newest {
+            true => 0,
+            false => turn.store.progress.get(&self.conversation(peer)).map_or(0, |p| p.latest),
+        };
+        self.pull(turn, Asked::Read { op, peer }, peer, begin, count);
+    }
+
+    /// Acks the last message held of an opened chat as read, as an attempt of `op`.
+    pub(super) fn ack_chat(&mut self, turn: &mut Turn<'_>, op: u32, peer: u32, attempt: u32) {
+        let msg_id = turn.store.last_held(self.conversation(peer));
+        if msg_id == 0 {
+            return turn.ok(op, 0);
+        }
+        let pdu = self.read_ack_pdu(turn, peer, msg_id);
+        if self.confirms_reads() {
+            turn.store.unconfirmed_reads.insert(peer, msg_id);
+            self.request(turn, Asked::ReadAck { op: Some(op), peer, msg_id }, pdu, attempt);
+            return self.show_unread(turn, peer, 0);
+        }
+        let seq_num = pdu.header.seq_num;
+        turn.send(pdu);
+        self.attempt(turn, op, attempt, seq_num);
+        self.show_unread(turn, peer, 0);
+        turn.ok(op, 0);
+    }
+
+    pub(super) fn read_ack_pdu(&self, turn: &mut Turn<'_>, peer: u32, msg_id: u32) -> Pdu {
+        let ack = ImMsgDataReadAck {
+            user_id: self.config.user,
+            session_id: peer,
+            msg_id,
+            session_type: SINGLE,
+            attach_data: None,
+        };
+        Pdu::new(command::MSG_READ_ACK, turn.store.next_seq(), &ack)
+    }
+
+    pub(super) fn show_unread(&self, turn: &mut Turn<'_>, peer: u32, count: u32) {
+        match count {
+            0 => turn.store.unread.remove(&peer),
+            _ => turn.store.unread.insert(peer, count),
+        };
+        turn.fact(Fact::UnreadShown { device: self.config.device, peer, count });
+    }
+
+    /// 0304: the answer to a read ack, or another device of the user has read a chat.
+    pub(super) fn read_notify(&mut self, turn: &mut Turn<'_>, pdu: &Pdu) {
+        let Ok(notify) = pdu.view::<ImMsgDataReadNotify>() else { return };
+        if let Some(request) = self.answered(pdu) {
+            if let Asked::ReadAck { op, peer, msg_id } = request.asked {
+                turn.store.unconfirmed_reads.retain(|&p, id| p != peer || *id > msg_id);
+                op.into_iter().for_each(|op| turn.ok(op, 0));
+            }
+            return;
+        }
+        if notify.session_type != SINGLE {
+            return;
+        }
+        let peer = notify.session_id;
+        let shown = turn.store.unread.contains_key(&peer);
+        if shown {
+            self.show_unread(turn, peer, 0);
+        }
+        let answers = match self.habits().on_read_notify {
+            OnReadNotify::Nothing => false,
+            OnReadNotify::ReadAck => true,
+            OnReadNotify::ReadAckIfUnread => shown,
+        };
+        if answers {
+            let ack = self.read_ack_pdu(turn, peer, notify.msg_id);
+            turn.send(ack);
+        }
+    }
+
+    /// 0308: what the server counts.
+    pub(super) fn unread_counts(&mut self, turn: &mut Turn<'_>, answer: &ImUnreadMsgCntRsp) {
+        let single = answer.unreadinfo_list.iter().filter(|info| info.session_type == SINGLE);
+        let counts: BTreeMap<u32, (u32, u32)> =
+            single.map(|info| (info.session_id, (info.unread_cnt, info.latest_msg_id))).collect();
+        let gone: Vec<u32> =
+            turn.store.unread.keys().filter(|peer| !counts.contains_key(peer)).copied().collect();
+        for peer in gone {
+            self.show_unread(turn, peer, 0);
+        }
+        for (&peer, &(count, latest)) in &counts {
+            turn.store.heard_of(self.conversation(peer), latest);
+            let count = count.min(self.may_be_unread(turn, peer, latest));
+            self.show_unread(turn, peer, count);
+            if self.habits().pulls_unread && count > 0 {
+                self.pull(turn, Asked::UnreadMessages, peer, latest, count.min(PAGE));
+            }
+        }
+        self.settle_reads(turn, &counts);
+    }
+
+    /// How many messages up to `latest` this device has not acked as read.
+    fn may_be_unread(&self, turn: &Turn<'_>, peer: u32, latest: u32) -> u32 {
+        let read = turn.store.unconfirmed_reads.get(&peer);
+        read.map_or(u32::MAX, |&read| {
+            turn.store.from_peer(self.conversation(peer), self.config.user, read, latest)
+        })
+    }
+
+    /// Read acks that were given up, or lost with their connection: they are written again where
+    /// more is counted than came after them; the others are taken as confirmed.
+    fn settle_reads(&mut self, turn: &mut Turn<'_>, counts: &BTreeMap<u32, (u32, u32)>) {
+        if !self.confirms_reads() {
+            return;
+        }
+        for (peer, msg_id) in turn.store.unconfirmed_reads.clone() {
+            let under_way = |asked| matches!(asked, Asked::ReadAck { peer: p, .. } if p == peer);
+            if self.requests.values().any(|request| under_way(request.asked)) {
+                continue;
+            }
+            let (count, latest) = counts.get(&peer).copied().unwrap_or_default();
+            if count > self.may_be_unread(turn, peer, latest) {
+                let pdu = self.read_ack_pdu(turn, peer, msg_id);
+                self.request(turn, Asked::ReadAck { op: None, peer, msg_id }, pdu, 1);
+            } else {
+                turn.store.unconfirmed_reads.remove(&peer);
+            }
+        }
+    }
+}
