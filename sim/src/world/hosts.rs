@@ -47,7 +47,7 @@ pub struct Hosts {
 
 /// A server link of a host that only listens.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Accepted;
+pub(super) struct Accepted;
 
 impl LinkKind for Accepted {
     fn is_server_link(self) -> bool {
@@ -56,7 +56,7 @@ impl LinkKind for Accepted {
 }
 
 /// login_server as far as msg_servers see it: it listens and keeps its heartbeats.
-struct LoginServer;
+pub(super) struct LoginServer;
 
 impl Role for LoginServer {
     type Kind = Accepted;

@@ -5,12 +5,14 @@ mod env;
 mod faults;
 mod hosts;
 mod recorder;
+mod script;
 mod shared;
 mod socket;
 
 pub use env::{SimEnv, port};
 pub use faults::describe;
 pub use hosts::text_of;
+pub use script::{Script, Setup};
 pub use shared::Shared;
 
 use crate::{

@@ -1,0 +1,331 @@
+//! A world without a plan: the roles and the fakes of one small cluster, and client sockets that
+//! a script opens, writes raw bytes to and closes. For tests that compare with captures.
+
+use super::{
+    SimEnv,
+    env::port,
+    hosts::{Accepted, LoginServer},
+    shared::{Inner, Shared},
+};
+use crate::{
+    fakes::{self, Hooks},
+    plan::TICK_MS,
+    record::Kind,
+};
+use bytes::Bytes;
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+use teamtalk::{
+    db_proxy,
+    env::{Endpoint, Env},
+    link::{self, Dial, Listen},
+    msg_server,
+    protocol::Protocol,
+    route_server,
+    store::sql::Value,
+    timing::Timing,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::mpsc,
+};
+
+/// Entries of db_proxy that each msg_server is configured with; they name the same process. One
+/// connection each: the first is the login half, the second the other half.
+const DB_ENTRIES: usize = 2;
+
+/// What the cluster starts from.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// How many msg_servers: `msg1`, `msg2` …
+    pub msg_servers: usize,
+    /// The switches of every role.
+    pub protocol: Protocol,
+    /// The durations of every role.
+    pub timing: Timing,
+    /// The wall clock at the start, in seconds since the Unix epoch.
+    pub epoch: u64,
+    /// Rows of IMUser.
+    pub users: Vec<fakes::sql::User>,
+    /// Statements with their parameters that SQL runs before the start.
+    pub statements: Vec<(String, Vec<Value>)>,
+}
+
+/// The running cluster.
+///
+/// Hosts: `redis`, `sql`, `outside` (the login server), `route`, `db`, the msg_servers, and
+/// `clients`. Store lines of the trace carry the host `redis`, `sql` (the primary) or
+/// `sql-replica`. Stores take no time of their own, and db_proxy has one worker, so requests are
+/// served one after the other.
+pub struct Script {
+    sim: turmoil::Sim<'static>,
+    shared: Shared,
+    orders: mpsc::UnboundedSender<Order>,
+    now: Duration,
+}
+
+/// What the script wants of a client socket, by slot.
+#[derive(Debug)]
+enum Order {
+    Connect { slot: u32, server: String },
+    Send { slot: u32, bytes: Bytes },
+    Close { slot: u32 },
+}
+
+impl Script {
+    /// Builds the cluster; nothing has run yet.
+    ///
+    /// # Panics
+    /// If SQL refuses a row of `setup`.
+    pub fn new(setup: &Setup) -> Self {
+        let tick = Duration::from_millis(TICK_MS);
+        let mut sim = turmoil::Builder::new()
+            .tick_duration(tick)
+            .simulation_duration(Duration::from_secs(3_600))
+            .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(setup.epoch))
+            .rng_seed(0)
+            .tcp_capacity(1 << 16)
+            .min_message_latency(tick)
+            .max_message_latency(tick)
+            .build();
+        let shared = Shared::new(0);
+        let (orders, received) = mpsc::unbounded_channel();
+        stores(&mut sim, &shared, setup);
+        servers(&mut sim, &shared, setup);
+        let (all, received) = (shared.clone(), Arc::new(Mutex::new(Some(received))));
+        sim.host("clients", move || {
+            let received = received.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let shared = all.clone();
+            async move {
+                clients(shared, received.expect("clients are started once")).await;
+                std::future::pending::<()>().await;
+                Ok(())
+            }
+        });
+        Self { sim, shared, orders, now: Duration::ZERO }
+    }
+
+    /// Runs one tick.
+    ///
+    /// # Panics
+    /// If a host's main function ends in an error.
+    pub fn step(&mut self) {
+        self.sim.step().expect("a host ended");
+        self.now += Duration::from_millis(TICK_MS);
+    }
+
+    /// Simulated time since the start.
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// The trace so far.
+    pub fn shared(&self) -> MutexGuard<'_, Inner> {
+        self.shared.lock()
+    }
+
+    /// Opens a client socket to a msg_server. The slot must not be open; it is the `device` of
+    /// the trace's `Connected` line.
+    pub fn connect(&self, slot: u32, server: &str) {
+        self.order(Order::Connect { slot, server: server.into() });
+    }
+
+    /// Writes to a client socket; nothing if it is closed.
+    pub fn send(&self, slot: u32, bytes: Bytes) {
+        self.order(Order::Send { slot, bytes });
+    }
+
+    /// Closes a client socket.
+    pub fn close(&self, slot: u32) {
+        self.order(Order::Close { slot });
+    }
+
+    fn order(&self, order: Order) {
+        self.orders.send(order).expect("the clients' host runs");
+    }
+}
+
+/// A host whose main function is this; it never ends.
+fn host<F>(
+    sim: &mut turmoil::Sim<'static>,
+    name: &str,
+    main: impl Fn() -> F + 'static,
+) where
+    F: Future<Output = io::Result<()>> + 'static,
+{
+    sim.host(name, move || {
+        let main = main();
+        async move {
+            main.await?;
+            std::future::pending::<()>().await;
+            Ok(())
+        }
+    });
+}
+
+fn stores(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
+    let redis = Arc::new(Mutex::new(fakes::redis::Engine::new()));
+    let mut sql = fakes::sql::Engine::new();
+    sql.seed_users(&setup.users).expect("rows that fit");
+    let session = sql.open();
+    for (text, params) in &setup.statements {
+        match sql.submit(session, text, params) {
+            fakes::sql::Step::Done(fakes::sql::Done { result: Ok(_), .. }) => {}
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    sql.close(session);
+    let sql = Arc::new(Mutex::new(sql));
+    let log = |host| Arc::new(Log { shared: shared.clone(), host }) as Arc<dyn Hooks>;
+    let hooks = log("redis");
+    host(sim, "redis", move || {
+        let (redis, hooks) = (redis.clone(), hooks.clone());
+        async move {
+            let listener = turmoil::net::TcpListener::bind(("0.0.0.0", port::REDIS)).await?;
+            fakes::redis::serve(listener, redis, hooks).await
+        }
+    });
+    let (primary, replica) = (log("sql"), log("sql-replica"));
+    host(sim, "sql", move || {
+        let (sql, primary, replica) = (sql.clone(), primary.clone(), replica.clone());
+        async move {
+            let of_primary = turmoil::net::TcpListener::bind(("0.0.0.0", port::SQL)).await?;
+            let of_replica =
+                turmoil::net::TcpListener::bind(("0.0.0.0", port::SQL_REPLICA)).await?;
+            tokio::spawn(fakes::sql::serve(of_replica, sql.clone(), replica));
+            fakes::sql::serve(of_primary, sql, primary).await
+        }
+    });
+}
+
+fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
+    let Setup { protocol, timing, .. } = *setup;
+    let env = |name: &str| SimEnv::new(shared.clone(), name, None);
+    let outside = env("outside");
+    host(sim, "outside", move || {
+        let listen = Listen { port: port::LOGIN, kind: Accepted };
+        forever(link::run(outside.clone(), timing, LoginServer, vec![listen], Vec::new()))
+    });
+    let route = env("route");
+    host(sim, "route", move || {
+        let listen = Listen { port: port::ROUTE, kind: route_server::Kind::MsgServer };
+        let role = route_server::RouteServer::new(protocol);
+        forever(link::run(route.clone(), timing, role, vec![listen], Vec::new()))
+    });
+    let db = env("db");
+    host(sim, "db", move || {
+        let sql = fakes::sql::Connector::new(db.clone(), "sql", timing);
+        let redis = Endpoint::new("redis", port::REDIS);
+        let config = db_proxy::Config { port: port::DB, redis, timing, protocol, workers: 1 };
+        forever(db_proxy::run(db.clone(), sql, config))
+    });
+    for n in 1..=setup.msg_servers {
+        let name = format!("msg{n}");
+        let env = env(&name);
+        host(sim, &name.clone(), move || {
+            let listen = Listen { port: port::MSG, kind: msg_server::Kind::Client };
+            let config = msg_server::Config {
+                protocol,
+                timing,
+                ip: name.clone(),
+                port: port::MSG,
+                max_conn_cnt: 100_000,
+                host_name: name.clone(),
+                db_entries: DB_ENTRIES,
+                conns_per_entry: 1,
+            };
+            let role = msg_server::MsgServer::new(config);
+            forever(link::run(env.clone(), timing, role, vec![listen], dials()))
+        });
+    }
+}
+
+/// The links of a msg_server, in the order in which the original dials them.
+fn dials() -> Vec<Dial<msg_server::Kind>> {
+    let dial = |host, port, kind| Dial { to: Endpoint::new(host, port), kind };
+    let db = (0..DB_ENTRIES).map(|index| dial("db", port::DB, msg_server::Kind::Db { index }));
+    db.chain([
+        dial("outside", port::LOGIN, msg_server::Kind::Login { index: 0 }),
+        dial("route", port::ROUTE, msg_server::Kind::Route { index: 0 }),
+    ])
+    .collect()
+}
+
+async fn forever(
+    role: impl Future<Output = io::Result<std::convert::Infallible>>,
+) -> io::Result<()> {
+    role.await.map(|_| ())
+}
+
+/// Passes what a store does to the trace; no delays.
+struct Log {
+    shared: Shared,
+    host: &'static str,
+}
+
+impl Hooks for Log {
+    fn delay(&self, _: &'static str, _: u64) -> u32 {
+        0
+    }
+
+    fn applied(
+        &self,
+        store: &'static str,
+        what: &str,
+        params: &[String],
+        effect: &str,
+        committed: bool,
+    ) {
+        let (what, params, effect) = (what.into(), params.to_vec(), effect.into());
+        self.shared.record(self.host, Kind::Store { store, what, params, effect, committed });
+    }
+}
+
+/// The clients' host: one task a socket.
+async fn clients(shared: Shared, mut orders: mpsc::UnboundedReceiver<Order>) {
+    let mut open = BTreeMap::new();
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Connect { slot, server } => {
+                let (sender, bytes) = mpsc::unbounded_channel();
+                open.insert(slot, sender);
+                let env = SimEnv::new(shared.clone(), "clients", Some(slot));
+                tokio::spawn(client(env, server, bytes));
+            }
+            Order::Send { slot, bytes } => {
+                if let Some(socket) = open.get(&slot) {
+                    // A socket that the server closed reads nothing more.
+                    let _ = socket.send(bytes);
+                }
+            }
+            Order::Close { slot } => {
+                open.remove(&slot);
+            }
+        }
+    }
+}
+
+/// One socket: writes what it is given until there is no more to come, and drops what it reads
+/// (the trace has it).
+async fn client(env: SimEnv, server: String, mut bytes: mpsc::UnboundedReceiver<Bytes>) {
+    let Ok(mut socket) = env.connect(&Endpoint::new(server, port::MSG)).await else { return };
+    let mut read = [0; 4096];
+    loop {
+        tokio::select! {
+            biased;
+            more = bytes.recv() => match more {
+                Some(bytes) if socket.write_all(&bytes).await.is_ok() => {}
+                _ => return,
+            },
+            n = socket.read(&mut read) => {
+                if !matches!(n, Ok(1..)) {
+                    return;
+                }
+            }
+        }
+    }
+}
