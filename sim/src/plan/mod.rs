@@ -10,7 +10,7 @@ use teamtalk::timing::Timing;
 pub const TICK_MS: u64 = 5;
 
 /// Workers of each db_proxy, unless the plan says otherwise.
-pub const DB_WORKERS: usize = 4;
+pub const DB_WORKERS: usize = 12;
 
 /// Which protocol a node or device follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
