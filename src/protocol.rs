@@ -117,7 +117,8 @@ switches! {
         scope: "client, db",
         instead_of: "never asking for what a push or a lost connection skipped",
         peers: "none; an old db_proxy leaves out removed sessions",
-        cost: "a message list for each conversation that is behind after a login or a gap",
+        cost: "a message list for each conversation that is behind after a login or a gap; \
+               sessions, lists and counts are read from the primary",
         property: "delivered",
     };
     catch_up_hint: Switch {

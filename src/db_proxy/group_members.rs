@@ -45,7 +45,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     } else if adds {
         change = add_new(cx, on_failure, group, ids).await?;
     } else {
-        change = remove(cx, group, ids).await?;
+        change = remove(cx, on_failure, group, ids).await?;
     }
     let result_code = u32::from(change.is_none());
     let Change { changed, current } = change.unwrap_or_default();
@@ -111,7 +111,8 @@ pub async fn add<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) -> Resu
         "select userId from IMGroupMember where groupId=? and userId in ({})",
         placeholders(ids.len())
     );
-    let found = cx.select(OnFailure::Empty, Server::Replica, &text, &with_ids(group, ids)).await?;
+    let on_failure = cx.on_failed_query();
+    let found = cx.select(on_failure, Server::Replica, &text, &with_ids(group, ids)).await?;
     let known: BTreeSet<u32> =
         (0..found.rows.len()).map(|row| found.get(row, "userId").uint()).collect();
     let (former, new): (Vec<u32>, Vec<u32>) = ids.iter().partition(|id| known.contains(id));
@@ -144,6 +145,7 @@ pub async fn add<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) -> Resu
 
 async fn remove<W: World>(
     cx: &mut Context<W>,
+    on_failure: OnFailure,
     group: u32,
     ids: BTreeSet<u32>,
 ) -> Result<Option<Change>, Silent> {
@@ -162,10 +164,10 @@ async fn remove<W: World>(
             tracing::warn!(%error, group, id, "member still in Redis");
         }
     }
-    let current = group::members(cx, OnFailure::Empty, group).await?;
+    let current = group::members(cx, on_failure, group).await?;
     for &user in &ids {
         let key = Key { user, peer: group, kind: session::GROUP };
-        let id = session::find_live(cx, OnFailure::Empty, Server::Replica, key).await?;
+        let id = session::find_live(cx, on_failure, Server::Replica, key).await?;
         if id != 0 {
             let _ = session::remove(cx, id).await;
         }

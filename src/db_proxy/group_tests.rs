@@ -350,6 +350,28 @@ fn recent_sessions_with_groups_name_the_sender() {
 }
 
 #[test]
+fn a_group_that_one_has_left_is_not_caught_up_on() {
+    let protocol = Protocol { catch_up_on_gap: true, ..Protocol::teamtalk() };
+    let command = command::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST;
+    let request =
+        ImRecentContactSessionReq { user_id: 2, with_removed: Some(1), ..Default::default() };
+    for member in [false, true] {
+        let world = Fake::default();
+        if member {
+            world.hash("group_member_1", "2", "500");
+        }
+        let row = [1.into(), 2.into(), 88.into(), 1.into()];
+        world.on("from IMRecentSession", rows(["peerId", "type", "updated", "status"], &[row]));
+        let latest = [6.into(), 17.into(), 3.into(), "text".into()];
+        world.on("from IMGroupMessage_1", rows(["msgId", "type", "userId", "content"], &[latest]));
+        let request = Pdu::new(command, 9, &request);
+        let reply = serve(&mut world.context(protocol), &request).unwrap();
+        let reply: ImRecentContactSessionRsp = reply.view().unwrap();
+        assert_eq!(reply.contact_session_list.len(), usize::from(member));
+    }
+}
+
+#[test]
 fn newer_groups_are_shown_with_their_members() {
     let world = with_group();
     world.hash("group_member_4", "1", "5");

@@ -1,7 +1,7 @@
 //! 0201: a user's recent sessions.
 
 use super::{
-    context::{Context, World},
+    context::{Context, OnFailure, StoreError, World},
     group, message, session,
     silent::Silent,
     table::{carried, reply},
@@ -31,11 +31,15 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let mut list = Vec::new();
     for row in 0..found.rows.len() {
         let session_id = found.get(row, "peerId").uint();
+        let removed = found.get(row, "status").uint() != 0;
         let (session_type, latest) = match found.get(row, "type").uint() {
             session::SINGLE => {
                 let user = asked.user_id;
                 let latest = message::latest_single(cx, on_failure, user, session_id).await?;
                 (SessionType::Single, latest)
+            }
+            session::GROUP if removed && !is_member(cx, asked.user_id, session_id).await? => {
+                continue;
             }
             session::GROUP => {
                 (SessionType::Group, group::latest(cx, on_failure, session_id).await?)
@@ -46,9 +50,9 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         list.push(ContactSessionInfo {
             session_id,
             session_type: session_type as i32,
-            session_status: match found.get(row, "status").uint() {
-                0 => SessionStatusType::SessionStatusOk as i32,
-                _ => SessionStatusType::SessionStatusDelete as i32,
+            session_status: match removed {
+                false => SessionStatusType::SessionStatusOk as i32,
+                true => SessionStatusType::SessionStatusDelete as i32,
             },
             updated_time: found.get(row, "updated").uint(),
             latest_msg_id: latest.msg_id,
@@ -63,4 +67,13 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         attach_data: carried(asked.attach_data),
     };
     Ok(reply(request, command::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE, &response))
+}
+
+/// A session with a group goes when its user leaves: what was said there later is not for him.
+async fn is_member<W: World>(
+    cx: &mut Context<W>,
+    user: u32,
+    group: u32,
+) -> Result<bool, StoreError> {
+    Ok(group::joined(cx, OnFailure::Fail, group, user).await?.is_some())
 }

@@ -179,6 +179,28 @@ fn commands_run_in_database_1_over_resp3() {
 }
 
 #[test]
+fn commands_on_fields_of_a_hash() {
+    run(async {
+        let (env, pool) = world(Mode::Answer(":1\r\n"));
+        assert_eq!(pool.exists("group_member_1").await, Ok(true));
+        assert_eq!(pool.hset("group_member_1", "2", "77").await, Ok(()));
+        assert_eq!(pool.hdel("group_member_1", "2").await, Ok(true));
+        *env.mode.lock().unwrap() = Mode::Answer("$2\r\n77\r\n");
+        assert_eq!(pool.hget("group_member_1", "2").await, Ok(Some(b"77".to_vec())));
+        *env.mode.lock().unwrap() = Mode::Answer("_\r\n");
+        assert_eq!(pool.hget("group_member_1", "2").await, Ok(None));
+        *env.mode.lock().unwrap() = Mode::Answer("+OK\r\n");
+        let fields = [(b"count".to_vec(), b"5".to_vec())].into();
+        assert_eq!(pool.hmset("2_1_im_user_group", &fields).await, Ok(()));
+        let seen = env.seen.lock().unwrap().clone();
+        assert!(seen.contains("HMSET\r\n$17\r\n2_1_im_user_group\r\n$5\r\ncount\r\n$1\r\n5\r\n"));
+        assert!(seen.contains("HSET\r\n$14\r\ngroup_member_1\r\n$1\r\n2\r\n$2\r\n77\r\n"));
+        *env.mode.lock().unwrap() = Mode::HangUp;
+        assert_eq!(pool.hmset("k", &super::Hash::new()).await, Ok(()), "no command");
+    });
+}
+
+#[test]
 fn an_error_reply_has_not_run_and_keeps_the_connection() {
     run(async {
         let (env, pool) = world(Mode::Answer("-OOM command not allowed\r\n"));
