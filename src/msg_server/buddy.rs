@@ -2,9 +2,11 @@
 //! tokens (SYSTEM.md section 4).
 
 use super::{
+    file,
     in_flight::Asked,
     links::Half,
     message::USER_ID,
+    push,
     relay::{self, NO_DB, Source},
     state::{State, Turn},
 };
@@ -59,11 +61,17 @@ pub(super) fn users_status_rsp(
         turn.close(link, "a reply whose attach data is too short");
         return Ok(());
     };
-    if attach.kind != kind::HANDLE {
-        turn.refused(link, pdu.command(), "attach data of an unknown type");
-        return Ok(());
+    let seq = pdu.header.seq_num;
+    match attach.kind {
+        kind::HANDLE => {}
+        kind::PUSH => return push::status(state, turn, &rsp, &attach),
+        kind::FILE => return file::status(state, turn, link, seq, &rsp, &attach),
+        _ => {
+            turn.refused(link, pdu.command(), "attach data of an unknown type");
+            return Ok(());
+        }
     }
-    let asked = Asked { command: cmd::BUDDY_LIST_USERS_STATUS_REQUEST, seq: pdu.header.seq_num };
+    let asked = Asked { command: cmd::BUDDY_LIST_USERS_STATUS_REQUEST, seq };
     state.in_flight.answered(link, attach.handle, asked);
     if let Some(conn) = state.find(rsp.user_id, attach.handle) {
         let body = Edit::of(&pdu.body).clear(attach::FIELD).done();

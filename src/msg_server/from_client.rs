@@ -1,7 +1,7 @@
 //! From a client's command to its handler.
 
 use super::{
-    buddy,
+    buddy, file, group,
     in_flight::Asked,
     login, message, read, relay,
     state::{State, Turn},
@@ -25,6 +25,10 @@ fn handler(command: u16) -> Option<Handler> {
         cmd::BUDDY_LIST_USERS_STATUS_REQUEST => buddy::users_status,
         cmd::BUDDY_LIST_REMOVE_SESSION_REQ => buddy::remove_session,
         cmd::BUDDY_LIST_CHANGE_AVATAR_REQUEST => buddy::change_avatar,
+        cmd::GROUP_CREATE_REQUEST => group::create,
+        cmd::FILE_REQUEST => file::offer,
+        cmd::FILE_ADD_OFFLINE_REQ => file::uploaded,
+        cmd::FILE_DEL_OFFLINE_REQ => file::fetched,
         cmd::SWITCH_P2P_CMD => buddy::p2p,
         cmd::MSG_DATA => message::from_client,
         cmd::MSG_DATA_ACK => message::data_ack,

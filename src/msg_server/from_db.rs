@@ -1,7 +1,7 @@
 //! From db_proxy's command to its handler.
 
 use super::{
-    buddy, login, message, read, refusal, relay,
+    buddy, fan_out, file, group, login, message, push, read, refusal, relay,
     state::{State, Turn},
 };
 use crate::{
@@ -21,8 +21,13 @@ fn handler(command: u16) -> Option<Handler> {
         cmd::OTHER_REFUSED => refusal::from_db,
         cmd::BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE => buddy::sign_info_stored,
         cmd::OTHER_STOP_RECV_PACKET => stopped,
-        // No push server is linked, so tokens are of no use; nobody waits for a 0109.
-        cmd::OTHER_GET_DEVICE_TOKEN_RSP | cmd::LOGIN_RES_DEVICETOKEN => ignored,
+        cmd::GROUP_INFO_RESPONSE => fan_out::members,
+        cmd::GROUP_CHANGE_MEMBER_RESPONSE => group::changed,
+        cmd::OTHER_GET_SHIELD_RSP => fan_out::shields,
+        cmd::OTHER_GET_DEVICE_TOKEN_RSP => push::tokens,
+        cmd::FILE_HAS_OFFLINE_RES => file::offline_list,
+        // The phone had its 0109 when it asked.
+        cmd::LOGIN_RES_DEVICETOKEN => ignored,
         _ => return None,
     })
 }

@@ -1,7 +1,7 @@
 //! From route_server's command to its handler (SYSTEM.md section 4, "From route").
 
 use super::{
-    buddy, hint, login, message, read,
+    buddy, file, group, hint, login, message, read,
     state::{State, Turn},
 };
 use crate::{
@@ -24,6 +24,8 @@ fn handler(command: u16) -> Option<Handler> {
         cmd::BUDDY_LIST_USERS_STATUS_RESPONSE => buddy::users_status_rsp,
         cmd::BUDDY_LIST_REMOVE_SESSION_NOTIFY => buddy::session_removed,
         cmd::BUDDY_LIST_SIGN_INFO_CHANGED_NOTIFY => buddy::sign_info_changed,
+        cmd::GROUP_CHANGE_MEMBER_NOTIFY => group::change_notice,
+        cmd::FILE_NOTIFY => file::notice,
         cmd::SWITCH_P2P_CMD => buddy::p2p_from_route,
         cmd::OTHER_CATCH_UP_HINT => hint::from_route,
         _ => return None,

@@ -1,7 +1,7 @@
-//! The links to db_proxy, route and login servers (SYSTEM.md section 2).
+//! The links to db_proxies, route and login servers (SYSTEM.md section 2).
 
 use super::{
-    hint,
+    fan_out, hint,
     state::{State, Turn},
 };
 use crate::{
@@ -67,6 +67,33 @@ impl DbLinks {
         user: u32,
         request: &Pdu,
     ) -> Option<ConnId> {
+        let header = &request.header;
+        self.draw(turn, half, || {
+            let body = Edit::of(&request.body).clear(attach::FIELD).done();
+            draw_id(&[
+                &header.command_id.to_be_bytes(),
+                &user.to_be_bytes(),
+                &header.seq_num.to_be_bytes(),
+                &body,
+            ])
+        })
+    }
+
+    /// The same for a request about a message that it carries as attach data.
+    pub(super) fn pick_about(
+        &self,
+        turn: &Turn<'_>,
+        half: Half,
+        command: u16,
+        message: &[u8],
+    ) -> Option<ConnId> {
+        self.draw(turn, half, || {
+            let message = Edit::of(message).clear(attach::FIELD).done();
+            draw_id(&[&command.to_be_bytes(), &message])
+        })
+    }
+
+    fn draw(&self, turn: &Turn<'_>, half: Half, id: impl FnOnce() -> u64) -> Option<ConnId> {
         let of = |half| -> Vec<ConnId> {
             let is_of = |index: usize| (index < self.split) == (half == Half::Login);
             self.open.iter().filter(|(index, _)| is_of(**index)).map(|(_, conn)| *conn).collect()
@@ -78,15 +105,7 @@ impl DbLinks {
         if links.len() < 2 {
             return links.first().copied();
         }
-        let body = Edit::of(&request.body).clear(attach::FIELD).done();
-        let header = &request.header;
-        let id = draw_id(&[
-            &header.command_id.to_be_bytes(),
-            &user.to_be_bytes(),
-            &header.seq_num.to_be_bytes(),
-            &body,
-        ]);
-        let drawn = turn.draw.random("db-link", id) % links.len() as u64;
+        let drawn = turn.draw.random("db-link", id()) % links.len() as u64;
         Some(links[drawn as usize])
     }
 }
@@ -141,6 +160,7 @@ impl State {
         self.db.closed(conn);
         let lost = self.in_flight.of_link(conn);
         self.unanswered(turn, lost, "the db_proxy is gone");
+        fan_out::link_closed(self, turn, conn);
     }
 
     fn announce_master(&self, turn: &mut Turn<'_>) {

@@ -139,7 +139,9 @@ pub(super) fn validated(
     client.user = user;
     client.open = true;
     let (client_type, online_status) = (client.client_type, client.online_status);
-    state.users.entry(user).or_default().conns.insert(attach.handle, conn);
+    let entry = state.users.entry(user).or_default();
+    entry.conns.insert(attach.handle, conn);
+    entry.nick = name_of(&info.user_nick_name);
     turn.fact(Fact::LoggedIn { conn, user, client_type });
     kick(state, turn, user, client_type, KICK_DUPLICATE, Some(conn));
     to_route_kick(state, turn, user, client_type, KICK_DUPLICATE);

@@ -1,7 +1,7 @@
 //! The message path (SYSTEM.md section 3).
 
 use super::{
-    SEND_LIST_BOUND,
+    SEND_LIST_BOUND, fan_out,
     in_flight::Asked,
     links::Half,
     relay::{NO_DB, Source},
@@ -123,11 +123,12 @@ pub(super) fn from_db(
     }
     state.to_route(turn, pdu.clone());
     if !is_single(&msg) {
+        fan_out::start(state, turn, attach.handle, &msg, &pdu.body);
         return Ok(());
     }
     let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
     let header = Header { seq_num: 0, ..pdu.header };
-    push(state, turn, &msg, &Pdu { header, body: body.clone() }, origin);
+    push_single(state, turn, &msg, &Pdu { header, body: body.clone() }, origin);
     device_token_request(turn, link, msg.to_session_id, body);
     Ok(())
 }
@@ -149,7 +150,7 @@ fn device_token_request(turn: &mut Turn<'_>, link: ConnId, user: u32, message: B
     turn.send(link, Pdu::new(cmd::OTHER_GET_DEVICE_TOKEN_REQ, 0, &req));
 }
 
-/// Step 6: a single message from another msg_server, pushed as it came.
+/// Step 6: a message from another msg_server: a single one is pushed as it came.
 pub(super) fn from_route(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -158,14 +159,15 @@ pub(super) fn from_route(
 ) -> Result<(), Malformed> {
     let msg: ImMsgData = pdu.view()?;
     if is_single(&msg) {
-        push(state, turn, &msg, pdu, None);
+        push_single(state, turn, &msg, pdu, None);
+    } else {
+        fan_out::start(state, turn, 0, &msg, &pdu.body);
     }
     Ok(())
 }
 
-/// To the sender's connections but `origin`, then to the receiver's, each with an entry in that
-/// connection's send list.
-fn push(
+/// To the sender's connections but `origin`, then to the receiver's.
+fn push_single(
     state: &mut State,
     turn: &mut Turn<'_>,
     msg: &ImMsgData,
@@ -175,6 +177,28 @@ fn push(
     let (from, to) = (msg.from_user_id, msg.to_session_id);
     let mut targets = state.conns_of(from, origin);
     targets.extend(state.conns_of(to, None));
+    let conversation = Conversation::single(from, to);
+    push(state, turn, Push { msg, pdu, conversation, targets, tracked: true });
+}
+
+/// One message to connections here.
+pub(super) struct Push<'a> {
+    pub(super) msg: &'a ImMsgData,
+    pub(super) pdu: &'a Pdu,
+    pub(super) conversation: Conversation,
+    pub(super) targets: Vec<ConnId>,
+    /// Each push is entered in that connection's send list.
+    pub(super) tracked: bool,
+}
+
+/// Pushes, in order.
+pub(super) fn push(state: &mut State, turn: &mut Turn<'_>, push: Push<'_>) {
+    let Push { msg, pdu, conversation, targets, tracked } = push;
+    let (from, msg_id) = (msg.from_user_id, msg.msg_id);
+    if !tracked {
+        turn.send_all(&targets, pdu);
+        return;
+    }
     let resend = state.config.protocol.resend_until_acked;
     for conn in targets {
         let Some(client) = state.conns.get_mut(&conn) else { continue };
@@ -184,23 +208,23 @@ fn push(
             continue;
         }
         let entry = Entry {
-            msg_id: msg.msg_id,
+            msg_id,
             from,
-            conversation: Conversation::single(from, to),
+            conversation,
             written_at: turn.now.up,
             resends: 0,
             pdu: resend.then(|| pdu.clone()),
         };
-        let (user, conversation) = (client.user, entry.conversation);
+        let user = client.user;
         client.send_list.entries.push_back(entry);
         let length = client.send_list.entries.len();
         turn.send(conn, pdu.clone());
-        turn.fact(Fact::SendListAdded { conn, user, conversation, msg_id: msg.msg_id, from });
+        turn.fact(Fact::SendListAdded { conn, user, conversation, msg_id, from });
         state.note_send_list(turn, length);
     }
 }
 
-/// Step 7: 0302 of a single message.
+/// Step 7: 0302 of a client.
 pub(super) fn data_ack(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -212,7 +236,8 @@ pub(super) fn data_ack(
     Ok(())
 }
 
-/// Removes the entry that an ack or read ack names: single messages only.
+/// Removes the entry that an ack or read ack names; of groups there are entries only with
+/// `conversation-keyed-acks`.
 pub(super) fn settle(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -223,13 +248,12 @@ pub(super) fn settle(
 ) {
     let keyed = state.config.protocol.conversation_keyed_acks;
     let Some(client) = state.conns.get_mut(&conn) else { return };
-    if session_type != SessionType::Single as i32 {
-        return;
-    }
-    let key = if keyed {
-        AckKey::Conversation(Conversation::single(client.user, session_id))
-    } else {
-        AckKey::Sender(session_id)
+    let single = session_type == SessionType::Single as i32;
+    let key = match (keyed, single) {
+        (true, true) => AckKey::Conversation(Conversation::single(client.user, session_id)),
+        (true, false) => AckKey::Conversation(Conversation::Group(session_id)),
+        (false, true) => AckKey::Sender(session_id),
+        (false, false) => return,
     };
     if let Some(Entry { conversation, .. }) = client.send_list.ack(key, msg_id) {
         turn.fact(Fact::SendListAcked { conn, conversation, msg_id });

@@ -4,14 +4,18 @@
 //! its file; `from_*` hold the tables from command to handler, one for each kind of link.
 
 mod buddy;
+mod fan_out;
+mod file;
 mod from_client;
 mod from_db;
 mod from_route;
+mod group;
 mod hint;
 mod in_flight;
 mod links;
 mod login;
 mod message;
+mod push;
 mod read;
 mod refusal;
 mod relay;
@@ -19,10 +23,12 @@ mod send_list;
 mod state;
 #[cfg(test)]
 mod tests;
+mod text_cipher;
 mod timers;
 
 pub use in_flight::IN_FLIGHT_BOUND;
 pub use send_list::SEND_LIST_BOUND;
+pub use text_cipher::DEFAULT_TEXT_KEY;
 
 use crate::{
     env::{ConnId, Draw},
@@ -53,6 +59,8 @@ pub struct Config {
     pub db_entries: usize,
     /// C: connections to each entry.
     pub conns_per_entry: usize,
+    /// The AES-256 key under which clients encrypt texts; only pushes need it.
+    pub text_key: [u8; 32],
 }
 
 /// What msg_server's connections are for.
@@ -75,6 +83,10 @@ pub enum Kind {
         /// Its place in the configuration.
         index: usize,
     },
+    /// A push server.
+    Push,
+    /// A file server.
+    File,
 }
 
 impl link::Kind for Kind {
@@ -109,8 +121,10 @@ impl Role for MsgServer {
                     Kind::Client => from_client::dispatch(state, turn, conn, &pdu),
                     Kind::Db { .. } => from_db::dispatch(state, turn, conn, &pdu),
                     Kind::Route { .. } => from_route::dispatch(state, turn, conn, &pdu),
-                    // A login_server asks nothing of msg_server.
-                    Kind::Login { .. } => Ok(()),
+                    Kind::File => file::dispatch(state, turn, conn, &pdu),
+                    // A login_server asks nothing of msg_server; what became of a push (0710)
+                    // nobody waits for.
+                    Kind::Login { .. } | Kind::Push => Ok(()),
                 };
                 if let Err(malformed) = served {
                     let (asked, code) = (Asked::of(&pdu), RefusedCode::RefusedMalformed);
@@ -122,6 +136,8 @@ impl Role for MsgServer {
                 Kind::Db { .. } => state.db_closed(turn, conn),
                 Kind::Route { .. } => state.route_closed(turn, conn),
                 Kind::Login { .. } => state.logins_up.retain(|&link| link != conn),
+                Kind::Push => state.push_servers.retain(|&link| link != conn),
+                Kind::File => file::closed(state, turn, conn),
             },
             Event::Tick => timers::tick(state, turn),
         }
@@ -135,5 +151,7 @@ fn opened(state: &mut State, turn: &mut Turn<'_>, conn: ConnId, kind: Kind) {
         Kind::Db { index } => state.db.opened(index, conn),
         Kind::Route { .. } => state.route_opened(turn, conn),
         Kind::Login { .. } => state.login_opened(turn, conn),
+        Kind::Push => state.push_servers.push(conn),
+        Kind::File => file::opened(state, turn, conn),
     }
 }

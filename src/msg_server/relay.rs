@@ -139,6 +139,14 @@ relays! {
         => LOGIN_RES_QUERY_PUSH_SHIELD: im::login::ImQueryPushShieldRsp;
     GROUP_NORMAL_LIST_REQUEST: im::group::ImNormalGroupListReq, Other, false
         => GROUP_NORMAL_LIST_RESPONSE: im::group::ImNormalGroupListRsp;
+    GROUP_INFO_REQUEST: im::group::ImGroupInfoListReq, Other, true
+        => GROUP_INFO_RESPONSE: im::group::ImGroupInfoListRsp;
+    GROUP_CREATE_REQUEST: im::group::ImGroupCreateReq, Other, false
+        => GROUP_CREATE_RESPONSE: im::group::ImGroupCreateRsp;
+    GROUP_CHANGE_MEMBER_REQUEST: im::group::ImGroupChangeMemberReq, Other, false
+        => GROUP_CHANGE_MEMBER_RESPONSE: im::group::ImGroupChangeMemberRsp;
+    FILE_HAS_OFFLINE_REQ: im::file::ImFileHasOfflineReq, Other, false
+        => FILE_HAS_OFFLINE_RES: im::file::ImFileHasOfflineRsp;
     GROUP_SHIELD_GROUP_REQUEST: im::group::ImGroupShieldReq, Other, false
         => GROUP_SHIELD_GROUP_RESPONSE: im::group::ImGroupShieldRsp;
 }
@@ -187,6 +195,36 @@ fn without_db(pdu: &Pdu, user: u32) -> Result<Option<Pdu>, Malformed> {
     Ok(match pdu.command() {
         cmd::GROUP_NORMAL_LIST_REQUEST => {
             Some(Pdu::raw(cmd::GROUP_NORMAL_LIST_RESPONSE, seq, Bytes::new()))
+        }
+        cmd::GROUP_INFO_REQUEST => {
+            let rsp = im::group::ImGroupInfoListRsp { user_id: user, ..Default::default() };
+            Some(Pdu::new(cmd::GROUP_INFO_RESPONSE, seq, &rsp))
+        }
+        cmd::FILE_HAS_OFFLINE_REQ => {
+            let rsp = im::file::ImFileHasOfflineRsp { user_id: user, ..Default::default() };
+            Some(Pdu::new(cmd::FILE_HAS_OFFLINE_RES, seq, &rsp))
+        }
+        cmd::GROUP_CREATE_REQUEST => {
+            let req: im::group::ImGroupCreateReq = pdu.view()?;
+            let rsp = im::group::ImGroupCreateRsp {
+                user_id: user,
+                result_code: 1,
+                group_name: req.group_name,
+                user_id_list: req.member_id_list,
+                ..Default::default()
+            };
+            Some(Pdu::new(cmd::GROUP_CREATE_RESPONSE, seq, &rsp))
+        }
+        cmd::GROUP_CHANGE_MEMBER_REQUEST => {
+            let req: im::group::ImGroupChangeMemberReq = pdu.view()?;
+            let rsp = im::group::ImGroupChangeMemberRsp {
+                user_id: user,
+                change_type: req.change_type,
+                result_code: 1,
+                group_id: req.group_id,
+                ..Default::default()
+            };
+            Some(Pdu::new(cmd::GROUP_CHANGE_MEMBER_RESPONSE, seq, &rsp))
         }
         cmd::GROUP_SHIELD_GROUP_REQUEST => {
             let req: im::group::ImGroupShieldReq = pdu.view()?;

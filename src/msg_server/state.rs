@@ -2,6 +2,7 @@
 
 use super::{
     Config,
+    fan_out::FanOuts,
     in_flight::{IN_FLIGHT_BOUND, InFlight},
     links::DbLinks,
     send_list::{Entry, SendList},
@@ -101,6 +102,16 @@ pub(super) struct User {
     pub(super) conns: BTreeMap<u32, ConnId>,
     /// The last 070e said that a PC is on.
     pub(super) pc_on: bool,
+    /// As the last login had it.
+    pub(super) nick: Bytes,
+}
+
+/// An open link to a file server.
+#[derive(Debug)]
+pub(super) struct FileServer {
+    pub(super) conn: ConnId,
+    /// Where clients reach it (0734).
+    pub(super) addresses: Vec<im::base_define::IpAddr>,
 }
 
 /// Everything that a msg_server knows.
@@ -118,6 +129,10 @@ pub(super) struct State {
     pub(super) routes: Vec<ConnId>,
     /// Open login links.
     pub(super) logins_up: Vec<ConnId>,
+    /// Open links to push servers and file servers, oldest first: the first is used.
+    pub(super) push_servers: Vec<ConnId>,
+    pub(super) file_servers: Vec<FileServer>,
+    pub(super) fan_outs: FanOuts,
     last_handle: u32,
     send_list_high: usize,
     logins_high: usize,
@@ -134,6 +149,9 @@ impl State {
             logins: BTreeMap::new(),
             routes: Vec::new(),
             logins_up: Vec::new(),
+            push_servers: Vec::new(),
+            file_servers: Vec::new(),
+            fan_outs: FanOuts::default(),
             last_handle: 0,
             send_list_high: 0,
             logins_high: 0,
@@ -250,7 +268,14 @@ impl State {
     }
 }
 
-fn high_water(turn: &mut Turn<'_>, queue: &str, high: &mut usize, length: usize, bound: usize) {
+/// Reports how long a queue is when it reaches a new maximum.
+pub(super) fn high_water(
+    turn: &mut Turn<'_>,
+    queue: &str,
+    high: &mut usize,
+    length: usize,
+    bound: usize,
+) {
     if length > *high {
         *high = length;
         let (length, bound) = (length as u64, bound as u64);

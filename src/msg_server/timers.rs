@@ -1,6 +1,9 @@
 //! What the tick does (SYSTEM.md sections 2 and 3).
 
-use super::state::{Conn, State, Turn};
+use super::{
+    fan_out,
+    state::{Conn, State, Turn},
+};
 use crate::{env::ConnId, fact::Fact};
 
 /// One `Timing::tick`: the rate window starts anew, silent clients are closed, send lists are
@@ -19,6 +22,7 @@ pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
     close_all(state, turn, closing);
     let late = state.in_flight.overdue(turn.now.up, state.config.timing.request_timeout());
     state.unanswered(turn, late, "no answer in time");
+    fan_out::tick(state, turn);
 }
 
 fn close_all(state: &mut State, turn: &mut Turn<'_>, closing: Vec<(ConnId, String)>) {

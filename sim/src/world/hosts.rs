@@ -214,6 +214,7 @@ impl Hosts {
             host_name: host.into(),
             db_entries: db.len(),
             conns_per_entry: DB_CONNECTIONS,
+            text_key: msg_server::DEFAULT_TEXT_KEY,
         };
         let listen = Listen { port: port::MSG, kind: msg_server::Kind::Client };
         let role = msg_server::MsgServer::new(config);

@@ -237,6 +237,7 @@ fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
                 host_name: name.clone(),
                 db_entries: DB_ENTRIES,
                 conns_per_entry: 1,
+                text_key: msg_server::DEFAULT_TEXT_KEY,
             };
             let role = msg_server::MsgServer::new(config);
             forever(link::run(env.clone(), timing, role, vec![listen], dials()))

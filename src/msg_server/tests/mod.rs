@@ -2,10 +2,13 @@
 //! capture's number is named.
 
 mod buddy;
+mod file;
+mod group;
 mod hints;
 mod links;
 mod login;
 mod message;
+mod push;
 mod refusals;
 mod relay;
 mod switches;
@@ -105,6 +108,7 @@ impl Rig {
             host_name: "vm".into(),
             db_entries: 2,
             conns_per_entry: 1,
+            text_key: crate::msg_server::DEFAULT_TEXT_KEY,
         };
         let now = Now { up: Duration::ZERO, unix: Duration::from_secs(1_795_404_613) };
         let (draw, kinds) = (FixedDraw::default(), BTreeMap::new());

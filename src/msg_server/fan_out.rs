@@ -1,0 +1,190 @@
+//! Group messages at each msg_server (SYSTEM.md section 4, "Group fan-out"): 0403 and 0404 for
+//! the members, the pushes, then 0711 and 0712 for who has muted the group, then 0705.
+
+use super::{
+    hint,
+    links::Half,
+    message::{self, Push},
+    relay,
+    state::{State, Turn},
+};
+use crate::{
+    conversation::Conversation,
+    env::ConnId,
+    wire::{
+        Malformed, Pdu,
+        attach::{Attach, kind},
+        check, command as cmd,
+        im::{
+            base_define::GroupVersionInfo,
+            group::{ImGroupInfoListReq, ImGroupInfoListRsp},
+            message::ImMsgData,
+            server::{ImGetDeviceTokenReq, ImGroupGetShieldReq, ImGroupGetShieldRsp},
+        },
+    },
+};
+use bytes::Bytes;
+use std::{collections::VecDeque, time::Duration};
+
+/// The most group messages that may wait for their members at once (ours): the oldest counts
+/// as lost then.
+const FAN_OUTS_BOUND: usize = 65_536;
+
+/// A group message that waits for its members (recorded for `catch-up-hint` only).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FanOut {
+    link: ConnId,
+    group: u32,
+    msg_id: u32,
+    since: Duration,
+}
+
+/// All of them, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct FanOuts {
+    waiting: VecDeque<FanOut>,
+    high: usize,
+}
+
+/// Asks for the members of a message's group, the message attached. `handle` names the origin
+/// connection, 0 on other servers.
+pub(super) fn start(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    handle: u32,
+    msg: &ImMsgData,
+    body: &Bytes,
+) {
+    let attach = Attach { kind: kind::GROUP, handle, service_type: 0, pdu: Some(body.clone()) };
+    let req = ImGroupInfoListReq {
+        user_id: msg.from_user_id,
+        group_version_list: vec![GroupVersionInfo { group_id: msg.to_session_id, version: 0 }],
+        attach_data: Some(attach.encode()),
+    };
+    let link = ask_about(state, turn, body, Pdu::new(cmd::GROUP_INFO_REQUEST, 0, &req));
+    if !state.config.protocol.catch_up_hint {
+        return;
+    }
+    let Some(link) = link else {
+        // Nobody here gets this message pushed.
+        hint::everyone_here(state, turn);
+        return;
+    };
+    let (group, msg_id, since) = (msg.to_session_id, msg.msg_id, turn.now.up);
+    let waiting = &mut state.fan_outs.waiting;
+    waiting.push_back(FanOut { link, group, msg_id, since });
+    if waiting.len() > FAN_OUTS_BOUND {
+        waiting.pop_front();
+        hint::everyone_here(state, turn);
+    }
+    let waiting = state.fan_outs.waiting.len();
+    super::state::high_water(turn, "fan_outs", &mut state.fan_outs.high, waiting, FAN_OUTS_BOUND);
+}
+
+/// Any link of the other half; which one is drawn by the message alone.
+fn ask_about(state: &State, turn: &mut Turn<'_>, message: &Bytes, pdu: Pdu) -> Option<ConnId> {
+    let link = state.db.pick_about(turn, Half::Other, pdu.command(), message)?;
+    turn.send(link, pdu);
+    Some(link)
+}
+
+/// 0404: carries a message, or is the answer to a client's 0403.
+pub(super) fn members(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    link: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    let rsp: ImGroupInfoListRsp = pdu.view()?;
+    match Attach::decode(rsp.attach_data.as_deref().unwrap_or_default()) {
+        Some(Attach { kind: kind::GROUP, handle, pdu: Some(body), .. }) => {
+            push(state, turn, link, &rsp, handle, body)
+        }
+        _ => relay::reply(state, turn, link, pdu).map(drop),
+    }
+}
+
+/// Pushes to the members here but the origin connection, then asks who has muted the group.
+fn push(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    link: ConnId,
+    rsp: &ImGroupInfoListRsp,
+    handle: u32,
+    body: Bytes,
+) -> Result<(), Malformed> {
+    let msg: ImMsgData = check::decode(&body)?;
+    let group_id = msg.to_session_id;
+    let is_it = |f: &FanOut| (f.link, f.group, f.msg_id) == (link, group_id, msg.msg_id);
+    let waiting = &mut state.fan_outs.waiting;
+    if let Some(at) = waiting.iter().position(is_it) {
+        waiting.remove(at);
+    }
+    let Some(group) = rsp.group_info_list.iter().find(|group| group.group_id == group_id) else {
+        turn.refused(link, cmd::GROUP_INFO_RESPONSE, "no such group");
+        return Ok(());
+    };
+    let members = &group.group_member_list;
+    if !members.contains(&msg.from_user_id) {
+        turn.refused(link, cmd::GROUP_INFO_RESPONSE, "the sender is no member");
+        return Ok(());
+    }
+    let origin = state.find(msg.from_user_id, handle);
+    let targets = members.iter().flat_map(|&member| state.conns_of(member, origin)).collect();
+    let protocol = &state.config.protocol;
+    message::push(
+        state,
+        turn,
+        Push {
+            msg: &msg,
+            pdu: &Pdu::raw(cmd::MSG_DATA, 0, body.clone()),
+            conversation: Conversation::Group(group_id),
+            targets,
+            // The original keeps no send list for groups, so an entry needs a client that acks and
+            // a server that resends.
+            tracked: protocol.resend_until_acked && protocol.conversation_keyed_acks,
+        },
+    );
+    let req =
+        ImGroupGetShieldReq { group_id, user_id: members.clone(), attach_data: Some(body.clone()) };
+    ask_about(state, turn, &body, Pdu::new(cmd::OTHER_GET_SHIELD_REQ, 0, &req));
+    Ok(())
+}
+
+/// 0712: device tokens of the members who have not muted the group, even if there are none.
+pub(super) fn shields(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    _: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    let rsp: ImGroupGetShieldRsp = pdu.view()?;
+    let message = rsp.attach_data.unwrap_or_default();
+    let open = rsp.shield_status_list.iter().filter(|member| member.shield_status == 0);
+    let req = ImGetDeviceTokenReq {
+        user_id: open.map(|member| member.user_id).collect(),
+        attach_data: Some(message.clone()),
+    };
+    let req = Pdu::new(cmd::OTHER_GET_DEVICE_TOKEN_REQ, 0, &req);
+    ask_about(state, turn, &message, req);
+    Ok(())
+}
+
+/// A db_proxy link is gone: members here miss what it was asked for.
+pub(super) fn link_closed(state: &mut State, turn: &mut Turn<'_>, link: ConnId) {
+    give_up(state, turn, |waiting| waiting.link == link);
+}
+
+/// Given up as requests of clients are.
+pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
+    let (now, limit) = (turn.now.up, state.config.timing.request_timeout());
+    give_up(state, turn, |waiting| now.saturating_sub(waiting.since) > limit);
+}
+
+fn give_up(state: &mut State, turn: &mut Turn<'_>, lost: impl Fn(&FanOut) -> bool) {
+    let before = state.fan_outs.waiting.len();
+    state.fan_outs.waiting.retain(|waiting| !lost(waiting));
+    if state.fan_outs.waiting.len() < before {
+        hint::everyone_here(state, turn);
+    }
+}

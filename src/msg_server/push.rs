@@ -1,0 +1,162 @@
+//! Pushes to phones through the push server (SYSTEM.md section 4, "Push").
+
+use super::{
+    message::is_single,
+    state::{State, Turn},
+    text_cipher,
+};
+use crate::{
+    env::ConnId,
+    wire::{
+        Malformed, Pdu,
+        attach::{Attach, kind},
+        check, command as cmd,
+        im::{
+            base_define::{MsgType, UserStatType, UserTokenInfo},
+            buddy::{ImUsersStatReq, ImUsersStatRsp},
+            message::ImMsgData,
+            server::{ImGetDeviceTokenRsp, ImPushToUserReq},
+        },
+    },
+};
+
+/// "You have a message."
+const SOME_MESSAGE: &str = "您收到了一条消息";
+/// After the nick: "sent you a voice message", and "sent a voice message in a group".
+const AUDIO: &str = "给您发送了一条语音消息";
+const GROUP_AUDIO: &str = "在群聊中发送了一条语音消息";
+
+/// What stands around the address of an image in a text.
+const IMAGE_BEGIN: &[u8] = b"&$#@~^@[{:";
+const IMAGE_END: &[u8] = b":}]&$~@#@";
+
+/// The most bytes of a text that are shown.
+const FLASH_BYTES: usize = 37;
+
+/// How the push server shows it: in full, or silently because a PC is on.
+const PUSH_ALERT: u32 = 1;
+const PUSH_SILENT: u32 = 2;
+
+fn push_type(pc_on: bool) -> u32 {
+    if pc_on { PUSH_SILENT } else { PUSH_ALERT }
+}
+
+/// 0706: the devices of those who are here in one 070f; whether the others have a PC on, route
+/// is asked about each.
+pub(super) fn tokens(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    link: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    let rsp: ImGetDeviceTokenRsp = pdu.view()?;
+    let msg: ImMsgData = check::decode(&rsp.attach_data.unwrap_or_default())?;
+    let of_others = |info: &UserTokenInfo| info.user_id != msg.from_user_id;
+    let tokens: Vec<_> = rsp.user_token_info.into_iter().filter(of_others).collect();
+    if tokens.is_empty() {
+        return Ok(());
+    }
+    let Some(flash) = flash(state, &msg) else {
+        turn.refused(link, pdu.command(), "a text that cannot be decrypted");
+        return Ok(());
+    };
+    let data = data(&msg);
+    let push = |user_token_list| ImPushToUserReq {
+        flash: flash.clone().into(),
+        data: data.clone().into(),
+        user_token_list,
+    };
+    let mut here = Vec::new();
+    for mut token in tokens {
+        match state.users.get(&token.user_id) {
+            Some(user) => {
+                token.push_type = push_type(user.pc_on);
+                here.push(token);
+            }
+            None => ask_route(state, turn, token.user_id, &push(vec![token])),
+        }
+    }
+    if !here.is_empty() {
+        to_push_server(state, turn, &push(here));
+    }
+    Ok(())
+}
+
+/// 020a with the push attached.
+fn ask_route(state: &State, turn: &mut Turn<'_>, user: u32, push: &ImPushToUserReq) {
+    let pdu = Some(prost::Message::encode_to_vec(push).into());
+    let attach = Attach { kind: kind::PUSH, handle: 0, service_type: 0, pdu };
+    let req =
+        ImUsersStatReq { user_id: 0, user_id_list: vec![user], attach_data: Some(attach.encode()) };
+    state.to_route(turn, Pdu::new(cmd::BUDDY_LIST_USERS_STATUS_REQUEST, 0, &req));
+}
+
+/// 020b with a push attached.
+pub(super) fn status(
+    state: &State,
+    turn: &mut Turn<'_>,
+    rsp: &ImUsersStatRsp,
+    attach: &Attach,
+) -> Result<(), Malformed> {
+    let mut push: ImPushToUserReq = check::decode(attach.pdu.as_deref().unwrap_or_default())?;
+    let online = UserStatType::UserStatusOnline as i32;
+    let pc_on = rsp.user_stat_list.first().is_some_and(|user| user.status == online);
+    for token in &mut push.user_token_list {
+        token.push_type = push_type(pc_on);
+    }
+    to_push_server(state, turn, &push);
+    Ok(())
+}
+
+/// 070f; dropped without a push server.
+fn to_push_server(state: &State, turn: &mut Turn<'_>, push: &ImPushToUserReq) {
+    if let Some(&server) = state.push_servers.first() {
+        turn.send(server, Pdu::new(cmd::OTHER_PUSH_TO_USER_REQ, 0, push));
+    }
+}
+
+/// What a phone shows; `None` for a text that cannot be read.
+fn flash(state: &State, msg: &ImMsgData) -> Option<Vec<u8>> {
+    let is = |kind: MsgType| msg.msg_type == kind as i32;
+    let audio = is(MsgType::SingleAudio) || is(MsgType::GroupAudio);
+    let text = match audio {
+        true => None,
+        false => Some(text_cipher::decrypt(&state.config.text_key, &msg.msg_data)?),
+    };
+    let Some(sender) = state.users.get(&msg.from_user_id) else {
+        return Some(SOME_MESSAGE.into());
+    };
+    let nick = &sender.nick[..];
+    Some(match text {
+        None => {
+            let says = if is_single(msg) { AUDIO } else { GROUP_AUDIO };
+            [nick, says.as_bytes()].concat()
+        }
+        Some(text) if has_image(&text) => SOME_MESSAGE.into(),
+        Some(text) => {
+            let mut flash = [nick, b":", &text].concat();
+            // By bytes: a character may be cut in two.
+            if flash.len() > FLASH_BYTES {
+                flash.truncate(FLASH_BYTES);
+                flash.extend(b"...");
+            }
+            flash
+        }
+    })
+}
+
+fn has_image(text: &[u8]) -> bool {
+    let find = |text: &[u8], mark: &[u8]| text.windows(mark.len()).position(|w| w == mark);
+    find(text, IMAGE_BEGIN)
+        .is_some_and(|at| find(&text[at + IMAGE_BEGIN.len()..], IMAGE_END).is_some())
+}
+
+/// JSON with the blanks of the original (golden 43).
+fn data(msg: &ImMsgData) -> String {
+    let (from, kind) = (msg.from_user_id, msg.msg_type);
+    let group = match is_single(msg) {
+        true => String::new(),
+        false => format!("\t\"group_id\": {},\n", msg.to_session_id),
+    };
+    format!("{{\n\t\"from_id\": {from},\n{group}\t\"msg_type\": {kind} \n}} \n")
+}
