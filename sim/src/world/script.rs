@@ -64,6 +64,7 @@ pub struct Setup {
 pub struct Script {
     sim: turmoil::Sim<'static>,
     shared: Shared,
+    redis: Arc<Mutex<fakes::redis::Engine>>,
     orders: mpsc::UnboundedSender<Order>,
     now: Duration,
 }
@@ -94,7 +95,8 @@ impl Script {
             .build();
         let shared = Shared::new(0);
         let (orders, received) = mpsc::unbounded_channel();
-        stores(&mut sim, &shared, setup);
+        let redis = Arc::new(Mutex::new(fakes::redis::Engine::new()));
+        stores(&mut sim, &shared, redis.clone(), setup);
         servers(&mut sim, &shared, setup);
         let (all, received) = (shared.clone(), Arc::new(Mutex::new(Some(received))));
         sim.host("clients", move || {
@@ -106,7 +108,7 @@ impl Script {
                 Ok(())
             }
         });
-        Self { sim, shared, orders, now: Duration::ZERO }
+        Self { sim, shared, redis, orders, now: Duration::ZERO }
     }
 
     /// Runs one tick.
@@ -126,6 +128,11 @@ impl Script {
     /// The trace so far.
     pub fn shared(&self) -> MutexGuard<'_, Inner> {
         self.shared.lock()
+    }
+
+    /// What Redis holds.
+    pub fn redis(&self) -> MutexGuard<'_, fakes::redis::Engine> {
+        self.redis.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens a client socket to a msg_server. The slot must not be open; it is the `device` of
@@ -150,11 +157,8 @@ impl Script {
 }
 
 /// A host whose main function is this; it never ends.
-fn host<F>(
-    sim: &mut turmoil::Sim<'static>,
-    name: &str,
-    main: impl Fn() -> F + 'static,
-) where
+fn host<F>(sim: &mut turmoil::Sim<'static>, name: &str, main: impl Fn() -> F + 'static)
+where
     F: Future<Output = io::Result<()>> + 'static,
 {
     sim.host(name, move || {
@@ -167,8 +171,12 @@ fn host<F>(
     });
 }
 
-fn stores(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
-    let redis = Arc::new(Mutex::new(fakes::redis::Engine::new()));
+fn stores(
+    sim: &mut turmoil::Sim<'static>,
+    shared: &Shared,
+    redis: Arc<Mutex<fakes::redis::Engine>>,
+    setup: &Setup,
+) {
     let mut sql = fakes::sql::Engine::new();
     sql.seed_users(&setup.users).expect("rows that fit");
     let session = sql.open();

@@ -36,7 +36,8 @@ pub enum Step {
     Blocked,
 }
 
-/// A user to seed: the rest of the IMUser row follows golden/README.md ("Users").
+/// A user to seed: the rest of the IMUser row follows golden/README.md ("Users"), and the
+/// captured logins: the domain is the name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// IMUser.id.
@@ -151,14 +152,15 @@ impl Engine {
             let params = [
                 user.id.into(),
                 user.name.as_str().into(),
+                user.name.as_str().into(),
                 nick.as_str().into(),
                 user.password.as_str().into(),
                 User::salt(user.id).as_str().into(),
                 format!("1380000000{}", user.id).as_str().into(),
                 format!("{}@example.com", user.name).as_str().into(),
             ];
-            let text = "insert into IMUser (id, name, nick, password, salt, phone, email, sex, \
-                        departId) values (?, ?, ?, ?, ?, ?, ?, 1, 1)";
+            let text = "insert into IMUser (id, name, domain, nick, password, salt, phone, email, \
+                        sex, departId) values (?, ?, ?, ?, ?, ?, ?, ?, 1, 1)";
             if let Step::Done(Done { result: Err(e), .. }) = self.submit(session, text, &params) {
                 result = Err(e);
                 break;

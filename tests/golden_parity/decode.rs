@@ -1,0 +1,274 @@
+//! A PDU as a flat list of fields, in the order in which they stand in the body: what a
+//! comparison needs, and what a reader of a failure needs.
+
+use prost::{
+    bytes::Buf,
+    encoding::{WireType, decode_key, decode_varint},
+};
+use std::fmt;
+use teamtalk::wire::{
+    Pdu,
+    attach::{Attach, FIELD, kind},
+    check::{ALL, Kind, Table},
+    command as id,
+};
+
+/// Numbers between these are seconds since the epoch (2017 to 2049): no id of a capture is as
+/// large.
+pub const TIMES: std::ops::Range<u64> = 1_500_000_000..2_500_000_000;
+
+/// A field of a header or a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// `body.user_info.user_id`.
+    pub path: String,
+    pub value: Value,
+}
+
+/// A field's value as far as it matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    Number(u64),
+    Text(String),
+    /// Seconds since the epoch.
+    Time(u64),
+    /// A connection's number in its msg_server.
+    Handle {
+        /// It came with a message that another msg_server may have sent.
+        relayed: bool,
+        handle: u32,
+    },
+    /// Differs from deployment to deployment.
+    Any,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = ", self.path)?;
+        match &self.value {
+            Value::Number(n) => write!(f, "{n}"),
+            Value::Text(text) => write!(f, "{text:?}"),
+            Value::Time(seconds) => write!(f, "time {seconds}"),
+            Value::Handle { handle, .. } => write!(f, "handle {handle}"),
+            Value::Any => write!(f, "(any)"),
+        }
+    }
+}
+
+/// The fields of header and body; `relayed` says that the PDU reached a msg_server or client
+/// through route_server.
+pub fn fields(pdu: &Pdu, relayed: bool) -> Vec<Field> {
+    let h = &pdu.header;
+    let header = [
+        ("version", h.version),
+        ("flag", h.flag),
+        ("service_id", h.service_id),
+        ("command_id", h.command_id),
+        ("seq_num", h.seq_num),
+        ("reserved", h.reserved),
+    ];
+    let mut out: Vec<_> = header
+        .map(|(name, n)| Field { path: format!("header.{name}"), value: Value::Number(n.into()) })
+        .into();
+    let message = message_of(h.command_id);
+    let mut body = Body { command: h.command_id, relayed, out: &mut out };
+    body.walk("body", message.map(table), &pdu.body);
+    out
+}
+
+/// The message of a command that the captures have.
+fn message_of(command: u16) -> Option<&'static str> {
+    Some(match command {
+        id::LOGIN_REQ_USERLOGIN => "IM.Login.IMLoginReq",
+        id::LOGIN_RES_USERLOGIN => "IM.Login.IMLoginRes",
+        id::LOGIN_REQ_LOGINOUT => "IM.Login.IMLogoutReq",
+        id::LOGIN_RES_LOGINOUT => "IM.Login.IMLogoutRsp",
+        id::LOGIN_KICK_USER => "IM.Login.IMKickUser",
+        id::LOGIN_REQ_DEVICETOKEN => "IM.Login.IMDeviceTokenReq",
+        id::LOGIN_RES_DEVICETOKEN => "IM.Login.IMDeviceTokenRsp",
+        id::LOGIN_REQ_KICKPCCLIENT => "IM.Login.IMKickPCClientReq",
+        id::LOGIN_RES_KICKPCCLIENT => "IM.Login.IMKickPCClientRsp",
+        id::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST => "IM.Buddy.IMRecentContactSessionReq",
+        id::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE => "IM.Buddy.IMRecentContactSessionRsp",
+        id::BUDDY_LIST_STATUS_NOTIFY => "IM.Buddy.IMUserStatNotify",
+        id::BUDDY_LIST_REMOVE_SESSION_REQ => "IM.Buddy.IMRemoveSessionReq",
+        id::BUDDY_LIST_REMOVE_SESSION_RES => "IM.Buddy.IMRemoveSessionRsp",
+        id::BUDDY_LIST_USERS_STATUS_REQUEST => "IM.Buddy.IMUsersStatReq",
+        id::BUDDY_LIST_USERS_STATUS_RESPONSE => "IM.Buddy.IMUsersStatRsp",
+        id::BUDDY_LIST_PC_LOGIN_STATUS_NOTIFY => "IM.Buddy.IMPCLoginStatusNotify",
+        id::BUDDY_LIST_REMOVE_SESSION_NOTIFY => "IM.Buddy.IMRemoveSessionNotify",
+        id::MSG_DATA => "IM.Message.IMMsgData",
+        id::MSG_DATA_ACK => "IM.Message.IMMsgDataAck",
+        id::MSG_READ_ACK => "IM.Message.IMMsgDataReadAck",
+        id::MSG_READ_NOTIFY => "IM.Message.IMMsgDataReadNotify",
+        id::MSG_TIME_REQUEST => "IM.Message.IMClientTimeReq",
+        id::MSG_TIME_RESPONSE => "IM.Message.IMClientTimeRsp",
+        id::MSG_UNREAD_CNT_REQUEST => "IM.Message.IMUnreadMsgCntReq",
+        id::MSG_UNREAD_CNT_RESPONSE => "IM.Message.IMUnreadMsgCntRsp",
+        id::MSG_LIST_REQUEST => "IM.Message.IMGetMsgListReq",
+        id::MSG_LIST_RESPONSE => "IM.Message.IMGetMsgListRsp",
+        id::MSG_GET_LATEST_MSG_ID_REQ => "IM.Message.IMGetLatestMsgIdReq",
+        id::MSG_GET_LATEST_MSG_ID_RSP => "IM.Message.IMGetLatestMsgIdRsp",
+        id::MSG_GET_BY_MSG_ID_REQ => "IM.Message.IMGetMsgByIdReq",
+        id::MSG_GET_BY_MSG_ID_RES => "IM.Message.IMGetMsgByIdRsp",
+        id::GROUP_NORMAL_LIST_REQUEST => "IM.Group.IMNormalGroupListReq",
+        id::GROUP_NORMAL_LIST_RESPONSE => "IM.Group.IMNormalGroupListRsp",
+        id::GROUP_INFO_REQUEST => "IM.Group.IMGroupInfoListReq",
+        id::GROUP_INFO_RESPONSE => "IM.Group.IMGroupInfoListRsp",
+        id::GROUP_CREATE_REQUEST => "IM.Group.IMGroupCreateReq",
+        id::GROUP_CREATE_RESPONSE => "IM.Group.IMGroupCreateRsp",
+        id::SWITCH_P2P_CMD => "IM.SwitchService.IMP2PCmdMsg",
+        id::OTHER_HEARTBEAT => "IM.Other.IMHeartBeat",
+        id::OTHER_VALIDATE_REQ => "IM.Server.IMValidateReq",
+        id::OTHER_VALIDATE_RSP => "IM.Server.IMValidateRsp",
+        id::OTHER_GET_DEVICE_TOKEN_REQ => "IM.Server.IMGetDeviceTokenReq",
+        id::OTHER_GET_DEVICE_TOKEN_RSP => "IM.Server.IMGetDeviceTokenRsp",
+        id::OTHER_ROLE_SET => "IM.Server.IMRoleSet",
+        id::OTHER_ONLINE_USER_INFO => "IM.Server.IMOnlineUserInfo",
+        id::OTHER_MSG_SERV_INFO => "IM.Server.IMMsgServInfo",
+        id::OTHER_USER_STATUS_UPDATE => "IM.Server.IMUserStatusUpdate",
+        id::OTHER_USER_CNT_UPDATE => "IM.Server.IMUserCntUpdate",
+        id::OTHER_SERVER_KICK_USER => "IM.Server.IMServerKickUser",
+        id::OTHER_LOGIN_STATUS_NOTIFY => "IM.Server.IMServerPCLoginStatusNotify",
+        id::OTHER_PUSH_TO_USER_REQ => "IM.Server.IMPushToUserReq",
+        id::OTHER_GET_SHIELD_REQ => "IM.Server.IMGroupGetShieldReq",
+        id::OTHER_GET_SHIELD_RSP => "IM.Server.IMGroupGetShieldRsp",
+        _ => return None,
+    })
+}
+
+fn table(message: &str) -> &'static Table {
+    ALL.iter().find(|table| table.name == message).expect("a message of the schema")
+}
+
+/// Walks one body.
+struct Body<'a> {
+    command: u16,
+    relayed: bool,
+    out: &'a mut Vec<Field>,
+}
+
+impl Body<'_> {
+    fn push(&mut self, path: String, value: Value) {
+        self.out.push(Field { path, value });
+    }
+
+    /// Appends the fields of a message; without a table, or where a body is no protobuf, its bytes.
+    fn walk(&mut self, path: &str, table: Option<&'static Table>, mut body: &[u8]) {
+        let Some(table) = table else {
+            return self.push(path.into(), Value::Text(hex(body)));
+        };
+        while !body.is_empty() {
+            let rest = body;
+            if self.one(path, table, &mut body).is_none() {
+                return self.push(format!("{path} (no protobuf)"), Value::Text(hex(rest)));
+            }
+        }
+    }
+
+    fn one(&mut self, path: &str, table: &'static Table, body: &mut &[u8]) -> Option<()> {
+        let (number, wire) = decode_key(body).ok()?;
+        let known = table.fields.iter().find(|field| field.number == number);
+        let name = match known {
+            Some(field) => format!("{path}.{}", field.name),
+            None => format!("{path}.#{number}"),
+        };
+        match wire {
+            WireType::Varint => {
+                let n = decode_varint(body).ok()?;
+                let value = match DEPLOYED.contains(&(table.name, number)) {
+                    true => Value::Any,
+                    false if TIMES.contains(&n) => Value::Time(n),
+                    false => Value::Number(n),
+                };
+                self.push(name, value);
+            }
+            WireType::LengthDelimited => {
+                let len = usize::try_from(decode_varint(body).ok()?).ok()?;
+                let bytes = body.get(..len)?;
+                body.advance(len);
+                self.bytes(name, table, number, known.map(|field| &field.kind), bytes);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn bytes(
+        &mut self,
+        path: String,
+        table: &'static Table,
+        number: u32,
+        kind: Option<&Kind>,
+        bytes: &[u8],
+    ) {
+        if DEPLOYED.contains(&(table.name, number)) {
+            return self.push(path, Value::Any);
+        }
+        match kind {
+            Some(Kind::Message(inner)) => {
+                // So that an empty one shows as well.
+                self.push(format!("{path} {{"), Value::Any);
+                self.walk(&path, Some(*inner), bytes);
+            }
+            Some(Kind::Bytes) if number == FIELD => {
+                let nested = table.name == "IM.Message.IMMsgData" && self.command != id::MSG_DATA;
+                self.attach(path, nested, bytes);
+            }
+            Some(Kind::Bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => self.push(path, Value::Text(text.into())),
+                Err(_) => self.push(path, Value::Text(hex(bytes))),
+            },
+            _ => self.push(path, Value::Text(hex(bytes))),
+        }
+    }
+
+    /// Attach data (SYSTEM.md section 1); `nested`: it is that of a message in attach data.
+    fn attach(&mut self, path: String, nested: bool, bytes: &[u8]) {
+        let bare = matches!(
+            self.command,
+            id::OTHER_GET_DEVICE_TOKEN_REQ
+                | id::OTHER_GET_DEVICE_TOKEN_RSP
+                | id::OTHER_GET_SHIELD_REQ
+                | id::OTHER_GET_SHIELD_RSP
+        );
+        if bare && !nested {
+            self.push(format!("{path} {{"), Value::Any);
+            return self.walk(&path, Some(table("IM.Message.IMMsgData")), bytes);
+        }
+        let Some(attach) = Attach::decode(bytes) else {
+            return self.push(path, Value::Text(hex(bytes)));
+        };
+        let relayed = self.relayed || nested;
+        self.push(format!("{path}.type"), Value::Number(attach.kind.into()));
+        self.push(format!("{path}.handle"), Value::Handle { relayed, handle: attach.handle });
+        self.push(format!("{path}.service_type"), Value::Number(attach.service_type.into()));
+        let pdu = match (bytes.len(), &attach.pdu) {
+            (12, None) => return,
+            (len, Some(pdu)) if len == 16 + pdu.len() => pdu,
+            _ => return self.push(format!("{path}.rest"), Value::Text(hex(&bytes[12..]))),
+        };
+        self.push(format!("{path}.pdu {{"), Value::Any);
+        let inner = match attach.kind {
+            kind::GROUP => Some("IM.Message.IMMsgData"),
+            kind::PUSH => Some("IM.Server.IMPushToUserReq"),
+            _ => None,
+        };
+        if !pdu.is_empty() {
+            self.walk(&format!("{path}.pdu"), inner.map(table), pdu);
+        }
+    }
+}
+
+/// Fields that README.md leaves out of the comparison: ip, port, max_conn_cnt, host_name.
+const DEPLOYED: &[(&str, u32)] = &[
+    ("IM.Server.IMMsgServInfo", 1),
+    ("IM.Server.IMMsgServInfo", 2),
+    ("IM.Server.IMMsgServInfo", 3),
+    ("IM.Server.IMMsgServInfo", 4),
+    ("IM.Server.IMMsgServInfo", 6),
+];
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
