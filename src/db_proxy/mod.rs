@@ -19,6 +19,8 @@ mod group_create;
 mod group_info;
 mod group_job;
 mod group_list;
+#[cfg(test)]
+mod group_member_tests;
 mod group_members;
 mod group_send;
 mod group_shield;
