@@ -3,7 +3,7 @@
 use crate::{
     explore::run_case,
     plan::{
-        Action, Client, Device, Odd, Operation, Rogue, Side,
+        Action, Client, Device, Odd, Operation, Pace, Rogue, Side,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
     },
@@ -11,8 +11,8 @@ use crate::{
 };
 use teamtalk::client::{Acks, Conduct};
 
-/// Simulated milliseconds from one operation to the next.
-const APART_MS: u64 = 1_500;
+/// Simulated milliseconds from one operation to the next: the first send of a pair takes longest.
+const APART_MS: u64 = 3_000;
 
 /// User 1's PC, the same user's phone, user 2's PC.
 const PC: u32 = 1;
@@ -33,6 +33,7 @@ fn device(slot: u32, user: u32, client: Client) -> Device {
 
 fn case(preset: &str, devices: Vec<Device>, actions: &[(u32, Action)]) -> Case {
     let mut plan = generate(1, Clients::Ours, Profile::Calm);
+    plan.pace = Pace::Original;
     plan.devices = devices;
     let number = |(id, (device, action)): (u32, &(u32, Action))| Operation {
         id,
