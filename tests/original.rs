@@ -4,7 +4,10 @@
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 use teamtalk_sim::{
     explore::{Campaign, Found, explore, run_case},
-    plan::case::{Case, ProtocolSpec},
+    plan::{
+        case::{Case, ProtocolSpec},
+        generate::Profile,
+    },
 };
 
 /// Each must be broken under this seed.
@@ -20,6 +23,7 @@ fn first_cases() -> BTreeMap<&'static str, Case> {
         seeds: SEEDS,
         jobs: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         protocol: ProtocolSpec::preset("teamtalk"),
+        profile: Profile::Default,
         keep_going: true,
     };
     let mut first: BTreeMap<&str, (u64, Case)> = BTreeMap::new();

@@ -5,7 +5,7 @@
 use std::sync::atomic::AtomicBool;
 use teamtalk_sim::{
     explore::{Campaign, explore},
-    plan::case::ProtocolSpec,
+    plan::{case::ProtocolSpec, generate::Profile},
     report,
 };
 
@@ -25,6 +25,7 @@ fn hardened_holds() {
         seeds: number("SIM_SEEDS", 40),
         jobs: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         protocol: ProtocolSpec::preset("hardened"),
+        profile: Profile::Default,
         keep_going: true,
     };
     let (mut ran, mut acked, mut cards) = (0, 0, String::new());

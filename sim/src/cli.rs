@@ -12,7 +12,10 @@ use std::{
 use teamtalk::protocol::{Protocol, SWITCHES};
 use teamtalk_sim::{
     explore::{Campaign, Found, case_of, explore, run_case},
-    plan::case::{Case, ProtocolSpec},
+    plan::{
+        case::{Case, ProtocolSpec},
+        generate::{PROFILES, Profile},
+    },
     properties::{self, Sort},
     report,
 };
@@ -75,6 +78,8 @@ enum Command {
     },
     /// List the properties.
     Properties,
+    /// List the profiles.
+    Profiles,
     /// List the presets and switches.
     Protocols,
 }
@@ -93,6 +98,9 @@ struct Explore {
     /// `hardened`, `teamtalk` or a TOML file.
     #[arg(long, default_value = "hardened")]
     protocol: String,
+    /// What the plans are like: see `profiles`.
+    #[arg(long, default_value = "default", value_parser = profile)]
+    profile: Profile,
     /// Go on after the first violation.
     #[arg(long)]
     keep_going: bool,
@@ -111,6 +119,9 @@ struct Run {
     /// `hardened`, `teamtalk` or a TOML file.
     #[arg(long, default_value = "hardened")]
     protocol: String,
+    /// What the plan is like: see `profiles`.
+    #[arg(long, default_value = "default", value_parser = profile)]
+    profile: Profile,
     /// Write the trace here, as JSON lines.
     #[arg(long)]
     trace: Option<PathBuf>,
@@ -149,6 +160,12 @@ pub fn main() -> ExitCode {
             }
             Ok(0)
         }
+        Command::Profiles => {
+            for (_, name, says) in PROFILES {
+                println!("{name:<9} {says}");
+            }
+            Ok(0)
+        }
         Command::Protocols => {
             print_protocols();
             Ok(0)
@@ -161,6 +178,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(WRONG)
         }
     }
+}
+
+fn profile(name: &str) -> Result<Profile, String> {
+    Profile::by_name(name).ok_or_else(|| {
+        let known: Vec<_> = PROFILES.iter().map(|(_, name, _)| *name).collect();
+        format!("expected one of {}", known.join(", "))
+    })
 }
 
 fn print_protocols() {
@@ -184,6 +208,7 @@ fn explore_command(args: Explore) -> Result<u8, String> {
         seeds: args.seeds,
         jobs,
         protocol,
+        profile: args.profile,
         keep_going: args.keep_going,
     };
     let style = "{bar:30} {pos}/{len} seeds, {per_sec}, {eta} left  {msg}";
@@ -246,13 +271,15 @@ fn run_command(args: Run) -> Result<u8, String> {
             .map_err(|e| format!("--log `{filter}`: {e}"))?;
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     }
-    let case = case_of(args.seed, &ProtocolSpec::parse(&args.protocol)?);
+    let case = case_of(args.seed, &ProtocolSpec::parse(&args.protocol)?, args.profile);
     let outcome = run_case(&case)?;
     if let Some(path) = &args.trace {
         write_trace(path, &outcome.trace.to_jsonl())?;
     }
     let report = teamtalk_sim::explore::SeedReport::of(args.seed, &case, &outcome);
-    let replay = format!("cargo sim run {} --protocol {}", args.seed, args.protocol);
+    let name = PROFILES.iter().find(|(p, ..)| *p == args.profile).map_or("", |(_, name, _)| name);
+    let replay =
+        format!("cargo sim run {} --protocol {} --profile {name}", args.seed, args.protocol);
     for violation in &outcome.violations {
         println!("{}", report::card(&case, &outcome, violation, &replay));
     }

@@ -4,7 +4,7 @@ use crate::{
     plan::Action,
     plan::{
         case::{Case, FORMAT, ProtocolSpec, Protocols},
-        generate::{Clients, generate},
+        generate::{Clients, Profile, generate},
     },
     record::history::Outcome as OpOutcome,
     seeded::on_seeded_thread,
@@ -21,13 +21,13 @@ use std::{
 };
 
 /// The case of a seed: its plan, both sides under one protocol.
-pub fn case_of(seed: u64, protocol: &ProtocolSpec) -> Case {
+pub fn case_of(seed: u64, protocol: &ProtocolSpec, profile: Profile) -> Case {
     let clients = if protocol.preset == "teamtalk" { Clients::Mixed } else { Clients::Ours };
     Case {
         format: FORMAT,
         protocols: Protocols { base: protocol.clone(), candidate: protocol.clone() },
         seed: Some(seed),
-        plan: generate(seed, clients),
+        plan: generate(seed, clients, profile),
         expect: "holds".into(),
     }
 }
@@ -115,6 +115,8 @@ pub struct Campaign {
     pub jobs: usize,
     /// Under which protocol.
     pub protocol: ProtocolSpec,
+    /// What its plans are like.
+    pub profile: Profile,
     /// Go on after the first violation.
     pub keep_going: bool,
 }
@@ -143,7 +145,7 @@ pub fn explore(
                     if seed >= end || stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    let mut case = case_of(seed, &campaign.protocol);
+                    let mut case = case_of(seed, &campaign.protocol, campaign.profile);
                     match run_case(&case) {
                         Ok(outcome) => {
                             let report = SeedReport::of(seed, &case, &outcome);

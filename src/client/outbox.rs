@@ -23,6 +23,9 @@ use crate::{
 use bytes::{BufMut, Bytes, BytesMut};
 use std::time::Duration;
 
+/// The wait for the answer doubles with each try on a connection, so often at most (ours).
+const LONGEST_WAIT: u32 = 2;
+
 /// A message in flight on this connection.
 #[derive(Debug)]
 pub(super) struct Sending {
@@ -149,8 +152,11 @@ impl Device {
 
     fn write(&mut self, turn: &mut Turn<'_>, seq_num: u16) {
         let due = (self.habits().ack_due)(&self.config.timing, turn.now);
+        let persistent = self.is_persistent();
         let Some(sending) = self.sends.get_mut(&seq_num) else { return };
-        (sending.due, sending.put_off) = (due, false);
+        // Servers that are slow because they have much to do are not given more of it.
+        let longer = if persistent { 1 << sending.tries.min(LONGEST_WAIT) } else { 1 };
+        (sending.due, sending.put_off) = (turn.now + (due - turn.now) * longer, false);
         sending.tries += 1;
         let number = sending.number;
         turn.send(sending.pdu.clone());

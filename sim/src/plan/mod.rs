@@ -1,7 +1,12 @@
 //! A plan: everything that a run does, as data.
 
 pub mod case;
+mod device;
 pub mod generate;
+mod operation;
+
+pub use device::{Client, Device};
+pub use operation::{Action, Odd, Operation, Rogue, text_of};
 
 use serde::{Deserialize, Serialize};
 use teamtalk::timing::Timing;
@@ -52,78 +57,6 @@ pub struct Node {
     /// The protocol of its role.
     #[serde(default)]
     pub side: Side,
-}
-
-/// Which client software a device runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Client {
-    /// Windows of SYSTEM.md section 7.
-    Windows,
-    /// Ours, with a PC's client type.
-    OursPc,
-    /// Ours, with a phone's client type.
-    OursPhone,
-}
-
-/// One device of one user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Device {
-    /// Its slot: stable, a removed device leaves a gap.
-    pub slot: u32,
-    /// Its user's id.
-    pub user: u32,
-    /// Its software.
-    pub client: Client,
-    /// The client host that carries it.
-    pub host: String,
-    /// The msg_server that it tries first.
-    pub home: String,
-    /// The protocol of its software.
-    #[serde(default)]
-    pub side: Side,
-}
-
-/// What a user does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "do")]
-pub enum Action {
-    /// Log in (and stay logged in).
-    Login,
-    /// Send a text to a user; the text derives from the operation's id.
-    Send {
-        /// The receiver.
-        to: u32,
-    },
-    /// Open a chat: pull what is unread, then send a read ack.
-    Read {
-        /// The chat.
-        peer: u32,
-    },
-    /// Pull the latest messages of a chat.
-    Pull {
-        /// The chat.
-        peer: u32,
-        /// How many.
-        count: u32,
-    },
-    /// Drop the connection; the client reconnects by its own rule.
-    Reconnect,
-}
-
-/// One timed operation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Operation {
-    /// Stable id; the payload derives from it.
-    pub id: u32,
-    /// When, in simulated milliseconds.
-    pub at_ms: u64,
-    /// Which device.
-    pub device: u32,
-    /// What.
-    #[serde(flatten)]
-    pub action: Action,
 }
 
 /// Which way a partition cuts.

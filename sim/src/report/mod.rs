@@ -2,7 +2,7 @@
 
 use crate::{
     explore::SeedReport,
-    plan::{Action, case::Case},
+    plan::case::Case,
     properties::Violation,
     record::{Kind, Line},
     world::{Outcome, describe},
@@ -26,13 +26,7 @@ pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str)
     let about = |op: u32| violation.about.iter().any(|a| *a == crate::world::text_of(op));
     let mut lines: Vec<(u64, String, bool)> = Vec::new();
     for op in &case.plan.operations {
-        let what = match &op.action {
-            Action::Login => "logs in".to_string(),
-            Action::Send { to } => format!("sends op-{} to user {to}", op.id),
-            Action::Read { peer } => format!("opens the chat with user {peer}"),
-            Action::Pull { peer, count } => format!("pulls {count} messages with user {peer}"),
-            Action::Reconnect => "drops its connection".into(),
-        };
+        let what = op.describe();
         lines.push((op.at_ms, format!("device {} {what}", op.device), about(op.id)));
     }
     for fault in &case.plan.faults {

@@ -148,7 +148,7 @@ async fn converse(
 mod tests {
     use crate::{
         explore::{case_of, run_case},
-        plan::case::ProtocolSpec,
+        plan::{case::ProtocolSpec, generate::Profile},
         record::{End, Kind},
     };
     use std::collections::BTreeSet;
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_run_ends_with_an_audit_that_everyone_answers_and_that_leaves_nothing_open() {
-        let case = case_of(10, &ProtocolSpec::preset("teamtalk"));
+        let case = case_of(10, &ProtocolSpec::preset("teamtalk"), Profile::Default);
         let outcome = run_case(&case).expect("a preset resolves");
         let lines = &outcome.trace.lines;
         let last = lines.iter().rposition(|l| l.kind == Kind::Phase { phase: "audit" });

@@ -1,18 +1,19 @@
 //! The hosts of a world: which role runs where, and the way to the devices.
 
-use super::{SimEnv, audit::Auditor, env::port, recorder::Recorder, shared::Shared};
+use super::{SimEnv, audit::Auditor, env::port, recorder::Recorder, rogue, shared::Shared};
 use crate::{
     fakes,
-    plan::{self, Action, Client, Operation, Plan, Side, TICK_MS},
+    plan::{self, Action, Operation, Plan, Side, TICK_MS},
     record::Kind,
 };
+use bytes::Bytes;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
 use teamtalk::{
-    client::{self, ClientKind, Command, DeviceStore},
+    client::{self, Command, DeviceStore},
     db_proxy,
     env::{Draw, Endpoint},
     link::{self, Dial, Event, Kind as LinkKind, Listen, Now, Role},
@@ -26,7 +27,13 @@ use tokio::sync::mpsc;
 /// Connections from a msg_server to each db_proxy, as in the captures.
 const DB_CONNECTIONS: usize = 2;
 
-type Queue = Arc<Mutex<BTreeMap<u32, mpsc::UnboundedSender<Command>>>>;
+/// A body that ends within its first field: malformed, whatever the command.
+const BREAKS_OFF: &[u8] = b"\x08";
+
+/// The ways to the devices, by slot.
+type Queues = Arc<Mutex<BTreeMap<u32, mpsc::UnboundedSender<Command>>>>;
+/// The ways to the rogues, by client host.
+type Rogues = Arc<Mutex<BTreeMap<String, mpsc::UnboundedSender<Operation>>>>;
 
 /// What outlives the hosts.
 #[derive(Clone)]
@@ -38,7 +45,8 @@ pub struct Hosts {
     redis: Arc<Mutex<fakes::redis::Engine>>,
     sql: Arc<Mutex<fakes::sql::Engine>>,
     devices: BTreeMap<u32, Arc<Mutex<DeviceStore>>>,
-    queues: Queue,
+    queues: Queues,
+    rogues: Rogues,
     /// Starts audits.
     pub auditor: Auditor,
     /// Until when a host's process sleeps before it binds, in simulated milliseconds.
@@ -86,6 +94,7 @@ impl Hosts {
             sql: Arc::new(Mutex::new(sql)),
             devices,
             queues: Arc::default(),
+            rogues: Arc::default(),
             auditor: Auditor::default(),
             asleep: Arc::default(),
         }
@@ -233,12 +242,12 @@ impl Hosts {
             let config = client::Config {
                 device: device.slot,
                 install: device.slot.into(),
-                conduct: client::Conduct::default(),
+                conduct: device.conduct,
                 user: device.user,
                 user_name: user_name(device.user),
                 password: password(device.user),
-                client_type: client_type(device.client),
-                kind: client_kind(device.client),
+                client_type: device.client.client_type(),
+                kind: device.client.kind(),
                 servers: order.iter().map(|s| Endpoint::new(*s, port::MSG)).collect(),
                 protocol: self.protocol(device.side),
                 timing,
@@ -246,6 +255,9 @@ impl Hosts {
             let store = self.devices[&device.slot].clone();
             tokio::spawn(async move { client::run(env, config, receiver, store).await });
         }
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.rogues.lock().expect("no panic under it").insert(host.into(), sender);
+        tokio::spawn(rogue::run(self.shared.clone(), host.into(), self.plan.clone(), receiver));
         Ok(())
     }
 
@@ -254,30 +266,50 @@ impl Hosts {
         self.asleep.lock().expect("no panic under it").clone_from(asleep);
     }
 
-    /// Hands an operation to its device.
+    /// Hands an operation to its device, or to the host's rogue.
     pub fn perform(&self, op: &Operation) {
-        let (action, what) = match &op.action {
-            Action::Login => (client::Action::Login, "log in".to_string()),
-            Action::Send { to } => {
-                let text = text_of(op.id);
-                (client::Action::Send { to: *to, text: text.into() }, format!("send to user {to}"))
+        let text = || op.content().unwrap_or_default().into();
+        let action = match op.action.clone() {
+            Action::Login => client::Action::Login,
+            Action::Logout => client::Action::Logout,
+            Action::Send { to } | Action::SendOdd { to, .. } => {
+                client::Action::Send { to, text: text() }
             }
-            Action::Read { peer } => {
-                (client::Action::Read { peer: *peer }, format!("open the chat with user {peer}"))
+            Action::Resend { of } => client::Action::Resend { of },
+            Action::Read { peer } => client::Action::Read { peer },
+            Action::Pull { peer, count } => client::Action::Pull { peer, count },
+            Action::Latest { peer } => client::Action::Latest { peer },
+            Action::ById { peer, ids } => client::Action::ById { peer, ids },
+            Action::Sessions => client::Action::Sessions,
+            Action::RemoveSession { peer } => client::Action::RemoveSession { peer },
+            Action::Time => client::Action::Time,
+            Action::KickPc => client::Action::KickPc,
+            Action::Status { users } => client::Action::Status { users },
+            Action::P2p { to } => client::Action::P2p { to, data: plan::text_of(op.id).into() },
+            Action::Malformed { command } => {
+                client::Action::Raw { command, body: Bytes::from_static(BREAKS_OFF) }
             }
-            Action::Pull { peer, count } => (
-                client::Action::Pull { peer: *peer, count: *count },
-                format!("pull {count} messages with user {peer}"),
-            ),
-            Action::Reconnect => (client::Action::Disconnect, "drop the connection".into()),
+            Action::Rogue { .. } => return self.let_loose(op),
+            Action::Reconnect => client::Action::Disconnect,
         };
         let mut queues = self.queues.lock().expect("no panic under it");
-        let delivered = queues.get_mut(&op.device).is_some_and(|q| !q.is_closed());
-        let (id, device) = (op.id, op.device);
-        self.shared.record("world", Kind::Op { op: id, device, what, delivered });
-        if delivered {
+        self.hand_over(op, queues.get_mut(&op.device), Command { op: op.id, action });
+    }
+
+    /// Has the device's host do what needs no login.
+    fn let_loose(&self, op: &Operation) {
+        let host = self.plan.devices.iter().find(|d| d.slot == op.device).map(|d| &d.host);
+        let mut rogues = self.rogues.lock().expect("no panic under it");
+        self.hand_over(op, host.and_then(|host| rogues.get_mut(host)), op.clone());
+    }
+
+    fn hand_over<T>(&self, op: &Operation, to: Option<&mut mpsc::UnboundedSender<T>>, what: T) {
+        let open = to.filter(|queue| !queue.is_closed());
+        let (id, device, delivered) = (op.id, op.device, open.is_some());
+        self.shared.record("world", Kind::Op { op: id, device, what: op.describe(), delivered });
+        if let Some(queue) = open {
             // The receiver was open just now, and nothing else runs meanwhile.
-            let _ = queues[&device].send(Command { op: id, action });
+            let _ = queue.send(what);
         }
     }
 
@@ -299,11 +331,6 @@ impl Hosts {
     }
 }
 
-/// The text of a send: derived from its operation's id alone.
-pub fn text_of(op: u32) -> String {
-    format!("op-{op}")
-}
-
 fn user_name(user: u32) -> String {
     format!("user{user}")
 }
@@ -320,18 +347,4 @@ fn stored_password(user: u32) -> String {
         Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
     };
     hex(hex(password(user)) + &fakes::sql::User::salt(user))
-}
-
-fn client_type(client: plan::Client) -> u32 {
-    match client {
-        Client::Windows | Client::OursPc => 0x01,
-        Client::OursPhone => 0x12,
-    }
-}
-
-fn client_kind(client: plan::Client) -> ClientKind {
-    match client {
-        Client::Windows => ClientKind::Windows,
-        Client::OursPc | Client::OursPhone => ClientKind::Ours,
-    }
 }

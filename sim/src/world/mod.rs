@@ -1,17 +1,20 @@
 //! A plan becomes turmoil hosts, and the hosts a trace.
 
+#[cfg(test)]
+mod action_tests;
 mod audit;
 mod env;
 mod faults;
 mod hosts;
 mod recorder;
+mod rogue;
 mod script;
 mod shared;
 mod socket;
 
+pub use crate::plan::text_of;
 pub use env::{SimEnv, port};
 pub use faults::describe;
-pub use hosts::text_of;
 pub use script::{Script, Setup};
 pub use shared::Shared;
 

@@ -1,19 +1,44 @@
 //! How a seed becomes a plan. Nothing random happens after this except keyed draws.
 
-use super::{
-    Action, Client, Cut, DB_WORKERS, Device, Fate, Fault, Node, Operation, Pace, Plan, Side,
-    TICK_MS, Trouble,
-};
+mod devices;
+mod operations;
+
+use super::{Cut, DB_WORKERS, Fate, Fault, Node, Pace, Plan, Side, TICK_MS, Trouble};
+use devices::devices;
+use operations::operations;
 use proptest::{
     prelude::*,
     strategy::ValueTree,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
+/// What the plans of a campaign are like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Profile {
+    /// Everything: faults, bad clients, second devices.
+    #[default]
+    Default,
+    /// No faults, and clients that are in order; second devices all the same.
+    Calm,
+}
+
+/// All profiles, with their names and what they are for.
+pub const PROFILES: [(Profile, &str, &str); 2] = [
+    (Profile::Default, "default", "faults, bad clients, second devices: 2 to 3 servers"),
+    (Profile::Calm, "calm", "no faults, and clients that are in order; second devices"),
+];
+
+impl Profile {
+    /// The profile of a name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        PROFILES.iter().find(|(_, known, _)| *known == name).map(|(profile, ..)| *profile)
+    }
+}
+
 /// Which client software the devices of a campaign run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clients {
-    /// Windows of SYSTEM.md section 7, and ours.
+    /// All of SYSTEM.md section 7, and ours.
     Mixed,
     /// Only ours: what `hardened` promises, it promises with our clients.
     Ours,
@@ -25,13 +50,13 @@ const HORIZON_MS: u64 = 9_000;
 const LOGINS_END_MS: u64 = 900;
 
 /// The plan of a seed.
-pub fn generate(seed: u64, clients: Clients) -> Plan {
+pub fn generate(seed: u64, clients: Clients, profile: Profile) -> Plan {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let config = Config { failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let tree = plan(clients).new_tree(&mut runner).expect("the strategies reject nothing");
+    let tree = plan(clients, profile).new_tree(&mut runner).expect("the strategies reject nothing");
     let mut plan = tree.current();
     plan.noise = seed;
     plan
@@ -57,13 +82,16 @@ fn shape() -> impl Strategy<Value = Shape> {
         })
 }
 
-fn plan(clients: Clients) -> impl Strategy<Value = Plan> {
+fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
     shape().prop_flat_map(move |shape| {
-        let devices = devices(&shape, clients);
-        (Just(shape), devices).prop_flat_map(|(shape, devices)| {
+        let devices = devices(&shape, clients, profile);
+        (Just(shape), devices).prop_flat_map(move |(shape, devices)| {
             let nodes = nodes(&shape);
-            let operations = operations(&devices, shape.users);
-            let faults = faults(&nodes);
+            let operations = operations(&devices, shape.users, profile);
+            let faults = match profile {
+                Profile::Default => faults(&nodes).boxed(),
+                Profile::Calm => Just(Vec::new()).boxed(),
+            };
             (Just(shape), Just(nodes), Just(devices), operations, faults).prop_map(
                 |(shape, nodes, devices, operations, faults)| Plan {
                     pace: Pace::Brisk,
@@ -96,65 +124,6 @@ fn nodes(shape: &Shape) -> Vec<Node> {
         nodes.push(Node { host, side: Side::Base });
     }
     nodes
-}
-
-/// One PC for each user, and a phone for some.
-fn devices(shape: &Shape, clients: Clients) -> impl Strategy<Value = Vec<Device>> + use<> {
-    let msg_servers = shape.msg_servers;
-    let one = move |user: u32| {
-        let place = (1..=2_u32, 1..=msg_servers);
-        (any::<bool>(), any::<bool>(), place.clone(), place).prop_map(
-            move |(windows, phone, pc_at, phone_at)| {
-                let device = |slot, client, (host, home): (u32, u32)| Device {
-                    slot,
-                    user,
-                    client,
-                    host: format!("client{host}"),
-                    home: format!("msg{home}"),
-                    side: Side::Base,
-                };
-                let windows = windows && clients == Clients::Mixed;
-                let pc = if windows { Client::Windows } else { Client::OursPc };
-                let mut devices = vec![device(user * 2 - 1, pc, pc_at)];
-                if phone {
-                    devices.push(device(user * 2, Client::OursPhone, phone_at));
-                }
-                devices
-            },
-        )
-    };
-    let users: Vec<_> = (1..=shape.users).map(one).collect();
-    users.prop_map(|devices| devices.concat())
-}
-
-fn operations(devices: &[Device], users: u32) -> impl Strategy<Value = Vec<Operation>> + use<> {
-    let slots: Vec<_> = devices.iter().map(|d| (d.slot, d.user)).collect();
-    let logins: Vec<_> = slots.iter().map(|_| 200..LOGINS_END_MS).collect();
-    let action = (0..slots.len(), 1..users, 0..100_u32, 1..20_u32);
-    let rest = prop::collection::vec((LOGINS_END_MS..HORIZON_MS - 500, action), 45..90);
-    (logins, rest).prop_map(move |(logins, rest)| {
-        let logins = slots.iter().zip(logins).map(|(d, at)| (at, d.0, Action::Login));
-        let rest = rest.iter().map(|&(at, (who, step, kind, count))| {
-            let (slot, user) = slots[who];
-            let peer = (user - 1 + step) % users + 1;
-            let action = match kind {
-                0..82 => Action::Send { to: peer },
-                82..90 => Action::Read { peer },
-                90..95 => Action::Pull { peer, count },
-                _ => Action::Reconnect,
-            };
-            (at, slot, action)
-        });
-        let mut all: Vec<_> = logins.chain(rest).collect();
-        all.sort_by_key(|(at, slot, _)| (*at, *slot));
-        let number = |(i, (at, device, action)): (usize, (u64, u32, Action))| Operation {
-            id: i as u32 + 1,
-            at_ms: at / TICK_MS * TICK_MS,
-            device,
-            action,
-        };
-        all.into_iter().enumerate().map(number).collect()
-    })
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
@@ -214,28 +183,94 @@ fn faults(nodes: &[Node]) -> impl Strategy<Value = Vec<Fault>> + use<> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Clients, generate};
+    use super::{Clients, Profile, generate};
+    use crate::plan::{Action, Client, Operation, Plan};
+    use std::collections::{BTreeMap, BTreeSet};
+    use teamtalk::client::{Acks, Conduct};
+
+    fn plans(clients: Clients, profile: Profile) -> impl Iterator<Item = Plan> {
+        (0..300).map(move |seed| generate(seed, clients, profile))
+    }
 
     #[test]
     fn a_seed_is_a_plan() {
-        assert_eq!(generate(3, Clients::Mixed), generate(3, Clients::Mixed));
-        assert_ne!(generate(3, Clients::Mixed), generate(4, Clients::Mixed));
+        let plan = |seed| generate(seed, Clients::Mixed, Profile::Default);
+        assert_eq!(plan(3), plan(3));
+        assert_ne!(plan(3), plan(4));
     }
 
     #[test]
     fn plans_are_sound() {
-        for seed in 0..50 {
-            let plan = generate(seed, Clients::Mixed);
+        for plan in plans(Clients::Mixed, Profile::Default) {
             assert!(
                 plan.operations.windows(2).all(|w| w[0].id < w[1].id && w[0].at_ms <= w[1].at_ms)
             );
             assert!(plan.devices.len() >= 3 && plan.devices.len() <= 8);
+            let slots: BTreeSet<_> = plan.devices.iter().map(|d| d.slot).collect();
+            assert_eq!(slots.len(), plan.devices.len());
             for fault in &plan.faults {
                 assert!(fault.at_ms + fault.for_ms < plan.horizon_ms + 2_500);
             }
             for op in &plan.operations {
-                assert!(plan.devices.iter().any(|d| d.slot == op.device));
+                assert!(slots.contains(&op.device));
+                assert!(op.at_ms < plan.horizon_ms, "the liveness phase is for reading only");
+            }
+            for slot in &slots {
+                let logs_in = |op: &Operation| op.device == *slot && op.action == Action::Login;
+                assert!(plan.operations.iter().any(logs_in));
             }
         }
+    }
+
+    #[test]
+    fn every_action_client_and_conduct_appears_and_sends_dominate() {
+        let mut actions: BTreeMap<String, u32> = BTreeMap::new();
+        let (mut clients, mut conducts) = (BTreeSet::new(), BTreeSet::new());
+        let (mut siblings, mut bursts) = (0, 0);
+        for plan in plans(Clients::Mixed, Profile::Default) {
+            for op in &plan.operations {
+                let name = format!("{:?}", op.action);
+                let end = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
+                *actions.entry(name[..end].to_string()).or_default() += 1;
+            }
+            for device in &plan.devices {
+                clients.insert(device.client);
+                let Conduct { acks, ignores_kick } = device.conduct;
+                let late = matches!(acks, Acks::Late { .. });
+                conducts.insert((late, acks == Acks::Never, ignores_kick));
+                let same = |d: &&crate::plan::Device| {
+                    (d.user, d.client.is_phone()) == (device.user, device.client.is_phone())
+                };
+                siblings += u32::from(plan.devices.iter().filter(same).count() == 2);
+            }
+            bursts += u32::from(plan.operations.windows(21).any(|w| {
+                let send = |a: &Action| matches!(a, Action::Send { .. });
+                let alike = |op: &Operation| op.device == w[0].device && send(&op.action);
+                w.iter().all(alike) && w[20].at_ms - w[0].at_ms < 1_000
+            }));
+        }
+        assert_eq!(actions.len(), 18, "{actions:?}");
+        assert!(actions.values().all(|n| *n >= 20), "{actions:?}");
+        let all = actions.values().sum::<u32>() - actions["Login"];
+        assert!(actions["Send"] * 3 > all * 2, "{actions:?}");
+        assert_eq!(clients.len(), 6);
+        assert_eq!(conducts.len(), 6, "{conducts:?}");
+        assert!(siblings > 60 && bursts > 10, "{siblings} siblings, {bursts} bursts");
+    }
+
+    #[test]
+    fn calm_plans_have_no_faults_and_no_bad_clients() {
+        let mut second = 0;
+        for plan in plans(Clients::Ours, Profile::Calm) {
+            assert_eq!(plan.faults, []);
+            for device in &plan.devices {
+                let normal = Conduct { acks: Acks::Prompt, ignores_kick: false };
+                assert_eq!(device.conduct, normal);
+                assert!(matches!(device.client, Client::OursPc | Client::OursPhone));
+                second += u32::from(super::devices::is_second(device.slot));
+            }
+            assert!(plan.operations.iter().all(|op| op.action.is_proper()));
+        }
+        assert!(second > 50);
     }
 }

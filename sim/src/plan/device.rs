@@ -1,0 +1,77 @@
+//! Devices of a plan.
+
+use super::Side;
+use serde::{Deserialize, Serialize};
+use teamtalk::client::{ClientKind, Conduct};
+
+/// Which client software a device runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Client {
+    /// Windows of SYSTEM.md section 7.
+    Windows,
+    /// Mac of SYSTEM.md section 7.
+    Mac,
+    /// Android of SYSTEM.md section 7.
+    Android,
+    /// iOS of SYSTEM.md section 7.
+    Ios,
+    /// Ours, with a PC's client type.
+    OursPc,
+    /// Ours, with a phone's client type.
+    OursPhone,
+}
+
+impl Client {
+    /// The client type that it logs in with (SYSTEM.md section 2).
+    pub fn client_type(self) -> u32 {
+        match self {
+            Self::Windows | Self::OursPc => 0x01,
+            Self::Mac => 0x02,
+            Self::Ios => 0x11,
+            Self::Android | Self::OursPhone => 0x12,
+        }
+    }
+
+    /// Its habits.
+    pub fn kind(self) -> ClientKind {
+        match self {
+            Self::Windows => ClientKind::Windows,
+            Self::Mac => ClientKind::Mac,
+            Self::Android => ClientKind::Android,
+            Self::Ios => ClientKind::Ios,
+            Self::OursPc | Self::OursPhone => ClientKind::Ours,
+        }
+    }
+
+    /// Whether it is of the mobile class.
+    pub fn is_phone(self) -> bool {
+        self.client_type() & 0x10 != 0
+    }
+}
+
+/// One device of one user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// Its slot: stable, a removed device leaves a gap.
+    pub slot: u32,
+    /// Its user's id.
+    pub user: u32,
+    /// Its software.
+    pub client: Client,
+    /// The client host that carries it.
+    pub host: String,
+    /// The msg_server that it tries first.
+    pub home: String,
+    /// The protocol of its software.
+    #[serde(default)]
+    pub side: Side,
+    /// How it departs from what its software does.
+    #[serde(default, skip_serializing_if = "is_normal")]
+    pub conduct: Conduct,
+}
+
+fn is_normal(conduct: &Conduct) -> bool {
+    *conduct == Conduct::default()
+}

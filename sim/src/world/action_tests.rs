@@ -1,0 +1,161 @@
+//! Every action of a plan does what it says, seen through the history of a calm run.
+
+use crate::{
+    explore::run_case,
+    plan::{
+        Action, Client, Device, Odd, Operation, Pace, Rogue, Side,
+        case::{Case, FORMAT, ProtocolSpec, Protocols},
+        generate::{Clients, Profile, generate},
+    },
+    record::history::Outcome,
+};
+use teamtalk::client::{Acks, Conduct};
+
+/// Simulated milliseconds from one operation to the next: the first send of a pair takes longest.
+const APART_MS: u64 = 3_000;
+
+/// User 1's PC, the same user's phone, user 2's PC.
+const PC: u32 = 1;
+const PHONE: u32 = 2;
+const PEER: u32 = 5;
+
+fn device(slot: u32, user: u32, client: Client) -> Device {
+    Device {
+        slot,
+        user,
+        client,
+        host: "client1".into(),
+        home: "msg1".into(),
+        side: Side::Base,
+        conduct: Conduct::default(),
+    }
+}
+
+fn case(preset: &str, devices: Vec<Device>, actions: &[(u32, Action)]) -> Case {
+    let mut plan = generate(1, Clients::Ours, Profile::Calm);
+    plan.pace = Pace::Original;
+    plan.devices = devices;
+    let number = |(id, (device, action)): (u32, &(u32, Action))| Operation {
+        id,
+        at_ms: u64::from(id) * APART_MS,
+        device: *device,
+        action: action.clone(),
+    };
+    plan.operations = (1..).zip(actions).map(number).collect();
+    plan.horizon_ms = (actions.len() as u64 + 1) * APART_MS;
+    let protocol = ProtocolSpec::preset(preset);
+    let protocols = Protocols { base: protocol.clone(), candidate: protocol };
+    Case { format: FORMAT, protocols, seed: None, plan, expect: "holds".into() }
+}
+
+fn ours() -> Vec<Device> {
+    vec![
+        device(PC, 1, Client::OursPc),
+        device(PHONE, 1, Client::OursPhone),
+        device(PEER, 2, Client::OursPc),
+    ]
+}
+
+/// The outcomes of the operations, in order.
+fn outcomes(case: &Case) -> Vec<Outcome> {
+    let outcome = run_case(case).expect("a preset resolves");
+    let ids = case.plan.operations.iter().map(|op| op.id);
+    ids.map(|id| outcome.history.entries[&id].outcome.clone()).collect()
+}
+
+fn send(to: u32, odd: Odd) -> Action {
+    Action::SendOdd { to, odd }
+}
+
+#[test]
+fn under_hardened_every_action_ends_as_it_should() {
+    let ok = |msg_id| Outcome::Ok(msg_id);
+    let no = |reason: &str| Outcome::Failed(reason.into());
+    let idle = |reason: &str| Outcome::NotDone(reason.into());
+    let rogue = |what| Action::Rogue { what };
+    let steps = [
+        (PC, Action::Login, ok(0)),
+        (PHONE, Action::Login, ok(0)),
+        (PEER, Action::Login, ok(0)),
+        (PC, Action::Resend { of: None }, idle("nothing to send again")),
+        (PC, Action::Send { to: 2 }, ok(1)),
+        (PC, send(2, Odd::TooLong), no("refused: not stored")),
+        (PC, send(2, Odd::NotUtf8), no("refused: not stored")),
+        (PC, send(2, Odd::Empty), no("refused: malformed")),
+        (PC, Action::Send { to: 1 }, no("refused: malformed")),
+        (PC, Action::Send { to: 999 }, ok(1)),
+        (PC, Action::Resend { of: Some(7) }, no("refused: not stored")),
+        (PEER, Action::Read { peer: 1 }, ok(0)),
+        (PEER, Action::Pull { peer: 1, count: 3 }, ok(0)),
+        (PEER, Action::Latest { peer: 1 }, ok(0)),
+        (PEER, Action::ById { peer: 1, ids: vec![] }, ok(0)),
+        (PEER, Action::ById { peer: 1, ids: vec![77] }, ok(0)),
+        (PEER, Action::Sessions, ok(0)),
+        (PEER, Action::Time, ok(0)),
+        (PEER, Action::Status { users: vec![1, 2] }, ok(0)),
+        (PEER, Action::P2p { to: 1 }, ok(0)),
+        (PEER, Action::Malformed { command: 0x0309 }, no("refused: malformed")),
+        (PEER, Action::Malformed { command: 0x0399 }, no("refused: unknown command")),
+        (PEER, Action::RemoveSession { peer: 1 }, ok(0)),
+        (PEER, Action::KickPc, idle("this is no phone")),
+        (PHONE, Action::KickPc, ok(0)),
+        (PC, Action::Send { to: 2 }, idle("not logged in")),
+        (PC, Action::Login, ok(0)),
+        (PC, Action::Reconnect, ok(0)),
+        (PC, Action::Logout, ok(0)),
+        (PC, rogue(Rogue::Text { to: 2 }), no("refused")),
+        (PC, rogue(Rogue::Unread { of: 2 }), no("refused")),
+        (PC, rogue(Rogue::Garbage), Outcome::Unknown),
+    ];
+    let actions: Vec<_> = steps.iter().map(|(d, action, _)| (*d, action.clone())).collect();
+    let found = outcomes(&case("hardened", ours(), &actions));
+    for ((step, found), n) in steps.iter().zip(found).zip(1..) {
+        assert_eq!(found, step.2, "operation {n}: {:?}", step.1);
+    }
+}
+
+#[test]
+fn the_original_serves_a_connection_without_a_login() {
+    let rogue = |what| (PC, Action::Rogue { what });
+    let actions = [rogue(Rogue::Unread { of: 2 }), rogue(Rogue::Text { to: 2 })];
+    let outcome = run_case(&case("teamtalk", ours(), &actions)).expect("a preset resolves");
+    let silence = |id| outcome.history.entries[&id].outcome == Outcome::Unknown;
+    assert!(silence(1) && silence(2), "the replies find no connection");
+    let trace = outcome.trace.to_jsonl();
+    assert!(trace.contains(r#""kind":"session_row""#), "user 0 has a session now");
+}
+
+#[test]
+fn a_second_device_of_a_class_kicks_the_first_unless_it_ignores_that() {
+    for (preset, ignores_kick, last) in [
+        ("teamtalk", false, Outcome::NotDone("not logged in".into())),
+        ("teamtalk", true, Outcome::Ok(1)),
+    ] {
+        let mut devices = vec![device(PC, 1, Client::Windows), device(3, 1, Client::Mac)];
+        devices[0].conduct = Conduct { acks: Acks::Prompt, ignores_kick };
+        let actions = [(PC, Action::Login), (3, Action::Login), (PC, Action::Send { to: 2 })];
+        let found = outcomes(&case(preset, devices, &actions));
+        assert_eq!(found[2], last, "{preset}, ignores its kick: {ignores_kick}");
+    }
+}
+
+#[test]
+fn every_kind_of_client_talks_to_every_other() {
+    use Client::{Android, Ios, Mac, OursPc, OursPhone, Windows};
+    for preset in ["teamtalk", "hardened"] {
+        for (a, b) in [(Windows, Android), (Mac, Ios), (OursPc, OursPhone), (Android, OursPc)] {
+            let devices = vec![device(PC, 1, a), device(PEER, 2, b)];
+            let actions = [
+                (PC, Action::Login),
+                (PEER, Action::Login),
+                (PC, Action::Send { to: 2 }),
+                (PEER, Action::Send { to: 1 }),
+                (PC, Action::Read { peer: 2 }),
+                (PEER, Action::Read { peer: 1 }),
+            ];
+            let found = outcomes(&case(preset, devices, &actions));
+            let ok = [0, 0, 1, 2, 0, 0].map(Outcome::Ok);
+            assert_eq!(found, ok, "{a:?} and {b:?} under {preset}");
+        }
+    }
+}
