@@ -20,7 +20,7 @@ pub fn compare(
     found: &mut Vec<String>,
 ) {
     let mut search = Search { captured, requests, dead: BTreeSet::new(), furthest: Vec::new() };
-    let start = Position { at: 0, done: vec![0; requests.len()], job: false };
+    let start = Position { at: 0, done: vec![0; requests.len()], job: Job::NotBegun };
     let mut taken = Vec::new();
     if !search.go(start, &mut taken) {
         found.push(search.complaint());
@@ -43,8 +43,17 @@ struct Position {
     at: usize,
     /// How many of each request.
     done: Vec<usize>,
-    /// The group job has begun.
-    job: bool,
+    job: Job,
+}
+
+/// How far the group job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Job {
+    NotBegun,
+    /// Between two members.
+    Begun,
+    /// It has looked for a member's session.
+    AtMember,
 }
 
 struct Search<'a> {
@@ -78,12 +87,10 @@ impl Search<'_> {
                 taken.pop();
             }
         }
-        let begins = begins_job(next);
-        if begins || here.job && may_be_job(next) {
-            let job = here.job || begins;
-            if self.go(Position { at: here.at + 1, job, ..here.clone() }, taken) {
-                return true;
-            }
+        if let Some(job) = here.job.after(next)
+            && self.go(Position { at: here.at + 1, job, ..here.clone() }, taken)
+        {
+            return true;
         }
         self.bury(here)
     }
@@ -127,19 +134,30 @@ pub fn begins_job(statement: &Statement) -> bool {
         || statement.starts_with("SET last_update_group")
 }
 
-/// What the job goes on with: the members, then for each a session of any status, touched or
-/// added (SYSTEM.md section 6).
-fn may_be_job(statement: &Statement) -> bool {
-    let text = statement.to_string();
-    statement.starts_with("HGETALL")
-        || statement.starts_with("select id from IMRecentSession") && text.ends_with("type = 2")
-        || statement.starts_with("update IMRecentSession set updated")
-        || statement.starts_with("insert into IMRecentSession")
+impl Job {
+    /// Where the job is after this statement, if it may be the job's: the members, then for each
+    /// its session of any status, which is touched or added (SYSTEM.md section 6).
+    fn after(self, statement: &Statement) -> Option<Self> {
+        let begun = self != Self::NotBegun;
+        let looks = statement.starts_with("select id from IMRecentSession where userId")
+            && statement.to_string().ends_with(" type = 2");
+        let changes = statement.starts_with("update IMRecentSession set updated")
+            || statement.starts_with("insert into IMRecentSession");
+        let members = statement.store == "redis"
+            && statement.starts_with("HGETALL")
+            && statement.to_string().contains(" group_member_");
+        match self {
+            _ if begins_job(statement) || begun && members => Some(Self::Begun),
+            _ if begun && looks => Some(Self::AtMember),
+            Self::AtMember if changes => Some(Self::Begun),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::capture::Server, *};
 
     fn commands(text: &str) -> Vec<Statement> {
         let command = |line: &str| {
@@ -175,6 +193,24 @@ mod tests {
         let job = "SET last_update_group 1795404617, HGETALL group_member_1";
         assert!(complaints(&format!("A 1, {job}, B 1"), &["A 1, B 1"]).is_empty());
         assert!(!complaints("A 1, HGETALL group_member_1, B 1", &["A 1, B 1"]).is_empty());
+        assert!(!complaints(&format!("{job}, HGETALL unread_1"), &[]).is_empty());
+    }
+
+    #[test]
+    fn the_job_touches_only_sessions_that_it_has_looked_for() {
+        let sql = |text: &str| Statement::sql(Server::Primary, text, &[]);
+        let begin = sql("select id, lastChated from IMGroup where status=0 and lastChated >=1");
+        let look = sql("select id from IMRecentSession where userId=1 and peerId=1 and type=2");
+        let touch = sql("update IMRecentSession set `updated`=1 where id=7");
+        let captured = |statements: &[&Statement]| {
+            let (captured, mut found) = (statements.iter().copied().cloned(), Vec::new());
+            compare(&captured.collect::<Vec<_>>(), &[], &mut Agreement::default(), &mut found);
+            found.is_empty()
+        };
+        assert!(captured(&[&begin, &look, &touch, &look, &look, &touch]));
+        assert!(!captured(&[&begin, &touch]));
+        assert!(!captured(&[&begin, &look, &touch, &touch]));
+        assert!(!captured(&[&look, &touch]));
     }
 
     #[test]
