@@ -60,10 +60,11 @@ impl fmt::Display for Field {
 pub fn fields(pdu: &Pdu, relayed: bool) -> Vec<Field> {
     let h = &pdu.header;
     let header = [
+        // First, so that a PDU too many or too few reads as what it is.
+        ("command_id", h.command_id),
         ("version", h.version),
         ("flag", h.flag),
         ("service_id", h.service_id),
-        ("command_id", h.command_id),
         ("seq_num", h.seq_num),
         ("reserved", h.reserved),
     ];
