@@ -49,7 +49,9 @@ fn software(clients: Clients, kind: u32) -> BoxedStrategy<Client> {
     }
 }
 
-fn conduct(profile: Profile) -> BoxedStrategy<Conduct> {
+/// A second device obeys its kick: two that do not would kick each other for ever, and never
+/// come to rest.
+fn conduct(profile: Profile, kind: u32) -> BoxedStrategy<Conduct> {
     if profile == Profile::Calm {
         return Just(Conduct::default()).boxed();
     }
@@ -58,8 +60,9 @@ fn conduct(profile: Profile) -> BoxedStrategy<Conduct> {
         2 => (100..4_000_u64).prop_map(|ms| Acks::Late { ms }),
         1 => Just(Acks::Never),
     ];
+    let second = is_second(kind);
     (acks, prop::bool::weighted(0.12))
-        .prop_map(|(acks, ignores_kick)| Conduct { acks, ignores_kick })
+        .prop_map(move |(acks, ignores)| Conduct { acks, ignores_kick: ignores && !second })
         .boxed()
 }
 
@@ -77,7 +80,7 @@ pub(super) fn devices(
             _ => prop::bool::weighted(0.15).boxed(),
         };
         let place = (1..=2_u32, 1..=msg_servers);
-        (here, software(clients, kind), conduct(profile), place).prop_map(
+        (here, software(clients, kind), conduct(profile, kind), place).prop_map(
             move |(here, client, conduct, (host, home))| {
                 here.then(|| Device {
                     slot: (user - 1) * 4 + kind,
