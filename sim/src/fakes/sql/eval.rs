@@ -115,6 +115,29 @@ impl Expr {
         filter.map_or(Ok(true), |f| Ok(truth(&f.eval(scope)?) == Some(true)))
     }
 
+    /// The values of which a filter demands one of a column, by `column = constant` or
+    /// `column in (constants)` in every alternative; `None` if it may pass with any value.
+    pub(super) fn demanded(&self, column: usize, scope: &Scope<'_>) -> Option<Vec<Value>> {
+        match self {
+            Self::Binary(Op::And, a, b) => {
+                a.demanded(column, scope).or_else(|| b.demanded(column, scope))
+            }
+            Self::Binary(Op::Or, a, b) => {
+                let mut values = a.demanded(column, scope)?;
+                values.extend(b.demanded(column, scope)?);
+                Some(values)
+            }
+            Self::In { needle, list, negated: false } if **needle == Self::Column(column) => {
+                let constant = |e: &Self| matches!(e, Self::Param(_) | Self::Literal(_));
+                list.iter().all(constant).then(|| {
+                    let values: Result<Vec<_>, _> = list.iter().map(|e| e.eval(scope)).collect();
+                    values.ok()
+                })?
+            }
+            _ => self.pinned(column, scope).map(|value| vec![value]),
+        }
+    }
+
     /// The value that a conjunction demands of a column by `column = constant`, if it does.
     pub(super) fn pinned(&self, column: usize, scope: &Scope<'_>) -> Option<Value> {
         match self {

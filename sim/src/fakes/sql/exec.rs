@@ -6,10 +6,10 @@ use super::{
     eval::{Expr, Scope, compare},
     locks::{LockId, Mode, Request},
     parse::{Insert, Select, Statement},
-    schema::TableDef,
+    schema::{TableDef, Type},
     table::{Key, Row},
 };
-use std::{cell::Cell, cmp::Ordering};
+use std::{cell::Cell, cmp::Ordering, collections::BTreeSet};
 use teamtalk::store::sql::{Outcome, SqlError, Value};
 
 /// Why a statement did not get to its end.
@@ -168,18 +168,27 @@ impl Run<'_> {
         Some(def.key(index, &row))
     }
 
-    /// The rows to look at: the one of a pinned primary key, those of a pinned index, else all;
-    /// in the order of the primary key.
+    /// The rows to look at: those whose primary key or indexed column may have a value that the
+    /// filter demands, else all; in the order of the primary key.
     fn candidates(&self, table: &super::table::Table, filter: Option<&Expr>) -> Vec<Key> {
         if let Some(key) = self.pinned(&table.def, 0, filter) {
             return vec![key];
         }
-        let pinned = table.indexed().and_then(|column| {
-            let value = filter?.pinned(column, &self.scope(&[], &[]))?;
-            table.def.store(column, &value, 1, false).ok()
-        });
-        match pinned {
-            Some(value) => table.with(&value).cloned().collect(),
+        let demanded = |column: usize| -> Option<BTreeSet<Value>> {
+            let values = filter?.demanded(column, &self.scope(&[], &[]))?;
+            values.iter().map(|value| table.def.store(column, value, 1, false).ok()).collect()
+        };
+        if let [column] = table.def.uniques[0][..]
+            && matches!(table.def.columns[column].ty, Type::Int { .. })
+            && let Some(values) = demanded(column)
+        {
+            return values.into_iter().map(|value| vec![value]).collect();
+        }
+        match table.indexed().and_then(demanded) {
+            Some(values) => {
+                let keys: BTreeSet<_> = values.iter().flat_map(|value| table.with(value)).collect();
+                keys.into_iter().cloned().collect()
+            }
             None => table.keys().cloned().collect(),
         }
     }
