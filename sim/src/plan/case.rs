@@ -128,10 +128,9 @@ impl Case {
 
     /// That every name in the plan is one of its hosts or devices.
     fn check(&self) -> Result<(), String> {
-        use super::Trouble::{Crash, Drop, Isolate, Jitter, Partition, Reset, Stall};
         let plan = &self.plan;
-        let host = |name: &String| {
-            if plan.nodes.iter().any(|n| n.host == *name) {
+        let host = |name: &str| {
+            if plan.nodes.iter().any(|n| n.host == name) {
                 Ok(())
             } else {
                 Err(format!("the plan names host `{name}`, which is not among its nodes"))
@@ -150,17 +149,10 @@ impl Case {
             }
         }
         for fault in &plan.faults {
-            match &fault.trouble {
-                Partition { a, b, .. }
-                | Stall { a, b }
-                | Drop { a, b, .. }
-                | Reset { a, b }
-                | Jitter { a, b, .. } => {
-                    host(a)?;
-                    host(b)?;
-                }
-                Isolate { host: h, .. } | Crash { host: h, .. } => host(h)?,
+            for name in fault.trouble.hosts() {
+                host(name)?;
             }
+            fault.check()?;
         }
         Ok(())
     }

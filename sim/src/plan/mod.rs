@@ -2,13 +2,16 @@
 
 pub mod case;
 mod device;
+mod fault;
 pub mod generate;
 mod operation;
 
 pub use device::{Client, Device};
+pub use fault::{Cut, Fate, Fault, Trouble};
 pub use operation::{Action, Odd, Operation, Rogue, text_of};
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use teamtalk::timing::Timing;
 
 /// Simulated milliseconds of one turmoil tick: latencies and fault times are multiples of it.
@@ -46,6 +49,27 @@ impl Pace {
             Self::Original => Timing::original(),
         }
     }
+
+    /// So many seconds of SYSTEM.md's time: for what is no role's timer, such as a store's
+    /// flushes.
+    pub fn seconds(self, seconds: u32) -> Duration {
+        self.timing().tick() * seconds
+    }
+}
+
+/// When Redis writes what it has to its disk, after the values of its `appendfsync`. A killed
+/// process loses nothing under any of them (the kernel has it), a power cut loses what is not on
+/// the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// Before a command is answered.
+    #[default]
+    Always,
+    /// Each second of [`Pace::seconds`].
+    EverySecond,
+    /// When the kernel sees fit: each 30 seconds of [`Pace::seconds`].
+    Never,
 }
 
 /// One simulated machine.
@@ -57,111 +81,6 @@ pub struct Node {
     /// The protocol of its role.
     #[serde(default)]
     pub side: Side,
-}
-
-/// Which way a partition cuts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cut {
-    /// Both ways.
-    Both,
-    /// Only what `a` sends to `b`.
-    AToB,
-    /// Only what `b` sends to `a`.
-    BToA,
-}
-
-/// What becomes of a stream that lost data in a cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fate {
-    /// Both ends see a reset when the fault ends.
-    Reset,
-    /// Both ends see a reset up to this long after the end (a keyed draw).
-    ResetWithin {
-        /// Simulated milliseconds.
-        ms: u64,
-    },
-    /// Nobody is told: the stream is dead in the direction that lost data until one end closes
-    /// it, which resets the other (a middlebox that forgot the connection).
-    Silent,
-}
-
-/// What goes wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "fault")]
-pub enum Trouble {
-    /// Nothing passes between two hosts; what is in flight is gone.
-    Partition {
-        /// One host.
-        a: String,
-        /// The other.
-        b: String,
-        /// Which way.
-        cut: Cut,
-        /// What becomes of streams that lost data.
-        fate: Fate,
-    },
-    /// Nothing passes between a host and all others.
-    Isolate {
-        /// The host.
-        host: String,
-        /// What becomes of streams that lost data.
-        fate: Fate,
-    },
-    /// What is sent between two hosts waits, and arrives when the fault ends.
-    Stall {
-        /// One host.
-        a: String,
-        /// The other.
-        b: String,
-    },
-    /// What is in flight between two hosts is lost, the streams with it (a cut of one tick).
-    Drop {
-        /// One host.
-        a: String,
-        /// The other.
-        b: String,
-        /// What becomes of streams that lost data.
-        fate: Fate,
-    },
-    /// Every stream between two hosts is reset.
-    Reset {
-        /// One host.
-        a: String,
-        /// The other.
-        b: String,
-    },
-    /// The latency between two hosts is drawn anew each tick: connections overtake each other.
-    Jitter {
-        /// One host.
-        a: String,
-        /// The other.
-        b: String,
-        /// The longest latency, in ticks.
-        ticks: u64,
-    },
-    /// The process of a host is killed and started again when the fault ends.
-    Crash {
-        /// The host.
-        host: String,
-        /// While it is down connects are refused (the machine is up); else they hang.
-        refuses: bool,
-    },
-}
-
-/// One timed fault: an interval, so that removing it can't leave a wound open.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// Stable id.
-    pub id: u32,
-    /// When it starts, in simulated milliseconds.
-    pub at_ms: u64,
-    /// How long it lasts, in simulated milliseconds.
-    pub for_ms: u64,
-    /// What it is.
-    #[serde(flatten)]
-    pub trouble: Trouble,
 }
 
 /// Everything that a run does.
@@ -177,6 +96,9 @@ pub struct Plan {
     /// Workers of each db_proxy.
     #[serde(default = "default_workers")]
     pub db_workers: usize,
+    /// When Redis writes to its disk.
+    #[serde(default)]
+    pub redis: Durability,
     /// All machines, in the order in which turmoil registers them (which decides who comes
     /// first within a tick).
     pub nodes: Vec<Node>,

@@ -59,6 +59,17 @@ pub enum Kind {
         /// This end.
         end: End,
     },
+    /// A dial of this host came to nothing.
+    ConnectFailed {
+        /// The other host.
+        peer: String,
+        /// Its port.
+        port: u16,
+        /// The device slot, if a device dialled.
+        device: Option<u32>,
+        /// `refused`, or `given up` after silence.
+        why: &'static str,
+    },
     /// A role's word.
     Fact(Fact),
     /// A store applied a command or statement.
@@ -126,8 +137,16 @@ pub enum Kind {
     FaultEnd {
         /// Its id.
         fault: u32,
-        /// How many streams, connects or PDUs it touched.
+        /// How many streams, connects, segments, reads, writes or store commands it touched; 0:
+        /// it was idle.
         hit: u64,
+    },
+    /// A store lost what it had answered for.
+    StoreLost {
+        /// `redis`.
+        store: &'static str,
+        /// How many commands that had changed something.
+        commands: u64,
     },
     /// The rig reset a connection.
     StreamReset {
@@ -136,7 +155,7 @@ pub enum Kind {
     },
     /// A host's process started (again).
     HostUp,
-    /// A host's process was killed.
+    /// A host's process was killed, or ended.
     HostDown,
     /// A role panicked.
     Panic {
@@ -187,6 +206,8 @@ impl Line {
             Kind::Disconnected { conn, end } => {
                 json!({"kind": "disconnected", "conn": conn, "end": end})
             }
+            Kind::ConnectFailed { peer, port, device, why } => json!({"kind": "connect_failed",
+                "peer": peer, "port": port, "device": device, "why": why}),
             Kind::Fact(fact) => {
                 let mut value = serde_json::to_value(fact).expect("facts are plain data");
                 value["kind"] = json!("fact");
@@ -209,6 +230,9 @@ impl Line {
             }
             Kind::FaultEnd { fault, hit } => {
                 json!({"kind": "fault_end", "fault": fault, "hit": hit})
+            }
+            Kind::StoreLost { store, commands } => {
+                json!({"kind": "store_lost", "store": store, "commands": commands})
             }
             Kind::StreamReset { conn } => json!({"kind": "stream_reset", "conn": conn}),
             Kind::HostUp => json!({"kind": "host_up"}),

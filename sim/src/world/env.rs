@@ -66,11 +66,47 @@ impl SimEnv {
             id
         };
         let peer = name(if end == End::Dialler { to } else { from });
-        let device = self.device;
-        self.shared
-            .record(&self.host, Kind::Connected { conn: id, end, peer, port: to.port(), device });
+        let (device, port) = (self.device, to.port());
+        let line = Kind::Connected { conn: id, end, peer: peer.clone(), port, device };
+        self.shared.record(&self.host, line);
         let pdus = !matches!(to.port(), port::REDIS | port::SQL | port::SQL_REPLICA);
-        Ok(Socket::new(inner, self.shared.clone(), self.host.clone(), id, end, pdus))
+        Ok(Socket::new(inner, self.shared.clone(), (self.host.clone(), peer), id, end, pdus))
+    }
+}
+
+/// A dial under way. Dropped before its end, it was given up.
+struct Dial<'a> {
+    env: &'a SimEnv,
+    to: &'a Endpoint,
+    under_way: bool,
+}
+
+impl<'a> Dial<'a> {
+    fn start(env: &'a SimEnv, to: &'a Endpoint) -> Self {
+        env.shared.lock().conditions.sent(&env.host, &to.host, None);
+        Self { env, to, under_way: true }
+    }
+
+    fn end(mut self, failed: Option<&'static str>) {
+        self.under_way = false;
+        if let Some(why) = failed {
+            self.fail(why);
+        }
+    }
+
+    fn fail(&self, why: &'static str) {
+        let (peer, port, device) = (self.to.host.clone(), self.to.port, self.env.device);
+        let line = Kind::ConnectFailed { peer, port, device, why };
+        self.env.shared.record(&self.env.host, line);
+    }
+}
+
+impl Drop for Dial<'_> {
+    fn drop(&mut self) {
+        // What a killed host had begun is no news.
+        if self.under_way && self.env.shared.lock().killing.is_none() {
+            self.fail("given up");
+        }
     }
 }
 
@@ -94,14 +130,14 @@ impl Env for SimEnv {
     type Listener = SimListener;
 
     async fn connect(&self, to: &Endpoint) -> io::Result<Socket> {
+        let dial = Dial::start(self, to);
         match TcpStream::connect((to.host.as_str(), to.port)).await {
-            Ok(stream) => self.wrap(stream, End::Dialler),
+            Ok(stream) => {
+                dial.end(None);
+                self.wrap(stream, End::Dialler)
+            }
             Err(error) => {
-                let mut pair = (self.host.clone(), to.host.clone());
-                if pair.0 > pair.1 {
-                    std::mem::swap(&mut pair.0, &mut pair.1);
-                }
-                *self.shared.lock().refused.entry(pair).or_default() += 1;
+                dial.end(Some("refused"));
                 Err(error)
             }
         }

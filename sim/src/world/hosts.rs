@@ -1,9 +1,11 @@
 //! The hosts of a world: which role runs where, and the way to the devices.
 
-use super::{SimEnv, audit::Auditor, env::port, recorder::Recorder, rogue, shared::Shared};
+use super::{
+    SimEnv, audit::Auditor, env::port, process::Process, recorder::Recorder, rogue, shared::Shared,
+};
 use crate::{
     fakes,
-    plan::{self, Action, Operation, Plan, Side, TICK_MS},
+    plan::{self, Action, Durability, Operation, Plan, Side, TICK_MS},
     record::Kind,
 };
 use bytes::Bytes;
@@ -15,11 +17,12 @@ use std::{
 use teamtalk::{
     client::{self, Command, DeviceStore},
     db_proxy,
-    env::{Draw, Endpoint},
+    env::{Draw, Endpoint, Env, Listener},
     link::{self, Dial, Event, Kind as LinkKind, Listen, Now, Role},
     msg_server,
     protocol::Protocol,
     route_server,
+    store::blob::Memory,
     timing::Timing,
 };
 use tokio::sync::mpsc;
@@ -44,13 +47,16 @@ pub struct Hosts {
     shared: Shared,
     redis: Arc<Mutex<fakes::redis::Engine>>,
     sql: Arc<Mutex<fakes::sql::Engine>>,
+    /// What all db_proxies keep audio in.
+    blobs: Memory,
     devices: BTreeMap<u32, Arc<Mutex<DeviceStore>>>,
     queues: Queues,
     rogues: Rogues,
     /// Starts audits.
     pub auditor: Auditor,
-    /// Until when a host's process sleeps before it binds, in simulated milliseconds.
-    asleep: Arc<Mutex<BTreeMap<String, u64>>>,
+    /// The disk under Redis.
+    disk: Arc<Mutex<fakes::redis::Disk>>,
+    processes: BTreeMap<String, Process>,
 }
 
 /// A server link of a host that only listens.
@@ -85,18 +91,23 @@ impl Hosts {
             .iter()
             .map(|d| (d.slot, Arc::new(Mutex::new(DeviceStore::default()))))
             .collect();
+        let redis = fakes::redis::Engine::new();
+        let disk = fakes::redis::Disk::new(flushed_every(&plan), &redis);
+        let process = |n: &plan::Node| (n.host.clone(), Process::default());
         Self {
+            processes: plan.nodes.iter().map(process).collect(),
             plan: Arc::new(plan),
             base,
             candidate,
             shared,
-            redis: Arc::new(Mutex::new(fakes::redis::Engine::new())),
+            redis: Arc::new(Mutex::new(redis)),
             sql: Arc::new(Mutex::new(sql)),
+            blobs: Memory::default(),
             devices,
             queues: Arc::default(),
             rogues: Arc::default(),
             auditor: Auditor::default(),
-            asleep: Arc::default(),
+            disk: Arc::new(Mutex::new(disk)),
         }
     }
 
@@ -109,6 +120,7 @@ impl Hosts {
                 async move {
                     hosts.start(&host).await;
                     hosts.main(&host).await?;
+                    hosts.process(&host).end();
                     std::future::pending::<()>().await;
                     Ok(())
                 }
@@ -122,13 +134,9 @@ impl Hosts {
         }
     }
 
-    /// Counts the incarnation, and waits while the process is meant to be down.
+    /// Waits while the process is meant to be down, then counts the incarnation.
     async fn start(&self, host: &str) {
-        let until = self.asleep.lock().expect("no panic under it").get(host).copied().unwrap_or(0);
-        let now = turmoil::sim_elapsed().unwrap_or_default();
-        if let Some(wait) = Duration::from_millis(until).checked_sub(now) {
-            tokio::time::sleep(wait).await;
-        }
+        self.process(host).started().await;
         let mut shared = self.shared.lock();
         *shared.incarnations.entry(host.into()).or_default() += 1;
         shared.record(host, Kind::HostUp);
@@ -146,8 +154,8 @@ impl Hosts {
         let timing = self.plan.pace.timing();
         let protocol = self.protocol(self.plan.side_of(host));
         match crate::properties::role_of(host).as_str() {
-            "redis" => self.redis_main(host).await,
-            "sql" => self.sql_main(host).await,
+            "redis" => self.redis_main(&env, host).await,
+            "sql" => self.sql_main(&env, host).await,
             "outside" => {
                 let listen = Listen { port: port::LOGIN, kind: Accepted };
                 tokio::spawn(self.auditor.clone().serve(env.clone(), self.plan.clone()));
@@ -167,25 +175,38 @@ impl Hosts {
                     protocol,
                     workers: self.plan.db_workers,
                 };
-                db_proxy::run(env, sql, config).await.map(|_| ())
+                let stop = self.process(host).clone().told_to_stop();
+                db_proxy::run_until(env, sql, self.blobs.clone(), config, stop).await
             }
             "msg" => self.msg_main(env, host, protocol, timing).await,
             _ => self.devices_main(host, timing).await,
         }
     }
 
-    async fn redis_main(&self, host: &str) -> std::io::Result<()> {
-        let listener = turmoil::net::TcpListener::bind(("0.0.0.0", port::REDIS)).await?;
-        fakes::redis::serve(listener, self.redis.clone(), self.recorder(host)).await?;
-        Ok(())
+    async fn redis_main(&self, env: &SimEnv, host: &str) -> std::io::Result<()> {
+        let mut listener = env.bind(port::REDIS).await?;
+        let hooks = self.recorder(host);
+        loop {
+            let stream = listener.accept().await?;
+            // A broken connection is the client's affair: it sees it too.
+            tokio::spawn(fakes::redis::converse(stream, self.redis.clone(), hooks.clone()));
+        }
     }
 
-    async fn sql_main(&self, host: &str) -> std::io::Result<()> {
-        let primary = turmoil::net::TcpListener::bind(("0.0.0.0", port::SQL)).await?;
-        let replica = turmoil::net::TcpListener::bind(("0.0.0.0", port::SQL_REPLICA)).await?;
-        tokio::spawn(fakes::sql::serve(replica, self.sql.clone(), self.recorder(host)));
-        fakes::sql::serve(primary, self.sql.clone(), self.recorder(host)).await?;
-        Ok(())
+    async fn sql_main(&self, env: &SimEnv, host: &str) -> std::io::Result<()> {
+        let serve = async |port| -> std::io::Result<()> {
+            let mut listener = env.bind(port).await?;
+            let hooks = self.recorder(host);
+            loop {
+                let stream = listener.accept().await?;
+                tokio::spawn(fakes::sql::converse(stream, self.sql.clone(), hooks.clone()));
+            }
+        };
+        tokio::select! {
+            biased;
+            ended = serve(port::SQL) => ended,
+            ended = serve(port::SQL_REPLICA) => ended,
+        }
     }
 
     fn recorder(&self, host: &str) -> Arc<dyn fakes::Hooks> {
@@ -261,9 +282,23 @@ impl Hosts {
         Ok(())
     }
 
-    /// Tells hosts that start from now on how long to sleep.
-    pub fn set_asleep(&self, asleep: &BTreeMap<String, u64>) {
-        self.asleep.lock().expect("no panic under it").clone_from(asleep);
+    /// The process of a host of the plan.
+    pub fn process(&self, host: &str) -> &Process {
+        &self.processes[host]
+    }
+
+    /// Redis writes to its disk if that is due.
+    pub fn flush(&self, now_ms: u64) {
+        let redis = self.redis.lock().expect("no panic under it");
+        self.disk.lock().expect("no panic under it").tick(&redis, now_ms);
+    }
+
+    /// A host loses its power: how many commands its store lost, if it has one that can.
+    pub fn power_cut(&self, host: &str) -> Option<u64> {
+        (host == "redis").then(|| {
+            let mut redis = self.redis.lock().expect("no panic under it");
+            self.disk.lock().expect("no panic under it").power_cut(&mut redis)
+        })
     }
 
     /// Hands an operation to its device, or to the host's rogue.
@@ -329,6 +364,16 @@ impl Hosts {
     pub fn panicked(&self) -> Option<String> {
         self.shared.lock().trace.lines.last().map(|line| line.host.clone())
     }
+}
+
+/// Simulated milliseconds between flushes of Redis; see [`Durability`].
+fn flushed_every(plan: &Plan) -> Option<u64> {
+    let seconds = match plan.redis {
+        Durability::Always => return None,
+        Durability::EverySecond => 1,
+        Durability::Never => 30,
+    };
+    Some(plan.pace.seconds(seconds).as_millis() as u64)
 }
 
 fn user_name(user: u32) -> String {

@@ -3,9 +3,11 @@
 #[cfg(test)]
 mod action_tests;
 mod audit;
+mod conditions;
 mod env;
 mod faults;
 mod hosts;
+mod process;
 mod recorder;
 mod rogue;
 mod script;
@@ -86,7 +88,8 @@ pub fn run(case: &Case) -> Result<Outcome, String> {
         .simulation_duration(Duration::from_secs(3_600))
         .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000))
         .rng_seed(plan.noise)
-        .tcp_capacity(1 << 16)
+        // In writes: more than fit in the window of a socket, byte by byte, and a FIN.
+        .tcp_capacity(1 << 17)
         .ephemeral_ports(10_000..=60_000)
         .min_message_latency(Duration::from_millis(plan.latency_ticks * TICK_MS))
         .max_message_latency(Duration::from_millis(plan.latency_ticks * TICK_MS))
@@ -178,8 +181,8 @@ impl<'a> Driver<'a> {
         let mut healed_at = None;
         loop {
             self.shared.lock().now_us = now * 1_000;
-            self.faults.apply(sim, &self.shared, now);
-            self.hosts.set_asleep(&self.faults.asleep);
+            self.hosts.flush(now);
+            self.faults.apply(sim, &self.shared, &self.hosts, now);
             while self.operations.last().is_some_and(|op| op.at_ms <= now) {
                 let op = self.operations.pop().expect("just seen");
                 self.hosts.perform(&op);

@@ -1,5 +1,6 @@
 //! What the hosts of a run and its driver share: the trace, the draws, the streams.
 
+use super::{conditions::Conditions, socket::Wire};
 use crate::{
     noise::Noise,
     record::{End, Kind, Line, Trace},
@@ -19,11 +20,22 @@ pub struct EndState {
     pub written: u64,
     /// Bytes that this end read.
     pub read: u64,
+    /// It has shown up: what it reads is counted.
+    pub attached: bool,
     /// It is open.
     pub open: bool,
-    /// Tasks that wait on it: woken by a reset.
+    /// Tasks that use it: woken by a reset.
     pub wakers: Vec<Waker>,
+    /// Tasks that wait until the other end has read, or until the host goes on: woken by either.
+    pub blocked: Vec<Waker>,
+    /// The last tick in which it read, by the driver's clock, and how many bytes.
+    pub read_in_tick: (u64, usize),
 }
+
+/// The most bytes that one end may have written and the other not read: then writes wait, as
+/// with the buffers of a real TCP. The room is there for the writer as soon as the reader has
+/// read, without the latency of an acknowledgement.
+pub const WINDOW: u64 = 64 << 10;
 
 /// One stream of the run.
 #[derive(Debug, Default)]
@@ -32,13 +44,15 @@ pub struct StreamState {
     pub from: String,
     /// The acceptor's host.
     pub to: String,
+    /// The two addresses: the dialler's, the acceptor's.
+    pub addrs: Option<(SocketAddr, SocketAddr)>,
     /// The dialler's end.
     pub dialler: EndState,
     /// The acceptor's end.
     pub acceptor: EndState,
     /// Both ends answer with ConnectionReset from now on.
     pub reset: bool,
-    /// A cut took data of it: it is dead in one direction at least.
+    /// A cut took data of it, or an end went without a word: it is dead in one direction at least.
     pub lost_data: bool,
 }
 
@@ -51,10 +65,42 @@ impl StreamState {
         }
     }
 
-    /// Something is on its way in either direction, as far as the ends can tell.
-    pub fn in_flight(&self) -> (bool, bool) {
-        (self.dialler.written != self.acceptor.read, self.acceptor.written != self.dialler.read)
+    /// The host of an end, and that of the other one.
+    pub fn names(&self, end: End) -> (String, String) {
+        match end {
+            End::Dialler => (self.from.clone(), self.to.clone()),
+            End::Acceptor => (self.to.clone(), self.from.clone()),
+        }
     }
+
+    /// The other end.
+    pub fn peer(&mut self, end: End) -> &mut EndState {
+        self.end(match end {
+            End::Dialler => End::Acceptor,
+            End::Acceptor => End::Dialler,
+        })
+    }
+
+    /// How many more bytes an end may write; see [`WINDOW`]. Not bounded while the other end is
+    /// unknown, or known to be gone: what is written to it then is answered with a reset.
+    pub fn room(&mut self, end: End) -> u64 {
+        let lost_data = self.lost_data;
+        let peer = self.peer(end);
+        if !peer.attached || (!peer.open && !lost_data) {
+            return u64::MAX;
+        }
+        let read = peer.read;
+        WINDOW.saturating_sub(self.end(end).written - read)
+    }
+}
+
+/// How a host is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kill {
+    /// Its kernel closes its streams.
+    Process,
+    /// Nothing is closed: it is simply no longer there.
+    Power,
 }
 
 /// Everything shared.
@@ -68,14 +114,19 @@ pub struct Inner {
     pub incarnations: BTreeMap<String, u32>,
     /// All streams by number.
     pub streams: BTreeMap<ConnId, StreamState>,
+    /// The ends that are open.
+    pub sockets: BTreeMap<(ConnId, End), Wire>,
     /// Streams whose other end has not shown up yet, by the dialler's and acceptor's address.
     pairing: BTreeMap<(SocketAddr, SocketAddr), ConnId>,
-    /// Directed pairs of hosts that are cut just now.
-    pub cuts: BTreeSet<(String, String)>,
-    /// Connects that failed under a cut or to a host that is down, by unordered pair of hosts.
-    pub refused: BTreeMap<(String, String), u64>,
-    /// Streams to reset at the next tick because an end of a dead stream was closed.
+    /// What running faults do.
+    pub conditions: Conditions,
+    /// Streams of which an end was closed and the other can't know: it sees a reset once the way
+    /// is clear (the closed end's kernel sends its FIN again).
     pub orphaned: BTreeSet<ConnId>,
+    /// Tasks whose reads go on in the next tick.
+    pub next_tick: Vec<Waker>,
+    /// A host is being killed just now: its sockets close, and time is the driver's.
+    pub killing: Option<Kill>,
     /// The driver's clock, for lines outside any host.
     pub now_us: u64,
 }
@@ -92,10 +143,12 @@ impl Shared {
             noise: Noise::new(noise),
             incarnations: BTreeMap::new(),
             streams: BTreeMap::new(),
+            sockets: BTreeMap::new(),
             pairing: BTreeMap::new(),
-            cuts: BTreeSet::new(),
-            refused: BTreeMap::new(),
+            conditions: Conditions::default(),
             orphaned: BTreeSet::new(),
+            next_tick: Vec::new(),
+            killing: None,
             now_us: 0,
         })))
     }
@@ -114,7 +167,8 @@ impl Shared {
 impl Inner {
     /// See [`Shared::record`].
     pub fn record(&mut self, host: &str, kind: Kind) {
-        let sim_us = if turmoil::in_simulation() {
+        // A host that is being killed is in the simulation, but its clock is not to be trusted.
+        let sim_us = if turmoil::in_simulation() && self.killing.is_none() {
             turmoil::sim_elapsed().map_or(self.now_us, |d| d.as_micros() as u64)
         } else {
             self.now_us
@@ -131,7 +185,7 @@ impl Inner {
             return id;
         }
         let id = self.streams.len() as ConnId + 1;
-        self.streams.insert(id, StreamState::default());
+        self.streams.insert(id, StreamState { addrs: Some((from, to)), ..StreamState::default() });
         self.pairing.insert((from, to), id);
         id
     }
@@ -143,10 +197,48 @@ impl Inner {
             return;
         }
         stream.reset = true;
-        let wakers: Vec<_> =
-            stream.dialler.wakers.drain(..).chain(stream.acceptor.wakers.drain(..)).collect();
-        wakers.into_iter().for_each(Waker::wake);
+        for end in [&mut stream.dialler, &mut stream.acceptor] {
+            end.blocked.clear();
+            end.wakers.drain(..).for_each(Waker::wake);
+        }
         self.record("world", Kind::StreamReset { conn: id });
+    }
+
+    /// The stream that a segment between two addresses belongs to, if it is known.
+    pub fn stream_of(&self, src: SocketAddr, dst: SocketAddr) -> Option<ConnId> {
+        // The latest first: ports come round again.
+        let mut streams = self.streams.iter().rev();
+        let of = |s: &StreamState| s.addrs == Some((src, dst)) || s.addrs == Some((dst, src));
+        streams.find(|(_, s)| of(s)).map(|(id, _)| *id)
+    }
+
+    /// Lets a host's streams go on after it stood still.
+    pub fn unblock(&mut self, host: &str) {
+        for stream in self.streams.values_mut() {
+            for (name, end) in
+                [(&stream.from, &mut stream.dialler), (&stream.to, &mut stream.acceptor)]
+            {
+                if name == host {
+                    end.blocked.drain(..).for_each(Waker::wake);
+                }
+            }
+        }
+    }
+
+    /// The open ends at a host.
+    pub fn sockets_of(&self, host: &str) -> Vec<(ConnId, End)> {
+        let at = |(id, end): &&(ConnId, End)| {
+            let stream = &self.streams[id];
+            host == if *end == End::Dialler { &stream.from } else { &stream.to }
+        };
+        self.sockets.keys().filter(at).copied().collect()
+    }
+
+    /// Open streams of a host.
+    pub fn open_of(&self, host: &str) -> Vec<ConnId> {
+        let open = |s: &StreamState| (s.dialler.open || s.acceptor.open) && !s.reset;
+        let of = |s: &StreamState| s.from == host || s.to == host;
+        self.streams.iter().filter(|(_, s)| of(s) && open(s)).map(|(id, _)| *id).collect()
     }
 
     /// Open streams between two hosts, either way round.

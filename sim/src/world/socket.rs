@@ -1,12 +1,14 @@
-//! The rig's socket: turmoil's stream, which counts bytes, records PDUs and can be reset.
+//! The rig's socket: turmoil's stream, which counts bytes, records PDUs, has a window of bytes in
+//! flight, and does what running faults want.
 
-use super::shared::Shared;
+use super::shared::{Inner, Kill, Shared};
 use crate::record::{End, Frame, Kind};
 use bytes::BytesMut;
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, Waker, ready},
 };
 use teamtalk::{env::ConnId, wire::frame::Codec};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -20,16 +22,31 @@ struct Tap {
     broken: bool,
 }
 
+/// turmoil's end of a stream; `None` once its host was killed.
+pub type Wire = Arc<Mutex<Option<turmoil::net::TcpStream>>>;
+
 /// One end of a stream.
 #[derive(Debug)]
 pub struct Socket {
-    inner: turmoil::net::TcpStream,
+    inner: Wire,
     shared: Shared,
     host: String,
+    peer: String,
     id: ConnId,
     end: End,
     taps: Option<(Tap, Tap)>,
+    /// Its FIN has been sent.
     finished: bool,
+}
+
+/// How much a read or write may pass just now.
+enum Allowed {
+    /// So many bytes; `tiny` if a fault makes each call that small.
+    Bytes { most: usize, tiny: Option<usize> },
+    /// Nothing; the task is woken when that may have changed.
+    Wait,
+    /// This tick's bytes have been read: only an end of the stream passes.
+    SpentThisTick,
 }
 
 impl Socket {
@@ -37,16 +54,22 @@ impl Socket {
     pub fn new(
         inner: turmoil::net::TcpStream,
         shared: Shared,
-        host: String,
+        (host, peer): (String, String),
         id: ConnId,
         end: End,
         pdus: bool,
     ) -> Self {
-        if let Some(stream) = shared.lock().streams.get_mut(&id) {
-            stream.end(end).open = true;
+        let inner = Arc::new(Mutex::new(Some(inner)));
+        {
+            let mut shared = shared.lock();
+            if let Some(stream) = shared.streams.get_mut(&id) {
+                stream.end(end).open = true;
+                stream.end(end).attached = true;
+            }
+            shared.sockets.insert((id, end), inner.clone());
         }
         let taps = pdus.then(Default::default);
-        Self { inner, shared, host, id, end, taps, finished: false }
+        Self { inner, shared, host, peer, id, end, taps, finished: false }
     }
 
     /// `Err` once the stream has been reset; else remembers who to wake when it is.
@@ -56,28 +79,98 @@ impl Socket {
         if stream.reset {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
-        let wakers = &mut stream.end(self.end).wakers;
-        if !wakers.iter().any(|w| w.will_wake(cx.waker())) {
-            wakers.push(cx.waker().clone());
-        }
+        remember(&mut stream.end(self.end).wakers, cx);
         Ok(())
+    }
+
+    /// How much a read may pass.
+    fn readable(&self, cx: &Context<'_>) -> Allowed {
+        let mut shared = self.shared.lock();
+        let now = shared.now_us;
+        let Inner { conditions, streams, .. } = &mut *shared;
+        let all = Allowed::Bytes { most: usize::MAX, tiny: None };
+        let Some(stream) = streams.get_mut(&self.id).filter(|_| !conditions.is_empty()) else {
+            return all;
+        };
+        let end = stream.end(self.end);
+        if conditions.is_paused(&self.host) {
+            remember(&mut end.blocked, cx);
+            return Allowed::Wait;
+        }
+        let tiny = conditions.io_limit(&self.host);
+        let mut most = tiny.unwrap_or(usize::MAX);
+        if let Some(limit) = conditions.read_limit(&self.host, &self.peer) {
+            let (tick, read) = end.read_in_tick;
+            let left = if tick == now { limit.saturating_sub(read) } else { limit };
+            if left == 0 {
+                return Allowed::SpentThisTick;
+            }
+            most = most.min(left);
+        }
+        Allowed::Bytes { most, tiny }
+    }
+
+    /// How much a write may pass.
+    fn writable(&self, cx: &Context<'_>) -> Allowed {
+        let mut shared = self.shared.lock();
+        let Inner { conditions, streams, .. } = &mut *shared;
+        let all = Allowed::Bytes { most: usize::MAX, tiny: None };
+        let Some(stream) = streams.get_mut(&self.id) else { return all };
+        let room = stream.room(self.end);
+        let paused = conditions.is_paused(&self.host);
+        if paused || room == 0 {
+            remember(&mut stream.end(self.end).blocked, cx);
+            if paused {
+                conditions.paused(&self.host);
+            }
+            return Allowed::Wait;
+        }
+        let tiny = conditions.io_limit(&self.host);
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        Allowed::Bytes { most: room.min(tiny.unwrap_or(usize::MAX)), tiny }
+    }
+
+    /// Uses turmoil's end.
+    fn wire<T>(
+        &self,
+        poll: impl FnOnce(Pin<&mut turmoil::net::TcpStream>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match &mut *self.inner.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(stream) => poll(Pin::new(stream)),
+            None => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+        }
+    }
+
+    /// A read when this tick's bytes have been read: the end of the stream is seen, bytes wait.
+    fn peek(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut space = [0; 1];
+        let mut buf = ReadBuf::new(&mut space);
+        match ready!(self.wire(|s| s.get_mut().poll_peek(cx, &mut buf)))? {
+            0 => Poll::Ready(Ok(())),
+            _ => {
+                let mut shared = self.shared.lock();
+                shared.conditions.read_late(&self.host, &self.peer);
+                remember(&mut shared.next_tick, cx);
+                Poll::Pending
+            }
+        }
     }
 
     /// Notes bytes that were read or written, and the frames that they complete.
     fn tap(&mut self, bytes: &[u8], sent: bool) {
         let mut shared = self.shared.lock();
-        let Some(stream) = shared.streams.get_mut(&self.id) else { return };
-        let (from, to) = match self.end {
-            End::Dialler => (stream.from.clone(), stream.to.clone()),
-            End::Acceptor => (stream.to.clone(), stream.from.clone()),
-        };
+        let now = shared.now_us;
+        let Inner { conditions, streams, .. } = &mut *shared;
+        let Some(stream) = streams.get_mut(&self.id) else { return };
         if sent {
             stream.end(self.end).written += bytes.len() as u64;
-            if shared.cuts.contains(&(from, to)) {
-                shared.streams.get_mut(&self.id).expect("just seen").lost_data = true;
-            }
+            stream.lost_data |= conditions.sent(&self.host, &self.peer, Some(self.id));
         } else {
-            stream.end(self.end).read += bytes.len() as u64;
+            let end = stream.end(self.end);
+            end.read += bytes.len() as u64;
+            let (tick, read) = &mut end.read_in_tick;
+            (*tick, *read) = (now, if *tick == now { *read + bytes.len() } else { bytes.len() });
+            stream.peer(self.end).blocked.drain(..).for_each(Waker::wake);
         }
         let Some((reading, writing)) = &mut self.taps else { return };
         let tap = if sent { writing } else { reading };
@@ -109,6 +202,13 @@ impl teamtalk::env::Stream for Socket {
     }
 }
 
+/// Adds a task to those that are to be woken.
+fn remember(wakers: &mut Vec<Waker>, cx: &Context<'_>) {
+    if !wakers.iter().any(|w| w.will_wake(cx.waker())) {
+        wakers.push(cx.waker().clone());
+    }
+}
+
 impl AsyncRead for Socket {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -116,8 +216,24 @@ impl AsyncRead for Socket {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(cx)?;
+        let (most, tiny) = match self.readable(cx) {
+            Allowed::Bytes { most, tiny } => (most, tiny),
+            Allowed::Wait => return Poll::Pending,
+            Allowed::SpentThisTick => return self.peek(cx),
+        };
+        if most < buf.remaining() {
+            let mut space = vec![0; most];
+            let mut part = ReadBuf::new(&mut space);
+            ready!(self.wire(|s| s.poll_read(cx, &mut part)))?;
+            buf.put_slice(part.filled());
+            self.tap(part.filled(), false);
+            if Some(part.filled().len()) == tiny {
+                self.shared.lock().conditions.made_smaller(&self.host);
+            }
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
-        let ready = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let ready = self.wire(|s| s.poll_read(cx, buf));
         if let Poll::Ready(Ok(())) = &ready {
             let read = buf.filled()[before..].to_vec();
             self.tap(&read, false);
@@ -133,39 +249,82 @@ impl AsyncWrite for Socket {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check(cx)?;
-        let ready = Pin::new(&mut self.inner).poll_write(cx, buf);
+        let Allowed::Bytes { most, tiny } = self.writable(cx) else { return Poll::Pending };
+        let part = &buf[..buf.len().min(most)];
+        let ready = self.wire(|s| s.poll_write(cx, part));
         if let Poll::Ready(Ok(n)) = ready {
             self.tap(&buf[..n], true);
+            if n < buf.len() && Some(n) == tiny {
+                self.shared.lock().conditions.made_smaller(&self.host);
+            }
         }
         ready
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire(|s| s.poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        {
+            let mut shared = self.shared.lock();
+            let Inner { conditions, streams, .. } = &mut *shared;
+            if let Some(stream) = streams.get_mut(&self.id) {
+                if conditions.is_paused(&self.host) {
+                    remember(&mut stream.end(self.end).blocked, cx);
+                    return Poll::Pending;
+                }
+                stream.lost_data |= conditions.sent(&self.host, &self.peer, Some(self.id));
+            }
+        }
         self.finished = true;
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        self.wire(|s| s.poll_shutdown(cx))
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let mut shared = self.shared.lock();
-        let (id, end) = (self.id, self.end);
-        let Some(stream) = shared.streams.get_mut(&id) else { return };
-        stream.end(end).open = false;
-        stream.end(end).wakers.clear();
-        // The peer's next segment to a closed socket is answered with a reset: real TCP heals a
-        // half-dead stream in this way, turmoil does not.
-        let (from, to) = (stream.from.clone(), stream.to.clone());
-        let cut = [(from.clone(), to.clone()), (to, from)].iter().any(|p| shared.cuts.contains(p));
-        let stream = shared.streams.get_mut(&id).expect("just seen");
-        stream.lost_data |= cut;
-        if stream.lost_data && !stream.reset {
-            shared.orphaned.insert(id);
+        let shared = self.shared.lock();
+        if shared.killing.is_some() {
+            // A runtime drops its tasks in an order that differs from run to run: the first socket
+            // closes those of the whole host, in the order in which the streams came about.
+            let all = shared.sockets_of(&self.host);
+            drop(shared);
+            for (id, end) in all {
+                close(&self.shared, id, end, self.finished && (id, end) == (self.id, self.end));
+            }
+        } else {
+            drop(shared);
+            close(&self.shared, self.id, self.end, self.finished);
         }
-        shared.record(&self.host, Kind::Disconnected { conn: id, end });
     }
+}
+
+/// Closes an end of a stream, unless it is closed. `finished`: its FIN was sent before.
+fn close(shared: &Shared, id: ConnId, end: End, finished: bool) {
+    let mut inner = shared.lock();
+    let Some(wire) = inner.sockets.remove(&(id, end)) else { return };
+    let Inner { conditions, streams, orphaned, killing, .. } = &mut *inner;
+    let Some(stream) = streams.get_mut(&id) else { return };
+    let (host, peer) = stream.names(end);
+    let own = stream.end(end);
+    own.open = false;
+    own.wakers.clear();
+    own.blocked.clear();
+    stream.peer(end).blocked.drain(..).for_each(Waker::wake);
+    // The FIN goes this way, and what answers the peer's next segment with a reset is the other
+    // one.
+    let fin_lost = if finished {
+        conditions.cuts(&host, &peer)
+    } else {
+        conditions.sent(&host, &peer, Some(id))
+    };
+    let cut = fin_lost || conditions.cuts(&peer, &host);
+    stream.lost_data |= cut || *killing == Some(Kill::Power);
+    if stream.lost_data && !stream.reset && *killing != Some(Kill::Power) {
+        orphaned.insert(id);
+    }
+    inner.record(&host, Kind::Disconnected { conn: id, end });
+    drop(inner);
+    drop(wire.lock().unwrap_or_else(PoisonError::into_inner).take());
 }

@@ -29,10 +29,12 @@ pub enum Stored {
     Hash(BTreeMap<Bytes, Bytes>),
 }
 
-/// All databases. A clone is a snapshot: a restart with loss puts an older one back.
+/// All databases. A clone is a snapshot: a power cut puts an older one back (see
+/// [`super::Disk`]).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Engine {
     dbs: BTreeMap<u32, BTreeMap<Bytes, Stored>>,
+    changes: u64,
 }
 
 /// A reply, or the text of an error.
@@ -54,6 +56,11 @@ impl Engine {
         self.dbs.get(&db).into_iter().flatten()
     }
 
+    /// How many commands have changed something.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Whether a command is about the connection only: it has no effect on the data.
     pub fn is_connection_command(name: &[u8]) -> bool {
         ["select", "ping", "hello", "client", "auth"]
@@ -70,12 +77,20 @@ impl Engine {
         let answer = if Self::is_connection_command(name) {
             connection_command(session, &lower, args)
         } else {
-            self.data_command(session.db, &lower, args)
+            let before = self.values(session.db, written(&lower, args));
+            let answer = self.data_command(session.db, &lower, args);
+            let after = self.values(session.db, written(&lower, args));
+            self.changes += u64::from(before != after);
+            answer
         };
         match answer {
             Some(answer) => answer.unwrap_or_else(Reply::Error),
             None => Reply::Error(unknown(name, args)),
         }
+    }
+
+    fn values(&self, db: u32, keys: &[Bytes]) -> Vec<Option<Stored>> {
+        keys.iter().map(|key| self.get(db, key).cloned()).collect()
     }
 
     fn data_command(&mut self, db: u32, name: &str, args: &[Bytes]) -> Option<Answer> {
@@ -119,6 +134,17 @@ impl Engine {
             (name, _) if COMMANDS.contains(&name) => Err(wrong_count(name)),
             _ => return None,
         })
+    }
+}
+
+/// The keys that a command may change.
+fn written<'a>(name: &str, args: &'a [Bytes]) -> &'a [Bytes] {
+    match name {
+        "del" => args,
+        "set" | "incr" | "incrby" | "hset" | "hmset" | "hdel" | "hincrby" => {
+            &args[..args.len().min(1)]
+        }
+        _ => &[],
     }
 }
 

@@ -2,6 +2,7 @@
 //! and error texts of Redis 7.0.15 (`tests/fake_redis` runs generated commands on both).
 
 mod connection;
+mod disk;
 mod engine;
 mod host;
 mod reply;
@@ -12,6 +13,7 @@ mod engine_tests;
 mod host_tests;
 
 pub use connection::{DATABASES, Session};
+pub use disk::Disk;
 pub use engine::{COMMANDS, Engine, Stored};
 pub use host::{converse, serve};
 pub use reply::Reply;

@@ -13,7 +13,8 @@ use teamtalk::{
     env::draw_id,
     store::sql::{Outcome, SqlError, Value},
 };
-use turmoil::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use turmoil::net::TcpListener;
 
 /// Serves until the host ends. Each statement applies atomically between two drawn delays: a
 /// connection that closes during the first one, or while the statement waits for a lock, has no
@@ -52,8 +53,12 @@ impl Drop for Guard {
     }
 }
 
-async fn converse(
-    stream: TcpStream,
+/// Serves one connection to its end; see [`serve`].
+///
+/// # Errors
+/// Those of the stream, and bytes that are no requests.
+pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     engine: Arc<Mutex<Engine>>,
     hooks: Arc<dyn Hooks>,
 ) -> io::Result<()> {
@@ -70,8 +75,8 @@ async fn converse(
     ended
 }
 
-async fn talk(
-    wire: &mut Wire<TcpStream>,
+async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
     session: &Guard,
     hooks: &Arc<dyn Hooks>,
 ) -> io::Result<()> {
@@ -96,8 +101,8 @@ async fn talk(
 
 /// Runs a statement, waiting for locks; `None` if the connection ends meanwhile. Nothing else
 /// runs between its end and the return.
-async fn finish(
-    wire: &mut Wire<TcpStream>,
+async fn finish<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
     session: &Guard,
     text: &str,
     params: &[Value],

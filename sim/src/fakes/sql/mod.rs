@@ -27,5 +27,5 @@ mod lock_tests;
 
 pub use client::{Connection, Connector, PRIMARY_PORT, REPLICA_PORT};
 pub use engine::{Done, Engine, SessionId, Step, User};
-pub use host::serve;
+pub use host::{converse, serve};
 pub use schema::{Column, TableDef, Type};

@@ -1,10 +1,12 @@
 //! How a seed becomes a plan. Nothing random happens after this except keyed draws.
 
 mod devices;
+mod faults;
 mod operations;
 
-use super::{Cut, DB_WORKERS, Fate, Fault, Node, Pace, Plan, Side, TICK_MS, Trouble};
+use super::{DB_WORKERS, Node, Pace, Plan, Side};
 use devices::devices;
+use faults::{durability, faults};
 use operations::operations;
 use proptest::{
     prelude::*,
@@ -89,15 +91,16 @@ fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
             let nodes = nodes(&shape);
             let operations = operations(&devices, shape.users, profile);
             let faults = match profile {
-                Profile::Default => faults(&nodes).boxed(),
+                Profile::Default => faults(&nodes, &devices).boxed(),
                 Profile::Calm => Just(Vec::new()).boxed(),
             };
-            (Just(shape), Just(nodes), Just(devices), operations, faults).prop_map(
-                |(shape, nodes, devices, operations, faults)| Plan {
+            (Just(shape), Just(nodes), Just(devices), operations, faults, durability()).prop_map(
+                |(shape, nodes, devices, operations, faults, redis)| Plan {
                     pace: Pace::Brisk,
                     noise: 0,
                     latency_ticks: shape.latency_ticks,
                     db_workers: DB_WORKERS,
+                    redis,
                     nodes,
                     devices,
                     operations,
@@ -124,61 +127,6 @@ fn nodes(shape: &Shape) -> Vec<Node> {
         nodes.push(Node { host, side: Side::Base });
     }
     nodes
-}
-
-fn fate() -> impl Strategy<Value = Fate> {
-    prop_oneof![
-        4 => Just(Fate::Reset),
-        2 => (50..2_000_u64).prop_map(|ms| Fate::ResetWithin { ms }),
-        3 => Just(Fate::Silent),
-    ]
-}
-
-/// A link that carries traffic, weighted towards the ones where messages travel.
-fn link(nodes: &[Node]) -> impl Strategy<Value = (String, String)> + use<> {
-    let of = |role: &str| -> Vec<String> {
-        nodes.iter().map(|n| n.host.clone()).filter(|h| h.starts_with(role)).collect()
-    };
-    let pair = |a: Vec<String>, b: Vec<String>| (prop::sample::select(a), prop::sample::select(b));
-    prop_oneof![
-        6 => pair(of("client"), of("msg")),
-        4 => pair(of("msg"), of("db")),
-        3 => pair(of("msg"), of("route")),
-        2 => pair(of("db"), of("redis")),
-        2 => pair(of("db"), of("sql")),
-    ]
-}
-
-fn faults(nodes: &[Node]) -> impl Strategy<Value = Vec<Fault>> + use<> {
-    let hosts: Vec<_> = nodes.iter().map(|n| n.host.clone()).filter(|h| h != "outside").collect();
-    let cut = prop_oneof![Just(Cut::Both), Just(Cut::AToB), Just(Cut::BToA)];
-    let trouble = prop_oneof![
-        5 => (link(nodes), cut, fate())
-            .prop_map(|((a, b), cut, fate)| Trouble::Partition { a, b, cut, fate }),
-        1 => (prop::sample::select(hosts.clone()), fate())
-            .prop_map(|(host, fate)| Trouble::Isolate { host, fate }),
-        2 => link(nodes).prop_map(|(a, b)| Trouble::Stall { a, b }),
-        2 => (link(nodes), fate()).prop_map(|((a, b), fate)| Trouble::Drop { a, b, fate }),
-        2 => link(nodes).prop_map(|(a, b)| Trouble::Reset { a, b }),
-        2 => (link(nodes), 2..12_u64).prop_map(|((a, b), ticks)| Trouble::Jitter { a, b, ticks }),
-        3 => (prop::sample::select(hosts), any::<bool>())
-            .prop_map(|(host, refuses)| Trouble::Crash { host, refuses }),
-    ];
-    let fault = (1_000..HORIZON_MS - 1_500, 100..2_500_u64, trouble);
-    let many =
-        prop_oneof![1 => Just(0_usize), 6 => Just(1), 6 => Just(2), 5 => Just(3), 3 => Just(4)];
-    many.prop_flat_map(move |n| prop::collection::vec(fault.clone(), n)).prop_map(|faults| {
-        let mut faults = faults;
-        faults.sort_by_key(|f| f.0);
-        let number = |(i, (at, lasts, trouble)): (usize, (u64, u64, Trouble))| {
-            let lasts = match trouble {
-                Trouble::Drop { .. } | Trouble::Reset { .. } => TICK_MS,
-                _ => lasts / TICK_MS * TICK_MS,
-            };
-            Fault { id: i as u32 + 1, at_ms: at / TICK_MS * TICK_MS, for_ms: lasts, trouble }
-        };
-        faults.into_iter().enumerate().map(number).collect()
-    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,258 @@
+//! What goes wrong, as data. What each trouble does to the world is in `world::faults`.
+
+use serde::{Deserialize, Serialize};
+
+/// Which way a partition cuts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cut {
+    /// Both ways.
+    Both,
+    /// Only what `a` sends to `b`.
+    AToB,
+    /// Only what `b` sends to `a`.
+    BToA,
+}
+
+/// What becomes of a stream that lost data in a cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Both ends see a reset when the fault ends.
+    Reset,
+    /// Both ends see a reset up to this long after the end (a keyed draw).
+    ResetWithin {
+        /// Simulated milliseconds.
+        ms: u64,
+    },
+    /// Nobody is told: the stream is dead in the direction that lost data until one end closes
+    /// it, which resets the other (a middlebox that forgot the connection).
+    Silent,
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "fault")]
+pub enum Trouble {
+    /// Nothing passes between two hosts; what is in flight is gone.
+    Partition {
+        /// One host.
+        a: String,
+        /// The other.
+        b: String,
+        /// Which way.
+        cut: Cut,
+        /// What becomes of streams that lost data.
+        fate: Fate,
+    },
+    /// Nothing passes between a host and all others.
+    Isolate {
+        /// The host.
+        host: String,
+        /// What becomes of streams that lost data.
+        fate: Fate,
+    },
+    /// What is sent between two hosts waits, and arrives when the fault ends.
+    Stall {
+        /// One host.
+        a: String,
+        /// The other.
+        b: String,
+    },
+    /// What is in flight between two hosts is lost, the streams with it: a cut of one tick, the
+    /// first one of the fault's time in which something is in flight. Then the fault is over.
+    Drop {
+        /// One host.
+        a: String,
+        /// The other.
+        b: String,
+        /// What becomes of streams that lost data.
+        fate: Fate,
+    },
+    /// Every stream between two hosts is reset.
+    Reset {
+        /// One host.
+        a: String,
+        /// The other.
+        b: String,
+    },
+    /// The latency between two hosts is drawn anew each tick: connections overtake each other.
+    Jitter {
+        /// One host.
+        a: String,
+        /// The other.
+        b: String,
+        /// The longest latency, in ticks.
+        ticks: u64,
+    },
+    /// The latency between two hosts is higher than the plan's.
+    SlowLink {
+        /// One host.
+        a: String,
+        /// The other.
+        b: String,
+        /// The latency one way, in ticks.
+        ticks: u64,
+    },
+    /// Each read and each write of a host's sockets passes only a few bytes: PDUs arrive and
+    /// leave in pieces.
+    TinyIo {
+        /// The host.
+        host: String,
+        /// At most so many bytes a call, at least 1.
+        bytes: usize,
+    },
+    /// A host reads slowly: what is sent to it piles up, at last at the sender.
+    SlowReader {
+        /// The host.
+        host: String,
+        /// Only its streams from or to this host; all if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peer: Option<String>,
+        /// At most so many bytes a tick and stream; 0: it reads nothing at all.
+        bytes: usize,
+    },
+    /// The process of a host is killed and started again when the fault ends.
+    Crash {
+        /// The host.
+        host: String,
+        /// While it is down connects are refused (the machine is up); else they hang.
+        refuses: bool,
+    },
+    /// The process of a host is told to stop (SIGTERM). It ends by its own rule; what has none
+    /// goes on for `Timing::stop_grace`. It is started again when the fault ends, and killed
+    /// before that if it still runs. Connects are refused while it is down.
+    Stop {
+        /// The host.
+        host: String,
+    },
+    /// A machine loses its power, and has it back when the fault ends. Nobody is told: its peers
+    /// see silence until the machine, up again, answers what they send with a reset; connects
+    /// hang. What Redis had not on its disk is lost; what SQL committed stays.
+    PowerCut {
+        /// The host.
+        host: String,
+    },
+    /// A machine stands still while time goes on (a virtual machine that is moved). Nothing comes
+    /// in or goes out, nothing is lost; see `world::faults` for what goes on inside.
+    Pause {
+        /// The host.
+        host: String,
+    },
+}
+
+impl Trouble {
+    /// The hosts that it names.
+    pub fn hosts(&self) -> Vec<&str> {
+        match self {
+            Self::Partition { a, b, .. }
+            | Self::Stall { a, b }
+            | Self::Drop { a, b, .. }
+            | Self::Reset { a, b }
+            | Self::Jitter { a, b, .. }
+            | Self::SlowLink { a, b, .. } => vec![a, b],
+            Self::Isolate { host, .. }
+            | Self::TinyIo { host, .. }
+            | Self::Crash { host, .. }
+            | Self::Stop { host }
+            | Self::PowerCut { host }
+            | Self::Pause { host } => vec![host],
+            Self::SlowReader { host, peer, .. } => {
+                [Some(host), peer.as_ref()].into_iter().flatten().map(String::as_str).collect()
+            }
+        }
+    }
+
+    /// What becomes of streams that lost data in it.
+    pub fn fate(&self) -> Option<Fate> {
+        match self {
+            Self::Partition { fate, .. } | Self::Isolate { fate, .. } | Self::Drop { fate, .. } => {
+                Some(*fate)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// One timed fault: an interval, so that removing it can't leave a wound open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Stable id.
+    pub id: u32,
+    /// When it starts, in simulated milliseconds.
+    pub at_ms: u64,
+    /// How long it lasts, in simulated milliseconds.
+    pub for_ms: u64,
+    /// What it is.
+    #[serde(flatten)]
+    pub trouble: Trouble,
+}
+
+/// No fault starts later or lasts longer than this, in simulated milliseconds.
+pub const LONGEST_MS: u64 = 1_000_000;
+/// No latency of a fault is longer than this, in ticks.
+pub const SLOWEST_TICKS: u64 = 10_000;
+
+impl Fault {
+    /// Whether it can be applied to a world at all.
+    ///
+    /// # Errors
+    /// A sentence that names the fault.
+    pub fn check(&self) -> Result<(), String> {
+        let wrong = |what: &str| Err(format!("fault {}: {what}", self.id));
+        if self.at_ms > LONGEST_MS || self.for_ms > LONGEST_MS {
+            return wrong(&format!("starts after or lasts longer than {LONGEST_MS} ms"));
+        }
+        if let [a, b] = self.trouble.hosts()[..]
+            && a == b
+        {
+            return wrong(&format!("`{a}` has no link to itself"));
+        }
+        match self.trouble {
+            Trouble::Jitter { ticks, .. } | Trouble::SlowLink { ticks, .. }
+                if !(1..=SLOWEST_TICKS).contains(&ticks) =>
+            {
+                wrong(&format!("a latency is 1 to {SLOWEST_TICKS} ticks, not {ticks}"))
+            }
+            Trouble::TinyIo { bytes: 0, .. } => wrong("reads and writes pass at least 1 byte"),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, LONGEST_MS, Trouble};
+
+    fn check(trouble: Trouble) -> Result<(), String> {
+        Fault { id: 7, at_ms: 0, for_ms: 5, trouble }.check()
+    }
+
+    #[test]
+    fn what_no_world_can_do_is_refused_with_the_faults_id() {
+        let (a, b) = (|| "msg1".to_string(), || "db1".to_string());
+        assert_eq!(check(Trouble::Stall { a: a(), b: b() }), Ok(()));
+        let itself = check(Trouble::Stall { a: a(), b: a() });
+        assert_eq!(itself, Err("fault 7: `msg1` has no link to itself".into()));
+        assert!(check(Trouble::SlowLink { a: a(), b: b(), ticks: 0 }).is_err());
+        assert!(check(Trouble::Jitter { a: a(), b: b(), ticks: u64::MAX }).is_err());
+        assert!(check(Trouble::TinyIo { host: a(), bytes: 0 }).is_err());
+        assert!(check(Trouble::SlowReader { host: a(), peer: None, bytes: 0 }).is_ok());
+        assert!(check(Trouble::SlowReader { host: a(), peer: Some(a()), bytes: 0 }).is_err());
+        let endless = Fault {
+            id: 7,
+            at_ms: 0,
+            for_ms: LONGEST_MS + 1,
+            trouble: Trouble::Pause { host: a() },
+        };
+        assert!(endless.check().is_err());
+    }
+
+    #[test]
+    fn a_fault_reads_as_it_was_written() {
+        let text =
+            r#"{"id":1,"at_ms":5,"for_ms":10,"fault":"slow_reader","host":"msg1","bytes":3}"#;
+        let fault: Fault = serde_json::from_str(text).expect("a fault");
+        assert_eq!(serde_json::to_string(&fault).expect("plain data"), text);
+    }
+}

@@ -1,0 +1,54 @@
+//! Faults in words.
+
+use crate::plan::{Cut, Fate, Fault, Trouble};
+
+/// A fault in a few words.
+pub fn describe(fault: &Fault) -> String {
+    let ms = fault.for_ms;
+    match &fault.trouble {
+        Trouble::Partition { a, b, cut, fate } => {
+            let arrow = match cut {
+                Cut::Both => "<->",
+                Cut::AToB => "-->",
+                Cut::BToA => "<--",
+            };
+            format!("partition {a} {arrow} {b} for {ms} ms; {}", fated(*fate))
+        }
+        Trouble::Isolate { host, fate } => {
+            format!("isolate {host} for {ms} ms; {}", fated(*fate))
+        }
+        Trouble::Stall { a, b } => format!("stall {a} <-> {b} for {ms} ms"),
+        Trouble::Drop { a, b, fate } => {
+            format!("drop what is first in flight {a} <-> {b} within {ms} ms; {}", fated(*fate))
+        }
+        Trouble::Reset { a, b } => format!("reset all streams {a} <-> {b}"),
+        Trouble::Jitter { a, b, ticks } => {
+            format!("jitter {a} <-> {b} for {ms} ms, 1 to {ticks} ticks")
+        }
+        Trouble::SlowLink { a, b, ticks } => {
+            format!("slow link {a} <-> {b} for {ms} ms, {ticks} ticks each way")
+        }
+        Trouble::TinyIo { host, bytes } => {
+            format!("{host} reads and writes {bytes} bytes at once for {ms} ms")
+        }
+        Trouble::SlowReader { host, peer, bytes } => {
+            let from = peer.as_ref().map_or(String::new(), |peer| format!(" from {peer}"));
+            format!("{host} reads {bytes} bytes a tick{from} for {ms} ms")
+        }
+        Trouble::Crash { host, refuses } => {
+            let how = if *refuses { "refused" } else { "unanswered" };
+            format!("crash {host}, back after {ms} ms; connects are {how} meanwhile")
+        }
+        Trouble::Stop { host } => format!("tell {host} to stop, back after {ms} ms"),
+        Trouble::PowerCut { host } => format!("cut the power of {host}, back after {ms} ms"),
+        Trouble::Pause { host } => format!("{host} stands still for {ms} ms"),
+    }
+}
+
+fn fated(fate: Fate) -> String {
+    match fate {
+        Fate::Reset => "streams that lost data are reset after it".into(),
+        Fate::ResetWithin { ms } => format!("streams that lost data are reset within {ms} ms"),
+        Fate::Silent => "streams that lost data stay dead in silence".into(),
+    }
+}

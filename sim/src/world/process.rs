@@ -1,0 +1,57 @@
+//! The strings on which the driver has the processes of the hosts.
+
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What a process is told, and what it tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct State {
+    /// It is meant to be down: it waits before it does anything.
+    down: bool,
+    /// SIGTERM.
+    stop: bool,
+    /// Its role has returned.
+    ended: bool,
+}
+
+/// One host's process, from the outside and from the inside. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Process(Arc<watch::Sender<State>>);
+
+impl Process {
+    /// The next incarnation waits; what this one was told is forgotten.
+    pub fn down(&self) {
+        self.0.send_replace(State { down: true, stop: false, ended: false });
+    }
+
+    /// It may start.
+    pub fn up(&self) {
+        self.0.send_replace(State::default());
+    }
+
+    /// SIGTERM.
+    pub fn stop(&self) {
+        self.0.send_modify(|state| state.stop = true);
+    }
+
+    /// Whether its role has returned.
+    pub fn has_ended(&self) -> bool {
+        self.0.borrow().ended
+    }
+
+    /// Inside: waits until it may start.
+    pub async fn started(&self) {
+        // The sender is `self`: it can't be gone.
+        let _ = self.0.subscribe().wait_for(|state| !state.down).await;
+    }
+
+    /// Inside: waits for SIGTERM.
+    pub async fn told_to_stop(self) {
+        let _ = self.0.subscribe().wait_for(|state| state.stop).await;
+    }
+
+    /// Inside: its role has returned.
+    pub fn end(&self) {
+        self.0.send_modify(|state| state.ended = true);
+    }
+}
