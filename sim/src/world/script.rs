@@ -150,11 +150,8 @@ impl Script {
 }
 
 /// A host whose main function is this; it never ends.
-fn host<F>(
-    sim: &mut turmoil::Sim<'static>,
-    name: &str,
-    main: impl Fn() -> F + 'static,
-) where
+fn host<F>(sim: &mut turmoil::Sim<'static>, name: &str, main: impl Fn() -> F + 'static)
+where
     F: Future<Output = io::Result<()>> + 'static,
 {
     sim.host(name, move || {
