@@ -100,7 +100,8 @@ switches! {
         name: "resend-until-acked",
         scope: "msg",
         instead_of: "dropping a send-list entry at 15 s",
-        peers: "none; a client that never acks is disconnected after three resends",
+        peers: "none; a client that never acks is disconnected after three resends; group messages are \
+                resent only with conversation-keyed-acks, since Windows and Mac do not ack them",
         cost: "the PDU is kept in memory until it is acked; resends when acks are late",
         property: "send-list-acked",
     };
