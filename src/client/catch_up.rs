@@ -24,18 +24,52 @@ pub(super) struct Sweep {
     pub due: Option<Duration>,
 }
 
+/// What hints (07e2) led to; all of it is forgotten at a login, which compares by itself.
+#[derive(Debug, Default)]
+pub(super) struct Hints {
+    /// When one led to a question last.
+    asked: Option<Duration>,
+    /// When the next one does.
+    pub due: Option<Duration>,
+    /// One came while the question was under way.
+    again: bool,
+}
+
 impl Device {
     /// 07e2 (`catch-up-hint`): pushes to these users, or to all, may have been lost.
     pub(super) fn hinted(&mut self, turn: &mut Turn<'_>, users: &[u32]) {
         let to_me = users.is_empty() || users.contains(&self.config.user);
-        if !(to_me && self.catches_up() && self.config.protocol.catch_up_hint) {
+        if to_me && self.catches_up() && self.config.protocol.catch_up_hint {
+            self.compare_soon(turn);
+        }
+    }
+
+    /// Asks for the sessions, unless they are asked for; then once more after the answer, which
+    /// may have been made before what the hint is about. A store in trouble makes many hints:
+    /// they lead to one question within an answer timeout.
+    fn compare_soon(&mut self, turn: &mut Turn<'_>) {
+        if self.requests.values().any(|request| request.asked == Asked::Sessions) {
+            self.hints.again = true;
             return;
         }
-        // An answer under way may have been made before what the hint is about.
-        if self.requests.values().any(|request| request.asked == Asked::Sessions) {
-            self.compare_again = true;
-        } else {
+        let pause = self.config.timing.client_answer_timeout();
+        let due = self.hints.asked.map_or(turn.now, |asked| asked + pause);
+        self.hints.due = Some(due.max(turn.now));
+        self.hints_due(turn);
+    }
+
+    /// Compares, if a hint's time has come.
+    pub(super) fn hints_due(&mut self, turn: &mut Turn<'_>) {
+        if self.hints.due.is_some_and(|due| due <= turn.now) {
+            self.hints = Hints { asked: Some(turn.now), due: None, again: false };
             self.ask_sessions(turn, Asked::Sessions);
+        }
+    }
+
+    /// The answer to a comparison came.
+    pub(super) fn compared(&mut self, turn: &mut Turn<'_>) {
+        if std::mem::take(&mut self.hints.again) {
+            self.compare_soon(turn);
         }
     }
 

@@ -131,8 +131,8 @@ impl Device {
         }
         let single = answer.contact_session_list.iter().filter(|s| s.session_type == SINGLE);
         self.compare_sessions(turn, single.map(|s| (s.session_id, s.latest_msg_id)));
-        if request.asked == Asked::Sessions && std::mem::take(&mut self.compare_again) {
-            self.ask_sessions(turn, Asked::Sessions);
+        if request.asked == Asked::Sessions {
+            self.compared(turn);
         }
     }
 

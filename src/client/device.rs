@@ -1,7 +1,11 @@
 //! [`Device`]: its state and where its events go.
 
 use super::{
-    Config, DeviceStore, catch_up::Sweep, habits::Habits, outbox::Sending, requests::Request,
+    Config, DeviceStore,
+    catch_up::{Hints, Sweep},
+    habits::Habits,
+    outbox::Sending,
+    requests::Request,
 };
 use crate::{
     env::{ConnId, Endpoint},
@@ -124,8 +128,8 @@ pub struct Device {
     pub(super) requests: BTreeMap<u16, Request>,
     /// Ours: conversations that are being caught up, by peer.
     pub(super) sweeps: BTreeMap<u32, Sweep>,
-    /// Ours: the sessions are to be compared once more after the answer under way.
-    pub(super) compare_again: bool,
+    /// Ours: what hints led to.
+    pub(super) hints: Hints,
     /// The chat that is open.
     pub(super) open: Option<u32>,
     /// Acks that wait for their time ([`super::Acks::Late`]).
@@ -146,7 +150,7 @@ impl Device {
             last_send: None,
             requests: BTreeMap::new(),
             sweeps: BTreeMap::new(),
-            compare_again: false,
+            hints: Hints::default(),
             open: None,
             late_acks: VecDeque::new(),
             config,
@@ -167,7 +171,8 @@ impl Device {
         let requests = self.requests.values().map(|r| r.due);
         let sweeps = self.sweeps.values().filter_map(|s| s.due);
         let acks = self.late_acks.iter().map(|(due, _)| *due);
-        phase.into_iter().chain(sends).chain(requests).chain(sweeps).chain(acks).min()
+        let known = phase.into_iter().chain(self.hints.due);
+        known.chain(sends).chain(requests).chain(sweeps).chain(acks).min()
     }
 
     /// Takes one event and appends what is to be done, in order.
@@ -270,6 +275,7 @@ impl Device {
         self.late_acks_due(turn);
         self.sends_due(turn);
         self.requests_due(turn);
+        self.hints_due(turn);
         self.sweep_due(turn);
     }
 }

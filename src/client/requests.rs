@@ -2,6 +2,7 @@
 
 use super::{
     ClientKind,
+    catch_up::Hints,
     device::{Device, Turn},
     outbox::{may_pass, refusal},
     reason,
@@ -104,7 +105,7 @@ impl Device {
 
     /// Recent sessions, unread counts, group list (SYSTEM.md section 7).
     pub(super) fn ask_after_login(&mut self, turn: &mut Turn<'_>) {
-        self.compare_again = false;
+        self.hints = Hints::default();
         self.ask_sessions(turn, Asked::Sessions);
         self.ask_unread(turn);
         let groups = ImNormalGroupListReq { user_id: self.config.user, attach_data: None };
@@ -251,6 +252,7 @@ impl Device {
 
     /// The connection is lost, and the requests with it.
     pub(super) fn forget_requests(&mut self, turn: &mut Turn<'_>) {
+        self.hints = Hints::default();
         for request in std::mem::take(&mut self.requests).into_values() {
             if let Some(op) = request.asked.op() {
                 turn.failed(op, reason::CONNECTION_LOST);
