@@ -7,6 +7,7 @@ use super::{
     message::{self, Push},
     relay,
     state::{State, Turn},
+    timers::GIVE_UP,
 };
 use crate::{
     conversation::Conversation,
@@ -67,7 +68,7 @@ pub(super) fn start(
     }
     let Some(link) = link else {
         // Nobody here gets this message pushed.
-        hint::everyone_here(state, turn);
+        hint::missed_here(state, turn);
         return;
     };
     let (group, msg_id, since) = (msg.to_session_id, msg.msg_id, turn.now.up);
@@ -75,7 +76,7 @@ pub(super) fn start(
     waiting.push_back(FanOut { link, group, msg_id, since });
     if waiting.len() > FAN_OUTS_BOUND {
         waiting.pop_front();
-        hint::everyone_here(state, turn);
+        hint::missed_here(state, turn);
     }
     let waiting = state.fan_outs.waiting.len();
     super::state::high_water(turn, "fan_outs", &mut state.fan_outs.high, waiting, FAN_OUTS_BOUND);
@@ -177,7 +178,7 @@ pub(super) fn link_closed(state: &mut State, turn: &mut Turn<'_>, link: ConnId) 
 
 /// Given up as requests of clients are.
 pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
-    let (now, limit) = (turn.now.up, state.config.timing.request_timeout());
+    let (now, limit) = (turn.now.up, state.config.timing.request_timeout() * GIVE_UP);
     give_up(state, turn, |waiting| now.saturating_sub(waiting.since) > limit);
 }
 
@@ -185,6 +186,6 @@ fn give_up(state: &mut State, turn: &mut Turn<'_>, lost: impl Fn(&FanOut) -> boo
     let before = state.fan_outs.waiting.len();
     state.fan_outs.waiting.retain(|waiting| !lost(waiting));
     if state.fan_outs.waiting.len() < before {
-        hint::everyone_here(state, turn);
+        hint::missed_here(state, turn);
     }
 }

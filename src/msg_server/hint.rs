@@ -7,7 +7,7 @@ use crate::{
     env::ConnId,
     wire::{Malformed, Pdu, command as cmd, tt::extension::CatchUpHint},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 fn pdu(users: impl IntoIterator<Item = u32>) -> Pdu {
     let hint = CatchUpHint { user_id_list: users.into_iter().collect() };
@@ -29,30 +29,58 @@ pub(super) fn through_route(state: &State, turn: &mut Turn<'_>) {
     }
 }
 
+/// Who is to be told, and when the next time.
+#[derive(Debug, Default)]
+pub(super) struct Hints {
+    users: BTreeSet<u32>,
+    everyone: bool,
+    everyone_here: bool,
+    not_before: Duration,
+}
+
 /// Messages of these conversations may be stored without having been pushed: their users are
 /// told, here and elsewhere; who is in a group is not known here, so everyone is.
 pub(super) fn missed(
-    state: &State,
+    state: &mut State,
     turn: &mut Turn<'_>,
     conversations: impl Iterator<Item = Conversation>,
 ) {
-    if !state.config.protocol.catch_up_hint {
-        return;
-    }
-    let mut users = BTreeSet::new();
-    let mut everyone = false;
     for conversation in conversations {
         match conversation {
-            Conversation::Single { low, high } => users.extend([low, high]),
-            Conversation::Group(_) => everyone = true,
+            Conversation::Single { low, high } => state.hints.users.extend([low, high]),
+            Conversation::Group(_) => state.hints.everyone = true,
         }
     }
-    if everyone {
+    tick(state, turn);
+}
+
+/// Everyone here may have missed a message, which other servers push themselves.
+pub(super) fn missed_here(state: &mut State, turn: &mut Turn<'_>) {
+    state.hints.everyone_here = true;
+    tick(state, turn);
+}
+
+/// Tells them, but after that not again within `Timing::request_timeout`: what loses one message
+/// loses many, and what a client is to ask for is the same.
+pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
+    if turn.now.up < state.hints.not_before {
+        return;
+    }
+    let due = std::mem::take(&mut state.hints);
+    let nothing = due.users.is_empty() && !due.everyone && !due.everyone_here;
+    if nothing || !state.config.protocol.catch_up_hint {
+        return;
+    }
+    state.hints.not_before = turn.now.up + state.config.timing.request_timeout();
+    if due.everyone || due.everyone_here {
         everyone_here(state, turn);
+    } else {
+        users_here(state, turn, &due.users);
+    }
+    if due.everyone {
         through_route(state, turn);
-    } else if !users.is_empty() {
-        users_here(state, turn, &users);
-        state.to_route(turn, pdu(users));
+    } else if !due.users.is_empty() {
+        state.to_route(turn, pdu(due.users));
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Request {
     pub(super) since: Duration,
     /// Whose pushes are lost with its answer.
     pub(super) missed: Option<Conversation>,
+    /// Its client was told that no answer came in time.
+    pub(super) late: bool,
 }
 
 /// All of them, by the handle of the connection: attach data carries that back.
@@ -84,8 +86,22 @@ impl InFlight {
         self.take(|request| request.link == link)
     }
 
-    /// Takes out what has waited for longer than `limit`.
-    pub(super) fn overdue(&mut self, now: Duration, limit: Duration) -> Vec<Request> {
+    /// What has waited for longer than `limit` and is not known to be late yet. A send stays, as
+    /// late: its answer may come still, and will be pushed then.
+    pub(super) fn late(&mut self, now: Duration, limit: Duration) -> Vec<Request> {
+        let is_late = |r: &Request| !r.late && now.saturating_sub(r.since) > limit;
+        let sends = self.requests.values_mut().flatten().filter(|r| r.missed.is_some());
+        let mut late = Vec::new();
+        for send in sends.filter(|r| is_late(r)) {
+            send.late = true;
+            late.push(Request { missed: None, late: false, ..send.clone() });
+        }
+        late.extend(self.take(is_late));
+        late
+    }
+
+    /// Takes out what is not worth waiting for any more.
+    pub(super) fn given_up(&mut self, now: Duration, limit: Duration) -> Vec<Request> {
         self.take(|request| now.saturating_sub(request.since) > limit)
     }
 
@@ -106,7 +122,14 @@ mod tests {
 
     fn request(link: ConnId, seq: u16, since: u64) -> Request {
         let asked = Asked { command: 0x0309, seq };
-        Request { conn: 9, asked, link, since: Duration::from_secs(since), missed: None }
+        Request {
+            conn: 9,
+            asked,
+            link,
+            since: Duration::from_secs(since),
+            missed: None,
+            late: false,
+        }
     }
 
     #[test]
@@ -120,8 +143,21 @@ mod tests {
         assert_eq!(table.answered(1, 7, Asked { seq: 6, ..asked }), None);
         assert_eq!(table.answered(1, 7, asked), Some(request(1, 5, 0)));
         assert_eq!(table.of_link(1), [request(1, 5, 2)]);
-        assert_eq!(table.overdue(Duration::from_secs(4), Duration::from_secs(3)), []);
-        assert_eq!(table.overdue(Duration::from_secs(5), Duration::from_secs(3)).len(), 1);
+        assert_eq!(table.late(Duration::from_secs(4), Duration::from_secs(3)), []);
+        assert_eq!(table.late(Duration::from_secs(5), Duration::from_secs(3)).len(), 1);
+        assert!(table.requests.is_empty());
+    }
+
+    #[test]
+    fn a_late_send_is_late_once_and_stays() {
+        let mut table = InFlight::default();
+        let send = Request { missed: Some(Conversation::single(1, 2)), ..request(1, 6, 0) };
+        table.add(7, send.clone()).unwrap();
+        let (limit, second) = (Duration::from_secs(3), Duration::from_secs);
+        assert_eq!(table.late(second(4), limit), [Request { missed: None, ..send.clone() }]);
+        assert_eq!(table.late(second(5), limit), []);
+        assert_eq!(table.given_up(second(9), limit * 3), []);
+        assert_eq!(table.given_up(second(10), limit * 3), [Request { late: true, ..send }]);
         assert!(table.requests.is_empty());
     }
 

@@ -45,7 +45,7 @@ impl State {
     /// everyone who may have missed a push by it.
     pub(super) fn unanswered(&mut self, turn: &mut Turn<'_>, lost: Vec<Request>, reason: &str) {
         if self.config.protocol.answered_refusals {
-            for Request { conn, asked, .. } in &lost {
+            for Request { conn, asked, .. } in lost.iter().filter(|request| !request.late) {
                 // The login has a failure reply of its own.
                 if asked.command == cmd::LOGIN_REQ_USERLOGIN {
                     login::unanswered(self, turn, *conn, asked.seq, reason);

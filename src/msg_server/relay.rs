@@ -49,7 +49,7 @@ impl State {
         let protocol = &self.config.protocol;
         let recorded = protocol.answered_refusals || (protocol.catch_up_hint && missed.is_some());
         if let Some(client) = self.conns.get(&conn).filter(|_| recorded) {
-            let request = Request { conn, asked, link, since: turn.now.up, missed };
+            let request = Request { conn, asked, link, since: turn.now.up, missed, late: false };
             match self.in_flight.add(client.handle, request) {
                 Ok(length) => self.note_in_flight(turn, length),
                 Err(full) => {

@@ -3,6 +3,7 @@
 use super::{
     Config,
     fan_out::FanOuts,
+    hint::Hints,
     in_flight::{IN_FLIGHT_BOUND, InFlight},
     links::DbLinks,
     send_list::{Entry, SendList},
@@ -133,6 +134,7 @@ pub(super) struct State {
     pub(super) push_servers: Vec<ConnId>,
     pub(super) file_servers: Vec<FileServer>,
     pub(super) fan_outs: FanOuts,
+    pub(super) hints: Hints,
     last_handle: u32,
     send_list_high: usize,
     logins_high: usize,
@@ -152,6 +154,7 @@ impl State {
             push_servers: Vec::new(),
             file_servers: Vec::new(),
             fan_outs: FanOuts::default(),
+            hints: Hints::default(),
             last_handle: 0,
             send_list_high: 0,
             logins_high: 0,

@@ -1,10 +1,15 @@
 //! What the tick does (SYSTEM.md sections 2 and 3).
 
 use super::{
-    fan_out,
+    fan_out, hint,
     state::{Conn, State, Turn},
 };
 use crate::{env::ConnId, fact::Fact};
+
+/// After so many `Timing::request_timeout`s no answer is waited for, and others are told that
+/// they may miss something. Not sooner: a hint makes every client ask, and a store that is slow
+/// is not helped by that, while an answer that comes late is pushed (ours).
+pub(super) const GIVE_UP: u32 = 3;
 
 /// One `Timing::tick`: the rate window starts anew, silent clients are closed, send lists are
 /// expired or written again, requests without an answer are given up.
@@ -20,9 +25,13 @@ pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
         closing.extend(reason.map(|reason| (conn.id, reason)));
     }
     close_all(state, turn, closing);
-    let late = state.in_flight.overdue(turn.now.up, state.config.timing.request_timeout());
+    let (now, limit) = (turn.now.up, state.config.timing.request_timeout());
+    let late = state.in_flight.late(now, limit);
     state.unanswered(turn, late, "no answer in time");
+    let lost = state.in_flight.given_up(now, limit * GIVE_UP);
+    state.unanswered(turn, lost, "no answer at all");
     fan_out::tick(state, turn);
+    hint::tick(state, turn);
 }
 
 fn close_all(state: &mut State, turn: &mut Turn<'_>, closing: Vec<(ConnId, String)>) {

@@ -200,14 +200,15 @@ fn a_lost_answer_about_members_is_hinted_at() {
     assert_eq!(start(on).gone(DB_OTHER).sent, [(ALICE, hint.clone())]);
     assert!(start(&[]).gone(DB_OTHER).sent.is_empty());
     let mut rig = start(on);
-    assert!(rig.tick_at(12.0).sent.is_empty());
-    assert_eq!(rig.tick_at(12.1).sent, [(ALICE, hint.clone())]);
+    assert!(rig.tick_at(36.0).sent.is_empty());
+    assert_eq!(rig.tick_at(36.1).sent, [(ALICE, hint.clone())]);
     let mut rig = start(on);
     rig.pdu(DB_OTHER, 0x0404, 0, &format!("0801{GROUP}{}", line(&attached(0))));
-    assert!(rig.tick_at(12.1).sent.is_empty(), "answered");
+    assert!(rig.tick_at(36.1).sent.is_empty(), "answered");
     let mut rig = start(on);
     rig.gone(DB_OTHER);
     rig.gone(DB_LOGIN);
+    rig.at(13.0);
     let nobody_to_ask = rig.pdu(ROUTE, cmd::MSG_DATA, 13, &line(MESSAGE));
     assert_eq!(nobody_to_ask.sent, [(ALICE, hint)]);
 }

@@ -68,27 +68,48 @@ fn a_send_whose_link_closed() {
     assert_eq!(gone.sent.len(), 2, "no refusal without answered-refusals");
 }
 
+/// Late is not lost: the client may hear at 12 s, the others wait until nothing can come.
 #[test]
 fn a_send_without_an_answer() {
+    let mut rig = Rig::only(&["catch-up-hint", "answered-refusals"]);
+    rig.login(ALICE, 1, 1);
+    for seq in [5, 6] {
+        rig.pdu(ALICE, cmd::MSG_DATA, seq, &message(1, 2, 0, 1, ""));
+    }
+    let late = rig.tick_at(12.1);
+    assert_eq!((late.told(ALICE).len(), late.sent.len()), (2, 2));
+    let reply = rig.pdu(DB_OTHER, cmd::MSG_DATA, 5, &message(1, 2, 1, 1, &attach(7)));
+    assert_eq!(reply.to(ALICE).len(), 1, "acked after all");
+    assert!(rig.tick_at(36.0).sent.is_empty());
+    let lost = rig.tick_at(36.1);
+    assert_eq!((hinted(&lost), lost.to(ROUTE).len(), lost.sent.len()), (vec![ALICE], 1, 2));
+    assert!(rig.tick_at(60.0).sent.is_empty());
+    // Other requests change nothing for anyone else.
+    rig.pdu(ALICE, cmd::MSG_LIST_REQUEST, 6, "08011001180220002803");
+    assert_eq!(hinted(&rig.tick_at(110.0)), []);
+}
+
+#[test]
+fn of_a_late_send_a_closed_link_is_the_end() {
     let mut rig = Rig::only(SWITCH);
     rig.login(ALICE, 1, 1);
     rig.pdu(ALICE, cmd::MSG_DATA, 5, &message(1, 2, 0, 1, ""));
-    assert!(rig.tick_at(12.0).sent.is_empty());
-    let late = rig.tick_at(12.1);
-    assert_eq!((hinted(&late), late.to(ROUTE).len()), (vec![ALICE], 1));
-    // Other requests change nothing for anyone else.
-    rig.pdu(ALICE, cmd::MSG_LIST_REQUEST, 6, "08011001180220002803");
-    assert!(rig.tick_at(60.0).sent.is_empty());
+    assert!(rig.tick_at(13.0).sent.is_empty());
+    assert_eq!(hinted(&rig.gone(DB_OTHER)), [ALICE]);
     // A group's members are not known here.
     rig.pdu(ALICE, cmd::MSG_DATA, 7, &message(1, 9, 0, 17, ""));
-    assert_eq!(hinted(&rig.gone(DB_OTHER)), [ALICE, ROUTE]);
+    assert!(rig.gone(DB_LOGIN).sent.is_empty(), "not so soon again");
+    assert!(rig.tick_at(24.9).sent.is_empty());
+    assert_eq!(hinted(&rig.tick_at(25.0)), [ALICE, ROUTE]);
+    assert!(rig.tick_at(60.0).sent.is_empty());
 }
 
 #[test]
 fn a_send_that_db_proxy_could_not_answer_for() {
     let mut rig = Rig::only(&["catch-up-hint", "answered-refusals"]);
     rig.login(ALICE, 1, 1);
-    for (code, hinted_at_all) in [(5, true), (6, false)] {
+    for (at, code, hinted_at_all) in [(0.0, 5, true), (20.0, 6, false), (40.0, 5, true)] {
+        rig.at(at);
         rig.pdu(ALICE, cmd::MSG_DATA, 5, &message(1, 2, 0, 1, ""));
         let body = format!("0801108106 18{code:02x}220178{}", attach(7)).replace(' ', "");
         let done = rig.pdu(DB_OTHER, cmd::OTHER_REFUSED, 5, &body);
