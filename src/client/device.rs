@@ -242,11 +242,11 @@ impl Device {
             (Phase::LoggingOut { .. }, command::LOGIN_RES_LOGINOUT) => {
                 self.hang_up(turn, "logged out");
             }
-            (Phase::Online { .. } | Phase::LoggingOut { .. }, command::LOGIN_KICK_USER) => {
-                if !self.config.conduct.ignores_kick {
-                    turn.store.logged_in = false;
-                    self.hang_up(turn, "kicked");
-                }
+            (Phase::Online { .. } | Phase::LoggingOut { .. }, command::LOGIN_KICK_USER)
+                if !self.config.conduct.ignores_kick =>
+            {
+                turn.store.logged_in = false;
+                self.hang_up(turn, "kicked");
             }
             (Phase::Online { .. } | Phase::LoggingOut { .. }, _) => self.chat(turn, pdu),
             _ => {}
