@@ -120,11 +120,14 @@ fn hints_lead_to_one_comparison_at_a_time_and_one_more_after_it() {
     rig.list(pull_seq(&out), [2, 1]);
     let asked = |out: Vec<Effect>| sent(&out, command::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST);
     assert_eq!(asked(rig.pass_alive(secs(5))), []);
-    assert_eq!(hint(&mut rig, &[]).len(), 0, "one question within an answer timeout");
     let again = asked(rig.pass_alive(secs(1)));
     assert_eq!(again.len(), 1, "the answer may have been made before the second hint");
     let out = rig.pdu(id, again[0].header.seq_num, &sessions_answer(&[2]));
     assert_eq!(asked(out), []);
+    assert_eq!(hint(&mut rig, &[]).len(), 0, "one question within an answer timeout");
+    let third = asked(rig.pass_alive(secs(6)));
+    assert_eq!(third.len(), 1);
+    rig.pdu(id, third[0].header.seq_num, &sessions_answer(&[2]));
     assert_eq!(asked(rig.pass_alive(secs(60))), []);
     assert_eq!(hint(&mut rig, &[]).len(), 1, "at once");
     rig.lose();
