@@ -111,6 +111,9 @@ impl StoreError {
     }
 }
 
+/// The statement that limits idle transactions; whole seconds follow.
+pub const LIMIT_IDLE: &str = "set session idle_transaction_timeout=";
+
 /// What a failed read means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
@@ -128,13 +131,16 @@ pub struct Context<W: World> {
     pub now: u32,
     connector: W::Sql,
     primary: Option<<W::Sql as Connector>::Connection>,
+    /// The primary connection has its idle transactions limited.
+    limited: bool,
     replica: Option<<W::Sql as Connector>::Connection>,
 }
 
 impl<W: World> Context<W> {
     /// A context that opens its connections when they are needed.
     pub fn new(shared: Arc<Shared<W>>, connector: W::Sql) -> Self {
-        let mut context = Self { shared, now: 0, connector, primary: None, replica: None };
+        let (primary, replica) = (None, None);
+        let mut context = Self { shared, now: 0, connector, primary, limited: false, replica };
         context.start_request();
         context
     }
@@ -190,7 +196,10 @@ impl<W: World> Context<W> {
         };
         let connection = match slot {
             Some(open) => open,
-            None => slot.insert(self.connector.connect(server).await?),
+            None => {
+                self.limited &= server != Server::Primary;
+                slot.insert(self.connector.connect(server).await?)
+            }
         };
         let result = connection.execute(text, params).await;
         if let Err(error) = &result {
@@ -200,6 +209,20 @@ impl<W: World> Context<W> {
             }
         }
         result
+    }
+
+    /// Before a BEGIN, once a connection: a transaction that waits for its next statement for
+    /// longer than a statement may take is ended by the server. Without it the locks of a process
+    /// that lost its power stay for as long as the server believes in its connection (ours;
+    /// MariaDB 10.3 and later).
+    pub async fn limit_idle_transactions(&mut self) -> Result<(), StoreError> {
+        if self.primary.is_some() && self.limited {
+            return Ok(());
+        }
+        let seconds = self.shared.timing.sql_timeout().as_millis().div_ceil(1_000);
+        self.primary(&format!("{LIMIT_IDLE}{seconds}"), &[]).await?;
+        self.limited = true;
+        Ok(())
     }
 
     /// Runs one SELECT.

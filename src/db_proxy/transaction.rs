@@ -49,6 +49,7 @@ async fn attempt<W: World, T: Transaction<W>>(
     cx: &mut Context<W>,
     transaction: &T,
 ) -> Result<T::Done, StoreError> {
+    cx.limit_idle_transactions().await?;
     cx.execute(Server::Primary, "BEGIN", &[]).await?;
     transaction.run(cx).await
 }

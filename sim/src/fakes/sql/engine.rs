@@ -80,6 +80,7 @@ pub(super) struct Session {
     tx: Transaction,
     pub(super) last_insert_id: u64,
     pending: Option<Pending>,
+    idle_limit: Option<Duration>,
     wake: Arc<Notify>,
 }
 
@@ -207,6 +208,12 @@ impl Engine {
         self.sessions.get(&session).is_some_and(|s| s.tx.explicit)
     }
 
+    /// How long the session may wait within its transaction for the next statement; `None` for
+    /// ever, or while it has none.
+    pub fn idle_limit(&self, session: SessionId) -> Option<Duration> {
+        self.sessions.get(&session).filter(|s| s.tx.explicit)?.idle_limit
+    }
+
     /// Starts a statement. A session runs one at a time: not before the last one's [`Done`].
     pub fn submit(&mut self, session: SessionId, text: &str, params: &[Value]) -> Step {
         let prepared = match self.prepare(text) {
@@ -263,6 +270,11 @@ impl Engine {
                     committed: ended,
                     transaction,
                 });
+            }
+            Statement::LimitIdle(seconds) => {
+                let limit = Some(Duration::from_secs(*seconds)).filter(|limit| !limit.is_zero());
+                self.session(id).idle_limit = limit;
+                return self.done(id, Ok(Outcome::default()));
             }
             Statement::Commit | Statement::Rollback => {
                 let transaction = self.in_transaction(id).then_some(id);

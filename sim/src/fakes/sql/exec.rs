@@ -44,7 +44,9 @@ pub(super) fn run(
         Statement::Insert(insert) => run.insert(insert, drawn)?,
         Statement::Update { table, set, filter } => run.update(table, set, filter.as_ref())?,
         Statement::Delete { table, filter } => run.delete(table, filter.as_ref())?,
-        Statement::Begin | Statement::Commit | Statement::Rollback => Outcome::default(),
+        Statement::Begin | Statement::LimitIdle(_) | Statement::Commit | Statement::Rollback => {
+            Outcome::default()
+        }
     };
     if let Some(id) = run.new_last_id.get() {
         if !matches!(statement, Statement::Select(_)) && outcome.last_insert_id == 0 {

@@ -5,6 +5,7 @@ use super::{
     frame::{Wire, decode_request, encode_response},
 };
 use crate::fakes::{Hooks, lock, pause, readable};
+use bytes::Bytes;
 use std::{
     io,
     sync::{Arc, Mutex},
@@ -81,7 +82,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     hooks: &Arc<dyn Hooks>,
 ) -> io::Result<()> {
     wire.send(&encode_response(&Ok(Outcome::default()))).await?;
-    while let Some(body) = wire.next().await? {
+    while let Some(body) = next(wire, session).await? {
         // The request's bytes are the statement and its parameters.
         let draw = draw_id(&[&body]);
         let (text, params) = decode_request(body)?;
@@ -97,6 +98,19 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
         wire.send(&encode_response(&done.result)).await?;
     }
     Ok(())
+}
+
+/// The next request; `None` at the end of the stream, or when the session's transaction has
+/// idled for too long.
+async fn next<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    session: &Guard,
+) -> io::Result<Option<Bytes>> {
+    let limit = lock(&session.engine).idle_limit(session.id);
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, wire.next()).await.unwrap_or(Ok(None)),
+        None => wire.next().await,
+    }
 }
 
 /// Runs a statement, waiting for locks; `None` if the connection ends meanwhile. Nothing else

@@ -272,3 +272,27 @@ fn a_crash_ends_transactions() {
     sim.run().unwrap();
     assert_eq!(lock(&engine).rows("TTRelation").len(), 1);
 }
+
+/// A client that lost its power in a transaction: with a limit the server ends it, without one
+/// its locks stay.
+#[test]
+fn a_transaction_that_idles_too_long_is_ended_if_that_is_limited() {
+    for (limit, ends) in [("set session idle_transaction_timeout=1", true), ("select 1", false)] {
+        let (engine, hooks) = parts(0, 0);
+        let mut sim = world(&engine, &hooks);
+        sim.client("client", async move {
+            let connector = connector(Timing::original());
+            let mut first = connector.connect(Server::Primary).await?;
+            let mut second = connector.connect(Server::Primary).await?;
+            first.execute(limit, &[]).await?;
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            first.execute("begin", &[]).await?;
+            first.execute(INSERT, &[1.into(), 2.into()]).await?;
+            let waiting = second.execute(INSERT, &[1.into(), 2.into()]).await;
+            assert_eq!(waiting.is_ok(), ends, "{waiting:?}");
+            assert_eq!(first.execute("commit", &[]).await.is_err(), ends);
+            Ok(())
+        });
+        sim.run().unwrap();
+    }
+}

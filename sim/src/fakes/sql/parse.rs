@@ -42,9 +42,18 @@ pub(super) struct Insert {
 pub(super) enum Statement {
     Select(Select),
     Insert(Insert),
-    Update { table: String, set: Vec<(usize, Expr)>, filter: Option<Expr> },
-    Delete { table: String, filter: Option<Expr> },
+    Update {
+        table: String,
+        set: Vec<(usize, Expr)>,
+        filter: Option<Expr>,
+    },
+    Delete {
+        table: String,
+        filter: Option<Expr>,
+    },
     Begin,
+    /// `set session idle_transaction_timeout=seconds` (MariaDB); 0 is none.
+    LimitIdle(u64),
     Commit,
     Rollback,
 }
@@ -116,11 +125,20 @@ pub(super) fn parse<'t>(
             Statement::Delete { table, filter: binder.filter(delete.selection.as_ref())? }
         }
         sp::Statement::StartTransaction { .. } => Statement::Begin,
+        sp::Statement::Set(set) => limit_idle(&set)?,
         sp::Statement::Commit { .. } => Statement::Commit,
         sp::Statement::Rollback { savepoint: None, .. } => Statement::Rollback,
         other => return Err(error::unsupported(&other.to_string())),
     };
     Ok(Prepared { statement, params: binder.params })
+}
+
+/// The one variable that the roles set.
+fn limit_idle(set: &sp::Set) -> Result<Statement, SqlError> {
+    let text = set.to_string().to_ascii_lowercase();
+    let value = text.strip_prefix("set session idle_transaction_timeout = ");
+    let seconds = value.and_then(|value| value.parse().ok());
+    seconds.map(Statement::LimitIdle).ok_or_else(|| error::unsupported(&text))
 }
 
 /// The one table of a FROM. Index hints are ignored: they change no result.
