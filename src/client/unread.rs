@@ -137,7 +137,8 @@ impl Device {
     }
 
     /// Read acks that were given up, or lost with their connection: they are written again where
-    /// more is counted than came after them; the others are taken as confirmed.
+    /// anything is counted; the others are taken as confirmed. Whether what is counted came after
+    /// them can't be told: this device may not hold it yet.
     fn settle_reads(&mut self, turn: &mut Turn<'_>, counts: &BTreeMap<u32, (u32, u32)>) {
         if !self.confirms_reads() {
             return;
@@ -147,8 +148,8 @@ impl Device {
             if self.requests.values().any(|request| under_way(request.asked)) {
                 continue;
             }
-            let (count, latest) = counts.get(&peer).copied().unwrap_or_default();
-            if count > self.may_be_unread(turn, peer, latest) {
+            let (count, _) = counts.get(&peer).copied().unwrap_or_default();
+            if count > 0 {
                 let pdu = self.read_ack_pdu(turn, peer, msg_id);
                 self.request(turn, Asked::ReadAck { op: None, peer, msg_id }, pdu, 1);
             } else {
