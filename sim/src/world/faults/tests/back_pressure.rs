@@ -3,7 +3,7 @@
 
 use crate::{
     plan::TICK_MS,
-    properties::{self, Property},
+    properties,
     record::{Kind, Line},
     world::{
         SimEnv,
@@ -109,10 +109,8 @@ fn a_reader_that_stands_still_is_closed_at_the_bound() {
     let lines = run(Some(Condition::SlowReader { host: "msg2".into(), peer: None, bytes: 0 }));
     assert_eq!(closed_for_unsent(&lines), 1);
     let mut longest = 0;
-    let mut bounded = properties::all(&Protocol::hardened())
-        .into_iter()
-        .filter(|p: &Box<dyn Property>| p.name() == "bounded")
-        .collect::<Vec<_>>();
+    let mut bounded = properties::all(&Protocol::hardened());
+    bounded.retain(|property| property.name() == "bounded");
     for line in &lines {
         if let Kind::Fact(Fact::HighWater { queue, length, bound }) = &line.kind {
             assert_eq!((queue.as_str(), *bound), ("unsent_bytes", UNSENT_BOUND as u64));
