@@ -253,10 +253,10 @@ impl Faults {
         fault: &Fault,
         now_ms: u64,
     ) {
-        if let Trouble::Stop { host } = &fault.trouble {
-            if self.processes.is_stopping(host) {
-                self.end_stopped(sim, shared, hosts, host);
-            }
+        if let Trouble::Stop { host } = &fault.trouble
+            && self.processes.is_stopping(host)
+        {
+            self.end_stopped(sim, shared, hosts, host);
         }
         let running = {
             let mut shared = shared.lock();
@@ -265,10 +265,10 @@ impl Faults {
         };
         self.links.update(sim, &mut shared.lock(), now_ms);
         match &fault.trouble {
-            Trouble::Crash { host, .. } | Trouble::Stop { host } | Trouble::PowerCut { host } => {
-                if !shared.lock().conditions.is_down(host) {
-                    self.processes.revive(sim, hosts, host);
-                }
+            Trouble::Crash { host, .. } | Trouble::Stop { host } | Trouble::PowerCut { host }
+                if !shared.lock().conditions.is_down(host) =>
+            {
+                self.processes.revive(sim, hosts, host);
             }
             Trouble::Pause { host } => {
                 let mut shared = shared.lock();

@@ -1,5 +1,6 @@
 //! Each kind of fault has the effect that its name says, seen in the trace of a hand-made plan.
 
+mod back_pressure;
 mod network;
 mod process;
 mod sockets;

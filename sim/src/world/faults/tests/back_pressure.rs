@@ -1,0 +1,130 @@
+//! A reader that stands still is felt by the writer: by the window of its socket, then by the
+//! bound of the role's queue.
+
+use crate::{
+    plan::TICK_MS,
+    properties,
+    record::{Kind, Line},
+    world::{
+        SimEnv,
+        conditions::{Condition, Running},
+        env::port,
+        shared::{Shared, WINDOW},
+    },
+};
+use bytes::Bytes;
+use std::{collections::BTreeSet, time::Duration};
+use teamtalk::{
+    env::{Endpoint, Env},
+    fact::Fact,
+    link::{self, Listen, UNSENT_BOUND},
+    protocol::Protocol,
+    route_server,
+    timing::Timing,
+    wire::{Pdu, command},
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// PDUs that one msg_server writes, and the bytes of each one's body.
+const PDUS: usize = 90;
+const BODY: usize = 60_000;
+
+/// A route_server, a msg_server that writes more than the bound, and one that reads what it can;
+/// then all lines of the trace. At each tick it is checked that no window is passed.
+fn run(reader: Option<Condition>) -> Vec<Line> {
+    let shared = Shared::new(1);
+    let tick = Duration::from_millis(TICK_MS);
+    let mut sim = turmoil::Builder::new()
+        .tick_duration(tick)
+        .tcp_capacity(1 << 17)
+        .min_message_latency(tick)
+        .max_message_latency(tick)
+        .build();
+    let env = SimEnv::new(shared.clone(), "route1", None);
+    sim.host("route1", move || {
+        let env = env.clone();
+        async move {
+            let listen = Listen { port: port::ROUTE, kind: route_server::Kind::MsgServer };
+            let role = route_server::RouteServer::new(Protocol::hardened());
+            link::run(env, Timing::original(), role, vec![listen], Vec::new()).await?;
+            Ok(())
+        }
+    });
+    let to = || Endpoint::new("route1", port::ROUTE);
+    let env = SimEnv::new(shared.clone(), "msg1", None);
+    sim.host("msg1", move || {
+        let env = env.clone();
+        async move {
+            let mut stream = env.connect(&to()).await?;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            for _ in 0..PDUS {
+                let pdu = Pdu::raw(command::MSG_DATA, 0, Bytes::from(vec![7; BODY]));
+                stream.write_all(&pdu.encode()).await?;
+            }
+            std::future::pending().await
+        }
+    });
+    let env = SimEnv::new(shared.clone(), "msg2", None);
+    sim.host("msg2", move || {
+        let env = env.clone();
+        async move {
+            let mut stream = env.connect(&to()).await?;
+            let mut space = vec![0; 1 << 16];
+            while stream.read(&mut space).await? > 0 {}
+            std::future::pending().await
+        }
+    });
+    let conditions = reader.into_iter().collect();
+    let running = Running { fault: 1, conditions, hit: 0, lost: BTreeSet::new() };
+    shared.lock().conditions.0.push(running);
+    for tick in 0..800 {
+        shared.lock().now_us = tick * TICK_MS * 1_000;
+        sim.step().expect("no host ends");
+        let mut shared = shared.lock();
+        for stream in shared.streams.values() {
+            let [there, back] = [
+                stream.dialler.written - stream.acceptor.read,
+                stream.acceptor.written - stream.dialler.read,
+            ];
+            assert!(there <= WINDOW && back <= WINDOW, "{there} and {back} bytes in flight");
+        }
+        let goes_on = std::mem::take(&mut shared.next_tick);
+        goes_on.into_iter().for_each(std::task::Waker::wake);
+    }
+    std::mem::take(&mut shared.lock().trace.lines)
+}
+
+fn closed_for_unsent(lines: &[Line]) -> usize {
+    let closed = |l: &&Line| matches!(&l.kind, Kind::Fact(Fact::Closed { reason, .. }) if reason == "too many unsent bytes");
+    lines.iter().filter(closed).count()
+}
+
+fn relayed(lines: &[Line]) -> usize {
+    let came = |l: &&Line| l.host == "msg2" && matches!(l.kind, Kind::PduReceived(_));
+    lines.iter().filter(came).count()
+}
+
+#[test]
+fn a_reader_that_stands_still_is_closed_at_the_bound() {
+    let lines = run(Some(Condition::SlowReader { host: "msg2".into(), peer: None, bytes: 0 }));
+    assert_eq!(closed_for_unsent(&lines), 1);
+    let mut longest = 0;
+    let mut bounded = properties::all(&Protocol::hardened());
+    bounded.retain(|property| property.name() == "bounded");
+    for line in &lines {
+        if let Kind::Fact(Fact::HighWater { queue, length, bound }) = &line.kind {
+            assert_eq!((queue.as_str(), *bound), ("unsent_bytes", UNSENT_BOUND as u64));
+            longest = longest.max(*length);
+        }
+        assert_eq!(bounded[0].observe(line), None);
+    }
+    let bound = UNSENT_BOUND as u64;
+    assert!((bound - 2 * BODY as u64..=bound).contains(&longest), "{longest}");
+    assert_eq!(relayed(&lines), 0);
+}
+
+#[test]
+fn a_reader_that_keeps_up_gets_everything() {
+    let lines = run(None);
+    assert_eq!((closed_for_unsent(&lines), relayed(&lines)), (0, PDUS));
+}
