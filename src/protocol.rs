@@ -94,7 +94,7 @@ switches! {
         instead_of: "answering a list or count as empty, or a login as a wrong password, when the read failed",
         peers: "none; a client that asks again after its timeout gets the true answer",
         cost: "no reply (or a refusal) while the store can't be read",
-        property: "delivered",
+        property: "order",
     };
     resend_until_acked: Switch {
         name: "resend-until-acked",
@@ -111,7 +111,7 @@ switches! {
         instead_of: "matching an ack by (msg_id, from), which no ack of an own copy meets",
         peers: "a client acks with the peer's id, as Windows and iOS do",
         cost: "none",
-        property: "send-list-acked",
+        property: "acks-settle",
     };
     catch_up_on_gap: Switch {
         name: "catch-up-on-gap",
@@ -121,6 +121,14 @@ switches! {
         cost: "a message list for each conversation that is behind after a login or a gap; \
                sessions, lists and counts are read from the primary",
         property: "delivered",
+    };
+    hear_silence: Switch {
+        name: "hear-silence",
+        scope: "client",
+        instead_of: "staying on a connection that no echo of a heartbeat comes back on, until TCP gives it up",
+        peers: "none; an old msg_server echoes heartbeats too",
+        cost: "a reconnect after 15 s without a byte",
+        property: "send-list-acked",
     };
     catch_up_hint: Switch {
         name: "catch-up-hint",
@@ -194,13 +202,16 @@ impl Protocol {
         Self::default()
     }
 
-    /// Ours: every property holds with our clients.
+    /// Ours: every property holds with our clients. Every switch but `resend-until-acked`: a
+    /// lost push means a lost connection, and a client that hears silence and then catches up
+    /// has the message without it; with it on, no property would miss `hear-silence`, and with
+    /// `hear-silence` on, none misses it. It is for clients that do not hear silence.
     pub fn hardened() -> Self {
         let mut protocol = Self::default();
         for switch in SWITCHES {
             protocol.set(switch.name, true);
         }
-        protocol
+        Self { resend_until_acked: false, ..protocol }
     }
 
     /// A preset by its name.

@@ -215,7 +215,7 @@ impl Device {
     /// When the connection counts as dead, unless the server is heard before.
     fn silence(&self) -> Option<Duration> {
         // A connection that is lost without a word skips pushes like any other.
-        let hears = self.habits().hears_silence && self.config.protocol.catch_up_on_gap;
+        let hears = self.habits().hears_silence && self.config.protocol.hear_silence;
         hears.then(|| self.heard + self.config.timing.client_silence())
     }
 

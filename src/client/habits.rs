@@ -66,7 +66,7 @@ pub(super) struct Habits {
     /// One message is in flight, and a second one within `Timing::windows_send_gap` is refused.
     pub one_in_flight: bool,
     /// It hangs up when the server is silent for `Timing::client_silence` (with
-    /// `catch-up-on-gap`).
+    /// `hear-silence`).
     pub hears_silence: bool,
 }
 

@@ -1,6 +1,7 @@
 //! What must hold: each property reads the trace line by line and knows nothing else.
 
 mod acked_is_stored;
+mod acks_settle;
 mod answered;
 mod bounded;
 mod clients;
@@ -85,6 +86,7 @@ pub fn all(protocol: &Protocol) -> Vec<Box<dyn Property>> {
         Box::new(acked_is_stored::AckedIsStored::default()),
         Box::new(delivered::Delivered::default()),
         Box::new(send_list_acked::SendListAcked::default()),
+        Box::new(acks_settle::AcksSettle::default()),
         Box::new(answered::Answered::new(protocol)),
         Box::new(no_duplicate::NoDuplicate::default()),
         Box::new(integrity::Integrity::default()),

@@ -14,7 +14,7 @@ use teamtalk::{
     env::ConnId,
     wire::{
         Pdu, command,
-        im::message::{ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgData, ImMsgDataAck},
+        im::message::{ImGetMsgByIdRsp, ImGetMsgListReq, ImGetMsgListRsp, ImMsgData, ImMsgDataAck},
     },
 };
 
@@ -38,8 +38,19 @@ pub struct Order {
     highest_ack: BTreeMap<(u32, Conversation), u32>,
     /// The line at which a row of this id was first committed.
     rows: BTreeMap<Conversation, BTreeMap<u32, u64>>,
-    /// The line at which a msg_server read a list request that is not answered.
-    lists: BTreeMap<(ConnId, u16), u64>,
+    /// List requests that are not answered.
+    lists: BTreeMap<(ConnId, u16), ListRequest>,
+}
+
+/// A 0309 as a msg_server read it.
+#[derive(Debug, Clone, Copy)]
+struct ListRequest {
+    /// The line at which it was read (of one that was written again the first may be answered).
+    since: u64,
+    /// From which id down; 0 from the newest.
+    begin: u32,
+    /// How many at most.
+    count: usize,
 }
 
 fn violation(kind: &'static str, sentence: String, about: Vec<String>) -> Option<Violation> {
@@ -81,7 +92,7 @@ impl Order {
     fn list(&mut self, conn: ConnId, pdu: &Pdu) -> Option<Violation> {
         let key = (conn, pdu.header.seq_num);
         let user = self.clients.user(conn)?;
-        let (conversation, ids, since) = if pdu.command() == command::MSG_LIST_RESPONSE {
+        let (conversation, ids, request) = if pdu.command() == command::MSG_LIST_RESPONSE {
             let list: ImGetMsgListRsp = pdu.view().ok()?;
             let conversation = conversation_with(user, list.session_type, list.session_id);
             (conversation, ids(&list.msg_list), self.lists.remove(&key))
@@ -102,7 +113,7 @@ impl Order {
             }
             let rows = self.rows.get(&conversation);
             let mut between = rows.into_iter().flat_map(|rows| rows.range(below + 1..above));
-            if let Some(since) = since
+            if let Some(ListRequest { since, .. }) = request
                 && let Some((missing, _)) = between.find(|(_, at)| **at < since)
             {
                 let sentence = format!(
@@ -112,7 +123,29 @@ impl Order {
                 return violation("gap", sentence, about());
             }
         }
-        None
+        let missing = self.missing(conversation, &ids, request?)?;
+        let sentence = format!(
+            "{head} lists {} messages and not msg_id {missing}, which was committed before the \
+             request came",
+            ids.len()
+        );
+        violation("missing", sentence, vec![format!("\"conn\":{conn},")])
+    }
+
+    /// A message above or below a page that should be on it: it was there when the page was asked
+    /// for, and the page has room for it.
+    fn missing(
+        &self,
+        conversation: Conversation,
+        ids: &[u32],
+        ListRequest { since, begin, count }: ListRequest,
+    ) -> Option<u32> {
+        let top = if begin == 0 { u32::MAX } else { begin };
+        let known = self.rows.get(&conversation)?.range(..=top).rev();
+        let before = known.filter(|(_, at)| **at < since).map(|(id, _)| *id);
+        let full = ids.len() >= count;
+        let on_it = |id: u32| !full || ids.last().is_some_and(|&last| id > last);
+        before.take(count).find(|&id| !ids.contains(&id) && on_it(id))
     }
 }
 
@@ -147,8 +180,10 @@ impl Property for Order {
             }
             (At::DeviceReads, command::MSG_DATA_ACK) => self.acked(conn, pdu),
             (At::ServerReads, command::MSG_LIST_REQUEST) => {
-                // Of one that was written again the first may be answered.
-                self.lists.entry((conn, pdu.header.seq_num)).or_insert(line.n);
+                let asked: ImGetMsgListReq = pdu.view().ok()?;
+                let (begin, count) = (asked.msg_id_begin, asked.msg_cnt as usize);
+                let request = ListRequest { since: line.n, begin, count };
+                self.lists.entry((conn, pdu.header.seq_num)).or_insert(request);
                 None
             }
             (At::ServerWrites, command::MSG_LIST_RESPONSE | command::MSG_GET_BY_MSG_ID_RES) => {

@@ -161,9 +161,11 @@ pub(super) fn operations(
     let rest = prop::collection::vec(rest, 45..90);
     let burst = prop::option::weighted(0.12, (LOGINS_END_MS..LAST_MS, any::<u32>(), 1..users));
     let burst = burst.prop_map(move |burst| burst.filter(|_| profile != Profile::Calm));
+    let farewell = prop::option::weighted(0.3, any::<u32>());
     // Reading goes on in every plan: what is owed has to be read some time.
     let swarm = any::<u32>().prop_map(|bits| bits | 1);
-    (logins(&devices), swarm, rest, burst).prop_map(move |(logins, swarm, rest, burst)| {
+    let all = (logins(&devices), swarm, rest, burst, farewell);
+    all.prop_map(move |(logins, swarm, rest, burst, farewell)| {
         let peer = |user: u32, step: u32| (user - 1 + step) % users + 1;
         let weights: Vec<u32> =
             devices.iter().map(|d| if is_second(d.slot) { 1 } else { 2 }).collect();
@@ -187,6 +189,11 @@ pub(super) fn operations(
             all.extend(
                 (0..BURST).map(|n| (at + n * BURST_EVERY_MS, device.slot, Action::Send { to })),
             );
+        }
+        // Someone is off line on purpose when all is at rest: whoever still counts him shows.
+        if let Some(who) = farewell {
+            let device = &devices[weighted(&weights, who)];
+            all.push((LAST_MS, device.slot, Action::Logout));
         }
         number(all)
     })
