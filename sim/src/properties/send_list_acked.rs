@@ -15,6 +15,9 @@ use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact, wire::comman
 
 type Entry = (ConnId, Conversation, u32);
 
+/// How a trace words `plan::Action::Logout`.
+const LOGS_OUT: &str = "logs out";
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct SendListAcked {
@@ -25,7 +28,8 @@ pub struct SendListAcked {
     /// Debts, with how the entry ended.
     debts: BTreeMap<(u32, Conversation, u32), &'static str>,
     held: BTreeSet<(u32, Conversation, u32)>,
-    /// Devices that wrote a 0105 or read a 0107 since they were last online.
+    /// Devices whose person logged out, that wrote a 0105 or read a 0107, since they were last
+    /// online.
     offline_by_wish: BTreeSet<u32>,
     unacked_though_held: u64,
 }
@@ -77,6 +81,10 @@ impl Property for SendListAcked {
             }
         }
         match &line.kind {
+            // Off line already, its person logs out: no 0105 says so.
+            Kind::Op { device, what, delivered: true, .. } if what == LOGS_OUT => {
+                self.offline_by_wish.insert(*device);
+            }
             Kind::Connected { conn, end: End::Dialler, device: Some(device), .. } => {
                 self.devices.insert(*conn, *device);
             }
@@ -147,7 +155,11 @@ impl Property for SendListAcked {
 #[cfg(test)]
 mod tests {
     use super::SendListAcked;
-    use crate::{properties::tape::Tape, record::Kind};
+    use crate::{
+        plan::{Action, Operation},
+        properties::tape::Tape,
+        record::Kind,
+    };
     use bytes::Bytes;
     use teamtalk::{
         conversation::Conversation,
@@ -192,5 +204,11 @@ mod tests {
         assert_eq!(tape.login(3, 8, 2).pending().as_deref(), LOST);
         assert_eq!(pushed().kick(7).hang_up(3, 7).fact("msg1", expired()).pending(), None);
         assert_eq!(pushed().hang_up(3, 7).fact("msg1", expired()).pending().as_deref(), LOST);
+        // It had lost its connection when its person logged out.
+        let operation = Operation { id: 1, at_ms: 0, device: 3, action: Action::Logout };
+        let what = operation.describe();
+        let op = Kind::Op { op: 1, device: 3, what, delivered: true };
+        let lost = |tape: &mut Tape<SendListAcked>| tape.fact("msg1", expired()).pending();
+        assert_eq!(lost(pushed().hang_up(3, 7).line("world", op)), None);
     }
 }
