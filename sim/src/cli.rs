@@ -188,9 +188,11 @@ fn profile(name: &str) -> Result<Profile, String> {
 }
 
 fn print_protocols() {
-    println!("presets: teamtalk (every switch off), hardened (every switch on)\n");
+    println!("presets: teamtalk (every switch off), hardened (those marked with *)\n");
+    let hardened = Protocol::hardened();
     for s in SWITCHES {
-        println!("{}  [{}]", s.name, s.scope);
+        let mark = if hardened.get(s.name) == Some(true) { " *" } else { "" };
+        println!("{}{mark}  [{}]", s.name, s.scope);
         println!("    instead of {}", s.instead_of);
         println!("    peers: {}\n    cost: {}\n    property: {}", s.peers, s.cost, s.property);
     }
