@@ -11,7 +11,7 @@ use std::{
 };
 use teamtalk::protocol::{Protocol, SWITCHES};
 use teamtalk_sim::{
-    explore::{Campaign, Found, case_of, explore, run_case},
+    explore::{Campaign, Found, case_of, explore, run_case, run_case_with},
     plan::{
         case::{Case, ProtocolSpec},
         generate::{PROFILES, Profile},
@@ -128,6 +128,9 @@ struct Run {
     /// Print the roles' log, filtered as `RUST_LOG` is.
     #[arg(long)]
     log: Option<String>,
+    /// Another seed for the system's randomness: nothing may depend on it (`determinism`).
+    #[arg(long, default_value_t = 0, hide = true)]
+    entropy: u64,
 }
 
 #[derive(Args)]
@@ -274,7 +277,7 @@ fn run_command(args: Run) -> Result<u8, String> {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     }
     let case = case_of(args.seed, &ProtocolSpec::parse(&args.protocol)?, args.profile);
-    let outcome = run_case(&case)?;
+    let outcome = run_case_with(&case, args.entropy)?;
     if let Some(path) = &args.trace {
         write_trace(path, &outcome.trace.to_jsonl())?;
     }
@@ -393,8 +396,10 @@ fn determinism(seeds: u64, from: u64, protocol: &str) -> Result<u8, String> {
         for n in 1..=2 {
             let path = folder.join(format!("{seed}-{n}.jsonl"));
             let seed = seed.to_string();
+            // What asks the system for randomness gets another answer in each process.
             let done = Process::new(&this)
-                .args(["run", &seed, "--protocol", protocol, "--trace"])
+                .args(["run", &seed, "--protocol", protocol, "--entropy", &n.to_string()])
+                .arg("--trace")
                 .arg(&path)
                 .output()
                 .map_err(|e| e.to_string())?;

@@ -37,7 +37,16 @@ pub fn case_of(seed: u64, protocol: &ProtocolSpec, profile: Profile) -> Case {
 /// # Errors
 /// If the case's protocols can't be resolved.
 pub fn run_case(case: &Case) -> Result<Outcome, String> {
-    on_seeded_thread(case.plan.noise, || world::run(case))
+    run_case_with(case, 0)
+}
+
+/// Like [`run_case`], with another seed for what asks the system for randomness. A plan's trace
+/// must not depend on it: a `std` map iterated in a role shows by it.
+///
+/// # Errors
+/// If the case's protocols can't be resolved.
+pub fn run_case_with(case: &Case, entropy: u64) -> Result<Outcome, String> {
+    on_seeded_thread(case.plan.noise ^ entropy, || world::run(case))
 }
 
 /// What one seed did.
