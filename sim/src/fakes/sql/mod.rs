@@ -3,7 +3,7 @@
 //!
 //! Not modelled: locks on the gaps between keys (only a key that was looked for and is absent
 //! is held), locks on rows that a scan without an index merely passes, expressions and joins
-//! beyond the subset of [`parse`].
+//! beyond the subset that `parse` knows.
 
 mod client;
 mod engine;
