@@ -123,8 +123,7 @@ mod tests {
     fn after(session_id: u32, end: impl Fn(u64, Conversation) -> Fact) -> Vec<String> {
         let conversation = Conversation::single(1, 2);
         let mut tape = Tape::new(AcksSettle::default());
-        tape.connect(3, 7);
-        tape.fact("msg1", Fact::LoggedIn { conn: 7, user: 2, client_type: 1 });
+        tape.login(3, 7, 2);
         let added = Fact::SendListAdded { conn: 7, user: 2, conversation, msg_id: 5, from: 1 };
         tape.fact("msg1", added);
         let ack = ImMsgDataAck { user_id: 2, session_id, msg_id: 5, session_type: SINGLE };

@@ -112,7 +112,7 @@ fn ours_hangs_up_on_a_silent_server_and_others_do_not() {
     let others = [ClientKind::Windows, ClientKind::Android, ClientKind::Ios, ClientKind::Mac]
         .map(Rig::online);
     let mut others = Vec::from(others);
-    others.push(Rig::without(ClientKind::Ours, "catch-up-on-gap"));
+    others.push(Rig::without(ClientKind::Ours, "hear-silence"));
     for mut rig in others {
         rig.pass(secs(1_000));
         assert!(rig.device.online().is_some(), "{:?}", rig.device.config.kind);
