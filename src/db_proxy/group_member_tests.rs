@@ -1,50 +1,22 @@
 //! Making groups, their members and who has muted them, against scripted stores: golden 17 and 19.
 
-use super::testing::{Fake, answer, id, refused, rows, serve};
+use super::{
+    group_tests::{ask, attach, silent, with_group},
+    testing::{Fake, answer, id, refused, rows},
+};
 use crate::{
     protocol::Protocol,
     store::sql::Value,
     wire::{
-        Pdu,
-        attach::Attach,
-        check::Checked,
-        command,
+        Pdu, command,
         im::{
             base_define::{GroupModifyType, GroupType, GroupVersionInfo},
             group::*,
             server::{ImGroupGetShieldReq, ImGroupGetShieldRsp},
         },
-        tt::extension::{Refused, RefusedCode},
     },
 };
 use bytes::Bytes;
-
-fn attach() -> Option<Bytes> {
-    Some(Attach::handle(3).encode())
-}
-
-fn ask<R: Checked>(world: &Fake, command: u16, body: &impl prost::Message) -> R {
-    let request = Pdu::new(command, 9, body);
-    let reply = serve(&mut world.context(Protocol::teamtalk()), &request).unwrap();
-    assert_eq!((reply.command(), reply.header.seq_num), (command + 1, 9));
-    reply.view().unwrap()
-}
-
-fn silent(world: &Fake, command: u16, body: &impl prost::Message) {
-    let request = Pdu::new(command, 9, body);
-    assert_eq!(answer(&mut world.context(Protocol::teamtalk()), &request), None);
-    let refused = answer(&mut world.context(Protocol::hardened()), &request).unwrap();
-    assert_eq!(refused.view::<Refused>().unwrap().code(), RefusedCode::RefusedNotAllowed);
-}
-
-/// Group 1 with the members 1, 2 and 3.
-fn with_group() -> Fake {
-    let world = Fake::default();
-    for user in ["1", "2", "3"] {
-        world.hash("group_member_1", user, "500");
-    }
-    world
-}
 
 #[test]
 fn a_group_is_made_as_in_golden_17() {

@@ -20,18 +20,18 @@ use crate::{
 };
 use bytes::Bytes;
 
-fn attach() -> Option<Bytes> {
+pub(super) fn attach() -> Option<Bytes> {
     Some(Attach::handle(3).encode())
 }
 
-fn ask<R: Checked>(world: &Fake, command: u16, body: &impl prost::Message) -> R {
+pub(super) fn ask<R: Checked>(world: &Fake, command: u16, body: &impl prost::Message) -> R {
     let request = Pdu::new(command, 9, body);
     let reply = serve(&mut world.context(Protocol::teamtalk()), &request).unwrap();
     assert_eq!((reply.command(), reply.header.seq_num), (command + 1, 9));
     reply.view().unwrap()
 }
 
-fn silent(world: &Fake, command: u16, body: &impl prost::Message) {
+pub(super) fn silent(world: &Fake, command: u16, body: &impl prost::Message) {
     let request = Pdu::new(command, 9, body);
     assert_eq!(answer(&mut world.context(Protocol::teamtalk()), &request), None);
     let refused = answer(&mut world.context(Protocol::hardened()), &request).unwrap();
@@ -39,7 +39,7 @@ fn silent(world: &Fake, command: u16, body: &impl prost::Message) {
 }
 
 /// Group 1 with the members 1, 2 and 3.
-fn with_group() -> Fake {
+pub(super) fn with_group() -> Fake {
     let world = Fake::default();
     for user in ["1", "2", "3"] {
         world.hash("group_member_1", user, "500");
