@@ -1,5 +1,6 @@
 //! Which conversation a message belongs to.
 
+use crate::wire::im::base_define::SessionType;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -21,6 +22,14 @@ pub enum Conversation {
 }
 
 impl Conversation {
+    /// This conversation as `user` names it; `None` for two others'.
+    pub fn chat_of(&self, user: u32) -> Option<Chat> {
+        match *self {
+            Self::Group(id) => Some(Chat::Group(id)),
+            Self::Single { .. } => self.peer_of(user).map(Chat::User),
+        }
+    }
+
     /// The conversation of two users, in either order.
     pub fn single(a: u32, b: u32) -> Self {
         Self::Single { low: a.min(b), high: a.max(b) }
@@ -32,6 +41,62 @@ impl Conversation {
             Self::Single { low, high } if user == low => Some(high),
             Self::Single { low, high } if user == high => Some(low),
             _ => None,
+        }
+    }
+}
+
+/// A conversation as one of its members names it: `session_type` and `session_id` of the PDUs
+/// (SYSTEM.md section 6).
+///
+/// Ordered and stable, so it can key a `BTreeMap`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Chat {
+    /// With this user.
+    User(u32),
+    /// In this group.
+    Group(u32),
+}
+
+impl Chat {
+    /// The chat that a PDU's `session_type` (1 single, 2 group) and `session_id` name.
+    pub fn of(session_type: i32, session_id: u32) -> Self {
+        if session_type == SessionType::Group as i32 {
+            Self::Group(session_id)
+        } else {
+            Self::User(session_id)
+        }
+    }
+
+    /// `session_type`: 1 single, 2 group.
+    pub fn session_type(self) -> i32 {
+        match self {
+            Self::User(_) => SessionType::Single as i32,
+            Self::Group(_) => SessionType::Group as i32,
+        }
+    }
+
+    /// `session_id`: the user's or the group's id.
+    pub fn id(self) -> u32 {
+        match self {
+            Self::User(id) | Self::Group(id) => id,
+        }
+    }
+
+    /// The conversation that `user` means by it.
+    pub fn conversation(self, user: u32) -> Conversation {
+        match self {
+            Self::User(peer) => Conversation::single(user, peer),
+            Self::Group(id) => Conversation::Group(id),
+        }
+    }
+}
+
+impl fmt::Display for Chat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "user {id}"),
+            Self::Group(id) => write!(f, "group {id}"),
         }
     }
 }
@@ -67,7 +132,16 @@ impl TryFrom<String> for Conversation {
 
 #[cfg(test)]
 mod tests {
-    use super::Conversation;
+    use super::{Chat, Conversation};
+
+    #[test]
+    fn a_chat_is_a_conversation_seen_by_a_member() {
+        for chat in [Chat::User(3), Chat::Group(3)] {
+            assert_eq!(Chat::of(chat.session_type(), chat.id()), chat);
+            assert_eq!(chat.conversation(7).chat_of(7), Some(chat));
+        }
+        assert_eq!(Conversation::single(7, 3).chat_of(4), None);
+    }
 
     #[test]
     fn text_form_round_trips() {

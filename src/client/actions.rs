@@ -5,14 +5,17 @@ use super::{
     device::{Device, Turn},
     requests::Asked,
 };
-use crate::wire::{
-    Pdu, command as cmd,
-    im::{
-        base_define::SessionType,
-        buddy::{ImRemoveSessionReq, ImUsersStatReq},
-        login::ImKickPcClientReq,
-        message::{ImClientTimeReq, ImGetLatestMsgIdReq, ImGetMsgByIdReq},
-        switch_service::Imp2pCmdMsg,
+use crate::{
+    conversation::Chat,
+    wire::{
+        Pdu, command as cmd,
+        im::{
+            base_define::SessionType,
+            buddy::{ImRemoveSessionReq, ImUsersStatReq},
+            login::ImKickPcClientReq,
+            message::{ImClientTimeReq, ImGetLatestMsgIdReq, ImGetMsgByIdReq},
+            switch_service::Imp2pCmdMsg,
+        },
     },
 };
 
@@ -29,13 +32,13 @@ impl Device {
             Action::Login => self.go_online(turn, op),
             Action::Logout => self.log_out(turn, op),
             Action::Disconnect => self.drop_connection(turn, op),
-            Action::Send { to, text } => self.take_message(turn, op, to, text),
+            Action::Send { to: Chat::User(to), text } => self.take_message(turn, op, to, text),
             Action::Resend { of } => self.resend(turn, op, of),
             _ if self.online().is_none() => turn.failed(op, "not logged in"),
             Action::KickPc if self.config.client_type & MOBILE == 0 => {
                 turn.failed(op, "this is no phone");
             }
-            Action::Read { peer } => self.read_chat(turn, op, peer),
+            Action::Read { chat: Chat::User(peer) } => self.read_chat(turn, op, peer),
             Action::Raw { command, body } => {
                 let pdu = Pdu::raw(command, turn.store.next_seq(), body);
                 self.request(turn, Asked::Raw { op }, pdu, 1);
@@ -61,10 +64,10 @@ impl Device {
         let user_id = self.config.user;
         let by = |by| Asked::Answer { op, by };
         match action {
-            Action::Pull { peer, count } => {
+            Action::Pull { chat: Chat::User(peer), count } => {
                 self.pull(turn, by(cmd::MSG_LIST_RESPONSE), peer, 0, count);
             }
-            Action::Latest { peer } => {
+            Action::Latest { chat: Chat::User(peer) } => {
                 let request = ImGetLatestMsgIdReq {
                     user_id,
                     session_type: SINGLE,
@@ -74,7 +77,7 @@ impl Device {
                 let asked = by(cmd::MSG_GET_LATEST_MSG_ID_RSP);
                 self.ask(turn, asked, cmd::MSG_GET_LATEST_MSG_ID_REQ, &request);
             }
-            Action::ById { peer, mut ids } => {
+            Action::ById { chat: Chat::User(peer), mut ids } => {
                 if ids.is_empty() {
                     ids = turn.store.newest_held(self.conversation(peer), BY_ID);
                 }
@@ -91,7 +94,7 @@ impl Device {
             Action::Sessions => {
                 self.ask_sessions(turn, by(cmd::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE));
             }
-            Action::RemoveSession { peer } => {
+            Action::RemoveSession { chat: Chat::User(peer) } => {
                 let request = ImRemoveSessionReq {
                     user_id,
                     session_type: SINGLE,
@@ -115,7 +118,8 @@ impl Device {
                 let asked = by(cmd::BUDDY_LIST_USERS_STATUS_RESPONSE);
                 self.ask(turn, asked, cmd::BUDDY_LIST_USERS_STATUS_REQUEST, &request);
             }
-            // The rest are no questions; `command` has taken them.
+            // The rest are no questions, `command` has taken them, or not built yet: groups, audio,
+            // what is asked about users, files.
             _ => turn.failed(op, "not a question"),
         }
     }

@@ -22,7 +22,7 @@ pub use device::{Device, Effect, Event};
 pub use shell::run;
 pub use store::{DeviceStore, Message, Outgoing, Progress};
 
-use crate::{env::Endpoint, protocol::Protocol, timing::Timing};
+use crate::{conversation::Chat, env::Endpoint, protocol::Protocol, timing::Timing};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -114,12 +114,19 @@ pub enum Action {
     /// Go online, and stay so until a logout or a kick. Fails with the first failed try; the
     /// device goes on trying.
     Login,
-    /// Send a single text.
+    /// Send a text.
     Send {
-        /// To whom.
-        to: u32,
+        /// Where to.
+        to: Chat,
         /// As it travels (base64 of the cipher in real clients); not checked here.
         text: Bytes,
+    },
+    /// Send a voice message.
+    SendAudio {
+        /// Where to.
+        to: Chat,
+        /// Its length in seconds, 4 bytes big-endian, and the recording.
+        audio: Bytes,
     },
     /// Press "resend" at a message that was not acked: a new request (SYSTEM.md section 7).
     Resend {
@@ -130,25 +137,25 @@ pub enum Action {
     /// Open a chat: pull what is unread, then ack it as read. It stays open until another one is
     /// opened or written to, or a logout.
     Read {
-        /// Whose.
-        peer: u32,
+        /// Which.
+        chat: Chat,
     },
     /// Pull the latest messages of a chat.
     Pull {
-        /// Whose.
-        peer: u32,
+        /// Which.
+        chat: Chat,
         /// How many at most.
         count: u32,
     },
     /// Ask for the latest msg_id of a chat.
     Latest {
-        /// Whose.
-        peer: u32,
+        /// Which.
+        chat: Chat,
     },
     /// Ask for messages of a chat by their ids.
     ById {
-        /// Whose.
-        peer: u32,
+        /// Which.
+        chat: Chat,
         /// Which; none: the newest ten that are held.
         ids: Vec<u32>,
     },
@@ -156,8 +163,8 @@ pub enum Action {
     Sessions,
     /// Remove a recent session.
     RemoveSession {
-        /// Whose.
-        peer: u32,
+        /// Which.
+        chat: Chat,
     },
     /// Ask what time it is.
     Time,
@@ -182,6 +189,95 @@ pub enum Action {
         command: u16,
         /// Its body.
         body: Bytes,
+    },
+    /// Create a temporary group (0405); `OpOk` carries its id in `msg_id`.
+    CreateGroup {
+        /// Its name.
+        name: Bytes,
+        /// Its members; the creator is one only if he is named (SYSTEM.md section 6).
+        members: Vec<u32>,
+    },
+    /// Add users to a group, or take them out (0407).
+    ChangeMembers {
+        /// The group.
+        group: u32,
+        /// Add, or take out.
+        add: bool,
+        /// Whom.
+        users: Vec<u32>,
+    },
+    /// Ask for one's groups (0401).
+    GroupList,
+    /// Ask what groups are (0403), whatever version is known.
+    GroupInfo {
+        /// Which.
+        groups: Vec<u32>,
+    },
+    /// Mute a group, or unmute it (0409).
+    ShieldGroup {
+        /// The group.
+        group: u32,
+        /// Mute.
+        on: bool,
+    },
+    /// Ask who users are (0204).
+    UserInfo {
+        /// Which.
+        users: Vec<u32>,
+    },
+    /// Ask for all users that changed since this time (0208).
+    AllUsers {
+        /// In seconds since 1970; 0: all.
+        since: u32,
+    },
+    /// Ask for the departments (0210).
+    Departments,
+    /// Change the own picture (020c); nobody answers.
+    Avatar {
+        /// Its address.
+        url: Bytes,
+    },
+    /// Change the own signature (0213).
+    Sign {
+        /// It.
+        text: Bytes,
+    },
+    /// Have no pushes at night, or have them again (010c).
+    SetPushShield {
+        /// Have none.
+        on: bool,
+    },
+    /// Ask for that setting (010e).
+    AskPushShield,
+    /// Register this phone for pushes (0108); phones only.
+    DeviceToken {
+        /// The vendor's token.
+        token: Bytes,
+    },
+    /// Offer a user a file (0506).
+    SendFile {
+        /// The receiver.
+        to: u32,
+        /// Its name.
+        name: Bytes,
+        /// Leave it with the file server, even if he is online.
+        offline: bool,
+    },
+    /// Ask which files are waiting (0509).
+    OfflineFiles,
+    /// Note that a file waits for a user (050b); nobody answers.
+    AddOfflineFile {
+        /// The receiver.
+        to: u32,
+        /// The file's name, also its task id.
+        name: Bytes,
+    },
+    /// Take such a note back (050c), as its receiver; nobody answers.
+    DelOfflineFile {
+        /// The sender.
+        from: u32,
+        /// Its task id.
+        name: Bytes,
     },
     /// Drop the TCP connection; the device reconnects by its own rule.
     Disconnect,

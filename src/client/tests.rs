@@ -120,7 +120,7 @@ impl Rig {
     }
 
     fn send(&mut self, op: u32) -> Vec<Effect> {
-        self.command(op, Action::Send { to: PEER, text: format!("text {op}").into() })
+        self.command(op, Action::Send { to: Chat::User(PEER), text: format!("text {op}").into() })
     }
 
     fn pdu(&mut self, id: u16, seq: u16, message: &impl prost::Message) -> Vec<Effect> {

@@ -115,6 +115,16 @@ pub enum Kind {
         /// The row's id.
         id: u64,
     },
+    /// A user became a member of a group, or ceased to be one: a row of `IMGroupMember` was
+    /// committed with this status, or is there from the start.
+    MemberRow {
+        /// The group.
+        group: u32,
+        /// The user.
+        user: u32,
+        /// Whether he is a member now.
+        live: bool,
+    },
     /// An operation was handed to its device.
     Op {
         /// Its id.
@@ -223,6 +233,8 @@ impl Line {
                 "user": user, "peer": peer, "session_type": session_type, "id": id}),
             Kind::RelationRow { conversation, id } => json!({"kind": "relation_row",
                 "conversation": conversation, "id": id}),
+            Kind::MemberRow { group, user, live } => json!({"kind": "member_row",
+                "group": group, "user": user, "live": live}),
             Kind::Op { op, device, what, delivered } => json!({"kind": "op", "op": op,
                 "device": device, "what": what, "delivered": delivered}),
             Kind::FaultStart { fault, what } => {

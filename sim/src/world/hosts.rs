@@ -16,6 +16,7 @@ use std::{
 };
 use teamtalk::{
     client::{self, Command, DeviceStore},
+    conversation::Chat,
     db_proxy,
     env::{Draw, Endpoint, Env, Listener},
     link::{self, Dial, Event, Kind as LinkKind, Listen, Now, Role},
@@ -308,15 +309,17 @@ impl Hosts {
             Action::Login => client::Action::Login,
             Action::Logout => client::Action::Logout,
             Action::Send { to } | Action::SendOdd { to, .. } => {
-                client::Action::Send { to, text: text() }
+                client::Action::Send { to: Chat::User(to), text: text() }
             }
             Action::Resend { of } => client::Action::Resend { of },
-            Action::Read { peer } => client::Action::Read { peer },
-            Action::Pull { peer, count } => client::Action::Pull { peer, count },
-            Action::Latest { peer } => client::Action::Latest { peer },
-            Action::ById { peer, ids } => client::Action::ById { peer, ids },
+            Action::Read { peer } => client::Action::Read { chat: Chat::User(peer) },
+            Action::Pull { peer, count } => client::Action::Pull { chat: Chat::User(peer), count },
+            Action::Latest { peer } => client::Action::Latest { chat: Chat::User(peer) },
+            Action::ById { peer, ids } => client::Action::ById { chat: Chat::User(peer), ids },
             Action::Sessions => client::Action::Sessions,
-            Action::RemoveSession { peer } => client::Action::RemoveSession { peer },
+            Action::RemoveSession { peer } => {
+                client::Action::RemoveSession { chat: Chat::User(peer) }
+            }
             Action::Time => client::Action::Time,
             Action::KickPc => client::Action::KickPc,
             Action::Status { users } => client::Action::Status { users },

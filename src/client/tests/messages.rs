@@ -127,7 +127,7 @@ fn reading_pulls_what_is_unread_then_acks_the_last_message() {
     let out = rig.answer_all(&asked, &[4], &[(150, 4)]);
     assert!(facts(&out).contains(&Fact::UnreadShown { device: 9, peer: PEER, count: 150 }));
     assert_eq!(pulls(&out), []);
-    let out = rig.command(2, Action::Read { peer: PEER });
+    let out = rig.command(2, Action::Read { chat: Chat::User(PEER) });
     assert_eq!(pulls(&out), [(0, 100)]);
     let out = rig.list(pull_seq(&out), [4, 3]);
     let ack = sent(&out, command::MSG_READ_ACK)[0].view::<ImMsgDataReadAck>().unwrap();
@@ -137,7 +137,7 @@ fn reading_pulls_what_is_unread_then_acks_the_last_message() {
     assert!(seen.contains(&Fact::UnreadShown { device: 9, peer: PEER, count: 0 }));
     assert!(seen.contains(&Fact::OpOk { op: 2, msg_id: 0 }));
     // Nothing unread: only the ack.
-    let out = rig.command(3, Action::Read { peer: PEER });
+    let out = rig.command(3, Action::Read { chat: Chat::User(PEER) });
     assert_eq!(pdus(&out).len(), 1);
     assert!(facts(&out).contains(&Fact::OpOk { op: 3, msg_id: 0 }));
 }
@@ -178,10 +178,10 @@ fn an_unread_answer_replaces_what_is_shown() {
 #[test]
 fn pull_and_latest_end_with_their_answer_or_a_timeout() {
     let mut rig = Rig::online(ClientKind::Ours);
-    let out = rig.command(2, Action::Pull { peer: PEER, count: 10 });
+    let out = rig.command(2, Action::Pull { chat: Chat::User(PEER), count: 10 });
     assert_eq!(pulls(&out), [(0, 10)]);
     assert!(facts(&rig.list(pull_seq(&out), [])).contains(&Fact::OpOk { op: 2, msg_id: 0 }));
-    let out = rig.command(3, Action::Latest { peer: PEER });
+    let out = rig.command(3, Action::Latest { chat: Chat::User(PEER) });
     let answer = ImGetLatestMsgIdRsp {
         user_id: ME,
         session_type: SINGLE,
@@ -192,6 +192,6 @@ fn pull_and_latest_end_with_their_answer_or_a_timeout() {
     let seq = pdus(&out)[0].header.seq_num;
     let out = rig.pdu(command::MSG_GET_LATEST_MSG_ID_RSP, seq, &answer);
     assert_eq!(facts(&out), [Fact::OpOk { op: 3, msg_id: 0 }]);
-    rig.command(4, Action::Latest { peer: PEER });
+    rig.command(4, Action::Latest { chat: Chat::User(PEER) });
     assert_eq!(reason_of(&facts(&rig.pass(secs(6)))), [(4, "no answer")]);
 }

@@ -10,7 +10,7 @@ fn reads(out: &[Effect]) -> Vec<Pdu> {
 fn reading() -> (Rig, Pdu) {
     let mut rig = Rig::online(ClientKind::Ours);
     rig.push(PEER, ME, 1, "hi");
-    let out = rig.command(2, Action::Read { peer: PEER });
+    let out = rig.command(2, Action::Read { chat: Chat::User(PEER) });
     let out = rig.list(pull_seq(&out), [1]);
     assert!(!facts(&out).iter().any(|f| matches!(f, Fact::OpOk { .. })), "not confirmed yet");
     (rig, reads(&out)[0].clone())
@@ -99,7 +99,7 @@ fn without_the_switch_and_elsewhere_a_read_ack_is_not_answered() {
     {
         rig.push(PEER, ME, 1, "hi");
         rig.store.unread.clear();
-        let out = rig.command(2, Action::Read { peer: PEER });
+        let out = rig.command(2, Action::Read { chat: Chat::User(PEER) });
         assert_eq!(reads(&out).len(), 1);
         assert!(facts(&out).contains(&Fact::OpOk { op: 2, msg_id: 0 }));
         assert_eq!(reads(&rig.pass_alive(secs(60))), []);
