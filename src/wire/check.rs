@@ -9,12 +9,12 @@
 //! The rules are read off tables that build.rs emits from the descriptors. What counts as
 //! absent is left out of the copy that prost decodes; the PDU itself is never changed.
 
-use super::Malformed;
+use super::{Malformed, plain};
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 /// How deep messages may nest. Our own bound; the schema itself needs 2.
-const MAX_DEPTH: u32 = 16;
+pub(super) const MAX_DEPTH: u32 = 16;
 
 /// A message whose fields the generated table knows.
 pub trait Checked: prost::Message + Default {
@@ -86,6 +86,9 @@ pub fn decode<M: Checked>(body: &[u8]) -> Result<M, Malformed> {
 /// The body as proto2 reads it: without the occurrences that count as absent, and with every
 /// required field. Borrowed when there was nothing to leave out.
 pub fn conform<'a>(table: &'static Table, body: &'a [u8]) -> Result<Cow<'a, [u8]>, Malformed> {
+    if plain::is_plain(table, body, 0) {
+        return Ok(Cow::Borrowed(body));
+    }
     let malformed = |reason| Malformed { message: table.name, reason };
     let clean = match clean(table, body, 0).map_err(malformed)? {
         Some(clean) => Cow::Owned(clean),
@@ -155,7 +158,7 @@ enum Fate {
 }
 
 /// Leaves out what counts as absent; `None` if there is nothing.
-fn clean(table: &Table, body: &[u8], depth: u32) -> Result<Option<Vec<u8>>, String> {
+pub(super) fn clean(table: &Table, body: &[u8], depth: u32) -> Result<Option<Vec<u8>>, String> {
     let mut out: Option<Vec<u8>> = None;
     for occurrence in Occurrences::of(body) {
         let occurrence = occurrence?;
@@ -208,7 +211,7 @@ fn fate(field: &Field, occurrence: &Occurrence, depth: u32) -> Result<Fate, Stri
 }
 
 /// Looks for required fields in a body that went through [`clean`], whose depth is bounded.
-fn require(table: &Table, body: &[u8]) -> Result<(), String> {
+pub(super) fn require(table: &Table, body: &[u8]) -> Result<(), String> {
     let mut seen = 0_u64;
     let mut singular: BTreeMap<usize, Cow<[u8]>> = BTreeMap::new();
     for occurrence in Occurrences::of(body) {

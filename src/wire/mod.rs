@@ -7,6 +7,7 @@ pub mod command;
 pub mod edit;
 pub mod frame;
 pub mod pdu;
+mod plain;
 
 pub use pdu::{Header, Malformed, Pdu};
 
