@@ -58,6 +58,8 @@ pub struct Shared<W: World> {
     pub timing: Timing,
     /// Failed logins by name.
     pub failures: super::failures::Failures,
+    /// Relations that this process has found.
+    pub relations: super::relation::Known,
     /// When a user was last changed through this process.
     pub user_change: super::user_change::UserChange,
 }

@@ -177,6 +177,7 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
         blobs,
         protocol,
         timing,
+        relations: relation::Known::default(),
         failures: failures::Failures::new(timing.login_failure_window()),
         user_change: user_change::UserChange::at(env.unix_time().as_secs() as u32),
     });

@@ -9,6 +9,10 @@ use crate::store::{
     cache::Cache,
     sql::{Server, SqlError, Value},
 };
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 /// How often an insert into `TTRelation` that met another one is followed by a new read. One is
 /// enough unless the other transaction rolled back.
@@ -119,14 +123,25 @@ async fn insert<W: World>(cx: &mut Context<W>, pair: &Pair) -> Result<u32, SqlEr
 /// relation; the others wait for its lock and read what it wrote. The counter is never reset:
 /// one that is missing starts at 0 by itself.
 async fn find_or_add_single<W: World>(cx: &mut Context<W>, pair: &Pair) -> Result<u32, StoreError> {
+    // Only a send whose id the store gives notices if a relation is not what is known of it.
+    let known = cx.protocol().id_floor_from_store;
+    if let Some(id) = cx.shared.relations.get(pair).filter(|_| known) {
+        return Ok(id);
+    }
     for _ in 0..ROUNDS {
         let id = cx.primary(SIDE_READ, pair).await?.get(0, "relateId").uint();
         if id != 0 {
+            cx.shared.relations.learn(pair, id);
             return Ok(id);
         }
         match transact(cx, &Claim(pair)).await {
             Err(error) if error.is_duplicate() => {}
-            claimed => return claimed,
+            claimed => {
+                if let Ok(id) = claimed {
+                    cx.shared.relations.learn(pair, id);
+                }
+                return claimed;
+            }
         }
     }
     Err(StoreError::NoEffect("relation neither found nor added"))
@@ -180,22 +195,56 @@ async fn raise_floor_of_old<W: World>(
     Ok(())
 }
 
+/// The relations of pairs as this process found them committed in `TTRelation`, where none ever
+/// changes: a send need not ask again (`single-relation` with `id-floor-from-store`).
+#[derive(Debug, Default)]
+pub struct Known(Mutex<BTreeMap<Pair, u32>>);
+
+impl Known {
+    /// The most pairs that are kept (ours), some 10 MB; then all are asked for anew.
+    const MOST: usize = 1 << 16;
+
+    fn of(&self) -> MutexGuard<'_, BTreeMap<Pair, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, pair: &Pair) -> Option<u32> {
+        self.of().get(pair).copied()
+    }
+
+    fn learn(&self, pair: &Pair, relation: u32) {
+        let mut known = self.of();
+        if known.len() >= Self::MOST {
+            known.clear();
+        }
+        known.insert(pair.clone(), relation);
+    }
+
+    fn forget(&self, pair: &Pair) {
+        self.of().remove(pair);
+    }
+}
+
 /// Switch `id-floor-from-store`, inside a send's transaction: the next msg_id of a pair, which is
 /// the drawn one unless the store has seen that or a higher one. The row stays locked until the
 /// transaction ends, so ids ascend in the order of the commits.
 pub async fn next_msg_id<W: World>(
     cx: &mut Context<W>,
-    a: u32,
-    b: u32,
+    (a, b): (u32, u32),
+    relation: u32,
     drawn: u32,
 ) -> Result<u32, StoreError> {
     const TEXT: &str = "update TTRelation set lastId=LAST_INSERT_ID(greatest(lastId+1, ?)) \
-        where smallId=? and bigId=?";
-    let params = [drawn.into(), a.min(b).into(), a.max(b).into()];
-    let raised = cx.primary(TEXT, &params).await?;
+        where smallId=? and bigId=? and relateId=?";
+    let pair: Pair = [a.min(b).into(), a.max(b).into()];
+    let [low, high] = pair.clone();
+    let raised = cx.primary(TEXT, &[drawn.into(), low, high, relation.into()]).await?;
     match u32::try_from(raised.last_insert_id) {
         Ok(id) if id != 0 && raised.affected != 0 => Ok(id),
-        _ => Err(StoreError::NoEffect("no floor for the msg_id")),
+        _ => {
+            cx.shared.relations.forget(&pair);
+            Err(StoreError::NoEffect("no floor for the msg_id"))
+        }
     }
 }
 
@@ -208,7 +257,7 @@ pub async fn next_group_msg_id<W: World>(
 ) -> Result<u32, StoreError> {
     const TEXT: &str = "insert into TTRelation (`smallId`,`bigId`,`relateId`,`lastId`) \
         values(0,?,?,?)";
-    match next_msg_id(cx, 0, group, drawn).await {
+    match next_msg_id(cx, (0, group), group, drawn).await {
         Err(StoreError::NoEffect(_)) => {}
         raised => return raised,
     }
@@ -216,5 +265,5 @@ pub async fn next_group_msg_id<W: World>(
     let text = format!("select msgId from {table} where groupId=? order by msgId desc limit 1");
     let last = cx.primary(&text, &[group.into()]).await?.get(0, "msgId").uint();
     cx.primary(TEXT, &[group, group, last].map(Value::from)).await?;
-    next_msg_id(cx, 0, group, drawn).await
+    next_msg_id(cx, (0, group), group, drawn).await
 }

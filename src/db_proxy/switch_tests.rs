@@ -4,7 +4,7 @@ use super::testing::{Fake, answer, id, lost, raised_to, refused, rows};
 use crate::{
     fact::Fact,
     protocol::Protocol,
-    store::cache::CacheError,
+    store::{cache::CacheError, sql::Outcome},
     wire::{
         Pdu,
         attach::Attach,
@@ -90,7 +90,7 @@ fn a_hardened_send_takes_nine_commands_where_the_original_takes_eight() {
             "INCRBY msg_id_9 1",
             "M BEGIN",
             "M insert into TTSend (`fromId`,`token`,`type`,`relateId`,`msgId`,`created`) values(1,'installationcntr',1,9,1,1000)",
-            "M update TTRelation set lastId=LAST_INSERT_ID(greatest(lastId+1, 1)) where smallId=1 and bigId=2",
+            "M update TTRelation set lastId=LAST_INSERT_ID(greatest(lastId+1, 1)) where smallId=1 and bigId=2 and relateId=9",
             "M insert into IMMessage_1 (`relateId`, `fromId`, `toId`, `msgId`, `content`, `status`, `type`, `created`, `updated`) values(9, 1, 2, 1, 'text', 0, 1, 990, 990)",
             "M COMMIT",
             "M update IMRecentSession set `updated`=1000, `status`=0 where id in (11,12)",
@@ -122,6 +122,26 @@ fn the_floor_of_the_store_wins_over_a_redis_that_lost_writes() {
             Fact::IdFloorRaised { msg_id: 41, relation: 9, .. }
         ]
     ));
+}
+
+/// How often a process asks for a relation in `sends` sends of user 1 to user 2.
+fn asks_for_the_relation(world: &Fake, protocol: Protocol, sends: u32) -> usize {
+    let mut cx = world.context(protocol);
+    for _ in 0..sends {
+        known_pair(world);
+        answer(&mut cx, &Pdu::new(command::MSG_DATA, 7, &message(None))).unwrap();
+    }
+    world.log().iter().filter(|l| l.contains("select relateId from TTRelation")).count()
+}
+
+#[test]
+fn a_relation_is_asked_for_once_a_process_if_the_floor_notices_that_it_is_gone() {
+    assert_eq!(asks_for_the_relation(&Fake::default(), Protocol::hardened(), 3), 1);
+    assert_eq!(asks_for_the_relation(&Fake::default(), without("id-floor-from-store"), 3), 3);
+    let world = Fake::default();
+    let gone = Outcome::default();
+    world.on("and relateId=9", raised_to(1)).on("and relateId=9", Ok(gone));
+    assert_eq!(asks_for_the_relation(&world, Protocol::hardened(), 3), 2);
 }
 
 #[test]

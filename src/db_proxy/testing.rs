@@ -4,6 +4,7 @@
 use super::{
     context::{Context, Host, Shared, World},
     failures::Failures,
+    relation::Known,
     table,
     user_change::UserChange,
 };
@@ -109,6 +110,7 @@ impl Fake {
             blobs: self.clone(),
             protocol,
             timing,
+            relations: Known::default(),
             failures: Failures::new(timing.login_failure_window()),
             user_change: UserChange::at(NOW),
         };

@@ -224,8 +224,9 @@ impl<W: World> Transaction<W> for Send<'_> {
         if self.has_floor(cx.protocol()) {
             let drawn = msg_id as u32;
             let raised = match self.place {
-                Place::Relation(_) => {
-                    relation::next_msg_id(cx, from, self.message.to_session_id, drawn).await?
+                Place::Relation(id) => {
+                    let pair = (from, self.message.to_session_id);
+                    relation::next_msg_id(cx, pair, id, drawn).await?
                 }
                 Place::Group(group) => relation::next_group_msg_id(cx, group, drawn).await?,
             };
