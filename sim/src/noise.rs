@@ -7,7 +7,8 @@ use teamtalk::env::draw_id;
 #[derive(Debug)]
 pub struct Noise {
     seed: u64,
-    met: BTreeMap<(&'static str, u64), u32>,
+    /// How often each purpose met each id.
+    met: BTreeMap<&'static str, BTreeMap<u64, u32>>,
 }
 
 impl Noise {
@@ -19,7 +20,7 @@ impl Noise {
     /// Hashes (noise seed, purpose, id, how often this purpose met this id): removing one
     /// operation or fault leaves every other draw as it was.
     pub fn draw(&mut self, purpose: &'static str, id: u64) -> u64 {
-        let times = self.met.entry((purpose, id)).or_default();
+        let times = self.met.entry(purpose).or_default().entry(id).or_default();
         *times += 1;
         mix(draw_id(&[
             &self.seed.to_be_bytes(),

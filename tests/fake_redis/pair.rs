@@ -102,7 +102,7 @@ async fn serve(engine: Arc<Mutex<Engine>>) -> std::io::Result<u16> {
         fn delay(&self, _: &'static str, _: u64) -> u32 {
             0
         }
-        fn applied(&self, _: &'static str, _: &str, _: &[String], _: &str, _: bool) {}
+        fn applied(&self, _: &'static str, _: String, _: Vec<String>, _: String, _: bool) {}
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();

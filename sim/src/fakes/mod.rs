@@ -27,9 +27,9 @@ pub trait Hooks: Send + Sync + 'static {
     fn applied(
         &self,
         store: &'static str,
-        what: &str,
-        params: &[String],
-        effect: &str,
+        what: String,
+        params: Vec<String>,
+        effect: String,
         committed: bool,
     );
 }
@@ -49,5 +49,8 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Bytes as a trace shows them.
 fn readable(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_string(),
+        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+    }
 }

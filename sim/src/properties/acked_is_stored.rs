@@ -6,19 +6,19 @@ use super::{
     role_of,
     wire::{At, Message, client_pdu, conversation_of, text},
 };
-use crate::record::{Kind, Line, commits::Commits};
+use crate::record::{Frame, Kind, Line, commits::Commits};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
     wire::{
-        Pdu, command,
+        command,
         im::message::{ImMsgData, ImMsgDataAck},
     },
 };
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct AckedIsStored {
     clients: Clients,
     /// What a device asked to send on a connection under a seq_num.
@@ -26,6 +26,18 @@ pub struct AckedIsStored {
     rows: BTreeMap<(Conversation, u32), Vec<Message>>,
     acked: BTreeSet<(Conversation, u32)>,
     commits: Commits,
+}
+
+impl Default for AckedIsStored {
+    fn default() -> Self {
+        Self {
+            clients: Clients::default(),
+            asked: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            acked: BTreeSet::new(),
+            commits: Commits::of(|what| changed_table(what).and_then(is_of_groups).is_some()),
+        }
+    }
 }
 
 impl AckedIsStored {
@@ -47,7 +59,7 @@ impl AckedIsStored {
         })
     }
 
-    fn pdu(&mut self, line: &Line, at: At, conn: ConnId, pdu: &Pdu) -> Option<Violation> {
+    fn pdu(&mut self, line: &Line, at: At, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         let key = (conn, pdu.header.seq_num);
         match (at, pdu.command()) {
             (At::ServerReads, command::MSG_DATA) => {
@@ -94,23 +106,35 @@ impl AckedIsStored {
         }
     }
 
-    /// A statement that took effect after rows were acked.
+    /// A statement on messages that took effect after rows were acked.
     fn changes(&self, line: &Line, statement: &str) -> Option<Violation> {
-        let lower = statement.to_ascii_lowercase().replace('`', "");
-        let mut words = lower.split_whitespace();
-        let table = match words.next()? {
-            "update" => words.next()?,
-            "delete" => words.nth(1)?,
-            _ => return None,
-        };
-        let group = table.starts_with("imgroupmessage_");
-        if !group && !table.starts_with("immessage_") {
-            return None;
-        }
+        let group = is_of_groups(changed_table(statement)?)?;
         let could_hit =
             |(c, _): &&(Conversation, u32)| matches!(c, Conversation::Group(_)) == group;
         let id = *self.acked.iter().find(could_hit)?;
         self.violation("changed", line, id, &format!("`{statement}` may hit it"), Vec::new())
+    }
+}
+
+/// The table that an UPDATE or DELETE changes.
+fn changed_table(statement: &str) -> Option<&str> {
+    let mut words = statement.split_whitespace();
+    let table = match words.next()? {
+        verb if verb.eq_ignore_ascii_case("update") => words.next()?,
+        verb if verb.eq_ignore_ascii_case("delete") => words.nth(1)?,
+        _ => return None,
+    };
+    Some(table.trim_matches('`'))
+}
+
+/// Whether a table of messages is one of groups; `None` for other tables.
+fn is_of_groups(table: &str) -> Option<bool> {
+    let begins =
+        |with: &str| table.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with));
+    match () {
+        () if begins("IMGroupMessage_") => Some(true),
+        () if begins("IMMessage_") => Some(false),
+        () => None,
     }
 }
 

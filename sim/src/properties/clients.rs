@@ -32,6 +32,10 @@ pub struct Online {
     host: String,
 }
 
+/// The commands that tell who is behind a connection.
+const ABOUT_LOGINS: [u16; 3] =
+    [command::LOGIN_REQ_USERLOGIN, command::LOGIN_RES_USERLOGIN, command::LOGIN_KICK_USER];
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Clients {
@@ -75,6 +79,11 @@ impl Clients {
     }
 
     fn pdu(&mut self, line: &Line) {
+        let (Kind::PduSent(frame) | Kind::PduReceived(frame)) = &line.kind else { return };
+        // Most PDUs say nothing about who is behind a connection.
+        if !ABOUT_LOGINS.contains(&frame.command()) {
+            return;
+        }
         let Some((at, conn, pdu)) = client_pdu(line) else { return };
         let Some(served) = self.served.get_mut(&conn) else { return };
         match (at, pdu.command()) {

@@ -9,14 +9,14 @@ use super::{
     role_of,
     wire::{At, Message, client_pdu, conversation_of, text},
 };
-use crate::record::{Kind, Line};
+use crate::record::{Frame, Kind, Line};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
     fact::Fact,
     wire::{
-        Pdu, command,
+        command,
         im::message::{ImMsgData, ImMsgDataAck},
     },
 };
@@ -36,7 +36,7 @@ pub struct Delivered {
 }
 
 impl Delivered {
-    fn pdu(&mut self, at: At, conn: ConnId, pdu: &Pdu) {
+    fn pdu(&mut self, at: At, conn: ConnId, pdu: &Frame) {
         let key = (conn, pdu.header.seq_num);
         let Some(device) = self.clients.device(conn) else { return };
         match (at, pdu.command()) {

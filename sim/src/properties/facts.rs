@@ -6,14 +6,14 @@ use super::{
     role_of,
     wire::{At, client_pdu, is_group, text},
 };
-use crate::record::{Kind, Line};
+use crate::record::{Frame, Kind, Line};
 use std::collections::BTreeSet;
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
     fact::{Fact, Via},
     wire::{
-        Pdu, command,
+        command,
         im::message::{
             ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgData, ImMsgDataAck, ImMsgDataReadAck,
         },
@@ -49,7 +49,7 @@ fn lie(line: &Line, kind: &'static str, sentence: String) -> Option<Violation> {
 }
 
 impl Facts {
-    fn pdu(&mut self, line: &Line, at: At, conn: ConnId, pdu: &Pdu) -> Option<Violation> {
+    fn pdu(&mut self, line: &Line, at: At, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         match (at, pdu.command()) {
             (At::ServerReads, command::MSG_DATA_ACK) => {
                 self.acks.insert((conn, pdu.view::<ImMsgDataAck>().ok()?.msg_id));
@@ -85,7 +85,7 @@ impl Facts {
         }
     }
 
-    fn device_reads(&mut self, conn: ConnId, pdu: &Pdu) -> Option<()> {
+    fn device_reads(&mut self, conn: ConnId, pdu: &Frame) -> Option<()> {
         let device = self.clients.device(conn)?;
         let rows = match pdu.command() {
             command::MSG_DATA => {

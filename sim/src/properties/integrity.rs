@@ -10,14 +10,14 @@ use super::{
     role_of,
     wire::{At, client_pdu, conversation_of, conversation_with, text},
 };
-use crate::record::Line;
+use crate::record::{Frame, Line};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
     wire::{
-        Malformed, Pdu, command,
+        Malformed, command,
         im::{
             base_define::MsgInfo,
             buddy::ImRecentContactSessionRsp,
@@ -43,7 +43,7 @@ pub struct Integrity {
 }
 
 impl Integrity {
-    fn sends(&mut self, conn: ConnId, pdu: &Pdu) {
+    fn sends(&mut self, conn: ConnId, pdu: &Frame) {
         if let (Ok(data), Some(from)) =
             (pdu.view::<ImMsgData>(), self.clients.user_of_device_on(conn))
         {
@@ -54,7 +54,7 @@ impl Integrity {
     }
 
     /// The messages that a PDU carries, and whether they are only the latest of each session.
-    fn carried(&self, conn: ConnId, pdu: &Pdu) -> Result<(Vec<Told>, bool), Malformed> {
+    fn carried(&self, conn: ConnId, pdu: &Frame) -> Result<(Vec<Told>, bool), Malformed> {
         let user = self.clients.user(conn).unwrap_or(0);
         let rows = |conversation, rows: Vec<MsgInfo>| {
             let row = |row: MsgInfo| Told {

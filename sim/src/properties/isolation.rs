@@ -9,12 +9,12 @@ use super::{
     role_of,
     wire::{At, client_pdu, is_group, text},
 };
-use crate::record::{Kind, Line};
+use crate::record::{Frame, Kind, Line};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     env::ConnId,
     wire::{
-        Pdu, command,
+        command,
         im::{
             buddy::ImRecentContactSessionRsp,
             message::{ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgData, ImUnreadMsgCntRsp},
@@ -37,7 +37,7 @@ fn violation(kind: &'static str, sentence: String, about: Vec<String>) -> Option
 }
 
 impl Isolation {
-    fn takes(&mut self, conn: ConnId, pdu: &Pdu) {
+    fn takes(&mut self, conn: ConnId, pdu: &Frame) {
         let Ok(data) = pdu.view::<ImMsgData>() else { return };
         let content = text(&data.msg_data);
         match self.clients.served(conn).map(|s| (s.user, s.kicked)) {
@@ -54,7 +54,7 @@ impl Isolation {
     }
 
     /// What is written on a connection, before it is.
-    fn tells(&self, conn: ConnId, pdu: &Pdu) -> Option<Violation> {
+    fn tells(&self, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         let served = self.clients.served(conn)?;
         let id = pdu.command();
         if [command::OTHER_HEARTBEAT, command::OTHER_REFUSED].contains(&id) {
@@ -79,7 +79,7 @@ impl Isolation {
     }
 
     /// Says whose a PDU is, if it is not for this user. Members of groups are not known yet.
-    fn whose(&self, pdu: &Pdu, user: u32) -> Option<String> {
+    fn whose(&self, pdu: &Frame, user: u32) -> Option<String> {
         let owner = match pdu.command() {
             command::MSG_DATA => {
                 let m: ImMsgData = pdu.view().ok()?;

@@ -7,13 +7,13 @@ use super::{
     role_of,
     wire::{At, Message, client_pdu, conversation_of, conversation_with, text},
 };
-use crate::record::{Kind, Line};
+use crate::record::{Frame, Kind, Line};
 use std::collections::BTreeMap;
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
     wire::{
-        Pdu, command,
+        command,
         im::message::{ImGetMsgByIdRsp, ImGetMsgListReq, ImGetMsgListRsp, ImMsgData, ImMsgDataAck},
     },
 };
@@ -58,7 +58,7 @@ fn violation(kind: &'static str, sentence: String, about: Vec<String>) -> Option
 }
 
 impl Order {
-    fn writes(&mut self, conn: ConnId, pdu: &Pdu) -> Option<()> {
+    fn writes(&mut self, conn: ConnId, pdu: &Frame) -> Option<()> {
         let data: ImMsgData = pdu.view().ok()?;
         let (device, user) = (self.clients.device(conn)?, self.clients.user_of_device_on(conn)?);
         let conversation = conversation_of(user, data.to_session_id, data.msg_type);
@@ -69,7 +69,7 @@ impl Order {
         Some(())
     }
 
-    fn acked(&mut self, conn: ConnId, pdu: &Pdu) -> Option<Violation> {
+    fn acked(&mut self, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         let ack: ImMsgDataAck = pdu.view().ok()?;
         let message = self.asked.get(&(conn, pdu.header.seq_num))?;
         if ack.msg_id == 0 {
@@ -89,7 +89,7 @@ impl Order {
         violation("descending", sentence, vec![message.1.clone()])
     }
 
-    fn list(&mut self, conn: ConnId, pdu: &Pdu) -> Option<Violation> {
+    fn list(&mut self, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         let key = (conn, pdu.header.seq_num);
         let user = self.clients.user(conn)?;
         let (conversation, ids, request) = if pdu.command() == command::MSG_LIST_RESPONSE {

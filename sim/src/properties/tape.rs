@@ -55,7 +55,7 @@ impl<P: Property> Tape<P> {
 
     /// A frame seen at one end of a connection.
     pub fn frame(&mut self, host: &str, end: End, sent: bool, conn: ConnId, pdu: Pdu) -> &mut Self {
-        let frame = Frame { conn, end, k: 1, pdu };
+        let frame = Frame::new(conn, end, 1, pdu);
         self.line(host, if sent { Kind::PduSent(frame) } else { Kind::PduReceived(frame) })
     }
 

@@ -9,13 +9,13 @@ use super::{
     role_of,
     wire::{At, Message, client_pdu, conversation_of, conversation_with, text},
 };
-use crate::record::{Kind, Line};
+use crate::record::{Frame, Kind, Line};
 use std::collections::BTreeMap;
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
     wire::{
-        Pdu, command,
+        command,
         im::{
             base_define::MsgInfo,
             message::{ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgData, ImMsgDataAck},
@@ -61,7 +61,7 @@ impl UniqueMsgId {
         })
     }
 
-    fn pdu(&mut self, line: &Line, at: At, conn: ConnId, pdu: &Pdu) -> Option<Violation> {
+    fn pdu(&mut self, line: &Line, at: At, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         let key = (conn, pdu.header.seq_num);
         if (at, pdu.command()) == (At::DeviceWrites, command::MSG_DATA) {
             self.asked.insert(key, pdu.view().ok()?);

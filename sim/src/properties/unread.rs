@@ -11,13 +11,13 @@ use super::{
     role_of,
     wire::{At, client_pdu, db_pdu},
 };
-use crate::record::{End, Kind, Line};
+use crate::record::{End, Frame, Kind, Line};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     conversation::Conversation,
     protocol::Protocol,
     wire::{
-        Pdu, command,
+        command,
         im::{
             base_define::SessionType,
             buddy::{ImRemoveSessionReq, ImRemoveSessionRsp},
@@ -72,7 +72,7 @@ impl Unread {
         }
     }
 
-    fn at_db(&mut self, n: u64, pdu: &Pdu, sent: bool) {
+    fn at_db(&mut self, n: u64, pdu: &Frame, sent: bool) {
         match (pdu.command(), sent) {
             (command::MSG_READ_ACK, false) if !self.confirmed_read_acks => {
                 if let Ok(read) = pdu.view::<ImMsgDataReadAck>()

@@ -1,13 +1,10 @@
 //! What the properties read off PDUs: where they were seen, and which message they carry.
 
-use crate::record::{End, Kind, Line};
+use crate::record::{End, Frame, Kind, Line};
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
-    wire::{
-        Pdu,
-        im::base_define::{MsgType, SessionType},
-    },
+    wire::im::base_define::{MsgType, SessionType},
 };
 
 /// A message is known by its sender and its content: the rig gives every send its own text.
@@ -28,7 +25,7 @@ pub enum At {
 }
 
 /// A PDU between a device and a msg_server.
-pub fn client_pdu(line: &Line) -> Option<(At, ConnId, &Pdu)> {
+pub fn client_pdu(line: &Line) -> Option<(At, ConnId, &Frame)> {
     let (frame, sent) = match &line.kind {
         Kind::PduSent(frame) => (frame, true),
         Kind::PduReceived(frame) => (frame, false),
@@ -42,18 +39,18 @@ pub fn client_pdu(line: &Line) -> Option<(At, ConnId, &Pdu)> {
         (End::Acceptor, false) if line.host.starts_with("msg") => At::ServerReads,
         _ => return None,
     };
-    Some((at, frame.conn, &frame.pdu))
+    Some((at, frame.conn, frame))
 }
 
 /// A PDU at a db_proxy, and whether it was written there.
-pub fn db_pdu(line: &Line) -> Option<(ConnId, &Pdu, bool)> {
+pub fn db_pdu(line: &Line) -> Option<(ConnId, &Frame, bool)> {
     let (frame, sent) = match &line.kind {
         Kind::PduSent(frame) => (frame, true),
         Kind::PduReceived(frame) => (frame, false),
         _ => return None,
     };
     let here = frame.end == End::Acceptor && line.host.starts_with("db");
-    here.then_some((frame.conn, &frame.pdu, sent))
+    here.then_some((frame.conn, frame, sent))
 }
 
 /// The conversation of a message of this type.

@@ -15,12 +15,26 @@ pub struct Durable {
 
 /// Follows the transactions of a database. A session's number is never used twice, so what a
 /// crash left open is never mistaken for another's.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Commits {
     open: BTreeMap<u64, Vec<Durable>>,
+    wanted: fn(&str) -> bool,
+}
+
+impl Default for Commits {
+    /// Keeps every statement that changes rows.
+    fn default() -> Self {
+        Self::of(|_| true)
+    }
 }
 
 impl Commits {
+    /// Keeps those statements that change rows and whose text is `wanted`: a run has thousands,
+    /// and a reader wants a few.
+    pub fn of(wanted: fn(&str) -> bool) -> Self {
+        Self { open: BTreeMap::new(), wanted }
+    }
+
     /// Takes the next statement applied (the fields of a [`super::Kind::Store`] line of `sql`);
     /// what became durable by it, in the order of the statements.
     pub fn observe(
@@ -30,48 +44,47 @@ impl Commits {
         effect: &str,
         committed: bool,
     ) -> Vec<Durable> {
-        let (session, effect) = match effect.strip_prefix("tx ").and_then(|e| e.split_once(": ")) {
-            Some((session, rest)) => (session.parse::<u64>().ok(), rest),
+        let (session, effect) = match effect.strip_prefix("tx ").and_then(|e| e.split_once(':')) {
+            Some((session, rest)) => (session.parse::<u64>().ok(), rest.trim_start()),
             None => (None, effect),
         };
-        let changed = number_after(effect, "affected ") > 0;
-        let id = number_after(effect, ", id ");
-        let statement = || Durable { what: what.into(), params: params.to_vec(), id };
+        let statement = || {
+            let id = changed(effect)?;
+            (self.wanted)(what).then(|| Durable { what: what.into(), params: params.to_vec(), id })
+        };
         let Some(session) = session else {
-            return if changed && committed { vec![statement()] } else { Vec::new() };
+            return statement().filter(|_| committed).into_iter().collect();
         };
         let ended = effect == "connection lost" || effect.starts_with("error 1213");
-        match what.split_whitespace().next().unwrap_or_default().to_ascii_uppercase().as_str() {
-            // BEGIN in a transaction commits it.
-            "BEGIN" | "START" | "COMMIT" => {
-                let done = self.open.remove(&session).unwrap_or_default();
-                if committed { done } else { Vec::new() }
-            }
-            "ROLLBACK" => {
-                self.open.remove(&session);
-                Vec::new()
-            }
-            // A deadlock undoes the whole transaction.
-            _ if ended => {
-                self.open.remove(&session);
-                Vec::new()
-            }
-            _ => {
-                if changed {
-                    self.open.entry(session).or_default().push(statement());
-                }
-                Vec::new()
-            }
+        let verb = what.split_whitespace().next().unwrap_or_default();
+        let is = |word: &str| verb.eq_ignore_ascii_case(word);
+        // BEGIN in a transaction commits it.
+        if is("BEGIN") || is("START") || is("COMMIT") {
+            let done = self.open.remove(&session).unwrap_or_default();
+            return if committed { done } else { Vec::new() };
         }
+        // A deadlock undoes the whole transaction.
+        if is("ROLLBACK") || ended {
+            self.open.remove(&session);
+        } else if let Some(statement) = statement() {
+            self.open.entry(session).or_default().push(statement);
+        }
+        Vec::new()
     }
 }
 
-/// The number that follows a word of an effect; 0 if there is none.
-fn number_after(effect: &str, word: &str) -> u64 {
-    let Some(at) = effect.find(word).filter(|_| effect.starts_with("affected ")) else { return 0 };
-    let digits = &effect[at + word.len()..];
-    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    digits[..end].parse().unwrap_or(0)
+/// The AUTO_INCREMENT id (or 0) that an effect names, if it changed rows:
+/// `affected 1, id 7`.
+fn changed(effect: &str) -> Option<u64> {
+    let (rows, rest) = leading_number(effect.strip_prefix("affected ")?);
+    let id = rest.strip_prefix(", id ").map_or(0, |id| leading_number(id).0);
+    (rows > 0).then_some(id)
+}
+
+/// The number that a text begins with, and what follows it; 0 if there is none.
+fn leading_number(text: &str) -> (u64, &str) {
+    let end = text.bytes().position(|c| !c.is_ascii_digit()).unwrap_or(text.len());
+    (text[..end].parse().unwrap_or(0), &text[end..])
 }
 
 #[cfg(test)]
@@ -131,6 +144,17 @@ mod tests {
         let insert = ("insert a", "tx 4: affected 1, id 1", false);
         let all = after(&[insert, lock_timeout, ("COMMIT", "tx 4: affected 0", true)]);
         assert_eq!(all[2], ["insert a"], "a lock timeout leaves the transaction open");
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_not_kept() {
+        let mut commits = Commits::of(|what| what.ends_with('a'));
+        for what in ["insert a", "insert b"] {
+            let now = commits.observe(what, &[], "affected 1, id 7", true).len();
+            assert_eq!(now, usize::from(what == "insert a"));
+            commits.observe(what, &[], "tx 4: affected 1, id 7", false);
+        }
+        assert_eq!(commits.observe("COMMIT", &[], "tx 4: affected 0", true).len(), 1);
     }
 
     #[test]

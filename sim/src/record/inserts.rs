@@ -45,6 +45,23 @@ pub fn row(statement: &Durable) -> Option<Kind> {
     }
 }
 
+/// Whether a statement is an INSERT into one of the tables that [`row`] knows.
+pub fn may_be_row(statement: &str) -> bool {
+    const TABLES: [&str; 4] =
+        ["IMMessage_", "IMGroupMessage_", "IMRecentSession", "IMRelationShip"];
+    let mut words = statement.split_whitespace();
+    let is_insert = words.next().is_some_and(|verb| verb.eq_ignore_ascii_case("insert"));
+    // `ignore` and `into` come before the table.
+    is_insert
+        && words.take(3).any(|word| {
+            let table = word.trim_start_matches('`');
+            let begins = |with: &&str| {
+                table.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with))
+            };
+            TABLES.iter().any(begins)
+        })
+}
+
 impl Insert {
     /// `insert [ignore] into table (columns) values (values)`; `None` for anything else.
     fn parse(statement: &str, params: &[String]) -> Option<Self> {
@@ -106,13 +123,15 @@ fn list(text: &str) -> Option<(Vec<&str>, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::row;
+    use super::{may_be_row, row};
     use crate::record::{Kind, commits::Durable};
     use teamtalk::conversation::Conversation;
 
     fn of(what: &str, params: &[&str]) -> Option<Kind> {
         let params = params.iter().map(|p| p.to_string()).collect();
-        row(&Durable { what: what.into(), params, id: 6 })
+        let row = row(&Durable { what: what.into(), params, id: 6 });
+        assert!(may_be_row(what) || row.is_none(), "{what}");
+        row
     }
 
     #[test]
@@ -157,5 +176,7 @@ mod tests {
         assert_eq!(of("insert into TTSend (`fromId`) values(?)", &["1"]), None);
         assert_eq!(of("select count(*) from IMMessage_1", &[]), None);
         assert_eq!(of("BEGIN", &[]), None);
+        assert!(!may_be_row("insert into TTSend (`fromId`) values(?)"));
+        assert!(!may_be_row("update IMMessage_1 set status=1 where id=?"));
     }
 }

@@ -1,13 +1,16 @@
 //! What happened in a run, in order: the trace, and the history of operations.
 
 pub mod commits;
+mod frame;
 pub mod history;
 pub mod inserts;
+
+pub use frame::Frame;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
-use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact, wire::Pdu};
+use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact};
 
 /// Which end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -17,19 +20,6 @@ pub enum End {
     Dialler,
     /// The one that accepted.
     Acceptor,
-}
-
-/// A frame seen by the rig's socket wrapper.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame {
-    /// The connection.
-    pub conn: ConnId,
-    /// The end that saw it.
-    pub end: End,
-    /// The k-th frame in its direction of this connection, from 1.
-    pub k: u64,
-    /// It.
-    pub pdu: Pdu,
 }
 
 /// What a line of the trace says.

@@ -279,8 +279,8 @@ impl<'a> Driver<'a> {
     }
 
     fn observe(&mut self) {
-        let shared = self.shared.lock();
-        for line in &shared.trace.lines[self.seen..] {
+        let mut shared = self.shared.lock();
+        for line in &mut shared.trace.lines[self.seen..] {
             match &line.kind {
                 Kind::Fact(Fact::DeviceOnline { device, .. }) => {
                     self.online.insert(*device, line.host.clone());
@@ -294,6 +294,9 @@ impl<'a> Driver<'a> {
             let found = self.properties.iter_mut().filter_map(|p| p.observe(line));
             for violation in found {
                 note(&mut self.violations, violation);
+            }
+            if let Kind::PduSent(frame) | Kind::PduReceived(frame) = &mut line.kind {
+                frame.forget();
             }
         }
         self.seen = shared.trace.lines.len();

@@ -17,7 +17,8 @@ pub struct Recorder {
 impl Recorder {
     /// For one listener of a host: a session of SQL stays with its listener.
     pub fn new(shared: Shared, host: &str) -> Self {
-        Self { shared, host: host.into(), commits: Mutex::default() }
+        let commits = Mutex::new(Commits::of(inserts::may_be_row));
+        Self { shared, host: host.into(), commits }
     }
 }
 
@@ -29,26 +30,20 @@ impl fakes::Hooks for Recorder {
     fn applied(
         &self,
         store: &'static str,
-        what: &str,
-        params: &[String],
-        effect: &str,
+        what: String,
+        params: Vec<String>,
+        effect: String,
         committed: bool,
     ) {
-        let line = Kind::Store {
-            store,
-            what: what.into(),
-            params: params.to_vec(),
-            effect: effect.into(),
-            committed,
+        let durable = if store == "sql" {
+            let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
+            commits.observe(&what, &params, &effect, committed)
+        } else {
+            Vec::new()
         };
         let mut shared = self.shared.lock();
-        shared.record(&self.host, line);
-        if store != "sql" {
-            return;
-        }
-        let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
-        for row in commits.observe(what, params, effect, committed).iter().filter_map(inserts::row)
-        {
+        shared.record(&self.host, Kind::Store { store, what, params, effect, committed });
+        for row in durable.iter().filter_map(inserts::row) {
             shared.record(&self.host, row);
         }
     }
@@ -68,14 +63,17 @@ mod tests {
         let recorder = Recorder::new(shared.clone(), "sql");
         let insert = |id: &str, effect: &str, committed| {
             let params = ["1", "1", "2", id, "text"].map(String::from);
-            recorder.applied("sql", INSERT, &params, effect, committed);
+            recorder.applied("sql", INSERT.into(), params.into(), effect.into(), committed);
         };
         insert("5", "affected 1, id 1", true);
         insert("6", "tx 1: affected 1, id 2", false);
         insert("7", "tx 2: affected 1, id 3", false);
         insert("8", "affected 1, id 4", true);
-        recorder.applied("sql", "ROLLBACK", &[], "tx 2: affected 0", false);
-        recorder.applied("sql", "COMMIT", &[], "tx 1: affected 0", true);
+        let end = |what: &str, effect: &str, committed| {
+            recorder.applied("sql", what.into(), Vec::new(), effect.into(), committed);
+        };
+        end("ROLLBACK", "tx 2: affected 0", false);
+        end("COMMIT", "tx 1: affected 0", true);
         let row = |line: &crate::record::Line| match line.kind {
             Kind::Row { msg_id, .. } => Some(msg_id),
             _ => None,

@@ -284,12 +284,11 @@ impl Hooks for Log {
     fn applied(
         &self,
         store: &'static str,
-        what: &str,
-        params: &[String],
-        effect: &str,
+        what: String,
+        params: Vec<String>,
+        effect: String,
         committed: bool,
     ) {
-        let (what, params, effect) = (what.into(), params.to_vec(), effect.into());
         self.shared.record(self.host, Kind::Store { store, what, params, effect, committed });
     }
 }

@@ -94,6 +94,54 @@ impl StreamState {
     }
 }
 
+/// All streams of a run. Their numbers are 1, 2, … in the order in which they came about, and
+/// none is ever taken out: every read and write looks its stream up several times.
+#[derive(Debug, Default)]
+pub struct Streams(Vec<StreamState>);
+
+impl Streams {
+    /// Adds one; its number.
+    pub fn add(&mut self, stream: StreamState) -> ConnId {
+        self.0.push(stream);
+        self.0.len() as ConnId
+    }
+
+    /// The one of this number.
+    pub fn get(&self, id: &ConnId) -> Option<&StreamState> {
+        self.0.get(id.checked_sub(1)? as usize)
+    }
+
+    /// The one of this number.
+    pub fn get_mut(&mut self, id: &ConnId) -> Option<&mut StreamState> {
+        self.0.get_mut(id.checked_sub(1)? as usize)
+    }
+
+    /// With their numbers, in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (ConnId, &StreamState)> {
+        self.0.iter().enumerate().map(|(at, stream)| (at as ConnId + 1, stream))
+    }
+
+    /// In the order of their numbers.
+    pub fn values(&self) -> impl Iterator<Item = &StreamState> {
+        self.0.iter()
+    }
+
+    /// In the order of their numbers.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut StreamState> {
+        self.0.iter_mut()
+    }
+}
+
+impl std::ops::Index<&ConnId> for Streams {
+    type Output = StreamState;
+
+    /// # Panics
+    /// If there is no such stream.
+    fn index(&self, id: &ConnId) -> &StreamState {
+        self.get(id).expect("streams are never taken out")
+    }
+}
+
 /// How a host is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kill {
@@ -113,7 +161,7 @@ pub struct Inner {
     /// The incarnation of each host's process, from 1.
     pub incarnations: BTreeMap<String, u32>,
     /// All streams by number.
-    pub streams: BTreeMap<ConnId, StreamState>,
+    pub streams: Streams,
     /// The ends that are open.
     pub sockets: BTreeMap<(ConnId, End), Wire>,
     /// Streams whose other end has not shown up yet, by the dialler's and acceptor's address.
@@ -142,7 +190,7 @@ impl Shared {
             trace: Trace::default(),
             noise: Noise::new(noise),
             incarnations: BTreeMap::new(),
-            streams: BTreeMap::new(),
+            streams: Streams::default(),
             sockets: BTreeMap::new(),
             pairing: BTreeMap::new(),
             conditions: Conditions::default(),
@@ -184,8 +232,8 @@ impl Inner {
         if let Some(id) = self.pairing.remove(&(from, to)) {
             return id;
         }
-        let id = self.streams.len() as ConnId + 1;
-        self.streams.insert(id, StreamState { addrs: Some((from, to)), ..StreamState::default() });
+        let id =
+            self.streams.add(StreamState { addrs: Some((from, to)), ..StreamState::default() });
         self.pairing.insert((from, to), id);
         id
     }
@@ -209,7 +257,7 @@ impl Inner {
         // The latest first: ports come round again.
         let mut streams = self.streams.iter().rev();
         let of = |s: &StreamState| s.addrs == Some((src, dst)) || s.addrs == Some((dst, src));
-        streams.find(|(_, s)| of(s)).map(|(id, _)| *id)
+        streams.find(|(_, s)| of(s)).map(|(id, _)| id)
     }
 
     /// Lets a host's streams go on after it stood still.
@@ -238,13 +286,13 @@ impl Inner {
     pub fn open_of(&self, host: &str) -> Vec<ConnId> {
         let open = |s: &StreamState| (s.dialler.open || s.acceptor.open) && !s.reset;
         let of = |s: &StreamState| s.from == host || s.to == host;
-        self.streams.iter().filter(|(_, s)| of(s) && open(s)).map(|(id, _)| *id).collect()
+        self.streams.iter().filter(|(_, s)| of(s) && open(s)).map(|(id, _)| id).collect()
     }
 
     /// Open streams between two hosts, either way round.
     pub fn open_between(&self, a: &str, b: &str) -> Vec<ConnId> {
         let between = |s: &StreamState| (s.from == a && s.to == b) || (s.from == b && s.to == a);
         let open = |s: &StreamState| (s.dialler.open || s.acceptor.open) && !s.reset;
-        self.streams.iter().filter(|(_, s)| between(s) && open(s)).map(|(id, _)| *id).collect()
+        self.streams.iter().filter(|(_, s)| between(s) && open(s)).map(|(id, _)| id).collect()
     }
 }

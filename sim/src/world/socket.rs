@@ -89,9 +89,10 @@ impl Socket {
         let now = shared.now_us;
         let Inner { conditions, streams, .. } = &mut *shared;
         let all = Allowed::Bytes { most: usize::MAX, tiny: None };
-        let Some(stream) = streams.get_mut(&self.id).filter(|_| !conditions.is_empty()) else {
+        if conditions.is_empty() {
             return all;
-        };
+        }
+        let Some(stream) = streams.get_mut(&self.id) else { return all };
         let end = stream.end(self.end);
         if conditions.is_paused(&self.host) {
             remember(&mut end.blocked, cx);
@@ -182,7 +183,7 @@ impl Socket {
             match Codec.decode(&mut tap.buffer) {
                 Ok(Some(pdu)) => {
                     tap.frames += 1;
-                    let frame = Frame { conn: self.id, end: self.end, k: tap.frames, pdu };
+                    let frame = Frame::new(self.id, self.end, tap.frames, pdu);
                     let kind = if sent { Kind::PduSent(frame) } else { Kind::PduReceived(frame) };
                     shared.record(&self.host, kind);
                 }
@@ -235,8 +236,7 @@ impl AsyncRead for Socket {
         let before = buf.filled().len();
         let ready = self.wire(|s| s.poll_read(cx, buf));
         if let Poll::Ready(Ok(())) = &ready {
-            let read = buf.filled()[before..].to_vec();
-            self.tap(&read, false);
+            self.tap(&buf.filled()[before..], false);
         }
         ready
     }

@@ -113,8 +113,8 @@ impl Pipeline {
         if let Some((name, args)) =
             command.split_first().filter(|(name, _)| !Engine::is_connection_command(name))
         {
-            let args: Vec<_> = args.iter().map(|arg| readable(arg)).collect();
-            self.hooks.applied("redis", &readable(name), &args, &reply.readable(), true);
+            let args = args.iter().map(|arg| readable(arg)).collect();
+            self.hooks.applied("redis", readable(name), args, reply.readable(), true);
         }
         let at = self.after_delay("redis after", command, self.answers.back().map(|(at, _)| *at));
         self.answers.push_back((at, (reply, resp3)));

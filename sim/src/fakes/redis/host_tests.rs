@@ -24,7 +24,14 @@ impl Hooks for Fixed {
         if purpose.ends_with("before") { self.before } else { self.after }
     }
 
-    fn applied(&self, store: &'static str, what: &str, params: &[String], effect: &str, _: bool) {
+    fn applied(
+        &self,
+        store: &'static str,
+        what: String,
+        params: Vec<String>,
+        effect: String,
+        _: bool,
+    ) {
         let line = format!("{store} {what} {} -> {effect}", params.join(" "));
         crate::fakes::lock(&self.log).push(line);
     }

@@ -61,7 +61,7 @@ impl<S: teamtalk::env::Stream> sql::Connection for Connection<S> {
         let lost = || SqlError::Lost("the connection failed before".to_string());
         let mut wire = self.wire.take().ok_or_else(lost)?;
         let answer = before(self.limit, async {
-            wire.send(&encode_request(text, params)).await?;
+            wire.send(encode_request(text, params)).await?;
             answer(&mut wire).await
         });
         let answer = answer.await?;

@@ -247,7 +247,8 @@ impl Engine {
         if let Some(known) = self.parsed.get(text) {
             return known.clone();
         }
-        let parsed = parse::parse(text, |name| self.tables.get(name).map(|t| &t.def)).map(Arc::new);
+        let parsed =
+            parse::parse(text, |name| self.tables.get(name).map(|t| &*t.def)).map(Arc::new);
         self.parsed.insert(text.to_string(), parsed.clone());
         parsed
     }

@@ -1,7 +1,7 @@
 //! Expressions and their values.
 
 use super::error;
-use std::{cell::Cell, cmp::Ordering};
+use std::{borrow::Cow, cell::Cell, cmp::Ordering};
 use teamtalk::store::sql::{SqlError, Value};
 
 /// An operator of two operands.
@@ -62,21 +62,22 @@ impl Expr {
             Self::Column(at) => scope.row[*at].clone(),
             Self::Inserted(at) => scope.inserted[*at].clone(),
             Self::Binary(op @ (Op::And | Op::Or), a, b) => {
-                let (a, b) = (truth(&a.eval(scope)?), truth(&b.eval(scope)?));
-                let decides = *op == Op::Or;
-                if a == Some(decides) || b == Some(decides) {
-                    boolean(Some(decides))
-                } else {
-                    boolean(a.and(b))
+                let decides = Some(*op == Op::Or);
+                let a = truth(&*a.look(scope)?);
+                // As MySQL, the second operand is not looked at once the first one decides.
+                if a == decides {
+                    return Ok(boolean(decides));
                 }
+                let b = truth(&*b.look(scope)?);
+                boolean(if b == decides { decides } else { a.and(b) })
             }
-            Self::Binary(op, a, b) => binary(*op, &a.eval(scope)?, &b.eval(scope)?)?,
+            Self::Binary(op, a, b) => binary(*op, &*a.look(scope)?, &*b.look(scope)?)?,
             Self::Not(operand) => boolean(truth(&operand.eval(scope)?).map(|t| !t)),
             Self::In { needle, list, negated } => {
-                let needle = needle.eval(scope)?;
+                let needle = needle.look(scope)?;
                 let mut found = Some(false);
                 for item in list {
-                    match compare(&needle, &item.eval(scope)?) {
+                    match compare(&needle, &*item.look(scope)?) {
                         Some(Ordering::Equal) => {
                             found = Some(true);
                             break;
@@ -110,9 +111,19 @@ impl Expr {
         })
     }
 
+    /// [`Expr::eval`] without a copy of what is there already.
+    fn look<'a>(&'a self, scope: &'a Scope<'_>) -> Result<Cow<'a, Value>, SqlError> {
+        Ok(match self {
+            Self::Param(n) => Cow::Borrowed(&scope.params[*n]),
+            Self::Literal(value) => Cow::Borrowed(value),
+            Self::Column(at) => Cow::Borrowed(&scope.row[*at]),
+            _ => Cow::Owned(self.eval(scope)?),
+        })
+    }
+
     /// Whether a row passes; no filter passes all.
     pub(super) fn passes(filter: Option<&Self>, scope: &Scope<'_>) -> Result<bool, SqlError> {
-        filter.map_or(Ok(true), |f| Ok(truth(&f.eval(scope)?) == Some(true)))
+        filter.map_or(Ok(true), |f| Ok(truth(&*f.look(scope)?) == Some(true)))
     }
 
     /// The values of which a filter demands one of a column, by `column = constant` or

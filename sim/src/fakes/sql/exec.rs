@@ -9,7 +9,7 @@ use super::{
     schema::{TableDef, Type},
     table::{Key, Row},
 };
-use std::{cell::Cell, cmp::Ordering, collections::BTreeSet};
+use std::{cell::Cell, cmp::Ordering, collections::BTreeSet, sync::Arc};
 use teamtalk::store::sql::{Outcome, SqlError, Value};
 
 /// Why a statement did not get to its end.
@@ -81,7 +81,7 @@ impl Run<'_> {
         self.engine.tables.get(name).ok_or_else(|| error::unknown_table(name).into())
     }
 
-    fn def(&self, name: &str) -> Result<TableDef, Stop> {
+    fn def(&self, name: &str) -> Result<Arc<TableDef>, Stop> {
         Ok(self.table(name)?.def.clone())
     }
 

@@ -11,6 +11,28 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// No frame is longer, in bytes (max_allowed_packet's default).
 const LONGEST: usize = 16 << 20;
 
+/// Bytes of a frame's length.
+const LENGTH: usize = 4;
+
+/// What most frames fit in, in bytes.
+const USUAL: usize = 512;
+
+/// A frame to be sent: room for its length, and its body.
+pub(super) struct Outgoing(BytesMut);
+
+impl Outgoing {
+    fn new() -> Self {
+        let mut frame = BytesMut::with_capacity(USUAL);
+        frame.put_bytes(0, LENGTH);
+        Self(frame)
+    }
+
+    #[cfg(test)]
+    fn body(self) -> Bytes {
+        self.0.freeze().slice(LENGTH..)
+    }
+}
+
 /// A connection with what was read ahead of it.
 pub(super) struct Wire<S> {
     stream: S,
@@ -47,11 +69,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Ok(())
     }
 
-    pub(super) async fn send(&mut self, body: &[u8]) -> io::Result<()> {
-        let mut frame = BytesMut::with_capacity(4 + body.len());
-        frame.put_u32(u32::try_from(body.len()).map_err(|_| invalid("frame too long"))?);
-        frame.put_slice(body);
-        self.stream.write_all(&frame).await
+    pub(super) async fn send(&mut self, mut frame: Outgoing) -> io::Result<()> {
+        let length = frame.0.len() - LENGTH;
+        let length = u32::try_from(length).map_err(|_| invalid("frame too long"))?;
+        frame.0[..LENGTH].copy_from_slice(&length.to_be_bytes());
+        self.stream.write_all(&frame.0).await
     }
 }
 
@@ -59,11 +81,11 @@ fn invalid(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why.to_string())
 }
 
-pub(super) fn encode_request(text: &str, params: &[Value]) -> BytesMut {
-    let mut body = BytesMut::new();
-    put_bytes(&mut body, text.as_bytes());
-    put_values(&mut body, params);
-    body
+pub(super) fn encode_request(text: &str, params: &[Value]) -> Outgoing {
+    let mut frame = Outgoing::new();
+    put_bytes(&mut frame.0, text.as_bytes());
+    put_values(&mut frame.0, params);
+    frame
 }
 
 pub(super) fn decode_request(mut body: Bytes) -> io::Result<(String, Vec<Value>)> {
@@ -71,35 +93,36 @@ pub(super) fn decode_request(mut body: Bytes) -> io::Result<(String, Vec<Value>)
     Ok((text, get_values(&mut body)?))
 }
 
-pub(super) fn encode_response(result: &Result<Outcome, SqlError>) -> BytesMut {
-    let mut body = BytesMut::new();
+pub(super) fn encode_response(result: &Result<Outcome, SqlError>) -> Outgoing {
+    let mut frame = Outgoing::new();
+    let body = &mut frame.0;
     match result {
         Ok(outcome) => {
             body.put_u8(0);
             body.put_u64(outcome.affected);
             body.put_u64(outcome.last_insert_id);
-            put_count(&mut body, outcome.columns.len());
+            put_count(body, outcome.columns.len());
             for column in &outcome.columns {
-                put_bytes(&mut body, column.as_bytes());
+                put_bytes(body, column.as_bytes());
             }
-            put_count(&mut body, outcome.rows.len());
+            put_count(body, outcome.rows.len());
             for row in &outcome.rows {
-                put_values(&mut body, row);
+                put_values(body, row);
             }
         }
         Err(SqlError::Server { code, message }) => {
             body.put_u8(1);
             body.put_u16(*code);
-            put_bytes(&mut body, message.as_bytes());
+            put_bytes(body, message.as_bytes());
         }
         Err(SqlError::Lost(why)) => {
             // An engine has no connection to lose; ER_UNKNOWN_ERROR if it ever says so.
             body.put_u8(1);
             body.put_u16(1105);
-            put_bytes(&mut body, why.as_bytes());
+            put_bytes(body, why.as_bytes());
         }
     }
-    body
+    frame
 }
 
 pub(super) fn decode_response(mut body: Bytes) -> io::Result<Result<Outcome, SqlError>> {
@@ -177,7 +200,7 @@ mod tests {
     #[test]
     fn bodies_round_trip_and_refuse_to_be_cut() {
         let params = [Value::Null, Value::Int(-3), Value::Bytes(Bytes::from_static(b"\xff"))];
-        let request = encode_request("select ?", &params).freeze();
+        let request = encode_request("select ?", &params).body();
         let (text, back) = decode_request(request.clone()).unwrap();
         assert_eq!((text.as_str(), back.as_slice()), ("select ?", &params[..]));
         let outcome = Outcome {
@@ -188,7 +211,7 @@ mod tests {
         };
         let error = SqlError::Server { code: 1062, message: "Duplicate".into() };
         for result in [Ok(outcome), Err(error)] {
-            let body = encode_response(&result).freeze();
+            let body = encode_response(&result).body();
             assert_eq!(decode_response(body.clone()).unwrap(), result);
             assert!((0..body.len()).all(|end| decode_response(body.slice(..end)).is_err()));
         }

@@ -71,7 +71,7 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     if lock(&session.engine).in_transaction(id) {
         drop(session);
         let effect = format!("tx {id}: connection lost");
-        hooks.applied("sql", "ROLLBACK", &[], &effect, false);
+        hooks.applied("sql", "ROLLBACK".into(), Vec::new(), effect, false);
     }
     ended
 }
@@ -81,7 +81,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     session: &Guard,
     hooks: &Arc<dyn Hooks>,
 ) -> io::Result<()> {
-    wire.send(&encode_response(&Ok(Outcome::default()))).await?;
+    wire.send(encode_response(&Ok(Outcome::default()))).await?;
     while let Some(body) = next(wire, session).await? {
         // The request's bytes are the statement and its parameters.
         let draw = draw_id(&[&body]);
@@ -92,10 +92,10 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             () = pause(hooks, "sql before", draw) => {}
         }
         let Some(done) = finish(wire, session, &text, &params).await? else { return Ok(()) };
-        let params: Vec<_> = params.iter().map(show).collect();
-        hooks.applied("sql", &text, &params, &effect(&done), done.committed);
+        let params = params.iter().map(show).collect();
+        hooks.applied("sql", text, params, effect(&done), done.committed);
         pause(hooks, "sql after", draw).await;
-        wire.send(&encode_response(&done.result)).await?;
+        wire.send(encode_response(&done.result)).await?;
     }
     Ok(())
 }

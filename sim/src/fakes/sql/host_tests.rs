@@ -107,9 +107,9 @@ impl Hooks for Fixed {
     fn applied(
         &self,
         store: &'static str,
-        what: &str,
-        params: &[String],
-        effect: &str,
+        what: String,
+        params: Vec<String>,
+        effect: String,
         committed: bool,
     ) {
         let line = format!("{store} {what} [{}] {effect} {committed}", params.join(" "));

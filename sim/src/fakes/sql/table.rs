@@ -4,7 +4,7 @@ use super::{
     engine::SessionId,
     schema::{TableDef, Type},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use teamtalk::store::sql::Value;
 
 /// The values of a unique key.
@@ -32,7 +32,7 @@ struct Version {
 /// on a row admits one writer, so pending versions are of one session and at the end.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
-    pub(super) def: TableDef,
+    pub(super) def: Arc<TableDef>,
     pub(super) next_auto: u64,
     rows: BTreeMap<Key, Vec<Version>>,
     index: Index,
@@ -80,7 +80,7 @@ impl Index {
 
 impl Table {
     pub(super) fn new(def: TableDef) -> Self {
-        Self { index: Index::of(&def), def, next_auto: 1, rows: BTreeMap::new() }
+        Self { index: Index::of(&def), def: Arc::new(def), next_auto: 1, rows: BTreeMap::new() }
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {

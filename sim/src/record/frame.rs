@@ -1,0 +1,110 @@
+//! A frame of the trace, decoded once however many properties look at it.
+
+use super::End;
+use std::{any::Any, cell::OnceCell, fmt, ops::Deref};
+use teamtalk::{
+    env::ConnId,
+    wire::{Malformed, Pdu, check::Checked},
+};
+
+/// A frame seen by the rig's socket wrapper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// The connection.
+    pub conn: ConnId,
+    /// The end that saw it.
+    pub end: End,
+    /// The k-th frame in its direction of this connection, from 1.
+    pub k: u64,
+    /// It.
+    pub pdu: Pdu,
+    decoded: Decoded,
+}
+
+/// The body as the first reader asked for it. It follows from the PDU, so it counts neither for
+/// equality nor in a copy.
+#[derive(Default)]
+struct Decoded(OnceCell<Box<dyn Any + Send>>);
+
+impl Frame {
+    /// From its parts; see the fields.
+    pub fn new(conn: ConnId, end: End, k: u64, pdu: Pdu) -> Self {
+        Self { conn, end, k, pdu, decoded: Decoded::default() }
+    }
+
+    /// [`Pdu::view`], of which only the first call decodes.
+    ///
+    /// # Errors
+    /// Those of [`Pdu::view`].
+    pub fn view<M: Checked + Clone + Send + 'static>(&self) -> Result<M, Malformed> {
+        let decoded = self.decoded.0.get_or_init(|| Box::new(self.pdu.view::<M>()));
+        match decoded.downcast_ref::<Result<M, Malformed>>() {
+            Some(view) => view.clone(),
+            // The first reader took it for something else.
+            None => self.pdu.view(),
+        }
+    }
+
+    /// Drops what [`Frame::view`] keeps: nobody is going to ask again.
+    pub fn forget(&mut self) {
+        self.decoded = Decoded::default();
+    }
+}
+
+impl Deref for Frame {
+    type Target = Pdu;
+
+    fn deref(&self) -> &Pdu {
+        &self.pdu
+    }
+}
+
+impl fmt::Debug for Decoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
+}
+
+impl Clone for Decoded {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Decoded {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Decoded {}
+
+#[cfg(test)]
+mod tests {
+    use super::{End, Frame};
+    use teamtalk::wire::{
+        Pdu, command,
+        im::message::{ImMsgDataAck, ImMsgDataReadAck},
+    };
+
+    #[test]
+    fn a_frame_reads_as_its_pdu_whoever_asks_first() {
+        let ack = ImMsgDataAck { user_id: 1, session_id: 2, msg_id: 3, session_type: 1 };
+        let pdu = Pdu::new(command::MSG_DATA_ACK, 4, &ack);
+        let mut frame = Frame::new(5, End::Dialler, 1, pdu.clone());
+        let fresh = frame.clone();
+        for _ in 0..2 {
+            assert_eq!(frame.view::<ImMsgDataAck>(), Ok(ack.clone()));
+            assert_eq!(frame.view::<ImMsgDataReadAck>(), pdu.view());
+        }
+        assert_eq!(frame, fresh);
+        frame.forget();
+        assert_eq!(frame.view::<ImMsgDataReadAck>(), pdu.view());
+        assert_eq!(frame.view::<ImMsgDataAck>(), Ok(ack));
+        let short =
+            Frame::new(5, End::Dialler, 1, Pdu::raw(command::MSG_DATA_ACK, 4, vec![8, 1].into()));
+        for _ in 0..2 {
+            assert_eq!(short.view::<ImMsgDataAck>(), short.pdu.view());
+        }
+    }
+}
