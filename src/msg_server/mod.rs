@@ -28,7 +28,7 @@ mod timers;
 
 pub use in_flight::IN_FLIGHT_BOUND;
 pub use send_list::SEND_LIST_BOUND;
-pub use text_cipher::DEFAULT_TEXT_KEY;
+pub use text_cipher::{DEFAULT_TEXT_KEY, encrypt as encrypt_text};
 
 use crate::{
     env::{ConnId, Draw},

@@ -2,11 +2,14 @@
 
 #[cfg(test)]
 mod action_tests;
+mod actions;
 mod audit;
 mod conditions;
 mod env;
 mod faults;
 mod hosts;
+mod outside;
+mod population;
 mod process;
 mod recorder;
 mod rogue;
@@ -21,7 +24,7 @@ pub use script::{Script, Setup};
 pub use shared::Shared;
 
 use crate::{
-    plan::{Action, Operation, Plan, TICK_MS, case::Case},
+    plan::{Action, Chat, Operation, Plan, TICK_MS, case::Case},
     properties::{self, Violation},
     record::{Kind, Trace, history::History},
 };
@@ -86,7 +89,7 @@ pub fn run(case: &Case) -> Result<Outcome, String> {
     let mut sim = turmoil::Builder::new()
         .tick_duration(Duration::from_millis(TICK_MS))
         .simulation_duration(Duration::from_secs(3_600))
-        .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000))
+        .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(population::EPOCH))
         .rng_seed(plan.noise)
         // In writes: more than fit in the window of a socket, byte by byte, and a FIN.
         .tcp_capacity(1 << 17)
@@ -112,6 +115,9 @@ struct Driver<'a> {
     violations: Vec<Violation>,
     opened: BTreeSet<(u32, u32)>,
     next_op: u32,
+    /// Operations that were to create a group, and the groups that they created.
+    creations: BTreeSet<u32>,
+    created: BTreeMap<u32, u32>,
     /// Devices that are logged in, with their hosts.
     online: BTreeMap<u32, String>,
     rest: Rest,
@@ -156,7 +162,10 @@ impl<'a> Driver<'a> {
         let mut operations = plan.operations.clone();
         operations.sort_by_key(|op| (op.at_ms, op.id));
         operations.reverse();
+        let creates = |op: &&Operation| matches!(op.action, Action::CreateGroup { .. });
         Self {
+            creations: operations.iter().filter(creates).map(|op| op.id).collect(),
+            created: BTreeMap::new(),
             plan,
             shared,
             hosts,
@@ -185,7 +194,7 @@ impl<'a> Driver<'a> {
             self.faults.apply(sim, &self.shared, &self.hosts, now);
             while self.operations.last().is_some_and(|op| op.at_ms <= now) {
                 let op = self.operations.pop().expect("just seen");
-                self.hosts.perform(&op);
+                self.hosts.perform(&op, &self.created);
             }
             let stepped = catch_unwind(AssertUnwindSafe(|| sim.step()));
             if stepped.is_err() {
@@ -271,9 +280,9 @@ impl<'a> Driver<'a> {
         for (device, peer) in chats.collect::<Vec<_>>() {
             if self.opened.insert((device, peer)) {
                 self.next_op += 1;
-                let action = Action::Read { peer };
+                let action = Action::Read { chat: Chat::User(peer) };
                 let op = Operation { id: self.next_op, at_ms: now, device, action };
-                self.hosts.perform(&op);
+                self.hosts.perform(&op, &self.created);
             }
         }
     }
@@ -287,6 +296,9 @@ impl<'a> Driver<'a> {
                 }
                 Kind::Fact(Fact::DeviceOffline { device, .. }) => {
                     self.online.remove(device);
+                }
+                Kind::Fact(Fact::OpOk { op, msg_id }) if self.creations.contains(op) => {
+                    self.created.insert(*op, *msg_id);
                 }
                 Kind::HostDown => self.online.retain(|_, host| *host != line.host),
                 _ => {}
