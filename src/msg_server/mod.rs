@@ -95,6 +95,18 @@ impl link::Kind for Kind {
     }
 }
 
+/// Whether a command is served when such a peer sends it. Heartbeats (0701) of server links are
+/// the shell's.
+pub fn serves(from: Kind, command: u16) -> bool {
+    match from {
+        Kind::Client => from_client::serves(command),
+        Kind::Db { .. } => from_db::serves(command),
+        Kind::Route { .. } => from_route::serves(command),
+        Kind::File => file::serves(command),
+        Kind::Login { .. } | Kind::Push => false,
+    }
+}
+
 /// The role without I/O.
 #[derive(Debug)]
 pub struct MsgServer {
