@@ -1,25 +1,20 @@
 //! What a person does.
 
 use super::{
-    Action, Command,
+    Action, Command, Content,
     device::{Device, Turn},
     requests::Asked,
 };
-use crate::{
-    conversation::Chat,
-    wire::{
-        Pdu, command as cmd,
-        im::{
-            base_define::SessionType,
-            buddy::{ImRemoveSessionReq, ImUsersStatReq},
-            login::ImKickPcClientReq,
-            message::{ImClientTimeReq, ImGetLatestMsgIdReq, ImGetMsgByIdReq},
-            switch_service::Imp2pCmdMsg,
-        },
+use crate::wire::{
+    Pdu, command as cmd,
+    im::{
+        buddy::{ImRemoveSessionReq, ImUsersStatReq},
+        login::ImKickPcClientReq,
+        message::{ImClientTimeReq, ImGetLatestMsgIdReq, ImGetMsgByIdReq},
+        switch_service::Imp2pCmdMsg,
     },
 };
 
-const SINGLE: i32 = SessionType::Single as i32;
 /// How many messages are asked for by id when the person names none.
 const BY_ID: usize = 10;
 /// Set in the client types of phones (SYSTEM.md section 2).
@@ -32,13 +27,16 @@ impl Device {
             Action::Login => self.go_online(turn, op),
             Action::Logout => self.log_out(turn, op),
             Action::Disconnect => self.drop_connection(turn, op),
-            Action::Send { to: Chat::User(to), text } => self.take_message(turn, op, to, text),
+            Action::Send { to, text } => self.take_message(turn, op, to, (Content::Text, text)),
+            Action::SendAudio { to, audio } => {
+                self.take_message(turn, op, to, (Content::Audio, audio));
+            }
             Action::Resend { of } => self.resend(turn, op, of),
             _ if self.online().is_none() => turn.failed(op, "not logged in"),
             Action::KickPc if self.config.client_type & MOBILE == 0 => {
                 turn.failed(op, "this is no phone");
             }
-            Action::Read { chat: Chat::User(peer) } => self.read_chat(turn, op, peer),
+            Action::Read { chat } => self.read_chat(turn, op, chat),
             Action::Raw { command, body } => {
                 let pdu = Pdu::raw(command, turn.store.next_seq(), body);
                 self.request(turn, Asked::Raw { op }, pdu, 1);
@@ -64,27 +62,27 @@ impl Device {
         let user_id = self.config.user;
         let by = |by| Asked::Answer { op, by };
         match action {
-            Action::Pull { chat: Chat::User(peer), count } => {
-                self.pull(turn, by(cmd::MSG_LIST_RESPONSE), peer, 0, count);
+            Action::Pull { chat, count } => {
+                self.pull(turn, by(cmd::MSG_LIST_RESPONSE), chat, 0, count);
             }
-            Action::Latest { chat: Chat::User(peer) } => {
+            Action::Latest { chat } => {
                 let request = ImGetLatestMsgIdReq {
                     user_id,
-                    session_type: SINGLE,
-                    session_id: peer,
+                    session_type: chat.session_type(),
+                    session_id: chat.id(),
                     attach_data: None,
                 };
                 let asked = by(cmd::MSG_GET_LATEST_MSG_ID_RSP);
                 self.ask(turn, asked, cmd::MSG_GET_LATEST_MSG_ID_REQ, &request);
             }
-            Action::ById { chat: Chat::User(peer), mut ids } => {
+            Action::ById { chat, mut ids } => {
                 if ids.is_empty() {
-                    ids = turn.store.newest_held(self.conversation(peer), BY_ID);
+                    ids = turn.store.newest_held(self.conversation(chat), BY_ID);
                 }
                 let request = ImGetMsgByIdReq {
                     user_id,
-                    session_type: SINGLE,
-                    session_id: peer,
+                    session_type: chat.session_type(),
+                    session_id: chat.id(),
                     msg_id_list: ids,
                     attach_data: None,
                 };
@@ -94,11 +92,11 @@ impl Device {
             Action::Sessions => {
                 self.ask_sessions(turn, by(cmd::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE));
             }
-            Action::RemoveSession { chat: Chat::User(peer) } => {
+            Action::RemoveSession { chat } => {
                 let request = ImRemoveSessionReq {
                     user_id,
-                    session_type: SINGLE,
-                    session_id: peer,
+                    session_type: chat.session_type(),
+                    session_id: chat.id(),
                     attach_data: None,
                 };
                 let asked = by(cmd::BUDDY_LIST_REMOVE_SESSION_RES);

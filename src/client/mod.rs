@@ -20,7 +20,7 @@ mod unread;
 
 pub use device::{Device, Effect, Event};
 pub use shell::run;
-pub use store::{DeviceStore, Message, Outgoing, Progress};
+pub use store::{Content, DeviceStore, Message, Outgoing, Progress};
 
 use crate::{conversation::Chat, env::Endpoint, protocol::Protocol, timing::Timing};
 use bytes::Bytes;

@@ -8,11 +8,11 @@ use super::{
     reason,
 };
 use crate::{
+    conversation::Chat,
     fact::Fact,
     wire::{
         Pdu, command,
         im::{
-            base_define::SessionType,
             buddy::ImRecentContactSessionReq,
             group::ImNormalGroupListReq,
             message::{ImGetMsgListReq, ImUnreadMsgCntReq},
@@ -36,17 +36,17 @@ pub(super) enum Asked {
     /// Windows pulls each unread session after a login.
     UnreadMessages,
     CatchUp {
-        peer: u32,
+        chat: Chat,
     },
     /// A chat is opened: the messages, then the read ack.
     Read {
         op: u32,
-        peer: u32,
+        chat: Chat,
     },
     /// `confirmed-read-acks`.
     ReadAck {
         op: Option<u32>,
-        peer: u32,
+        chat: Chat,
         msg_id: u32,
     },
     /// A person asked; this command is the answer.
@@ -136,14 +136,14 @@ impl Device {
         &mut self,
         turn: &mut Turn<'_>,
         asked: Asked,
-        peer: u32,
+        chat: Chat,
         begin: u32,
         count: u32,
     ) {
         let request = ImGetMsgListReq {
             user_id: self.config.user,
-            session_type: SessionType::Single as i32,
-            session_id: peer,
+            session_type: chat.session_type(),
+            session_id: chat.id(),
             msg_id_begin: begin,
             msg_cnt: count,
             attach_data: None,

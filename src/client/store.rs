@@ -1,7 +1,7 @@
 //! What a device keeps over crashes: messages, unread counts, how far it has caught up, and what
 //! its person sent that was not acked.
 
-use crate::conversation::Conversation;
+use crate::conversation::{Chat, Conversation};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ const NO_COUNT: u32 = u32::MAX;
 pub struct Message {
     /// Who sent it.
     pub from: u32,
-    /// The text as it travelled.
+    /// The text or recording as it travelled, lossy where it is not UTF-8.
     pub content: String,
 }
 
@@ -32,15 +32,26 @@ pub struct Progress {
     pub latest: u32,
 }
 
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// A text.
+    Text,
+    /// A voice message.
+    Audio,
+}
+
 /// A message of the device's person that was not acked yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
     /// The operation that sent it first.
     pub op: u32,
-    /// To whom.
-    pub to: u32,
-    /// The text as it travels.
-    pub text: Bytes,
+    /// Where to.
+    pub to: Chat,
+    /// What it is.
+    pub kind: Content,
+    /// The text as it travels, or the 4 bytes of an audio's length and its recording.
+    pub data: Bytes,
     /// The operations whose outcome the person does not know yet, with how often each was
     /// attempted. None: the person was told that it failed, and may send it again by hand.
     pub waiting: BTreeMap<u32, u32>,
@@ -51,8 +62,8 @@ pub struct Outgoing {
 pub struct DeviceStore {
     /// Every message held.
     pub messages: BTreeMap<(Conversation, u32), Message>,
-    /// What is shown as unread, by peer; zeros are left out.
-    pub unread: BTreeMap<u32, u32>,
+    /// What is shown as unread; zeros are left out.
+    pub unread: BTreeMap<Chat, u32>,
     /// How far each conversation has been caught up.
     pub progress: BTreeMap<Conversation, Progress>,
     /// The person wants to be online.
@@ -63,8 +74,8 @@ pub struct DeviceStore {
     pub sends: u64,
     /// What was sent and not acked, by number. Its size is that of what failed.
     pub outbox: BTreeMap<u64, Outgoing>,
-    /// `confirmed-read-acks`: what was acked as read and not confirmed, by peer: the msg_id.
-    pub unconfirmed_reads: BTreeMap<u32, u32>,
+    /// `confirmed-read-acks`: what was acked as read and not confirmed: the msg_id.
+    pub unconfirmed_reads: BTreeMap<Chat, u32>,
 }
 
 impl DeviceStore {
@@ -114,9 +125,9 @@ impl DeviceStore {
             .any(|m| m.content == content)
     }
 
-    /// How many messages above `floor` and up to `top` the peer may have sent: all ids but those
+    /// How many messages above `floor` and up to `top` others may have sent: all ids but those
     /// held as `user`'s own.
-    pub fn from_peer(&self, conversation: Conversation, user: u32, floor: u32, top: u32) -> u32 {
+    pub fn from_others(&self, conversation: Conversation, user: u32, floor: u32, top: u32) -> u32 {
         if floor >= top {
             return 0;
         }
@@ -254,12 +265,12 @@ mod tests {
     }
 
     #[test]
-    fn what_the_peer_may_have_sent_is_counted() {
+    fn what_others_may_have_sent_is_counted() {
         let mut store = store(&[1, 2, 5]);
         store.hold(C, 4, Message { from: 2, content: String::new() }, false);
-        assert_eq!(store.from_peer(C, 1, 0, 5), 2, "3, which is not held, and 4");
-        assert_eq!(store.from_peer(C, 2, 3, 5), 1);
-        assert_eq!((store.from_peer(C, 1, 5, 5), store.from_peer(C, 1, 9, 5)), (0, 0));
+        assert_eq!(store.from_others(C, 1, 0, 5), 2, "3, which is not held, and 4");
+        assert_eq!(store.from_others(C, 2, 3, 5), 1);
+        assert_eq!((store.from_others(C, 1, 5, 5), store.from_others(C, 1, 9, 5)), (0, 0));
         assert_eq!(store.newest_held(C, 3), [5, 4, 2]);
     }
 

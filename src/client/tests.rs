@@ -34,6 +34,7 @@ use tokio_util::codec::Decoder;
 
 const ME: u32 = 1;
 const PEER: u32 = 2;
+const CHAT: Chat = Chat::User(PEER);
 const SINGLE: i32 = SessionType::Single as i32;
 
 struct Rig {
@@ -120,7 +121,7 @@ impl Rig {
     }
 
     fn send(&mut self, op: u32) -> Vec<Effect> {
-        self.command(op, Action::Send { to: Chat::User(PEER), text: format!("text {op}").into() })
+        self.command(op, Action::Send { to: CHAT, text: format!("text {op}").into() })
     }
 
     fn pdu(&mut self, id: u16, seq: u16, message: &impl prost::Message) -> Vec<Effect> {

@@ -5,11 +5,11 @@ use super::*;
 /// Every action that is one request, the command it is written as and the one that answers.
 fn questions() -> Vec<(Action, u16, u16)> {
     vec![
-        (Action::Pull { chat: Chat::User(PEER), count: 3 }, 0x0309, 0x030a),
-        (Action::Latest { chat: Chat::User(PEER) }, 0x030b, 0x030c),
-        (Action::ById { chat: Chat::User(PEER), ids: vec![1] }, 0x030d, 0x030e),
+        (Action::Pull { chat: CHAT, count: 3 }, 0x0309, 0x030a),
+        (Action::Latest { chat: CHAT }, 0x030b, 0x030c),
+        (Action::ById { chat: CHAT, ids: vec![1] }, 0x030d, 0x030e),
         (Action::Sessions, 0x0201, 0x0202),
-        (Action::RemoveSession { chat: Chat::User(PEER) }, 0x0206, 0x0207),
+        (Action::RemoveSession { chat: CHAT }, 0x0206, 0x0207),
         (Action::Time, 0x0305, 0x0306),
         (Action::KickPc, 0x010a, 0x010b),
         (Action::Status { users: vec![PEER] }, 0x020a, 0x020b),
@@ -81,7 +81,7 @@ fn messages_by_id_are_stored_and_the_ids_held_are_asked_for_if_none_is_named() {
     for id in 1..=12 {
         rig.push(PEER, ME, id, "hi");
     }
-    let out = rig.command(2, Action::ById { chat: Chat::User(PEER), ids: vec![] });
+    let out = rig.command(2, Action::ById { chat: CHAT, ids: vec![] });
     let asked = pdus(&out)[0].clone();
     let ids = asked.view::<ImGetMsgByIdReq>().unwrap().msg_id_list;
     assert_eq!(ids, (3..=12).rev().collect::<Vec<_>>());
@@ -108,7 +108,7 @@ fn messages_by_id_are_stored_and_the_ids_held_are_asked_for_if_none_is_named() {
 fn a_removed_session_shows_nothing_unread() {
     let mut rig = Rig::online(ClientKind::Ours);
     rig.push(PEER, ME, 1, "hi");
-    let asked = pdus(&rig.command(2, Action::RemoveSession { chat: Chat::User(PEER) }))[0].clone();
+    let asked = pdus(&rig.command(2, Action::RemoveSession { chat: CHAT }))[0].clone();
     let mut answer = ImRemoveSessionRsp {
         user_id: ME,
         result_code: 1,
@@ -118,8 +118,8 @@ fn a_removed_session_shows_nothing_unread() {
     };
     let id = command::BUDDY_LIST_REMOVE_SESSION_RES;
     rig.pdu(id, asked.header.seq_num, &answer);
-    assert_eq!(rig.store.unread[&PEER], 1, "there was no such session");
-    let asked = pdus(&rig.command(3, Action::RemoveSession { chat: Chat::User(PEER) }))[0].clone();
+    assert_eq!(rig.store.unread[&CHAT], 1, "there was no such session");
+    let asked = pdus(&rig.command(3, Action::RemoveSession { chat: CHAT }))[0].clone();
     answer.result_code = 0;
     rig.pdu(id, asked.header.seq_num, &answer);
     assert!(rig.store.unread.is_empty());

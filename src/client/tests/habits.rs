@@ -159,7 +159,7 @@ fn what_is_pulled_after_a_login_and_when_a_chat_is_opened() {
         let ids: Vec<u16> = asked.iter().map(Pdu::command).collect();
         assert_eq!(ids, [0x0201, 0x0307, 0x0401], "{kind:?}");
         assert_eq!(pulls(&rig.answer_all(&asked, &[200], &[(150, 200)])), after_login, "{kind:?}");
-        let out = rig.command(2, Action::Read { chat: Chat::User(PEER) });
+        let out = rig.command(2, Action::Read { chat: CHAT });
         assert_eq!(pulls(&out), [(200, 100)], "{kind:?}");
         let out = rig.list(pull_seq(&out), [200, 199]);
         let ack = sent(&out, command::MSG_READ_ACK)[0].view::<ImMsgDataReadAck>().unwrap();
@@ -196,7 +196,7 @@ fn the_open_chat_of_android_acks_as_read() {
     for kind in [Windows, Android, Ios, Mac, Ours] {
         let mut rig = Rig::online(kind);
         rig.push(PEER, ME, 1, "hi");
-        let out = rig.command(2, Action::Read { chat: Chat::User(PEER) });
+        let out = rig.command(2, Action::Read { chat: CHAT });
         if kind == Ours || !sent(&out, command::MSG_LIST_REQUEST).is_empty() {
             rig.list(pull_seq(&out), [1]);
         }
@@ -204,15 +204,15 @@ fn the_open_chat_of_android_acks_as_read() {
         let out = rig.push(PEER, ME, 2, "you see me");
         assert_eq!(sent(&out, command::MSG_READ_ACK).len(), usize::from(android), "{kind:?}");
         assert_eq!(acked_with(&out).is_some(), !android && kind != Mac, "{kind:?}");
-        assert_eq!(rig.store.unread.contains_key(&PEER), !android, "{kind:?}");
+        assert_eq!(rig.store.unread.contains_key(&CHAT), !android, "{kind:?}");
     }
     let mut rig = Rig::online(Android);
-    rig.command(2, Action::Read { chat: Chat::User(PEER) });
+    rig.command(2, Action::Read { chat: CHAT });
     assert_eq!(acked_with(&rig.push(ME, PEER, 1, "own copy")), Some(PEER));
     assert_eq!(acked_with(&rig.push(7, ME, 1, "another chat")), Some(ME));
     rig.command(3, Action::Send { to: Chat::User(7), text: "that closes it".into() });
     assert_eq!(acked_with(&rig.push(PEER, ME, 2, "hi")), Some(ME));
-    rig.command(4, Action::Read { chat: Chat::User(PEER) });
+    rig.command(4, Action::Read { chat: CHAT });
     rig.command(5, Action::Logout);
     rig.event(Event::Closed { reason: "eof".into() });
     rig.command(6, Action::Login);
