@@ -2,8 +2,8 @@
 //!
 //! A sweep asks for a conversation's messages from the newest unknown one down, a page at a
 //! time, past what is held. What the pages did not have is a hole; the next sweep asks for it
-//! once more. What is asked for is asked again until it is answered, as long as the device is
-//! online.
+//! again, in a group once (`DeviceStore::swept`). What is asked for is asked again until it is
+//! answered, as long as the device is online.
 
 use super::{
     device::{Device, Turn},
@@ -81,11 +81,12 @@ impl Device {
         sessions: impl Iterator<Item = (Chat, u32)>,
     ) {
         for (chat, latest) in sessions {
+            self.belongs_to(turn, chat);
             turn.store.heard_of(self.conversation(chat), latest);
         }
         let user = self.config.user;
-        let chats: Vec<Chat> = turn.store.progress.keys().filter_map(|c| c.chat_of(user)).collect();
-        for chat in chats {
+        let chats = turn.store.progress.keys().filter_map(|c| c.chat_of(user));
+        for chat in chats.filter(|&chat| !turn.store.has_left(chat)).collect::<Vec<_>>() {
             // One that waits for its start asks for the same, and for less than is known now.
             if self.sweeps.get(&chat).is_none_or(|sweep| sweep.due.is_some()) {
                 self.sweeps.remove(&chat);
@@ -102,7 +103,8 @@ impl Device {
         turn.store.heard_of(conversation, msg_id);
         let behind =
             turn.store.progress.get(&conversation).is_some_and(|p| p.latest > p.contiguous);
-        if behind && self.catches_up() && !self.sweeps.contains_key(&chat) {
+        let follows = self.catches_up() && !turn.store.has_left(chat);
+        if behind && follows && !self.sweeps.contains_key(&chat) {
             self.start_sweep(turn, chat, turn.now + self.config.timing.tick());
         }
     }

@@ -89,6 +89,11 @@ impl Device {
                     self.removed(turn, Chat::of(notify.session_type, notify.session_id));
                 }
             }
+            command::GROUP_CHANGE_MEMBER_NOTIFY => {
+                if let Ok(notice) = pdu.view() {
+                    self.members_changed(turn, &notice);
+                }
+            }
             command::OTHER_REFUSED => self.refused(turn, pdu),
             command::OTHER_CATCH_UP_HINT => {
                 if let Ok(hint) = pdu.view::<CatchUpHint>() {
@@ -96,13 +101,11 @@ impl Device {
                 }
             }
             // Whatever else answers a request of a person.
-            _ => {
-                self.person_answered(turn, pdu);
-            }
+            _ => self.concluded(turn, pdu),
         }
     }
 
-    /// Ends the request that a PDU answers, and the operation that it is of.
+    /// Ends the request that a PDU answers, and the operation that it is of, well.
     fn person_answered(&mut self, turn: &mut Turn<'_>, pdu: &Pdu) -> bool {
         let request = self.answered(pdu);
         if let Some(op) = request.as_ref().and_then(|request| request.asked.op()) {
@@ -159,7 +162,7 @@ impl Device {
             let ack = self.read_ack_pdu(turn, chat, msg_id);
             self.write_ack(turn, ack);
         } else {
-            if first && from != user {
+            if first && from != user && !turn.store.has_left(chat) {
                 let shown = turn.store.unread.get(&chat).copied().unwrap_or(0);
                 self.show_unread(turn, chat, shown.saturating_add(1));
             }

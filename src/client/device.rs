@@ -133,6 +133,8 @@ pub struct Device {
     pub(super) hints: Hints,
     /// The chat that is open.
     pub(super) open: Option<Chat>,
+    /// iOS: up to where each chat was acked as read by this device since its start.
+    pub(super) read: BTreeMap<Chat, u32>,
     /// Acks that wait for their time ([`super::Acks::Late`]).
     pub(super) late_acks: VecDeque<(Duration, Pdu)>,
 }
@@ -153,6 +155,7 @@ impl Device {
             sweeps: BTreeMap::new(),
             hints: Hints::default(),
             open: None,
+            read: BTreeMap::new(),
             late_acks: VecDeque::new(),
             config,
         }

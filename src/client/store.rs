@@ -8,6 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The most holes that are remembered of one conversation; then the oldest is forgotten (ours).
 const HOLES_BOUND: usize = 64;
 
+/// How many sweeps may miss an id of a group: what was written before its user joined cannot be
+/// pulled by anyone, and is not asked for for ever (ours). Of a chat of two, every sweep asks.
+const GROUP_SWEEPS: u32 = 2;
+
 /// The msg_id that the original acks and pushes while Redis is away (SYSTEM.md section 3): no
 /// count, so it tells nothing about what is missing.
 const NO_COUNT: u32 = u32::MAX;
@@ -26,8 +30,9 @@ pub struct Message {
 pub struct Progress {
     /// Every id up to this is held, or was answered as missing.
     pub contiguous: u32,
-    /// Ids up to `contiguous` that an answered pull did not have. At most 64.
-    pub holes: BTreeSet<u32>,
+    /// Ids up to `contiguous` that an answered pull did not have and that are asked for again,
+    /// with how many sweeps missed each. At most 64.
+    pub holes: BTreeMap<u32, u32>,
     /// The highest id heard of.
     pub latest: u32,
 }
@@ -66,6 +71,8 @@ pub struct DeviceStore {
     pub unread: BTreeMap<Chat, u32>,
     /// How far each conversation has been caught up.
     pub progress: BTreeMap<Conversation, Progress>,
+    /// Groups that the user was taken out of: they are not caught up, and count nothing unread.
+    pub left: BTreeSet<u32>,
     /// The person wants to be online.
     pub logged_in: bool,
     /// The seq_num given out last.
@@ -83,6 +90,11 @@ impl DeviceStore {
     pub fn next_seq(&mut self) -> u16 {
         self.seq_num = self.seq_num.checked_add(1).unwrap_or(1);
         self.seq_num
+    }
+
+    /// Whether the user was taken out of this group, as far as the device knows.
+    pub fn has_left(&self, chat: Chat) -> bool {
+        matches!(chat, Chat::Group(group) if self.left.contains(&group))
     }
 
     /// Stores a message. One of that id that is held already stays as it is, or is replaced.
@@ -151,7 +163,7 @@ impl DeviceStore {
     /// if nothing is missing.
     pub fn behind(&self, conversation: Conversation) -> Option<(u32, u32)> {
         let progress = self.progress.get(&conversation)?;
-        let under_holes = progress.holes.first().map_or(u32::MAX, |id| id - 1);
+        let under_holes = progress.holes.keys().next().map_or(u32::MAX, |id| id - 1);
         let (floor, top) = (progress.contiguous.min(under_holes), progress.latest);
         self.top_missing(conversation, floor, top).map(|_| (floor, top))
     }
@@ -162,12 +174,16 @@ impl DeviceStore {
     }
 
     /// A sweep over the ids above `floor` and up to `top` has been answered: what is not held is
-    /// a hole.
+    /// a hole; in a group, unless a sweep missed it before.
     pub fn swept(&mut self, conversation: Conversation, floor: u32, top: u32) {
         let missing = self.missing(conversation, floor, top, HOLES_BOUND);
+        let is_group = matches!(conversation, Conversation::Group(_));
         let progress = self.progress.entry(conversation).or_default();
-        progress.holes.retain(|&id| id <= floor || id > top);
-        progress.holes.extend(missing);
+        let before = std::mem::take(&mut progress.holes);
+        let again = missing.iter().map(|id| (*id, before.get(id).map_or(1, |sweeps| sweeps + 1)));
+        let again = again.filter(|(_, sweeps)| !is_group || *sweeps < GROUP_SWEEPS);
+        progress.holes.extend(again);
+        progress.holes.extend(before.into_iter().filter(|&(id, _)| id <= floor || id > top));
         while progress.holes.len() > HOLES_BOUND {
             progress.holes.pop_first();
         }
@@ -238,11 +254,28 @@ mod tests {
         let mut store = store(&[1, 300]);
         store.swept(C, 1, 300);
         assert_eq!(store.progress[&C].contiguous, 300);
-        let holes = store.progress[&C].holes.clone();
+        let holes: Vec<u32> = store.progress[&C].holes.keys().copied().collect();
         assert_eq!((holes.len(), holes.first(), holes.last()), (64, Some(&236), Some(&299)));
         assert_eq!(store.behind(C), Some((235, 300)));
         store.hold(C, 236, Message { from: 1, content: String::new() }, false);
         assert_eq!(store.behind(C), Some((236, 300)));
+    }
+
+    #[test]
+    fn a_hole_is_asked_for_once_more_in_a_group_and_by_every_sweep_in_a_chat_of_two() {
+        for (conversation, again) in [(C, false), (Conversation::single(1, 2), true)] {
+            let mut store = DeviceStore::default();
+            store.heard_of(conversation, 3);
+            assert_eq!(store.behind(conversation), Some((0, 3)));
+            store.swept(conversation, 0, 3);
+            assert_eq!(store.behind(conversation), Some((0, 3)));
+            store.heard_of(conversation, 5);
+            store.swept(conversation, 0, 5);
+            let floor = if again { 0 } else { 3 };
+            assert_eq!(store.behind(conversation), Some((floor, 5)), "4 and 5 were missed once");
+            store.swept(conversation, floor, 5);
+            assert_eq!(store.behind(conversation).is_some(), again);
+        }
     }
 
     #[test]

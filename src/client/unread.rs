@@ -58,7 +58,9 @@ impl Device {
         turn.ok(op, 0);
     }
 
-    pub(super) fn read_ack_pdu(&self, turn: &mut Turn<'_>, chat: Chat, msg_id: u32) -> Pdu {
+    pub(super) fn read_ack_pdu(&mut self, turn: &mut Turn<'_>, chat: Chat, msg_id: u32) -> Pdu {
+        let read = self.read.entry(chat).or_default();
+        *read = msg_id.max(*read);
         let ack = ImMsgDataReadAck {
             user_id: self.config.user,
             session_id: chat.id(),
@@ -94,7 +96,9 @@ impl Device {
         }
         let answers = match self.habits().on_read_notify {
             OnReadNotify::Nothing => false,
-            OnReadNotify::ReadAck => true,
+            OnReadNotify::ReadAckIfHigher => {
+                self.read.get(&chat).is_none_or(|&read| read < notify.msg_id)
+            }
             OnReadNotify::ReadAckIfUnread => shown,
         };
         if answers {

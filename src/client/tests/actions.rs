@@ -13,11 +13,24 @@ fn questions() -> Vec<(Action, u16, u16)> {
         (Action::Time, 0x0305, 0x0306),
         (Action::KickPc, 0x010a, 0x010b),
         (Action::Status { users: vec![PEER] }, 0x020a, 0x020b),
+        (Action::CreateGroup { name: "g".into(), members: vec![PEER] }, 0x0405, 0x0406),
+        (Action::ChangeMembers { group: GROUP, add: true, users: vec![PEER] }, 0x0407, 0x0408),
+        (Action::GroupList, 0x0401, 0x0402),
+        (Action::GroupInfo { groups: vec![GROUP] }, 0x0403, 0x0404),
+        (Action::ShieldGroup { group: GROUP, on: true }, 0x0409, 0x040a),
+        (Action::UserInfo { users: vec![PEER] }, 0x0204, 0x0205),
+        (Action::AllUsers { since: 0 }, 0x0208, 0x0209),
+        (Action::Departments, 0x0210, 0x0211),
+        (Action::Sign { text: "busy".into() }, 0x0213, 0x0214),
+        (Action::SetPushShield { on: true }, 0x010c, 0x010d),
+        (Action::AskPushShield, 0x010e, 0x010f),
+        (Action::DeviceToken { token: "t".into() }, 0x0108, 0x0109),
+        (Action::SendFile { to: PEER, name: "f".into(), offline: false }, 0x0506, 0x0507),
+        (Action::OfflineFiles, 0x0509, 0x050a),
     ]
 }
 
 fn answer(id: u16) -> Bytes {
-    use crate::wire::im::{buddy::ImUsersStatRsp, login::ImKickPcClientRsp};
     use prost::Message;
     match id {
         0x030a => ImGetMsgListRsp { session_type: SINGLE, ..Default::default() }.encode_to_vec(),
@@ -29,7 +42,16 @@ fn answer(id: u16) -> Bytes {
         0x0207 => ImRemoveSessionRsp { session_type: SINGLE, ..Default::default() }.encode_to_vec(),
         0x0306 => ImClientTimeRsp::default().encode_to_vec(),
         0x010b => ImKickPcClientRsp::default().encode_to_vec(),
-        _ => ImUsersStatRsp::default().encode_to_vec(),
+        0x0406 => ImGroupCreateRsp::default().encode_to_vec(),
+        0x0408 => ImGroupChangeMemberRsp { change_type: 1, ..Default::default() }.encode_to_vec(),
+        0x040a => ImGroupShieldRsp::default().encode_to_vec(),
+        0x0214 => ImChangeSignInfoRsp::default().encode_to_vec(),
+        0x010d => ImPushShieldRsp::default().encode_to_vec(),
+        0x010f => ImQueryPushShieldRsp::default().encode_to_vec(),
+        0x0507 => ImFileRsp { trans_mode: 1, ..Default::default() }.encode_to_vec(),
+        0x020b => ImUsersStatRsp::default().encode_to_vec(),
+        // Of the others nothing is read: msg_server's 0109 has no body.
+        _ => Vec::new(),
     }
     .into()
 }
@@ -68,11 +90,13 @@ fn a_question_ends_with_its_answer_a_timeout_a_refusal_or_its_connection() {
 }
 
 #[test]
-fn only_a_phone_kicks_the_pc() {
-    let mut rig = Rig::online(ClientKind::Windows);
-    let out = rig.command(2, Action::KickPc);
-    assert_eq!(reason_of(&facts(&out)), [(2, "this is no phone")]);
-    assert_eq!(pdus(&out), []);
+fn only_a_phone_kicks_the_pc_or_has_a_token() {
+    for action in [Action::KickPc, Action::DeviceToken { token: "t".into() }] {
+        let mut rig = Rig::online(ClientKind::Windows);
+        let out = rig.command(2, action);
+        assert_eq!(reason_of(&facts(&out)), [(2, "this is no phone")]);
+        assert_eq!(pdus(&out), []);
+    }
 }
 
 #[test]

@@ -180,13 +180,44 @@ fn who_answers_a_read_notify() {
     ] {
         let mut rig = Rig::online(kind);
         rig.push(PEER, ME, 1, "hi");
-        for answers in [unread, read] {
-            let acks = sent(&rig.read_notify(0, 1), command::MSG_READ_ACK);
+        for (answers, msg_id) in [(unread, 1), (read, 2)] {
+            let acks = sent(&rig.read_notify(0, msg_id), command::MSG_READ_ACK);
             assert_eq!(acks.len(), usize::from(answers), "{kind:?}");
             for ack in acks {
                 let ack = ack.view::<ImMsgDataReadAck>().unwrap();
-                assert_eq!((ack.user_id, ack.session_id, ack.msg_id), (ME, PEER, 1));
+                assert_eq!((ack.user_id, ack.session_id, ack.msg_id), (ME, PEER, msg_id));
             }
+        }
+    }
+}
+
+/// Each 0303 of one reaches the other as a 0304, as msg_server does it.
+#[test]
+fn two_iphones_of_one_user_do_not_answer_each_other_for_ever() {
+    for chat in [CHAT, IN_GROUP] {
+        let mut phones = [Rig::online(Ios), Rig::online(Ios)];
+        let group = |rig: &mut Rig, msg_id| {
+            rig.push_as(MsgType::GroupText, PEER, GROUP, msg_id, "hi");
+            rig.push(PEER, ME, msg_id, "hi");
+        };
+        for msg_id in [1, 2] {
+            phones.iter_mut().for_each(|rig| group(rig, msg_id));
+            let out = phones[0].command(msg_id, Action::Read { chat });
+            let out = phones[0].list_in(chat, pull_seq(&out), [msg_id]);
+            let mut acks = sent(&out, command::MSG_READ_ACK);
+            let mut written = 0;
+            let mut reader = 0;
+            while let Some(ack) = acks.pop() {
+                written += 1;
+                assert!(written < 10, "they loop");
+                reader = 1 - reader;
+                let ack = ack.view::<ImMsgDataReadAck>().unwrap();
+                let read = Chat::of(ack.session_type, ack.session_id);
+                assert_eq!(read, chat);
+                let out = phones[reader].read_notify_in(read, 0, ack.msg_id);
+                acks = sent(&out, command::MSG_READ_ACK);
+            }
+            assert_eq!(written, 2, "the other one answers once");
         }
     }
 }
