@@ -3,7 +3,10 @@
 //! A fact that has a counterpart on the wire or in a store is checked against it by the rig: a
 //! role's word is not taken for it.
 
-use crate::{conversation::Conversation, env::ConnId};
+use crate::{
+    conversation::{Chat, Conversation},
+    env::ConnId,
+};
 use serde::{Deserialize, Serialize};
 
 /// Why a message came to be in a device's store.
@@ -231,8 +234,8 @@ pub enum Fact {
     UnreadShown {
         /// The device's slot.
         device: u32,
-        /// The peer.
-        peer: u32,
+        /// The chat.
+        chat: Chat,
         /// How many.
         count: u32,
     },

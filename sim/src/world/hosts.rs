@@ -324,8 +324,8 @@ impl Hosts {
         }
     }
 
-    /// The peers of every chat that a device shows as unread.
-    pub fn unread_chats(&self, device: u32) -> Vec<u32> {
+    /// Every chat that a device shows as unread.
+    pub fn unread_chats(&self, device: u32) -> Vec<Chat> {
         let store = self.devices[&device].lock().expect("no panic under it");
         store.unread.keys().copied().collect()
     }

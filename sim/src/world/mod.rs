@@ -35,7 +35,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, SystemTime},
 };
-use teamtalk::{fact::Fact, protocol::Protocol, timing::Timing};
+use teamtalk::{conversation::Chat, fact::Fact, protocol::Protocol, timing::Timing};
 
 /// Operations of the liveness phase are numbered from here: a plan's never reach it.
 const LIVENESS_OPS: u32 = 1_000_000;
@@ -276,8 +276,10 @@ impl<'a> Driver<'a> {
     fn open_unread_chats(&mut self, now: u64) {
         let online: Vec<_> = self.online.keys().copied().collect();
         let chats =
-            online.iter().flat_map(|d| self.hosts.unread_chats(*d).into_iter().map(|p| (*d, p)));
-        for (device, peer) in chats.collect::<Vec<_>>() {
+            online.iter().flat_map(|d| self.hosts.unread_chats(*d).into_iter().map(|c| (*d, c)));
+        for (device, chat) in chats.collect::<Vec<_>>() {
+            // Plans know of no groups yet.
+            let Chat::User(peer) = chat else { continue };
             if self.opened.insert((device, peer)) {
                 self.next_op += 1;
                 let action = Action::Read { chat: Chat::User(peer) };
