@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use teamtalk::conversation;
 
 /// What a group is (SYSTEM.md section 6: IMGroup.type).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +65,15 @@ impl Chat {
         match self {
             Self::User(_) => None,
             Self::Group { group } => Some(group),
+        }
+    }
+}
+
+impl From<conversation::Chat> for Chat {
+    fn from(chat: conversation::Chat) -> Self {
+        match chat {
+            conversation::Chat::User(id) => Self::User(id),
+            conversation::Chat::Group(id) => Self::group(GroupRef::Known(id)),
         }
     }
 }

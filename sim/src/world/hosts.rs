@@ -24,6 +24,7 @@ use std::{
 };
 use teamtalk::{
     client::{self, Command, DeviceStore},
+    conversation::Chat,
     db_proxy,
     env::{Endpoint, Env, Listener},
     fact::Fact,

@@ -24,7 +24,7 @@ pub use script::{Script, Setup};
 pub use shared::Shared;
 
 use crate::{
-    plan::{Action, Chat, Operation, Plan, TICK_MS, case::Case},
+    plan::{Action, Operation, Plan, TICK_MS, case::Case},
     properties::{self, Violation},
     record::{Kind, Trace, history::History},
 };
@@ -113,7 +113,7 @@ struct Driver<'a> {
     properties: Vec<Box<dyn properties::Property>>,
     seen: usize,
     violations: Vec<Violation>,
-    opened: BTreeSet<(u32, u32)>,
+    opened: BTreeSet<(u32, Chat)>,
     next_op: u32,
     /// Operations that were to create a group, and the groups that they created.
     creations: BTreeSet<u32>,
@@ -278,11 +278,9 @@ impl<'a> Driver<'a> {
         let chats =
             online.iter().flat_map(|d| self.hosts.unread_chats(*d).into_iter().map(|c| (*d, c)));
         for (device, chat) in chats.collect::<Vec<_>>() {
-            // Plans know of no groups yet.
-            let Chat::User(peer) = chat else { continue };
-            if self.opened.insert((device, peer)) {
+            if self.opened.insert((device, chat)) {
                 self.next_op += 1;
-                let action = Action::Read { chat: Chat::User(peer) };
+                let action = Action::Read { chat: chat.into() };
                 let op = Operation { id: self.next_op, at_ms: now, device, action };
                 self.hosts.perform(&op, &self.created);
             }
