@@ -170,6 +170,14 @@ switches! {
         cost: "none",
         property: "integrity",
     };
+    whole_audio: Switch {
+        name: "whole-audio",
+        scope: "db",
+        instead_of: "giving a voice message back with a length of 0 seconds",
+        peers: "none",
+        cost: "none",
+        property: "integrity",
+    };
     unread_from_store: Switch {
         name: "unread-from-store",
         scope: "db, schema",

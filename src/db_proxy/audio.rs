@@ -53,8 +53,8 @@ pub async fn content<W: World>(
     }
 }
 
-/// The content of an audio message as it is read: a duration of 0 and the bytes. Without a row,
-/// or (unless reads are honest) without its blob, the row's id stays.
+/// The content of an audio message as it is read: a duration of 0 (with `whole-audio` its own) and
+/// the bytes. Without a row, or (unless reads are honest) without its blob, the row's id stays.
 pub async fn restore<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -67,10 +67,14 @@ pub async fn restore<W: World>(
         return Ok(content);
     }
     let path = String::from_utf8_lossy(&found.get(0, "path").bytes()).into_owned();
+    let duration = match cx.protocol().whole_audio {
+        true => found.get(0, "duration").uint(),
+        false => 0,
+    };
     match cx.shared.blobs.get(&path).await {
         Ok(audio) => {
             let mut whole = BytesMut::with_capacity(DURATION_LEN + audio.len());
-            whole.put_u32(0);
+            whole.put_u32(duration);
             whole.put_slice(&audio);
             Ok(whole.freeze())
         }
