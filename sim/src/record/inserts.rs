@@ -4,21 +4,16 @@ use super::{Kind, commits::Durable};
 use std::collections::BTreeMap;
 use teamtalk::conversation::Conversation;
 
-/// An INSERT of one row.
-#[derive(Debug, PartialEq, Eq)]
-struct Insert {
-    /// In lower case.
-    table: String,
-    /// By column, in lower case.
-    values: BTreeMap<String, String>,
-}
+/// The values of a row, by column in lower case.
+pub type Values = BTreeMap<String, String>;
 
 /// The line that a durable statement is worth: a message, session or relation row.
 pub fn row(statement: &Durable) -> Option<Kind> {
-    let insert = Insert::parse(&statement.what, &statement.params)?;
-    let number = |column: &str| insert.values.get(column)?.parse::<u32>().ok();
-    let content = || insert.values.get("content").cloned();
-    match insert.table.as_str() {
+    let (table, rows) = values(&statement.what, &statement.params)?;
+    let values = rows.first()?;
+    let number = |column: &str| values.get(column)?.parse::<u32>().ok();
+    let content = || values.get("content").cloned();
+    match table.as_str() {
         "imrecentsession" => Some(Kind::SessionRow {
             user: number("userid")?,
             peer: number("peerid")?,
@@ -45,35 +40,37 @@ pub fn row(statement: &Durable) -> Option<Kind> {
     }
 }
 
-impl Insert {
-    /// `insert [ignore] into table (columns) values (values)`; `None` for anything else.
-    fn parse(statement: &str, params: &[String]) -> Option<Self> {
-        // Lower case in ASCII keeps every byte's place.
-        let lower = statement.to_ascii_lowercase();
-        let open = lower.find('(')?;
-        let mut words = lower[..open].split_whitespace().filter(|word| *word != "ignore");
-        if (words.next(), words.next()) != (Some("insert"), Some("into")) {
-            return None;
-        }
-        let table = name(words.next()?);
-        let (columns, rest) = list(&lower[open..])?;
-        let at = lower.len() - rest.len();
-        let values = rest.trim_start().strip_prefix("values")?.trim_start();
-        let at = at + rest.len() - values.len();
-        let (values, _) = list(&statement[at..])?;
-        let mut params = params.iter();
-        let mut value = |text: &str| match text {
-            "?" => params.next().cloned(),
-            text => {
-                // An expression uses up its parameters.
-                params.by_ref().take(text.matches('?').count()).for_each(drop);
-                Some(text.trim_matches('\'').to_string())
-            }
-        };
-        let values: Option<Vec<_>> = values.into_iter().map(&mut value).collect();
-        let columns = columns.into_iter().map(name);
-        Some(Self { table, values: columns.zip(values?).collect() })
+/// The table, in lower case, and the rows of `insert [ignore] into table (columns) values
+/// (values), …`; `None` for anything else.
+pub fn values(statement: &str, params: &[String]) -> Option<(String, Vec<Values>)> {
+    // Lower case in ASCII keeps every byte's place.
+    let lower = statement.to_ascii_lowercase();
+    let open = lower.find('(')?;
+    let mut words = lower[..open].split_whitespace().filter(|word| *word != "ignore");
+    if (words.next(), words.next()) != (Some("insert"), Some("into")) {
+        return None;
     }
+    let table = name(words.next()?);
+    let (columns, rest) = list(&lower[open..])?;
+    let columns: Vec<_> = columns.into_iter().map(name).collect();
+    let rest = rest.trim_start().strip_prefix("values")?.trim_start();
+    let mut rest = &statement[statement.len() - rest.len()..];
+    let mut params = params.iter();
+    let mut value = |text: &str| match text {
+        "?" => params.next().cloned(),
+        text => {
+            // An expression uses up its parameters.
+            params.by_ref().take(text.matches('?').count()).for_each(drop);
+            Some(text.trim_matches('\'').to_string())
+        }
+    };
+    let mut rows = Vec::new();
+    while let Some((items, behind)) = list(rest) {
+        let items: Option<Vec<_>> = items.into_iter().map(&mut value).collect();
+        rows.push(columns.iter().cloned().zip(items?).collect());
+        rest = behind.trim_start().trim_start_matches(',').trim_start();
+    }
+    Some((table, rows))
 }
 
 fn name(text: &str) -> String {

@@ -3,10 +3,11 @@
 pub mod commits;
 pub mod history;
 pub mod inserts;
+pub mod members;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact, wire::Pdu};
 
 /// Which end of a connection.
@@ -268,6 +269,15 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// The users whose membership of a group is known so far, and whether they are members.
+    pub fn members(&self, group: u32) -> BTreeMap<u32, bool> {
+        let row = |line: &Line| match line.kind {
+            Kind::MemberRow { group: of, user, live } if of == group => Some((user, live)),
+            _ => None,
+        };
+        self.lines.iter().filter_map(row).collect()
+    }
+
     /// The trace as JSON lines.
     pub fn to_jsonl(&self) -> String {
         let mut out = String::new();

@@ -3,7 +3,7 @@
 use super::shared::Shared;
 use crate::{
     fakes,
-    record::{Kind, commits::Commits, inserts},
+    record::{Kind, commits::Commits, inserts, members},
 };
 use std::sync::{Mutex, PoisonError};
 
@@ -47,9 +47,13 @@ impl fakes::Hooks for Recorder {
             return;
         }
         let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
-        for row in commits.observe(what, params, effect, committed).iter().filter_map(inserts::row)
-        {
-            shared.record(&self.host, row);
+        for statement in commits.observe(what, params, effect, committed) {
+            if let Some(row) = inserts::row(&statement) {
+                shared.record(&self.host, row);
+            }
+            for row in members::rows(&statement, |group| shared.trace.members(group)) {
+                shared.record(&self.host, row);
+            }
         }
     }
 }
@@ -82,5 +86,29 @@ mod tests {
         };
         let rows: Vec<_> = shared.lock().trace.lines.iter().filter_map(row).collect();
         assert_eq!(rows, [5, 8, 6]);
+    }
+
+    #[test]
+    fn members_are_recorded_at_their_commit_beside_those_of_the_start() {
+        let shared = Shared::new(1);
+        shared.record("world", Kind::MemberRow { group: 7, user: 1, live: true });
+        let recorder = Recorder::new(shared.clone(), "sql");
+        let apply = |what: &str, params: &[u32], effect: &str, committed| {
+            let params: Vec<_> = params.iter().map(u32::to_string).collect();
+            recorder.applied("sql", what, &params, effect, committed);
+        };
+        const INSERT: &str = "insert into IMGroupMember (groupId, userId, status) values (?,?,0)";
+        const REMOVE: &str =
+            "update IMGroupMember set status=1 where groupId=? and userId in (?, ?)";
+        apply(INSERT, &[7, 2], "tx 1: affected 1, id 1", false);
+        apply(REMOVE, &[7, 1, 2], "affected 0", true);
+        apply("COMMIT", &[], "tx 1: affected 0", true);
+        apply(REMOVE, &[7, 1, 2], "affected 2", true);
+        let row = |line: &crate::record::Line| match line.kind {
+            Kind::MemberRow { user, live, .. } => Some((user, live)),
+            _ => None,
+        };
+        let rows: Vec<_> = shared.lock().trace.lines.iter().filter_map(row).collect();
+        assert_eq!(rows, [(1, true), (2, true), (1, false), (2, false)]);
     }
 }
