@@ -199,6 +199,11 @@ impl Membership {
             .any(|change| change.from.n <= to && change.done.is_none_or(|done| done.n >= from))
     }
 
+    /// Whether a change that names him has no answer so far.
+    pub fn is_open(&self, group: u32, user: u32) -> bool {
+        self.changes(group, user).any(|change| change.done.is_none())
+    }
+
     /// Whether a user may be a member at any line from `from` to `to`.
     pub fn is_ever(&self, group: u32, user: u32, from: u64, to: u64) -> bool {
         let joins = |row: &Row| row.live && (from..=to).contains(&row.at.n);

@@ -2,17 +2,25 @@
 
 use super::{Kind, commits::Durable};
 use std::collections::BTreeMap;
-use teamtalk::conversation::Conversation;
+use teamtalk::{conversation::Conversation, wire::im::base_define::MsgType};
 
 /// The values of a row, by column in lower case.
 pub type Values = BTreeMap<String, String>;
 
-/// The line that a durable statement is worth: a message, session or relation row.
-pub fn row(statement: &Durable) -> Option<Kind> {
+/// The line that a durable statement is worth: a message, session or relation row. `recording`
+/// gives, as text, what is kept of the row of IMAudio with that id: it is the content of audio
+/// whose recording is found, else the id is.
+pub fn row(statement: &Durable, recording: impl FnOnce(&str) -> Option<String>) -> Option<Kind> {
     let (table, rows) = values(&statement.what, &statement.params)?;
     let values = rows.first()?;
     let number = |column: &str| values.get(column)?.parse::<u32>().ok();
-    let content = || values.get("content").cloned();
+    let content = || {
+        let content = values.get("content")?;
+        let types = [MsgType::SingleAudio, MsgType::GroupAudio].map(|t| t as u32);
+        let is_audio = number("type").is_some_and(|t| types.contains(&t));
+        let recording = if is_audio { recording(content) } else { None };
+        Some(recording.unwrap_or_else(|| content.clone()))
+    };
     match table.as_str() {
         "imrecentsession" => Some(Kind::SessionRow {
             user: number("userid")?,
@@ -38,6 +46,15 @@ pub fn row(statement: &Durable) -> Option<Kind> {
         }),
         _ => None,
     }
+}
+
+/// The path that a row of IMAudio keeps: from the INSERT, if it is one.
+pub fn audio_path(statement: &str, params: &[String]) -> Option<String> {
+    if !statement.to_ascii_lowercase().contains("imaudio") {
+        return None;
+    }
+    let (table, rows) = values(statement, params)?;
+    (table == "imaudio").then(|| rows.first()?.get("path").cloned())?
 }
 
 /// The table, in lower case, and the rows of `insert [ignore] into table (columns) values
@@ -109,7 +126,8 @@ mod tests {
 
     fn of(what: &str, params: &[&str]) -> Option<Kind> {
         let params = params.iter().map(|p| p.to_string()).collect();
-        row(&Durable { what: what.into(), params, id: 6 })
+        let kept = |id: &str| (id == "12").then(|| "op-3".to_string());
+        row(&Durable { what: what.into(), params, id: 6 }, kept)
     }
 
     #[test]
@@ -135,6 +153,21 @@ mod tests {
             content: "It (is), so".into(),
         };
         assert_eq!(of(text, &["8", "2"]), Some(row));
+    }
+
+    #[test]
+    fn audio_has_its_recording_as_content() {
+        let content = |kind: &str, id: &str| {
+            let text = "insert into IMGroupMessage_1 (`groupId`, `userId`, `msgId`, `content`, \
+                        `type`) values(?, ?, ?, ?, ?)";
+            match of(text, &["8", "2", "5", id, kind]) {
+                Some(Kind::Row { content, .. }) => content,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((content("18", "12"), content("2", "12")), ("op-3".into(), "op-3".into()));
+        assert_eq!(content("18", "13"), "13", "nothing is kept");
+        assert_eq!(content("17", "12"), "12", "a text");
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub enum Kind {
     Fact(Fact),
     /// A store applied a command or statement.
     Store {
-        /// `redis` or `sql`.
+        /// `redis`, `sql` or `blob`.
         store: &'static str,
         /// The command or statement.
         what: String,
@@ -276,6 +276,23 @@ impl Trace {
             _ => None,
         };
         self.lines.iter().filter_map(row).collect()
+    }
+
+    /// What the blob store was given, as text, for the row of IMAudio with this id.
+    pub fn recording(&self, id: &str) -> Option<String> {
+        let effect = format!(", id {id}");
+        let path = self.lines.iter().rev().find_map(|line| match &line.kind {
+            Kind::Store { store: "sql", what, params, effect: of, .. } if of.ends_with(&effect) => {
+                inserts::audio_path(what, params)
+            }
+            _ => None,
+        })?;
+        self.lines.iter().rev().find_map(|line| match &line.kind {
+            Kind::Store { store: "blob", params, effect: at, .. } if *at == path => {
+                params.first().cloned()
+            }
+            _ => None,
+        })
     }
 
     /// The trace as JSON lines.

@@ -4,6 +4,7 @@ use super::{
     SimEnv,
     actions::{self, NoGroup},
     audit::Auditor,
+    blobs::Recorded,
     env::port,
     outside,
     population::{self, password, user_name},
@@ -161,7 +162,8 @@ impl Hosts {
                     workers: self.plan.db_workers,
                 };
                 let stop = self.process(host).clone().told_to_stop();
-                db_proxy::run_until(env, sql, self.blobs.clone(), config, stop).await
+                let blobs = Recorded::new(self.blobs.clone(), self.shared.clone(), host);
+                db_proxy::run_until(env, sql, blobs, config, stop).await
             }
             "msg" => self.msg_main(env, host, protocol, timing).await,
             _ => self.devices_main(host, timing).await,

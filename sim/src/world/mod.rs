@@ -4,6 +4,7 @@
 mod action_tests;
 mod actions;
 mod audit;
+mod blobs;
 mod conditions;
 mod env;
 mod faults;

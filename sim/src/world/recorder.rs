@@ -48,7 +48,7 @@ impl fakes::Hooks for Recorder {
         }
         let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
         for statement in commits.observe(what, params, effect, committed) {
-            if let Some(row) = inserts::row(&statement) {
+            if let Some(row) = inserts::row(&statement, |id| shared.trace.recording(id)) {
                 shared.record(&self.host, row);
             }
             for row in members::rows(&statement, |group| shared.trace.members(group)) {
@@ -61,7 +61,12 @@ impl fakes::Hooks for Recorder {
 #[cfg(test)]
 mod tests {
     use super::Recorder;
-    use crate::{fakes::Hooks, record::Kind, world::Shared};
+    use crate::{
+        fakes::Hooks,
+        record::Kind,
+        world::{Shared, blobs::Recorded},
+    };
+    use teamtalk::store::blob::{Blobs, Memory};
 
     const INSERT: &str = "insert into IMMessage_1 (`relateId`, `fromId`, `toId`, `msgId`, \
                           `content`) values(?, ?, ?, ?, ?)";
@@ -86,6 +91,32 @@ mod tests {
         };
         let rows: Vec<_> = shared.lock().trace.lines.iter().filter_map(row).collect();
         assert_eq!(rows, [5, 8, 6]);
+    }
+
+    #[tokio::test]
+    async fn audio_is_recorded_as_what_the_blob_store_was_given() {
+        let shared = Shared::new(1);
+        let recorder = Recorder::new(shared.clone(), "sql");
+        let blobs = Recorded::new(Memory::default(), shared.clone(), "db1");
+        let apply = |what: &str, params: &[&str], id: u32| {
+            let params: Vec<_> = params.iter().map(|p| p.to_string()).collect();
+            recorder.applied("sql", what, &params, &format!("affected 1, id {id}"), true);
+        };
+        for (id, recording) in [(11, "op-3"), (12, "op-4")] {
+            let path = blobs.put(recording.into()).await.expect("kept");
+            apply("insert into IMAudio (`fromId`, `path`) values(?, ?)", &["1", &path], id);
+        }
+        // Another table's row of that id.
+        apply("insert into IMRecentSession (userId, peerId, type) values (?,?,?)", &["1"], 11);
+        let message = "insert into IMMessage_1 (fromId, toId, msgId, content, type)                        values (?, ?, ?, ?, ?)";
+        apply(message, &["1", "2", "5", "11", "2"], 1);
+        apply(message, &["1", "2", "6", "13", "2"], 2);
+        let row = |line: &crate::record::Line| match &line.kind {
+            Kind::Row { content, .. } => Some(content.clone()),
+            _ => None,
+        };
+        let rows: Vec<_> = shared.lock().trace.lines.iter().filter_map(row).collect();
+        assert_eq!(rows, ["op-3", "13"]);
     }
 
     #[test]
