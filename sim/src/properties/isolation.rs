@@ -130,7 +130,7 @@ impl Isolation {
             command::MSG_DATA => {
                 let m: ImMsgData = pdu.view().ok()?;
                 let message = (m.from_user_id, content(m.msg_type, &m.msg_data));
-                let since = self.since(m.to_session_id, m.msg_id, &message);
+                let since = self.since(&message);
                 let of = OfGroup { group: m.to_session_id, since };
                 if is_group(m.msg_type) { vec![of] } else { Vec::new() }
             }
@@ -178,10 +178,9 @@ impl Isolation {
     }
 
     /// The line since which whoever was a member may be sent a message.
-    fn since(&self, group: u32, msg_id: u32, message: &Message) -> u64 {
-        let committed = self.rows.get(&(group, msg_id)).copied();
-        let first = || self.sends.stored(message).or_else(|| self.sends.arrived(message));
-        committed.or_else(|| first().map(|at| at.n)).unwrap_or(0)
+    fn since(&self, message: &Message) -> u64 {
+        let first = self.sends.stored(message).or_else(|| self.sends.arrived(message));
+        first.map_or(0, |at| at.n)
     }
 
     /// A row of a message, as it is committed.
