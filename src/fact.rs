@@ -204,7 +204,7 @@ pub enum Fact {
     OpOk {
         /// The operation's id.
         op: u32,
-        /// The msg_id of an acked send, else 0.
+        /// The msg_id of an acked send, the id of a group that was created, else 0.
         msg_id: u32,
     },
     /// An operation ended without effect that it knows of.

@@ -133,7 +133,8 @@ pub struct Device {
     pub(super) hints: Hints,
     /// The chat that is open.
     pub(super) open: Option<Chat>,
-    /// iOS: up to where each chat was acked as read by this device since its start.
+    /// Up to where each chat was acked as read since the program's start: what keeps iOS from
+    /// answering itself.
     pub(super) read: BTreeMap<Chat, u32>,
     /// Acks that wait for their time ([`super::Acks::Late`]).
     pub(super) late_acks: VecDeque<(Duration, Pdu)>,

@@ -27,9 +27,9 @@ pub(super) enum SameId {
 pub(super) enum OnReadNotify {
     /// Nothing.
     Nothing,
-    /// A read ack of its own, if the device has not acked as much itself. The last is our own
-    /// decision: two real iPhones of one user that answer every notice would answer each other
-    /// for ever.
+    /// A read ack of its own, if the device has not acked as much itself. That condition is our
+    /// own decision: by SYSTEM.md section 7 two iPhones of one user would answer each other's
+    /// notices for ever, as real ones do.
     ReadAckIfHigher,
     /// A read ack of its own, if it shows the chat as unread.
     ReadAckIfUnread,

@@ -196,12 +196,12 @@ fn who_answers_a_read_notify() {
 fn two_iphones_of_one_user_do_not_answer_each_other_for_ever() {
     for chat in [CHAT, IN_GROUP] {
         let mut phones = [Rig::online(Ios), Rig::online(Ios)];
-        let group = |rig: &mut Rig, msg_id| {
+        let push = |rig: &mut Rig, msg_id| {
             rig.push_as(MsgType::GroupText, PEER, GROUP, msg_id, "hi");
             rig.push(PEER, ME, msg_id, "hi");
         };
         for msg_id in [1, 2] {
-            phones.iter_mut().for_each(|rig| group(rig, msg_id));
+            phones.iter_mut().for_each(|rig| push(rig, msg_id));
             let out = phones[0].command(msg_id, Action::Read { chat });
             let out = phones[0].list_in(chat, pull_seq(&out), [msg_id]);
             let mut acks = sent(&out, command::MSG_READ_ACK);
