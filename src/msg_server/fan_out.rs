@@ -132,7 +132,6 @@ fn push(
     }
     let origin = state.find(msg.from_user_id, handle);
     let targets = members.iter().flat_map(|&member| state.conns_of(member, origin)).collect();
-    let protocol = &state.config.protocol;
     message::push(
         state,
         turn,
@@ -141,9 +140,10 @@ fn push(
             pdu: &Pdu::raw(cmd::MSG_DATA, 0, body.clone()),
             conversation: Conversation::Group(group_id),
             targets,
-            // The original keeps no send list for groups, so an entry needs a client that acks and
-            // a server that resends.
-            tracked: protocol.resend_until_acked && protocol.conversation_keyed_acks,
+            // The original keeps no send list for groups: its acks name a sender. With
+            // conversation-keyed-acks a group is a conversation like any other; the entries of
+            // clients that ack no group message (Windows, Mac) expire.
+            tracked: state.config.protocol.conversation_keyed_acks,
         },
     );
     let req =
