@@ -121,12 +121,18 @@ fn push(
     if let Some(at) = waiting.iter().position(is_it) {
         waiting.remove(at);
     }
+    let from_store = state.config.protocol.members_from_store;
     let Some(group) = rsp.group_info_list.iter().find(|group| group.group_id == group_id) else {
         turn.refused(link, cmd::GROUP_INFO_RESPONSE, "no such group");
+        if from_store {
+            // It was there when the message was stored.
+            hint::missed_here(state, turn);
+        }
         return Ok(());
     };
     let members = &group.group_member_list;
-    if !members.contains(&msg.from_user_id) {
+    // With members-from-store he was one when the message was stored, which is what counts.
+    if !from_store && !members.contains(&msg.from_user_id) {
         turn.refused(link, cmd::GROUP_INFO_RESPONSE, "the sender is no member");
         return Ok(());
     }

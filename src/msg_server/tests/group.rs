@@ -165,6 +165,19 @@ fn a_message_to_no_group_of_the_sender() {
     assert_eq!((done.refusal(), done.sent.len()), ("the sender is no member", 0));
 }
 
+/// Ours: with `members-from-store` a message that was stored is pushed though its sender has left
+/// since, and the members of a group that nobody knows any more have missed one.
+#[test]
+fn a_stored_message_is_pushed_whoever_sent_it() {
+    let mut rig = Rig::only(&["members-from-store", "catch-up-hint"]);
+    rig.login(ALICE, 2, 1);
+    let others = GROUP.replace("400140024003", "400240034004");
+    let done = rig.pdu(DB_OTHER, 0x0404, 0, &format!("0801{others}{}", line(&attached(0))));
+    assert_eq!(done.order(), [(ALICE, "0301".to_string()), (DB_OTHER, "0711".to_string())]);
+    let unknown = rig.pdu(DB_OTHER, 0x0404, 0, &format!("0801{}", line(&attached(0))));
+    assert_eq!(unknown.order(), [(ALICE, "07e2".to_string())]);
+}
+
 /// Ours: with `conversation-keyed-acks` group pushes are in the send list until an ack or a read
 /// ack names the group, or until they expire; with `resend-until-acked` they are written again.
 #[test]

@@ -95,10 +95,10 @@ fn the_statements_of_the_golden_captures_run() {
 #[test]
 fn every_table_of_the_reference_exists() {
     let names: Vec<_> = Engine::new().table_names().map(str::to_string).collect();
-    assert_eq!(names.len(), 16 + 12);
+    assert_eq!(names.len(), 16 + 13);
     for name in ["IMMessage_7", "IMGroupMessage_0", "IMAudio", "IMTransmitFile", "TTRelation"]
         .into_iter()
-        .chain(["TTSession", "TTSend", "TTRead"])
+        .chain(["TTSession", "TTSend", "TTRead", "TTMember"])
     {
         assert!(names.iter().any(|n| n == name), "{name}");
     }
@@ -116,7 +116,7 @@ fn the_statements_of_the_hardened_protocol_run() {
     }
     let known = "select smallId,bigId,relateId,lastId from TTRelation where smallId=? or bigId=?";
     assert_eq!(c.run(known, &[2.into(), 2.into()]).unwrap().get(0, "lastId"), Value::Int(9));
-    let mark = "insert into TTRead (`userId`,`peerId`,`msgId`) values(?,?,?) \
+    let mark = "insert into TTRead (`userId`,`peerId`,`type`,`msgId`) values(?,?,2,?) \
                 on duplicate key update msgId=greatest(msgId, values(msgId))";
     for (read, kept) in [(4, 4), (2, 4), (7, 7)] {
         c.run(mark, &[2.into(), 1.into(), read.into()]).unwrap();
