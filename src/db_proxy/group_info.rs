@@ -2,7 +2,7 @@
 
 use super::{
     by_id::placeholders,
-    context::{Context, World},
+    context::{Context, StoreError, World},
     group,
     silent::Silent,
     table::{carried, reply},
@@ -27,9 +27,33 @@ use std::collections::BTreeMap;
 /// then not for a message of his that is to be pushed: he may have left since.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGroupInfoListReq = request.view()?;
+    let from_store = cx.protocol().members_from_store;
+    let fan_out = from_store && is_fan_out(asked.attach_data.as_deref());
+    let group_info_list = match list(cx, &asked, from_store && !fan_out).await {
+        // Nobody waits for a refusal, but msg_server tells its clients that they missed a
+        // message when it hears of no group.
+        Err(error) if fan_out => {
+            tracing::warn!(%error, "members not read");
+            Vec::new()
+        }
+        read => read?,
+    };
+    let response = ImGroupInfoListRsp {
+        user_id: asked.user_id,
+        group_info_list,
+        attach_data: carried(asked.attach_data),
+    };
+    Ok(reply(request, command::GROUP_INFO_RESPONSE, &response))
+}
+
+async fn list<W: World>(
+    cx: &mut Context<W>,
+    asked: &ImGroupInfoListReq,
+    only_own: bool,
+) -> Result<Vec<GroupInfo>, StoreError> {
     let on_failure = cx.on_failed_query();
     let mut versions = BTreeMap::new();
-    for known in asked.group_version_list {
+    for known in &asked.group_version_list {
         versions.insert(known.group_id, known.version);
     }
     let from_store = cx.protocol().members_from_store;
@@ -40,7 +64,6 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             groups.push(Value::from(group));
         }
     }
-    let only_own = from_store && !is_fan_out(asked.attach_data.as_deref());
     let mut group_info_list = Vec::new();
     if !groups.is_empty() {
         let text = format!(
@@ -75,12 +98,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             });
         }
     }
-    let response = ImGroupInfoListRsp {
-        user_id: asked.user_id,
-        group_info_list,
-        attach_data: carried(asked.attach_data),
-    };
-    Ok(reply(request, command::GROUP_INFO_RESPONSE, &response))
+    Ok(group_info_list)
 }
 
 /// Whether a msg_server asks for a message that it is to push.

@@ -66,6 +66,16 @@ fn members_are_shown_to_members_only() {
     // A message whose sender has left since is still to be pushed.
     let fan_out = Attach { kind: kind::GROUP, ..Attach::handle(3) };
     assert_eq!(ask_as(Some(fan_out.encode())).0, [(4, vec![1, 9]), (1, vec![2])]);
+    // Its msg_server hears at once that there is no telling whom.
+    let known = GroupVersionInfo { group_id: 4, version: 0 };
+    let attach_data = Some(fan_out.encode());
+    let request = ImGroupInfoListReq { user_id: 9, group_version_list: vec![known], attach_data };
+    for at in ["from IMGroup ", "from IMGroupMember"] {
+        let world = Fake::default();
+        world.on(at, lost()).on("from IMGroup ", group_rows());
+        let reply: ImGroupInfoListRsp = ask(&world, command::GROUP_INFO_REQUEST, &request);
+        assert!(reply.group_info_list.is_empty(), "{at}");
+    }
 }
 
 fn since(sinces: &[u32]) -> Result<Outcome, SqlError> {
@@ -166,8 +176,11 @@ fn what_is_unread_of_a_group_is_what_others_wrote_since_one_joined_or_read() {
     let mark = [1.into(), 2.into(), 9.into()];
     world.on("from TTRead", rows(["peerId", "type", "msgId"], &[mark]));
     // All of group 7 is older than the membership.
-    let known = [[7.into(), 3.into()], [4.into(), 6.into()], [1.into(), 11.into()]];
-    world.on("select bigId", rows(["bigId", "lastId"], &known));
+    let known = |group: u32, last: u32| [0, group, group, last].map(Value::from);
+    world.on(
+        "from TTRelation",
+        rows(["smallId", "bigId", "relateId", "lastId"], &[known(7, 3), known(4, 6), known(1, 11)]),
+    );
     let unread = |n: u32| rows(["unread"], &[[n.into()]]);
     world.on("count(*)", unread(0)).on("count(*)", unread(2));
     world.on("select msgId, type", latest(11));
@@ -184,7 +197,7 @@ fn what_is_unread_of_a_group_is_what_others_wrote_since_one_joined_or_read() {
             "M select groupId,updated from IMGroupMember where userId=2 and status = 0 order by updated desc, id desc",
             "M select groupId,sinceId from TTMember where userId=2",
             "M select peerId,type,msgId from TTRead where userId=2",
-            "M select bigId,lastId from TTRelation where smallId=0 and bigId in (7,4,1)",
+            "M select smallId,bigId,relateId,lastId from TTRelation where smallId=2 or bigId=2 or smallId=0 and bigId in (7,4,1)",
             "M select count(*) as unread from IMGroupMessage_4 where groupId=4 and userId<>2 and status=0 and msgId>0 and msgId>5",
             "M select count(*) as unread from IMGroupMessage_1 where groupId=1 and userId<>2 and status=0 and msgId>9 and created>=500",
             "M select msgId, type,userId, content from IMGroupMessage_1 where groupId = 1 and status = 0 order by msgId desc, id desc limit 1",

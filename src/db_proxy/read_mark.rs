@@ -53,14 +53,11 @@ pub async fn counts<W: World>(
         return Ok(Counts::default());
     }
     let marks = marks(cx, on_failure, user).await?;
-    let mut counts = Counts::default();
-    if !peers.is_empty() {
-        counts.peers = of_peers(cx, on_failure, user, peers, &marks).await?;
-    }
-    if !groups.is_empty() {
-        counts.groups = of_groups(cx, on_failure, user, groups, &marks).await?;
-    }
-    Ok(counts)
+    let known = known(cx, on_failure, user, &groups).await?;
+    Ok(Counts {
+        peers: of_peers(cx, on_failure, user, peers, &marks, &known.peers).await?,
+        groups: of_groups(cx, on_failure, user, groups, &marks, &known.groups).await?,
+    })
 }
 
 /// How far a user has read, by (type, peer or group).
@@ -83,8 +80,8 @@ async fn of_peers<W: World>(
     user: u32,
     peers: BTreeMap<String, u32>,
     marks: &Marks,
+    known: &BTreeMap<u32, Known>,
 ) -> Result<Vec<Unread>, StoreError> {
-    let known = relations(cx, on_failure, user).await?;
     let mut unread = Vec::new();
     for peer in peers.into_values() {
         let mark = marks.get(&(SINGLE, peer)).copied().unwrap_or(0);
@@ -110,8 +107,8 @@ async fn of_groups<W: World>(
     user: u32,
     groups: Vec<Membership>,
     marks: &Marks,
+    known: &BTreeMap<u32, Known>,
 ) -> Result<Vec<(u32, u32)>, StoreError> {
-    let known = latest_of_groups(cx, on_failure, &groups).await?;
     let mut unread = Vec::new();
     for Membership { group, since, .. } in groups {
         let mark = marks.get(&(session::GROUP, group)).copied().unwrap_or(0);
@@ -148,47 +145,46 @@ impl Known {
     }
 }
 
-/// The relations of a user by peer, as far as `TTRelation` has them.
-async fn relations<W: World>(
+/// What `TTRelation` knows: of a user's peers and of groups.
+#[derive(Default)]
+struct AllKnown {
+    peers: BTreeMap<u32, Known>,
+    groups: BTreeMap<u32, Known>,
+}
+
+/// Reads both at once: a push asks for each user who is pushed to.
+async fn known<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
     user: u32,
-) -> Result<BTreeMap<u32, Known>, StoreError> {
-    const TEXT: &str =
-        "select smallId,bigId,relateId,lastId from TTRelation where smallId=? or bigId=?";
+    groups: &[Membership],
+) -> Result<AllKnown, StoreError> {
+    let mut known = AllKnown::default();
     if !cx.protocol().single_relation {
-        return Ok(BTreeMap::new());
+        return Ok(known);
     }
-    let found = cx.select(on_failure, cx.reader(), TEXT, &[user.into(), user.into()]).await?;
+    let mut text = String::from(
+        "select smallId,bigId,relateId,lastId from TTRelation where smallId=? or bigId=?",
+    );
+    let mut params = vec![Value::from(user), user.into()];
     let floor = cx.protocol().id_floor_from_store;
-    let mut known = BTreeMap::new();
+    if floor && !groups.is_empty() {
+        text += &format!(" or smallId=0 and bigId in ({})", placeholders(groups.len()));
+        params.extend(groups.iter().map(|of| Value::from(of.group)));
+    }
+    let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
     for row in 0..found.rows.len() {
         let number = |column| found.get(row, column).uint();
         let (low, high) = (number("smallId"), number("bigId"));
-        let peer = if low == user { high } else { low };
         let last_id = if floor { number("lastId") } else { 0 };
-        known.insert(peer, Known { id: number("relateId"), last_id });
+        let known_as = Known { id: number("relateId"), last_id };
+        match low {
+            // User 0 has no relations: a group.
+            0 => known.groups.insert(high, known_as),
+            _ => known.peers.insert(if low == user { high } else { low }, known_as),
+        };
     }
     Ok(known)
-}
-
-/// The same of groups, by their ids.
-async fn latest_of_groups<W: World>(
-    cx: &mut Context<W>,
-    on_failure: OnFailure,
-    groups: &[Membership],
-) -> Result<BTreeMap<u32, Known>, StoreError> {
-    if !cx.protocol().has_floor() {
-        return Ok(BTreeMap::new());
-    }
-    let text = format!(
-        "select bigId,lastId from TTRelation where smallId=0 and bigId in ({})",
-        placeholders(groups.len())
-    );
-    let params: Vec<Value> = groups.iter().map(|of| of.group.into()).collect();
-    let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
-    let of = column(&found, "bigId").zip(column(&found, "lastId"));
-    Ok(of.map(|(id, last_id)| (id, Known { id, last_id })).collect())
 }
 
 async fn count<W: World>(

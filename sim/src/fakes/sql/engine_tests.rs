@@ -151,6 +151,37 @@ fn the_statements_of_the_hardened_protocol_run() {
 }
 
 #[test]
+fn the_statements_about_groups_of_the_hardened_protocol_run() {
+    let mut c = Client::new();
+    let hide = "insert into TTMember (`userId`,`groupId`,`sinceId`) values (?,?,?),(?,?,?) \
+                on duplicate key update sinceId=values(sinceId)";
+    for since in [7, 3] {
+        c.run(hide, &[1, 9, since, 2, 9, since].map(Value::from)).unwrap();
+        let found = "select sinceId from TTMember where userId=? and groupId=?";
+        assert_eq!(c.numbers(found, &[2, 9].map(Value::from)), [since]);
+    }
+    c.ok("insert into TTRelation (`smallId`,`bigId`,`relateId`,`lastId`) values(0,9,9,0)");
+    let known = "select smallId,bigId,relateId,lastId from TTRelation where smallId=? or bigId=? \
+                 or smallId=0 and bigId in (?,?)";
+    assert_eq!(c.run(known, &[1, 1, 9, 8].map(Value::from)).unwrap().rows.len(), 1);
+    let latest = "select lastId from TTRelation where smallId=0 and bigId=? for update";
+    assert_eq!(c.numbers(latest, &[9.into()]), [0]);
+    c.ok("insert into IMGroup(`creator`, `type`) values (1, 2)");
+    c.ok("update IMGroup set userCnt=3, version=version+1 where id=1");
+    assert_eq!(c.numbers("select version from IMGroup where id=1 and status=0", &[]), [1]);
+    c.ok("insert into IMGroupMessage_1 (`groupId`, `userId`, `msgId`, `created`) \
+          values (9,1,1,5), (9,2,2,5), (9,2,3,6)");
+    let unread = "select count(*) as unread from IMGroupMessage_1 \
+                  where groupId=? and userId<>? and status=0 and msgId>?";
+    for (and, from, count) in
+        [("", 0, 2), ("", 2, 1), (" and created>=6", 0, 1), (" and msgId>2", 0, 1)]
+    {
+        let params = [9, 1, from].map(Value::from);
+        assert_eq!(c.numbers(&format!("{unread}{and}"), &params), [count]);
+    }
+}
+
+#[test]
 fn every_other_statement_of_db_proxy_runs() {
     let mut c = Client::new();
     let one = Value::Int(1);
