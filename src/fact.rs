@@ -3,7 +3,10 @@
 //! A fact that has a counterpart on the wire or in a store is checked against it by the rig: a
 //! role's word is not taken for it.
 
-use crate::{conversation::Conversation, env::ConnId};
+use crate::{
+    conversation::{Chat, Conversation},
+    env::ConnId,
+};
 use serde::{Deserialize, Serialize};
 
 /// Why a message came to be in a device's store.
@@ -201,7 +204,7 @@ pub enum Fact {
     OpOk {
         /// The operation's id.
         op: u32,
-        /// The msg_id of an acked send, else 0.
+        /// The msg_id of an acked send, the id of a group that was created, else 0.
         msg_id: u32,
     },
     /// An operation ended without effect that it knows of.
@@ -231,8 +234,8 @@ pub enum Fact {
     UnreadShown {
         /// The device's slot.
         device: u32,
-        /// The peer.
-        peer: u32,
+        /// The chat.
+        chat: Chat,
         /// How many.
         count: u32,
     },

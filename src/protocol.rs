@@ -170,6 +170,24 @@ switches! {
         cost: "none",
         property: "integrity",
     };
+    whole_audio: Switch {
+        name: "whole-audio",
+        scope: "db",
+        instead_of: "giving a voice message back with a length of 0 seconds",
+        peers: "none",
+        cost: "none",
+        property: "integrity",
+    };
+    members_from_store: Switch {
+        name: "members-from-store",
+        scope: "db, msg, schema",
+        instead_of: "taking a hash in Redis for who is in a group, which a power cut or a change that \
+                     failed half way leaves different from SQL",
+        peers: "every db_proxy must use it: an old one goes by Redis, which is still written, and \
+                changes members without a transaction",
+        cost: "membership is read from the primary; one transaction for each change",
+        property: "isolation",
+    };
     unread_from_store: Switch {
         name: "unread-from-store",
         scope: "db, schema",
@@ -212,6 +230,12 @@ impl Protocol {
             protocol.set(switch.name, true);
         }
         Self { resend_until_acked: false, ..protocol }
+    }
+
+    /// Whether the store raises msg_ids: `id-floor-from-store` needs the table of
+    /// `single-relation`.
+    pub fn has_floor(&self) -> bool {
+        self.id_floor_from_store && self.single_relation
     }
 
     /// A preset by its name.

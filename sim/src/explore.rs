@@ -1,7 +1,6 @@
 //! Hunting through seeds.
 
 use crate::{
-    plan::Action,
     plan::{
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
@@ -86,7 +85,7 @@ impl SeedReport {
         for op in &case.plan.operations {
             let Some(entry) = outcome.history.entries.get(&op.id) else { continue };
             report.unknown += u64::from(entry.outcome == OpOutcome::Unknown);
-            if matches!(op.action, Action::Send { .. }) && entry.attempts > 0 {
+            if op.action.is_send() && entry.attempts > 0 {
                 report.sends += 1;
                 report.unanswered += u64::from(entry.first_unanswered);
                 report.acked += u64::from(matches!(entry.outcome, OpOutcome::Ok(_)));

@@ -1,29 +1,24 @@
 //! What a person does.
 
 use super::{
-    Action, Command,
+    Action, Command, Content,
     device::{Device, Turn},
     requests::Asked,
 };
-use crate::{
-    conversation::Chat,
-    wire::{
-        Pdu, command as cmd,
-        im::{
-            base_define::SessionType,
-            buddy::{ImRemoveSessionReq, ImUsersStatReq},
-            login::ImKickPcClientReq,
-            message::{ImClientTimeReq, ImGetLatestMsgIdReq, ImGetMsgByIdReq},
-            switch_service::Imp2pCmdMsg,
-        },
+use crate::wire::{
+    Pdu, command as cmd,
+    im::{
+        buddy::ImChangeAvatarReq,
+        file::{ImFileAddOfflineReq, ImFileDelOfflineReq},
+        switch_service::Imp2pCmdMsg,
     },
 };
+use bytes::Bytes;
 
-const SINGLE: i32 = SessionType::Single as i32;
-/// How many messages are asked for by id when the person names none.
-const BY_ID: usize = 10;
 /// Set in the client types of phones (SYSTEM.md section 2).
 const MOBILE: u32 = 0x10;
+/// The size in bytes that files are said to have: none is there, and none is transferred (ours).
+pub(super) const FILE_SIZE: u32 = 1024;
 
 impl Device {
     pub(super) fn command(&mut self, turn: &mut Turn<'_>, command: Command) {
@@ -32,95 +27,65 @@ impl Device {
             Action::Login => self.go_online(turn, op),
             Action::Logout => self.log_out(turn, op),
             Action::Disconnect => self.drop_connection(turn, op),
-            Action::Send { to: Chat::User(to), text } => self.take_message(turn, op, to, text),
+            Action::Send { to, text } => self.take_message(turn, op, to, (Content::Text, text)),
+            Action::SendAudio { to, audio } => {
+                self.take_message(turn, op, to, (Content::Audio, audio));
+            }
             Action::Resend { of } => self.resend(turn, op, of),
             _ if self.online().is_none() => turn.failed(op, "not logged in"),
-            Action::KickPc if self.config.client_type & MOBILE == 0 => {
+            Action::KickPc | Action::DeviceToken { .. }
+                if self.config.client_type & MOBILE == 0 =>
+            {
                 turn.failed(op, "this is no phone");
             }
-            Action::Read { chat: Chat::User(peer) } => self.read_chat(turn, op, peer),
+            Action::Read { chat } => self.read_chat(turn, op, chat),
             Action::Raw { command, body } => {
                 let pdu = Pdu::raw(command, turn.store.next_seq(), body);
                 self.request(turn, Asked::Raw { op }, pdu, 1);
             }
-            Action::P2p { to, data } => {
-                let message = Imp2pCmdMsg {
-                    from_user_id: self.config.user,
-                    to_user_id: to,
-                    cmd_msg_data: data,
-                };
-                let pdu = Pdu::new(cmd::SWITCH_P2P_CMD, turn.store.next_seq(), &message);
-                let seq_num = pdu.header.seq_num;
-                turn.send(pdu);
-                self.attempt(turn, op, 1, seq_num);
-                turn.ok(op, 0);
-            }
+            Action::P2p { to, data } => self.p2p(turn, op, to, data),
+            Action::Avatar { url } => self.change_avatar(turn, op, url),
+            Action::AddOfflineFile { to, name } => self.add_offline_file(turn, op, to, name),
+            Action::DelOfflineFile { from, name } => self.del_offline_file(turn, op, from, name),
             question => self.question(turn, op, question),
         }
     }
 
-    /// One request, one answer.
-    fn question(&mut self, turn: &mut Turn<'_>, op: u32, action: Action) {
+    fn p2p(&mut self, turn: &mut Turn<'_>, op: u32, to: u32, data: Bytes) {
+        let message =
+            Imp2pCmdMsg { from_user_id: self.config.user, to_user_id: to, cmd_msg_data: data };
+        self.tell(turn, op, cmd::SWITCH_P2P_CMD, &message);
+    }
+
+    fn change_avatar(&mut self, turn: &mut Turn<'_>, op: u32, url: Bytes) {
         let user_id = self.config.user;
-        let by = |by| Asked::Answer { op, by };
-        match action {
-            Action::Pull { chat: Chat::User(peer), count } => {
-                self.pull(turn, by(cmd::MSG_LIST_RESPONSE), peer, 0, count);
-            }
-            Action::Latest { chat: Chat::User(peer) } => {
-                let request = ImGetLatestMsgIdReq {
-                    user_id,
-                    session_type: SINGLE,
-                    session_id: peer,
-                    attach_data: None,
-                };
-                let asked = by(cmd::MSG_GET_LATEST_MSG_ID_RSP);
-                self.ask(turn, asked, cmd::MSG_GET_LATEST_MSG_ID_REQ, &request);
-            }
-            Action::ById { chat: Chat::User(peer), mut ids } => {
-                if ids.is_empty() {
-                    ids = turn.store.newest_held(self.conversation(peer), BY_ID);
-                }
-                let request = ImGetMsgByIdReq {
-                    user_id,
-                    session_type: SINGLE,
-                    session_id: peer,
-                    msg_id_list: ids,
-                    attach_data: None,
-                };
-                let asked = by(cmd::MSG_GET_BY_MSG_ID_RES);
-                self.ask(turn, asked, cmd::MSG_GET_BY_MSG_ID_REQ, &request);
-            }
-            Action::Sessions => {
-                self.ask_sessions(turn, by(cmd::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE));
-            }
-            Action::RemoveSession { chat: Chat::User(peer) } => {
-                let request = ImRemoveSessionReq {
-                    user_id,
-                    session_type: SINGLE,
-                    session_id: peer,
-                    attach_data: None,
-                };
-                let asked = by(cmd::BUDDY_LIST_REMOVE_SESSION_RES);
-                self.ask(turn, asked, cmd::BUDDY_LIST_REMOVE_SESSION_REQ, &request);
-            }
-            Action::Time => {
-                let asked = by(cmd::MSG_TIME_RESPONSE);
-                self.ask(turn, asked, cmd::MSG_TIME_REQUEST, &ImClientTimeReq {});
-            }
-            Action::KickPc => {
-                let asked = by(cmd::LOGIN_RES_KICKPCCLIENT);
-                let request = ImKickPcClientReq { user_id };
-                self.ask(turn, asked, cmd::LOGIN_REQ_KICKPCCLIENT, &request);
-            }
-            Action::Status { users } => {
-                let request = ImUsersStatReq { user_id, user_id_list: users, attach_data: None };
-                let asked = by(cmd::BUDDY_LIST_USERS_STATUS_RESPONSE);
-                self.ask(turn, asked, cmd::BUDDY_LIST_USERS_STATUS_REQUEST, &request);
-            }
-            // The rest are no questions, `command` has taken them, or not built yet: groups, audio,
-            // what is asked about users, files.
-            _ => turn.failed(op, "not a question"),
-        }
+        let message = ImChangeAvatarReq { user_id, avatar_url: url, attach_data: None };
+        self.tell(turn, op, cmd::BUDDY_LIST_CHANGE_AVATAR_REQUEST, &message);
+    }
+
+    fn add_offline_file(&mut self, turn: &mut Turn<'_>, op: u32, to: u32, name: Bytes) {
+        let message = ImFileAddOfflineReq {
+            from_user_id: self.config.user,
+            to_user_id: to,
+            task_id: name.clone(),
+            file_name: name,
+            file_size: FILE_SIZE,
+        };
+        self.tell(turn, op, cmd::FILE_ADD_OFFLINE_REQ, &message);
+    }
+
+    fn del_offline_file(&mut self, turn: &mut Turn<'_>, op: u32, from: u32, name: Bytes) {
+        let message =
+            ImFileDelOfflineReq { from_user_id: from, to_user_id: self.config.user, task_id: name };
+        self.tell(turn, op, cmd::FILE_DEL_OFFLINE_REQ, &message);
+    }
+
+    /// Writes what nobody answers: its operation ends with that.
+    fn tell(&mut self, turn: &mut Turn<'_>, op: u32, command: u16, message: &impl prost::Message) {
+        let pdu = Pdu::new(command, turn.store.next_seq(), message);
+        let seq_num = pdu.header.seq_num;
+        turn.send(pdu);
+        self.attempt(turn, op, 1, seq_num);
+        turn.ok(op, 0);
     }
 }

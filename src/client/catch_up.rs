@@ -2,13 +2,14 @@
 //!
 //! A sweep asks for a conversation's messages from the newest unknown one down, a page at a
 //! time, past what is held. What the pages did not have is a hole; the next sweep asks for it
-//! once more. What is asked for is asked again until it is answered, as long as the device is
-//! online.
+//! again, in a group once (`DeviceStore::swept`). What is asked for is asked again until it is
+//! answered, as long as the device is online.
 
 use super::{
     device::{Device, Turn},
     requests::{Asked, PAGE},
 };
+use crate::conversation::Chat;
 use std::time::Duration;
 
 /// A conversation that is being caught up.
@@ -77,18 +78,19 @@ impl Device {
     pub(super) fn compare_sessions(
         &mut self,
         turn: &mut Turn<'_>,
-        sessions: impl Iterator<Item = (u32, u32)>,
+        sessions: impl Iterator<Item = (Chat, u32)>,
     ) {
-        for (peer, latest) in sessions {
-            turn.store.heard_of(self.conversation(peer), latest);
+        for (chat, latest) in sessions {
+            self.belongs_to(turn, chat);
+            turn.store.heard_of(self.conversation(chat), latest);
         }
         let user = self.config.user;
-        let peers: Vec<u32> = turn.store.progress.keys().filter_map(|c| c.peer_of(user)).collect();
-        for peer in peers {
+        let chats = turn.store.progress.keys().filter_map(|c| c.chat_of(user));
+        for chat in chats.filter(|&chat| !turn.store.has_left(chat)).collect::<Vec<_>>() {
             // One that waits for its start asks for the same, and for less than is known now.
-            if self.sweeps.get(&peer).is_none_or(|sweep| sweep.due.is_some()) {
-                self.sweeps.remove(&peer);
-                self.start_sweep(turn, peer, turn.now);
+            if self.sweeps.get(&chat).is_none_or(|sweep| sweep.due.is_some()) {
+                self.sweeps.remove(&chat);
+                self.start_sweep(turn, chat, turn.now);
             }
         }
         self.sweep_due(turn);
@@ -96,19 +98,20 @@ impl Device {
 
     /// A message of this id exists. If that shows a gap, it is asked for a tick later: answers of
     /// db_proxy's workers, and so pushes and acks, may overtake each other.
-    pub(super) fn heard_of(&mut self, turn: &mut Turn<'_>, peer: u32, msg_id: u32) {
-        let conversation = self.conversation(peer);
+    pub(super) fn heard_of(&mut self, turn: &mut Turn<'_>, chat: Chat, msg_id: u32) {
+        let conversation = self.conversation(chat);
         turn.store.heard_of(conversation, msg_id);
         let behind =
             turn.store.progress.get(&conversation).is_some_and(|p| p.latest > p.contiguous);
-        if behind && self.catches_up() && !self.sweeps.contains_key(&peer) {
-            self.start_sweep(turn, peer, turn.now + self.config.timing.tick());
+        let follows = self.catches_up() && !turn.store.has_left(chat);
+        if behind && follows && !self.sweeps.contains_key(&chat) {
+            self.start_sweep(turn, chat, turn.now + self.config.timing.tick());
         }
     }
 
-    fn start_sweep(&mut self, turn: &mut Turn<'_>, peer: u32, due: Duration) {
-        if let Some((floor, top)) = turn.store.behind(self.conversation(peer)) {
-            self.sweeps.insert(peer, Sweep { floor, top, cursor: top, due: Some(due) });
+    fn start_sweep(&mut self, turn: &mut Turn<'_>, chat: Chat, due: Duration) {
+        if let Some((floor, top)) = turn.store.behind(self.conversation(chat)) {
+            self.sweeps.insert(chat, Sweep { floor, top, cursor: top, due: Some(due) });
         }
     }
 
@@ -116,37 +119,37 @@ impl Device {
     pub(super) fn sweep_due(&mut self, turn: &mut Turn<'_>) {
         let now = turn.now;
         let due = |sweep: &Sweep| sweep.due.is_some_and(|due| due <= now);
-        let peers: Vec<u32> =
-            self.sweeps.iter().filter(|(_, s)| due(s)).map(|(&peer, _)| peer).collect();
-        for peer in peers {
+        let chats: Vec<Chat> =
+            self.sweeps.iter().filter(|(_, s)| due(s)).map(|(&chat, _)| chat).collect();
+        for chat in chats {
             // What came meanwhile may have closed the gap, or widened it.
-            let latest = turn.store.behind(self.conversation(peer));
-            match (latest, self.sweeps.get_mut(&peer)) {
+            let latest = turn.store.behind(self.conversation(chat));
+            match (latest, self.sweeps.get_mut(&chat)) {
                 (Some((floor, top)), Some(sweep)) => {
                     *sweep = Sweep { floor, top, cursor: top, due: None };
-                    self.next_page(turn, peer);
+                    self.next_page(turn, chat);
                 }
                 _ => {
-                    self.sweeps.remove(&peer);
+                    self.sweeps.remove(&chat);
                 }
             }
         }
     }
 
-    fn next_page(&mut self, turn: &mut Turn<'_>, peer: u32) {
-        let conversation = self.conversation(peer);
-        let Some(sweep) = self.sweeps.get_mut(&peer) else { return };
+    fn next_page(&mut self, turn: &mut Turn<'_>, chat: Chat) {
+        let conversation = self.conversation(chat);
+        let Some(sweep) = self.sweeps.get_mut(&chat) else { return };
         if let Some(begin) = turn.store.top_missing(conversation, sweep.floor, sweep.cursor) {
             sweep.cursor = begin;
-            return self.pull(turn, Asked::CatchUp { peer }, peer, begin, PAGE);
+            return self.pull(turn, Asked::CatchUp { chat }, chat, begin, PAGE);
         }
         turn.store.swept(conversation, sweep.floor, sweep.top);
         let top = sweep.top;
-        self.sweeps.remove(&peer);
+        self.sweeps.remove(&chat);
         // Only what is newer than this sweep: its holes wait for a later one.
         if turn.store.progress.get(&conversation).is_some_and(|p| p.latest > p.contiguous.max(top))
         {
-            self.start_sweep(turn, peer, turn.now + self.config.timing.tick());
+            self.start_sweep(turn, chat, turn.now + self.config.timing.tick());
         }
     }
 
@@ -154,15 +157,15 @@ impl Device {
     pub(super) fn swept_page(
         &mut self,
         turn: &mut Turn<'_>,
-        peer: u32,
+        chat: Chat,
         ids: impl ExactSizeIterator<Item = u32>,
     ) {
-        let Some(sweep) = self.sweeps.get_mut(&peer) else { return };
+        let Some(sweep) = self.sweeps.get_mut(&chat) else { return };
         let full = ids.len() >= PAGE as usize;
         // Not a full page: there is nothing below it. Else go on below its lowest, and in any
         // case below where it began.
         let below = ids.min().map_or(0, |id| id.saturating_sub(1));
         sweep.cursor = if full { below.min(sweep.cursor.saturating_sub(1)) } else { 0 };
-        self.next_page(turn, peer);
+        self.next_page(turn, chat);
     }
 }

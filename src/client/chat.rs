@@ -7,12 +7,12 @@ use super::{
     requests::Asked,
 };
 use crate::{
-    conversation::Conversation,
+    conversation::{Chat, Conversation},
     fact::{Fact, Via},
     wire::{
         Pdu, command,
         im::{
-            base_define::{MsgInfo, MsgType, SessionType},
+            base_define::{ContactSessionInfo, MsgInfo, MsgType},
             buddy::{ImRecentContactSessionRsp, ImRemoveSessionNotify, ImRemoveSessionRsp},
             message::{
                 ImGetLatestMsgIdRsp, ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgData, ImMsgDataAck,
@@ -23,11 +23,9 @@ use crate::{
     },
 };
 
-const SINGLE: i32 = SessionType::Single as i32;
-
 impl Device {
-    pub(super) fn conversation(&self, peer: u32) -> Conversation {
-        Conversation::single(self.config.user, peer)
+    pub(super) fn conversation(&self, chat: Chat) -> Conversation {
+        chat.conversation(self.config.user)
     }
 
     /// A PDU after the login. A malformed one is ignored.
@@ -65,16 +63,17 @@ impl Device {
             command::MSG_GET_BY_MSG_ID_RES => {
                 if let Ok(answer) = pdu.view::<ImGetMsgByIdRsp>()
                     && self.person_answered(turn, pdu)
-                    && answer.session_type == SINGLE
                 {
-                    self.hold_all(turn, answer.session_id, &answer.msg_list);
+                    let chat = Chat::of(answer.session_type, answer.session_id);
+                    self.hold_all(turn, chat, &answer.msg_list);
                 }
             }
             command::MSG_GET_LATEST_MSG_ID_RSP => {
                 if let Ok(answer) = pdu.view::<ImGetLatestMsgIdRsp>()
                     && self.person_answered(turn, pdu)
                 {
-                    self.heard_of(turn, answer.session_id, answer.latest_msg_id);
+                    let chat = Chat::of(answer.session_type, answer.session_id);
+                    self.heard_of(turn, chat, answer.latest_msg_id);
                 }
             }
             command::BUDDY_LIST_REMOVE_SESSION_RES => {
@@ -82,12 +81,17 @@ impl Device {
                     && self.person_answered(turn, pdu)
                     && answer.result_code == 0
                 {
-                    self.removed(turn, answer.session_type, answer.session_id);
+                    self.removed(turn, Chat::of(answer.session_type, answer.session_id));
                 }
             }
             command::BUDDY_LIST_REMOVE_SESSION_NOTIFY => {
                 if let Ok(notify) = pdu.view::<ImRemoveSessionNotify>() {
-                    self.removed(turn, notify.session_type, notify.session_id);
+                    self.removed(turn, Chat::of(notify.session_type, notify.session_id));
+                }
+            }
+            command::GROUP_CHANGE_MEMBER_NOTIFY => {
+                if let Ok(notice) = pdu.view() {
+                    self.members_changed(turn, &notice);
                 }
             }
             command::OTHER_REFUSED => self.refused(turn, pdu),
@@ -97,13 +101,11 @@ impl Device {
                 }
             }
             // Whatever else answers a request of a person.
-            _ => {
-                self.person_answered(turn, pdu);
-            }
+            _ => self.concluded(turn, pdu),
         }
     }
 
-    /// Ends the request that a PDU answers, and the operation that it is of.
+    /// Ends the request that a PDU answers, and the operation that it is of, well.
     fn person_answered(&mut self, turn: &mut Turn<'_>, pdu: &Pdu) -> bool {
         let request = self.answered(pdu);
         if let Some(op) = request.as_ref().and_then(|request| request.asked.op()) {
@@ -129,8 +131,9 @@ impl Device {
         if !self.catches_up() {
             return;
         }
-        let single = answer.contact_session_list.iter().filter(|s| s.session_type == SINGLE);
-        self.compare_sessions(turn, single.map(|s| (s.session_id, s.latest_msg_id)));
+        let latest =
+            |s: &ContactSessionInfo| (Chat::of(s.session_type, s.session_id), s.latest_msg_id);
+        self.compare_sessions(turn, answer.contact_session_list.iter().map(latest));
         if request.asked == Asked::Sessions {
             self.compared(turn);
         }
@@ -143,44 +146,48 @@ impl Device {
         if self.habits().drops_repeats && turn.store.is_repeat(msg_id, &content) {
             return;
         }
-        if !matches!(
+        let group = matches!(
             MsgType::try_from(message.msg_type),
-            Ok(MsgType::SingleText | MsgType::SingleAudio)
-        ) {
-            self.hold(turn, Conversation::Group(to), msg_id, from, content, Via::Push);
-            if self.habits().acks_groups {
-                self.ack(turn, to, msg_id, SessionType::Group);
-            }
-            return;
-        }
-        let peer = match () {
-            () if to == user => from,
-            () if from == user => to,
+            Ok(MsgType::GroupText | MsgType::GroupAudio)
+        );
+        let chat = match () {
+            () if group => Chat::Group(to),
+            () if to == user => Chat::User(from),
+            () if from == user => Chat::User(to),
             () => return,
         };
-        let first = self.hold(turn, self.conversation(peer), msg_id, from, content, Via::Push);
+        let first = self.hold(turn, self.conversation(chat), msg_id, from, content, Via::Push);
         // Stored first: an ack says that the server may forget.
-        if from != user && self.habits().open_chat_reads && self.open == Some(peer) {
-            let ack = self.read_ack_pdu(turn, peer, msg_id);
+        if from != user && self.habits().open_chat_reads && self.open == Some(chat) {
+            let ack = self.read_ack_pdu(turn, chat, msg_id);
             self.write_ack(turn, ack);
         } else {
-            if first && from != user {
-                let shown = turn.store.unread.get(&peer).copied().unwrap_or(0);
-                self.show_unread(turn, peer, shown.saturating_add(1));
+            if first && from != user && !turn.store.has_left(chat) {
+                let shown = turn.store.unread.get(&chat).copied().unwrap_or(0);
+                self.show_unread(turn, chat, shown.saturating_add(1));
             }
-            let habits = self.habits();
-            let named = if from == user { habits.acks_own_copy } else { habits.acks_incoming };
-            if let Some(named) = named {
-                let session_id = if named == Named::Own { user } else { peer };
-                self.ack(turn, session_id, msg_id, SessionType::Single);
+            if let Some(session_id) = self.acked_with(chat, from) {
+                self.ack(turn, session_id, msg_id, chat.session_type());
             }
         }
-        self.heard_of(turn, peer, msg_id);
+        self.heard_of(turn, chat, msg_id);
     }
 
-    fn ack(&mut self, turn: &mut Turn<'_>, session_id: u32, msg_id: u32, kind: SessionType) {
+    /// The session_id that a push is acked with, if it is.
+    fn acked_with(&self, chat: Chat, from: u32) -> Option<u32> {
+        let (habits, user) = (self.habits(), self.config.user);
+        match chat {
+            Chat::Group(group) => habits.acks_groups.then_some(group),
+            Chat::User(peer) => {
+                let named = if from == user { habits.acks_own_copy } else { habits.acks_incoming };
+                named.map(|named| if named == Named::Own { user } else { peer })
+            }
+        }
+    }
+
+    fn ack(&mut self, turn: &mut Turn<'_>, session_id: u32, msg_id: u32, session_type: i32) {
         let user_id = self.config.user;
-        let ack = ImMsgDataAck { user_id, session_id, msg_id, session_type: kind.into() };
+        let ack = ImMsgDataAck { user_id, session_id, msg_id, session_type };
         let pdu = Pdu::new(command::MSG_DATA_ACK, turn.store.next_seq(), &ack);
         self.write_ack(turn, pdu);
     }
@@ -223,31 +230,32 @@ impl Device {
         new
     }
 
-    fn hold_all(&self, turn: &mut Turn<'_>, peer: u32, rows: &[MsgInfo]) {
+    fn hold_all(&self, turn: &mut Turn<'_>, chat: Chat, rows: &[MsgInfo]) {
         for row in rows {
             let content = String::from_utf8_lossy(&row.msg_data).into_owned();
-            let (conversation, from) = (self.conversation(peer), row.from_session_id);
+            let (conversation, from) = (self.conversation(chat), row.from_session_id);
             self.hold(turn, conversation, row.msg_id, from, content, Via::Pull);
         }
     }
 
     fn message_list(&mut self, turn: &mut Turn<'_>, pdu: &Pdu, answer: &ImGetMsgListRsp) {
         let Some(request) = self.answered(pdu) else { return };
-        self.hold_all(turn, answer.session_id, &answer.msg_list);
+        let chat = Chat::of(answer.session_type, answer.session_id);
+        self.hold_all(turn, chat, &answer.msg_list);
         match request.asked {
-            Asked::CatchUp { peer } => {
-                self.swept_page(turn, peer, answer.msg_list.iter().map(|row| row.msg_id));
+            Asked::CatchUp { chat } => {
+                self.swept_page(turn, chat, answer.msg_list.iter().map(|row| row.msg_id));
             }
-            Asked::Read { op, peer } => self.ack_chat(turn, op, peer, request.attempt + 1),
+            Asked::Read { op, chat } => self.ack_chat(turn, op, chat, request.attempt + 1),
             asked => asked.op().into_iter().for_each(|op| turn.ok(op, 0)),
         }
     }
 
     /// A session was removed, here or on another device: its count is cleared with it (SYSTEM.md
     /// section 6, 0206).
-    fn removed(&self, turn: &mut Turn<'_>, session_type: i32, peer: u32) {
-        if session_type == SINGLE && turn.store.unread.contains_key(&peer) {
-            self.show_unread(turn, peer, 0);
+    pub(super) fn removed(&self, turn: &mut Turn<'_>, chat: Chat) {
+        if turn.store.unread.contains_key(&chat) {
+            self.show_unread(turn, chat, 0);
         }
     }
 }

@@ -8,6 +8,7 @@ use super::{
     requests::Request,
 };
 use crate::{
+    conversation::Chat,
     env::{ConnId, Endpoint},
     fact::Fact,
     link::Now,
@@ -126,12 +127,15 @@ pub struct Device {
     pub(super) last_send: Option<Duration>,
     /// Requests in flight, by seq_num.
     pub(super) requests: BTreeMap<u16, Request>,
-    /// Ours: conversations that are being caught up, by peer.
-    pub(super) sweeps: BTreeMap<u32, Sweep>,
+    /// Ours: chats that are being caught up.
+    pub(super) sweeps: BTreeMap<Chat, Sweep>,
     /// Ours: what hints led to.
     pub(super) hints: Hints,
     /// The chat that is open.
-    pub(super) open: Option<u32>,
+    pub(super) open: Option<Chat>,
+    /// Up to where each chat was acked as read since the program's start: what keeps iOS from
+    /// answering itself.
+    pub(super) read: BTreeMap<Chat, u32>,
     /// Acks that wait for their time ([`super::Acks::Late`]).
     pub(super) late_acks: VecDeque<(Duration, Pdu)>,
 }
@@ -152,6 +156,7 @@ impl Device {
             sweeps: BTreeMap::new(),
             hints: Hints::default(),
             open: None,
+            read: BTreeMap::new(),
             late_acks: VecDeque::new(),
             config,
         }

@@ -27,8 +27,10 @@ pub(super) enum SameId {
 pub(super) enum OnReadNotify {
     /// Nothing.
     Nothing,
-    /// A read ack of its own.
-    ReadAck,
+    /// A read ack of its own, if the device has not acked as much itself. That condition is our
+    /// own decision: by SYSTEM.md section 7 two iPhones of one user would answer each other's
+    /// notices for ever, as real ones do.
+    ReadAckIfHigher,
     /// A read ack of its own, if it shows the chat as unread.
     ReadAckIfUnread,
 }
@@ -123,7 +125,7 @@ static IOS: Habits = Habits {
     reconnect: Timing::ios_reconnect,
     pulls_unread: false,
     opens_at_newest: false,
-    on_read_notify: OnReadNotify::ReadAck,
+    on_read_notify: OnReadNotify::ReadAckIfHigher,
     open_chat_reads: false,
     one_in_flight: false,
     hears_silence: false,

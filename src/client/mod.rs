@@ -9,7 +9,9 @@ mod catch_up;
 mod chat;
 mod device;
 mod habits;
+mod members;
 mod outbox;
+mod questions;
 mod requests;
 mod session;
 mod shell;
@@ -20,7 +22,7 @@ mod unread;
 
 pub use device::{Device, Effect, Event};
 pub use shell::run;
-pub use store::{DeviceStore, Message, Outgoing, Progress};
+pub use store::{Content, DeviceStore, Message, Outgoing, Progress};
 
 use crate::{conversation::Chat, env::Endpoint, protocol::Protocol, timing::Timing};
 use bytes::Bytes;

@@ -5,16 +5,17 @@
 //! refused for good. Else the person is told that it failed, and may press "resend".
 
 use super::{
-    ClientKind, Outgoing,
+    ClientKind, Content, Outgoing,
     device::{Device, Turn},
     reason,
 };
 use crate::{
+    conversation::Chat,
     fact::{Fact, Via},
     wire::{
         Pdu, command,
         im::{
-            base_define::{MsgType, SessionType},
+            base_define::MsgType,
             message::{ImMsgData, ImMsgDataAck},
         },
         tt::extension::RefusedCode,
@@ -51,7 +52,13 @@ impl Device {
     }
 
     /// A person sends.
-    pub(super) fn take_message(&mut self, turn: &mut Turn<'_>, op: u32, to: u32, text: Bytes) {
+    pub(super) fn take_message(
+        &mut self,
+        turn: &mut Turn<'_>,
+        op: u32,
+        to: Chat,
+        (kind, data): (Content, Bytes),
+    ) {
         if !self.takes_messages(turn) {
             return turn.failed(op, "not logged in");
         }
@@ -62,13 +69,13 @@ impl Device {
             }
             self.last_send = Some(turn.now);
         }
-        if self.open.is_some_and(|peer| peer != to) {
+        if self.open.is_some_and(|chat| chat != to) {
             self.open = None;
         }
         turn.store.sends += 1;
         let number = turn.store.sends;
         let waiting = [(op, 0)].into();
-        turn.store.outbox.insert(number, Outgoing { op, to, text, waiting });
+        turn.store.outbox.insert(number, Outgoing { op, to, kind, data, waiting });
         self.dispatch(turn, number);
     }
 
@@ -135,11 +142,11 @@ impl Device {
         let Some(outgoing) = turn.store.outbox.get(&number) else { return };
         let message = ImMsgData {
             from_user_id: self.config.user,
-            to_session_id: outgoing.to,
+            to_session_id: outgoing.to.id(),
             msg_id: 0,
             create_time: 0,
-            msg_type: MsgType::SingleText.into(),
-            msg_data: outgoing.text.clone(),
+            msg_type: msg_type(outgoing.to, outgoing.kind).into(),
+            msg_data: outgoing.data.clone(),
             attach_data: None,
             send_token: self.is_persistent().then(|| token(self.config.install, number)),
         };
@@ -172,9 +179,7 @@ impl Device {
     pub(super) fn acked(&mut self, turn: &mut Turn<'_>, seq_num: u16, ack: &ImMsgDataAck) {
         let Some(Sending { number, .. }) = self.sends.remove(&seq_num) else {
             // Too late for the person, but it says that the message is there to be pulled.
-            if ack.session_type == SessionType::Single as i32 {
-                self.heard_of(turn, ack.session_id, ack.msg_id);
-            }
+            self.heard_of(turn, Chat::of(ack.session_type, ack.session_id), ack.msg_id);
             return;
         };
         if ack.msg_id == 0 {
@@ -184,8 +189,8 @@ impl Device {
                 turn.ok(op, ack.msg_id);
             }
             let (from, conversation) = (self.config.user, self.conversation(message.to));
-            let text = String::from_utf8_lossy(&message.text).into_owned();
-            self.hold(turn, conversation, ack.msg_id, from, text, Via::Sent);
+            let content = String::from_utf8_lossy(&message.data).into_owned();
+            self.hold(turn, conversation, ack.msg_id, from, content, Via::Sent);
             self.heard_of(turn, message.to, ack.msg_id);
         }
         self.send_queued(turn);
@@ -258,6 +263,15 @@ impl Device {
         if !self.is_persistent() {
             turn.store.outbox.values_mut().for_each(|message| message.waiting.clear());
         }
+    }
+}
+
+fn msg_type(to: Chat, kind: Content) -> MsgType {
+    match (to, kind) {
+        (Chat::User(_), Content::Text) => MsgType::SingleText,
+        (Chat::User(_), Content::Audio) => MsgType::SingleAudio,
+        (Chat::Group(_), Content::Text) => MsgType::GroupText,
+        (Chat::Group(_), Content::Audio) => MsgType::GroupAudio,
     }
 }
 

@@ -8,11 +8,11 @@ use super::{
     reason,
 };
 use crate::{
+    conversation::Chat,
     fact::Fact,
     wire::{
         Pdu, command,
         im::{
-            base_define::SessionType,
             buddy::ImRecentContactSessionReq,
             group::ImNormalGroupListReq,
             message::{ImGetMsgListReq, ImUnreadMsgCntReq},
@@ -36,17 +36,17 @@ pub(super) enum Asked {
     /// Windows pulls each unread session after a login.
     UnreadMessages,
     CatchUp {
-        peer: u32,
+        chat: Chat,
     },
     /// A chat is opened: the messages, then the read ack.
     Read {
         op: u32,
-        peer: u32,
+        chat: Chat,
     },
     /// `confirmed-read-acks`.
     ReadAck {
         op: Option<u32>,
-        peer: u32,
+        chat: Chat,
         msg_id: u32,
     },
     /// A person asked; this command is the answer.
@@ -108,8 +108,12 @@ impl Device {
         self.hints = Hints::default();
         self.ask_sessions(turn, Asked::Sessions);
         self.ask_unread(turn);
+        self.ask_groups(turn, Asked::Groups);
+    }
+
+    pub(super) fn ask_groups(&mut self, turn: &mut Turn<'_>, asked: Asked) {
         let groups = ImNormalGroupListReq { user_id: self.config.user, attach_data: None };
-        self.ask(turn, Asked::Groups, command::GROUP_NORMAL_LIST_REQUEST, &groups);
+        self.ask(turn, asked, command::GROUP_NORMAL_LIST_REQUEST, &groups);
     }
 
     pub(super) fn ask_sessions(&mut self, turn: &mut Turn<'_>, asked: Asked) {
@@ -136,14 +140,14 @@ impl Device {
         &mut self,
         turn: &mut Turn<'_>,
         asked: Asked,
-        peer: u32,
+        chat: Chat,
         begin: u32,
         count: u32,
     ) {
         let request = ImGetMsgListReq {
             user_id: self.config.user,
-            session_type: SessionType::Single as i32,
-            session_id: peer,
+            session_type: chat.session_type(),
+            session_id: chat.id(),
             msg_id_begin: begin,
             msg_cnt: count,
             attach_data: None,
@@ -191,6 +195,9 @@ impl Device {
         let Some(request) = self.requests.get(&seq_num) else { return };
         if refused.command_id == u32::from(request.pdu.command()) && !self.repeats(request, code) {
             let asked = request.asked;
+            if let Asked::CatchUp { chat } = asked {
+                self.sweeps.remove(&chat);
+            }
             self.requests.remove(&seq_num);
             self.unserved(turn, asked, refusal(code));
         }
@@ -199,6 +206,10 @@ impl Device {
     /// Whether a refused request is written again, at its timeout.
     fn repeats(&self, request: &Request, code: RefusedCode) -> bool {
         match request.asked {
+            // A group that the user is not in any more, if he ever was.
+            Asked::CatchUp { chat: Chat::Group(_) } if code == RefusedCode::RefusedNotAllowed => {
+                false
+            }
             Asked::Sessions | Asked::Unread | Asked::CatchUp { .. } => self.catches_up(),
             Asked::ReadAck { .. } => may_pass(code),
             _ => false,

@@ -1,12 +1,16 @@
 //! What a device keeps over crashes: messages, unread counts, how far it has caught up, and what
 //! its person sent that was not acked.
 
-use crate::conversation::Conversation;
+use crate::conversation::{Chat, Conversation};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most holes that are remembered of one conversation; then the oldest is forgotten (ours).
 const HOLES_BOUND: usize = 64;
+
+/// How many sweeps may miss an id of a group: what was written before its user joined cannot be
+/// pulled by anyone, and is not asked for for ever (ours). Of a chat of two, every sweep asks.
+const GROUP_SWEEPS: u32 = 2;
 
 /// The msg_id that the original acks and pushes while Redis is away (SYSTEM.md section 3): no
 /// count, so it tells nothing about what is missing.
@@ -17,7 +21,7 @@ const NO_COUNT: u32 = u32::MAX;
 pub struct Message {
     /// Who sent it.
     pub from: u32,
-    /// The text as it travelled.
+    /// The text or recording as it travelled, lossy where it is not UTF-8.
     pub content: String,
 }
 
@@ -26,10 +30,20 @@ pub struct Message {
 pub struct Progress {
     /// Every id up to this is held, or was answered as missing.
     pub contiguous: u32,
-    /// Ids up to `contiguous` that an answered pull did not have. At most 64.
-    pub holes: BTreeSet<u32>,
+    /// Ids up to `contiguous` that an answered pull did not have and that are asked for again,
+    /// with how many sweeps missed each. At most 64.
+    pub holes: BTreeMap<u32, u32>,
     /// The highest id heard of.
     pub latest: u32,
+}
+
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// A text.
+    Text,
+    /// A voice message.
+    Audio,
 }
 
 /// A message of the device's person that was not acked yet.
@@ -37,10 +51,12 @@ pub struct Progress {
 pub struct Outgoing {
     /// The operation that sent it first.
     pub op: u32,
-    /// To whom.
-    pub to: u32,
-    /// The text as it travels.
-    pub text: Bytes,
+    /// Where to.
+    pub to: Chat,
+    /// What it is.
+    pub kind: Content,
+    /// The text as it travels, or the 4 bytes of an audio's length and its recording.
+    pub data: Bytes,
     /// The operations whose outcome the person does not know yet, with how often each was
     /// attempted. None: the person was told that it failed, and may send it again by hand.
     pub waiting: BTreeMap<u32, u32>,
@@ -51,10 +67,12 @@ pub struct Outgoing {
 pub struct DeviceStore {
     /// Every message held.
     pub messages: BTreeMap<(Conversation, u32), Message>,
-    /// What is shown as unread, by peer; zeros are left out.
-    pub unread: BTreeMap<u32, u32>,
+    /// What is shown as unread; zeros are left out.
+    pub unread: BTreeMap<Chat, u32>,
     /// How far each conversation has been caught up.
     pub progress: BTreeMap<Conversation, Progress>,
+    /// Groups that the user was taken out of: they are not caught up, and count nothing unread.
+    pub left: BTreeSet<u32>,
     /// The person wants to be online.
     pub logged_in: bool,
     /// The seq_num given out last.
@@ -63,8 +81,8 @@ pub struct DeviceStore {
     pub sends: u64,
     /// What was sent and not acked, by number. Its size is that of what failed.
     pub outbox: BTreeMap<u64, Outgoing>,
-    /// `confirmed-read-acks`: what was acked as read and not confirmed, by peer: the msg_id.
-    pub unconfirmed_reads: BTreeMap<u32, u32>,
+    /// `confirmed-read-acks`: what was acked as read and not confirmed: the msg_id.
+    pub unconfirmed_reads: BTreeMap<Chat, u32>,
 }
 
 impl DeviceStore {
@@ -72,6 +90,11 @@ impl DeviceStore {
     pub fn next_seq(&mut self) -> u16 {
         self.seq_num = self.seq_num.checked_add(1).unwrap_or(1);
         self.seq_num
+    }
+
+    /// Whether the user was taken out of this group, as far as the device knows.
+    pub fn has_left(&self, chat: Chat) -> bool {
+        matches!(chat, Chat::Group(group) if self.left.contains(&group))
     }
 
     /// Stores a message. One of that id that is held already stays as it is, or is replaced.
@@ -114,9 +137,9 @@ impl DeviceStore {
             .any(|m| m.content == content)
     }
 
-    /// How many messages above `floor` and up to `top` the peer may have sent: all ids but those
+    /// How many messages above `floor` and up to `top` others may have sent: all ids but those
     /// held as `user`'s own.
-    pub fn from_peer(&self, conversation: Conversation, user: u32, floor: u32, top: u32) -> u32 {
+    pub fn from_others(&self, conversation: Conversation, user: u32, floor: u32, top: u32) -> u32 {
         if floor >= top {
             return 0;
         }
@@ -140,7 +163,7 @@ impl DeviceStore {
     /// if nothing is missing.
     pub fn behind(&self, conversation: Conversation) -> Option<(u32, u32)> {
         let progress = self.progress.get(&conversation)?;
-        let under_holes = progress.holes.first().map_or(u32::MAX, |id| id - 1);
+        let under_holes = progress.holes.keys().next().map_or(u32::MAX, |id| id - 1);
         let (floor, top) = (progress.contiguous.min(under_holes), progress.latest);
         self.top_missing(conversation, floor, top).map(|_| (floor, top))
     }
@@ -151,12 +174,16 @@ impl DeviceStore {
     }
 
     /// A sweep over the ids above `floor` and up to `top` has been answered: what is not held is
-    /// a hole.
+    /// a hole; in a group, unless a sweep missed it before.
     pub fn swept(&mut self, conversation: Conversation, floor: u32, top: u32) {
         let missing = self.missing(conversation, floor, top, HOLES_BOUND);
+        let is_group = matches!(conversation, Conversation::Group(_));
         let progress = self.progress.entry(conversation).or_default();
-        progress.holes.retain(|&id| id <= floor || id > top);
-        progress.holes.extend(missing);
+        let before = std::mem::take(&mut progress.holes);
+        let again = missing.iter().map(|id| (*id, before.get(id).map_or(1, |sweeps| sweeps + 1)));
+        let again = again.filter(|(_, sweeps)| !is_group || *sweeps < GROUP_SWEEPS);
+        progress.holes.extend(again);
+        progress.holes.extend(before.into_iter().filter(|&(id, _)| id <= floor || id > top));
         while progress.holes.len() > HOLES_BOUND {
             progress.holes.pop_first();
         }
@@ -227,11 +254,28 @@ mod tests {
         let mut store = store(&[1, 300]);
         store.swept(C, 1, 300);
         assert_eq!(store.progress[&C].contiguous, 300);
-        let holes = store.progress[&C].holes.clone();
+        let holes: Vec<u32> = store.progress[&C].holes.keys().copied().collect();
         assert_eq!((holes.len(), holes.first(), holes.last()), (64, Some(&236), Some(&299)));
         assert_eq!(store.behind(C), Some((235, 300)));
         store.hold(C, 236, Message { from: 1, content: String::new() }, false);
         assert_eq!(store.behind(C), Some((236, 300)));
+    }
+
+    #[test]
+    fn a_hole_is_asked_for_once_more_in_a_group_and_by_every_sweep_in_a_chat_of_two() {
+        for (conversation, again) in [(C, false), (Conversation::single(1, 2), true)] {
+            let mut store = DeviceStore::default();
+            store.heard_of(conversation, 3);
+            assert_eq!(store.behind(conversation), Some((0, 3)));
+            store.swept(conversation, 0, 3);
+            assert_eq!(store.behind(conversation), Some((0, 3)));
+            store.heard_of(conversation, 5);
+            store.swept(conversation, 0, 5);
+            let floor = if again { 0 } else { 3 };
+            assert_eq!(store.behind(conversation), Some((floor, 5)), "4 and 5 were missed once");
+            store.swept(conversation, floor, 5);
+            assert_eq!(store.behind(conversation).is_some(), again);
+        }
     }
 
     #[test]
@@ -254,12 +298,12 @@ mod tests {
     }
 
     #[test]
-    fn what_the_peer_may_have_sent_is_counted() {
+    fn what_others_may_have_sent_is_counted() {
         let mut store = store(&[1, 2, 5]);
         store.hold(C, 4, Message { from: 2, content: String::new() }, false);
-        assert_eq!(store.from_peer(C, 1, 0, 5), 2, "3, which is not held, and 4");
-        assert_eq!(store.from_peer(C, 2, 3, 5), 1);
-        assert_eq!((store.from_peer(C, 1, 5, 5), store.from_peer(C, 1, 9, 5)), (0, 0));
+        assert_eq!(store.from_others(C, 1, 0, 5), 2, "3, which is not held, and 4");
+        assert_eq!(store.from_others(C, 2, 3, 5), 1);
+        assert_eq!((store.from_others(C, 1, 5, 5), store.from_others(C, 1, 9, 5)), (0, 0));
         assert_eq!(store.newest_held(C, 3), [5, 4, 2]);
     }
 

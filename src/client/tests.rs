@@ -3,9 +3,11 @@
 mod actions;
 mod catch_up;
 mod connection;
+mod groups;
 mod habits;
 mod messages;
 mod outbox;
+mod questions;
 mod reads;
 
 use super::*;
@@ -17,7 +19,7 @@ use crate::{
     wire::{
         Pdu, command,
         frame::Codec,
-        im::{base_define::*, buddy::*, login::*, message::*},
+        im::{base_define::*, buddy::*, file::*, group::*, login::*, message::*},
         tt::extension::{CatchUpHint, Refused, RefusedCode},
     },
 };
@@ -34,7 +36,10 @@ use tokio_util::codec::Decoder;
 
 const ME: u32 = 1;
 const PEER: u32 = 2;
+const CHAT: Chat = Chat::User(PEER);
 const SINGLE: i32 = SessionType::Single as i32;
+const GROUP: u32 = 77;
+const IN_GROUP: Chat = Chat::Group(GROUP);
 
 struct Rig {
     device: Device,
@@ -120,7 +125,7 @@ impl Rig {
     }
 
     fn send(&mut self, op: u32) -> Vec<Effect> {
-        self.command(op, Action::Send { to: Chat::User(PEER), text: format!("text {op}").into() })
+        self.command(op, Action::Send { to: CHAT, text: format!("text {op}").into() })
     }
 
     fn pdu(&mut self, id: u16, seq: u16, message: &impl prost::Message) -> Vec<Effect> {
@@ -157,12 +162,23 @@ impl Rig {
     }
 
     fn push(&mut self, from: u32, to: u32, msg_id: u32, text: &str) -> Vec<Effect> {
+        self.push_as(MsgType::SingleText, from, to, msg_id, text)
+    }
+
+    fn push_as(
+        &mut self,
+        msg_type: MsgType,
+        from: u32,
+        to: u32,
+        msg_id: u32,
+        text: &str,
+    ) -> Vec<Effect> {
         let message = ImMsgData {
             from_user_id: from,
             to_session_id: to,
             msg_id,
             create_time: 7,
-            msg_type: MsgType::SingleText.into(),
+            msg_type: msg_type.into(),
             msg_data: text.as_bytes().to_vec().into(),
             attach_data: None,
             send_token: None,
@@ -171,7 +187,12 @@ impl Rig {
     }
 
     fn ack(&mut self, seq: u16, msg_id: u32) -> Vec<Effect> {
-        let ack = ImMsgDataAck { user_id: ME, session_id: PEER, msg_id, session_type: SINGLE };
+        self.ack_in(CHAT, seq, msg_id)
+    }
+
+    fn ack_in(&mut self, chat: Chat, seq: u16, msg_id: u32) -> Vec<Effect> {
+        let (session_id, session_type) = (chat.id(), chat.session_type());
+        let ack = ImMsgDataAck { user_id: ME, session_id, msg_id, session_type };
         self.pdu(command::MSG_DATA_ACK, seq, &ack)
     }
 
@@ -186,11 +207,15 @@ impl Rig {
     }
 
     fn read_notify(&mut self, seq: u16, msg_id: u32) -> Vec<Effect> {
+        self.read_notify_in(CHAT, seq, msg_id)
+    }
+
+    fn read_notify_in(&mut self, chat: Chat, seq: u16, msg_id: u32) -> Vec<Effect> {
         let notify = ImMsgDataReadNotify {
             user_id: ME,
-            session_id: PEER,
+            session_id: chat.id(),
             msg_id,
-            session_type: SINGLE,
+            session_type: chat.session_type(),
             attach_data: None,
         };
         self.pdu(command::MSG_READ_NOTIFY, seq, &notify)
@@ -215,6 +240,10 @@ impl Rig {
     }
 
     fn list(&mut self, seq: u16, ids: impl IntoIterator<Item = u32>) -> Vec<Effect> {
+        self.list_in(CHAT, seq, ids)
+    }
+
+    fn list_in(&mut self, chat: Chat, seq: u16, ids: impl IntoIterator<Item = u32>) -> Vec<Effect> {
         let msg_list = ids.into_iter().map(|msg_id| MsgInfo {
             msg_id,
             from_session_id: PEER,
@@ -224,8 +253,8 @@ impl Rig {
         });
         let answer = ImGetMsgListRsp {
             user_id: ME,
-            session_type: SINGLE,
-            session_id: PEER,
+            session_type: chat.session_type(),
+            session_id: chat.id(),
             msg_id_begin: 0,
             msg_list: msg_list.collect(),
             attach_data: None,
@@ -253,9 +282,13 @@ fn login_answer(code: i32) -> ImLoginRes {
 }
 
 fn sessions_answer(latest: &[u32]) -> ImRecentContactSessionRsp {
+    sessions_of(CHAT, latest)
+}
+
+fn sessions_of(chat: Chat, latest: &[u32]) -> ImRecentContactSessionRsp {
     let session = |&latest_msg_id: &u32| ContactSessionInfo {
-        session_id: PEER,
-        session_type: SINGLE,
+        session_id: chat.id(),
+        session_type: chat.session_type(),
         session_status: 0,
         updated_time: 1,
         latest_msg_id,
@@ -271,9 +304,13 @@ fn sessions_answer(latest: &[u32]) -> ImRecentContactSessionRsp {
 }
 
 fn unread_answer(counts: &[(u32, u32)]) -> ImUnreadMsgCntRsp {
+    unread_of(CHAT, counts)
+}
+
+fn unread_of(chat: Chat, counts: &[(u32, u32)]) -> ImUnreadMsgCntRsp {
     let info = |&(unread_cnt, latest_msg_id): &(u32, u32)| UnreadInfo {
-        session_id: PEER,
-        session_type: SINGLE,
+        session_id: chat.id(),
+        session_type: chat.session_type(),
         unread_cnt,
         latest_msg_id,
         latest_msg_data: Default::default(),

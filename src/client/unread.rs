@@ -7,18 +7,17 @@ use super::{
     requests::{Asked, PAGE},
 };
 use crate::{
+    conversation::Chat,
     fact::Fact,
     wire::{
         Pdu, command,
         im::{
-            base_define::SessionType,
+            base_define::UnreadInfo,
             message::{ImMsgDataReadAck, ImMsgDataReadNotify, ImUnreadMsgCntRsp},
         },
     },
 };
 use std::collections::BTreeMap;
-
-const SINGLE: i32 = SessionType::Single as i32;
 
 impl Device {
     /// True if this device's read acks are requests, answered by a 0304 of their seq_num.
@@ -27,133 +26,134 @@ impl Device {
     }
 
     /// Opens a chat: pulls what is unread, then acks it as read.
-    pub(super) fn read_chat(&mut self, turn: &mut Turn<'_>, op: u32, peer: u32) {
-        self.open = Some(peer);
-        let count = turn.store.unread.get(&peer).copied().unwrap_or(0).min(PAGE);
+    pub(super) fn read_chat(&mut self, turn: &mut Turn<'_>, op: u32, chat: Chat) {
+        self.open = Some(chat);
+        let count = turn.store.unread.get(&chat).copied().unwrap_or(0).min(PAGE);
         if count == 0 {
-            return self.ack_chat(turn, op, peer, 1);
+            return self.ack_chat(turn, op, chat, 1);
         }
         let begin = match self.habits().opens_at_newest {
             true => 0,
-            false => turn.store.progress.get(&self.conversation(peer)).map_or(0, |p| p.latest),
+            false => turn.store.progress.get(&self.conversation(chat)).map_or(0, |p| p.latest),
         };
-        self.pull(turn, Asked::Read { op, peer }, peer, begin, count);
+        self.pull(turn, Asked::Read { op, chat }, chat, begin, count);
     }
 
     /// Acks the last message held of an opened chat as read, as an attempt of `op`.
-    pub(super) fn ack_chat(&mut self, turn: &mut Turn<'_>, op: u32, peer: u32, attempt: u32) {
-        let msg_id = turn.store.last_held(self.conversation(peer));
+    pub(super) fn ack_chat(&mut self, turn: &mut Turn<'_>, op: u32, chat: Chat, attempt: u32) {
+        let msg_id = turn.store.last_held(self.conversation(chat));
         if msg_id == 0 {
             return turn.ok(op, 0);
         }
-        let pdu = self.read_ack_pdu(turn, peer, msg_id);
+        let pdu = self.read_ack_pdu(turn, chat, msg_id);
         if self.confirms_reads() {
-            turn.store.unconfirmed_reads.insert(peer, msg_id);
-            self.request(turn, Asked::ReadAck { op: Some(op), peer, msg_id }, pdu, attempt);
-            return self.show_unread(turn, peer, 0);
+            turn.store.unconfirmed_reads.insert(chat, msg_id);
+            self.request(turn, Asked::ReadAck { op: Some(op), chat, msg_id }, pdu, attempt);
+            return self.show_unread(turn, chat, 0);
         }
         let seq_num = pdu.header.seq_num;
         turn.send(pdu);
         self.attempt(turn, op, attempt, seq_num);
-        self.show_unread(turn, peer, 0);
+        self.show_unread(turn, chat, 0);
         turn.ok(op, 0);
     }
 
-    pub(super) fn read_ack_pdu(&self, turn: &mut Turn<'_>, peer: u32, msg_id: u32) -> Pdu {
+    pub(super) fn read_ack_pdu(&mut self, turn: &mut Turn<'_>, chat: Chat, msg_id: u32) -> Pdu {
+        let read = self.read.entry(chat).or_default();
+        *read = msg_id.max(*read);
         let ack = ImMsgDataReadAck {
             user_id: self.config.user,
-            session_id: peer,
+            session_id: chat.id(),
             msg_id,
-            session_type: SINGLE,
+            session_type: chat.session_type(),
             attach_data: None,
         };
         Pdu::new(command::MSG_READ_ACK, turn.store.next_seq(), &ack)
     }
 
-    pub(super) fn show_unread(&self, turn: &mut Turn<'_>, peer: u32, count: u32) {
+    pub(super) fn show_unread(&self, turn: &mut Turn<'_>, chat: Chat, count: u32) {
         match count {
-            0 => turn.store.unread.remove(&peer),
-            _ => turn.store.unread.insert(peer, count),
+            0 => turn.store.unread.remove(&chat),
+            _ => turn.store.unread.insert(chat, count),
         };
-        turn.fact(Fact::UnreadShown { device: self.config.device, peer, count });
+        turn.fact(Fact::UnreadShown { device: self.config.device, chat, count });
     }
 
     /// 0304: the answer to a read ack, or another device of the user has read a chat.
     pub(super) fn read_notify(&mut self, turn: &mut Turn<'_>, pdu: &Pdu) {
         let Ok(notify) = pdu.view::<ImMsgDataReadNotify>() else { return };
         if let Some(request) = self.answered(pdu) {
-            if let Asked::ReadAck { op, peer, msg_id } = request.asked {
-                turn.store.unconfirmed_reads.retain(|&p, id| p != peer || *id > msg_id);
+            if let Asked::ReadAck { op, chat, msg_id } = request.asked {
+                turn.store.unconfirmed_reads.retain(|&c, id| c != chat || *id > msg_id);
                 op.into_iter().for_each(|op| turn.ok(op, 0));
             }
             return;
         }
-        if notify.session_type != SINGLE {
-            return;
-        }
-        let peer = notify.session_id;
-        let shown = turn.store.unread.contains_key(&peer);
+        let chat = Chat::of(notify.session_type, notify.session_id);
+        let shown = turn.store.unread.contains_key(&chat);
         if shown {
-            self.show_unread(turn, peer, 0);
+            self.show_unread(turn, chat, 0);
         }
         let answers = match self.habits().on_read_notify {
             OnReadNotify::Nothing => false,
-            OnReadNotify::ReadAck => true,
+            OnReadNotify::ReadAckIfHigher => {
+                self.read.get(&chat).is_none_or(|&read| read < notify.msg_id)
+            }
             OnReadNotify::ReadAckIfUnread => shown,
         };
         if answers {
-            let ack = self.read_ack_pdu(turn, peer, notify.msg_id);
+            let ack = self.read_ack_pdu(turn, chat, notify.msg_id);
             turn.send(ack);
         }
     }
 
     /// 0308: what the server counts.
     pub(super) fn unread_counts(&mut self, turn: &mut Turn<'_>, answer: &ImUnreadMsgCntRsp) {
-        let single = answer.unreadinfo_list.iter().filter(|info| info.session_type == SINGLE);
-        let counts: BTreeMap<u32, (u32, u32)> =
-            single.map(|info| (info.session_id, (info.unread_cnt, info.latest_msg_id))).collect();
-        let gone: Vec<u32> =
-            turn.store.unread.keys().filter(|peer| !counts.contains_key(peer)).copied().collect();
-        for peer in gone {
-            self.show_unread(turn, peer, 0);
+        let chat = |info: &UnreadInfo| Chat::of(info.session_type, info.session_id);
+        let count = |info| (chat(info), (info.unread_cnt, info.latest_msg_id));
+        let counts: BTreeMap<Chat, (u32, u32)> = answer.unreadinfo_list.iter().map(count).collect();
+        let gone: Vec<Chat> =
+            turn.store.unread.keys().filter(|chat| !counts.contains_key(chat)).copied().collect();
+        for chat in gone {
+            self.show_unread(turn, chat, 0);
         }
-        for (&peer, &(count, latest)) in &counts {
-            turn.store.heard_of(self.conversation(peer), latest);
-            let count = count.min(self.may_be_unread(turn, peer, latest));
-            self.show_unread(turn, peer, count);
+        for (&chat, &(count, latest)) in &counts {
+            turn.store.heard_of(self.conversation(chat), latest);
+            let count = count.min(self.may_be_unread(turn, chat, latest));
+            self.show_unread(turn, chat, count);
             if self.habits().pulls_unread && count > 0 {
-                self.pull(turn, Asked::UnreadMessages, peer, latest, count.min(PAGE));
+                self.pull(turn, Asked::UnreadMessages, chat, latest, count.min(PAGE));
             }
         }
         self.settle_reads(turn, &counts);
     }
 
     /// How many messages up to `latest` this device has not acked as read.
-    fn may_be_unread(&self, turn: &Turn<'_>, peer: u32, latest: u32) -> u32 {
-        let read = turn.store.unconfirmed_reads.get(&peer);
+    fn may_be_unread(&self, turn: &Turn<'_>, chat: Chat, latest: u32) -> u32 {
+        let read = turn.store.unconfirmed_reads.get(&chat);
         read.map_or(u32::MAX, |&read| {
-            turn.store.from_peer(self.conversation(peer), self.config.user, read, latest)
+            turn.store.from_others(self.conversation(chat), self.config.user, read, latest)
         })
     }
 
     /// Read acks that were given up, or lost with their connection: they are written again where
     /// anything is counted; the others are taken as confirmed. Whether what is counted came after
     /// them can't be told: this device may not hold it yet.
-    fn settle_reads(&mut self, turn: &mut Turn<'_>, counts: &BTreeMap<u32, (u32, u32)>) {
+    fn settle_reads(&mut self, turn: &mut Turn<'_>, counts: &BTreeMap<Chat, (u32, u32)>) {
         if !self.confirms_reads() {
             return;
         }
-        for (peer, msg_id) in turn.store.unconfirmed_reads.clone() {
-            let under_way = |asked| matches!(asked, Asked::ReadAck { peer: p, .. } if p == peer);
+        for (chat, msg_id) in turn.store.unconfirmed_reads.clone() {
+            let under_way = |asked| matches!(asked, Asked::ReadAck { chat: c, .. } if c == chat);
             if self.requests.values().any(|request| under_way(request.asked)) {
                 continue;
             }
-            let (count, _) = counts.get(&peer).copied().unwrap_or_default();
+            let (count, _) = counts.get(&chat).copied().unwrap_or_default();
             if count > 0 {
-                let pdu = self.read_ack_pdu(turn, peer, msg_id);
-                self.request(turn, Asked::ReadAck { op: None, peer, msg_id }, pdu, 1);
+                let pdu = self.read_ack_pdu(turn, chat, msg_id);
+                self.request(turn, Asked::ReadAck { op: None, chat, msg_id }, pdu, 1);
             } else {
-                turn.store.unconfirmed_reads.remove(&peer);
+                turn.store.unconfirmed_reads.remove(&chat);
             }
         }
     }

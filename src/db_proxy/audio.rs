@@ -3,10 +3,7 @@
 
 use super::context::{Context, OnFailure, StoreError, World};
 use crate::{
-    store::{
-        blob::Blobs,
-        sql::{Server, Value},
-    },
+    store::{blob::Blobs, sql::Value},
     wire::im::{base_define::MsgType, message::ImMsgData},
 };
 use bytes::{BufMut, Bytes, BytesMut};
@@ -53,8 +50,9 @@ pub async fn content<W: World>(
     }
 }
 
-/// The content of an audio message as it is read: a duration of 0 and the bytes. Without a row,
-/// or (unless reads are honest) without its blob, the row's id stays.
+/// The content of an audio message as it is read: a duration of 0 (with `whole-audio` its own) and
+/// the bytes. Without a row, or (unless reads are honest) without its blob, the row's id stays. It
+/// is read from where the message was, which is never behind it.
 pub async fn restore<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -62,15 +60,19 @@ pub async fn restore<W: World>(
 ) -> Result<Bytes, StoreError> {
     const TEXT: &str = "select * from IMAudio where id=?";
     let id = super::text::number(&content);
-    let found = cx.select(on_failure, Server::Replica, TEXT, &[id.into()]).await?;
+    let found = cx.select(on_failure, cx.reader(), TEXT, &[id.into()]).await?;
     if found.rows.is_empty() {
         return Ok(content);
     }
     let path = String::from_utf8_lossy(&found.get(0, "path").bytes()).into_owned();
+    let duration = match cx.protocol().whole_audio {
+        true => found.get(0, "duration").uint(),
+        false => 0,
+    };
     match cx.shared.blobs.get(&path).await {
         Ok(audio) => {
             let mut whole = BytesMut::with_capacity(DURATION_LEN + audio.len());
-            whole.put_u32(0);
+            whole.put_u32(duration);
             whole.put_slice(&audio);
             Ok(whole.freeze())
         }

@@ -104,7 +104,7 @@ fn pulled(world: &Fake, protocol: Protocol) -> Option<Bytes> {
 }
 
 #[test]
-fn audio_is_read_back_with_a_duration_of_0() {
+fn audio_is_read_back_with_a_duration_of_0_or_its_own() {
     let honest = Protocol { honest_reads: true, ..Protocol::teamtalk() };
     let world = Fake::default();
     let stored = known_pair();
@@ -120,6 +120,9 @@ fn audio_is_read_back_with_a_duration_of_0() {
     assert_eq!(pulled(&stored, Protocol::teamtalk()).unwrap(), b"\0\0\0\0sound"[..]);
     let log = stored.log();
     assert_eq!(log[2..], ["S select * from IMAudio where id=17", "GET blob/0"]);
+    let whole = Protocol { whole_audio: true, ..Protocol::teamtalk() };
+    stored.on("from IMAudio", audio());
+    assert_eq!(pulled(&stored, whole).unwrap(), b"\0\0\0\x01sound"[..]);
     // No row: the id stays.
     assert_eq!(pulled(&world, Protocol::teamtalk()).unwrap(), b"17"[..]);
     // A row without its blob.

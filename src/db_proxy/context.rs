@@ -82,6 +82,9 @@ pub enum StoreError {
     /// A statement ran without error but not as it had to (no changed row, no new id).
     #[error("{0}")]
     NoEffect(&'static str),
+    /// What only the store could tell: the user may not do this.
+    #[error("not allowed: {0}")]
+    NotAllowed(&'static str),
     /// COMMIT failed: the transaction may or may not have its effect.
     #[error("outcome unknown: {0}")]
     Unknown(SqlError),

@@ -2,6 +2,7 @@
 
 use super::{
     context::{Context, OnFailure, StoreError, World, or_empty},
+    membership::{self, Since},
     message::{self, Latest},
     text::number,
 };
@@ -38,12 +39,15 @@ fn user_counter_key(group: u32, user: u32) -> String {
     format!("{user}_{group}_im_user_group")
 }
 
-/// Whether a group is known: whether it has members in Redis.
+/// Whether a group is known: whether it has members in Redis, or (`members-from-store`) a row.
 pub async fn exists<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
     group: u32,
 ) -> Result<bool, StoreError> {
+    if cx.protocol().members_from_store {
+        return membership::exists(cx, on_failure, group).await;
+    }
     let read = cx.cache().exists(&member_key(group)).await;
     or_empty(on_failure, read.map_err(StoreError::from))
 }
@@ -55,20 +59,43 @@ pub async fn joined<W: World>(
     group: u32,
     user: u32,
 ) -> Result<Option<u32>, StoreError> {
+    if cx.protocol().members_from_store {
+        return membership::joined(cx, on_failure, group, user).await;
+    }
     let read = cx.cache().hget(&member_key(group), &user.to_string()).await;
     let time = or_empty(on_failure, read.map_err(StoreError::from))?;
     Ok(time.filter(|time| !time.is_empty()).map(|time| number(&time)))
 }
 
-/// The members of a group, in text order of their ids.
+/// The members of a group, in text order of their ids or (`members-from-store`) ascending.
 pub async fn members<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
     group: u32,
 ) -> Result<Vec<u32>, StoreError> {
+    if cx.protocol().members_from_store {
+        return membership::members(cx, on_failure, group).await;
+    }
     let read = cx.cache().hgetall(&member_key(group)).await;
     let hash = or_empty(on_failure, read.map_err(StoreError::from))?;
     Ok(hash.keys().map(|user| number(user)).collect())
+}
+
+/// From where on a user may read a group; `None` if he is not in it.
+pub async fn since<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    group: u32,
+    user: u32,
+) -> Result<Option<Since>, StoreError> {
+    if cx.protocol().members_from_store {
+        return membership::since(cx, on_failure, group, user).await;
+    }
+    if joined(cx, on_failure, group, user).await?.is_none() {
+        return Ok(None);
+    }
+    // Asked for once more, as in golden 19.
+    Ok(Some(Since::Second(joined(cx, on_failure, group, user).await?.unwrap_or(0))))
 }
 
 /// Counts a message of a group.
@@ -145,22 +172,16 @@ pub async fn list<W: World>(
     (group, user): (u32, u32),
     among: Among<'_>,
 ) -> Result<Vec<crate::wire::im::base_define::MsgInfo>, StoreError> {
-    if joined(cx, on_failure, group, user).await?.is_none() {
-        return Ok(Vec::new());
-    }
-    // Asked for once more, as in golden 19.
-    let since = joined(cx, on_failure, group, user).await?.unwrap_or(0);
+    let Some(since) = since(cx, on_failure, group, user).await? else { return Ok(Vec::new()) };
+    let (visible, since) = since.condition();
     let text = format!(
-        "select * from {} where groupId = ?{} and status = 0 and created>=? {} limit ?",
+        "select * from {} where groupId = ?{} and status = 0{visible} {} limit ?",
         table(group),
         among.text,
         message::order(cx.protocol())
     );
-    let params: Vec<Value> = [group.into()]
-        .into_iter()
-        .chain(among.params)
-        .chain([since.into(), among.limit.into()])
-        .collect();
+    let params: Vec<Value> =
+        [group.into()].into_iter().chain(among.params).chain([since, among.limit.into()]).collect();
     let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
     message::infos(cx, on_failure, &found, "userId").await
 }

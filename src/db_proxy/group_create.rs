@@ -1,8 +1,8 @@
 //! 0405: a new group.
 
 use super::{
-    context::{Context, OnFailure, World},
-    group, group_members,
+    context::{Context, OnFailure, StoreError, World},
+    group, group_members, member_change,
     silent::Silent,
     table::{carried, reply},
     text::raw,
@@ -27,13 +27,12 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let ids: Vec<u32> = ids.into_iter().collect();
     let mut group = 0;
     if !raw(&asked.group_name).is_empty() && !ids.is_empty() {
-        group = insert(cx, &asked, ids.len()).await?;
-    }
-    if group != 0 {
-        start_counter(cx, group).await;
-        forget_members(cx, group).await?;
-        // Counts the members a second time, so userCnt ends at twice their number.
-        group_members::add(cx, group, &ids).await?;
+        group = if cx.protocol().members_from_store {
+            let made = member_change::create(cx, &asked, &ids).await;
+            or_zero(cx, made)?
+        } else {
+            create(cx, &asked, &ids).await?
+        };
     }
     let made = group != 0;
     let response = ImGroupCreateRsp {
@@ -47,12 +46,48 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     Ok(reply(request, command::GROUP_CREATE_RESPONSE, &response))
 }
 
-/// The new group's id; 0 if it was not stored.
-async fn insert<W: World>(
+/// The original's way, a statement at a time: the new group's id; 0 if it was not stored.
+async fn create<W: World>(
+    cx: &mut Context<W>,
+    asked: &ImGroupCreateReq,
+    ids: &[u32],
+) -> Result<u32, Silent> {
+    let group = match insert(cx, asked, ids.len()).await {
+        Ok(group) => group,
+        Err(error @ StoreError::Sql(SqlError::Lost(_))) if cx.protocol().answered_refusals => {
+            return Err(error.into());
+        }
+        Err(_) => 0,
+    };
+    if group != 0 {
+        start_counter(cx, group).await;
+        forget_members(cx, group).await?;
+        // Counts the members a second time, so userCnt ends at twice their number.
+        group_members::add(cx, group, ids).await?;
+    }
+    Ok(group)
+}
+
+/// A group that was made in one transaction; 0 for result 1.
+fn or_zero<W: World>(cx: &Context<W>, group: Result<u32, StoreError>) -> Result<u32, Silent> {
+    match group {
+        Ok(group) => Ok(group),
+        Err(error) if cx.protocol().answered_refusals && !error.is_about_content() => {
+            Err(error.into())
+        }
+        Err(error) => {
+            tracing::warn!(%error, "group not made");
+            Ok(0)
+        }
+    }
+}
+
+/// Inserts the group's row: its id.
+pub async fn insert<W: World>(
     cx: &mut Context<W>,
     asked: &ImGroupCreateReq,
     members: usize,
-) -> Result<u32, Silent> {
+) -> Result<u32, StoreError> {
     const TEXT: &str = "insert into IMGroup(`name`, `avatar`, `creator`, `type`,`userCnt`, \
         `status`, `version`, `lastChated`, `updated`, `created`) \
         values(?, ?, ?, ?, ?, 0, 1, 0, ?, ?)";
@@ -65,16 +100,11 @@ async fn insert<W: World>(
         cx.now.into(),
         cx.now.into(),
     ];
-    match cx.execute(crate::store::sql::Server::Primary, TEXT, &params).await {
-        Ok(done) => Ok(done.last_insert_id as u32),
-        Err(error @ SqlError::Lost(_)) if cx.protocol().answered_refusals => {
-            Err(Silent::Store(error.into()))
-        }
-        Err(_) => Ok(0),
-    }
+    Ok(cx.primary(TEXT, &params).await?.last_insert_id as u32)
 }
 
-async fn start_counter<W: World>(cx: &mut Context<W>, group: u32) {
+/// Best effort: a counter that is missing starts at 0 by itself.
+pub async fn start_counter<W: World>(cx: &mut Context<W>, group: u32) {
     if let Err(error) = cx.cache().set(&group::msg_id_key(group), "0").await {
         tracing::warn!(%error, group, "counter not reset");
     }

@@ -2,7 +2,7 @@
 
 use super::{
     by_id::placeholders,
-    context::{Context, World},
+    context::{Context, StoreError, World},
     group,
     silent::Silent,
     table::{carried, reply},
@@ -11,7 +11,9 @@ use super::{
 use crate::{
     store::sql::{Server, Value},
     wire::{
-        Pdu, command,
+        Pdu,
+        attach::{Attach, kind},
+        command,
         im::{
             base_define::{GroupInfo, GroupType},
             group::{ImGroupInfoListReq, ImGroupInfoListRsp},
@@ -21,27 +23,56 @@ use crate::{
 use std::collections::BTreeMap;
 
 /// Lists them with their members by their last change, newest first; groups that are not known
-/// are left out. Whether the user is in them is not looked at.
+/// are left out. Whether the user is in them is not looked at but with `members-from-store`, and
+/// then not for a message of his that is to be pushed: he may have left since.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGroupInfoListReq = request.view()?;
+    let from_store = cx.protocol().members_from_store;
+    let fan_out = from_store && is_fan_out(asked.attach_data.as_deref());
+    let group_info_list = match list(cx, &asked, from_store && !fan_out).await {
+        // Nobody waits for a refusal, but msg_server tells its clients that they missed a
+        // message when it hears of no group.
+        Err(error) if fan_out => {
+            tracing::warn!(%error, "members not read");
+            Vec::new()
+        }
+        read => read?,
+    };
+    let response = ImGroupInfoListRsp {
+        user_id: asked.user_id,
+        group_info_list,
+        attach_data: carried(asked.attach_data),
+    };
+    Ok(reply(request, command::GROUP_INFO_RESPONSE, &response))
+}
+
+async fn list<W: World>(
+    cx: &mut Context<W>,
+    asked: &ImGroupInfoListReq,
+    only_own: bool,
+) -> Result<Vec<GroupInfo>, StoreError> {
     let on_failure = cx.on_failed_query();
     let mut versions = BTreeMap::new();
-    for known in asked.group_version_list {
+    for known in &asked.group_version_list {
         versions.insert(known.group_id, known.version);
     }
+    let from_store = cx.protocol().members_from_store;
     let mut groups = Vec::new();
     for &group in versions.keys() {
-        if group::exists(cx, on_failure, group).await? {
+        // The rows that are read below say it just as well.
+        if from_store || group::exists(cx, on_failure, group).await? {
             groups.push(Value::from(group));
         }
     }
     let mut group_info_list = Vec::new();
     if !groups.is_empty() {
         let text = format!(
-            "select * from IMGroup where id in ({}) order by updated desc",
-            placeholders(groups.len())
+            "select * from IMGroup where id in ({}){} order by updated desc",
+            placeholders(groups.len()),
+            if from_store { " and status=0" } else { "" }
         );
-        let found = cx.select(on_failure, Server::Replica, &text, &groups).await?;
+        let server = if from_store { Server::Primary } else { Server::Replica };
+        let found = cx.select(on_failure, server, &text, &groups).await?;
         for row in 0..found.rows.len() {
             let number = |name| found.get(row, name).uint();
             let (group_id, version) = (number("id"), number("version"));
@@ -49,6 +80,10 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             // A value outside the enum would make the whole reply malformed.
             let known = versions.get(&group_id).copied().unwrap_or(0);
             if version <= known || GroupType::try_from(group_type).is_err() {
+                continue;
+            }
+            let group_member_list = group::members(cx, on_failure, group_id).await?;
+            if only_own && !group_member_list.contains(&asked.user_id) {
                 continue;
             }
             group_info_list.push(GroupInfo {
@@ -59,16 +94,16 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
                 group_creator_id: number("creator"),
                 group_type,
                 shield_status: 0,
-                group_member_list: group::members(cx, on_failure, group_id).await?,
+                group_member_list,
             });
         }
     }
-    let response = ImGroupInfoListRsp {
-        user_id: asked.user_id,
-        group_info_list,
-        attach_data: carried(asked.attach_data),
-    };
-    Ok(reply(request, command::GROUP_INFO_RESPONSE, &response))
+    Ok(group_info_list)
+}
+
+/// Whether a msg_server asks for a message that it is to push.
+fn is_fan_out(attach: Option<&[u8]>) -> bool {
+    Attach::decode(attach.unwrap_or_default()).is_some_and(|attach| attach.kind == kind::GROUP)
 }
 
 fn text_of(value: Value) -> bytes::Bytes {

@@ -3,6 +3,7 @@
 
 use super::{
     context::{Context, OnFailure, World},
+    group,
     session::{self, Key},
     text::number,
 };
@@ -38,9 +39,9 @@ async fn round<W: World>(cx: &mut Context<W>, last: u32) -> u32 {
     let found = found.unwrap_or_default();
     for row in 0..found.rows.len() {
         let (group, chatted) = (found.get(row, "id").uint(), found.get(row, "lastChated").uint());
-        let members = cx.cache().hgetall(&format!("group_member_{group}")).await;
-        for member in members.unwrap_or_default().keys() {
-            carry(cx, number(member), group, chatted).await;
+        let members = group::members(cx, OnFailure::Empty, group).await;
+        for member in members.unwrap_or_default() {
+            carry(cx, member, group, chatted).await;
         }
     }
     cx.now

@@ -7,7 +7,7 @@ use super::{
     table::{carried, reply},
 };
 use crate::{
-    store::sql::Value,
+    store::sql::{Server, Value},
     wire::{
         Pdu, command,
         im::{
@@ -53,6 +53,8 @@ pub async fn memberships<W: World>(
 ) -> Result<Vec<u32>, StoreError> {
     const TEXT: &str = "select groupId from IMGroupMember where userId=? and status = 0 \
         order by updated desc, id desc";
-    let found = cx.select(on_failure, cx.reader(), TEXT, &[user.into()]).await?;
+    let from_store = cx.protocol().members_from_store;
+    let server = if from_store { Server::Primary } else { cx.reader() };
+    let found = cx.select(on_failure, server, TEXT, &[user.into()]).await?;
     Ok((0..found.rows.len()).map(|row| found.get(row, "groupId").uint()).collect())
 }

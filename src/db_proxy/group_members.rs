@@ -2,8 +2,8 @@
 
 use super::{
     by_id::placeholders,
-    context::{Context, OnFailure, World},
-    group,
+    context::{Context, OnFailure, StoreError, World},
+    group, member_change, read_mark,
     session::{self, Key},
     silent::Silent,
     table::{carried, reply},
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     store::{
         cache::Cache,
-        sql::{Server, Value},
+        sql::{Outcome, Server, Value},
     },
     wire::{
         Pdu, command,
@@ -23,42 +23,79 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
+/// The row of a new member.
+pub const INSERT: &str = "insert into IMGroupMember\
+    (`groupId`, `userId`, `status`, `created`, `updated`) values (?,?,0,?,?)";
+
 /// Who changed, and who is in the group now.
 #[derive(Debug, Default)]
-struct Change {
-    changed: Vec<u32>,
-    current: Vec<u32>,
+pub struct Change {
+    /// Who came or went.
+    pub changed: Vec<u32>,
+    /// Who is in the group afterwards.
+    pub current: Vec<u32>,
 }
 
 /// Result 1: the user may not do it, or nobody would change.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGroupChangeMemberReq = request.view()?;
-    let (group, on_failure) = (asked.group_id, cx.on_failed_query());
-    if !group::exists(cx, on_failure, group).await? {
-        return Err(Silent::NotAllowed("no such group"));
-    }
     let adds = asked.change_type == GroupModifyType::Add as i32;
-    let ids: BTreeSet<u32> = asked.member_id_list.iter().copied().collect();
-    let mut change = None;
-    if !allowed(cx, on_failure, &asked, adds).await? {
-        tracing::debug!(group, user = asked.user_id, "may not change members");
-    } else if adds {
-        change = add_new(cx, on_failure, group, ids).await?;
+    let change = if cx.protocol().members_from_store {
+        let changed = member_change::change(cx, &asked, adds).await;
+        or_none(cx, changed)?
     } else {
-        change = remove(cx, on_failure, group, ids).await?;
-    }
+        change(cx, &asked, adds).await?
+    };
     let result_code = u32::from(change.is_none());
     let Change { changed, current } = change.unwrap_or_default();
     let response = ImGroupChangeMemberRsp {
         user_id: asked.user_id,
         change_type: asked.change_type,
         result_code,
-        group_id: group,
+        group_id: asked.group_id,
         cur_user_id_list: current,
         chg_user_id_list: changed,
         attach_data: carried(asked.attach_data),
     };
     Ok(reply(request, command::GROUP_CHANGE_MEMBER_RESPONSE, &response))
+}
+
+/// The original's way, a statement at a time.
+async fn change<W: World>(
+    cx: &mut Context<W>,
+    asked: &ImGroupChangeMemberReq,
+    adds: bool,
+) -> Result<Option<Change>, Silent> {
+    let (group, on_failure) = (asked.group_id, cx.on_failed_query());
+    if !group::exists(cx, on_failure, group).await? {
+        return Err(Silent::NotAllowed("no such group"));
+    }
+    let ids: BTreeSet<u32> = asked.member_id_list.iter().copied().collect();
+    if !allowed(cx, on_failure, asked, adds).await? {
+        tracing::debug!(group, user = asked.user_id, "may not change members");
+        Ok(None)
+    } else if adds {
+        add_new(cx, on_failure, group, ids).await
+    } else {
+        remove(cx, on_failure, group, ids).await
+    }
+}
+
+/// A change that was made in one transaction; `None` for result 1.
+fn or_none<W: World>(
+    cx: &Context<W>,
+    change: Result<Option<Change>, StoreError>,
+) -> Result<Option<Change>, Silent> {
+    match change {
+        Ok(change) => Ok(change),
+        // No such group: silence in the original too.
+        Err(error @ StoreError::NotAllowed(_)) => Err(error.into()),
+        Err(error) if cx.protocol().answered_refusals => Err(error.into()),
+        Err(error) => {
+            tracing::warn!(%error, "members not changed");
+            Ok(None)
+        }
+    }
 }
 
 /// The creator may, user 0 may, and everyone may add to a temporary group.
@@ -71,12 +108,13 @@ async fn allowed<W: World>(
     const TEXT: &str = "select creator, type from IMGroup where id=?";
     let params = [asked.group_id.into()];
     let found = cx.select(on_failure, Server::Replica, TEXT, &params).await?;
-    if found.rows.is_empty() {
-        return Ok(false);
-    }
-    let temporary = found.get(0, "type").uint() == GroupType::Tmp as u32;
-    let user = asked.user_id;
-    Ok(user == 0 || user == found.get(0, "creator").uint() || (adds && temporary))
+    Ok(!found.rows.is_empty() && may_change(&found, asked.user_id, adds))
+}
+
+/// The same, of a group's row with `creator` and `type`.
+pub fn may_change(group: &Outcome, user: u32, adds: bool) -> bool {
+    let temporary = group.get(0, "type").uint() == GroupType::Tmp as u32;
+    user == 0 || user == group.get(0, "creator").uint() || (adds && temporary)
 }
 
 async fn add_new<W: World>(
@@ -104,8 +142,6 @@ async fn add_new<W: World>(
 /// Adds members who are not in the group: revives or inserts each row, counts the inserted ones
 /// and notes in Redis when they joined.
 pub async fn add<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) -> Result<(), Silent> {
-    const INSERT: &str = "insert into IMGroupMember\
-        (`groupId`, `userId`, `status`, `created`, `updated`) values (?,?,0,?,?)";
     const COUNT: &str = "update IMGroup set userCnt=userCnt+? where id=?";
     let text = format!(
         "select userId from IMGroupMember where groupId=? and userId in ({})",
@@ -133,6 +169,12 @@ pub async fn add<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) -> Resu
     if inserted != 0 {
         cx.write(COUNT, &[inserted.into(), group.into()]).await?;
     }
+    note_joined(cx, group, ids).await;
+    Ok(())
+}
+
+/// Notes in Redis that they joined now, best effort.
+pub async fn note_joined<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) {
     let now = cx.now.to_string();
     for id in ids {
         let key = group::member_key(group);
@@ -140,7 +182,16 @@ pub async fn add<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) -> Resu
             tracing::warn!(%error, group, id, "member not in Redis");
         }
     }
-    Ok(())
+}
+
+/// Notes in Redis that they are gone, best effort.
+pub async fn note_left<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) {
+    for id in ids {
+        let key = group::member_key(group);
+        if let Err(error) = cx.cache().hdel(&key, &id.to_string()).await {
+            tracing::warn!(%error, group, id, "member still in Redis");
+        }
+    }
 }
 
 async fn remove<W: World>(
@@ -158,12 +209,7 @@ async fn remove<W: World>(
         placeholders(ids.len())
     );
     cx.write(&text, &with_ids(group, &ids)).await?;
-    for id in &ids {
-        let key = group::member_key(group);
-        if let Err(error) = cx.cache().hdel(&key, &id.to_string()).await {
-            tracing::warn!(%error, group, id, "member still in Redis");
-        }
-    }
+    note_left(cx, group, &ids).await;
     let current = group::members(cx, on_failure, group).await?;
     for &user in &ids {
         let key = Key { user, peer: group, kind: session::GROUP };
@@ -183,11 +229,17 @@ async fn raise_version<W: World>(cx: &mut Context<W>, group: u32) -> Result<(), 
     Ok(())
 }
 
-/// Those who changed have read what there is.
-async fn set_read<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) {
+/// Those who changed have read what there is, best effort.
+pub async fn set_read<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) {
+    let from_store = cx.protocol().unread_from_store;
     for &id in ids {
-        if let Err(error) = group::set_read(cx, group, id).await {
-            tracing::warn!(%error, group, id, "unread counter of a member not set");
+        let key = Key { user: id, peer: group, kind: session::GROUP };
+        let set = match from_store {
+            true => read_mark::raise_to_latest(cx, key).await,
+            false => group::set_read(cx, group, id).await,
+        };
+        if let Err(error) = set {
+            tracing::warn!(%error, group, id, "read mark of a member not set");
         }
     }
 }

@@ -8,6 +8,7 @@ use super::{
     written::{self, Place, Written},
 };
 use crate::{store::sql::Server, wire::im::message::ImMsgData};
+use bytes::Bytes;
 
 /// Stores a message: the msg_id that it is acked with, never 0. Without `ack-after-store` that
 /// says nothing about the insert.
@@ -17,6 +18,9 @@ use crate::{store::sql::Server, wire::im::message::ImMsgData};
 pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result<u32, Silent> {
     let (user, group) = (message.from_user_id, message.to_session_id);
     let token = written::token(cx.protocol(), message)?;
+    if cx.protocol().members_from_store {
+        return store_as_member(cx, message, token).await;
+    }
     let on_failure = cx.on_failed_send_read();
     if !group::exists(cx, on_failure, group).await? {
         return Err(Silent::NotAllowed("no such group"));
@@ -32,19 +36,48 @@ pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result
         Some(_) => written::write(cx, place, drawn, token, message).await,
         None => Err(Silent::Store(StoreError::NoEffect("left the group"))),
     };
-    let msg_id = match written {
+    let msg_id = acked(cx, message, drawn, written).await?;
+    session::touch(cx, own, cx.now).await;
+    Ok(msg_id)
+}
+
+/// Switch `members-from-store`: the sender's membership is looked at in the transaction that
+/// stores. His session follows: the message is stored, whatever becomes of that.
+async fn store_as_member<W: World>(
+    cx: &mut Context<W>,
+    message: &ImMsgData,
+    token: Option<Bytes>,
+) -> Result<u32, Silent> {
+    let (user, group) = (message.from_user_id, message.to_session_id);
+    let place = Place::Group(group);
+    let drawn = written::draw(cx, place, message).await?;
+    let written = written::write(cx, place, drawn, token, message).await;
+    let msg_id = acked(cx, message, drawn, written).await?;
+    match session_of(cx, Key { user, peer: group, kind: session::GROUP }).await {
+        Ok(own) => session::touch(cx, own, cx.now).await,
+        Err(error) => tracing::warn!(%error, user, group, "no session of the sender"),
+    }
+    Ok(msg_id)
+}
+
+/// What follows a message that was written, and the msg_id that it is acked with.
+async fn acked<W: World>(
+    cx: &mut Context<W>,
+    message: &ImMsgData,
+    drawn: i64,
+    written: Result<Written, Silent>,
+) -> Result<u32, Silent> {
+    match written {
         Ok(Written { msg_id, fresh }) => {
-            after_insert(cx, group, user, fresh).await;
-            msg_id
+            after_insert(cx, message.to_session_id, message.from_user_id, fresh).await;
+            Ok(msg_id)
         }
         // The outcome of the insert does not reach the reply.
         Err(Silent::Store(_) | Silent::NotStored(_)) if !cx.protocol().ack_after_store => {
-            drawn as u32
+            Ok(drawn as u32)
         }
-        Err(why) => return Err(why),
-    };
-    session::touch(cx, own, cx.now).await;
-    Ok(msg_id)
+        Err(why) => Err(why),
+    }
 }
 
 /// The sender's session with the group, live.
@@ -56,11 +89,11 @@ async fn session_of<W: World>(cx: &mut Context<W>, key: Key) -> Result<u32, Stor
 }
 
 /// The group's last message is now, and the sender has read it. A repeated send is not counted
-/// again.
+/// again; with `unread-from-store` none is, and nobody's own messages are unread.
 async fn after_insert<W: World>(cx: &mut Context<W>, group: u32, user: u32, fresh: bool) {
     const TEXT: &str = "update IMGroup set lastChated=? where id=?";
     let _ = cx.execute(Server::Primary, TEXT, &[cx.now.into(), group.into()]).await;
-    if !fresh {
+    if !fresh || cx.protocol().unread_from_store {
         return;
     }
     let counted = async {

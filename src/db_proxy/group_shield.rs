@@ -58,7 +58,8 @@ pub async fn query<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, 
     // A push too many is better than none.
     let on_failure = OnFailure::Empty;
     let group_id = asked.group_id;
-    if !group::exists(cx, on_failure, group_id).await? {
+    // With members-from-store the members in the request were read from the store a moment ago.
+    if !cx.protocol().members_from_store && !group::exists(cx, on_failure, group_id).await? {
         return Err(Silent::NotAllowed("no such group"));
     }
     let set = cx.cache().hgetall(&group::set_key(group_id)).await.unwrap_or_default();

@@ -1,8 +1,9 @@
 //! 030b: the id of a conversation's latest message.
 
 use super::{
-    context::{Context, World},
-    group, message,
+    context::{Context, OnFailure, StoreError, World},
+    group,
+    message::{self, Latest},
     silent::Silent,
     table::{carried, reply},
 };
@@ -21,8 +22,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let latest = if asked.session_type == SessionType::Single as i32 {
         message::latest_single(cx, on_failure, asked.user_id, asked.session_id).await?
     } else {
-        // Whether the user is in the group is not looked at.
-        group::latest(cx, on_failure, asked.session_id).await?
+        latest_of_group(cx, on_failure, asked.session_id, asked.user_id).await?
     };
     let response = ImGetLatestMsgIdRsp {
         user_id: asked.user_id,
@@ -32,4 +32,21 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         attach_data: carried(asked.attach_data),
     };
     Ok(reply(request, command::MSG_GET_LATEST_MSG_ID_RSP, &response))
+}
+
+/// Whether the user is in the group is looked at with `members-from-store` only: then there is
+/// no message for others, nor one before a member joined.
+async fn latest_of_group<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    group: u32,
+    user: u32,
+) -> Result<Option<Latest>, StoreError> {
+    let mut hidden = 0;
+    if cx.protocol().members_from_store {
+        let Some(since) = group::since(cx, on_failure, group, user).await? else { return Ok(None) };
+        hidden = since.hidden();
+    }
+    let latest = group::latest(cx, on_failure, group).await?;
+    Ok(latest.filter(|latest| latest.msg_id > hidden))
 }

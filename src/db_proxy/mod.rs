@@ -22,12 +22,18 @@ mod group_list;
 #[cfg(test)]
 mod group_member_tests;
 mod group_members;
+#[cfg(test)]
+mod group_read_switch_tests;
 mod group_send;
 mod group_shield;
+#[cfg(test)]
+mod group_switch_tests;
 #[cfg(test)]
 mod group_tests;
 mod keep_token;
 mod latest_id;
+mod member_change;
+mod membership;
 mod message;
 mod msg_list;
 mod push_shield;
@@ -65,6 +71,8 @@ mod users;
 mod validate;
 mod worker;
 mod written;
+
+pub use table::serves;
 
 use crate::{
     env::{Endpoint, Env},

@@ -3,6 +3,7 @@
 use super::{
     context::{Context, StoreError, World},
     group, read_mark,
+    session::{self, Key},
     silent::Silent,
     single::unread_key,
 };
@@ -10,22 +11,20 @@ use crate::{
     store::cache::Cache,
     wire::{
         Pdu, command,
-        im::{
-            base_define::SessionType,
-            message::{ImMsgDataReadAck, ImMsgDataReadNotify},
-        },
+        im::message::{ImMsgDataReadAck, ImMsgDataReadNotify},
     },
 };
 
-/// Clears the counter of the peer or group, whatever came after msg_id, or, for a peer and with
+/// Clears the counter of the peer or group, whatever came after msg_id, or, with
 /// `unread-from-store`, raises the mark to msg_id.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let read: ImMsgDataReadAck = request.view()?;
     let (user, peer) = (read.user_id, read.session_id);
-    let stored = if read.session_type != SessionType::Single as i32 {
+    let kind = read.session_type as u32;
+    let stored = if cx.protocol().unread_from_store {
+        read_mark::raise(cx, Key { user, peer, kind }, read.msg_id).await
+    } else if kind != session::SINGLE {
         group::set_read(cx, peer, user).await
-    } else if cx.protocol().unread_from_store {
-        read_mark::raise(cx, user, peer, read.msg_id).await
     } else {
         let cleared = cx.cache().hdel(&unread_key(user), &peer.to_string()).await;
         cleared.map(drop).map_err(StoreError::from)

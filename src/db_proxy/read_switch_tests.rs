@@ -83,7 +83,7 @@ const STORE: &[&str] = &["unread-from-store"];
 fn unread_from_store_counts_rows_after_the_mark() {
     let world = Fake::default();
     world.on("select peerId from IMRecentSession", rows(["peerId"], &[[10.into()], [3.into()]]));
-    world.on("from TTRead", rows(["peerId", "msgId"], &[[10.into(), 4.into()]]));
+    world.on("from TTRead", rows(["peerId", "type", "msgId"], &[[10.into(), 1.into(), 4.into()]]));
     world.on("smallId=2 and bigId=10", id(9)).on("smallId=2 and bigId=3", id(8));
     world.on("select count(*)", one("unread", 2)).on("select count(*)", one("unread", 0));
     world.on("from IMMessage_1 where relateId= 9", latest(6, 10));
@@ -93,10 +93,11 @@ fn unread_from_store_counts_rows_after_the_mark() {
     let info = &reply.unreadinfo_list[0];
     assert_eq!((info.session_id, info.unread_cnt, info.latest_msg_id), (10, 2, 6));
     assert_eq!(
-        world.log()[..7],
+        world.log(),
         [
             "S select peerId from IMRecentSession where userId=2 and type=1",
-            "S select peerId,msgId from TTRead where userId=2",
+            "S select groupId,updated from IMGroupMember where userId=2 and status = 0 order by updated desc, id desc",
+            "S select peerId,type,msgId from TTRead where userId=2",
             "S select id from IMRelationShip where smallId=2 and bigId=10 and status = 0",
             "S select count(*) as unread from IMMessage_1 where relateId=9 and fromId=10 and status=0 and msgId>4",
             "S select id from IMRelationShip where smallId=2 and bigId=3 and status = 0",
@@ -115,7 +116,10 @@ fn what_ttrelation_knows_saves_statements() {
     );
     world.on(
         "from TTRead",
-        rows(["peerId", "msgId"], &[[1.into(), 7.into()], [3.into(), 7.into()]]),
+        rows(
+            ["peerId", "type", "msgId"],
+            &[[1.into(), 1.into(), 7.into()], [3.into(), 1.into(), 7.into()]],
+        ),
     );
     let columns = ["smallId", "bigId", "relateId", "lastId"];
     let known = |low: u32, high: u32, id: u32, last: u32| [low, high, id, last].map(Value::from);
@@ -130,17 +134,17 @@ fn what_ttrelation_knows_saves_statements() {
     let log = world.log();
     assert_eq!(log.len(), 6, "{log:#?}");
     assert!(log.iter().all(|l| l.starts_with("M ")), "from the primary: {log:#?}");
-    assert!(log[3].contains("relateId=10 and fromId=3 and status=0 and msgId>7"), "{log:#?}");
-    assert!(log[4].contains("relateId=11 and fromId=4 and status=0 and msgId>0"), "{log:#?}");
+    assert!(log[4].contains("relateId=10 and fromId=3 and status=0 and msgId>7"), "{log:#?}");
+    assert!(log[5].contains("relateId=11 and fromId=4 and status=0 and msgId>0"), "{log:#?}");
     // lastId is worth nothing when no send raises it.
     let protocol = Protocol { id_floor_from_store: false, ..protocol };
     let world = Fake::default();
     world.on("select peerId from IMRecentSession", rows(["peerId"], &[[1.into()]]));
-    world.on("from TTRead", rows(["peerId", "msgId"], &[[1.into(), 7.into()]]));
+    world.on("from TTRead", rows(["peerId", "type", "msgId"], &[[1.into(), 1.into(), 7.into()]]));
     world.on("smallId=2 or bigId=2", rows(columns, &[known(1, 2, 9, 7)]));
     let _: ImUnreadMsgCntRsp =
         ask(&world, protocol, command::MSG_UNREAD_CNT_REQUEST, &unread_request());
-    assert!(world.log()[3].contains("count(*)"));
+    assert!(world.log()[4].contains("count(*)"));
 }
 
 #[test]
@@ -163,7 +167,7 @@ fn a_read_ack_raises_the_mark() {
     assert_eq!(
         world.log(),
         [
-            "M insert into TTRead (`userId`,`peerId`,`msgId`) values(2,1,4) on duplicate key update msgId=greatest(msgId, values(msgId))"
+            "M insert into TTRead (`userId`,`peerId`,`type`,`msgId`) values(2,1,1,4) on duplicate key update msgId=greatest(msgId, values(msgId))"
         ]
     );
 }
@@ -342,7 +346,10 @@ fn a_removed_session_is_marked_as_read_in_the_store() {
     assert_eq!(reply.result_code, 0);
     let log = world.log();
     assert!(log[0].starts_with("M "), "a lagging replica may not have the session yet");
-    assert!(log[3].starts_with("M insert into TTRead (`userId`,`peerId`,`msgId`) values(1,2,6)"));
+    assert!(
+        log[3]
+            .starts_with("M insert into TTRead (`userId`,`peerId`,`type`,`msgId`) values(1,2,1,6)")
+    );
     assert!(log[4].starts_with("M update IMRecentSession set status = 1"));
     assert_eq!(log.len(), 5);
     for at in

@@ -64,6 +64,9 @@ type Pair = [Value; 2];
 
 const SIDE_READ: &str = "select relateId from TTRelation where smallId=? and bigId=?";
 
+const INSERT_OF_GROUP: &str =
+    "insert into TTRelation (`smallId`,`bigId`,`relateId`,`lastId`) values(0,?,?,?)";
+
 const INSERT: &str = "insert into IMRelationShip \
     (`smallId`,`bigId`,`status`,`created`,`updated`) values(?,?,?,?,?)";
 
@@ -255,15 +258,44 @@ pub async fn next_group_msg_id<W: World>(
     group: u32,
     drawn: u32,
 ) -> Result<u32, StoreError> {
-    const TEXT: &str = "insert into TTRelation (`smallId`,`bigId`,`relateId`,`lastId`) \
-        values(0,?,?,?)";
     match next_msg_id(cx, (0, group), group, drawn).await {
         Err(StoreError::NoEffect(_)) => {}
         raised => return raised,
     }
+    let last = latest_of_group(cx, group).await?;
+    cx.primary(INSERT_OF_GROUP, &[group, group, last].map(Value::from)).await?;
+    next_msg_id(cx, (0, group), group, drawn).await
+}
+
+/// A new group's row of `TTRelation`, so that no message has to make it.
+pub async fn add_floor_of_group<W: World>(
+    cx: &mut Context<W>,
+    group: u32,
+) -> Result<(), StoreError> {
+    if cx.protocol().has_floor() {
+        cx.primary(INSERT_OF_GROUP, &[group, group, 0].map(Value::from)).await?;
+    }
+    Ok(())
+}
+
+/// In a transaction: a group's latest msg_id, 0 if there is none. With its row of `TTRelation`
+/// no message comes after it until the transaction ends.
+pub async fn hold_latest_of_group<W: World>(
+    cx: &mut Context<W>,
+    group: u32,
+) -> Result<u32, StoreError> {
+    const TEXT: &str = "select lastId from TTRelation where smallId=0 and bigId=? for update";
+    if cx.protocol().has_floor() {
+        let found = cx.primary(TEXT, &[group.into()]).await?;
+        if !found.rows.is_empty() {
+            return Ok(found.get(0, "lastId").uint());
+        }
+    }
+    latest_of_group(cx, group).await
+}
+
+async fn latest_of_group<W: World>(cx: &mut Context<W>, group: u32) -> Result<u32, StoreError> {
     let table = super::group::table(group);
     let text = format!("select msgId from {table} where groupId=? order by msgId desc limit 1");
-    let last = cx.primary(&text, &[group.into()]).await?.get(0, "msgId").uint();
-    cx.primary(TEXT, &[group, group, last].map(Value::from)).await?;
-    next_msg_id(cx, (0, group), group, drawn).await
+    Ok(cx.primary(&text, &[group.into()]).await?.get(0, "msgId").uint())
 }

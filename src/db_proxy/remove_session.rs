@@ -38,10 +38,10 @@ async fn remove<W: World>(cx: &mut Context<W>, key: Key) -> Result<bool, Silent>
     if id == 0 {
         return Ok(false);
     }
-    let from_store = cx.protocol().unread_from_store && key.kind == session::SINGLE;
+    let from_store = cx.protocol().unread_from_store;
     if from_store {
         // Before the session goes: a request that fails here can be made again.
-        let marked = read_mark::raise_to_latest(cx, key.user, key.peer).await;
+        let marked = read_mark::raise_to_latest(cx, key).await;
         failed(cx, marked)?;
     }
     let removed = session::remove(cx, id).await;

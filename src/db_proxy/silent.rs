@@ -39,6 +39,9 @@ impl Silent {
 
 impl From<StoreError> for Silent {
     fn from(error: StoreError) -> Self {
-        Self::Store(error)
+        match error {
+            StoreError::NotAllowed(why) => Self::NotAllowed(why),
+            error => Self::Store(error),
+        }
     }
 }

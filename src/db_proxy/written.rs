@@ -4,7 +4,7 @@
 use super::{
     audio,
     context::{Context, StoreError, World},
-    message, relation,
+    membership, message, relation,
     silent::Silent,
     transaction::{Transaction, transact},
 };
@@ -152,13 +152,16 @@ pub async fn write<W: World>(
         Err(Silent::Store(error) | Silent::NotStored(error)) => {
             cx.store_failed(conversation, drawn as u32, error);
         }
+        Err(Silent::NotAllowed(why)) => {
+            cx.store_failed(conversation, drawn as u32, &StoreError::NotAllowed(why));
+        }
         Err(_) => {}
     }
     inserted
 }
 
 async fn insert<W: World>(cx: &mut Context<W>, send: Send<'_>) -> Result<Written, Silent> {
-    let inserted = if send.token.is_some() || send.has_floor(cx.protocol()) {
+    let inserted = if send.is_more_than_a_row(cx.protocol()) {
         transact(cx, &send).await
     } else {
         send.insert_row(cx, send.drawn).await
@@ -173,7 +176,7 @@ async fn insert<W: World>(cx: &mut Context<W>, send: Send<'_>) -> Result<Written
 fn not_written(error: StoreError) -> Silent {
     match error.is_about_content() {
         true => Silent::NotStored(error),
-        false => Silent::Store(error),
+        false => error.into(),
     }
 }
 
@@ -187,7 +190,19 @@ async fn raise_counter<W: World>(cx: &mut Context<W>, place: Place, msg_id: u32)
 impl Send<'_> {
     /// Whether the store may raise the id. Not −1: nothing of that send is to be stored.
     fn has_floor(&self, protocol: &Protocol) -> bool {
-        protocol.id_floor_from_store && protocol.single_relation && self.drawn > 0
+        protocol.has_floor() && self.drawn > 0
+    }
+
+    /// The group whose member the sender must be.
+    fn members_of(&self, protocol: &Protocol) -> Option<u32> {
+        match self.place {
+            Place::Group(group) if protocol.members_from_store => Some(group),
+            _ => None,
+        }
+    }
+
+    fn is_more_than_a_row(&self, protocol: &Protocol) -> bool {
+        self.token.is_some() || self.has_floor(protocol) || self.members_of(protocol).is_some()
     }
 
     async fn insert_row<W: World>(
@@ -200,7 +215,9 @@ impl Send<'_> {
     }
 }
 
-/// The token's row, the id's floor and the message, all or nothing: the msg_id.
+/// The token's row, the sender's membership, the id's floor and the message, all or nothing: the
+/// msg_id. The token comes first: a send that is stored is acked again though its sender has left
+/// the group since.
 impl<W: World> Transaction<W> for Send<'_> {
     type Done = u32;
 
@@ -220,6 +237,9 @@ impl<W: World> Transaction<W> for Send<'_> {
                 cx.now.into(),
             ];
             cx.primary(TOKEN, &params).await?;
+        }
+        if let Some(group) = self.members_of(cx.protocol()) {
+            membership::hold(cx, group, from).await?;
         }
         if self.has_floor(cx.protocol()) {
             let drawn = msg_id as u32;

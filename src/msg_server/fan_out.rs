@@ -121,18 +121,23 @@ fn push(
     if let Some(at) = waiting.iter().position(is_it) {
         waiting.remove(at);
     }
+    let from_store = state.config.protocol.members_from_store;
     let Some(group) = rsp.group_info_list.iter().find(|group| group.group_id == group_id) else {
         turn.refused(link, cmd::GROUP_INFO_RESPONSE, "no such group");
+        if from_store {
+            // It was there when the message was stored.
+            hint::missed_here(state, turn);
+        }
         return Ok(());
     };
     let members = &group.group_member_list;
-    if !members.contains(&msg.from_user_id) {
+    // With members-from-store he was one when the message was stored, which is what counts.
+    if !from_store && !members.contains(&msg.from_user_id) {
         turn.refused(link, cmd::GROUP_INFO_RESPONSE, "the sender is no member");
         return Ok(());
     }
     let origin = state.find(msg.from_user_id, handle);
     let targets = members.iter().flat_map(|&member| state.conns_of(member, origin)).collect();
-    let protocol = &state.config.protocol;
     message::push(
         state,
         turn,
@@ -141,9 +146,10 @@ fn push(
             pdu: &Pdu::raw(cmd::MSG_DATA, 0, body.clone()),
             conversation: Conversation::Group(group_id),
             targets,
-            // The original keeps no send list for groups, so an entry needs a client that acks and
-            // a server that resends.
-            tracked: protocol.resend_until_acked && protocol.conversation_keyed_acks,
+            // The original keeps no send list for groups: its acks name a sender. With
+            // conversation-keyed-acks a group is a conversation like any other; the entries of
+            // clients that ack no group message (Windows, Mac) expire.
+            tracked: state.config.protocol.conversation_keyed_acks,
         },
     );
     let req =

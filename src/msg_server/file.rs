@@ -48,6 +48,23 @@ pub(super) fn closed(state: &mut State, turn: &mut Turn<'_>, conn: ConnId) {
     state.unanswered(turn, lost, "the file server is gone");
 }
 
+/// Serves one PDU of one link.
+type Handler = fn(&mut State, &mut Turn<'_>, ConnId, &Pdu) -> Result<(), Malformed>;
+
+/// The handler of a file server's command.
+fn handler(command: u16) -> Option<Handler> {
+    Some(match command {
+        cmd::OTHER_FILE_TRANSFER_RSP => transfer_rsp,
+        cmd::OTHER_FILE_SERVER_IP_RSP => addresses_rsp,
+        _ => return None,
+    })
+}
+
+/// Whether a command of a file server is served.
+pub(super) fn serves(command: u16) -> bool {
+    handler(command).is_some()
+}
+
 /// Serves one PDU of a file server.
 pub(super) fn dispatch(
     state: &mut State,
@@ -55,18 +72,22 @@ pub(super) fn dispatch(
     link: ConnId,
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
-    match pdu.command() {
-        cmd::OTHER_FILE_TRANSFER_RSP => transfer_rsp(state, turn, link, pdu),
-        cmd::OTHER_FILE_SERVER_IP_RSP => addresses_rsp(state, link, pdu),
-        command => {
-            turn.refused(link, command, "unknown command");
+    match handler(pdu.command()) {
+        Some(handler) => handler(state, turn, link, pdu),
+        None => {
+            turn.refused(link, pdu.command(), "unknown command");
             Ok(())
         }
     }
 }
 
 /// 0734.
-fn addresses_rsp(state: &mut State, link: ConnId, pdu: &Pdu) -> Result<(), Malformed> {
+fn addresses_rsp(
+    state: &mut State,
+    _: &mut Turn<'_>,
+    link: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
     let rsp: ImFileServerIpRsp = pdu.view()?;
     for server in state.file_servers.iter_mut().filter(|server| server.conn == link) {
         server.addresses.clone_from(&rsp.ip_addr_list);

@@ -38,6 +38,11 @@ fn handler(command: u16) -> Option<Handler> {
     })
 }
 
+/// Whether a command of a client is served.
+pub(super) fn serves(command: u16) -> bool {
+    handler(command).is_some() || relay::takes(command)
+}
+
 /// With `login-gate`: what a connection that is not logged in may ask for.
 const BEFORE_LOGIN: [u16; 2] = [cmd::OTHER_HEARTBEAT, cmd::LOGIN_REQ_USERLOGIN];
 

@@ -32,6 +32,11 @@ fn handler(command: u16) -> Option<Handler> {
     })
 }
 
+/// Whether a command of a db_proxy is served.
+pub(super) fn serves(command: u16) -> bool {
+    handler(command).is_some() || relay::passes_on(command)
+}
+
 /// Serves one PDU of a db_proxy.
 pub(super) fn dispatch(
     state: &mut State,

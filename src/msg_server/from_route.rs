@@ -32,6 +32,11 @@ fn handler(command: u16) -> Option<Handler> {
     })
 }
 
+/// Whether a command of a route_server is served.
+pub(super) fn serves(command: u16) -> bool {
+    handler(command).is_some()
+}
+
 /// Serves one PDU of a route_server.
 pub(super) fn dispatch(
     state: &mut State,

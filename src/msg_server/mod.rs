@@ -28,7 +28,7 @@ mod timers;
 
 pub use in_flight::IN_FLIGHT_BOUND;
 pub use send_list::SEND_LIST_BOUND;
-pub use text_cipher::DEFAULT_TEXT_KEY;
+pub use text_cipher::{DEFAULT_TEXT_KEY, encrypt as encrypt_text};
 
 use crate::{
     env::{ConnId, Draw},
@@ -92,6 +92,18 @@ pub enum Kind {
 impl link::Kind for Kind {
     fn is_server_link(self) -> bool {
         self != Self::Client
+    }
+}
+
+/// Whether a command is served when such a peer sends it. Heartbeats (0701) of server links are
+/// the shell's.
+pub fn serves(from: Kind, command: u16) -> bool {
+    match from {
+        Kind::Client => from_client::serves(command),
+        Kind::Db { .. } => from_db::serves(command),
+        Kind::Route { .. } => from_route::serves(command),
+        Kind::File => file::serves(command),
+        Kind::Login { .. } | Kind::Push => false,
     }
 }
 

@@ -151,6 +151,16 @@ relays! {
         => GROUP_SHIELD_GROUP_RESPONSE: im::group::ImGroupShieldRsp;
 }
 
+/// Whether a client's request is relayed.
+pub(super) fn takes(command: u16) -> bool {
+    of_request(command).is_some()
+}
+
+/// Whether a reply is passed on.
+pub(super) fn passes_on(command: u16) -> bool {
+    of_reply(command).is_some()
+}
+
 /// Relays a client's request with its user and handle set, or refuses it. False: it was not
 /// sent.
 pub(super) fn request(

@@ -5,7 +5,7 @@
 
 use aes::{
     Aes256,
-    cipher::{Array, BlockCipherDecrypt, KeyInit},
+    cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -35,9 +35,34 @@ pub(super) fn decrypt(key: &[u8; 32], payload: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// Encrypts a text as clients do: what [`decrypt`] takes.
+pub fn encrypt(key: &[u8; 32], text: &[u8]) -> Vec<u8> {
+    let whole = (text.len() + 4).next_multiple_of(BLOCK);
+    let mut bytes = text.to_vec();
+    bytes.resize(whole - 4, 0);
+    bytes.extend((text.len() as u32).to_be_bytes());
+    let cipher = Aes256::new(&Array::from(*key));
+    for block in bytes.chunks_exact_mut(BLOCK) {
+        let mut sealed = Array::<u8, _>::try_from(&*block).expect("a whole block");
+        cipher.encrypt_block(&mut sealed);
+        block.copy_from_slice(&sealed);
+    }
+    STANDARD.encode(bytes).into_bytes()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{DEFAULT_TEXT_KEY, decrypt};
+    use super::{DEFAULT_TEXT_KEY, decrypt, encrypt};
+
+    #[test]
+    fn texts_are_encrypted_as_the_original_has_them() {
+        let short = b"7ejd34joW4exEPTCm838H1ocZmCK+XGVkDwQXJc3+WU=";
+        assert_eq!(encrypt(&DEFAULT_TEXT_KEY, b"push while offline"), short);
+        for text in [&b""[..], b"twelve bytes", b"thirteen byte"] {
+            let sealed = encrypt(&DEFAULT_TEXT_KEY, text);
+            assert_eq!(decrypt(&DEFAULT_TEXT_KEY, &sealed).as_deref(), Some(text));
+        }
+    }
 
     /// Golden 43.
     #[test]

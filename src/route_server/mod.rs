@@ -271,6 +271,11 @@ fn handler(command: u16) -> Option<Handler> {
     })
 }
 
+/// Whether a command of a msg_server is served.
+pub fn serves(command: u16) -> bool {
+    handler(command).is_some()
+}
+
 /// 070e: a user's PC is there (1) or gone (0).
 fn pc_status(user: u32, login_status: u32) -> Pdu {
     let notice = im::server::ImServerPcLoginStatusNotify { user_id: user, login_status };

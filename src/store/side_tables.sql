@@ -10,7 +10,8 @@
 -- single-relation: which relation a pair of users has; smallId is the lower user id. The unique
 -- key decides between two db_proxies that add one at the same time.
 -- id-floor-from-store: lastId is the highest msg_id of the relation. Its row is locked from the
--- draw of an id to the commit of the message.
+-- draw of an id to the commit of the message. A group has the row (0, groupId), its relateId is
+-- the group's id; with members-from-store a join locks it to know the latest msg_id.
 -- unread-from-store asks for a user's relations from both sides, hence the second key.
 CREATE TABLE IF NOT EXISTS TTRelation (
   smallId  INT UNSIGNED NOT NULL,
@@ -51,12 +52,25 @@ CREATE TABLE IF NOT EXISTS TTSend (
   KEY idx_created (created)
 ) ENGINE=InnoDB;
 
--- unread-from-store: up to which msg_id a user has read a peer's messages. Without a row nothing
--- is read: before the switch is turned on, seed it from the counters in Redis (`unread_<userId>`)
--- or with the latest msg_id of each conversation, or every old message becomes unread.
+-- unread-from-store: up to which msg_id a user has read a peer's (type 1) or group's (type 2)
+-- messages. Without a row nothing is read: before the switch is turned on, seed it from the
+-- counters in Redis (`unread_<userId>`) or with the latest msg_id of each conversation and group,
+-- or every old message becomes unread.
 CREATE TABLE IF NOT EXISTS TTRead (
   userId INT UNSIGNED NOT NULL,
   peerId INT UNSIGNED NOT NULL,
+  type   TINYINT UNSIGNED NOT NULL,
   msgId  INT UNSIGNED NOT NULL,
-  PRIMARY KEY (userId, peerId)
+  PRIMARY KEY (userId, peerId, type)
+) ENGINE=InnoDB;
+
+-- members-from-store: after which msg_id a member may read a group: the latest one when he joined.
+-- One who joined before the switch was turned on has no row and may read what was made in or after
+-- the second of IMGroupMember.updated. Keys that the switch needs on IMGroupMember are there:
+-- (groupId, userId, status) and (userId, status, updated).
+CREATE TABLE IF NOT EXISTS TTMember (
+  userId  INT UNSIGNED NOT NULL,
+  groupId INT UNSIGNED NOT NULL,
+  sinceId INT UNSIGNED NOT NULL,
+  PRIMARY KEY (userId, groupId)
 ) ENGINE=InnoDB;

@@ -5,6 +5,9 @@ macro_rules! commands {
     ($($name:ident = $id:literal, $text:literal;)*) => {
         $(#[doc = concat!("`", $text, "`")] pub const $name: u16 = $id;)*
 
+        /// All commands in order: id, name of the constant here, name in the schema.
+        pub const ALL: &[(u16, &str, &str)] = &[$(($id, stringify!($name), $text)),*];
+
         /// The name of a command, as the schema has it; `None` for an unknown one.
         pub fn name(command: u16) -> Option<&'static str> {
             match command { $($id => Some($text),)* _ => None }

@@ -140,6 +140,14 @@ impl Case {
             host(&device.host)?;
             host(&device.home)?;
         }
+        for group in &plan.groups {
+            if group.id == 0 || plan.groups.iter().filter(|g| g.id == group.id).count() > 1 {
+                return Err(format!(
+                    "group {}: ids of groups are from 1 and each its own",
+                    group.id
+                ));
+            }
+        }
         for op in &plan.operations {
             if !plan.devices.iter().any(|d| d.slot == op.device) {
                 return Err(format!(

@@ -4,10 +4,12 @@ pub mod case;
 mod device;
 mod fault;
 pub mod generate;
+mod group;
 mod operation;
 
 pub use device::{Client, Device};
 pub use fault::{Cut, Fate, Fault, Trouble};
+pub use group::{Chat, Group, GroupKind, GroupRef};
 pub use operation::{Action, Odd, Operation, Rogue, text_of};
 
 use serde::{Deserialize, Serialize};
@@ -104,6 +106,9 @@ pub struct Plan {
     pub nodes: Vec<Node>,
     /// All devices.
     pub devices: Vec<Device>,
+    /// The groups that are there from the start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
     /// What users do, by time.
     pub operations: Vec<Operation>,
     /// What goes wrong, by time.

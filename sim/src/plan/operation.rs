@@ -1,10 +1,14 @@
 //! Operations of a plan: what users do.
 
+use super::group::{Chat, GroupRef};
 use serde::{Deserialize, Serialize};
-use teamtalk::wire::command;
+use teamtalk::{msg_server, wire::command};
 
 /// The content that no store takes: over 4096 characters (SYSTEM.md section 6).
 const TOO_LONG: usize = 4_200;
+
+/// The length of every voice message.
+const AUDIO_SECONDS: u32 = 5;
 
 /// What is wrong with a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,15 +48,25 @@ pub enum Action {
     Login,
     /// Log out.
     Logout,
-    /// Send a text to a user; the text derives from the operation's id.
+    /// Send a text; it derives from the operation's id.
     Send {
-        /// The receiver.
-        to: u32,
+        /// Where to.
+        to: Chat,
+    },
+    /// Send a text as real clients do, encrypted, so that a push can show it.
+    SendCipher {
+        /// Where to.
+        to: Chat,
+    },
+    /// Send a voice message; it derives from the operation's id.
+    SendAudio {
+        /// Where to.
+        to: Chat,
     },
     /// Send a text that something is wrong with; it starts with the operation's own.
     SendOdd {
-        /// The receiver.
-        to: u32,
+        /// Where to.
+        to: Chat,
         /// What is wrong with it.
         odd: Odd,
     },
@@ -66,24 +80,28 @@ pub enum Action {
     /// Open a chat: pull what is unread, then send a read ack.
     Read {
         /// The chat.
-        peer: u32,
+        #[serde(alias = "peer")]
+        chat: Chat,
     },
     /// Pull the latest messages of a chat.
     Pull {
         /// The chat.
-        peer: u32,
+        #[serde(alias = "peer")]
+        chat: Chat,
         /// How many.
         count: u32,
     },
     /// Ask for the latest msg_id of a chat.
     Latest {
         /// The chat.
-        peer: u32,
+        #[serde(alias = "peer")]
+        chat: Chat,
     },
     /// Get messages of a chat by id.
     ById {
         /// The chat.
-        peer: u32,
+        #[serde(alias = "peer")]
+        chat: Chat,
         /// Which; none: the newest ones that the device holds.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         ids: Vec<u32>,
@@ -93,7 +111,8 @@ pub enum Action {
     /// Remove a recent session.
     RemoveSession {
         /// The chat.
-        peer: u32,
+        #[serde(alias = "peer")]
+        chat: Chat,
     },
     /// Ask what time it is.
     Time,
@@ -108,6 +127,85 @@ pub enum Action {
     P2p {
         /// The receiver.
         to: u32,
+    },
+    /// Create a temporary group.
+    CreateGroup {
+        /// Its members: the creator is one only if he is named.
+        members: Vec<u32>,
+    },
+    /// Add users to a group.
+    AddMembers {
+        /// The group.
+        group: GroupRef,
+        /// Whom.
+        users: Vec<u32>,
+    },
+    /// Take users out of a group.
+    RemoveMembers {
+        /// The group.
+        group: GroupRef,
+        /// Whom.
+        users: Vec<u32>,
+    },
+    /// Ask for one's groups.
+    GroupList,
+    /// Ask what a group is.
+    GroupInfo {
+        /// The group.
+        group: GroupRef,
+    },
+    /// Mute a group, or unmute it.
+    ShieldGroup {
+        /// The group.
+        group: GroupRef,
+        /// Mute.
+        on: bool,
+    },
+    /// Ask who users are.
+    UserInfo {
+        /// Which.
+        users: Vec<u32>,
+    },
+    /// Ask for all users that changed since this time.
+    AllUsers {
+        /// In seconds since 1970; 0: all.
+        since: u32,
+    },
+    /// Ask for the departments.
+    Departments,
+    /// Change the own picture; nobody answers.
+    Avatar,
+    /// Change the own signature; it derives from the operation's id.
+    Sign,
+    /// Have no pushes at night, or have them again.
+    SetPushShield {
+        /// Have none.
+        on: bool,
+    },
+    /// Ask for that setting.
+    AskPushShield,
+    /// Register the phone for pushes; phones only.
+    DeviceToken,
+    /// Offer a user a file; its name derives from the operation's id.
+    SendFile {
+        /// The receiver.
+        to: u32,
+        /// Leave it with the file server even if he is online.
+        offline: bool,
+    },
+    /// Ask which files are waiting.
+    OfflineFiles,
+    /// Note that a file waits for a user; nobody answers.
+    AddOfflineFile {
+        /// The receiver.
+        to: u32,
+    },
+    /// Take such a note back, as its receiver; nobody answers.
+    DelOfflineFile {
+        /// The sender.
+        from: u32,
+        /// The operation that noted it.
+        of: u32,
     },
     /// Write a PDU of this command whose body breaks off.
     Malformed {
@@ -143,6 +241,31 @@ impl Action {
     pub fn is_proper(&self) -> bool {
         !matches!(self, Self::SendOdd { .. } | Self::Malformed { .. } | Self::Rogue { .. })
     }
+
+    /// Whether it sends a message that is in order.
+    pub fn is_send(&self) -> bool {
+        matches!(self, Self::Send { .. } | Self::SendCipher { .. } | Self::SendAudio { .. })
+    }
+
+    /// The group that it is about, if it is about one.
+    pub fn group_mut(&mut self) -> Option<&mut GroupRef> {
+        match self {
+            Self::Send { to }
+            | Self::SendCipher { to }
+            | Self::SendAudio { to }
+            | Self::SendOdd { to, .. } => to.group_mut(),
+            Self::Read { chat }
+            | Self::Pull { chat, .. }
+            | Self::Latest { chat }
+            | Self::ById { chat, .. }
+            | Self::RemoveSession { chat } => chat.group_mut(),
+            Self::AddMembers { group, .. }
+            | Self::RemoveMembers { group, .. }
+            | Self::GroupInfo { group }
+            | Self::ShieldGroup { group, .. } => Some(group),
+            _ => None,
+        }
+    }
 }
 
 impl Operation {
@@ -152,30 +275,58 @@ impl Operation {
         match &self.action {
             Action::Login => "logs in".into(),
             Action::Logout => "logs out".into(),
-            Action::Send { to } => format!("sends {text} to user {to}"),
+            Action::Send { to } => format!("sends {text} to {to}"),
+            Action::SendCipher { to } => format!("sends {text}, encrypted, to {to}"),
+            Action::SendAudio { to } => format!("says {text} to {to}"),
             Action::SendOdd { to, odd } => {
                 let what = match odd {
                     Odd::TooLong => format!("{text} and {TOO_LONG} characters"),
                     Odd::NotUtf8 => format!("{text} and bytes that are not UTF-8"),
                     Odd::Empty => "an empty text".into(),
                 };
-                format!("sends {what} to user {to}")
+                format!("sends {what} to {to}")
             }
             Action::Resend { of: Some(of) } => format!("sends {} again by hand", text_of(*of)),
             Action::Resend { of: None } => "sends again by hand what is not acked".into(),
-            Action::Read { peer } => format!("opens the chat with user {peer}"),
-            Action::Pull { peer, count } => format!("pulls {count} messages with user {peer}"),
-            Action::Latest { peer } => format!("asks for the latest msg_id with user {peer}"),
-            Action::ById { peer, ids } if ids.is_empty() => {
-                format!("gets the messages with user {peer} that it holds by their ids")
+            Action::Read { chat } => format!("opens the chat with {chat}"),
+            Action::Pull { chat, count } => format!("pulls {count} messages with {chat}"),
+            Action::Latest { chat } => format!("asks for the latest msg_id with {chat}"),
+            Action::ById { chat, ids } if ids.is_empty() => {
+                format!("gets the messages with {chat} that it holds by their ids")
             }
-            Action::ById { peer, ids } => format!("gets messages {ids:?} with user {peer}"),
+            Action::ById { chat, ids } => format!("gets messages {ids:?} with {chat}"),
             Action::Sessions => "asks for its recent sessions".into(),
-            Action::RemoveSession { peer } => format!("removes the session with user {peer}"),
+            Action::RemoveSession { chat } => format!("removes the session with {chat}"),
             Action::Time => "asks what time it is".into(),
             Action::KickPc => "logs the user's PC out".into(),
             Action::Status { users } => format!("asks which of users {users:?} are online"),
             Action::P2p { to } => format!("sends a P2P command to user {to}"),
+            Action::CreateGroup { members } => format!("creates a group of users {members:?}"),
+            Action::AddMembers { group, users } => format!("adds users {users:?} to {group}"),
+            Action::RemoveMembers { group, users } => {
+                format!("takes users {users:?} out of {group}")
+            }
+            Action::GroupList => "asks for its groups".into(),
+            Action::GroupInfo { group } => format!("asks what {group} is"),
+            Action::ShieldGroup { group, on: true } => format!("mutes {group}"),
+            Action::ShieldGroup { group, on: false } => format!("unmutes {group}"),
+            Action::UserInfo { users } => format!("asks who users {users:?} are"),
+            Action::AllUsers { since: 0 } => "asks for all users".into(),
+            Action::AllUsers { since } => format!("asks for the users changed since {since}"),
+            Action::Departments => "asks for the departments".into(),
+            Action::Avatar => "changes its picture".into(),
+            Action::Sign => format!("signs as \"{text}\""),
+            Action::SetPushShield { on: true } => "wants no pushes at night".into(),
+            Action::SetPushShield { on: false } => "wants pushes at night".into(),
+            Action::AskPushShield => "asks whether it has pushes at night".into(),
+            Action::DeviceToken => "registers for pushes".into(),
+            Action::SendFile { to, offline: false } => format!("offers file {text} to user {to}"),
+            Action::SendFile { to, offline: true } => format!("leaves file {text} for user {to}"),
+            Action::OfflineFiles => "asks which files wait".into(),
+            Action::AddOfflineFile { to } => format!("notes that file {text} waits for user {to}"),
+            Action::DelOfflineFile { from, of } => {
+                format!("has fetched file {} of user {from}", text_of(*of))
+            }
             Action::Malformed { command } => {
                 let name = command::name(*command).unwrap_or("a command that does not exist");
                 format!("writes {command:#06x} ({name}) with a body that breaks off")
@@ -197,6 +348,10 @@ impl Operation {
         let text = text_of(self.id).into_bytes();
         match &self.action {
             Action::Send { .. } | Action::Rogue { what: Rogue::Text { .. } } => Some(text),
+            Action::SendCipher { .. } => {
+                Some(msg_server::encrypt_text(&msg_server::DEFAULT_TEXT_KEY, &text))
+            }
+            Action::SendAudio { .. } => Some([&AUDIO_SECONDS.to_be_bytes()[..], &text].concat()),
             Action::SendOdd { odd, .. } => Some(match odd {
                 Odd::TooLong => [text, vec![b'.'; TOO_LONG]].concat(),
                 Odd::NotUtf8 => [text, vec![0xff, 0xfe]].concat(),
@@ -214,12 +369,12 @@ pub fn text_of(op: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Action, Odd, Operation};
+    use super::{Action, Chat, GroupRef, Odd, Operation};
 
     #[test]
     fn odd_texts_are_what_they_are_called() {
         let content = |odd| {
-            let action = Action::SendOdd { to: 2, odd };
+            let action = Action::SendOdd { to: Chat::User(2), odd };
             Operation { id: 7, at_ms: 0, device: 1, action }.content().expect("a text")
         };
         let long = String::from_utf8(content(Odd::TooLong)).expect("UTF-8");
@@ -235,5 +390,17 @@ mod tests {
         assert_eq!(resend.action, Action::Resend { of: None });
         let text = serde_json::to_string(&resend).expect("writes");
         assert!(!text.contains("of"), "{text}");
+    }
+
+    #[test]
+    fn cases_from_before_groups_read() {
+        let read = r#"{"id":1,"at_ms":5,"device":2,"do":"read","peer":3}"#;
+        let read: Operation = serde_json::from_str(read).expect("reads");
+        assert_eq!(read.action, Action::Read { chat: Chat::User(3) });
+        let send = r#"{"id":1,"at_ms":5,"device":2,"do":"send","to":{"group":{"created_by":4}}}"#;
+        let send: Operation = serde_json::from_str(send).expect("reads");
+        let to = Chat::group(GroupRef::Created { created_by: 4 });
+        assert_eq!(send.action, Action::Send { to });
+        assert_eq!(send.describe(), "sends op-1 to the group of operation 4");
     }
 }

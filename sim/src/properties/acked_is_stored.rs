@@ -1,10 +1,13 @@
 //! acked-is-stored: an acked message is in SQL, once, with that msg_id and content, and stays.
+//!
+//! Of audio the recording is compared: what the blob store was given under the path in the row of
+//! IMAudio that the message's row names (`record::inserts`).
 
 use super::{
     Property, Sort, Violation,
     clients::Clients,
     role_of,
-    wire::{At, Message, client_pdu, conversation_of, text},
+    wire::{At, Message, client_pdu, content, conversation_of},
 };
 use crate::record::{Frame, Kind, Line, commits::Commits};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,7 +76,7 @@ impl AckedIsStored {
                 }
                 let (data, user) = (self.asked.get(&key)?, self.clients.user(conn)?);
                 let conversation = conversation_of(user, data.to_session_id, data.msg_type);
-                let content = text(&data.msg_data);
+                let content = content(data.msg_type, &data.msg_data);
                 self.acked_as(line, (conversation, ack.msg_id), (user, content))
             }
             _ => None,
@@ -180,9 +183,10 @@ impl Property for AckedIsStored {
 mod tests {
     use super::AckedIsStored;
     use crate::{
-        properties::tape::{Tape, ack, message},
+        properties::tape::{G, Tape, ack, audio, data, group_ack, group_message, message},
         record::Kind,
     };
+    use teamtalk::wire::im::base_define::MsgType;
 
     fn sent() -> Tape<AckedIsStored> {
         let mut tape = Tape::new(AckedIsStored::default());
@@ -239,5 +243,47 @@ mod tests {
         assert!(tape.found.is_empty(), "{:?}", tape.found);
         tape.line("sql", store("COMMIT", "tx 3: affected 0", true));
         assert_eq!(tape.found, ["acked-is-stored/changed/db"]);
+    }
+
+    #[test]
+    fn a_message_to_a_group_is_stored_in_its_group() {
+        let sent = || {
+            let mut tape = sent();
+            tape.asks(10, group_message(6, 0, 1, "text"));
+            tape
+        };
+        let mut tape = sent();
+        tape.group_row(7, (1, "text")).tells(10, group_ack(6, 7, 1));
+        tape.line("sql", store("delete from IMMessage_1", "affected 1", true));
+        assert!(tape.found.is_empty(), "{:?}", tape.found);
+        tape.line("sql", store("delete from IMGroupMessage_7", "affected 1", true));
+        assert_eq!(tape.found, ["acked-is-stored/changed/db"]);
+        let found =
+            |tape: &mut Tape<AckedIsStored>| tape.tells(10, group_ack(6, 7, 1)).found.clone();
+        assert_eq!(found(sent().row(7, (1, "text"))), ["acked-is-stored/not-stored/db"]);
+        let another = ["acked-is-stored/another-stored/db"];
+        assert_eq!(found(sent().group_row(7, (2, "text"))), another);
+        let twice = ["acked-is-stored/stored-twice/db"];
+        assert_eq!(found(sent().group_row(7, (1, "text")).group_row(7, (1, "text"))), twice);
+    }
+
+    #[test]
+    fn audio_is_stored_as_its_recording() {
+        for (kind, to) in [(MsgType::SingleAudio, 2), (MsgType::GroupAudio, G)] {
+            let found = |stored: &str| {
+                let mut tape = sent();
+                tape.asks(10, data(6, 0, (1, to), kind, &audio(5, "op-3")));
+                match kind {
+                    MsgType::SingleAudio => tape.row(7, (1, stored)),
+                    _ => tape.group_row(7, (1, stored)),
+                };
+                tape.tells(10, ack(6, 7, 1, to)).found.clone()
+            };
+            assert!(found("op-3").is_empty());
+            // The id of a row that names no recording, and another recording.
+            for stored in ["12", "op-4"] {
+                assert_eq!(found(stored), ["acked-is-stored/another-stored/db"]);
+            }
+        }
     }
 }

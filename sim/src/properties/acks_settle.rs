@@ -12,10 +12,10 @@ use super::{
 use crate::record::{Kind, Line};
 use std::collections::BTreeMap;
 use teamtalk::{
-    conversation::Conversation,
+    conversation::{Chat, Conversation},
     env::ConnId,
     fact::Fact,
-    wire::{command, im},
+    wire::{command, im::message::ImMsgDataAck},
 };
 
 /// Simulated microseconds that a role may take from reading an ack to acting on it.
@@ -32,11 +32,9 @@ pub struct AcksSettle {
 }
 
 impl AcksSettle {
-    fn ack(&mut self, line: &Line, conn: ConnId, ack: &im::message::ImMsgDataAck) -> Option<()> {
-        if ack.session_type != im::base_define::SessionType::Single as i32 {
-            return None;
-        }
-        let conversation = Conversation::single(self.clients.user(conn)?, ack.session_id);
+    fn ack(&mut self, line: &Line, conn: ConnId, ack: &ImMsgDataAck) -> Option<()> {
+        let user = self.clients.user(conn)?;
+        let conversation = Chat::of(ack.session_type, ack.session_id).conversation(user);
         let read = self.open.get_mut(&(conn, conversation, ack.msg_id))?;
         read.get_or_insert(line.sim_us);
         Some(())
@@ -109,40 +107,39 @@ impl Property for AcksSettle {
 #[cfg(test)]
 mod tests {
     use super::AcksSettle;
-    use crate::{
-        properties::tape::{SINGLE, Tape},
-        record::{End, Kind, Line},
-    };
+    use crate::properties::tape::{G, Tape};
     use teamtalk::{
-        conversation::Conversation,
+        conversation::{Chat, Conversation},
         fact::Fact,
         wire::{Pdu, command, im::message::ImMsgDataAck},
     };
 
     /// What is found if the entry ends in this fact, a second after device 3 of user 2 acked.
-    fn after(session_id: u32, end: impl Fn(u64, Conversation) -> Fact) -> Vec<String> {
-        let conversation = Conversation::single(1, 2);
+    fn after(pushed: Conversation, acked: Chat, end: impl Fn(Conversation) -> Fact) -> Vec<String> {
+        let (user, msg_id) = (2, 5);
         let mut tape = Tape::new(AcksSettle::default());
-        tape.login(3, 7, 2);
-        let added = Fact::SendListAdded { conn: 7, user: 2, conversation, msg_id: 5, from: 1 };
-        tape.fact("msg1", added);
-        let ack = ImMsgDataAck { user_id: 2, session_id, msg_id: 5, session_type: SINGLE };
-        tape.frame("msg1", End::Acceptor, false, 7, Pdu::new(command::MSG_DATA_ACK, 1, &ack));
-        let kind = Kind::Fact(end(7, conversation));
-        let line = Line { n: 99, sim_us: 1_000_000, host: "msg1".into(), incarnation: 1, kind };
-        let found = crate::properties::Property::observe(&mut tape.property, &line);
-        found.into_iter().map(|v| v.signature()).collect()
+        let added = Fact::SendListAdded { conn: 7, user, conversation: pushed, msg_id, from: 1 };
+        tape.login(3, 7, user).fact("msg1", added);
+        let (session_id, session_type) = (acked.id(), acked.session_type());
+        let ack = ImMsgDataAck { user_id: user, session_id, msg_id, session_type };
+        tape.asks(7, Pdu::new(command::MSG_DATA_ACK, 1, &ack));
+        tape.later(1).fact("msg1", end(pushed)).found.clone()
     }
 
     #[test]
     fn an_entry_must_not_go_on_after_its_ack() {
         let ignored = ["acks-settle/ignored/msg".to_string()];
-        let resent = |conn, conversation| Fact::SendListResent { conn, conversation, msg_id: 5 };
-        let expired = |conn, conversation| Fact::SendListExpired { conn, conversation, msg_id: 5 };
-        let acked = |conn, conversation| Fact::SendListAcked { conn, conversation, msg_id: 5 };
-        assert_eq!(after(1, resent), ignored);
-        assert_eq!(after(1, expired), ignored);
-        assert!(after(1, acked).is_empty());
-        assert!(after(3, expired).is_empty(), "an ack of another conversation");
+        let resent = |conversation| Fact::SendListResent { conn: 7, conversation, msg_id: 5 };
+        let expired = |conversation| Fact::SendListExpired { conn: 7, conversation, msg_id: 5 };
+        let acked = |conversation| Fact::SendListAcked { conn: 7, conversation, msg_id: 5 };
+        for (pushed, own, other) in [
+            (Conversation::single(1, 2), Chat::User(1), Chat::User(3)),
+            (Conversation::Group(G), Chat::Group(G), Chat::User(G)),
+        ] {
+            assert_eq!(after(pushed, own, resent), ignored);
+            assert_eq!(after(pushed, own, expired), ignored);
+            assert!(after(pushed, own, acked).is_empty());
+            assert!(after(pushed, other, expired).is_empty(), "an ack of another conversation");
+        }
     }
 }

@@ -155,7 +155,9 @@ impl Property for Answered {
 mod tests {
     use super::Answered;
     use crate::{
-        properties::tape::{SINGLE, Tape, ack, list, list_request, message},
+        properties::tape::{
+            GROUP, SINGLE, Tape, ack, group_ack, group_message, list, list_request, message,
+        },
         record::Kind,
     };
     use bytes::Bytes;
@@ -242,5 +244,52 @@ mod tests {
         tape.asks(10, list_request(5, 1, 2)).line("msg2", Kind::HostDown);
         tape.login(2, 20, 2).hang_up(2, 20);
         assert_eq!(tape.pending().as_deref(), Some(SILENCE), "others closed");
+    }
+
+    #[test]
+    fn every_question_has_its_answer_and_no_other() {
+        use command::*;
+        let questions = [
+            (GROUP_NORMAL_LIST_REQUEST, GROUP_NORMAL_LIST_RESPONSE),
+            (GROUP_INFO_REQUEST, GROUP_INFO_RESPONSE),
+            (GROUP_CREATE_REQUEST, GROUP_CREATE_RESPONSE),
+            (GROUP_CHANGE_MEMBER_REQUEST, GROUP_CHANGE_MEMBER_RESPONSE),
+            (GROUP_SHIELD_GROUP_REQUEST, GROUP_SHIELD_GROUP_RESPONSE),
+            (BUDDY_LIST_USER_INFO_REQUEST, BUDDY_LIST_USER_INFO_RESPONSE),
+            (BUDDY_LIST_ALL_USER_REQUEST, BUDDY_LIST_ALL_USER_RESPONSE),
+            (BUDDY_LIST_DEPARTMENT_REQUEST, BUDDY_LIST_DEPARTMENT_RESPONSE),
+            (BUDDY_LIST_CHANGE_SIGN_INFO_REQUEST, BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE),
+            (LOGIN_REQ_PUSH_SHIELD, LOGIN_RES_PUSH_SHIELD),
+            (LOGIN_REQ_QUERY_PUSH_SHIELD, LOGIN_RES_QUERY_PUSH_SHIELD),
+            (LOGIN_REQ_DEVICETOKEN, LOGIN_RES_DEVICETOKEN),
+            (FILE_REQUEST, FILE_RESPONSE),
+            (FILE_HAS_OFFLINE_REQ, FILE_HAS_OFFLINE_RES),
+        ];
+        for (n, (question, answer)) in questions.into_iter().enumerate() {
+            let pdu = |command| Pdu::raw(command, 5, Bytes::new());
+            let mut tape = tape(Protocol::teamtalk());
+            tape.asks(10, pdu(question)).tells(10, pdu(questions[(n + 1) % questions.len()].1));
+            assert_eq!(tape.pending().as_deref(), Some(SILENCE), "{question:#06x}");
+            tape.tells(10, pdu(answer));
+            assert_eq!(tape.pending(), None, "{question:#06x}");
+        }
+        let mut tape = tape(Protocol::hardened());
+        for order in [BUDDY_LIST_CHANGE_AVATAR_REQUEST, FILE_ADD_OFFLINE_REQ, FILE_DEL_OFFLINE_REQ]
+        {
+            tape.asks(10, Pdu::raw(order, 5, Bytes::new()));
+        }
+        assert_eq!(tape.pending(), None);
+    }
+
+    #[test]
+    fn a_send_and_a_read_ack_of_a_group_are_requests() {
+        let mut tape = tape(Protocol::hardened());
+        tape.asks(10, group_message(5, 0, 1, "text"));
+        assert_eq!(tape.pending().as_deref(), Some(SILENCE));
+        tape.tells(10, group_ack(5, 7, 1));
+        assert_eq!(tape.pending(), None);
+        let read = ImMsgDataReadAck { session_type: GROUP, ..Default::default() };
+        tape.asks(10, Pdu::new(command::MSG_READ_ACK, 6, &read));
+        assert_eq!(tape.pending().as_deref(), Some(SILENCE));
     }
 }

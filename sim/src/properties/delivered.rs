@@ -1,13 +1,17 @@
 //! delivered: a message acked, or held by any device but the sender's, is shown once on every
 //! device of its conversation that is online at the end.
 //!
-//! The ack counts when the device reads it. Groups are not judged yet.
+//! The ack counts when the device reads it. In a group a message is owed to who is a member at its
+//! commit and to the end; a change of members that names him excuses him if it is under way at any
+//! line from the first write of the message to the commit, or has no answer at the end.
 
 use super::{
     Property, Sort, Violation,
     clients::Clients,
+    membership::Membership,
     role_of,
-    wire::{At, Message, client_pdu, conversation_of, text},
+    sends::Sends,
+    wire::{At, Message, client_pdu, content, conversation_of, held_content},
 };
 use crate::record::{Frame, Kind, Line};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,22 +25,35 @@ use teamtalk::{
     },
 };
 
+/// Why a message must arrive.
+#[derive(Debug)]
+struct Debt {
+    conversation: Conversation,
+    why: String,
+    /// The line since which it must.
+    since: u64,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Delivered {
     clients: Clients,
+    membership: Membership,
+    sends: Sends,
+    /// The last line.
+    now: u64,
     /// What a device sent on a connection under a seq_num.
     sent: BTreeMap<(ConnId, u16), (Message, Conversation)>,
     /// The devices that wrote a message.
     origins: BTreeSet<(Message, u32)>,
-    /// The messages that must arrive, in which conversation and why.
-    owed: BTreeMap<Message, (Conversation, String)>,
+    /// The messages that must arrive.
+    owed: BTreeMap<Message, Debt>,
     /// What each device shows, and under which msg_id.
     shown: BTreeMap<(u32, Message), u32>,
 }
 
 impl Delivered {
-    fn pdu(&mut self, at: At, conn: ConnId, pdu: &Frame) {
+    fn pdu(&mut self, since: u64, at: At, conn: ConnId, pdu: &Frame) {
         let key = (conn, pdu.header.seq_num);
         let Some(device) = self.clients.device(conn) else { return };
         match (at, pdu.command()) {
@@ -46,7 +63,7 @@ impl Delivered {
                 else {
                     return;
                 };
-                let message = (user, text(&data.msg_data));
+                let message = (user, content(data.msg_type, &data.msg_data));
                 let conversation = conversation_of(user, data.to_session_id, data.msg_type);
                 self.origins.insert((message.clone(), device));
                 self.sent.insert(key, (message, conversation));
@@ -57,7 +74,7 @@ impl Delivered {
                     && let Some((message, conversation)) = self.sent.get(&key).cloned()
                 {
                     let why = format!("acked to device {device} as msg_id {}", ack.msg_id);
-                    self.owed.entry(message).or_insert((conversation, why));
+                    self.owed.entry(message).or_insert(Debt { conversation, why, since });
                 }
             }
             _ => {}
@@ -71,9 +88,10 @@ impl Delivered {
         msg_id: u32,
         message: Message,
     ) -> Option<Violation> {
+        let since = self.now;
         if !self.origins.contains(&(message.clone(), device)) {
             let why = format!("held by device {device} as msg_id {msg_id}");
-            self.owed.entry(message.clone()).or_insert((conversation, why));
+            self.owed.entry(message.clone()).or_insert(Debt { conversation, why, since });
         }
         let first = *self.shown.entry((device, message.clone())).or_insert(msg_id);
         (first != msg_id).then(|| Violation {
@@ -87,6 +105,19 @@ impl Delivered {
             ),
             about: vec![message.1],
         })
+    }
+
+    /// Whether a user must have a message in the end.
+    fn is_owed_to(&self, user: u32, message: &Message, debt: &Debt) -> bool {
+        let Conversation::Group(group) = debt.conversation else {
+            return debt.conversation.peer_of(user).is_some();
+        };
+        let commit = self.sends.stored(message).map_or(debt.since, |at| at.n);
+        let written = self.sends.written(message).map_or(commit, |at| at.n);
+        let m = &self.membership;
+        m.is_always(group, user, written.min(commit), commit)
+            && m.stays(group, user, commit, self.now)
+            && !m.is_open(group, user)
     }
 }
 
@@ -105,23 +136,26 @@ impl Property for Delivered {
     }
 
     fn observe(&mut self, line: &Line) -> Option<Violation> {
+        self.now = line.n;
         self.clients.observe(line);
+        self.membership.observe(line);
+        self.sends.observe(line, &self.clients);
         if let Kind::Fact(Fact::Held { device, conversation, msg_id, from, content, .. }) =
             &line.kind
         {
-            return self.held(*device, *conversation, *msg_id, (*from, content.clone()));
+            return self.held(*device, *conversation, *msg_id, (*from, held_content(content)));
         }
         if let Some((at, conn, pdu)) = client_pdu(line) {
-            self.pdu(at, conn, pdu);
+            self.pdu(line.n, at, conn, pdu);
         }
         None
     }
 
     fn pending(&self) -> Option<Violation> {
-        for (message, (conversation, why)) in &self.owed {
+        for (message, debt) in &self.owed {
             for (device, online) in self.clients.online() {
-                if conversation.peer_of(online.user).is_none()
-                    || self.shown.contains_key(&(*device, message.clone()))
+                if self.shown.contains_key(&(*device, message.clone()))
+                    || !self.is_owed_to(online.user, message, debt)
                 {
                     continue;
                 }
@@ -132,8 +166,8 @@ impl Property for Delivered {
                     role: role_of("msg"),
                     sentence: format!(
                         "device {device} of user {} is online and does not have \"{}\" from user \
-                         {} in {conversation}, which was {why}",
-                        online.user, message.1, message.0
+                         {} in {}, which was {}",
+                        online.user, message.1, message.0, debt.conversation, debt.why
                     ),
                     about: vec![message.1.clone()],
                 });
@@ -146,7 +180,10 @@ impl Property for Delivered {
 #[cfg(test)]
 mod tests {
     use super::Delivered;
-    use crate::properties::tape::{Tape, ack, message};
+    use crate::properties::tape::{
+        G, Tape, ack, audio, change_members, data, group_ack, group_message, message,
+    };
+    use teamtalk::wire::im::base_define::MsgType;
 
     /// Devices 1 and 3 are of user 1, device 2 is of user 2, device 4 of user 4; device 1 sends.
     fn sent() -> Tape<Delivered> {
@@ -203,6 +240,94 @@ mod tests {
         tape.holds(2, 7, (1, "text")).holds(2, 7, (1, "text")).holds(2, 8, (1, "other"));
         assert!(tape.found.is_empty());
         tape.holds(2, 9, (1, "text"));
+        assert_eq!(tape.found, ["delivered/twice/client"]);
+    }
+
+    /// Users 1 (devices 1 and 3), 2 and 5 (offline) are members of the group, 4 (device 4) is none;
+    /// device 1 writes.
+    fn sent_to_group() -> Tape<Delivered> {
+        let mut tape = Tape::new(Delivered::default());
+        tape.group(&[1, 2, 5]).login(1, 10, 1).login(2, 20, 2).login(3, 30, 1).login(4, 40, 4);
+        tape.asks(10, group_message(5, 0, 1, "text"));
+        tape
+    }
+
+    /// It is stored and acked; the sender's devices hold it.
+    fn acked(tape: &mut Tape<Delivered>) -> &mut Tape<Delivered> {
+        tape.group_row(7, (1, "text")).tells(10, group_ack(5, 7, 1));
+        tape.holds_of_group(1, 7, (1, "text")).holds_of_group(3, 7, (1, "text"))
+    }
+
+    const LOST: Option<&str> = Some("delivered/lost/msg");
+
+    #[test]
+    fn a_message_to_a_group_is_owed_to_every_device_of_its_members() {
+        let mut tape = sent_to_group();
+        tape.group_row(7, (1, "text")).tells(10, group_ack(5, 7, 1));
+        tape.holds_of_group(1, 7, (1, "text")).holds_of_group(2, 7, (1, "text"));
+        assert_eq!(tape.pending(), Some("delivered/own-message-lost/msg".into()), "device 3");
+        tape.holds_of_group(3, 7, (1, "text"));
+        assert_eq!(tape.pending(), None);
+        assert_eq!(tape.login(5, 50, 5).pending().as_deref(), LOST);
+    }
+
+    #[test]
+    fn who_joins_or_leaves_during_the_send_is_excused_and_nobody_else() {
+        type Step = fn(&mut Tape<Delivered>);
+        let leaves: Step = |tape| _ = tape.changes(9, 2, false);
+        let joins: Step = |tape| _ = tape.changes(8, 2, true);
+        let asks: Step = |tape| _ = tape.db_reads(change_members(9, 1, G, false, &[2]));
+        let other: Step = |tape| _ = tape.changes(9, 4, true);
+        let owed = |before: Option<Step>, after: &[Step]| {
+            let mut tape = sent_to_group();
+            before.into_iter().for_each(|step| step(&mut tape));
+            acked(&mut tape);
+            after.iter().for_each(|step| step(&mut tape));
+            tape.pending()
+        };
+        assert_eq!(owed(None, &[]).as_deref(), LOST);
+        assert_eq!(owed(Some(other), &[]).as_deref(), LOST, "another one joins");
+        assert_eq!(owed(Some(leaves), &[]), None);
+        assert_eq!(owed(Some(leaves), &[joins]), None, "comes back later");
+        assert_eq!(owed(Some(joins), &[]), None, "even if that changes nothing");
+        assert_eq!(owed(Some(asks), &[]), None, "maybe");
+        assert_eq!(owed(None, &[leaves]), None);
+        assert_eq!(owed(None, &[leaves, joins]), None);
+        assert_eq!(owed(None, &[joins]).as_deref(), LOST, "after the commit: he was a member");
+        assert_eq!(owed(None, &[asks]), None, "maybe");
+    }
+
+    #[test]
+    fn a_join_before_the_send_counts() {
+        let mut tape = Tape::new(Delivered::default());
+        tape.group(&[1]).login(1, 10, 1).login(2, 20, 2).changes(8, 2, true);
+        acked(tape.asks(10, group_message(5, 0, 1, "text")));
+        assert_eq!(tape.pending().as_deref(), LOST);
+    }
+
+    #[test]
+    fn the_sender_who_left_is_owed_nothing() {
+        let mut tape = sent_to_group();
+        tape.group_row(7, (1, "text")).tells(10, group_ack(5, 7, 1));
+        tape.holds_of_group(2, 7, (1, "text")).changes(9, 1, false);
+        assert_eq!(tape.pending(), None);
+    }
+
+    #[test]
+    fn audio_is_the_same_message_under_every_duration() {
+        let mut tape = sent_to_group();
+        let whole = |duration| String::from_utf8(audio(duration, "op-3")).expect("ASCII");
+        let bytes = audio(5, "op-3");
+        tape.asks(10, data(6, 0, (1, G), MsgType::GroupAudio, &bytes));
+        tape.group_row(8, (1, "op-3")).tells(10, group_ack(6, 8, 1));
+        assert_eq!(tape.pending().as_deref(), Some("delivered/own-message-lost/msg"));
+        for device in 1..=3 {
+            tape.holds_of_group(device, 8, (1, &whole(if device == 2 { 0 } else { 5 })));
+        }
+        assert_eq!(tape.pending(), None);
+        tape.holds_of_group(2, 8, (1, &whole(5)));
+        assert!(tape.found.is_empty());
+        tape.holds_of_group(2, 9, (1, &whole(0)));
         assert_eq!(tape.found, ["delivered/twice/client"]);
     }
 }

@@ -12,6 +12,7 @@ use teamtalk::{
     conversation::Conversation,
     env::ConnId,
     fact::{Fact, Via},
+    protocol::Protocol,
     wire::{
         command,
         im::message::{
@@ -23,6 +24,8 @@ use teamtalk::{
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Facts {
+    /// `conversation-keyed-acks`: pushes to groups have entries too.
+    groups_tracked: bool,
     clients: Clients,
     /// Entries that a role said it made.
     added: BTreeSet<(ConnId, u32)>,
@@ -49,6 +52,11 @@ fn lie(line: &Line, kind: &'static str, sentence: String) -> Option<Violation> {
 }
 
 impl Facts {
+    /// For a deployment under this protocol.
+    pub fn new(protocol: &Protocol) -> Self {
+        Self { groups_tracked: protocol.conversation_keyed_acks, ..Self::default() }
+    }
+
     fn pdu(&mut self, line: &Line, at: At, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         match (at, pdu.command()) {
             (At::ServerReads, command::MSG_DATA_ACK) => {
@@ -61,8 +69,9 @@ impl Facts {
             }
             (At::ServerWrites, command::MSG_DATA) => {
                 let data: ImMsgData = pdu.view().ok()?;
-                // Pushes to groups have no entries (SYSTEM.md section 3, step 4).
-                if is_group(data.msg_type) || self.added.contains(&(conn, data.msg_id)) {
+                // Pushes to groups have none in the original (SYSTEM.md section 3, step 4).
+                let untracked = is_group(data.msg_type) && !self.groups_tracked;
+                if untracked || self.added.contains(&(conn, data.msg_id)) {
                     return None;
                 }
                 let id = data.msg_id;
@@ -187,8 +196,10 @@ impl Property for Facts {
 #[cfg(test)]
 mod tests {
     use super::Facts;
-    use crate::properties::tape::{Tape, ack, list, message};
-    use teamtalk::{conversation::Conversation, fact::Fact};
+    use crate::properties::tape::{
+        G, Tape, ack, group_ack, group_list, group_message, list, message,
+    };
+    use teamtalk::{conversation::Conversation, fact::Fact, protocol::Protocol};
 
     fn tape() -> Tape<Facts> {
         let mut tape = Tape::new(Facts::default());
@@ -244,5 +255,22 @@ mod tests {
         assert!(tape.found.is_empty(), "{:?}", tape.found);
         tape.holds(1, 5, (1, "b")).holds(1, 6, (2, "b")).holds(1, 5, (2, "c"));
         assert_eq!(tape.found, ["facts/unfounded-held/client"; 3]);
+    }
+
+    #[test]
+    fn a_push_to_a_group_needs_an_entry_where_acks_are_keyed_by_conversation() {
+        let conversation = Conversation::Group(G);
+        let added = Fact::SendListAdded { conn: 10, user: 1, conversation, msg_id: 4, from: 2 };
+        let acked = Fact::SendListAcked { conn: 10, conversation, msg_id: 4 };
+        let mut new = Tape::new(Facts::new(&Protocol::hardened()));
+        new.login(1, 10, 1).fact("msg1", added).tells(10, group_message(0, 4, 2, "a"));
+        new.asks(10, group_ack(3, 4, 1)).fact("msg1", acked).holds_of_group(1, 4, (2, "a"));
+        new.tells(10, group_list(7, 1, &[(5, 2, "b")])).holds_of_group(1, 5, (2, "b"));
+        assert!(new.found.is_empty(), "{:?}", new.found);
+        new.tells(10, group_message(0, 6, 2, "c")).holds_of_group(1, 7, (2, "c"));
+        assert_eq!(new.found, ["facts/untracked-push/msg", "facts/unfounded-held/client"]);
+        let mut old = Tape::new(Facts::new(&Protocol::teamtalk()));
+        old.login(1, 10, 1).tells(10, group_message(0, 6, 2, "c"));
+        assert!(old.found.is_empty(), "{:?}", old.found);
     }
 }

@@ -1,17 +1,17 @@
 //! integrity: what a device receives was sent, by that sender, to that conversation, unchanged.
 //!
 //! Every message that a msg_server writes to a device is looked at: pushes, lists, and the
-//! latest messages beside sessions and unread counts. Audio is not judged yet: a latest audio
-//! message is shown as a constant.
+//! latest messages beside sessions and unread counts. Of audio what is behind the duration is
+//! compared (SYSTEM.md section 6, "Audio": history gives back 0 for it), and a latest one may be
+//! shown as the constant of the original.
 
 use super::{
     Property, Sort, Violation,
     clients::Clients,
     role_of,
-    wire::{At, client_pdu, conversation_of, conversation_with, text},
+    wire::{At, client_pdu, content, conversation_of, conversation_with, is_audio, text},
 };
 use crate::record::{Frame, Line};
-use bytes::Bytes;
 use std::collections::BTreeSet;
 use teamtalk::{
     conversation::Conversation,
@@ -26,13 +26,22 @@ use teamtalk::{
     },
 };
 
+/// What is shown of a latest message that is audio.
+const AUDIO_AS_LATEST: &str = "QhGXlpFjvMFUNrtl1aaPzA==";
+
 /// A message as a device is told it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Told {
     conversation: Conversation,
     from: u32,
     msg_type: i32,
-    content: Bytes,
+    /// As messages are known by it.
+    content: String,
+}
+
+/// The content of a latest message.
+fn latest(msg_type: i32, data: &[u8]) -> String {
+    if data == AUDIO_AS_LATEST.as_bytes() { text(data) } else { content(msg_type, data) }
 }
 
 /// See the module.
@@ -47,7 +56,8 @@ impl Integrity {
         if let (Ok(data), Some(from)) =
             (pdu.view::<ImMsgData>(), self.clients.user_of_device_on(conn))
         {
-            let ImMsgData { to_session_id: to, msg_type, msg_data: content, .. } = data;
+            let ImMsgData { to_session_id: to, msg_type, msg_data, .. } = data;
+            let content = content(msg_type, &msg_data);
             let conversation = conversation_of(from, to, msg_type);
             self.sent.insert(Told { conversation, from, msg_type, content });
         }
@@ -61,7 +71,7 @@ impl Integrity {
                 conversation,
                 from: row.from_session_id,
                 msg_type: row.msg_type,
-                content: row.msg_data,
+                content: content(row.msg_type, &row.msg_data),
             };
             rows.into_iter().map(row).collect()
         };
@@ -69,7 +79,8 @@ impl Integrity {
             command::MSG_DATA => {
                 let m: ImMsgData = pdu.view()?;
                 let conversation = conversation_of(m.from_user_id, m.to_session_id, m.msg_type);
-                let (from, msg_type, content) = (m.from_user_id, m.msg_type, m.msg_data);
+                let (from, msg_type) = (m.from_user_id, m.msg_type);
+                let content = content(msg_type, &m.msg_data);
                 (vec![Told { conversation, from, msg_type, content }], false)
             }
             command::MSG_LIST_RESPONSE => {
@@ -88,7 +99,7 @@ impl Integrity {
                     conversation: conversation_with(user, s.session_type, s.session_id),
                     from: s.latest_msg_from_user_id,
                     msg_type: s.latest_msg_type,
-                    content: s.latest_msg_data,
+                    content: latest(s.latest_msg_type, &s.latest_msg_data),
                 });
                 (told.collect(), true)
             }
@@ -98,7 +109,7 @@ impl Integrity {
                     conversation: conversation_with(user, u.session_type, u.session_id),
                     from: u.latest_msg_from_user_id,
                     msg_type: u.latest_msg_type,
-                    content: u.latest_msg_data,
+                    content: latest(u.latest_msg_type, &u.latest_msg_data),
                 });
                 (told.collect(), true)
             }
@@ -110,12 +121,18 @@ impl Integrity {
         if self.sent.contains(told) {
             return None;
         }
+        // Which audio the constant stands for is not to be seen.
+        let any = latest && is_audio(told.msg_type) && told.content == AUDIO_AS_LATEST;
         let same_but_sender = |sent: &&Told| {
-            (sent.conversation, sent.msg_type, &sent.content)
-                == (told.conversation, told.msg_type, &told.content)
+            let content = any || sent.content == told.content;
+            content && (sent.conversation, sent.msg_type) == (told.conversation, told.msg_type)
         };
-        let true_sender = self.sent.iter().find(same_but_sender);
-        let content = text(&told.content);
+        let mut same = self.sent.iter().filter(same_but_sender);
+        if any && same.clone().any(|sent| sent.from == told.from) {
+            return None;
+        }
+        let true_sender = same.next();
+        let content = told.content.clone();
         let (kind, why) = match true_sender {
             Some(sent) if latest => ("latest-sender", format!("user {} sent it", sent.from)),
             Some(sent) => ("sender", format!("user {} sent it", sent.from)),
@@ -177,14 +194,19 @@ impl Property for Integrity {
 #[cfg(test)]
 mod tests {
     use super::Integrity;
-    use crate::properties::tape::{SINGLE, Tape, list, message};
+    use crate::properties::tape::{
+        G, Tape, audio, data, group_list, group_message, list, message, page,
+    };
     use bytes::Bytes;
-    use teamtalk::wire::{
-        Pdu, command,
-        im::{
-            base_define::{ContactSessionInfo, MsgType, UnreadInfo},
-            buddy::ImRecentContactSessionRsp,
-            message::ImUnreadMsgCntRsp,
+    use teamtalk::{
+        conversation::Chat,
+        wire::{
+            Pdu, command,
+            im::{
+                base_define::{ContactSessionInfo, MsgType, UnreadInfo},
+                buddy::ImRecentContactSessionRsp,
+                message::ImUnreadMsgCntRsp,
+            },
         },
     };
 
@@ -196,22 +218,26 @@ mod tests {
     }
 
     fn latest(from: u32, content: &'static str) -> [Pdu; 2] {
+        latest_of(Chat::User(1), MsgType::SingleText, from, content)
+    }
+
+    fn latest_of(chat: Chat, kind: MsgType, from: u32, content: &'static str) -> [Pdu; 2] {
         let data = Bytes::from_static(content.as_bytes());
         let session = ContactSessionInfo {
-            session_id: 1,
-            session_type: SINGLE,
+            session_id: chat.id(),
+            session_type: chat.session_type(),
             latest_msg_data: data.clone(),
-            latest_msg_type: MsgType::SingleText as i32,
+            latest_msg_type: kind as i32,
             latest_msg_from_user_id: from,
             ..Default::default()
         };
         let sessions =
             ImRecentContactSessionRsp { contact_session_list: vec![session], ..Default::default() };
         let unread = UnreadInfo {
-            session_id: 1,
-            session_type: SINGLE,
+            session_id: chat.id(),
+            session_type: chat.session_type(),
             latest_msg_data: data,
-            latest_msg_type: MsgType::SingleText as i32,
+            latest_msg_type: kind as i32,
             latest_msg_from_user_id: from,
             ..Default::default()
         };
@@ -264,5 +290,64 @@ mod tests {
         let mut tape = sent();
         tape.tells(20, Pdu::raw(command::MSG_LIST_RESPONSE, 6, Bytes::from_static(b"\x08")));
         assert_eq!(tape.found, ["integrity/malformed/msg"]);
+    }
+
+    /// User 1 sends to the group too: a text, and audio of 5 seconds.
+    fn sent_to_group() -> Tape<Integrity> {
+        let mut tape = sent();
+        tape.asks(10, group_message(6, 0, 1, "text"));
+        tape.asks(10, data(7, 0, (1, G), MsgType::GroupAudio, &audio(5, "op-3")));
+        tape
+    }
+
+    #[test]
+    fn a_message_to_a_group_is_told_as_it_was_sent() {
+        let mut tape = sent_to_group();
+        tape.tells(20, group_message(0, 9, 1, "text"))
+            .tells(20, group_list(6, 2, &[(9, 1, "text")]));
+        for pdu in latest_of(Chat::Group(G), MsgType::GroupText, 1, "text") {
+            tape.tells(20, pdu);
+        }
+        assert!(tape.found.is_empty(), "{:?}", tape.found);
+        for (pdu, kind) in [
+            (group_message(0, 9, 1, "texT"), "altered"),
+            (group_message(0, 9, 2, "text"), "sender"),
+            (message(0, 9, 1, G, "text"), "altered"),
+            (group_list(6, 2, &[(9, 1, "other")]), "altered"),
+            (group_list(6, 2, &[(9, 2, "text")]), "sender"),
+            (list(6, 2, G, &[(9, 1, "text")]), "altered"),
+        ] {
+            let mut tape = sent_to_group();
+            tape.tells(20, pdu);
+            assert_eq!(tape.found, [format!("integrity/{kind}/db")]);
+        }
+    }
+
+    #[test]
+    fn of_audio_all_but_the_duration_is_told_as_it_was_sent() {
+        let kind = MsgType::GroupAudio;
+        let pull = |from, bytes: &[u8]| page(6, 2, Chat::Group(G), kind, &[(9, from, bytes)]);
+        let constant = super::AUDIO_AS_LATEST;
+        let mut tape = sent_to_group();
+        tape.tells(20, data(0, 9, (1, G), kind, &audio(5, "op-3")))
+            .tells(20, pull(1, &audio(0, "op-3")));
+        for pdu in latest_of(Chat::Group(G), kind, 1, constant) {
+            tape.tells(20, pdu);
+        }
+        assert!(tape.found.is_empty(), "{:?}", tape.found);
+        for (pdu, kind) in [
+            (data(0, 9, (1, G), kind, &audio(5, "op-4")), "altered"),
+            (pull(1, &audio(0, "op-4")), "altered"),
+            (pull(1, b"12345"), "altered"),
+            (pull(2, &audio(0, "op-3")), "sender"),
+            (pull(1, constant.as_bytes()), "altered"),
+            (latest_of(Chat::Group(G), kind, 2, constant)[0].clone(), "latest-sender"),
+            (latest_of(Chat::Group(G), MsgType::GroupText, 1, constant)[1].clone(), "altered"),
+            (latest_of(Chat::User(1), MsgType::SingleAudio, 1, constant)[0].clone(), "altered"),
+        ] {
+            let mut tape = sent_to_group();
+            tape.tells(20, pdu);
+            assert_eq!(tape.found, [format!("integrity/{kind}/db")]);
+        }
     }
 }

@@ -9,12 +9,16 @@ mod delivered;
 mod facts;
 mod integrity;
 mod isolation;
+mod membership;
 mod no_duplicate;
 mod no_panic;
 mod one_row;
 mod order;
+#[cfg(test)]
+mod pdus;
 mod presence;
 mod send_list_acked;
+mod sends;
 #[cfg(test)]
 mod tape;
 mod unique_msg_id;
@@ -97,7 +101,7 @@ pub fn all(protocol: &Protocol) -> Vec<Box<dyn Property>> {
         Box::new(presence::Presence::default()),
         Box::new(no_panic::NoPanic),
         Box::new(bounded::Bounded),
-        Box::new(facts::Facts::default()),
+        Box::new(facts::Facts::new(protocol)),
     ]
 }
 

@@ -56,4 +56,13 @@ mod tests {
         tape.row(10, (1, "b")).row(9, (2, "a"));
         assert_eq!(tape.found.len(), 3);
     }
+
+    #[test]
+    fn a_second_row_of_a_send_to_a_group_is_found() {
+        let mut tape = Tape::new(NoDuplicate::default());
+        tape.group_row(7, (1, "a")).group_row(8, (1, "b")).group_row(8, (2, "a"));
+        assert!(tape.found.is_empty());
+        tape.group_row(9, (1, "a")).row(1, (1, "b"));
+        assert_eq!(tape.found, ["no-duplicate/two-rows/db"; 2]);
+    }
 }

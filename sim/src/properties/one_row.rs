@@ -1,8 +1,9 @@
-//! one-row: one relation a pair, one recent session a user, peer and type.
+//! one-row: one relation a pair, one recent session a user, peer and type, one live row of a
+//! member of a group.
 
 use super::{Property, Sort, Violation, role_of};
 use crate::record::{Kind, Line};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::conversation::Conversation;
 
 /// See the module.
@@ -10,6 +11,8 @@ use teamtalk::conversation::Conversation;
 pub struct OneRow {
     relations: BTreeMap<Conversation, u64>,
     sessions: BTreeMap<(u32, u32, u32), u64>,
+    /// Groups and their members.
+    members: BTreeSet<(u32, u32)>,
 }
 
 impl Property for OneRow {
@@ -18,7 +21,8 @@ impl Property for OneRow {
     }
 
     fn says(&self) -> &'static str {
-        "one relation a pair, one recent session a user, peer and type"
+        "one relation a pair, one recent session a user, peer and type, one live row of a member of \
+         a group"
     }
 
     fn sort(&self) -> Sort {
@@ -26,15 +30,29 @@ impl Property for OneRow {
     }
 
     fn observe(&mut self, line: &Line) -> Option<Violation> {
-        let (kind, of, first, id) = match &line.kind {
+        let (kind, sentence) = match &line.kind {
             Kind::RelationRow { conversation, id } => {
                 let first = self.relations.insert(*conversation, *id)?;
-                ("two-relations", format!("users {conversation}"), first, id)
+                let of = format!("users {conversation}");
+                ("two-relations", format!("{of} have row {first} and row {id}"))
             }
             Kind::SessionRow { user, peer, session_type, id } => {
                 let first = self.sessions.insert((*user, *peer, *session_type), *id)?;
                 let of = format!("user {user} with peer {peer}, type {session_type},");
-                ("two-sessions", of, first, id)
+                ("two-sessions", format!("{of} have row {first} and row {id}"))
+            }
+            Kind::MemberRow { group, user, live } => {
+                let member = (*group, *user);
+                if !*live {
+                    self.members.remove(&member);
+                    return None;
+                }
+                if self.members.insert(member) {
+                    return None;
+                }
+                let sentence =
+                    format!("user {user} has two live rows as a member of group {group}");
+                ("two-members", sentence)
             }
             _ => return None,
         };
@@ -42,7 +60,7 @@ impl Property for OneRow {
             property: self.name(),
             kind,
             role: role_of("db"),
-            sentence: format!("{of} have row {first} and row {id}"),
+            sentence,
             about: Vec::new(),
         })
     }
@@ -67,5 +85,14 @@ mod tests {
         assert!(tape.found.is_empty());
         tape.line("sql", relation(2, 1, 3)).line("sql", session(2, 1, 1, 4));
         assert_eq!(tape.found, ["one-row/two-relations/db", "one-row/two-sessions/db"]);
+    }
+
+    #[test]
+    fn a_second_live_row_of_a_member_is_found() {
+        let mut tape = Tape::new(OneRow::default());
+        tape.group(&[1, 2]).member(2, false).member(2, true).member(3, true);
+        assert!(tape.found.is_empty());
+        tape.member(2, true).member(1, true);
+        assert_eq!(tape.found, ["one-row/two-members/db"; 2]);
     }
 }

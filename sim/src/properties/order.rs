@@ -1,11 +1,17 @@
 //! order: a sender who waited for an ack has a lower msg_id before than after; history is in
 //! msg_id order, without gaps that are not explained.
+//!
+//! A page is wanted whole: what was committed before it was asked for, and is within its range and
+//! count, is on it. Of a group only what was sent when the asker had surely joined, and if he is
+//! surely a member since.
 
 use super::{
     Property, Sort, Violation,
     clients::Clients,
+    membership::{Membership, Moment},
     role_of,
-    wire::{At, Message, client_pdu, conversation_of, conversation_with, text},
+    sends::Sends,
+    wire::{At, Message, client_pdu, content, conversation_of, conversation_with},
 };
 use crate::record::{Frame, Kind, Line};
 use std::collections::BTreeMap;
@@ -36,10 +42,28 @@ pub struct Order {
     asked: BTreeMap<(ConnId, u16), Message>,
     /// By device and conversation.
     highest_ack: BTreeMap<(u32, Conversation), u32>,
-    /// The line at which a row of this id was first committed.
-    rows: BTreeMap<Conversation, BTreeMap<u32, u64>>,
+    membership: Membership,
+    times: Sends,
+    /// The row that was first committed under an id.
+    rows: BTreeMap<Conversation, BTreeMap<u32, Row>>,
     /// List requests that are not answered.
     lists: BTreeMap<(ConnId, u16), ListRequest>,
+}
+
+/// A message row.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    /// When its message first arrived at a msg_server.
+    sent: Moment,
+    /// The line of its commit.
+    committed: u64,
+}
+
+/// Who was sent a page, and when.
+#[derive(Debug, Clone, Copy)]
+struct Viewer {
+    user: u32,
+    now: u64,
 }
 
 /// A 0309 as a msg_server read it.
@@ -62,7 +86,7 @@ impl Order {
         let data: ImMsgData = pdu.view().ok()?;
         let (device, user) = (self.clients.device(conn)?, self.clients.user_of_device_on(conn)?);
         let conversation = conversation_of(user, data.to_session_id, data.msg_type);
-        let message = (user, text(&data.msg_data));
+        let message = (user, content(data.msg_type, &data.msg_data));
         self.asked.insert((conn, pdu.header.seq_num), message.clone());
         let above = self.highest_ack.get(&(device, conversation)).copied().unwrap_or(0);
         self.sends.entry(message).or_insert(Send { device, conversation, above });
@@ -89,9 +113,10 @@ impl Order {
         violation("descending", sentence, vec![message.1.clone()])
     }
 
-    fn list(&mut self, conn: ConnId, pdu: &Frame) -> Option<Violation> {
+    fn list(&mut self, now: u64, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         let key = (conn, pdu.header.seq_num);
         let user = self.clients.user(conn)?;
+        let viewer = Viewer { user, now };
         let (conversation, ids, request) = if pdu.command() == command::MSG_LIST_RESPONSE {
             let list: ImGetMsgListRsp = pdu.view().ok()?;
             let conversation = conversation_with(user, list.session_type, list.session_id);
@@ -114,7 +139,8 @@ impl Order {
             let rows = self.rows.get(&conversation);
             let mut between = rows.into_iter().flat_map(|rows| rows.range(below + 1..above));
             if let Some(ListRequest { since, .. }) = request
-                && let Some((missing, _)) = between.find(|(_, at)| **at < since)
+                && let Some((missing, _)) = between
+                    .find(|(_, row)| row.committed < since && self.sees(viewer, conversation, row))
             {
                 let sentence = format!(
                     "{head} lists msg_id {below} after {above} and not {missing}, which was \
@@ -123,7 +149,7 @@ impl Order {
                 return violation("gap", sentence, about());
             }
         }
-        let missing = self.missing(conversation, &ids, request?)?;
+        let missing = self.missing(viewer, conversation, &ids, request?)?;
         let sentence = format!(
             "{head} lists {} messages and not msg_id {missing}, which was committed before the \
              request came",
@@ -136,16 +162,26 @@ impl Order {
     /// for, and the page has room for it.
     fn missing(
         &self,
+        viewer: Viewer,
         conversation: Conversation,
         ids: &[u32],
         ListRequest { since, begin, count }: ListRequest,
     ) -> Option<u32> {
         let top = if begin == 0 { u32::MAX } else { begin };
         let known = self.rows.get(&conversation)?.range(..=top).rev();
-        let before = known.filter(|(_, at)| **at < since).map(|(id, _)| *id);
+        let seen = |row: &Row| row.committed < since && self.sees(viewer, conversation, row);
+        let before = known.filter(|(_, row)| seen(row)).map(|(id, _)| *id);
         let full = ids.len() >= count;
         let on_it = |id: u32| !full || ids.last().is_some_and(|&last| id > last);
         before.take(count).find(|&id| !ids.contains(&id) && on_it(id))
+    }
+
+    /// Whether a row is part of the conversation as a user sees it.
+    fn sees(&self, Viewer { user, now }: Viewer, conversation: Conversation, row: &Row) -> bool {
+        match conversation {
+            Conversation::Single { .. } => true,
+            Conversation::Group(group) => self.membership.sees(group, user, row.sent, now),
+        }
     }
 }
 
@@ -169,8 +205,12 @@ impl Property for Order {
 
     fn observe(&mut self, line: &Line) -> Option<Violation> {
         self.clients.observe(line);
-        if let Kind::Row { conversation, msg_id, .. } = &line.kind {
-            self.rows.entry(*conversation).or_default().entry(*msg_id).or_insert(line.n);
+        self.membership.observe(line);
+        self.times.observe(line, &self.clients);
+        if let Kind::Row { conversation, msg_id, from, content } = &line.kind {
+            let arrived = self.times.arrived(&(*from, content.clone()));
+            let row = Row { sent: arrived.unwrap_or(Moment::of(line)), committed: line.n };
+            self.rows.entry(*conversation).or_default().entry(*msg_id).or_insert(row);
         }
         let (at, conn, pdu) = client_pdu(line)?;
         match (at, pdu.command()) {
@@ -187,7 +227,7 @@ impl Property for Order {
                 None
             }
             (At::ServerWrites, command::MSG_LIST_RESPONSE | command::MSG_GET_BY_MSG_ID_RES) => {
-                self.list(conn, pdu)
+                self.list(line.n, conn, pdu)
             }
             _ => None,
         }
@@ -197,7 +237,11 @@ impl Property for Order {
 #[cfg(test)]
 mod tests {
     use super::Order;
-    use crate::properties::tape::{Tape, ack, list, list_request, message};
+    use crate::properties::tape::{
+        G, Tape, ack, group_ack, group_list, group_message, list, list_request, message,
+        page_request,
+    };
+    use teamtalk::conversation::Chat;
 
     fn tape() -> Tape<Order> {
         let mut tape = Tape::new(Order::default());
@@ -247,5 +291,88 @@ mod tests {
         tape.asks(20, list_request(6, 2, 1));
         tape.tells(20, list(6, 2, 1, &[(5, 1, "c"), (3, 1, "a")]));
         assert_eq!(tape.found, ["order/gap/db"]);
+    }
+
+    const MISSING: [&str; 1] = ["order/missing/db"];
+
+    #[test]
+    fn a_page_must_be_whole_up_to_its_count() {
+        // What is answered to user 2, who asks from an id down for at most so many of 3, 4 and 5.
+        let page = |range, rows: &[(u32, u32, &str)]| {
+            let mut tape = tape();
+            tape.row(3, (1, "a")).row(4, (1, "b")).row(5, (1, "c"));
+            tape.asks(20, page_request(5, 2, Chat::User(1), range)).row(6, (1, "late"));
+            tape.tells(20, list(5, 2, 1, rows)).found.clone()
+        };
+        let (a, b, c) = ((3, 1, "a"), (4, 1, "b"), (5, 1, "c"));
+        assert!(page((0, 100), &[c, b, a]).is_empty());
+        assert!(page((0, 100), &[(6, 1, "late"), c, b, a]).is_empty());
+        assert!(page((0, 2), &[c, b]).is_empty());
+        assert!(page((0, 2), &[(6, 1, "late"), c]).is_empty());
+        assert!(page((4, 100), &[b, a]).is_empty());
+        assert_eq!(page((0, 100), &[b, a]), MISSING, "the newest");
+        assert_eq!(page((0, 100), &[c, b]), MISSING, "the oldest, and there is room");
+        assert_eq!(page((0, 100), &[]), MISSING);
+        assert_eq!(page((0, 2), &[b, a]), MISSING);
+        assert_eq!(page((4, 100), &[a]), MISSING);
+        assert_eq!(page((0, 100), &[c, a]), ["order/gap/db"]);
+    }
+
+    /// Users 1 and 2 are members from the start; 3 ("a") was sent, then user 4 joined and seconds
+    /// later 4 ("b") and 5 ("c") were sent. User 4 is on connection 40.
+    fn group() -> Tape<Order> {
+        let mut tape = tape();
+        tape.group(&[1, 2]).login(4, 40, 4).group_row(3, (1, "a")).later(5).changes(8, 4, true);
+        tape.later(5).group_row(4, (1, "b")).group_row(5, (1, "c"));
+        tape
+    }
+
+    fn paged(tape: &mut Tape<Order>, conn: u64, user: u32, rows: &[(u32, u32, &str)]) {
+        tape.asks(conn, page_request(5, user, Chat::Group(G), (0, 100)));
+        tape.tells(conn, group_list(5, user, rows));
+    }
+
+    #[test]
+    fn a_member_sees_a_group_since_he_joined() {
+        let (a, b, c) = ((3, 1, "a"), (4, 1, "b"), (5, 1, "c"));
+        let page = |conn, user, rows: &[(u32, u32, &str)]| {
+            let mut tape = group();
+            paged(&mut tape, conn, user, rows);
+            tape.found
+        };
+        assert!(page(20, 2, &[c, b, a]).is_empty());
+        assert!(page(40, 4, &[c, b]).is_empty());
+        assert_eq!(page(20, 2, &[c, b]), MISSING);
+        assert_eq!(page(20, 2, &[c, a]), ["order/gap/db"]);
+        assert_eq!(page(40, 4, &[c]), MISSING);
+        let mut tape = group();
+        tape.group_row(6, (1, "d")).group_row(7, (1, "e"));
+        paged(&mut tape, 40, 4, &[(7, 1, "e"), c, b]);
+        assert_eq!(tape.found, ["order/gap/db"]);
+    }
+
+    #[test]
+    fn who_left_or_has_just_joined_may_see_less_of_a_group() {
+        let mut tape = group();
+        tape.changes(9, 2, false);
+        paged(&mut tape, 20, 2, &[]);
+        tape.changes(10, 2, true).group_row(6, (1, "in the same second"));
+        paged(&mut tape, 20, 2, &[]);
+        assert!(tape.found.is_empty(), "{:?}", tape.found);
+        // It arrived before he joined, and was committed long after.
+        tape.asks(10, group_message(5, 0, 1, "d")).changes(11, 4, false).changes(12, 4, true);
+        tape.later(5).group_row(7, (1, "d"));
+        paged(&mut tape, 40, 4, &[]);
+        assert!(tape.found.is_empty(), "{:?}", tape.found);
+    }
+
+    #[test]
+    fn a_send_to_a_group_after_an_ack_must_get_a_higher_id() {
+        let mut tape = group();
+        tape.asks(10, group_message(5, 0, 1, "d")).tells(10, group_ack(5, 7, 1));
+        tape.asks(10, message(6, 0, 1, G, "e")).tells(10, ack(6, 1, 1, G));
+        assert!(tape.found.is_empty(), "{:?}", tape.found);
+        tape.asks(10, group_message(7, 0, 1, "f")).tells(10, group_ack(7, 6, 1));
+        assert_eq!(tape.found, ["order/descending/db"]);
     }
 }

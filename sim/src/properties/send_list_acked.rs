@@ -3,10 +3,13 @@
 //! An entry (server, connection, conversation, msg_id) is paid when it is acked, or when the
 //! device behind the connection holds the message, by whichever push or pull. Expiry or a
 //! closed connection turns it into a debt of the device. Debts of a device whose user logged it
-//! out, or took its place on another one (0107), wait for its next login.
+//! out, or took its place on another one (0107), wait for its next login. One of a group is
+//! forgiven if its user was not surely a member from the push to the end: who has left, or joined
+//! again, cannot ask for the message.
 
 use super::{
     Property, Sort, Violation,
+    membership::Membership,
     wire::{At, client_pdu},
 };
 use crate::record::{End, Kind, Line};
@@ -14,6 +17,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact, wire::command};
 
 type Entry = (ConnId, Conversation, u32);
+
+/// To whom a message was pushed, and in which line.
+#[derive(Debug, Clone, Copy)]
+struct Pushed {
+    user: u32,
+    at: u64,
+}
 
 /// How a trace words `plan::Action::Logout`.
 const LOGS_OUT: &str = "logs out";
@@ -24,9 +34,13 @@ pub struct SendListAcked {
     devices: BTreeMap<ConnId, u32>,
     /// The host that owns the server end of a connection.
     servers: BTreeMap<ConnId, String>,
-    open: BTreeSet<Entry>,
+    membership: Membership,
+    /// Open entries, with what is asked of a member.
+    open: BTreeMap<Entry, Pushed>,
     /// Debts, with how the entry ended.
-    debts: BTreeMap<(u32, Conversation, u32), &'static str>,
+    debts: BTreeMap<(u32, Conversation, u32), (&'static str, Pushed)>,
+    /// The last line.
+    now: u64,
     held: BTreeSet<(u32, Conversation, u32)>,
     /// Devices whose person logged out, that wrote a 0105 or read a 0107, since they were last
     /// online.
@@ -36,22 +50,28 @@ pub struct SendListAcked {
 
 impl SendListAcked {
     fn owe(&mut self, entry: Entry, how: &'static str) {
-        if !self.open.remove(&entry) {
-            return;
-        }
+        let Some(pushed) = self.open.remove(&entry) else { return };
         let (conn, conversation, msg_id) = entry;
         let Some(&device) = self.devices.get(&conn) else { return };
         if self.held.contains(&(device, conversation, msg_id)) {
             self.unacked_though_held += 1;
         } else {
-            self.debts.entry((device, conversation, msg_id)).or_insert(how);
+            self.debts.entry((device, conversation, msg_id)).or_insert((how, pushed));
         }
     }
 
     fn owe_all(&mut self, how: &'static str, gone: impl Fn(&Entry) -> bool) {
-        let entries: Vec<_> = self.open.iter().copied().filter(gone).collect();
+        let entries: Vec<_> = self.open.keys().copied().filter(gone).collect();
         for entry in entries {
             self.owe(entry, how);
+        }
+    }
+
+    /// Whether a device of this user can still get the message.
+    fn can_be_paid(&self, conversation: Conversation, Pushed { user, at }: Pushed) -> bool {
+        match conversation {
+            Conversation::Group(group) => self.membership.is_always(group, user, at, self.now),
+            Conversation::Single { .. } => true,
         }
     }
 }
@@ -70,6 +90,8 @@ impl Property for SendListAcked {
     }
 
     fn observe(&mut self, line: &Line) -> Option<Violation> {
+        self.now = line.n;
+        self.membership.observe(line);
         if let Some((at, conn, pdu)) = client_pdu(line) {
             let leaves = matches!(
                 (at, pdu.command()),
@@ -88,9 +110,10 @@ impl Property for SendListAcked {
             Kind::Connected { conn, end: End::Dialler, device: Some(device), .. } => {
                 self.devices.insert(*conn, *device);
             }
-            Kind::Fact(Fact::SendListAdded { conn, conversation, msg_id, .. }) => {
+            Kind::Fact(Fact::SendListAdded { conn, user, conversation, msg_id, .. }) => {
                 self.servers.insert(*conn, line.host.clone());
-                self.open.insert((*conn, *conversation, *msg_id));
+                let pushed = Pushed { user: *user, at: line.n };
+                self.open.insert((*conn, *conversation, *msg_id), pushed);
             }
             Kind::Fact(Fact::SendListAcked { conn, conversation, msg_id }) => {
                 self.open.remove(&(*conn, *conversation, *msg_id));
@@ -135,12 +158,16 @@ impl Property for SendListAcked {
                 ),
                 about: vec![format!("\"msg_id\":{msg_id},"), format!("\"{conversation}\"")],
             };
+        let waits = |device| self.offline_by_wish.contains(device);
         let mut debts = self.debts.iter();
-        if let Some((debt, how)) = debts.find(|(d, _)| !self.offline_by_wish.contains(&d.0)) {
+        let due = debts.find(|((device, conversation, _), (_, pushed))| {
+            !waits(device) && self.can_be_paid(*conversation, *pushed)
+        });
+        if let Some((debt, (how, _))) = due {
             let how = format!("{how}, and the device never got the message");
             return Some(violation("lost", *debt, how));
         }
-        self.open.first().map(|(conn, conversation, msg_id)| {
+        self.open.keys().next().map(|(conn, conversation, msg_id)| {
             let device = self.devices.get(conn).copied().unwrap_or_default();
             let how = format!("is still in the send list of connection {conn}, not acked");
             violation("stuck", (device, *conversation, *msg_id), how)
@@ -157,7 +184,7 @@ mod tests {
     use super::SendListAcked;
     use crate::{
         plan::{Action, Operation},
-        properties::tape::Tape,
+        properties::tape::{G, Tape},
         record::Kind,
     };
     use bytes::Bytes;
@@ -210,5 +237,40 @@ mod tests {
         let op = Kind::Op { op: 1, device: 3, what, delivered: true };
         let lost = |tape: &mut Tape<SendListAcked>| tape.fact("msg1", expired()).pending();
         assert_eq!(lost(pushed().hang_up(3, 7).line("world", op)), None);
+    }
+
+    /// msg_id 5 of group G was pushed to device 3 of user 2, its member, on connection 7.
+    fn pushed_to_group() -> Tape<SendListAcked> {
+        let mut tape = Tape::new(SendListAcked::default());
+        let conversation = Conversation::Group(G);
+        let added = Fact::SendListAdded { conn: 7, user: 2, conversation, msg_id: 5, from: 1 };
+        tape.group(&[1, 2]).login(3, 7, 2).fact("msg1", added);
+        tape
+    }
+
+    #[test]
+    fn a_push_to_a_group_is_paid_as_others_are() {
+        let conversation = Conversation::Group(G);
+        let acked = Fact::SendListAcked { conn: 7, conversation, msg_id: 5 };
+        let expired = || Fact::SendListExpired { conn: 7, conversation, msg_id: 5 };
+        assert_eq!(pushed_to_group().pending().as_deref(), Some("send-list-acked/stuck/msg"));
+        assert_eq!(pushed_to_group().fact("msg1", acked).pending(), None);
+        let mut tape = pushed_to_group();
+        assert_eq!(tape.fact("msg1", expired()).pending().as_deref(), LOST);
+        assert_eq!(tape.holds(3, 5, (1, "a")).pending().as_deref(), LOST, "a single message");
+        assert_eq!(tape.holds_of_group(3, 5, (1, "a")).pending(), None);
+    }
+
+    #[test]
+    fn a_debt_of_who_left_the_group_is_forgiven_and_of_who_stayed_is_not() {
+        let expired =
+            || Fact::SendListExpired { conn: 7, conversation: Conversation::Group(G), msg_id: 5 };
+        let mut tape = pushed_to_group();
+        assert_eq!(tape.fact("msg1", expired()).changes(9, 1, false).pending().as_deref(), LOST);
+        assert_eq!(tape.changes(10, 2, false).pending(), None);
+        assert_eq!(tape.changes(11, 2, true).pending(), None, "joined again");
+        let mut tape = pushed_to_group();
+        tape.db_reads(crate::properties::tape::change_members(9, 1, G, false, &[2]));
+        assert_eq!(tape.fact("msg1", expired()).pending(), None, "maybe");
     }
 }

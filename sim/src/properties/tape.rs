@@ -1,8 +1,8 @@
 //! Traces written by hand, for the tests of the properties.
 
+pub use super::pdus::*;
 use super::{Property, Violation};
 use crate::record::{End, Frame, Kind, Line};
-use bytes::Bytes;
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
@@ -10,21 +10,18 @@ use teamtalk::{
     wire::{
         Pdu, command,
         im::{
-            base_define::{ClientType, MsgInfo, MsgType, SessionType, UserInfo},
+            base_define::{ClientType, UserInfo},
             login::{ImKickUser, ImLoginReq, ImLoginRes},
-            message::{ImGetMsgListReq, ImGetMsgListRsp, ImMsgData, ImMsgDataAck},
         },
     },
 };
-
-/// The single session type.
-pub const SINGLE: i32 = SessionType::Single as i32;
 
 /// A property, and what it said so far.
 pub struct Tape<P> {
     /// Under test.
     pub property: P,
     n: u64,
+    later_us: u64,
     /// Signatures of what was found, in order.
     pub found: Vec<String>,
 }
@@ -32,14 +29,21 @@ pub struct Tape<P> {
 impl<P: Property> Tape<P> {
     /// Nothing has happened yet.
     pub fn new(property: P) -> Self {
-        Self { property, n: 0, found: Vec::new() }
+        Self { property, n: 0, later_us: 0, found: Vec::new() }
     }
 
     /// The next line.
     pub fn line(&mut self, host: &str, kind: Kind) -> &mut Self {
-        let line = Line { n: self.n, sim_us: self.n, host: host.into(), incarnation: 1, kind };
+        let sim_us = self.n + self.later_us;
+        let line = Line { n: self.n, sim_us, host: host.into(), incarnation: 1, kind };
         self.n += 1;
         self.found.extend(self.property.observe(&line).as_ref().map(Violation::signature));
+        self
+    }
+
+    /// Simulated seconds pass; else a line takes a microsecond.
+    pub fn later(&mut self, seconds: u64) -> &mut Self {
+        self.later_us += seconds * 1_000_000;
         self
     }
 
@@ -128,62 +132,62 @@ impl<P: Property> Tape<P> {
     }
 
     /// A message row of conversation 1-2 is committed.
-    pub fn row(&mut self, msg_id: u32, (from, content): (u32, &str)) -> &mut Self {
-        let conversation = Conversation::single(1, 2);
+    pub fn row(&mut self, msg_id: u32, message: (u32, &str)) -> &mut Self {
+        self.row_in(Conversation::single(1, 2), msg_id, message)
+    }
+
+    /// A message row of group [`G`] is committed.
+    pub fn group_row(&mut self, msg_id: u32, message: (u32, &str)) -> &mut Self {
+        self.row_in(Conversation::Group(G), msg_id, message)
+    }
+
+    fn row_in(
+        &mut self,
+        conversation: Conversation,
+        msg_id: u32,
+        (from, content): (u32, &str),
+    ) -> &mut Self {
         self.line("sql", Kind::Row { conversation, msg_id, from, content: content.into() })
     }
-}
 
-/// 0301 of a single text.
-pub fn message(seq: u16, msg_id: u32, from: u32, to: u32, content: &str) -> Pdu {
-    let data = ImMsgData {
-        from_user_id: from,
-        to_session_id: to,
-        msg_id,
-        create_time: 0,
-        msg_type: MsgType::SingleText as i32,
-        msg_data: Bytes::copy_from_slice(content.as_bytes()),
-        attach_data: None,
-        send_token: None,
-    };
-    Pdu::new(command::MSG_DATA, seq, &data)
-}
+    /// A device holds a message of group [`G`].
+    pub fn holds_of_group(
+        &mut self,
+        device: u32,
+        msg_id: u32,
+        (from, content): (u32, &str),
+    ) -> &mut Self {
+        let (conversation, via) = (Conversation::Group(G), Via::Push);
+        let content = content.to_string();
+        self.fact("client1", Fact::Held { device, conversation, msg_id, from, content, via })
+    }
 
-/// 0302 of a single text.
-pub fn ack(seq: u16, msg_id: u32, user_id: u32, session_id: u32) -> Pdu {
-    let ack = ImMsgDataAck { user_id, session_id, msg_id, session_type: SINGLE };
-    Pdu::new(command::MSG_DATA_ACK, seq, &ack)
-}
+    /// Group [`G`] is there from the start, of these users.
+    pub fn group(&mut self, users: &[u32]) -> &mut Self {
+        for &user in users {
+            self.line("world", Kind::MemberRow { group: G, user, live: true });
+        }
+        self
+    }
 
-/// 0309.
-pub fn list_request(seq: u16, user_id: u32, session_id: u32) -> Pdu {
-    let request = ImGetMsgListReq {
-        user_id,
-        session_type: SINGLE,
-        session_id,
-        msg_id_begin: 0,
-        msg_cnt: 100,
-        attach_data: None,
-    };
-    Pdu::new(command::MSG_LIST_REQUEST, seq, &request)
-}
+    /// A user becomes a member of group [`G`] in the store, or ceases to be one.
+    pub fn member(&mut self, user: u32, live: bool) -> &mut Self {
+        self.line("sql", Kind::MemberRow { group: G, user, live })
+    }
 
-/// 030a of (msg_id, from, content).
-pub fn list(seq: u16, user_id: u32, session_id: u32, rows: &[(u32, u32, &str)]) -> Pdu {
-    let row = |&(msg_id, from, content): &(u32, u32, &str)| MsgInfo {
-        msg_id,
-        from_session_id: from,
-        create_time: 0,
-        msg_type: MsgType::SingleText as i32,
-        msg_data: Bytes::copy_from_slice(content.as_bytes()),
-    };
-    let answer = ImGetMsgListRsp {
-        user_id,
-        session_type: SINGLE,
-        session_id,
-        msg_id_begin: 0,
-        msg_list: rows.iter().map(row).collect(),
-        attach_data: None,
-    };
-    Pdu::new(command::MSG_LIST_RESPONSE, seq, &answer)
+    /// db1 reads a PDU on connection 70.
+    pub fn db_reads(&mut self, pdu: Pdu) -> &mut Self {
+        self.frame("db1", End::Acceptor, false, 70, pdu)
+    }
+
+    /// db1 writes a PDU on connection 70.
+    pub fn db_writes(&mut self, pdu: Pdu) -> &mut Self {
+        self.frame("db1", End::Acceptor, true, 70, pdu)
+    }
+
+    /// User 1 adds a user to group [`G`] or removes him, and db1 says that it is done.
+    pub fn changes(&mut self, seq: u16, user: u32, adds: bool) -> &mut Self {
+        self.db_reads(change_members(seq, 1, G, adds, &[user]));
+        self.member(user, adds).db_writes(group_changed(seq, 1, G, 0))
+    }
 }

@@ -7,7 +7,7 @@ use super::{
     Property, Sort, Violation,
     clients::Clients,
     role_of,
-    wire::{At, Message, client_pdu, conversation_of, conversation_with, text},
+    wire::{At, Message, client_pdu, content, conversation_of, conversation_with},
 };
 use crate::record::{Frame, Kind, Line};
 use std::collections::BTreeMap;
@@ -76,14 +76,14 @@ impl UniqueMsgId {
                 let data: ImMsgData = pdu.view().ok()?;
                 let from = data.from_user_id;
                 let conversation = conversation_of(from, data.to_session_id, data.msg_type);
-                let message = (from, text(&data.msg_data));
+                let message = (from, content(data.msg_type, &data.msg_data));
                 self.meet(conversation, data.msg_id, message, line, "a push")
             }
             command::MSG_DATA_ACK => {
                 let ack: ImMsgDataAck = pdu.view().ok()?;
                 let data = self.asked.get(&key)?;
                 let conversation = conversation_of(user, data.to_session_id, data.msg_type);
-                let message = (user, text(&data.msg_data));
+                let message = (user, content(data.msg_type, &data.msg_data));
                 self.meet(conversation, ack.msg_id, message, line, "an ack")
             }
             command::MSG_LIST_RESPONSE => {
@@ -107,7 +107,7 @@ impl UniqueMsgId {
         line: &Line,
     ) -> Option<Violation> {
         rows.iter().find_map(|row| {
-            let message = (row.from_session_id, text(&row.msg_data));
+            let message = (row.from_session_id, content(row.msg_type, &row.msg_data));
             self.meet(conversation, row.msg_id, message, line, "a pull")
         })
     }
@@ -139,7 +139,10 @@ impl Property for UniqueMsgId {
 #[cfg(test)]
 mod tests {
     use super::UniqueMsgId;
-    use crate::properties::tape::{Tape, ack, list, message};
+    use crate::properties::tape::{
+        G, Tape, ack, audio, data, group_ack, group_list, group_message, list, message, page,
+    };
+    use teamtalk::{conversation::Chat, wire::im::base_define::MsgType};
 
     /// User 1 sends "a" to user 2 under seq 5; both are logged in. It is stored as msg_id 7.
     fn stored() -> Tape<UniqueMsgId> {
@@ -170,5 +173,38 @@ mod tests {
         let mut tape = stored();
         tape.asks(10, message(6, 0, 1, 2, "b")).tells(10, ack(6, 7, 1, 2));
         assert_eq!(tape.found, two);
+    }
+
+    #[test]
+    fn groups_have_ids_of_their_own() {
+        let stored = || {
+            let mut tape = stored();
+            tape.asks(10, group_message(8, 0, 1, "g")).group_row(7, (1, "g"));
+            tape
+        };
+        let mut tape = stored();
+        tape.tells(10, group_ack(8, 7, 1)).tells(20, group_message(0, 7, 1, "g"));
+        tape.tells(20, group_list(6, 2, &[(8, 2, "h"), (7, 1, "g")]));
+        assert!(tape.found.is_empty(), "{:?}", tape.found);
+        let two = ["unique-msg-id/two-messages/db"];
+        assert_eq!(stored().group_row(7, (2, "g")).found, two);
+        assert_eq!(stored().tells(20, group_message(0, 7, 1, "a")).found, two);
+        assert_eq!(stored().tells(20, group_list(6, 2, &[(7, 1, "a")])).found, two);
+        let mut tape = stored();
+        tape.asks(10, group_message(9, 0, 1, "h")).tells(10, group_ack(9, 7, 1));
+        assert_eq!(tape.found, two);
+    }
+
+    #[test]
+    fn audio_is_one_message_under_every_duration() {
+        let kind = MsgType::GroupAudio;
+        let pull = |bytes: &[u8]| page(6, 2, Chat::Group(G), kind, &[(7, 1, bytes)]);
+        let mut tape = stored();
+        tape.asks(10, data(8, 0, (1, G), kind, &audio(5, "op-3"))).group_row(7, (1, "op-3"));
+        tape.tells(10, group_ack(8, 7, 1)).tells(20, data(0, 7, (1, G), kind, &audio(5, "op-3")));
+        tape.tells(20, pull(&audio(0, "op-3")));
+        assert!(tape.found.is_empty(), "{:?}", tape.found);
+        tape.tells(20, pull(&audio(0, "op-4")));
+        assert_eq!(tape.found, ["unique-msg-id/two-messages/db"]);
     }
 }

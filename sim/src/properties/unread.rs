@@ -4,32 +4,46 @@
 //! is not above a read ack that a device which is online at the end wrote, or that a db_proxy has
 //! confirmed (without `confirmed-read-acks`: has received); maybe, if any device wrote such a
 //! read ack. Removing a session reads what was committed before.
+//!
+//! In a group the messages of others count since the user became a member, the last time; one that
+//! was sent or committed within a second of his joining may count or not. Who is surely no member
+//! is told no count, who may be one is told any.
 
 use super::{
     Property, Sort, Violation,
     clients::Clients,
+    membership::{Membership, Moment},
     role_of,
+    sends::Sends,
     wire::{At, client_pdu, db_pdu},
 };
 use crate::record::{End, Frame, Kind, Line};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
-    conversation::Conversation,
+    conversation::{Chat, Conversation},
     protocol::Protocol,
     wire::{
         command,
         im::{
-            base_define::SessionType,
+            base_define::UnreadInfo,
             buddy::{ImRemoveSessionReq, ImRemoveSessionRsp},
             message::{ImMsgDataReadAck, ImMsgDataReadNotify, ImUnreadMsgCntRsp},
         },
     },
 };
 
-const SINGLE: i32 = SessionType::Single as i32;
+/// The user who reads, and where.
+type Reader = (u32, Chat);
 
-/// The user who reads, and the peer who wrote.
-type Pair = (u32, u32);
+/// A message that may count.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    msg_id: u32,
+    from: u32,
+    /// When it first arrived at a msg_server.
+    sent: Moment,
+    committed: Moment,
+}
 
 /// A session being removed.
 #[derive(Debug)]
@@ -47,15 +61,18 @@ struct Removal {
 pub struct Unread {
     confirmed_read_acks: bool,
     clients: Clients,
-    /// The msg_ids of what a peer sent, with the lines of the commits.
-    rows: BTreeMap<Pair, Vec<(u32, u64)>>,
+    membership: Membership,
+    sends: Sends,
+    rows: BTreeMap<Conversation, Vec<Row>>,
     /// The highest read ack that each device wrote.
-    written: BTreeMap<(Pair, u32), u32>,
+    written: BTreeMap<(Reader, u32), u32>,
     /// The highest read ack that a db_proxy has.
-    arrived: BTreeMap<Pair, u32>,
-    removals: BTreeMap<Pair, Vec<Removal>>,
-    /// What the last audit was answered: the counts by peer of each user.
-    answers: BTreeMap<u32, BTreeMap<u32, u32>>,
+    arrived: BTreeMap<Reader, u32>,
+    removals: BTreeMap<Reader, Vec<Removal>>,
+    /// What the last audit was answered: the counts by chat of each user.
+    answers: BTreeMap<u32, BTreeMap<Chat, u32>>,
+    /// The last line.
+    now: u64,
 }
 
 impl Unread {
@@ -64,43 +81,42 @@ impl Unread {
         Self {
             confirmed_read_acks: protocol.confirmed_read_acks,
             clients: Clients::default(),
+            membership: Membership::default(),
+            sends: Sends::default(),
             rows: BTreeMap::new(),
             written: BTreeMap::new(),
             arrived: BTreeMap::new(),
             removals: BTreeMap::new(),
             answers: BTreeMap::new(),
+            now: 0,
         }
     }
 
     fn at_db(&mut self, n: u64, pdu: &Frame, sent: bool) {
         match (pdu.command(), sent) {
             (command::MSG_READ_ACK, false) if !self.confirmed_read_acks => {
-                if let Ok(read) = pdu.view::<ImMsgDataReadAck>()
-                    && read.session_type == SINGLE
-                {
-                    self.arrive((read.user_id, read.session_id), read.msg_id);
+                if let Ok(read) = pdu.view::<ImMsgDataReadAck>() {
+                    let chat = Chat::of(read.session_type, read.session_id);
+                    self.arrive((read.user_id, chat), read.msg_id);
                 }
             }
             (command::MSG_READ_NOTIFY, true) => {
-                if let Ok(read) = pdu.view::<ImMsgDataReadNotify>()
-                    && read.session_type == SINGLE
-                {
-                    self.arrive((read.user_id, read.session_id), read.msg_id);
+                if let Ok(read) = pdu.view::<ImMsgDataReadNotify>() {
+                    let chat = Chat::of(read.session_type, read.session_id);
+                    self.arrive((read.user_id, chat), read.msg_id);
                 }
             }
             (command::BUDDY_LIST_REMOVE_SESSION_REQ, false) => {
-                if let Ok(asked) = pdu.view::<ImRemoveSessionReq>()
-                    && asked.session_type == SINGLE
-                {
-                    let removals =
-                        self.removals.entry((asked.user_id, asked.session_id)).or_default();
+                if let Ok(asked) = pdu.view::<ImRemoveSessionReq>() {
+                    let chat = Chat::of(asked.session_type, asked.session_id);
+                    let removals = self.removals.entry((asked.user_id, chat)).or_default();
                     removals.push(Removal { from: n, done: None, sure: false });
                 }
             }
             (command::BUDDY_LIST_REMOVE_SESSION_RES, true) => {
                 if let Ok(answer) = pdu.view::<ImRemoveSessionRsp>()
-                    && let Some(removals) =
-                        self.removals.get_mut(&(answer.user_id, answer.session_id))
+                    && let chat = Chat::of(answer.session_type, answer.session_id)
+                    && let Some(removals) = self.removals.get_mut(&(answer.user_id, chat))
                     && let Some(removal) = removals.iter_mut().find(|r| r.done.is_none())
                 {
                     (removal.done, removal.sure) = (Some(n), answer.result_code == 0);
@@ -110,8 +126,8 @@ impl Unread {
         }
     }
 
-    fn arrive(&mut self, pair: Pair, msg_id: u32) {
-        let arrived = self.arrived.entry(pair).or_default();
+    fn arrive(&mut self, reader: Reader, msg_id: u32) {
+        let arrived = self.arrived.entry(reader).or_default();
         *arrived = msg_id.max(*arrived);
     }
 
@@ -124,10 +140,9 @@ impl Unread {
         let device = self.clients.device(conn)?;
         // What a device writes that is not logged in reads nothing.
         let user = self.clients.online().get(&device)?.user;
-        if read.session_type == SINGLE {
-            let written = self.written.entry(((user, read.session_id), device)).or_default();
-            *written = read.msg_id.max(*written);
-        }
+        let reader = (user, Chat::of(read.session_type, read.session_id));
+        let written = self.written.entry((reader, device)).or_default();
+        *written = read.msg_id.max(*written);
         Some(())
     }
 
@@ -138,32 +153,58 @@ impl Unread {
             return None;
         }
         let answer: ImUnreadMsgCntRsp = frame.pdu.view().ok()?;
-        let single = answer.unreadinfo_list.iter().filter(|info| info.session_type == SINGLE);
-        let counts = single.map(|info| (info.session_id, info.unread_cnt)).collect();
+        let count =
+            |info: &UnreadInfo| (Chat::of(info.session_type, info.session_id), info.unread_cnt);
+        let counts = answer.unreadinfo_list.iter().map(count).collect();
         self.answers.insert(answer.user_id, counts);
         Some(())
     }
 
-    /// The lowest and the highest count that are true of what a user has of a peer.
-    fn bounds(&self, pair: Pair) -> (u32, u32) {
-        let of_pair = self.written.range((pair, 0)..=(pair, u32::MAX));
-        let (mut sure, mut maybe) = (self.arrived.get(&pair).copied().unwrap_or(0), 0);
-        for (&(_, device), &msg_id) in of_pair {
+    /// The lowest and the highest count that are true of what a user has not read.
+    fn bounds(&self, reader: Reader) -> (u32, u32) {
+        let (user, chat) = reader;
+        let of_reader = self.written.range((reader, 0)..=(reader, u32::MAX));
+        let (mut sure, mut maybe) = (self.arrived.get(&reader).copied().unwrap_or(0), 0);
+        for (&(_, device), &msg_id) in of_reader {
             maybe = msg_id.max(maybe);
             if self.clients.online().contains_key(&device) {
                 sure = msg_id.max(sure);
             }
         }
         let maybe = sure.max(maybe);
-        let removals = || self.removals.get(&pair).into_iter().flatten();
+        let removals = || self.removals.get(&reader).into_iter().flatten();
         let (mut low, mut high) = (0, 0);
-        for &(msg_id, at) in self.rows.get(&pair).into_iter().flatten() {
+        for row in self.rows.get(&chat.conversation(user)).into_iter().flatten() {
+            let at = row.committed.n;
             let removed = removals().any(|r| r.sure && at < r.from);
             let maybe_removed = removals().any(|r| r.done.is_none_or(|done| at < done));
-            high += u32::from(msg_id > sure && !removed);
-            low += u32::from(msg_id > maybe && !maybe_removed);
+            let (must, may) = self.counts_for(user, chat, row);
+            high += u32::from(may && row.msg_id > sure && !removed);
+            low += u32::from(must && row.msg_id > maybe && !maybe_removed);
         }
         (low, high)
+    }
+
+    /// Whether a message must, and whether it may, count as long as it is not read.
+    fn counts_for(&self, user: u32, chat: Chat, row: &Row) -> (bool, bool) {
+        if row.from == user {
+            return (false, false);
+        }
+        let Chat::Group(group) = chat else { return (true, true) };
+        if !self.membership.is_ever(group, user, self.now, self.now) {
+            return (false, false);
+        }
+        let sure = self.membership.is_always(group, user, self.now, self.now);
+        match self.membership.join(group, user) {
+            Some(join) => (sure && join.is_before(row.sent), !join.is_after(row.committed)),
+            None => (false, true),
+        }
+    }
+
+    /// Where a user may have something to read.
+    fn chats(&self, user: u32) -> BTreeSet<Chat> {
+        let told = self.answers.get(&user).into_iter().flat_map(BTreeMap::keys);
+        told.copied().chain(self.rows.keys().filter_map(|c| c.chat_of(user))).collect()
     }
 }
 
@@ -185,12 +226,16 @@ impl Property for Unread {
     }
 
     fn observe(&mut self, line: &Line) -> Option<Violation> {
+        self.now = line.n;
         self.clients.observe(line);
+        self.membership.observe(line);
+        self.sends.observe(line, &self.clients);
         match &line.kind {
-            Kind::Row { conversation, msg_id, from, .. } => {
-                if let Some(to) = conversation.peer_of(*from) {
-                    self.rows.entry((to, *from)).or_default().push((*msg_id, line.n));
-                }
+            Kind::Row { conversation, msg_id, from, content } => {
+                let committed = Moment::of(line);
+                let sent = self.sends.arrived(&(*from, content.clone())).unwrap_or(committed);
+                let row = Row { msg_id: *msg_id, from: *from, sent, committed };
+                self.rows.entry(*conversation).or_default().push(row);
             }
             Kind::Phase { phase: "audit" } => self.answers.clear(),
             _ => {
@@ -215,38 +260,33 @@ impl Property for Unread {
                 let why = format!("no db_proxy says what user {user} has not read");
                 return violation("no-answer", why, Vec::new());
             };
-            let sent = self.rows.keys().filter(|(to, _)| *to == user).map(|(_, from)| *from);
-            for peer in counts.keys().copied().chain(sent).collect::<BTreeSet<_>>() {
-                let (low, high) = self.bounds((user, peer));
-                let count = counts.get(&peer).copied().unwrap_or(0);
+            for chat in self.chats(user) {
+                let (low, high) = self.bounds((user, chat));
+                let count = counts.get(&chat).copied().unwrap_or(0);
                 if (low..=high).contains(&count) {
                     continue;
                 }
                 let truth = if low == high { low.to_string() } else { format!("{low} to {high}") };
                 let why = format!(
-                    "user {user} is said to have {count} unread messages from user {peer}; it is \
-                     {truth}"
+                    "user {user} is said to have {count} unread messages of {chat}; it is {truth}"
                 );
                 let kind = if count > high { "too-many" } else { "too-few" };
-                return violation(kind, why, about(user, peer));
+                return violation(kind, why, vec![format!("\"{}\"", chat.conversation(user))]);
             }
         }
         None
     }
 }
 
-fn about(user: u32, peer: u32) -> Vec<String> {
-    vec![format!("\"{}\"", Conversation::single(user, peer))]
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{SINGLE, Unread};
+    use super::Unread;
     use crate::{
-        properties::tape::Tape,
+        properties::tape::{G, GROUP, SINGLE, Tape, change_members, group_message},
         record::{End, Kind},
     };
     use teamtalk::{
+        conversation::Chat,
         protocol::Protocol,
         wire::{
             Pdu, command,
@@ -266,12 +306,15 @@ mod tests {
     }
 
     fn read(msg_id: u32) -> Pdu {
-        let (user_id, session_id) = (2, 1);
+        read_of(Chat::User(1), msg_id)
+    }
+
+    fn read_of(chat: Chat, msg_id: u32) -> Pdu {
         let read = ImMsgDataReadAck {
-            user_id,
-            session_id,
+            user_id: 2,
+            session_id: chat.id(),
             msg_id,
-            session_type: SINGLE,
+            session_type: chat.session_type(),
             attach_data: None,
         };
         Pdu::new(command::MSG_READ_ACK, 5, &read)
@@ -370,5 +413,71 @@ mod tests {
         assert_eq!(audited(&mut tape, &[(1, 1)]), None);
         assert_eq!(audited(&mut tape, &[(1, 2)]), None);
         assert_eq!(audited(&mut tape, &[(1, 3)]).as_deref(), MANY);
+    }
+
+    /// User 2 (device 2, connection 20) and user 1 are members of the group from the start: 5 and
+    /// 6 are from user 1, 7 is from user 2 himself.
+    fn group() -> Tape<Unread> {
+        let mut tape = Tape::new(Unread::new(&Protocol::hardened()));
+        tape.group(&[1, 2]).login(1, 10, 1).login(2, 20, 2).hang_up(1, 10);
+        tape.group_row(5, (1, "a")).group_row(6, (1, "b")).group_row(7, (2, "own"));
+        tape.later(5);
+        tape
+    }
+
+    /// What is said if user 2 is told this count of the group, and user 1 the truth.
+    fn told(tape: &mut Tape<Unread>, count: u32) -> Option<String> {
+        tape.line("world", Kind::Phase { phase: "audit" });
+        let info = |unread_cnt| UnreadInfo {
+            session_id: G,
+            unread_cnt,
+            session_type: GROUP,
+            latest_msg_type: 17,
+            ..Default::default()
+        };
+        for (user_id, unread_cnt) in [(1, 1), (2, count)] {
+            let unreadinfo_list = vec![info(unread_cnt)];
+            let answer = ImUnreadMsgCntRsp { user_id, unreadinfo_list, ..Default::default() };
+            let answer = Pdu::new(command::MSG_UNREAD_CNT_RESPONSE, 1, &answer);
+            tape.frame("outside", End::Dialler, false, 90, answer);
+        }
+        tape.pending()
+    }
+
+    /// The counts up to 4 that nothing is said about.
+    fn allowed(tape: &mut Tape<Unread>) -> Vec<u32> {
+        (0..=4).filter(|&count| told(tape, count).is_none()).collect()
+    }
+
+    #[test]
+    fn in_a_group_what_others_sent_counts() {
+        let mut tape = group();
+        assert_eq!(told(&mut tape, 1).as_deref(), FEW);
+        assert_eq!(told(&mut tape, 3).as_deref(), MANY, "the own one");
+        assert_eq!(allowed(&mut tape), [2]);
+        assert_eq!(allowed(tape.asks(20, read_of(Chat::User(G), 6))), [2], "another chat");
+        assert_eq!(allowed(tape.asks(20, read_of(Chat::Group(G), 5))), [1]);
+        assert_eq!(allowed(tape.hang_up(2, 20)), [1, 2], "maybe");
+        let confirmed = Pdu::raw(command::MSG_READ_NOTIFY, 5, read_of(Chat::Group(G), 5).body);
+        assert_eq!(allowed(tape.db_writes(confirmed)), [1]);
+    }
+
+    #[test]
+    fn what_was_before_the_join_does_not_count_nor_for_who_is_no_member() {
+        let mut tape = group();
+        assert_eq!(allowed(tape.changes(8, 2, false)), [0]);
+        tape.later(5).changes(9, 2, true).group_row(8, (1, "in the same second"));
+        assert_eq!(allowed(&mut tape), [0, 1]);
+        assert_eq!(allowed(tape.later(5).group_row(9, (1, "d"))), [1, 2]);
+        tape.later(5).db_reads(change_members(10, 1, G, false, &[2]));
+        assert_eq!(allowed(&mut tape), [0, 1, 2], "maybe");
+    }
+
+    #[test]
+    fn a_message_that_arrived_before_the_join_and_was_committed_after_it_may_count() {
+        let mut tape = group();
+        tape.changes(8, 2, false).login(1, 11, 1).asks(11, group_message(9, 0, 1, "d"));
+        tape.later(5).changes(9, 2, true).later(5).group_row(8, (1, "d")).hang_up(1, 11);
+        assert_eq!(allowed(&mut tape), [0, 1]);
     }
 }

@@ -72,7 +72,55 @@ pub fn is_group(msg_type: i32) -> bool {
     [MsgType::GroupText, MsgType::GroupAudio].iter().any(|&t| t as i32 == msg_type)
 }
 
-/// Content as text.
+/// Whether a message of this type is audio.
+pub fn is_audio(msg_type: i32) -> bool {
+    [MsgType::SingleAudio, MsgType::GroupAudio].iter().any(|&t| t as i32 == msg_type)
+}
+
+/// Bytes of the duration in front of the audio: history gives them back as 0 (SYSTEM.md
+/// section 6, "Audio").
+const DURATION_LEN: usize = 4;
+
+/// The content that a message is known by, as text: of audio what is behind the duration.
+pub fn content(msg_type: i32, data: &[u8]) -> String {
+    match data.split_at_checked(DURATION_LEN) {
+        Some((_, audio)) if is_audio(msg_type) && !audio.is_empty() => text(audio),
+        _ => text(data),
+    }
+}
+
+/// The same of a content as a device reports it. The rig's texts never start with a NUL, and its
+/// audio always does: no recording is 16 million units long.
+pub fn held_content(content: &str) -> String {
+    if !content.starts_with('\0') {
+        return content.into();
+    }
+    let behind: String = content.chars().skip(DURATION_LEN).collect();
+    if behind.is_empty() { content.into() } else { behind }
+}
+
+/// Bytes as text.
 pub fn text(content: &[u8]) -> String {
     String::from_utf8_lossy(content).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{content, held_content};
+    use teamtalk::wire::im::base_define::MsgType;
+
+    #[test]
+    fn audio_is_known_by_what_is_behind_the_duration() {
+        let (text, audio) = (MsgType::GroupText as i32, MsgType::GroupAudio as i32);
+        for duration in [b"\0\0\0\x05", b"\0\0\0\0"] {
+            let whole = [&duration[..], b"op-3"].concat();
+            assert_eq!(content(audio, &whole), "op-3");
+            let reported = String::from_utf8_lossy(&whole).into_owned();
+            assert_eq!(held_content(&reported), "op-3");
+        }
+        assert_eq!(content(text, b"text"), "text");
+        assert_eq!(held_content("text"), "text");
+        assert_eq!(content(audio, b"\0\0\0\x05"), "\0\0\0\x05", "nothing behind it");
+        assert_eq!(held_content("\0\0\0\x05"), "\0\0\0\x05");
+    }
 }

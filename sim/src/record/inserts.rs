@@ -2,23 +2,26 @@
 
 use super::{Kind, commits::Durable};
 use std::collections::BTreeMap;
-use teamtalk::conversation::Conversation;
+use teamtalk::{conversation::Conversation, wire::im::base_define::MsgType};
 
-/// An INSERT of one row.
-#[derive(Debug, PartialEq, Eq)]
-struct Insert {
-    /// In lower case.
-    table: String,
-    /// By column, in lower case.
-    values: BTreeMap<String, String>,
-}
+/// The values of a row, by column in lower case.
+pub type Values = BTreeMap<String, String>;
 
-/// The line that a durable statement is worth: a message, session or relation row.
-pub fn row(statement: &Durable) -> Option<Kind> {
-    let insert = Insert::parse(&statement.what, &statement.params)?;
-    let number = |column: &str| insert.values.get(column)?.parse::<u32>().ok();
-    let content = || insert.values.get("content").cloned();
-    match insert.table.as_str() {
+/// The line that a durable statement is worth: a message, session or relation row. `recording`
+/// gives, as text, what is kept of the row of IMAudio with that id: it is the content of audio
+/// whose recording is found, else the id is.
+pub fn row(statement: &Durable, recording: impl FnOnce(&str) -> Option<String>) -> Option<Kind> {
+    let (table, rows) = values(&statement.what, &statement.params)?;
+    let values = rows.first()?;
+    let number = |column: &str| values.get(column)?.parse::<u32>().ok();
+    let content = || {
+        let content = values.get("content")?;
+        let types = [MsgType::SingleAudio, MsgType::GroupAudio].map(|t| t as u32);
+        let is_audio = number("type").is_some_and(|t| types.contains(&t));
+        let recording = if is_audio { recording(content) } else { None };
+        Some(recording.unwrap_or_else(|| content.clone()))
+    };
+    match table.as_str() {
         "imrecentsession" => Some(Kind::SessionRow {
             user: number("userid")?,
             peer: number("peerid")?,
@@ -45,52 +48,46 @@ pub fn row(statement: &Durable) -> Option<Kind> {
     }
 }
 
-/// Whether a statement is an INSERT into one of the tables that [`row`] knows.
-pub fn may_be_row(statement: &str) -> bool {
-    const TABLES: [&str; 4] =
-        ["IMMessage_", "IMGroupMessage_", "IMRecentSession", "IMRelationShip"];
-    let mut words = statement.split_whitespace();
-    let is_insert = words.next().is_some_and(|verb| verb.eq_ignore_ascii_case("insert"));
-    // `ignore` and `into` come before the table.
-    is_insert
-        && words.take(3).any(|word| {
-            let table = word.trim_start_matches('`');
-            let begins = |with: &&str| {
-                table.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with))
-            };
-            TABLES.iter().any(begins)
-        })
+/// The path that a row of IMAudio keeps: from the INSERT, if it is one.
+pub fn audio_path(statement: &str, params: &[String]) -> Option<String> {
+    if !statement.to_ascii_lowercase().contains("imaudio") {
+        return None;
+    }
+    let (table, rows) = values(statement, params)?;
+    (table == "imaudio").then(|| rows.first()?.get("path").cloned())?
 }
 
-impl Insert {
-    /// `insert [ignore] into table (columns) values (values)`; `None` for anything else.
-    fn parse(statement: &str, params: &[String]) -> Option<Self> {
-        // Lower case in ASCII keeps every byte's place.
-        let lower = statement.to_ascii_lowercase();
-        let open = lower.find('(')?;
-        let mut words = lower[..open].split_whitespace().filter(|word| *word != "ignore");
-        if (words.next(), words.next()) != (Some("insert"), Some("into")) {
-            return None;
-        }
-        let table = name(words.next()?);
-        let (columns, rest) = list(&lower[open..])?;
-        let at = lower.len() - rest.len();
-        let values = rest.trim_start().strip_prefix("values")?.trim_start();
-        let at = at + rest.len() - values.len();
-        let (values, _) = list(&statement[at..])?;
-        let mut params = params.iter();
-        let mut value = |text: &str| match text {
-            "?" => params.next().cloned(),
-            text => {
-                // An expression uses up its parameters.
-                params.by_ref().take(text.matches('?').count()).for_each(drop);
-                Some(text.trim_matches('\'').to_string())
-            }
-        };
-        let values: Option<Vec<_>> = values.into_iter().map(&mut value).collect();
-        let columns = columns.into_iter().map(name);
-        Some(Self { table, values: columns.zip(values?).collect() })
+/// The table, in lower case, and the rows of `insert [ignore] into table (columns) values
+/// (values), …`; `None` for anything else.
+pub fn values(statement: &str, params: &[String]) -> Option<(String, Vec<Values>)> {
+    // Lower case in ASCII keeps every byte's place.
+    let lower = statement.to_ascii_lowercase();
+    let open = lower.find('(')?;
+    let mut words = lower[..open].split_whitespace().filter(|word| *word != "ignore");
+    if (words.next(), words.next()) != (Some("insert"), Some("into")) {
+        return None;
     }
+    let table = name(words.next()?);
+    let (columns, rest) = list(&lower[open..])?;
+    let columns: Vec<_> = columns.into_iter().map(name).collect();
+    let rest = rest.trim_start().strip_prefix("values")?.trim_start();
+    let mut rest = &statement[statement.len() - rest.len()..];
+    let mut params = params.iter();
+    let mut value = |text: &str| match text {
+        "?" => params.next().cloned(),
+        text => {
+            // An expression uses up its parameters.
+            params.by_ref().take(text.matches('?').count()).for_each(drop);
+            Some(text.trim_matches('\'').to_string())
+        }
+    };
+    let mut rows = Vec::new();
+    while let Some((items, behind)) = list(rest) {
+        let items: Option<Vec<_>> = items.into_iter().map(&mut value).collect();
+        rows.push(columns.iter().cloned().zip(items?).collect());
+        rest = behind.trim_start().trim_start_matches(',').trim_start();
+    }
+    Some((table, rows))
 }
 
 fn name(text: &str) -> String {
@@ -123,15 +120,14 @@ fn list(text: &str) -> Option<(Vec<&str>, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{may_be_row, row};
+    use super::row;
     use crate::record::{Kind, commits::Durable};
     use teamtalk::conversation::Conversation;
 
     fn of(what: &str, params: &[&str]) -> Option<Kind> {
         let params = params.iter().map(|p| p.to_string()).collect();
-        let row = row(&Durable { what: what.into(), params, id: 6 });
-        assert!(may_be_row(what) || row.is_none(), "{what}");
-        row
+        let kept = |id: &str| (id == "12").then(|| "op-3".to_string());
+        row(&Durable { what: what.into(), params, id: 6 }, kept)
     }
 
     #[test]
@@ -160,6 +156,21 @@ mod tests {
     }
 
     #[test]
+    fn audio_has_its_recording_as_content() {
+        let content = |kind: &str, id: &str| {
+            let text = "insert into IMGroupMessage_1 (`groupId`, `userId`, `msgId`, `content`, \
+                        `type`) values(?, ?, ?, ?, ?)";
+            match of(text, &["8", "2", "5", id, kind]) {
+                Some(Kind::Row { content, .. }) => content,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((content("18", "12"), content("2", "12")), ("op-3".into(), "op-3".into()));
+        assert_eq!(content("18", "13"), "13", "nothing is kept");
+        assert_eq!(content("17", "12"), "12", "a text");
+    }
+
+    #[test]
     fn sessions_and_relations_are_read_off_theirs() {
         let text = "insert into IMRecentSession \
                     (`userId`,`peerId`,`type`,`status`,`created`,`updated`) values(?,?,?,?,?,?)";
@@ -176,7 +187,5 @@ mod tests {
         assert_eq!(of("insert into TTSend (`fromId`) values(?)", &["1"]), None);
         assert_eq!(of("select count(*) from IMMessage_1", &[]), None);
         assert_eq!(of("BEGIN", &[]), None);
-        assert!(!may_be_row("insert into TTSend (`fromId`) values(?)"));
-        assert!(!may_be_row("update IMMessage_1 set status=1 where id=?"));
     }
 }

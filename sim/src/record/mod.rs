@@ -4,12 +4,13 @@ pub mod commits;
 mod frame;
 pub mod history;
 pub mod inserts;
+pub mod members;
 
 pub use frame::Frame;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact};
 
 /// Which end of a connection.
@@ -64,7 +65,7 @@ pub enum Kind {
     Fact(Fact),
     /// A store applied a command or statement.
     Store {
-        /// `redis` or `sql`.
+        /// `redis`, `sql` or `blob`.
         store: &'static str,
         /// The command or statement.
         what: String,
@@ -258,6 +259,32 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// The users whose membership of a group is known so far, and whether they are members.
+    pub fn members(&self, group: u32) -> BTreeMap<u32, bool> {
+        let row = |line: &Line| match line.kind {
+            Kind::MemberRow { group: of, user, live } if of == group => Some((user, live)),
+            _ => None,
+        };
+        self.lines.iter().filter_map(row).collect()
+    }
+
+    /// What the blob store was given, as text, for the row of IMAudio with this id.
+    pub fn recording(&self, id: &str) -> Option<String> {
+        let effect = format!(", id {id}");
+        let path = self.lines.iter().rev().find_map(|line| match &line.kind {
+            Kind::Store { store: "sql", what, params, effect: of, .. } if of.ends_with(&effect) => {
+                inserts::audio_path(what, params)
+            }
+            _ => None,
+        })?;
+        self.lines.iter().rev().find_map(|line| match &line.kind {
+            Kind::Store { store: "blob", params, effect: at, .. } if *at == path => {
+                params.first().cloned()
+            }
+            _ => None,
+        })
+    }
+
     /// The trace as JSON lines.
     pub fn to_jsonl(&self) -> String {
         let mut out = String::new();

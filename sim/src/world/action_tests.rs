@@ -3,7 +3,7 @@
 use crate::{
     explore::run_case,
     plan::{
-        Action, Client, Device, Odd, Operation, Pace, Rogue, Side,
+        Action, Chat, Client, Device, Odd, Operation, Pace, Rogue, Side,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
     },
@@ -64,7 +64,7 @@ fn outcomes(case: &Case) -> Vec<Outcome> {
 }
 
 fn send(to: u32, odd: Odd) -> Action {
-    Action::SendOdd { to, odd }
+    Action::SendOdd { to: Chat::User(to), odd }
 }
 
 #[test]
@@ -78,28 +78,28 @@ fn under_hardened_every_action_ends_as_it_should() {
         (PHONE, Action::Login, ok(0)),
         (PEER, Action::Login, ok(0)),
         (PC, Action::Resend { of: None }, idle("nothing to send again")),
-        (PC, Action::Send { to: 2 }, ok(1)),
+        (PC, Action::Send { to: Chat::User(2) }, ok(1)),
         (PC, send(2, Odd::TooLong), no("refused: not stored")),
         (PC, send(2, Odd::NotUtf8), no("refused: not stored")),
         (PC, send(2, Odd::Empty), no("refused: malformed")),
-        (PC, Action::Send { to: 1 }, no("refused: malformed")),
-        (PC, Action::Send { to: 999 }, ok(1)),
+        (PC, Action::Send { to: Chat::User(1) }, no("refused: malformed")),
+        (PC, Action::Send { to: Chat::User(999) }, ok(1)),
         (PC, Action::Resend { of: Some(7) }, no("refused: not stored")),
-        (PEER, Action::Read { peer: 1 }, ok(0)),
-        (PEER, Action::Pull { peer: 1, count: 3 }, ok(0)),
-        (PEER, Action::Latest { peer: 1 }, ok(0)),
-        (PEER, Action::ById { peer: 1, ids: vec![] }, ok(0)),
-        (PEER, Action::ById { peer: 1, ids: vec![77] }, ok(0)),
+        (PEER, Action::Read { chat: Chat::User(1) }, ok(0)),
+        (PEER, Action::Pull { chat: Chat::User(1), count: 3 }, ok(0)),
+        (PEER, Action::Latest { chat: Chat::User(1) }, ok(0)),
+        (PEER, Action::ById { chat: Chat::User(1), ids: vec![] }, ok(0)),
+        (PEER, Action::ById { chat: Chat::User(1), ids: vec![77] }, ok(0)),
         (PEER, Action::Sessions, ok(0)),
         (PEER, Action::Time, ok(0)),
         (PEER, Action::Status { users: vec![1, 2] }, ok(0)),
         (PEER, Action::P2p { to: 1 }, ok(0)),
         (PEER, Action::Malformed { command: 0x0309 }, no("refused: malformed")),
         (PEER, Action::Malformed { command: 0x0399 }, no("refused: unknown command")),
-        (PEER, Action::RemoveSession { peer: 1 }, ok(0)),
+        (PEER, Action::RemoveSession { chat: Chat::User(1) }, ok(0)),
         (PEER, Action::KickPc, idle("this is no phone")),
         (PHONE, Action::KickPc, ok(0)),
-        (PC, Action::Send { to: 2 }, idle("not logged in")),
+        (PC, Action::Send { to: Chat::User(2) }, idle("not logged in")),
         (PC, Action::Login, ok(0)),
         (PC, Action::Reconnect, ok(0)),
         (PC, Action::Logout, ok(0)),
@@ -133,7 +133,8 @@ fn a_second_device_of_a_class_kicks_the_first_unless_it_ignores_that() {
     ] {
         let mut devices = vec![device(PC, 1, Client::Windows), device(3, 1, Client::Mac)];
         devices[0].conduct = Conduct { acks: Acks::Prompt, ignores_kick };
-        let actions = [(PC, Action::Login), (3, Action::Login), (PC, Action::Send { to: 2 })];
+        let actions =
+            [(PC, Action::Login), (3, Action::Login), (PC, Action::Send { to: Chat::User(2) })];
         let found = outcomes(&case(preset, devices, &actions));
         assert_eq!(found[2], last, "{preset}, ignores its kick: {ignores_kick}");
     }
@@ -148,10 +149,10 @@ fn every_kind_of_client_talks_to_every_other() {
             let actions = [
                 (PC, Action::Login),
                 (PEER, Action::Login),
-                (PC, Action::Send { to: 2 }),
-                (PEER, Action::Send { to: 1 }),
-                (PC, Action::Read { peer: 2 }),
-                (PEER, Action::Read { peer: 1 }),
+                (PC, Action::Send { to: Chat::User(2) }),
+                (PEER, Action::Send { to: Chat::User(1) }),
+                (PC, Action::Read { chat: Chat::User(2) }),
+                (PEER, Action::Read { chat: Chat::User(1) }),
             ];
             let found = outcomes(&case(preset, devices, &actions));
             let ok = [0, 0, 1, 2, 0, 0].map(Outcome::Ok);

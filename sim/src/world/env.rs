@@ -15,6 +15,10 @@ pub mod port {
     pub const MSG: u16 = 8000;
     /// login_server (on `outside`), for msg_servers.
     pub const LOGIN: u16 = 8100;
+    /// push server (on `outside`), for msg_servers.
+    pub const PUSH: u16 = 8500;
+    /// file server (on `outside`), for msg_servers.
+    pub const FILE: u16 = 8600;
     /// route_server, for msg_servers.
     pub const ROUTE: u16 = 8200;
     /// db_proxy, for msg_servers.

@@ -1,14 +1,23 @@
 //! The hosts of a world: which role runs where, and the way to the devices.
 
 use super::{
-    SimEnv, audit::Auditor, env::port, process::Process, recorder::Recorder, rogue, shared::Shared,
+    SimEnv,
+    actions::{self, NoGroup},
+    audit::Auditor,
+    blobs::Recorded,
+    env::port,
+    outside,
+    population::{self, password, user_name},
+    process::Process,
+    recorder::Recorder,
+    rogue,
+    shared::Shared,
 };
 use crate::{
     fakes,
-    plan::{self, Action, Durability, Operation, Plan, Side, TICK_MS},
+    plan::{self, Durability, Operation, Plan, Side, TICK_MS},
     record::Kind,
 };
-use bytes::Bytes;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -18,8 +27,9 @@ use teamtalk::{
     client::{self, Command, DeviceStore},
     conversation::Chat,
     db_proxy,
-    env::{Draw, Endpoint, Env, Listener},
-    link::{self, Dial, Event, Kind as LinkKind, Listen, Now, Role},
+    env::{Endpoint, Env, Listener},
+    fact::Fact,
+    link::{self, Dial, Listen},
     msg_server,
     protocol::Protocol,
     route_server,
@@ -30,9 +40,6 @@ use tokio::sync::mpsc;
 
 /// Connections from a msg_server to each db_proxy, as in the captures.
 const DB_CONNECTIONS: usize = 2;
-
-/// A body that ends within its first field: malformed, whatever the command.
-const BREAKS_OFF: &[u8] = b"\x08";
 
 /// The ways to the devices, by slot.
 type Queues = Arc<Mutex<BTreeMap<u32, mpsc::UnboundedSender<Command>>>>;
@@ -60,39 +67,18 @@ pub struct Hosts {
     processes: BTreeMap<String, Process>,
 }
 
-/// A server link of a host that only listens.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Accepted;
-
-impl LinkKind for Accepted {
-    fn is_server_link(self) -> bool {
-        true
-    }
-}
-
-/// login_server as far as msg_servers see it: it listens and keeps its heartbeats.
-pub(super) struct LoginServer;
-
-impl Role for LoginServer {
-    type Kind = Accepted;
-
-    fn handle(&mut self, _: Now, _: &dyn Draw, _: Event<Accepted>, _: &mut Vec<link::Action>) {}
-}
-
 impl Hosts {
     /// Stores with their users, and devices with empty stores.
     pub fn new(plan: Plan, base: Protocol, candidate: Protocol, shared: Shared) -> Self {
-        let mut sql = fakes::sql::Engine::new();
-        let ids: std::collections::BTreeSet<_> = plan.devices.iter().map(|d| d.user).collect();
-        let user =
-            |&id: &u32| fakes::sql::User { id, name: user_name(id), password: stored_password(id) };
-        sql.seed_users(&ids.iter().map(user).collect::<Vec<_>>()).expect("rows that fit");
+        let (mut sql, mut redis) = (fakes::sql::Engine::new(), fakes::redis::Engine::new());
+        population::fill_sql(&mut sql, &plan);
+        population::fill_redis(&mut redis, &plan);
+        population::record(&shared, &plan);
         let devices = plan
             .devices
             .iter()
             .map(|d| (d.slot, Arc::new(Mutex::new(DeviceStore::default()))))
             .collect();
-        let redis = fakes::redis::Engine::new();
         let disk = fakes::redis::Disk::new(flushed_every(&plan), &redis);
         let process = |n: &plan::Node| (n.host.clone(), Process::default());
         Self {
@@ -158,9 +144,8 @@ impl Hosts {
             "redis" => self.redis_main(&env, host).await,
             "sql" => self.sql_main(&env, host).await,
             "outside" => {
-                let listen = Listen { port: port::LOGIN, kind: Accepted };
                 tokio::spawn(self.auditor.clone().serve(env.clone(), self.plan.clone()));
-                link::run(env, timing, LoginServer, vec![listen], Vec::new()).await.map(|_| ())
+                outside::run(env, timing).await.map(|_| ())
             }
             "route" => {
                 let listen = Listen { port: port::ROUTE, kind: route_server::Kind::MsgServer };
@@ -177,7 +162,8 @@ impl Hosts {
                     workers: self.plan.db_workers,
                 };
                 let stop = self.process(host).clone().told_to_stop();
-                db_proxy::run_until(env, sql, self.blobs.clone(), config, stop).await
+                let blobs = Recorded::new(self.blobs.clone(), self.shared.clone(), host);
+                db_proxy::run_until(env, sql, blobs, config, stop).await
             }
             "msg" => self.msg_main(env, host, protocol, timing).await,
             _ => self.devices_main(host, timing).await,
@@ -233,6 +219,8 @@ impl Hosts {
             }
         }
         dial("outside", port::LOGIN, msg_server::Kind::Login { index: 0 });
+        dial("outside", port::PUSH, msg_server::Kind::Push);
+        dial("outside", port::FILE, msg_server::Kind::File);
         for (index, route) in self.plan.hosts("route").into_iter().enumerate() {
             dial(route, port::ROUTE, msg_server::Kind::Route { index });
         }
@@ -302,36 +290,24 @@ impl Hosts {
         })
     }
 
-    /// Hands an operation to its device, or to the host's rogue.
-    pub fn perform(&self, op: &Operation) {
-        let text = || op.content().unwrap_or_default().into();
-        let action = match op.action.clone() {
-            Action::Login => client::Action::Login,
-            Action::Logout => client::Action::Logout,
-            Action::Send { to } | Action::SendOdd { to, .. } => {
-                client::Action::Send { to: Chat::User(to), text: text() }
+    /// Hands an operation to its device, or to the host's rogue. `created`: the groups that
+    /// operations have created.
+    pub fn perform(&self, op: &Operation, created: &BTreeMap<u32, u32>) {
+        match actions::of(op, created) {
+            Ok(Some(action)) => {
+                let mut queues = self.queues.lock().expect("no panic under it");
+                let command = Command { op: op.id, action };
+                self.hand_over(op, queues.get_mut(&op.device), command);
             }
-            Action::Resend { of } => client::Action::Resend { of },
-            Action::Read { peer } => client::Action::Read { chat: Chat::User(peer) },
-            Action::Pull { peer, count } => client::Action::Pull { chat: Chat::User(peer), count },
-            Action::Latest { peer } => client::Action::Latest { chat: Chat::User(peer) },
-            Action::ById { peer, ids } => client::Action::ById { chat: Chat::User(peer), ids },
-            Action::Sessions => client::Action::Sessions,
-            Action::RemoveSession { peer } => {
-                client::Action::RemoveSession { chat: Chat::User(peer) }
+            Ok(None) => self.let_loose(op),
+            Err(NoGroup) => {
+                let (id, device, what) = (op.id, op.device, op.describe());
+                let line = Kind::Op { op: id, device, what, delivered: true };
+                self.shared.record("world", line);
+                let reason = "its group was not created".to_string();
+                self.shared.record("world", Kind::Fact(Fact::OpFailed { op: id, reason }));
             }
-            Action::Time => client::Action::Time,
-            Action::KickPc => client::Action::KickPc,
-            Action::Status { users } => client::Action::Status { users },
-            Action::P2p { to } => client::Action::P2p { to, data: plan::text_of(op.id).into() },
-            Action::Malformed { command } => {
-                client::Action::Raw { command, body: Bytes::from_static(BREAKS_OFF) }
-            }
-            Action::Rogue { .. } => return self.let_loose(op),
-            Action::Reconnect => client::Action::Disconnect,
-        };
-        let mut queues = self.queues.lock().expect("no panic under it");
-        self.hand_over(op, queues.get_mut(&op.device), Command { op: op.id, action });
+        }
     }
 
     /// Has the device's host do what needs no login.
@@ -351,8 +327,8 @@ impl Hosts {
         }
     }
 
-    /// The peers of every chat that a device shows as unread.
-    pub fn unread_chats(&self, device: u32) -> Vec<u32> {
+    /// Every chat that a device shows as unread.
+    pub fn unread_chats(&self, device: u32) -> Vec<Chat> {
         let store = self.devices[&device].lock().expect("no panic under it");
         store.unread.keys().copied().collect()
     }
@@ -377,22 +353,4 @@ fn flushed_every(plan: &Plan) -> Option<u64> {
         Durability::Never => 30,
     };
     Some(plan.pace.seconds(seconds).as_millis() as u64)
-}
-
-fn user_name(user: u32) -> String {
-    format!("user{user}")
-}
-
-fn password(user: u32) -> String {
-    format!("password{user}")
-}
-
-/// What IMUser holds: md5hex(received + salt), where md5hex(clear) is received (SYSTEM.md
-/// section 6, 0703).
-fn stored_password(user: u32) -> String {
-    use md5::{Digest, Md5};
-    let hex = |text: String| {
-        Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    };
-    hex(hex(password(user)) + &fakes::sql::User::salt(user))
 }

@@ -2,11 +2,15 @@
 
 #[cfg(test)]
 mod action_tests;
+mod actions;
 mod audit;
+mod blobs;
 mod conditions;
 mod env;
 mod faults;
 mod hosts;
+mod outside;
+mod population;
 mod process;
 mod recorder;
 mod rogue;
@@ -32,7 +36,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, SystemTime},
 };
-use teamtalk::{fact::Fact, protocol::Protocol, timing::Timing};
+use teamtalk::{conversation::Chat, fact::Fact, protocol::Protocol, timing::Timing};
 
 /// Operations of the liveness phase are numbered from here: a plan's never reach it.
 const LIVENESS_OPS: u32 = 1_000_000;
@@ -86,7 +90,7 @@ pub fn run(case: &Case) -> Result<Outcome, String> {
     let mut sim = turmoil::Builder::new()
         .tick_duration(Duration::from_millis(TICK_MS))
         .simulation_duration(Duration::from_secs(3_600))
-        .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000))
+        .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(population::EPOCH))
         .rng_seed(plan.noise)
         // In writes: more than fit in the window of a socket, byte by byte, and a FIN.
         .tcp_capacity(1 << 17)
@@ -110,8 +114,11 @@ struct Driver<'a> {
     properties: Vec<Box<dyn properties::Property>>,
     seen: usize,
     violations: Vec<Violation>,
-    opened: BTreeSet<(u32, u32)>,
+    opened: BTreeSet<(u32, Chat)>,
     next_op: u32,
+    /// Operations that were to create a group, and the groups that they created.
+    creations: BTreeSet<u32>,
+    created: BTreeMap<u32, u32>,
     /// Devices that are logged in, with their hosts.
     online: BTreeMap<u32, String>,
     rest: Rest,
@@ -156,7 +163,10 @@ impl<'a> Driver<'a> {
         let mut operations = plan.operations.clone();
         operations.sort_by_key(|op| (op.at_ms, op.id));
         operations.reverse();
+        let creates = |op: &&Operation| matches!(op.action, Action::CreateGroup { .. });
         Self {
+            creations: operations.iter().filter(creates).map(|op| op.id).collect(),
+            created: BTreeMap::new(),
             plan,
             shared,
             hosts,
@@ -185,7 +195,7 @@ impl<'a> Driver<'a> {
             self.faults.apply(sim, &self.shared, &self.hosts, now);
             while self.operations.last().is_some_and(|op| op.at_ms <= now) {
                 let op = self.operations.pop().expect("just seen");
-                self.hosts.perform(&op);
+                self.hosts.perform(&op, &self.created);
             }
             let stepped = catch_unwind(AssertUnwindSafe(|| sim.step()));
             if stepped.is_err() {
@@ -267,13 +277,13 @@ impl<'a> Driver<'a> {
     fn open_unread_chats(&mut self, now: u64) {
         let online: Vec<_> = self.online.keys().copied().collect();
         let chats =
-            online.iter().flat_map(|d| self.hosts.unread_chats(*d).into_iter().map(|p| (*d, p)));
-        for (device, peer) in chats.collect::<Vec<_>>() {
-            if self.opened.insert((device, peer)) {
+            online.iter().flat_map(|d| self.hosts.unread_chats(*d).into_iter().map(|c| (*d, c)));
+        for (device, chat) in chats.collect::<Vec<_>>() {
+            if self.opened.insert((device, chat)) {
                 self.next_op += 1;
-                let action = Action::Read { peer };
+                let action = Action::Read { chat: chat.into() };
                 let op = Operation { id: self.next_op, at_ms: now, device, action };
-                self.hosts.perform(&op);
+                self.hosts.perform(&op, &self.created);
             }
         }
     }
@@ -287,6 +297,9 @@ impl<'a> Driver<'a> {
                 }
                 Kind::Fact(Fact::DeviceOffline { device, .. }) => {
                     self.online.remove(device);
+                }
+                Kind::Fact(Fact::OpOk { op, msg_id }) if self.creations.contains(op) => {
+                    self.created.insert(*op, *msg_id);
                 }
                 Kind::HostDown => self.online.retain(|_, host| *host != line.host),
                 _ => {}

@@ -3,7 +3,7 @@
 use super::shared::Shared;
 use crate::{
     fakes,
-    record::{Kind, commits::Commits, inserts},
+    record::{Kind, commits::Commits, inserts, members},
 };
 use std::sync::{Mutex, PoisonError};
 
@@ -17,8 +17,7 @@ pub struct Recorder {
 impl Recorder {
     /// For one listener of a host: a session of SQL stays with its listener.
     pub fn new(shared: Shared, host: &str) -> Self {
-        let commits = Mutex::new(Commits::of(inserts::may_be_row));
-        Self { shared, host: host.into(), commits }
+        Self { shared, host: host.into(), commits: Mutex::default() }
     }
 }
 
@@ -43,8 +42,13 @@ impl fakes::Hooks for Recorder {
         };
         let mut shared = self.shared.lock();
         shared.record(&self.host, Kind::Store { store, what, params, effect, committed });
-        for row in durable.iter().filter_map(inserts::row) {
-            shared.record(&self.host, row);
+        for statement in durable {
+            if let Some(row) = inserts::row(&statement, |id| shared.trace.recording(id)) {
+                shared.record(&self.host, row);
+            }
+            for row in members::rows(&statement, |group| shared.trace.members(group)) {
+                shared.record(&self.host, row);
+            }
         }
     }
 }
@@ -52,7 +56,12 @@ impl fakes::Hooks for Recorder {
 #[cfg(test)]
 mod tests {
     use super::Recorder;
-    use crate::{fakes::Hooks, record::Kind, world::Shared};
+    use crate::{
+        fakes::Hooks,
+        record::Kind,
+        world::{Shared, blobs::Recorded},
+    };
+    use teamtalk::store::blob::{Blobs, Memory};
 
     const INSERT: &str = "insert into IMMessage_1 (`relateId`, `fromId`, `toId`, `msgId`, \
                           `content`) values(?, ?, ?, ?, ?)";
@@ -80,5 +89,55 @@ mod tests {
         };
         let rows: Vec<_> = shared.lock().trace.lines.iter().filter_map(row).collect();
         assert_eq!(rows, [5, 8, 6]);
+    }
+
+    #[tokio::test]
+    async fn audio_is_recorded_as_what_the_blob_store_was_given() {
+        let shared = Shared::new(1);
+        let recorder = Recorder::new(shared.clone(), "sql");
+        let blobs = Recorded::new(Memory::default(), shared.clone(), "db1");
+        let apply = |what: &str, params: &[&str], id: u32| {
+            let params: Vec<_> = params.iter().map(|p| p.to_string()).collect();
+            recorder.applied("sql", what.into(), params, format!("affected 1, id {id}"), true);
+        };
+        for (id, recording) in [(11, "op-3"), (12, "op-4")] {
+            let path = blobs.put(recording.into()).await.expect("kept");
+            apply("insert into IMAudio (`fromId`, `path`) values(?, ?)", &["1", &path], id);
+        }
+        // Another table's row of that id.
+        apply("insert into IMRecentSession (userId, peerId, type) values (?,?,?)", &["1"], 11);
+        let message = "insert into IMMessage_1 (fromId, toId, msgId, content, type)                        values (?, ?, ?, ?, ?)";
+        apply(message, &["1", "2", "5", "11", "2"], 1);
+        apply(message, &["1", "2", "6", "13", "2"], 2);
+        let row = |line: &crate::record::Line| match &line.kind {
+            Kind::Row { content, .. } => Some(content.clone()),
+            _ => None,
+        };
+        let rows: Vec<_> = shared.lock().trace.lines.iter().filter_map(row).collect();
+        assert_eq!(rows, ["op-3", "13"]);
+    }
+
+    #[test]
+    fn members_are_recorded_at_their_commit_beside_those_of_the_start() {
+        let shared = Shared::new(1);
+        shared.record("world", Kind::MemberRow { group: 7, user: 1, live: true });
+        let recorder = Recorder::new(shared.clone(), "sql");
+        let apply = |what: &str, params: &[u32], effect: &str, committed| {
+            let params: Vec<_> = params.iter().map(u32::to_string).collect();
+            recorder.applied("sql", what.into(), params, effect.into(), committed);
+        };
+        const INSERT: &str = "insert into IMGroupMember (groupId, userId, status) values (?,?,0)";
+        const REMOVE: &str =
+            "update IMGroupMember set status=1 where groupId=? and userId in (?, ?)";
+        apply(INSERT, &[7, 2], "tx 1: affected 1, id 1", false);
+        apply(REMOVE, &[7, 1, 2], "affected 0", true);
+        apply("COMMIT", &[], "tx 1: affected 0", true);
+        apply(REMOVE, &[7, 1, 2], "affected 2", true);
+        let row = |line: &crate::record::Line| match line.kind {
+            Kind::MemberRow { user, live, .. } => Some((user, live)),
+            _ => None,
+        };
+        let rows: Vec<_> = shared.lock().trace.lines.iter().filter_map(row).collect();
+        assert_eq!(rows, [(1, true), (2, true), (1, false), (2, false)]);
     }
 }

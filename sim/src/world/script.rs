@@ -4,7 +4,7 @@
 use super::{
     SimEnv,
     env::port,
-    hosts::{Accepted, LoginServer},
+    outside::{Accepted, LoginServer},
     shared::{Inner, Shared},
 };
 use crate::{

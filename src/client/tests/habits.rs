@@ -159,7 +159,7 @@ fn what_is_pulled_after_a_login_and_when_a_chat_is_opened() {
         let ids: Vec<u16> = asked.iter().map(Pdu::command).collect();
         assert_eq!(ids, [0x0201, 0x0307, 0x0401], "{kind:?}");
         assert_eq!(pulls(&rig.answer_all(&asked, &[200], &[(150, 200)])), after_login, "{kind:?}");
-        let out = rig.command(2, Action::Read { chat: Chat::User(PEER) });
+        let out = rig.command(2, Action::Read { chat: CHAT });
         assert_eq!(pulls(&out), [(200, 100)], "{kind:?}");
         let out = rig.list(pull_seq(&out), [200, 199]);
         let ack = sent(&out, command::MSG_READ_ACK)[0].view::<ImMsgDataReadAck>().unwrap();
@@ -180,13 +180,44 @@ fn who_answers_a_read_notify() {
     ] {
         let mut rig = Rig::online(kind);
         rig.push(PEER, ME, 1, "hi");
-        for answers in [unread, read] {
-            let acks = sent(&rig.read_notify(0, 1), command::MSG_READ_ACK);
+        for (answers, msg_id) in [(unread, 1), (read, 2)] {
+            let acks = sent(&rig.read_notify(0, msg_id), command::MSG_READ_ACK);
             assert_eq!(acks.len(), usize::from(answers), "{kind:?}");
             for ack in acks {
                 let ack = ack.view::<ImMsgDataReadAck>().unwrap();
-                assert_eq!((ack.user_id, ack.session_id, ack.msg_id), (ME, PEER, 1));
+                assert_eq!((ack.user_id, ack.session_id, ack.msg_id), (ME, PEER, msg_id));
             }
+        }
+    }
+}
+
+/// Each 0303 of one reaches the other as a 0304, as msg_server does it.
+#[test]
+fn two_iphones_of_one_user_do_not_answer_each_other_for_ever() {
+    for chat in [CHAT, IN_GROUP] {
+        let mut phones = [Rig::online(Ios), Rig::online(Ios)];
+        let push = |rig: &mut Rig, msg_id| {
+            rig.push_as(MsgType::GroupText, PEER, GROUP, msg_id, "hi");
+            rig.push(PEER, ME, msg_id, "hi");
+        };
+        for msg_id in [1, 2] {
+            phones.iter_mut().for_each(|rig| push(rig, msg_id));
+            let out = phones[0].command(msg_id, Action::Read { chat });
+            let out = phones[0].list_in(chat, pull_seq(&out), [msg_id]);
+            let mut acks = sent(&out, command::MSG_READ_ACK);
+            let mut written = 0;
+            let mut reader = 0;
+            while let Some(ack) = acks.pop() {
+                written += 1;
+                assert!(written < 10, "they loop");
+                reader = 1 - reader;
+                let ack = ack.view::<ImMsgDataReadAck>().unwrap();
+                let read = Chat::of(ack.session_type, ack.session_id);
+                assert_eq!(read, chat);
+                let out = phones[reader].read_notify_in(read, 0, ack.msg_id);
+                acks = sent(&out, command::MSG_READ_ACK);
+            }
+            assert_eq!(written, 2, "the other one answers once");
         }
     }
 }
@@ -196,7 +227,7 @@ fn the_open_chat_of_android_acks_as_read() {
     for kind in [Windows, Android, Ios, Mac, Ours] {
         let mut rig = Rig::online(kind);
         rig.push(PEER, ME, 1, "hi");
-        let out = rig.command(2, Action::Read { chat: Chat::User(PEER) });
+        let out = rig.command(2, Action::Read { chat: CHAT });
         if kind == Ours || !sent(&out, command::MSG_LIST_REQUEST).is_empty() {
             rig.list(pull_seq(&out), [1]);
         }
@@ -204,15 +235,15 @@ fn the_open_chat_of_android_acks_as_read() {
         let out = rig.push(PEER, ME, 2, "you see me");
         assert_eq!(sent(&out, command::MSG_READ_ACK).len(), usize::from(android), "{kind:?}");
         assert_eq!(acked_with(&out).is_some(), !android && kind != Mac, "{kind:?}");
-        assert_eq!(rig.store.unread.contains_key(&PEER), !android, "{kind:?}");
+        assert_eq!(rig.store.unread.contains_key(&CHAT), !android, "{kind:?}");
     }
     let mut rig = Rig::online(Android);
-    rig.command(2, Action::Read { chat: Chat::User(PEER) });
+    rig.command(2, Action::Read { chat: CHAT });
     assert_eq!(acked_with(&rig.push(ME, PEER, 1, "own copy")), Some(PEER));
     assert_eq!(acked_with(&rig.push(7, ME, 1, "another chat")), Some(ME));
     rig.command(3, Action::Send { to: Chat::User(7), text: "that closes it".into() });
     assert_eq!(acked_with(&rig.push(PEER, ME, 2, "hi")), Some(ME));
-    rig.command(4, Action::Read { chat: Chat::User(PEER) });
+    rig.command(4, Action::Read { chat: CHAT });
     rig.command(5, Action::Logout);
     rig.event(Event::Closed { reason: "eof".into() });
     rig.command(6, Action::Login);

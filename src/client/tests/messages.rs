@@ -95,11 +95,11 @@ fn pushes_are_stored_counted_and_acked_with_the_peers_id() {
         assert_eq!((ack.user_id, ack.session_id, ack.msg_id), (ME, PEER, 1));
         let seen = facts(&out);
         assert!(matches!(&seen[0], Fact::Held { msg_id: 1, from: PEER, via: Via::Push, .. }));
-        assert_eq!(seen[1], Fact::UnreadShown { device: 9, peer: PEER, count: 1 });
+        assert_eq!(seen[1], Fact::UnreadShown { device: 9, chat: CHAT, count: 1 });
         let out = rig.push(ME, PEER, 2, "own, from my phone");
         let ack = sent(&out, command::MSG_DATA_ACK)[0].view::<ImMsgDataAck>().unwrap();
         assert_eq!((ack.session_id, ack.msg_id), (PEER, 2));
-        assert_eq!(rig.store.unread[&PEER], 1, "own messages are not unread");
+        assert_eq!(rig.store.unread[&CHAT], 1, "own messages are not unread");
         assert!(rig.push(7, 8, 3, "of others").is_empty());
     }
 }
@@ -125,19 +125,19 @@ fn reading_pulls_what_is_unread_then_acks_the_last_message() {
     rig.command(1, Action::Login);
     let asked = rig.log_in();
     let out = rig.answer_all(&asked, &[4], &[(150, 4)]);
-    assert!(facts(&out).contains(&Fact::UnreadShown { device: 9, peer: PEER, count: 150 }));
+    assert!(facts(&out).contains(&Fact::UnreadShown { device: 9, chat: CHAT, count: 150 }));
     assert_eq!(pulls(&out), []);
-    let out = rig.command(2, Action::Read { chat: Chat::User(PEER) });
+    let out = rig.command(2, Action::Read { chat: CHAT });
     assert_eq!(pulls(&out), [(0, 100)]);
     let out = rig.list(pull_seq(&out), [4, 3]);
     let ack = sent(&out, command::MSG_READ_ACK)[0].view::<ImMsgDataReadAck>().unwrap();
     assert_eq!((ack.session_id, ack.msg_id), (PEER, 4));
     let seen = facts(&out);
     assert!(matches!(&seen[0], Fact::Held { msg_id: 4, via: Via::Pull, .. }));
-    assert!(seen.contains(&Fact::UnreadShown { device: 9, peer: PEER, count: 0 }));
+    assert!(seen.contains(&Fact::UnreadShown { device: 9, chat: CHAT, count: 0 }));
     assert!(seen.contains(&Fact::OpOk { op: 2, msg_id: 0 }));
     // Nothing unread: only the ack.
-    let out = rig.command(3, Action::Read { chat: Chat::User(PEER) });
+    let out = rig.command(3, Action::Read { chat: CHAT });
     assert_eq!(pdus(&out).len(), 1);
     assert!(facts(&out).contains(&Fact::OpOk { op: 3, msg_id: 0 }));
 }
@@ -151,7 +151,7 @@ fn windows_pulls_each_unread_session_after_a_login() {
     assert_eq!(pulls(&out), [(200, 3)]);
     let out = rig.list(pull_seq(&out), [200, 199, 198]);
     assert_eq!(facts(&out).len(), 3);
-    assert_eq!(rig.store.unread[&PEER], 3, "pulling is not reading");
+    assert_eq!(rig.store.unread[&CHAT], 3, "pulling is not reading");
     assert_eq!(pulls(&rig.push(PEER, ME, 300, "a gap")), []);
     assert_eq!(pulls(&rig.pass(secs(20))), [], "Windows never catches up");
 }
@@ -161,7 +161,7 @@ fn another_device_that_reads_clears_the_count() {
     let mut rig = Rig::online(ClientKind::Windows);
     rig.push(PEER, ME, 1, "hi");
     let out = rig.read_notify(0, 1);
-    assert_eq!(facts(&out), [Fact::UnreadShown { device: 9, peer: PEER, count: 0 }]);
+    assert_eq!(facts(&out), [Fact::UnreadShown { device: 9, chat: CHAT, count: 0 }]);
 }
 
 #[test]
@@ -172,16 +172,16 @@ fn an_unread_answer_replaces_what_is_shown() {
     rig.pass(secs(3));
     let asked = rig.log_in();
     let out = rig.answer_all(&asked, &[1], &[]);
-    assert!(facts(&out).contains(&Fact::UnreadShown { device: 9, peer: PEER, count: 0 }));
+    assert!(facts(&out).contains(&Fact::UnreadShown { device: 9, chat: CHAT, count: 0 }));
 }
 
 #[test]
 fn pull_and_latest_end_with_their_answer_or_a_timeout() {
     let mut rig = Rig::online(ClientKind::Ours);
-    let out = rig.command(2, Action::Pull { chat: Chat::User(PEER), count: 10 });
+    let out = rig.command(2, Action::Pull { chat: CHAT, count: 10 });
     assert_eq!(pulls(&out), [(0, 10)]);
     assert!(facts(&rig.list(pull_seq(&out), [])).contains(&Fact::OpOk { op: 2, msg_id: 0 }));
-    let out = rig.command(3, Action::Latest { chat: Chat::User(PEER) });
+    let out = rig.command(3, Action::Latest { chat: CHAT });
     let answer = ImGetLatestMsgIdRsp {
         user_id: ME,
         session_type: SINGLE,
@@ -192,6 +192,6 @@ fn pull_and_latest_end_with_their_answer_or_a_timeout() {
     let seq = pdus(&out)[0].header.seq_num;
     let out = rig.pdu(command::MSG_GET_LATEST_MSG_ID_RSP, seq, &answer);
     assert_eq!(facts(&out), [Fact::OpOk { op: 3, msg_id: 0 }]);
-    rig.command(4, Action::Latest { chat: Chat::User(PEER) });
+    rig.command(4, Action::Latest { chat: CHAT });
     assert_eq!(reason_of(&facts(&rig.pass(secs(6)))), [(4, "no answer")]);
 }

@@ -173,6 +173,6 @@ fn a_refused_message_can_be_sent_again_by_hand() {
 fn bytes_travel_as_they_are() {
     let mut rig = Rig::online(ClientKind::Mac);
     let text = Bytes::from_static(b"op-2\xff\xfe");
-    let out = rig.command(2, Action::Send { to: Chat::User(PEER), text: text.clone() });
+    let out = rig.command(2, Action::Send { to: CHAT, text: text.clone() });
     assert_eq!(pdus(&out)[0].view::<ImMsgData>().unwrap().msg_data, text);
 }

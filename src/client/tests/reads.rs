@@ -10,7 +10,7 @@ fn reads(out: &[Effect]) -> Vec<Pdu> {
 fn reading() -> (Rig, Pdu) {
     let mut rig = Rig::online(ClientKind::Ours);
     rig.push(PEER, ME, 1, "hi");
-    let out = rig.command(2, Action::Read { chat: Chat::User(PEER) });
+    let out = rig.command(2, Action::Read { chat: CHAT });
     let out = rig.list(pull_seq(&out), [1]);
     assert!(!facts(&out).iter().any(|f| matches!(f, Fact::OpOk { .. })), "not confirmed yet");
     (rig, reads(&out)[0].clone())
@@ -47,7 +47,7 @@ fn after_three_tries_the_count_decides() {
     // Message 1 is counted still; message 2 came meanwhile.
     let seq = asked[0].header.seq_num;
     let out = rig.pdu(command::MSG_UNREAD_CNT_RESPONSE, seq, &unread_answer(&[(2, 2)]));
-    assert!(facts(&out).contains(&Fact::UnreadShown { device: 9, peer: PEER, count: 1 }));
+    assert!(facts(&out).contains(&Fact::UnreadShown { device: 9, chat: CHAT, count: 1 }));
     let again = reads(&out);
     assert_eq!(again.len(), 1);
     assert_eq!(again[0].view::<ImMsgDataReadAck>().unwrap().msg_id, 1);
@@ -78,7 +78,7 @@ fn a_read_ack_that_was_lost_with_its_connection_is_written_after_the_login() {
         let out = rig.answer_all(&asked, &[1], &counts);
         let again: Vec<Bytes> = reads(&out).into_iter().map(|pdu| pdu.body).collect();
         assert_eq!(again, vec![ack.body.clone(); counts.len()]);
-        assert_eq!(rig.store.unread.get(&PEER), None, "it was read here");
+        assert_eq!(rig.store.unread.get(&CHAT), None, "it was read here");
     }
 }
 
@@ -99,7 +99,7 @@ fn without_the_switch_and_elsewhere_a_read_ack_is_not_answered() {
     {
         rig.push(PEER, ME, 1, "hi");
         rig.store.unread.clear();
-        let out = rig.command(2, Action::Read { chat: Chat::User(PEER) });
+        let out = rig.command(2, Action::Read { chat: CHAT });
         assert_eq!(reads(&out).len(), 1);
         assert!(facts(&out).contains(&Fact::OpOk { op: 2, msg_id: 0 }));
         assert_eq!(reads(&rig.pass_alive(secs(60))), []);

@@ -165,25 +165,59 @@ fn a_message_to_no_group_of_the_sender() {
     assert_eq!((done.refusal(), done.sent.len()), ("the sender is no member", 0));
 }
 
-/// Ours: group pushes are resent until they are acked, by clients that ack them.
+/// Ours: with `members-from-store` a message that was stored is pushed though its sender has left
+/// since, and the members of a group that nobody knows any more have missed one.
+#[test]
+fn a_stored_message_is_pushed_whoever_sent_it() {
+    let mut rig = Rig::only(&["members-from-store", "catch-up-hint"]);
+    rig.login(ALICE, 2, 1);
+    let others = GROUP.replace("400140024003", "400240034004");
+    let done = rig.pdu(DB_OTHER, 0x0404, 0, &format!("0801{others}{}", line(&attached(0))));
+    assert_eq!(done.order(), [(ALICE, "0301".to_string()), (DB_OTHER, "0711".to_string())]);
+    let unknown = rig.pdu(DB_OTHER, 0x0404, 0, &format!("0801{}", line(&attached(0))));
+    assert_eq!(unknown.order(), [(ALICE, "07e2".to_string())]);
+}
+
+/// Ours: with `conversation-keyed-acks` group pushes are in the send list until an ack or a read
+/// ack names the group, or until they expire; with `resend-until-acked` they are written again.
 #[test]
 fn hardened_pushes_are_tracked() {
+    const ACK: (u16, &str) = (cmd::MSG_DATA_ACK, "0802100118012002");
+    const READ: (u16, &str) = (cmd::MSG_READ_ACK, "0802100118012002");
     let both = &["resend-until-acked", "conversation-keyed-acks"][..];
-    for (names, tracked) in [(both, true), (&both[..1], false), (&both[1..], false)] {
-        let mut rig = Rig::only(names);
-        rig.login(ALICE, 2, 1);
-        let done = rig.pdu(DB_OTHER, 0x0404, 0, &format!("0801{GROUP}{}", line(&attached(0))));
-        assert_eq!(done.to(ALICE).len(), 1);
-        let conversation = Conversation::Group(1);
-        let added = Fact::SendListAdded { conn: ALICE, user: 2, conversation, msg_id: 1, from: 1 };
-        assert_eq!(done.facts.contains(&added), tracked);
-        assert_eq!(rig.tick_at(3.0).to(ALICE).len(), usize::from(tracked));
-        assert!(rig.pdu(ALICE, cmd::MSG_DATA_ACK, 3, "0802100118012001").facts.is_empty());
-        let acked = Fact::SendListAcked { conn: ALICE, conversation, msg_id: 1 };
-        let ack = rig.pdu(ALICE, cmd::MSG_DATA_ACK, 3, "0802100118012002");
-        assert_eq!(ack.facts, if tracked { vec![acked] } else { vec![] });
-        assert!(rig.tick_at(20.0).facts.is_empty());
+    for (names, tracked, again) in
+        [(both, true, 1), (&both[..1], false, 0), (&both[1..], true, 0), (&[][..], false, 0)]
+    {
+        for (command, body) in [ACK, READ] {
+            let mut rig = Rig::only(names);
+            rig.login(ALICE, 2, 1);
+            let done = rig.pdu(DB_OTHER, 0x0404, 0, &format!("0801{GROUP}{}", line(&attached(0))));
+            assert_eq!(done.to(ALICE).len(), 1);
+            let conversation = Conversation::Group(1);
+            let added =
+                Fact::SendListAdded { conn: ALICE, user: 2, conversation, msg_id: 1, from: 1 };
+            assert_eq!(done.facts.contains(&added), tracked);
+            assert_eq!(rig.tick_at(3.0).to(ALICE).len(), again);
+            // The same ids of a single conversation are another one.
+            let single = body.replace("2002", "2001");
+            assert!(rig.pdu(ALICE, command, 3, &single).facts.is_empty());
+            let acked = Fact::SendListAcked { conn: ALICE, conversation, msg_id: 1 };
+            let ack = rig.pdu(ALICE, command, 3, body);
+            assert_eq!(ack.facts, if tracked { vec![acked] } else { vec![] });
+            assert!(rig.tick_at(20.0).facts.is_empty());
+        }
     }
+}
+
+/// Windows and Mac do not ack a group message: nothing happens but that its entry expires.
+#[test]
+fn a_group_push_that_nobody_acks_expires() {
+    let mut rig = Rig::only(&["conversation-keyed-acks"]);
+    rig.login(ALICE, 2, 1);
+    rig.pdu(DB_OTHER, 0x0404, 0, &format!("0801{GROUP}{}", line(&attached(0))));
+    let expired = rig.tick_at(20.0);
+    assert!(matches!(expired.facts[..], [Fact::SendListExpired { msg_id: 1, .. }]), "{expired:?}");
+    assert!(expired.sent.is_empty());
 }
 
 /// catch-up-hint: members here miss the message when no answer says who they are.

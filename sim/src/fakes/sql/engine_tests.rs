@@ -95,10 +95,10 @@ fn the_statements_of_the_golden_captures_run() {
 #[test]
 fn every_table_of_the_reference_exists() {
     let names: Vec<_> = Engine::new().table_names().map(str::to_string).collect();
-    assert_eq!(names.len(), 16 + 12);
+    assert_eq!(names.len(), 16 + 13);
     for name in ["IMMessage_7", "IMGroupMessage_0", "IMAudio", "IMTransmitFile", "TTRelation"]
         .into_iter()
-        .chain(["TTSession", "TTSend", "TTRead"])
+        .chain(["TTSession", "TTSend", "TTRead", "TTMember"])
     {
         assert!(names.iter().any(|n| n == name), "{name}");
     }
@@ -116,7 +116,7 @@ fn the_statements_of_the_hardened_protocol_run() {
     }
     let known = "select smallId,bigId,relateId,lastId from TTRelation where smallId=? or bigId=?";
     assert_eq!(c.run(known, &[2.into(), 2.into()]).unwrap().get(0, "lastId"), Value::Int(9));
-    let mark = "insert into TTRead (`userId`,`peerId`,`msgId`) values(?,?,?) \
+    let mark = "insert into TTRead (`userId`,`peerId`,`type`,`msgId`) values(?,?,2,?) \
                 on duplicate key update msgId=greatest(msgId, values(msgId))";
     for (read, kept) in [(4, 4), (2, 4), (7, 7)] {
         c.run(mark, &[2.into(), 1.into(), read.into()]).unwrap();
@@ -148,6 +148,37 @@ fn the_statements_of_the_hardened_protocol_run() {
                order by status, id limit 1";
     c.ok(&format!("{SESSION}(1,2,1,1,5,5),(1,2,1,0,5,9),(1,2,1,0,5,9)"));
     assert_eq!(c.numbers(old, &[1, 2, 1].map(Value::from)), [2]);
+}
+
+#[test]
+fn the_statements_about_groups_of_the_hardened_protocol_run() {
+    let mut c = Client::new();
+    let hide = "insert into TTMember (`userId`,`groupId`,`sinceId`) values (?,?,?),(?,?,?) \
+                on duplicate key update sinceId=values(sinceId)";
+    for since in [7, 3] {
+        c.run(hide, &[1, 9, since, 2, 9, since].map(Value::from)).unwrap();
+        let found = "select sinceId from TTMember where userId=? and groupId=?";
+        assert_eq!(c.numbers(found, &[2, 9].map(Value::from)), [since]);
+    }
+    c.ok("insert into TTRelation (`smallId`,`bigId`,`relateId`,`lastId`) values(0,9,9,0)");
+    let known = "select smallId,bigId,relateId,lastId from TTRelation where smallId=? or bigId=? \
+                 or smallId=0 and bigId in (?,?)";
+    assert_eq!(c.run(known, &[1, 1, 9, 8].map(Value::from)).unwrap().rows.len(), 1);
+    let latest = "select lastId from TTRelation where smallId=0 and bigId=? for update";
+    assert_eq!(c.numbers(latest, &[9.into()]), [0]);
+    c.ok("insert into IMGroup(`creator`, `type`) values (1, 2)");
+    c.ok("update IMGroup set userCnt=3, version=version+1 where id=1");
+    assert_eq!(c.numbers("select version from IMGroup where id=1 and status=0", &[]), [1]);
+    c.ok("insert into IMGroupMessage_1 (`groupId`, `userId`, `msgId`, `created`) \
+          values (9,1,1,5), (9,2,2,5), (9,2,3,6)");
+    let unread = "select count(*) as unread from IMGroupMessage_1 \
+                  where groupId=? and userId<>? and status=0 and msgId>?";
+    for (and, from, count) in
+        [("", 0, 2), ("", 2, 1), (" and created>=6", 0, 1), (" and msgId>2", 0, 1)]
+    {
+        let params = [9, 1, from].map(Value::from);
+        assert_eq!(c.numbers(&format!("{unread}{and}"), &params), [count]);
+    }
 }
 
 #[test]

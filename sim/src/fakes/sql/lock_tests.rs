@@ -297,3 +297,51 @@ fn done_says_what_is_durable() {
     let Step::Done(done) = w.engine.submit(a, "selec", &[]) else { panic!() };
     assert_eq!((done.committed, done.transaction.is_some()), none);
 }
+
+/// What `members-from-store` rests on: a send that holds its sender's membership and a removal
+/// wait for each other, and whoever comes second sees what the first one did.
+#[test]
+fn a_held_membership_stays_and_a_removal_is_not_missed() {
+    const HOLD: &str =
+        "select id from IMGroupMember where groupId=1 and userId=2 and status=0 for update";
+    const REMOVE: &str = "update IMGroupMember set status=1 where groupId=1 and userId in (2,3)";
+    let mut w = World::new();
+    let (a, b) = (w.a, w.b);
+    w.ok(a, "insert into IMGroupMember(`groupId`, `userId`, `status`) values (1,2,0), (1,3,0)");
+    w.ok(a, "BEGIN");
+    assert_eq!(w.ok(a, HOLD).rows.len(), 1);
+    w.blocks(b, REMOVE);
+    w.still_blocked(b);
+    w.ok(a, "COMMIT");
+    assert_eq!(w.resumed(b).affected, 2);
+    w.ok(b, "update IMGroupMember set status=0 where groupId=1 and userId in (2,3)");
+    // The other way round.
+    w.ok(b, "BEGIN");
+    w.ok(b, REMOVE);
+    w.ok(a, "BEGIN");
+    w.blocks(a, HOLD);
+    w.ok(b, "COMMIT");
+    assert_eq!(w.resumed(a).rows.len(), 0);
+    w.ok(a, "ROLLBACK");
+}
+
+/// A change of members reads them after it has the group's lock: what another change did while it
+/// waited is there.
+#[test]
+fn changes_of_one_group_take_turns() {
+    const GROUP: &str = "select creator, type from IMGroup where id=1 and status=0 for update";
+    const MEMBERS: &str = "select userId,status from IMGroupMember where groupId=1";
+    let mut w = World::new();
+    let (a, b) = (w.a, w.b);
+    w.ok(a, "insert into IMGroup(`creator`, `type`) values (1, 2)");
+    for session in [a, b] {
+        w.ok(session, "BEGIN");
+    }
+    assert_eq!(w.ok(a, GROUP).rows.len(), 1);
+    w.blocks(b, GROUP);
+    w.ok(a, "insert into IMGroupMember(`groupId`, `userId`, `status`) values (1,2,0)");
+    w.ok(a, "COMMIT");
+    assert_eq!(w.resumed(b).rows.len(), 1);
+    assert_eq!(w.ok(b, MEMBERS).rows.len(), 1);
+    w.ok(b, "COMMIT");
+}

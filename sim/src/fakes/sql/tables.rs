@@ -91,7 +91,7 @@ pub(super) fn all() -> Vec<TableDef> {
 }
 
 /// Our side tables (src/store/side_tables.sql): all they have is their keys and what those name.
-fn side() -> [TableDef; 4] {
+fn side() -> [TableDef; 5] {
     let keyed = |name: &str, key: Vec<Column>, others: Vec<Column>| TableDef {
         name: name.to_string(),
         uniques: vec![(0..key.len()).collect()],
@@ -116,7 +116,12 @@ fn side() -> [TableDef; 4] {
             vec![required("fromId"), token],
             vec![kind(), required("relateId"), required("msgId"), required("created")],
         ),
-        keyed("TTRead", ["userId", "peerId"].map(required).into(), vec![required("msgId")]),
+        keyed(
+            "TTRead",
+            vec![required("userId"), required("peerId"), kind()],
+            vec![required("msgId")],
+        ),
+        keyed("TTMember", ["userId", "groupId"].map(required).into(), vec![required("sinceId")]),
     ]
 }
 

@@ -1,12 +1,15 @@
 //! How a seed becomes a plan. Nothing random happens after this except keyed draws.
 
 mod devices;
+mod families;
 mod faults;
+mod groups;
 mod operations;
 
 use super::{DB_WORKERS, Node, Pace, Plan, Side};
 use devices::devices;
 use faults::{durability, faults};
+use groups::groups;
 use operations::operations;
 use proptest::{
     prelude::*,
@@ -87,15 +90,17 @@ fn shape() -> impl Strategy<Value = Shape> {
 fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
     shape().prop_flat_map(move |shape| {
         let devices = devices(&shape, clients, profile);
-        (Just(shape), devices).prop_flat_map(move |(shape, devices)| {
+        let groups = groups(shape.users);
+        (Just(shape), devices, groups).prop_flat_map(move |(shape, devices, groups)| {
             let nodes = nodes(&shape);
-            let operations = operations(&devices, shape.users, profile);
+            let operations = operations(&devices, shape.users, &groups, profile);
             let faults = match profile {
                 Profile::Default => faults(&nodes, &devices).boxed(),
                 Profile::Calm => Just(Vec::new()).boxed(),
             };
-            (Just(shape), Just(nodes), Just(devices), operations, faults, durability()).prop_map(
-                |(shape, nodes, devices, operations, faults, redis)| Plan {
+            let before = (Just(shape), Just(nodes), Just(devices), Just(groups.known));
+            (before, operations, faults, durability()).prop_map(
+                |((shape, nodes, devices, groups), operations, faults, redis)| Plan {
                     pace: Pace::Brisk,
                     noise: 0,
                     latency_ticks: shape.latency_ticks,
@@ -103,6 +108,7 @@ fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
                     redis,
                     nodes,
                     devices,
+                    groups,
                     operations,
                     faults,
                     horizon_ms: HORIZON_MS,
@@ -132,7 +138,7 @@ fn nodes(shape: &Shape) -> Vec<Node> {
 #[cfg(test)]
 mod tests {
     use super::{Clients, Profile, generate};
-    use crate::plan::{Action, Client, Operation, Plan};
+    use crate::plan::{Action, Client, GroupRef, Operation, Plan};
     use std::collections::{BTreeMap, BTreeSet};
     use teamtalk::client::{Acks, Conduct};
 
@@ -163,11 +169,37 @@ mod tests {
                 assert!(slots.contains(&op.device));
                 assert!(op.at_ms < plan.horizon_ms, "the liveness phase is for reading only");
             }
+            let users = plan.devices.iter().map(|d| d.user).max().unwrap_or_default();
+            for group in &plan.groups {
+                assert!(group.members.len() >= 2 && group.members.iter().all(|m| *m <= users));
+            }
+            for op in &plan.operations {
+                if let Some(&mut GroupRef::Created { created_by }) = op.action.clone().group_mut() {
+                    let creates = |of: &&Operation| of.id == created_by && of.at_ms < op.at_ms;
+                    let by = plan.operations.iter().find(creates).map(|of| &of.action);
+                    assert!(matches!(by, Some(Action::CreateGroup { .. })), "{op:?}");
+                }
+            }
             for slot in &slots {
                 let logs_in = |op: &Operation| op.device == *slot && op.action == Action::Login;
                 assert!(plan.operations.iter().any(logs_in));
             }
         }
+    }
+
+    #[test]
+    fn most_plans_have_a_group_and_many_messages_go_to_one() {
+        let (mut with, mut to_users, mut to_groups) = (0, 0, 0);
+        for plan in plans(Clients::Ours, Profile::Calm) {
+            with += u32::from(!plan.groups.is_empty());
+            for op in plan.operations.iter().filter(|op| op.action.is_send()) {
+                match op.action.clone().group_mut() {
+                    Some(_) => to_groups += 1,
+                    None => to_users += 1,
+                }
+            }
+        }
+        assert!(with > 150 && to_groups * 5 > to_users, "{with} {to_groups} {to_users}");
     }
 
     #[test]
@@ -199,10 +231,11 @@ mod tests {
             let burst = |slot| of(slot).windows(21).any(|at| at[20] - at[0] < 1_000);
             bursts += u32::from(plan.devices.iter().any(|device| burst(device.slot)));
         }
-        assert_eq!(actions.len(), 18, "{actions:?}");
+        assert_eq!(actions.len(), 38, "{actions:?}");
         assert!(actions.values().all(|n| *n >= 20), "{actions:?}");
         let all = actions.values().sum::<u32>() - actions["Login"];
-        assert!(actions["Send"] * 3 > all * 2, "{actions:?}");
+        let sends = actions["Send"] + actions["SendCipher"] + actions["SendAudio"];
+        assert!(sends * 5 > all * 3, "{actions:?}");
         assert_eq!(clients.len(), 6);
         assert_eq!(conducts.len(), 6, "{conducts:?}");
         assert!(siblings > 60 && bursts > 10, "{siblings} siblings, {bursts} bursts");

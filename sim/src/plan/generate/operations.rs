@@ -6,10 +6,12 @@
 use super::{
     HORIZON_MS, LOGINS_END_MS, Profile,
     devices::{is_second, sibling},
+    families::{Draw, actions},
+    groups::{Creation, Groups},
 };
-use crate::plan::{Action, Device, Odd, Operation, Rogue, TICK_MS};
+use crate::plan::{Action, Chat, Device, GroupRef, Operation, TICK_MS};
 use proptest::prelude::*;
-use teamtalk::wire::command;
+use std::collections::BTreeMap;
 
 /// Nothing is begun in the last milliseconds before the horizon.
 const LAST_MS: u64 = HORIZON_MS - 500;
@@ -17,174 +19,55 @@ const LAST_MS: u64 = HORIZON_MS - 500;
 const BURST: u64 = 26;
 /// Simulated milliseconds between two of them.
 const BURST_EVERY_MS: u64 = 20;
-/// A user who does not exist.
-const NOBODY: u32 = 999;
-
-/// What the draws of one operation come to.
-#[derive(Debug, Clone)]
-struct Draw {
-    at: u64,
-    slot: u32,
-    user: u32,
-    peer: u32,
-    users: u32,
-    /// Decides what the family leaves open.
-    more: u32,
-}
-
-impl Draw {
-    fn pick<T: Copy>(&self, of: &[T]) -> T {
-        of[self.more as usize % of.len()]
-    }
-}
-
-/// One thing that users do besides sending.
-struct Family {
-    /// Out of a thousand operations, in a plan that has it.
-    weight: u32,
-    /// A client in order does it.
-    proper: bool,
-    /// The actions with their delays in simulated milliseconds.
-    make: fn(&Draw) -> Vec<(u64, Action)>,
-}
-
-fn now(action: Action) -> Vec<(u64, Action)> {
-    vec![(0, action)]
-}
-
-/// What breaks off: requests of every way to an answer, answers, and commands that do not exist.
-const MALFORMED: [u16; 9] = [
-    command::MSG_DATA,
-    command::MSG_LIST_REQUEST,
-    command::MSG_READ_ACK,
-    command::MSG_UNREAD_CNT_REQUEST,
-    command::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST,
-    command::BUDDY_LIST_REMOVE_SESSION_REQ,
-    command::BUDDY_LIST_USERS_STATUS_REQUEST,
-    command::MSG_LIST_RESPONSE,
-    0x0399,
-];
-
-const FAMILIES: [Family; 16] = [
-    Family { weight: 80, proper: true, make: |d| now(Action::Read { peer: d.peer }) },
-    Family {
-        weight: 50,
-        proper: true,
-        make: |d| now(Action::Pull { peer: d.peer, count: 1 + d.more % 20 }),
-    },
-    Family { weight: 50, proper: true, make: |_| now(Action::Reconnect) },
-    Family { weight: 25, proper: true, make: |d| now(Action::Latest { peer: d.peer }) },
-    Family {
-        weight: 25,
-        proper: true,
-        make: |d| {
-            // Ids that are held, that exist, that never will.
-            let ids = match d.more % 3 {
-                0 => Vec::new(),
-                _ => vec![1 + d.more % 7, 1 + d.more % 11, 1 + d.more % 1_000],
-            };
-            now(Action::ById { peer: d.peer, ids })
-        },
-    },
-    Family { weight: 20, proper: true, make: |_| now(Action::Sessions) },
-    Family { weight: 20, proper: true, make: |d| now(Action::RemoveSession { peer: d.peer }) },
-    Family { weight: 15, proper: true, make: |_| now(Action::Time) },
-    Family { weight: 20, proper: true, make: |_| now(Action::KickPc) },
-    Family {
-        weight: 15,
-        proper: true,
-        make: |d| now(Action::Status { users: (1..=d.users).collect() }),
-    },
-    Family { weight: 20, proper: true, make: |d| now(Action::P2p { to: d.peer }) },
-    Family { weight: 40, proper: true, make: |_| now(Action::Resend { of: None }) },
-    Family {
-        weight: 25,
-        proper: true,
-        make: |d| {
-            let back = 300 + u64::from(d.more % 1_200);
-            vec![(0, Action::Logout), (back, Action::Login)]
-        },
-    },
-    Family {
-        weight: 25,
-        proper: false,
-        make: |d| {
-            now(match d.more % 5 {
-                0 => Action::Send { to: d.user },
-                1 => Action::Send { to: NOBODY },
-                2 => Action::SendOdd { to: d.peer, odd: Odd::TooLong },
-                3 => Action::SendOdd { to: d.peer, odd: Odd::NotUtf8 },
-                _ => Action::SendOdd { to: d.peer, odd: Odd::Empty },
-            })
-        },
-    },
-    Family {
-        weight: 25,
-        proper: false,
-        make: |d| now(Action::Malformed { command: d.pick(&MALFORMED) }),
-    },
-    Family {
-        weight: 25,
-        proper: false,
-        make: |d| {
-            let what = match d.more % 3 {
-                0 => Rogue::Garbage,
-                1 => Rogue::Unread { of: d.peer },
-                _ => Rogue::Text { to: d.peer },
-            };
-            now(Action::Rogue { what })
-        },
-    },
-];
-
-/// The operation of a draw: the family under `pick` (out of a thousand), or a send.
-fn actions(draw: &Draw, pick: u32, swarm: u32, profile: Profile) -> Vec<(u64, Action)> {
-    let mut under = 0;
-    for (bit, family) in FAMILIES.iter().enumerate() {
-        let here = swarm >> bit & 1 == 1 && (family.proper || profile != Profile::Calm);
-        under += if here { family.weight } else { 0 };
-        if pick < under {
-            return (family.make)(draw);
-        }
-    }
-    now(Action::Send { to: draw.peer })
-}
+/// Out of a hundred operations of a plan with groups, how many are about one.
+const ABOUT_GROUPS: u32 = 35;
 
 /// All operations of a plan: logins, what people do, and in some plans a burst.
 pub(super) fn operations(
     devices: &[Device],
     users: u32,
+    groups: &Groups,
     profile: Profile,
 ) -> impl Strategy<Value = Vec<Operation>> + use<> {
-    let devices = devices.to_vec();
-    let rest = (LOGINS_END_MS..LAST_MS, any::<u32>(), 1..users, 0..1_000_u32, any::<u32>());
+    let (devices, groups) = (devices.to_vec(), groups.clone());
+    let rest = (LOGINS_END_MS..LAST_MS, any::<u32>(), 1..users, 0..1_000_u32, any::<(u32, u32)>());
     let rest = prop::collection::vec(rest, 45..90);
     let burst = prop::option::weighted(0.12, (LOGINS_END_MS..LAST_MS, any::<u32>(), 1..users));
     let burst = burst.prop_map(move |burst| burst.filter(|_| profile != Profile::Calm));
     let farewell = prop::option::weighted(0.3, any::<u32>());
-    // Reading goes on in every plan: what is owed has to be read some time.
-    let swarm = any::<u32>().prop_map(|bits| bits | 1);
+    let swarm = any::<u64>().prop_map(|bits| bits | 1);
     let all = (logins(&devices), swarm, rest, burst, farewell);
     all.prop_map(move |(logins, swarm, rest, burst, farewell)| {
         let peer = |user: u32, step: u32| (user - 1 + step) % users + 1;
         let weights: Vec<u32> =
             devices.iter().map(|d| if is_second(d.slot) { 1 } else { 2 }).collect();
         let mut all: Vec<(u64, u32, Action)> = logins;
-        for (at, who, step, pick, more) in rest {
+        for Creation { at, who, members } in &groups.created {
+            let slot = devices[weighted(&weights, *who)].slot;
+            all.push((*at, slot, Action::CreateGroup { members: members.clone() }));
+        }
+        for (at, who, step, pick, (place, more)) in rest {
             let device = &devices[weighted(&weights, who)];
-            let (slot, user) = (device.slot, device.user);
-            let draw = Draw { at, slot, user, peer: peer(user, step), users, more };
-            let made = actions(&draw, pick, swarm, profile);
-            let fits = |action: &Action| *action != Action::KickPc || device.client.is_phone();
+            let (user, peer) = (device.user, peer(device.user, step));
+            let group = groups.pick(place / 100, at);
+            let chat = match group {
+                Some(group) if place % 100 < ABOUT_GROUPS => Chat::group(group),
+                _ => Chat::User(peer),
+            };
+            let draw = Draw { user, peer, users, chat, group, more };
+            let made = actions(&draw, pick, swarm, profile == Profile::Calm);
+            let phones_only =
+                |action: &Action| matches!(action, Action::KickPc | Action::DeviceToken);
+            let fits = |action: &Action| !phones_only(action) || device.client.is_phone();
             all.extend(
                 made.into_iter()
                     .filter(|(_, action)| fits(action))
-                    .map(|(delay, action)| (draw.at + delay, draw.slot, action)),
+                    .map(|(delay, action)| (at + delay, device.slot, action)),
             );
         }
         if let Some((at, who, step)) = burst {
             let device = &devices[weighted(&weights, who)];
-            let to = peer(device.user, step);
+            let to = Chat::User(peer(device.user, step));
             let at = at.min(LAST_MS - BURST * BURST_EVERY_MS);
             all.extend(
                 (0..BURST).map(|n| (at + n * BURST_EVERY_MS, device.slot, Action::Send { to })),
@@ -195,8 +78,42 @@ pub(super) fn operations(
             let device = &devices[weighted(&weights, who)];
             all.push((LAST_MS, device.slot, Action::Logout));
         }
-        number(all)
+        let mut operations = number(all);
+        name_creations(&mut operations);
+        name_files(&mut operations, &devices);
+        operations
     })
+}
+
+/// `GroupRef::Created` names a creation by its place so far, by its operation from here on.
+fn name_creations(operations: &mut [Operation]) {
+    let creates = |op: &&Operation| matches!(op.action, Action::CreateGroup { .. });
+    let ids: Vec<u32> = operations.iter().filter(creates).map(|op| op.id).collect();
+    for operation in operations {
+        if let Some(GroupRef::Created { created_by }) = operation.action.group_mut() {
+            *created_by = ids[*created_by as usize];
+        }
+    }
+}
+
+/// Who has fetched a file fetches the last one that was noted for him, if there is any.
+fn name_files(operations: &mut [Operation], devices: &[Device]) {
+    let user = |slot: u32| devices.iter().find(|d| d.slot == slot).map(|d| d.user);
+    let mut noted: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
+    for operation in operations {
+        let Some(user) = user(operation.device) else { continue };
+        match &mut operation.action {
+            Action::AddOfflineFile { to } => {
+                noted.insert(*to, (user, operation.id));
+            }
+            Action::DelOfflineFile { from, of } => {
+                if let Some(&(sender, op)) = noted.get(&user) {
+                    (*from, *of) = (sender, op);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// First devices log in at the start, second ones later; their owner may then take the first

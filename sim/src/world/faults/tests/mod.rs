@@ -8,7 +8,8 @@ mod sockets;
 use crate::{
     explore::run_case,
     plan::{
-        Action, Client, Device, Durability, Fault, Node, Operation, Pace, Plan, Side, Trouble,
+        Action, Chat, Client, Device, Durability, Fault, Node, Operation, Pace, Plan, Side,
+        Trouble,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
     },
     record::{Kind, Line},
@@ -30,7 +31,7 @@ fn plan(faults: &[(u64, u64, Trouble)]) -> Plan {
         conduct: Conduct::default(),
     };
     let logins = [(200, 1, Action::Login), (300, 2, Action::Login)];
-    let sends = (5..23).map(|n| (n * 200, 1, Action::Send { to: 2 }));
+    let sends = (5..23).map(|n| (n * 200, 1, Action::Send { to: Chat::User(2) }));
     let operation =
         |(i, (at_ms, device, action))| Operation { id: i as u32 + 1, at_ms, device, action };
     let fault = |(i, (at_ms, for_ms, trouble)): (usize, &(u64, u64, Trouble))| Fault {
@@ -40,6 +41,7 @@ fn plan(faults: &[(u64, u64, Trouble)]) -> Plan {
         trouble: trouble.clone(),
     };
     Plan {
+        groups: Vec::new(),
         pace: Pace::Brisk,
         noise: 5,
         latency_ticks: 1,

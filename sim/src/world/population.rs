@@ -1,0 +1,123 @@
+//! What the stores hold before a run: users, departments, groups.
+
+use super::shared::Shared;
+use crate::{
+    fakes::{
+        redis,
+        sql::{self, Step},
+    },
+    plan::{Group, GroupKind, Plan},
+    record::Kind,
+};
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use teamtalk::{store::sql::Value, wire::im::base_define::GroupType};
+
+/// The wall clock at the start of a run, in seconds since 1970.
+pub(super) const EPOCH: u64 = 1_700_000_000;
+/// When the groups were made and their members joined.
+const JOINED: u32 = EPOCH as u32 - 3_600;
+/// The database of Redis that db_proxy uses (SYSTEM.md section 6).
+const REDIS_DB: &str = "1";
+
+pub(super) fn user_name(user: u32) -> String {
+    format!("user{user}")
+}
+
+pub(super) fn password(user: u32) -> String {
+    format!("password{user}")
+}
+
+/// What IMUser holds: md5hex(received + salt), where md5hex(clear) is received (SYSTEM.md
+/// section 6, 0703).
+fn stored_password(user: u32) -> String {
+    use md5::{Digest, Md5};
+    let hex = |text: String| {
+        Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    hex(hex(password(user)) + &sql::User::salt(user))
+}
+
+/// The rows of SQL. Users of devices, and members of groups who have none.
+pub(super) fn fill_sql(engine: &mut sql::Engine, plan: &Plan) {
+    let members = plan.groups.iter().flat_map(|g| g.members.iter().copied());
+    let ids: BTreeSet<u32> = plan.devices.iter().map(|d| d.user).chain(members).collect();
+    let user = |&id: &u32| sql::User { id, name: user_name(id), password: stored_password(id) };
+    engine.seed_users(&ids.iter().map(user).collect::<Vec<_>>()).expect("rows that fit");
+    let mut insert = Inserts::new(engine);
+    insert.row(
+        "insert into IMDepart (id, departName, priority, parentId, created, updated) \
+         values (1, 'everyone', 0, 0, ?, ?)",
+        &[JOINED, JOINED],
+    );
+    for group in &plan.groups {
+        insert.group(group);
+    }
+    insert.close();
+}
+
+/// What the original keeps in Redis about groups.
+pub(super) fn fill_redis(engine: &mut redis::Engine, plan: &Plan) {
+    let mut session = redis::Session::default();
+    let mut run = |words: &[&str]| {
+        let words: Vec<_> = words.iter().map(|w| Bytes::copy_from_slice(w.as_bytes())).collect();
+        engine.run(&mut session, &words);
+    };
+    run(&["SELECT", REDIS_DB]);
+    for group in &plan.groups {
+        run(&["SET", &format!("group_msg_id_{}", group.id), "0"]);
+        for member in &group.members {
+            let key = format!("group_member_{}", group.id);
+            run(&["HSET", &key, &member.to_string(), &JOINED.to_string()]);
+        }
+    }
+}
+
+/// Who is a member from the start, for the properties.
+pub(super) fn record(shared: &Shared, plan: &Plan) {
+    for group in &plan.groups {
+        for &user in &group.members {
+            shared.record("world", Kind::MemberRow { group: group.id, user, live: true });
+        }
+    }
+}
+
+struct Inserts<'a> {
+    engine: &'a mut sql::Engine,
+    session: sql::SessionId,
+}
+
+impl<'a> Inserts<'a> {
+    fn new(engine: &'a mut sql::Engine) -> Self {
+        let session = engine.open();
+        Self { engine, session }
+    }
+
+    fn row(&mut self, text: &str, params: &[u32]) {
+        let params: Vec<_> = params.iter().map(|&value| Value::from(value)).collect();
+        let Step::Done(done) = self.engine.submit(self.session, text, &params) else {
+            panic!("nothing else holds a lock");
+        };
+        done.result.expect("a row that fits");
+    }
+
+    fn group(&mut self, group: &Group) {
+        const GROUP: &str = "insert into IMGroup (id, name, creator, type, userCnt, status, \
+            version, lastChated, created, updated) values (?, 'group', ?, ?, ?, 0, 1, 0, ?, ?)";
+        const MEMBER: &str = "insert into IMGroupMember (groupId, userId, status, created, \
+            updated) values (?, ?, 0, ?, ?)";
+        let kind = match group.kind {
+            GroupKind::Normal => GroupType::Normal,
+            GroupKind::Temporary => GroupType::Tmp,
+        };
+        let count = group.members.len() as u32;
+        self.row(GROUP, &[group.id, group.creator, kind as u32, count, JOINED, JOINED]);
+        for &member in &group.members {
+            self.row(MEMBER, &[group.id, member, JOINED, JOINED]);
+        }
+    }
+
+    fn close(self) {
+        self.engine.close(self.session);
+    }
+}
