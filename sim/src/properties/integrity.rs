@@ -1,9 +1,9 @@
 //! integrity: what a device receives was sent, by that sender, to that conversation, unchanged.
 //!
 //! Every message that a msg_server writes to a device is looked at: pushes, lists, and the
-//! latest messages beside sessions and unread counts. Of audio what is behind the duration is
-//! compared (SYSTEM.md section 6, "Audio": history gives back 0 for it), and a latest one may be
-//! shown as the constant of the original.
+//! latest messages beside sessions and unread counts. Audio whose recording is right and whose
+//! duration is another one (SYSTEM.md section 6, "Audio": history gives back 0) is a kind of its
+//! own; a latest one may be shown as the constant of the original.
 
 use super::{
     Property, Sort, Violation,
@@ -12,6 +12,7 @@ use super::{
     wire::{At, client_pdu, content, conversation_of, conversation_with, is_audio, text},
 };
 use crate::record::{Frame, Line};
+use bytes::Bytes;
 use std::collections::BTreeSet;
 use teamtalk::{
     conversation::Conversation,
@@ -27,7 +28,7 @@ use teamtalk::{
 };
 
 /// What is shown of a latest message that is audio.
-const AUDIO_AS_LATEST: &str = "QhGXlpFjvMFUNrtl1aaPzA==";
+const AUDIO_AS_LATEST: &[u8] = b"QhGXlpFjvMFUNrtl1aaPzA==";
 
 /// A message as a device is told it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,13 +36,7 @@ struct Told {
     conversation: Conversation,
     from: u32,
     msg_type: i32,
-    /// As messages are known by it.
-    content: String,
-}
-
-/// The content of a latest message.
-fn latest(msg_type: i32, data: &[u8]) -> String {
-    if data == AUDIO_AS_LATEST.as_bytes() { text(data) } else { content(msg_type, data) }
+    content: Bytes,
 }
 
 /// See the module.
@@ -56,8 +51,7 @@ impl Integrity {
         if let (Ok(data), Some(from)) =
             (pdu.view::<ImMsgData>(), self.clients.user_of_device_on(conn))
         {
-            let ImMsgData { to_session_id: to, msg_type, msg_data, .. } = data;
-            let content = content(msg_type, &msg_data);
+            let ImMsgData { to_session_id: to, msg_type, msg_data: content, .. } = data;
             let conversation = conversation_of(from, to, msg_type);
             self.sent.insert(Told { conversation, from, msg_type, content });
         }
@@ -71,7 +65,7 @@ impl Integrity {
                 conversation,
                 from: row.from_session_id,
                 msg_type: row.msg_type,
-                content: content(row.msg_type, &row.msg_data),
+                content: row.msg_data,
             };
             rows.into_iter().map(row).collect()
         };
@@ -79,8 +73,7 @@ impl Integrity {
             command::MSG_DATA => {
                 let m: ImMsgData = pdu.view()?;
                 let conversation = conversation_of(m.from_user_id, m.to_session_id, m.msg_type);
-                let (from, msg_type) = (m.from_user_id, m.msg_type);
-                let content = content(msg_type, &m.msg_data);
+                let (from, msg_type, content) = (m.from_user_id, m.msg_type, m.msg_data);
                 (vec![Told { conversation, from, msg_type, content }], false)
             }
             command::MSG_LIST_RESPONSE => {
@@ -99,7 +92,7 @@ impl Integrity {
                     conversation: conversation_with(user, s.session_type, s.session_id),
                     from: s.latest_msg_from_user_id,
                     msg_type: s.latest_msg_type,
-                    content: latest(s.latest_msg_type, &s.latest_msg_data),
+                    content: s.latest_msg_data,
                 });
                 (told.collect(), true)
             }
@@ -109,7 +102,7 @@ impl Integrity {
                     conversation: conversation_with(user, u.session_type, u.session_id),
                     from: u.latest_msg_from_user_id,
                     msg_type: u.latest_msg_type,
-                    content: latest(u.latest_msg_type, &u.latest_msg_data),
+                    content: u.latest_msg_data,
                 });
                 (told.collect(), true)
             }
@@ -123,17 +116,19 @@ impl Integrity {
         }
         // Which audio the constant stands for is not to be seen.
         let any = latest && is_audio(told.msg_type) && told.content == AUDIO_AS_LATEST;
+        let known = content(told.msg_type, &told.content);
         let same_but_sender = |sent: &&Told| {
-            let content = any || sent.content == told.content;
-            content && (sent.conversation, sent.msg_type) == (told.conversation, told.msg_type)
+            (sent.conversation, sent.msg_type) == (told.conversation, told.msg_type)
+                && (any || sent.content == told.content || same_audio(sent, &known))
         };
-        let mut same = self.sent.iter().filter(same_but_sender);
-        if any && same.clone().any(|sent| sent.from == told.from) {
+        let same: Vec<_> = self.sent.iter().filter(same_but_sender).collect();
+        let by_sender = same.iter().any(|sent| sent.from == told.from);
+        if any && by_sender {
             return None;
         }
-        let true_sender = same.next();
-        let content = told.content.clone();
-        let (kind, why) = match true_sender {
+        let content = text(&told.content);
+        let (kind, why) = match same.first() {
+            Some(_) if by_sender => ("duration", "its duration was another one".into()),
             Some(sent) if latest => ("latest-sender", format!("user {} sent it", sent.from)),
             Some(sent) => ("sender", format!("user {} sent it", sent.from)),
             None => ("altered", "nobody sent that there".into()),
@@ -149,6 +144,11 @@ impl Integrity {
             about: vec![content],
         })
     }
+}
+
+/// Whether this is audio of that recording.
+fn same_audio(sent: &Told, recording: &str) -> bool {
+    is_audio(sent.msg_type) && content(sent.msg_type, &sent.content) == recording
 }
 
 impl Property for Integrity {
@@ -324,19 +324,21 @@ mod tests {
     }
 
     #[test]
-    fn of_audio_all_but_the_duration_is_told_as_it_was_sent() {
+    fn audio_is_told_as_it_was_sent_and_another_duration_is_a_kind_of_its_own() {
         let kind = MsgType::GroupAudio;
         let pull = |from, bytes: &[u8]| page(6, 2, Chat::Group(G), kind, &[(9, from, bytes)]);
-        let constant = super::AUDIO_AS_LATEST;
+        let constant = "QhGXlpFjvMFUNrtl1aaPzA==";
         let mut tape = sent_to_group();
         tape.tells(20, data(0, 9, (1, G), kind, &audio(5, "op-3")))
-            .tells(20, pull(1, &audio(0, "op-3")));
+            .tells(20, pull(1, &audio(5, "op-3")));
         for pdu in latest_of(Chat::Group(G), kind, 1, constant) {
             tape.tells(20, pdu);
         }
         assert!(tape.found.is_empty(), "{:?}", tape.found);
         for (pdu, kind) in [
             (data(0, 9, (1, G), kind, &audio(5, "op-4")), "altered"),
+            (pull(1, &audio(0, "op-3")), "duration"),
+            (data(0, 9, (1, G), kind, &audio(6, "op-3")), "duration"),
             (pull(1, &audio(0, "op-4")), "altered"),
             (pull(1, b"12345"), "altered"),
             (pull(2, &audio(0, "op-3")), "sender"),
