@@ -3,6 +3,7 @@
 //!
 //! `UPDATE=1 cargo test --test coverage` writes the file anew.
 
+mod effects;
 mod reasons;
 mod served;
 mod shown;
@@ -42,7 +43,7 @@ fn cell(words: impl IntoIterator<Item = impl ToString>) -> String {
 
 fn table() -> String {
     let (captures, properties) = (shown::captures(), shown::properties());
-    let done = workload::done();
+    let done = &workload::done().ways;
     let none = BTreeSet::new();
     let mut out = HEAD.to_string();
     out += "| command | served by | captures | workload | properties |\n|---|---|---|---|---|\n";
@@ -78,7 +79,7 @@ fn the_table_is_up_to_date() {
 
 #[test]
 fn no_workload_cell_is_empty_without_a_reason_and_no_reason_is_stale() {
-    let done = workload::done();
+    let done = &workload::done().ways;
     let mut wrong = Vec::new();
     for &(id, _, name) in command::ALL {
         match (done.get(&id), reasons::of(id)) {
@@ -95,6 +96,13 @@ fn no_workload_cell_is_empty_without_a_reason_and_no_reason_is_stale() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_workload_has_its_effects() {
+    let seen = &workload::done().effects;
+    let missing: Vec<_> = effects::ALL.iter().filter(|e| !seen.contains_key(*e)).collect();
+    assert!(missing.is_empty(), "never in any run: {missing:?}; seen: {seen:?}");
 }
 
 #[test]

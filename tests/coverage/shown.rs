@@ -25,6 +25,27 @@ fn files(folder: &str) -> Vec<(String, String)> {
     files
 }
 
+/// The sources of a folder by module; those of a module with a folder of its own together.
+fn sources(folder: &str) -> BTreeMap<String, String> {
+    let mut sources: BTreeMap<String, String> = BTreeMap::new();
+    for (name, text) in files(folder) {
+        sources.entry(name.trim_end_matches(".rs").into()).or_default().push_str(&text);
+    }
+    let entries = fs::read_dir(Path::new(ROOT).join(folder)).expect("a readable folder");
+    for entry in entries.map(|entry| entry.expect("a readable folder")) {
+        if entry.path().is_dir() {
+            let module = entry.file_name().to_string_lossy().into_owned();
+            let inside = files(&format!("{folder}/{module}"));
+            let parts = inside.into_iter().filter(|(name, _)| name != "tests.rs");
+            let text = sources.entry(module).or_default();
+            parts.for_each(|(_, part)| {
+                text.insert_str(0, part.split("#[cfg(test)]").next().unwrap_or_default());
+            });
+        }
+    }
+    sources
+}
+
 fn hex(text: &str) -> u16 {
     u16::from_str_radix(text.trim_start_matches("0x"), 16).expect("a hexadecimal number")
 }
@@ -68,16 +89,17 @@ pub fn schema() -> BTreeMap<u16, String> {
 /// The properties by the commands that their sources name, tests left aside.
 pub fn properties() -> BTreeMap<&'static str, BTreeSet<String>> {
     /// No properties: what they share.
-    const SHARED: [&str; 5] = ["mod.rs", "clients.rs", "membership.rs", "tape.rs", "wire.rs"];
+    const SHARED: [&str; 8] =
+        ["mod", "clients", "membership", "pdus", "sends", "tape", "view", "wire"];
     let mut found: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for (name, text) in files("sim/src/properties") {
+    for (name, text) in sources("sim/src/properties") {
         if SHARED.contains(&name.as_str()) {
             continue;
         }
         let code = text.split("#[cfg(test)]").next().expect("the part before the tests");
         let words: BTreeSet<&str> =
             code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
-        let property = name.trim_end_matches(".rs").replace('_', "-");
+        let property = name.replace('_', "-");
         for (_, constant, _) in command::ALL {
             if words.contains(constant) {
                 found.entry(constant).or_default().insert(property.clone());

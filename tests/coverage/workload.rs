@@ -1,5 +1,6 @@
 //! What the runs of some seeds put on the wire.
 
+use crate::effects;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::OnceLock,
@@ -21,26 +22,39 @@ pub const TO_DEVICE: &str = "msg → device";
 /// A way from writer to reader, such as `device → msg`.
 type Ways = BTreeSet<String>;
 
-/// The ways of each command, under both presets.
-pub fn done() -> BTreeMap<u16, Ways> {
-    static DONE: OnceLock<BTreeMap<u16, Ways>> = OnceLock::new();
+/// What the runs did.
+#[derive(Debug, Default)]
+pub struct Workload {
+    /// The ways of each command.
+    pub ways: BTreeMap<u16, Ways>,
+    /// How often each of `effects::of` was seen.
+    pub effects: BTreeMap<&'static str, u32>,
+}
+
+/// What both presets did.
+pub fn done() -> &'static Workload {
+    static DONE: OnceLock<Workload> = OnceLock::new();
     DONE.get_or_init(|| {
         let presets = ["hardened", "teamtalk"];
         let halves = std::thread::scope(|scope| {
             let runs = presets.map(|preset| scope.spawn(move || run(preset)));
             runs.map(|run| run.join().expect("a run"))
         });
-        let mut all: BTreeMap<u16, Ways> = BTreeMap::new();
-        for (command, ways) in halves.into_iter().flatten() {
-            all.entry(command).or_default().extend(ways);
+        let mut all = Workload::default();
+        for half in halves {
+            for (command, ways) in half.ways {
+                all.ways.entry(command).or_default().extend(ways);
+            }
+            for (effect, times) in half.effects {
+                *all.effects.entry(effect).or_default() += times;
+            }
         }
         all
     })
-    .clone()
 }
 
-fn run(preset: &str) -> BTreeMap<u16, Ways> {
-    let mut found: BTreeMap<u16, Ways> = BTreeMap::new();
+fn run(preset: &str) -> Workload {
+    let mut found = Workload::default();
     for seed in SEEDS {
         let case = case_of(seed, &ProtocolSpec::preset(preset), Profile::Default);
         let outcome = run_case(&case).expect("a preset resolves");
@@ -54,7 +68,10 @@ fn run(preset: &str) -> BTreeMap<u16, Ways> {
                 Kind::PduReceived(frame) => {
                     if let Some(peer) = peers.get(&(frame.conn, frame.end)) {
                         let way = format!("{peer} → {}", name(&line.host));
-                        found.entry(frame.pdu.command()).or_default().insert(way);
+                        found.ways.entry(frame.pdu.command()).or_default().insert(way);
+                    }
+                    for effect in effects::of(&frame.pdu) {
+                        *found.effects.entry(effect).or_default() += 1;
                     }
                 }
                 _ => {}

@@ -7,8 +7,8 @@ use teamtalk::{msg_server, wire::command};
 /// The content that no store takes: over 4096 characters (SYSTEM.md section 6).
 const TOO_LONG: usize = 4_200;
 
-/// The length of every voice message.
-const AUDIO_SECONDS: u32 = 5;
+/// The longest voice message, in seconds.
+const LONGEST_AUDIO: u32 = 60;
 
 /// What is wrong with a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -351,7 +351,10 @@ impl Operation {
             Action::SendCipher { .. } => {
                 Some(msg_server::encrypt_text(&msg_server::DEFAULT_TEXT_KEY, &text))
             }
-            Action::SendAudio { .. } => Some([&AUDIO_SECONDS.to_be_bytes()[..], &text].concat()),
+            Action::SendAudio { .. } => {
+                let seconds = 1 + self.id % LONGEST_AUDIO;
+                Some([&seconds.to_be_bytes()[..], &text].concat())
+            }
             Action::SendOdd { odd, .. } => Some(match odd {
                 Odd::TooLong => [text, vec![b'.'; TOO_LONG]].concat(),
                 Odd::NotUtf8 => [text, vec![0xff, 0xfe]].concat(),

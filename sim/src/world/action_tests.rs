@@ -3,13 +3,18 @@
 use crate::{
     explore::run_case,
     plan::{
-        Action, Chat, Client, Device, Odd, Operation, Pace, Rogue, Side,
+        Action, Chat, Client, Device, Group, GroupKind, GroupRef, Odd, Operation, Pace, Rogue,
+        Side,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
     },
     record::history::Outcome,
 };
+use std::collections::BTreeSet;
 use teamtalk::client::{Acks, Conduct};
+
+/// As many as the enum has variants; `plan::generate`'s tests count the same.
+const KINDS: usize = 38;
 
 /// Simulated milliseconds from one operation to the next: the first send of a pair takes longest.
 const APART_MS: u64 = 3_000;
@@ -35,6 +40,8 @@ fn case(preset: &str, devices: Vec<Device>, actions: &[(u32, Action)]) -> Case {
     let mut plan = generate(1, Clients::Ours, Profile::Calm);
     plan.pace = Pace::Original;
     plan.devices = devices;
+    let (id, kind, members) = (1, GroupKind::Temporary, vec![1, 2]);
+    plan.groups = vec![Group { id, kind, creator: 1, members }];
     let number = |(id, (device, action)): (u32, &(u32, Action))| Operation {
         id,
         at_ms: u64::from(id) * APART_MS,
@@ -67,47 +74,128 @@ fn send(to: u32, odd: Odd) -> Action {
     Action::SendOdd { to: Chat::User(to), odd }
 }
 
-#[test]
-fn under_hardened_every_action_ends_as_it_should() {
-    let ok = |msg_id| Outcome::Ok(msg_id);
-    let no = |reason: &str| Outcome::Failed(reason.into());
-    let idle = |reason: &str| Outcome::NotDone(reason.into());
-    let rogue = |what| Action::Rogue { what };
-    let steps = [
+/// A step: which device does what, and what comes of it.
+type Step = (u32, Action, Outcome);
+
+fn ok(msg_id: u32) -> Outcome {
+    Outcome::Ok(msg_id)
+}
+
+fn no(reason: &str) -> Outcome {
+    Outcome::Failed(reason.into())
+}
+
+fn idle(reason: &str) -> Outcome {
+    Outcome::NotDone(reason.into())
+}
+
+/// Logins, and a chat of two.
+fn chats() -> Vec<Step> {
+    let (to, chat) = (Chat::User(2), Chat::User(1));
+    vec![
         (PC, Action::Login, ok(0)),
         (PHONE, Action::Login, ok(0)),
         (PEER, Action::Login, ok(0)),
         (PC, Action::Resend { of: None }, idle("nothing to send again")),
-        (PC, Action::Send { to: Chat::User(2) }, ok(1)),
+        (PC, Action::Send { to }, ok(1)),
         (PC, send(2, Odd::TooLong), no("refused: not stored")),
         (PC, send(2, Odd::NotUtf8), no("refused: not stored")),
         (PC, send(2, Odd::Empty), no("refused: malformed")),
         (PC, Action::Send { to: Chat::User(1) }, no("refused: malformed")),
         (PC, Action::Send { to: Chat::User(999) }, ok(1)),
         (PC, Action::Resend { of: Some(7) }, no("refused: not stored")),
-        (PEER, Action::Read { chat: Chat::User(1) }, ok(0)),
-        (PEER, Action::Pull { chat: Chat::User(1), count: 3 }, ok(0)),
-        (PEER, Action::Latest { chat: Chat::User(1) }, ok(0)),
-        (PEER, Action::ById { chat: Chat::User(1), ids: vec![] }, ok(0)),
-        (PEER, Action::ById { chat: Chat::User(1), ids: vec![77] }, ok(0)),
+        (PEER, Action::Read { chat }, ok(0)),
+        (PEER, Action::Pull { chat, count: 3 }, ok(0)),
+        (PEER, Action::Latest { chat }, ok(0)),
+        (PEER, Action::ById { chat, ids: vec![] }, ok(0)),
+        (PEER, Action::ById { chat, ids: vec![77] }, ok(0)),
         (PEER, Action::Sessions, ok(0)),
+        (PEER, Action::RemoveSession { chat }, ok(0)),
+    ]
+}
+
+/// A group that is there, one that is made, and one that is not; `first` is the first step's
+/// operation.
+fn groups(first: u32) -> Vec<Step> {
+    let group = GroupRef::Known(1);
+    let (chat, none) = (Chat::group(group), Chat::group(GroupRef::Known(9)));
+    let made = |created_by| Chat::group(GroupRef::Created { created_by });
+    let (add, remove) = (
+        |users| Action::AddMembers { group, users },
+        |users| Action::RemoveMembers { group, users },
+    );
+    vec![
+        (PC, Action::CreateGroup { members: vec![1, 2] }, ok(2)),
+        (PEER, Action::Send { to: made(first) }, ok(1)),
+        (PEER, Action::Send { to: made(first + 1) }, idle("its group was not created")),
+        (PC, Action::Send { to: chat }, ok(1)),
+        (PC, Action::SendCipher { to: chat }, ok(2)),
+        (PEER, Action::SendAudio { to: chat }, ok(3)),
+        (PEER, Action::Send { to: none }, no("refused: not allowed")),
+        (PHONE, Action::Read { chat }, ok(0)),
+        (PEER, Action::Pull { chat, count: 5 }, ok(0)),
+        (PEER, Action::Latest { chat }, ok(0)),
+        (PEER, Action::ById { chat, ids: vec![1, 3] }, ok(0)),
+        (PEER, Action::RemoveSession { chat }, ok(0)),
+        (PEER, add(vec![3]), ok(0)),
+        (PEER, remove(vec![3]), no("result 1")),
+        (PC, remove(vec![3]), ok(0)),
+        (PC, Action::GroupList, ok(0)),
+        (PC, Action::GroupInfo { group }, ok(0)),
+        (PC, Action::ShieldGroup { group, on: true }, ok(0)),
+    ]
+}
+
+/// Users, pushes, files.
+fn the_rest() -> Vec<Step> {
+    let chat = Chat::User(1);
+    vec![
         (PEER, Action::Time, ok(0)),
         (PEER, Action::Status { users: vec![1, 2] }, ok(0)),
         (PEER, Action::P2p { to: 1 }, ok(0)),
+        (PEER, Action::UserInfo { users: vec![1, 2] }, ok(0)),
+        (PEER, Action::AllUsers { since: 0 }, ok(0)),
+        (PEER, Action::Departments, ok(0)),
+        (PEER, Action::Avatar, ok(0)),
+        (PEER, Action::Sign, ok(0)),
+        (PEER, Action::SetPushShield { on: true }, ok(0)),
+        (PEER, Action::AskPushShield, ok(0)),
+        (PEER, Action::DeviceToken, idle("this is no phone")),
+        (PHONE, Action::DeviceToken, ok(0)),
+        (PEER, Action::SendFile { to: 1, offline: true }, ok(0)),
+        (PEER, Action::AddOfflineFile { to: 1 }, ok(0)),
+        (PC, Action::OfflineFiles, ok(0)),
+        (PC, Action::DelOfflineFile { from: 2, of: 50 }, ok(0)),
+        // What could not be stored (7, 8 and the resend) has used up an id each.
+        (PEER, Action::SendAudio { to: chat }, ok(5)),
         (PEER, Action::Malformed { command: 0x0309 }, no("refused: malformed")),
         (PEER, Action::Malformed { command: 0x0399 }, no("refused: unknown command")),
-        (PEER, Action::RemoveSession { chat: Chat::User(1) }, ok(0)),
         (PEER, Action::KickPc, idle("this is no phone")),
         (PHONE, Action::KickPc, ok(0)),
         (PC, Action::Send { to: Chat::User(2) }, idle("not logged in")),
         (PC, Action::Login, ok(0)),
         (PC, Action::Reconnect, ok(0)),
         (PC, Action::Logout, ok(0)),
-        (PC, rogue(Rogue::Text { to: 2 }), no("refused")),
-        (PC, rogue(Rogue::Unread { of: 2 }), no("refused")),
-        (PC, rogue(Rogue::Garbage), Outcome::Unknown),
-    ];
+        (PC, Action::Rogue { what: Rogue::Text { to: 2 } }, no("refused")),
+        (PC, Action::Rogue { what: Rogue::Unread { of: 2 } }, no("refused")),
+        (PC, Action::Rogue { what: Rogue::Garbage }, Outcome::Unknown),
+    ]
+}
+
+#[test]
+fn under_hardened_every_action_ends_as_it_should() {
+    let mut steps = chats();
+    steps.extend(groups(steps.len() as u32 + 1));
+    steps.extend(the_rest());
     let actions: Vec<_> = steps.iter().map(|(d, action, _)| (*d, action.clone())).collect();
+    let kinds: BTreeSet<String> = actions
+        .iter()
+        .map(|(_, action)| {
+            let name = format!("{action:?}");
+            name.split(|c: char| !c.is_alphanumeric()).next().expect("a name").to_string()
+        })
+        .collect();
+    assert_eq!(kinds.len(), KINDS, "not every kind of action is here: {kinds:?}");
     let found = outcomes(&case("hardened", ours(), &actions));
     for ((step, found), n) in steps.iter().zip(found).zip(1..) {
         assert_eq!(found, step.2, "operation {n}: {:?}", step.1);

@@ -28,6 +28,10 @@ impl Draw {
         of[self.more as usize % of.len()]
     }
 
+    fn one_user(&self) -> Vec<u32> {
+        vec![1 + self.more % self.users]
+    }
+
     fn some_users(&self) -> Vec<u32> {
         some_of(self.users, self.more, 1)
     }
@@ -105,7 +109,7 @@ const FAMILIES: [Family; 33] = [
         vec![(0, Action::Logout), (back, Action::Login)]
     }),
     proper(25, |d| with_group(d, |group| Action::AddMembers { group, users: d.some_users() })),
-    proper(30, |d| with_group(d, |group| Action::RemoveMembers { group, users: d.some_users() })),
+    proper(30, |d| with_group(d, |group| Action::RemoveMembers { group, users: d.one_user() })),
     proper(8, |_| now(Action::GroupList)),
     proper(10, |d| with_group(d, |group| Action::GroupInfo { group })),
     proper(10, |d| with_group(d, |group| Action::ShieldGroup { group, on: d.more % 3 != 0 })),
@@ -116,11 +120,11 @@ const FAMILIES: [Family; 33] = [
     proper(8, |_| now(Action::Sign)),
     proper(6, |d| now(Action::SetPushShield { on: d.more % 2 == 0 })),
     proper(6, |_| now(Action::AskPushShield)),
-    proper(25, |_| now(Action::DeviceToken)),
+    proper(10, |_| now(Action::DeviceToken)),
     proper(10, |d| now(Action::SendFile { to: d.peer, offline: d.more % 2 == 0 })),
     proper(6, |_| now(Action::OfflineFiles)),
     proper(8, |d| now(Action::AddOfflineFile { to: d.peer })),
-    proper(8, |d| now(Action::DelOfflineFile { from: d.peer, of: 0 })),
+    proper(3, |d| now(Action::DelOfflineFile { from: d.peer, of: 0 })),
     improper(25, |d| {
         let odd = |odd| Action::SendOdd { to: d.chat, odd };
         now(match d.more % 5 {

@@ -19,6 +19,14 @@ const LAST_MS: u64 = HORIZON_MS - 500;
 const BURST: u64 = 26;
 /// Simulated milliseconds between two of them.
 const BURST_EVERY_MS: u64 = 20;
+/// Simulated milliseconds from a phone's login to its registration for pushes.
+const REGISTERING_MS: u64 = 400;
+/// Simulated milliseconds from a note of a file until its receiver asks, and then fetches it.
+const FETCHING_MS: u64 = 350;
+
+/// Operations before they are numbered: when, which device, what.
+type Timed = Vec<(u64, u32, Action)>;
+
 /// Out of a hundred operations of a plan with groups, how many are about one.
 const ABOUT_GROUPS: u32 = 35;
 
@@ -35,13 +43,17 @@ pub(super) fn operations(
     let burst = prop::option::weighted(0.12, (LOGINS_END_MS..LAST_MS, any::<u32>(), 1..users));
     let burst = burst.prop_map(move |burst| burst.filter(|_| profile != Profile::Calm));
     let farewell = prop::option::weighted(0.3, any::<u32>());
+    let tokens = prop::bool::weighted(0.4);
     let swarm = any::<u64>().prop_map(|bits| bits | 1);
-    let all = (logins(&devices), swarm, rest, burst, farewell);
-    all.prop_map(move |(logins, swarm, rest, burst, farewell)| {
+    let all = (logins(&devices), swarm, rest, burst, farewell, tokens);
+    all.prop_map(move |(logins, swarm, rest, burst, farewell, tokens)| {
         let peer = |user: u32, step: u32| (user - 1 + step) % users + 1;
         let weights: Vec<u32> =
             devices.iter().map(|d| if is_second(d.slot) { 1 } else { 2 }).collect();
-        let mut all: Vec<(u64, u32, Action)> = logins;
+        let mut all: Timed = logins;
+        if tokens {
+            register_phones(&mut all, &devices);
+        }
         for Creation { at, who, members } in &groups.created {
             let slot = devices[weighted(&weights, *who)].slot;
             all.push((*at, slot, Action::CreateGroup { members: members.clone() }));
@@ -59,11 +71,15 @@ pub(super) fn operations(
             let phones_only =
                 |action: &Action| matches!(action, Action::KickPc | Action::DeviceToken);
             let fits = |action: &Action| !phones_only(action) || device.client.is_phone();
-            all.extend(
-                made.into_iter()
-                    .filter(|(_, action)| fits(action))
-                    .map(|(delay, action)| (at + delay, device.slot, action)),
-            );
+            for (delay, action) in made.into_iter().filter(|(_, action)| fits(action)) {
+                let slot = match &action {
+                    Action::RemoveMembers { group, .. } if more % 4 != 0 => {
+                        creator_of(*group, &groups, &devices, &weights).unwrap_or(device.slot)
+                    }
+                    _ => device.slot,
+                };
+                all.push((at + delay, slot, action));
+            }
         }
         if let Some((at, who, step)) = burst {
             let device = &devices[weighted(&weights, who)];
@@ -78,11 +94,57 @@ pub(super) fn operations(
             let device = &devices[weighted(&weights, who)];
             all.push((LAST_MS, device.slot, Action::Logout));
         }
+        fetch_files(&mut all, &devices);
         let mut operations = number(all);
         name_creations(&mut operations);
         name_files(&mut operations, &devices);
         operations
     })
+}
+
+/// A phone that is to have pushes registers soon after its first login.
+fn register_phones(all: &mut Timed, devices: &[Device]) {
+    for device in devices.iter().filter(|device| device.client.is_phone()) {
+        let login = all
+            .iter()
+            .find(|(_, slot, action)| *slot == device.slot && matches!(action, Action::Login));
+        if let Some((at, slot, _)) = login {
+            all.push((at + REGISTERING_MS, *slot, Action::DeviceToken));
+        }
+    }
+}
+
+/// A device of the user who may take members out of a group.
+fn creator_of(
+    group: GroupRef,
+    groups: &Groups,
+    devices: &[Device],
+    weights: &[u32],
+) -> Option<u32> {
+    match group {
+        GroupRef::Known(id) => {
+            let creator = groups.known.iter().find(|group| group.id == id)?.creator;
+            devices.iter().find(|device| device.user == creator).map(|device| device.slot)
+        }
+        GroupRef::Created { created_by } => {
+            let creation = groups.created.get(created_by as usize)?;
+            Some(devices[weighted(weights, creation.who)].slot)
+        }
+    }
+}
+
+/// Whoever a file waits for asks what waits, and fetches it.
+fn fetch_files(all: &mut Timed, devices: &[Device]) {
+    let mut fetched = Vec::new();
+    for (at, _, action) in all.iter() {
+        let Action::AddOfflineFile { to } = action else { continue };
+        if let Some(device) = devices.iter().find(|device| device.user == *to) {
+            let (asks, fetches) = (at + FETCHING_MS, at + 2 * FETCHING_MS);
+            fetched.push((asks, device.slot, Action::OfflineFiles));
+            fetched.push((fetches, device.slot, Action::DelOfflineFile { from: *to, of: 0 }));
+        }
+    }
+    all.extend(fetched);
 }
 
 /// `GroupRef::Created` names a creation by its place so far, by its operation from here on.
@@ -118,7 +180,7 @@ fn name_files(operations: &mut [Operation], devices: &[Device]) {
 
 /// First devices log in at the start, second ones later; their owner may then take the first
 /// one up again.
-fn logins(devices: &[Device]) -> impl Strategy<Value = Vec<(u64, u32, Action)>> + use<> {
+fn logins(devices: &[Device]) -> impl Strategy<Value = Timed> + use<> {
     let slots: Vec<_> = devices.iter().map(|d| d.slot).collect();
     let times: Vec<_> = slots
         .iter()
@@ -154,7 +216,7 @@ fn weighted(weights: &[u32], draw: u32) -> usize {
 }
 
 /// Puts operations in order, before the horizon, and numbers them.
-fn number(mut all: Vec<(u64, u32, Action)>) -> Vec<Operation> {
+fn number(mut all: Timed) -> Vec<Operation> {
     for (at, ..) in &mut all {
         *at = (*at).min(HORIZON_MS - TICK_MS) / TICK_MS * TICK_MS;
     }
