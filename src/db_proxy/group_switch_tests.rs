@@ -65,22 +65,32 @@ fn message(token: Option<&'static [u8]>) -> ImMsgData {
 
 const TOKEN: Option<&[u8]> = Some(b"installationcntr");
 
-const MEMBER: &str = "select id from IMGroupMember where groupId=1 and userId=1 and status=0";
+/// Before the draw of a msg_id, and in the transaction.
+const LOOK: &str = "select updated from IMGroupMember where groupId=1 and userId=1 and status=0";
+const HOLD: &str = "select id from IMGroupMember where groupId=1 and userId=1 and status=0";
+
+/// User 1 is in group 1.
+fn of_member() -> Fake {
+    let world = Fake::default();
+    world.on(LOOK, rows(["updated"], &[[500.into()]])).on(HOLD, id(4));
+    world
+}
 
 #[test]
 fn a_send_holds_the_membership_of_its_sender() {
-    let world = Fake::default();
-    world.on(MEMBER, id(4)).on("from IMRecentSession", id(5));
+    let world = of_member();
+    world.on("from IMRecentSession", id(5));
     let reply: ImMsgData = ask(&world, command::MSG_DATA, &message(TOKEN));
     assert_eq!(reply.msg_id, 1);
     assert_eq!(
         world.log(),
         [
+            "M select updated from IMGroupMember where groupId=1 and userId=1 and status=0",
             "INCRBY group_msg_id_1 1",
             "M BEGIN",
             "M insert into TTSend (`fromId`,`token`,`type`,`relateId`,`msgId`,`created`) values(1,'installationcntr',2,1,1,1000)",
             "M select id from IMGroupMember where groupId=1 and userId=1 and status=0 for update",
-            "M update TTRelation set lastId=LAST_INSERT_ID(greatest(lastId+1, 1)) where smallId=0 and bigId=1",
+            "M update TTRelation set lastId=LAST_INSERT_ID(greatest(lastId+1, 1)) where smallId=0 and bigId=1 and relateId=1",
             "M insert into IMGroupMessage_1 (`groupId`, `userId`, `msgId`, `content`, `type`, `status`, `updated`, `created`) values(1, 1, 1, 'text', 17, 0, 990, 990)",
             "M COMMIT",
             "M update IMGroup set lastChated=1000 where id=1",
@@ -90,11 +100,10 @@ fn a_send_holds_the_membership_of_its_sender() {
     );
     // Alone, without a token or a floor, the switch makes a transaction too.
     let only = Protocol { members_from_store: true, ..Protocol::teamtalk() };
-    let world = Fake::default();
-    world.on(MEMBER, id(4));
+    let world = of_member();
     let reply = try_ask(&world, only, command::MSG_DATA, &message(None));
     assert_eq!(reply.view::<ImMsgData>().unwrap().msg_id, 1);
-    assert_eq!(world.log()[1], "M BEGIN");
+    assert_eq!(world.log()[2], "M BEGIN");
 }
 
 #[test]
@@ -102,6 +111,21 @@ fn a_send_from_no_member_is_refused_and_leaves_nothing() {
     for token in [TOKEN, None] {
         let world = Fake::default();
         world.hash("group_member_1", "1", "500");
+        let code = refused_as(&world, command::MSG_DATA, &message(token));
+        assert_eq!(code, RefusedCode::RefusedNotAllowed);
+        let log = world.log();
+        assert!(!log.iter().any(|l| l.starts_with("INCRBY")), "{log:#?}");
+        assert!(log.iter().all(|l| l.starts_with("M select")), "{log:#?}");
+        assert_eq!(world.facts(), []);
+    }
+}
+
+/// Between the look before the draw and the transaction.
+#[test]
+fn a_send_whose_sender_leaves_meanwhile_is_rolled_back() {
+    for token in [TOKEN, None] {
+        let world = Fake::default();
+        world.on(LOOK, rows(["updated"], &[[500.into()]]));
         let code = refused_as(&world, command::MSG_DATA, &message(token));
         assert_eq!(code, RefusedCode::RefusedNotAllowed);
         let log = world.log();
@@ -115,19 +139,35 @@ fn a_send_from_no_member_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn a_repeated_send_is_acked_though_its_sender_has_left() {
+fn a_membership_that_can_not_be_read_draws_no_msg_id() {
     let world = Fake::default();
-    world.on("insert into TTSend", refused(1062));
-    let first = [2.into(), 1.into(), 33.into()];
-    world.on("from TTSend", rows(["type", "relateId", "msgId"], &[first]));
+    world.on(LOOK, lost());
+    let code = refused_as(&world, command::MSG_DATA, &message(TOKEN));
+    assert_eq!(code, RefusedCode::RefusedUnavailable);
+    assert_eq!(world.log().len(), 1);
+}
+
+#[test]
+fn a_repeated_send_is_acked_though_its_sender_has_left() {
+    let first = || rows(["type", "relateId", "msgId"], &[[2.into(), 1.into(), 33.into()]]);
+    let world = Fake::default();
+    world.on("from TTSend", first());
+    let reply: ImMsgData = ask(&world, command::MSG_DATA, &message(TOKEN));
+    assert_eq!(reply.msg_id, 33);
+    assert!(!world.log().iter().any(|l| l.starts_with("INCRBY")));
+    assert!(matches!(world.facts()[..], [Fact::RepeatAnswered { msg_id: 33, from: 1, .. }]));
+    // He leaves between the look and the transaction, or is still in.
+    let world = Fake::default();
+    world.on(LOOK, rows(["updated"], &[[500.into()]])).on("insert into TTSend", refused(1062));
+    world.on("from TTSend", first());
     let reply: ImMsgData = ask(&world, command::MSG_DATA, &message(TOKEN));
     assert_eq!(reply.msg_id, 33);
 }
 
 #[test]
 fn a_stored_message_is_acked_without_a_session() {
-    let world = Fake::default();
-    world.on(MEMBER, id(4)).on("from IMRecentSession", lost());
+    let world = of_member();
+    world.on("from IMRecentSession", lost());
     let reply: ImMsgData = ask(&world, command::MSG_DATA, &message(TOKEN));
     assert_eq!(reply.msg_id, 1);
 }
@@ -310,8 +350,8 @@ fn a_join_of_a_group_without_a_floor_hides_its_latest_message() {
     let _: ImGroupChangeMemberRsp = ask(&world, CHANGE, &change(2, GroupModifyType::Add, &[6]));
     let hidden = world.log().into_iter().find(|l| l.contains("TTMember")).unwrap();
     assert!(hidden.contains("(6,1,12)"), "{hidden}");
-    let world = Fake::default();
-    world.on(MEMBER, id(4)).on("greatest(lastId+1, 1)", raised_to(8));
+    let world = of_member();
+    world.on("greatest(lastId+1, 1)", raised_to(8));
     let reply: ImMsgData = ask(&world, command::MSG_DATA, &message(TOKEN));
     assert_eq!(reply.msg_id, 8);
 }
