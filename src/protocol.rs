@@ -110,7 +110,8 @@ switches! {
         scope: "client, msg",
         instead_of: "matching an ack by (msg_id, from), which no ack of an own copy meets",
         peers: "a client acks with the peer's id, as Windows and iOS do",
-        cost: "none",
+        cost: "a group push is in the send list of each connection that it goes to until its ack: \
+               for 15 s with a client that acks none (Windows, Mac)",
         property: "acks-settle",
     };
     catch_up_on_gap: Switch {
