@@ -110,7 +110,8 @@ switches! {
         scope: "client, msg",
         instead_of: "matching an ack by (msg_id, from), which no ack of an own copy meets",
         peers: "a client acks with the peer's id, as Windows and iOS do",
-        cost: "none",
+        cost: "a group push is in the send list of each connection that it goes to until its ack: \
+               for 15 s with a client that acks none (Windows, Mac)",
         property: "acks-settle",
     };
     catch_up_on_gap: Switch {
@@ -185,7 +186,11 @@ switches! {
                      failed half way leaves different from SQL",
         peers: "every db_proxy must use it: an old one goes by Redis, which is still written, and \
                 changes members without a transaction",
-        cost: "membership is read from the primary; one transaction for each change",
+        cost: "membership is read from the primary, twice for a send; one transaction for each \
+               change. A change that finds all as asked is answered with result 0 and all who were \
+               asked for (the original: 1 for an ADD of members), so that a client whose answer was \
+               lost may ask again. A creation has nothing to be known by: one that is repeated after \
+               a lost answer makes a second group",
         property: "isolation",
     };
     unread_from_store: Switch {

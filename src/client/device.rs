@@ -16,7 +16,7 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -133,9 +133,8 @@ pub struct Device {
     pub(super) hints: Hints,
     /// The chat that is open.
     pub(super) open: Option<Chat>,
-    /// Up to where each chat was acked as read since the program's start: what keeps iOS from
-    /// answering itself.
-    pub(super) read: BTreeMap<Chat, u32>,
+    /// iOS: the msg_ids of notices (0304) that were answered since the program's start.
+    pub(super) answered_reads: BTreeMap<Chat, BTreeSet<u32>>,
     /// Acks that wait for their time ([`super::Acks::Late`]).
     pub(super) late_acks: VecDeque<(Duration, Pdu)>,
 }
@@ -156,7 +155,7 @@ impl Device {
             sweeps: BTreeMap::new(),
             hints: Hints::default(),
             open: None,
-            read: BTreeMap::new(),
+            answered_reads: BTreeMap::new(),
             late_acks: VecDeque::new(),
             config,
         }

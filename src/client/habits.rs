@@ -27,10 +27,11 @@ pub(super) enum SameId {
 pub(super) enum OnReadNotify {
     /// Nothing.
     Nothing,
-    /// A read ack of its own, if the device has not acked as much itself. That condition is our
-    /// own decision: by SYSTEM.md section 7 two iPhones of one user would answer each other's
-    /// notices for ever, as real ones do.
-    ReadAckIfHigher,
+    /// A read ack of its own, but only one for each msg_id of a chat. That condition is our own
+    /// decision, in every preset, and the least that ends it: by SYSTEM.md section 7 each notice is
+    /// answered, so two iPhones of one user answer each other's notices for ever, as real ones do.
+    /// A notice that is no higher than what the device has acked itself is answered too, once.
+    ReadAckOnce,
     /// A read ack of its own, if it shows the chat as unread.
     ReadAckIfUnread,
 }
@@ -125,7 +126,7 @@ static IOS: Habits = Habits {
     reconnect: Timing::ios_reconnect,
     pulls_unread: false,
     opens_at_newest: false,
-    on_read_notify: OnReadNotify::ReadAckIfHigher,
+    on_read_notify: OnReadNotify::ReadAckOnce,
     open_chat_reads: false,
     one_in_flight: false,
     hears_silence: false,

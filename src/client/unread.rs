@@ -58,9 +58,7 @@ impl Device {
         turn.ok(op, 0);
     }
 
-    pub(super) fn read_ack_pdu(&mut self, turn: &mut Turn<'_>, chat: Chat, msg_id: u32) -> Pdu {
-        let read = self.read.entry(chat).or_default();
-        *read = msg_id.max(*read);
+    pub(super) fn read_ack_pdu(&self, turn: &mut Turn<'_>, chat: Chat, msg_id: u32) -> Pdu {
         let ack = ImMsgDataReadAck {
             user_id: self.config.user,
             session_id: chat.id(),
@@ -96,8 +94,8 @@ impl Device {
         }
         let answers = match self.habits().on_read_notify {
             OnReadNotify::Nothing => false,
-            OnReadNotify::ReadAckIfHigher => {
-                self.read.get(&chat).is_none_or(|&read| read < notify.msg_id)
+            OnReadNotify::ReadAckOnce => {
+                self.answered_reads.entry(chat).or_default().insert(notify.msg_id)
             }
             OnReadNotify::ReadAckIfUnread => shown,
         };

@@ -85,7 +85,7 @@ pub enum StoreError {
     /// What only the store could tell: the user may not do this.
     #[error("not allowed: {0}")]
     NotAllowed(&'static str),
-    /// COMMIT failed: the transaction may or may not have its effect.
+    /// COMMIT failed: the transaction may or may not have its effect, now or later.
     #[error("outcome unknown: {0}")]
     Unknown(SqlError),
 }

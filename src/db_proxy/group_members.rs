@@ -36,7 +36,8 @@ pub struct Change {
     pub current: Vec<u32>,
 }
 
-/// Result 1: the user may not do it, or nobody would change.
+/// Result 1: the user may not do it, or nobody would change; with `members-from-store` only if he
+/// may not, or named nobody.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGroupChangeMemberReq = request.view()?;
     let adds = asked.change_type == GroupModifyType::Add as i32;
@@ -175,12 +176,16 @@ pub async fn add<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) -> Resu
 
 /// Notes in Redis that they joined now, best effort.
 pub async fn note_joined<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) {
-    let now = cx.now.to_string();
-    for id in ids {
-        let key = group::member_key(group);
-        if let Err(error) = cx.cache().hset(&key, &id.to_string(), &now).await {
-            tracing::warn!(%error, group, id, "member not in Redis");
-        }
+    for &id in ids {
+        note_joined_at(cx, group, id, cx.now).await;
+    }
+}
+
+/// Notes in Redis that a user joined at a time, in seconds, best effort.
+pub async fn note_joined_at<W: World>(cx: &mut Context<W>, group: u32, id: u32, time: u32) {
+    let key = group::member_key(group);
+    if let Err(error) = cx.cache().hset(&key, &id.to_string(), &time.to_string()).await {
+        tracing::warn!(%error, group, id, "member not in Redis");
     }
 }
 

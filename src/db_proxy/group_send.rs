@@ -1,8 +1,8 @@
 //! A message to a group (SYSTEM.md section 3, step 3).
 
 use super::{
-    context::{Context, StoreError, World},
-    group,
+    context::{Context, OnFailure, StoreError, World},
+    group, membership,
     session::{self, Key},
     silent::Silent,
     written::{self, Place, Written},
@@ -42,7 +42,9 @@ pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result
 }
 
 /// Switch `members-from-store`: the sender's membership is looked at in the transaction that
-/// stores. His session follows: the message is stored, whatever becomes of that.
+/// stores, and once before, so that one who may not send draws no msg_id: each would be a hole
+/// that the members' clients look for. His session follows: the message is stored, whatever
+/// becomes of that.
 async fn store_as_member<W: World>(
     cx: &mut Context<W>,
     message: &ImMsgData,
@@ -50,6 +52,9 @@ async fn store_as_member<W: World>(
 ) -> Result<u32, Silent> {
     let (user, group) = (message.from_user_id, message.to_session_id);
     let place = Place::Group(group);
+    if membership::joined(cx, OnFailure::Fail, group, user).await?.is_none() {
+        return stored_before_he_left(cx, place, token, message).await;
+    }
     let drawn = written::draw(cx, place, message).await?;
     let written = written::write(cx, place, drawn, token, message).await;
     let msg_id = acked(cx, message, drawn, written).await?;
@@ -58,6 +63,21 @@ async fn store_as_member<W: World>(
         Err(error) => tracing::warn!(%error, user, group, "no session of the sender"),
     }
     Ok(msg_id)
+}
+
+/// The send of one who is no member: a send that is stored is acked again though he has left the
+/// group since. An earlier try that is still to commit holds his membership (`membership::hold`),
+/// so it is found here or will not be stored.
+async fn stored_before_he_left<W: World>(
+    cx: &mut Context<W>,
+    place: Place,
+    token: Option<Bytes>,
+    message: &ImMsgData,
+) -> Result<u32, Silent> {
+    match written::before(cx, place, token, message).await? {
+        Some(msg_id) => Ok(msg_id),
+        None => Err(Silent::NotAllowed("not in the group")),
+    }
 }
 
 /// What follows a message that was written, and the msg_id that it is acked with.

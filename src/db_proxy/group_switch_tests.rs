@@ -65,17 +65,27 @@ fn message(token: Option<&'static [u8]>) -> ImMsgData {
 
 const TOKEN: Option<&[u8]> = Some(b"installationcntr");
 
-const MEMBER: &str = "select id from IMGroupMember where groupId=1 and userId=1 and status=0";
+/// Before the draw of a msg_id, and in the transaction.
+const LOOK: &str = "select updated from IMGroupMember where groupId=1 and userId=1 and status=0";
+const HOLD: &str = "select id from IMGroupMember where groupId=1 and userId=1 and status=0";
+
+/// User 1 is in group 1.
+fn of_member() -> Fake {
+    let world = Fake::default();
+    world.on(LOOK, rows(["updated"], &[[500.into()]])).on(HOLD, id(4));
+    world
+}
 
 #[test]
 fn a_send_holds_the_membership_of_its_sender() {
-    let world = Fake::default();
-    world.on(MEMBER, id(4)).on("from IMRecentSession", id(5));
+    let world = of_member();
+    world.on("from IMRecentSession", id(5));
     let reply: ImMsgData = ask(&world, command::MSG_DATA, &message(TOKEN));
     assert_eq!(reply.msg_id, 1);
     assert_eq!(
         world.log(),
         [
+            "M select updated from IMGroupMember where groupId=1 and userId=1 and status=0",
             "INCRBY group_msg_id_1 1",
             "M BEGIN",
             "M insert into TTSend (`fromId`,`token`,`type`,`relateId`,`msgId`,`created`) values(1,'installationcntr',2,1,1,1000)",
@@ -90,11 +100,10 @@ fn a_send_holds_the_membership_of_its_sender() {
     );
     // Alone, without a token or a floor, the switch makes a transaction too.
     let only = Protocol { members_from_store: true, ..Protocol::teamtalk() };
-    let world = Fake::default();
-    world.on(MEMBER, id(4));
+    let world = of_member();
     let reply = try_ask(&world, only, command::MSG_DATA, &message(None));
     assert_eq!(reply.view::<ImMsgData>().unwrap().msg_id, 1);
-    assert_eq!(world.log()[1], "M BEGIN");
+    assert_eq!(world.log()[2], "M BEGIN");
 }
 
 #[test]
@@ -102,6 +111,21 @@ fn a_send_from_no_member_is_refused_and_leaves_nothing() {
     for token in [TOKEN, None] {
         let world = Fake::default();
         world.hash("group_member_1", "1", "500");
+        let code = refused_as(&world, command::MSG_DATA, &message(token));
+        assert_eq!(code, RefusedCode::RefusedNotAllowed);
+        let log = world.log();
+        assert!(!log.iter().any(|l| l.starts_with("INCRBY")), "{log:#?}");
+        assert!(log.iter().all(|l| l.starts_with("M select")), "{log:#?}");
+        assert_eq!(world.facts(), []);
+    }
+}
+
+/// Between the look before the draw and the transaction.
+#[test]
+fn a_send_whose_sender_leaves_meanwhile_is_rolled_back() {
+    for token in [TOKEN, None] {
+        let world = Fake::default();
+        world.on(LOOK, rows(["updated"], &[[500.into()]]));
         let code = refused_as(&world, command::MSG_DATA, &message(token));
         assert_eq!(code, RefusedCode::RefusedNotAllowed);
         let log = world.log();
@@ -115,24 +139,40 @@ fn a_send_from_no_member_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn a_repeated_send_is_acked_though_its_sender_has_left() {
+fn a_membership_that_can_not_be_read_draws_no_msg_id() {
     let world = Fake::default();
-    world.on("insert into TTSend", refused(1062));
-    let first = [2.into(), 1.into(), 33.into()];
-    world.on("from TTSend", rows(["type", "relateId", "msgId"], &[first]));
+    world.on(LOOK, lost());
+    let code = refused_as(&world, command::MSG_DATA, &message(TOKEN));
+    assert_eq!(code, RefusedCode::RefusedUnavailable);
+    assert_eq!(world.log().len(), 1);
+}
+
+#[test]
+fn a_repeated_send_is_acked_though_its_sender_has_left() {
+    let first = || rows(["type", "relateId", "msgId"], &[[2.into(), 1.into(), 33.into()]]);
+    let world = Fake::default();
+    world.on("from TTSend", first());
+    let reply: ImMsgData = ask(&world, command::MSG_DATA, &message(TOKEN));
+    assert_eq!(reply.msg_id, 33);
+    assert!(!world.log().iter().any(|l| l.starts_with("INCRBY")));
+    assert!(matches!(world.facts()[..], [Fact::RepeatAnswered { msg_id: 33, from: 1, .. }]));
+    // He leaves between the look and the transaction, or is still in.
+    let world = Fake::default();
+    world.on(LOOK, rows(["updated"], &[[500.into()]])).on("insert into TTSend", refused(1062));
+    world.on("from TTSend", first());
     let reply: ImMsgData = ask(&world, command::MSG_DATA, &message(TOKEN));
     assert_eq!(reply.msg_id, 33);
 }
 
 #[test]
 fn a_stored_message_is_acked_without_a_session() {
-    let world = Fake::default();
-    world.on(MEMBER, id(4)).on("from IMRecentSession", lost());
+    let world = of_member();
+    world.on("from IMRecentSession", lost());
     let reply: ImMsgData = ask(&world, command::MSG_DATA, &message(TOKEN));
     assert_eq!(reply.msg_id, 1);
 }
 
-fn creation() -> ImGroupCreateReq {
+pub(super) fn creation() -> ImGroupCreateReq {
     ImGroupCreateReq {
         user_id: 1,
         group_type: GroupType::Tmp as i32,
@@ -143,7 +183,7 @@ fn creation() -> ImGroupCreateReq {
     }
 }
 
-const CREATE: u16 = command::GROUP_CREATE_REQUEST;
+pub(super) const CREATE: u16 = command::GROUP_CREATE_REQUEST;
 
 #[test]
 fn a_group_is_made_in_one_transaction() {
@@ -212,14 +252,14 @@ pub(super) fn change(user_id: u32, kind: GroupModifyType, ids: &[u32]) -> ImGrou
 
 pub(super) const CHANGE: u16 = command::GROUP_CHANGE_MEMBER_REQUEST;
 
-/// Group 1 of creator 1 with the members 1, 2 and 3; 5 has been one.
-fn group_1() -> Fake {
+/// Group 1 of creator 1 with the members 1, 2 and 3 since second 500; 5 has been one.
+pub(super) fn group_1() -> Fake {
     let world = Fake::default();
     let row: [Value; 2] = [1.into(), (GroupType::Tmp as u32).into()];
     world.on("select creator, type", rows(["creator", "type"], &[row]));
-    let member = |user: u32, status: u32| [user.into(), status.into()];
+    let member = |user: u32, status: u32| [user.into(), status.into(), 500.into()];
     let members = [member(1, 0), member(2, 0), member(3, 0), member(5, 1)];
-    world.on("select userId,status", rows(["userId", "status"], &members));
+    world.on("select userId,status", rows(["userId", "status", "updated"], &members));
     world
 }
 
@@ -237,7 +277,7 @@ fn members_come_in_one_transaction() {
         [
             "M BEGIN",
             "M select creator, type from IMGroup where id=1 and status=0 for update",
-            "M select userId,status from IMGroupMember where groupId=1",
+            "M select userId,status,updated from IMGroupMember where groupId=1",
             "M update IMGroupMember set status=0, updated=1000 where groupId=1 and userId in (5)",
             "M insert into IMGroupMember(`groupId`, `userId`, `status`, `created`, `updated`) values (1,6,0,1000,1000)",
             "M select lastId from TTRelation where smallId=0 and bigId=1 for update",
@@ -248,9 +288,6 @@ fn members_come_in_one_transaction() {
             "HSET group_member_1 6 1000",
         ]
     );
-    let world = group_1();
-    let reply: ImGroupChangeMemberRsp = ask(&world, CHANGE, &change(2, GroupModifyType::Add, &[3]));
-    assert_eq!((reply.result_code, reply.cur_user_id_list.len()), (1, 0), "nobody is new");
 }
 
 #[test]
@@ -310,8 +347,8 @@ fn a_join_of_a_group_without_a_floor_hides_its_latest_message() {
     let _: ImGroupChangeMemberRsp = ask(&world, CHANGE, &change(2, GroupModifyType::Add, &[6]));
     let hidden = world.log().into_iter().find(|l| l.contains("TTMember")).unwrap();
     assert!(hidden.contains("(6,1,12)"), "{hidden}");
-    let world = Fake::default();
-    world.on(MEMBER, id(4)).on("greatest(lastId+1, 1)", raised_to(8));
+    let world = of_member();
+    world.on("greatest(lastId+1, 1)", raised_to(8));
     let reply: ImMsgData = ask(&world, command::MSG_DATA, &message(TOKEN));
     assert_eq!(reply.msg_id, 8);
 }

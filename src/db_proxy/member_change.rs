@@ -1,9 +1,13 @@
 //! Switch `members-from-store`: groups are made and their members changed in one transaction
 //! each. Redis follows, for db_proxies without the switch; when it does not, nothing is wrong here.
+//!
+//! A COMMIT without an answer is looked after: what is as asked is a success. A change that finds
+//! everybody as asked is one too (ours; the original answers an ADD of members with result 1): a
+//! client whose answer was lost asks again.
 
 use super::{
     by_id::placeholders,
-    context::{Context, StoreError, World},
+    context::{Context, OnFailure, StoreError, World},
     group_create, group_members, membership, relation, session,
     transaction::{Transaction, transact},
 };
@@ -11,7 +15,8 @@ use crate::{
     store::sql::Value,
     wire::im::group::{ImGroupChangeMemberReq, ImGroupCreateReq},
 };
-use std::collections::BTreeSet;
+use group_members::Change;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Makes a group of these members, ascending and not none: its id.
 pub async fn create<W: World>(
@@ -25,7 +30,8 @@ pub async fn create<W: World>(
     Ok(group)
 }
 
-/// Adds (`adds`) or removes members; `None` if the user may not do it, or nobody would change.
+/// Adds (`adds`) or removes members; `None` if the user may not do it, or names nobody. Where all
+/// are as asked already, they are the changed ones.
 ///
 /// # Errors
 /// [`StoreError::NotAllowed`] if there is no such group.
@@ -33,21 +39,33 @@ pub async fn change<W: World>(
     cx: &mut Context<W>,
     asked: &ImGroupChangeMemberReq,
     adds: bool,
-) -> Result<Option<group_members::Change>, StoreError> {
-    let ids = asked.member_id_list.iter().copied().collect();
-    let done = transact(cx, &Changing { asked, adds, ids }).await?;
-    if let Some(change) = &done {
-        if adds {
-            group_members::note_joined(cx, asked.group_id, &change.changed).await;
-        } else {
-            group_members::note_left(cx, asked.group_id, &change.changed).await;
+) -> Result<Option<Change>, StoreError> {
+    let (group, ids) = (asked.group_id, asked.member_id_list.iter().copied().collect());
+    match transact(cx, &Changing { asked, adds, ids }).await? {
+        Changed::Nothing => Ok(None),
+        Changed::Before { change, joined } => {
+            // Who changed them may not have come to Redis.
+            for (user, time) in joined {
+                group_members::note_joined_at(cx, group, user, time).await;
+            }
+            if !adds {
+                group_members::note_left(cx, group, &change.changed).await;
+            }
+            Ok(Some(change))
         }
-        // With unread-from-store TTMember says where the unread ones begin.
-        if !cx.protocol().unread_from_store {
-            group_members::set_read(cx, asked.group_id, &change.changed).await;
+        Changed::Now(change) => {
+            if adds {
+                group_members::note_joined(cx, group, &change.changed).await;
+            } else {
+                group_members::note_left(cx, group, &change.changed).await;
+            }
+            // With unread-from-store TTMember says where the unread ones begin.
+            if !cx.protocol().unread_from_store {
+                group_members::set_read(cx, group, &change.changed).await;
+            }
+            Ok(Some(change))
         }
     }
-    Ok(done)
 }
 
 struct Creation<'a> {
@@ -70,6 +88,16 @@ impl<W: World> Transaction<W> for Creation<'_> {
         membership::hide(cx, group, self.members, 0).await?;
         Ok(group)
     }
+
+    /// By its id, which no other group has; but a MySQL before 8.0 that was restarted meanwhile
+    /// may give it once more, hence creator and second.
+    async fn took_effect(&self, cx: &mut Context<W>, &group: &u32) -> Result<bool, StoreError> {
+        const TEXT: &str = "select creator,created from IMGroup where id=?";
+        let found = cx.primary(TEXT, &[group.into()]).await?;
+        let number = |column| found.get(0, column).uint();
+        let ours = (number("creator"), number("created")) == (self.asked.user_id, cx.now);
+        Ok(!found.rows.is_empty() && ours)
+    }
 }
 
 struct Changing<'a> {
@@ -78,35 +106,61 @@ struct Changing<'a> {
     ids: BTreeSet<u32>,
 }
 
+/// What a change came to.
+enum Changed {
+    /// The user may not do it, or named nobody.
+    Nothing,
+    /// All named are as asked already.
+    Before {
+        /// The changed ones are all named.
+        change: Change,
+        /// When each of them joined, in seconds, if they are members.
+        joined: BTreeMap<u32, u32>,
+    },
+    /// Some or all named have changed.
+    Now(Change),
+}
+
 /// Locks the group first: changes of one group take turns, and each sees who is in it.
 impl<W: World> Transaction<W> for Changing<'_> {
-    type Done = Option<group_members::Change>;
+    type Done = Changed;
 
-    async fn run(&self, cx: &mut Context<W>) -> Result<Self::Done, StoreError> {
+    async fn run(&self, cx: &mut Context<W>) -> Result<Changed, StoreError> {
         const GROUP: &str = "select creator, type from IMGroup where id=? and status=0 for update";
-        const MEMBERS: &str = "select userId,status from IMGroupMember where groupId=?";
+        const MEMBERS: &str = "select userId,status,updated from IMGroupMember where groupId=?";
         const COUNT: &str = "update IMGroup set userCnt=?, version=version+1 where id=?";
         let group = self.asked.group_id;
         let found = cx.primary(GROUP, &[group.into()]).await?;
         if found.rows.is_empty() {
             return Err(StoreError::NotAllowed("no such group"));
         }
-        if !group_members::may_change(&found, self.asked.user_id, self.adds) {
-            return Ok(None);
+        let may = group_members::may_change(&found, self.asked.user_id, self.adds);
+        if !may || self.ids.is_empty() {
+            return Ok(Changed::Nothing);
         }
         let found = cx.primary(MEMBERS, &[group.into()]).await?;
         let (mut live, mut former) = (BTreeSet::new(), BTreeSet::new());
+        let mut joined = BTreeMap::new();
         for row in 0..found.rows.len() {
-            let of_status =
-                if found.get(row, "status").uint() == 0 { &mut live } else { &mut former };
-            of_status.insert(found.get(row, "userId").uint());
+            let number = |column| found.get(row, column).uint();
+            let user = number("userId");
+            if number("status") != 0 {
+                former.insert(user);
+                continue;
+            }
+            live.insert(user);
+            if self.ids.contains(&user) {
+                joined.insert(user, number("updated"));
+            }
         }
         let changed: Vec<u32> = match self.adds {
             true => self.ids.difference(&live).copied().collect(),
             false => self.ids.intersection(&live).copied().collect(),
         };
         if changed.is_empty() {
-            return Ok(None);
+            let changed = self.ids.iter().copied().collect();
+            let current = live.into_iter().collect();
+            return Ok(Changed::Before { change: Change { changed, current }, joined });
         }
         if self.adds {
             join(cx, group, &changed, &former).await?;
@@ -117,7 +171,13 @@ impl<W: World> Transaction<W> for Changing<'_> {
         }
         let current: Vec<u32> = live.into_iter().collect();
         cx.primary(COUNT, &[Value::Int(current.len() as i64), group.into()]).await?;
-        Ok(Some(group_members::Change { changed, current }))
+        Ok(Changed::Now(Change { changed, current }))
+    }
+
+    async fn took_effect(&self, cx: &mut Context<W>, done: &Changed) -> Result<bool, StoreError> {
+        let Changed::Now(change) = done else { return Ok(true) };
+        let live = membership::members(cx, OnFailure::Fail, self.asked.group_id).await?;
+        Ok(change.changed.iter().all(|user| live.contains(user) == self.adds))
     }
 }
 

@@ -33,6 +33,8 @@ mod group_tests;
 mod keep_token;
 mod latest_id;
 mod member_change;
+#[cfg(test)]
+mod member_repeat_tests;
 mod membership;
 mod message;
 mod msg_list;

@@ -7,19 +7,31 @@ use std::future::Future;
 /// The statements between BEGIN and COMMIT. They may run twice.
 pub trait Transaction<W: World>: Sync {
     /// What it finds out.
-    type Done: Send;
+    type Done: Send + Sync;
     /// Runs the statements; an error rolls back.
     fn run(
         &self,
         cx: &mut Context<W>,
     ) -> impl Future<Output = Result<Self::Done, StoreError>> + Send;
+
+    /// Whether the store is as the statements were to leave it, asked after their COMMIT had no
+    /// answer, when the transaction's connection is gone or rolled back. False if that can't be
+    /// told.
+    fn took_effect(
+        &self,
+        _: &mut Context<W>,
+        _: &Self::Done,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        std::future::ready(Ok(false))
+    }
 }
 
 /// Runs a transaction. One that met a deadlock or waited too long for a lock is rolled back and
 /// run once more (ours); any other error rolls back and is returned.
 ///
 /// # Errors
-/// [`StoreError::Unknown`] when COMMIT itself failed: nobody knows whether it has its effect.
+/// [`StoreError::Unknown`] when COMMIT itself failed and [`Transaction::took_effect`] does not see
+/// an effect. There may be one yet: a COMMIT may be on its way to the server still.
 pub async fn transact<W: World, T: Transaction<W>>(
     cx: &mut Context<W>,
     transaction: &T,
@@ -30,7 +42,10 @@ pub async fn transact<W: World, T: Transaction<W>>(
             Ok(done) => {
                 if let Err(error) = cx.execute(Server::Primary, "COMMIT", &[]).await {
                     cx.roll_back().await;
-                    return Err(StoreError::Unknown(error));
+                    return match transaction.took_effect(cx, &done).await {
+                        Ok(true) => Ok(done),
+                        Ok(false) | Err(_) => Err(StoreError::Unknown(error)),
+                    };
                 }
                 return Ok(done);
             }

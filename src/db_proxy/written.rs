@@ -138,13 +138,11 @@ pub async fn write<W: World>(
         Err(error) => Err(not_written(error)),
     };
     match &inserted {
-        Ok(Written { msg_id, fresh }) => {
+        Ok(Written { msg_id, fresh: false }) => answered_again(cx, place, message, *msg_id),
+        Ok(Written { msg_id, fresh: true }) => {
             let (msg_id, relation, from) = (*msg_id, place.id(), message.from_user_id);
-            cx.fact(match fresh {
-                true => Fact::Stored { conversation, relation, msg_id, from },
-                false => Fact::RepeatAnswered { conversation, relation, msg_id, from },
-            });
-            if *fresh && i64::from(msg_id) != drawn {
+            cx.fact(Fact::Stored { conversation, relation, msg_id, from });
+            if i64::from(msg_id) != drawn {
                 cx.fact(Fact::IdFloorRaised { conversation, relation, msg_id });
                 raise_counter(cx, place, msg_id).await;
             }
@@ -160,6 +158,30 @@ pub async fn write<W: World>(
     inserted
 }
 
+/// The msg_id that a send is stored as already, without storing it; `None` if it is not, or has no
+/// token.
+///
+/// # Errors
+/// As [`write`].
+pub async fn before<W: World>(
+    cx: &mut Context<W>,
+    place: Place,
+    token: Option<Bytes>,
+    message: &ImMsgData,
+) -> Result<Option<u32>, Silent> {
+    let Some(token) = token else { return Ok(None) };
+    let found = find_first(cx, place, &token, message).await?;
+    if let Some(msg_id) = found {
+        answered_again(cx, place, message, msg_id);
+    }
+    Ok(found)
+}
+
+fn answered_again<W: World>(cx: &Context<W>, place: Place, message: &ImMsgData, msg_id: u32) {
+    let (conversation, from) = (place.conversation(message), message.from_user_id);
+    cx.fact(Fact::RepeatAnswered { conversation, relation: place.id(), msg_id, from });
+}
+
 async fn insert<W: World>(cx: &mut Context<W>, send: Send<'_>) -> Result<Written, Silent> {
     let inserted = if send.is_more_than_a_row(cx.protocol()) {
         transact(cx, &send).await
@@ -168,8 +190,17 @@ async fn insert<W: World>(cx: &mut Context<W>, send: Send<'_>) -> Result<Written
     };
     match inserted {
         Ok(msg_id) => Ok(Written { msg_id, fresh: true }),
-        Err(error) if error.is_duplicate() && send.token.is_some() => find_repeat(cx, &send).await,
-        Err(error) => Err(not_written(error)),
+        Err(error) => match &send.token {
+            Some(token) if error.is_duplicate() => {
+                match find_first(cx, send.place, token, send.message).await? {
+                    Some(msg_id) => Ok(Written { msg_id, fresh: false }),
+                    None => {
+                        Err(StoreError::NoEffect("a repeated send without its first one").into())
+                    }
+                }
+            }
+            _ => Err(not_written(error)),
+        },
     }
 }
 
@@ -262,18 +293,22 @@ impl<W: World> Transaction<W> for Send<'_> {
     }
 }
 
-/// The message that this send has been stored as before.
-async fn find_repeat<W: World>(cx: &mut Context<W>, send: &Send<'_>) -> Result<Written, Silent> {
+/// The msg_id that the send with this token was stored as.
+async fn find_first<W: World>(
+    cx: &mut Context<W>,
+    place: Place,
+    token: &Bytes,
+    message: &ImMsgData,
+) -> Result<Option<u32>, Silent> {
     const TEXT: &str = "select type,relateId,msgId from TTSend where fromId=? and token=?";
-    let token = send.token.clone().unwrap_or_default();
-    let params = [send.message.from_user_id.into(), Value::Bytes(token)];
-    let found = cx.primary(TEXT, &params).await?;
+    let params = [message.from_user_id.into(), Value::Bytes(token.clone())];
+    let found = cx.primary(TEXT, &params).await.map_err(Silent::from)?;
     let number = |column| found.get(0, column).uint();
     match number("msgId") {
-        0 => Err(StoreError::NoEffect("a repeated send without its first one").into()),
-        _ if (number("type"), number("relateId")) != (send.place.kind(), send.place.id()) => {
+        0 => Ok(None),
+        _ if (number("type"), number("relateId")) != (place.kind(), place.id()) => {
             Err(Silent::Ignored("the send_token is of another conversation"))
         }
-        msg_id => Ok(Written { msg_id, fresh: false }),
+        msg_id => Ok(Some(msg_id)),
     }
 }

@@ -64,6 +64,13 @@ CREATE TABLE IF NOT EXISTS TTRead (
   PRIMARY KEY (userId, peerId, type)
 ) ENGINE=InnoDB;
 
+-- Where unread-from-store has been in use without groups, TTRead has no `type`, and all its rows are
+-- of single chats. Change it once, with no db_proxy running, then seed the groups' rows (type 2):
+--
+--   ALTER TABLE TTRead ADD COLUMN type TINYINT UNSIGNED NOT NULL DEFAULT 1 AFTER peerId,
+--     DROP PRIMARY KEY, ADD PRIMARY KEY (userId, peerId, type);
+--   ALTER TABLE TTRead ALTER COLUMN type DROP DEFAULT;
+
 -- members-from-store: after which msg_id a member may read a group: the latest one when he joined.
 -- One who joined before the switch was turned on has no row and may read what was made in or after
 -- the second of IMGroupMember.updated. Keys that the switch needs on IMGroupMember are there:

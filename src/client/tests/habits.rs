@@ -217,9 +217,29 @@ fn two_iphones_of_one_user_do_not_answer_each_other_for_ever() {
                 let out = phones[reader].read_notify_in(read, 0, ack.msg_id);
                 acks = sent(&out, command::MSG_READ_ACK);
             }
-            assert_eq!(written, 2, "the other one answers once");
+            assert_eq!(written, 3, "each answers it once");
         }
     }
+}
+
+/// Their read acks cross, or one reads an older message: only a second notice of the same id is
+/// not answered.
+#[test]
+fn an_iphone_answers_each_read_notice_once() {
+    let mut rig = Rig::online(Ios);
+    rig.push(PEER, ME, 5, "hi");
+    let out = rig.command(2, Action::Read { chat: CHAT });
+    let out = rig.list(pull_seq(&out), [5]);
+    assert_eq!(sent(&out, command::MSG_READ_ACK).len(), 1);
+    for (msg_id, answers) in [(4, 1), (5, 1), (4, 0), (5, 0), (6, 1), (4, 0)] {
+        let acks = sent(&rig.read_notify(0, msg_id), command::MSG_READ_ACK);
+        assert_eq!(acks.len(), answers, "{msg_id}");
+        for ack in acks {
+            assert_eq!(ack.view::<ImMsgDataReadAck>().unwrap().msg_id, msg_id);
+        }
+    }
+    let acks = sent(&rig.read_notify_in(IN_GROUP, 0, 5), command::MSG_READ_ACK);
+    assert_eq!(acks.len(), 1, "another chat");
 }
 
 #[test]
