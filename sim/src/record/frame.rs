@@ -94,7 +94,7 @@ mod tests {
         let mut frame = Frame::new(5, End::Dialler, 1, pdu.clone());
         let fresh = frame.clone();
         for _ in 0..2 {
-            assert_eq!(frame.view::<ImMsgDataAck>(), Ok(ack.clone()));
+            assert_eq!(frame.view::<ImMsgDataAck>(), Ok(ack));
             assert_eq!(frame.view::<ImMsgDataReadAck>(), pdu.view());
         }
         assert_eq!(frame, fresh);
