@@ -2,7 +2,7 @@
 
 use crate::{
     explore::SeedReport,
-    plan::case::Case,
+    plan::{Operation, case::Case, text_of},
     properties::Violation,
     record::{Kind, Line},
     world::{Outcome, describe},
@@ -19,15 +19,20 @@ pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str)
     let mut out = String::new();
     let seed = case.seed.map_or(String::new(), |s| format!(" (seed {s})"));
     let _ = writeln!(out, "VIOLATED {}{seed}", violation.signature());
-    let _ = writeln!(out, "  {}", violation.sentence);
+    let _ = writeln!(out, "  {}", printable(&violation.sentence));
     let _ = writeln!(out, "replay:  {replay}");
     let _ = writeln!(out, "trace:   {}", outcome.trace.hash());
     let _ = writeln!(out, "plan, in time order:");
-    let about = |op: u32| violation.about.iter().any(|a| *a == crate::world::text_of(op));
+    let about = |op: &Operation| {
+        // An encrypted text is known by what travelled.
+        let content = op.content().unwrap_or_default();
+        let is = |a: &String| *a == text_of(op.id) || a.as_bytes() == content;
+        violation.about.iter().any(is)
+    };
     let mut lines: Vec<(u64, String, bool)> = Vec::new();
     for op in &case.plan.operations {
         let what = op.describe();
-        lines.push((op.at_ms, format!("device {} {what}", op.device), about(op.id)));
+        lines.push((op.at_ms, format!("device {} {what}", op.device), about(op)));
     }
     for fault in &case.plan.faults {
         let hit = outcome.hits.get(&fault.id).map_or(String::new(), |n| format!(" [hit {n}]"));
@@ -50,7 +55,7 @@ pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str)
         outcome.trace.lines.iter().filter(|l| touches(l, &violation.about)).collect();
     let _ = writeln!(out, "the last events that touched it:");
     for line in &touched[touched.len().saturating_sub(EVENTS)..] {
-        let _ = writeln!(out, "  {}", event(line));
+        let _ = writeln!(out, "  {}", printable(&event(line)));
     }
     let _ = writeln!(
         out,
@@ -59,6 +64,20 @@ pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str)
         case.protocols.base.preset
     );
     out
+}
+
+/// What a message is known by, and no part of a line's JSON.
+fn is_content(about: &str) -> bool {
+    !about.is_empty() && !about.starts_with('"')
+}
+
+/// The length of a voice message in front of it is no text for a terminal.
+fn printable(text: &str) -> String {
+    let one = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(one).collect()
 }
 
 fn touches(line: &Line, about: &[String]) -> bool {
@@ -73,11 +92,11 @@ fn touches(line: &Line, about: &[String]) -> bool {
         Kind::Fact(_) => {
             let json = line.to_json();
             about.iter().all(|a| json.contains(a.as_str()))
-                || about.iter().any(|a| json.contains(&format!("\"{a}\"")) && a.starts_with("op-"))
+                || about.iter().any(|a| is_content(a) && json.contains(&format!("{a}\"")))
         }
         Kind::PduSent(f) | Kind::PduReceived(f) => about
             .iter()
-            .filter(|a| a.starts_with("op-"))
+            .filter(|a| is_content(a))
             .any(|a| f.pdu.body.windows(a.len()).any(|w| w == a.as_bytes())),
         _ => false,
     }
