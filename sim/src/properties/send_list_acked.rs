@@ -270,6 +270,8 @@ mod tests {
         assert_eq!(tape.changes(10, 2, false).pending(), None);
         assert_eq!(tape.changes(11, 2, true).pending(), None, "joined again");
         let mut tape = pushed_to_group();
+        assert_eq!(tape.denied(9, &[2]).fact("msg1", expired()).pending().as_deref(), LOST);
+        let mut tape = pushed_to_group();
         tape.db_reads(crate::properties::tape::change_members(9, 1, G, false, &[2]));
         assert_eq!(tape.fact("msg1", expired()).pending(), None, "maybe");
     }
