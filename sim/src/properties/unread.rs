@@ -12,7 +12,7 @@
 use super::{
     Property, Sort, Violation,
     clients::Clients,
-    membership::{Membership, Moment},
+    membership::{GRAIN_US, Membership, Moment},
     role_of,
     sends::Sends,
     wire::{At, client_pdu, db_pdu},
@@ -196,7 +196,9 @@ impl Unread {
         }
         let sure = self.membership.is_always(group, user, self.now, self.now);
         match self.membership.join(group, user) {
-            Some(join) => (sure && join.is_before(row.sent), !join.is_after(row.committed)),
+            Some(join) => {
+                (sure && join.is_before(row.sent), !join.is_after(row.committed, GRAIN_US))
+            }
             None => (false, true),
         }
     }

@@ -59,6 +59,11 @@ pub enum Said {
 }
 
 impl Change {
+    /// Whether it is under way at any line from `from` to `to`.
+    pub fn overlaps(&self, from: u64, to: u64) -> bool {
+        self.from.n <= to && self.done.is_none_or(|done| done.n >= from)
+    }
+
     /// The change that a PDU asks for, if it asks for one.
     pub fn asked(from: Moment, conn: ConnId, pdu: &Frame) -> Result<Option<Self>, Malformed> {
         let (user, group, users, attach) = match pdu.command() {

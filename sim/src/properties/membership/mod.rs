@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use teamtalk::{env::ConnId, wire::Malformed};
 
 /// Simulated microseconds of the grain of `created` and of the time of joining.
-const GRAIN_US: u64 = 1_000_000;
+pub const GRAIN_US: u64 = 1_000_000;
 
 /// When something happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,9 +55,9 @@ impl Join {
         self.from_start || self.until.is_some_and(after)
     }
 
-    /// Whether something that happened then surely came before it, in seconds of any clock.
-    pub fn is_after(&self, at: Moment) -> bool {
-        at.n < self.from.n && at.us + GRAIN_US <= self.from.us
+    /// Whether something that happened then surely came before it, by so many microseconds.
+    pub fn is_after(&self, at: Moment, grain_us: u64) -> bool {
+        at.n < self.from.n && at.us + grain_us <= self.from.us
     }
 }
 
@@ -145,8 +145,7 @@ impl Membership {
 
     /// Whether a change that names him is under way at any line from `from` to `to`.
     pub fn is_changing(&self, group: u32, user: u32, from: u64, to: u64) -> bool {
-        self.changes(group, user)
-            .any(|change| change.from.n <= to && change.done.is_none_or(|done| done.n >= from))
+        self.changes(group, user).any(|change| change.overlaps(from, to))
     }
 
     /// Whether a change that names him has no answer so far.
@@ -175,15 +174,31 @@ impl Membership {
 
     /// How a user who is a member in the store became one the last time.
     pub fn join(&self, group: u32, user: u32) -> Option<Join> {
+        let last = self.rows(group, user).len().checked_sub(1)?;
+        self.join_of(group, user, last)
+    }
+
+    /// How a user became a member as who he was at a line or, if he was none, after it. If a
+    /// change was under way at the line he may still be who he was before that.
+    pub fn join_at(&self, group: u32, user: u32, n: u64) -> Option<Join> {
+        let under_way = self.changes(group, user).filter(|change| change.overlaps(n, n));
+        let n = under_way.map(|change| change.from.n).min().unwrap_or(n);
         let rows = self.rows(group, user);
+        let next = rows.partition_point(|row| row.at.n <= n);
+        let then = next.checked_sub(1).filter(|&then| rows[then].live);
+        let after = || rows[next..].iter().position(|row| row.live).map(|at| next + at);
+        self.join_of(group, user, then.or_else(after)?)
+    }
+
+    /// How a user became a member as who he is in one of his rows.
+    fn join_of(&self, group: u32, user: u32, row: usize) -> Option<Join> {
+        let rows = &self.rows(group, user)[..=row];
         let out = rows.iter().rposition(|row| !row.live).map_or(0, |at| at + 1);
         let Row { at, from_start, .. } = *rows.get(out)?;
         let (mut from, mut until) = (at, Some(at));
-        for change in self.changes(group, user) {
-            if change.from.n <= at.n && change.done.is_none_or(|done| done.n >= at.n) {
-                from = from.min(change.from);
-                until = until.zip(change.done).map(|(until, done)| until.max(done));
-            }
+        for change in self.changes(group, user).filter(|change| change.overlaps(at.n, at.n)) {
+            from = from.min(change.from);
+            until = until.zip(change.done).map(|(until, done)| until.max(done));
         }
         Some(Join { from, until, from_start })
     }

@@ -1,4 +1,4 @@
-use super::{Membership, Moment};
+use super::{GRAIN_US, Membership, Moment};
 use crate::{
     properties::tape::{self, create_group, group_changed, group_created, refused},
     record::{End, Kind, Line},
@@ -125,11 +125,13 @@ fn a_join_has_the_grain_of_a_second() {
     reader.reads(tape::change_members(5, 1, 7, true, &[2])); // 3
     reader.row("sql", 2, true); // 4
     let open = reader.membership.join(7, 2).expect("a member");
-    assert!(!open.is_before(at(99, 99_000_000)) && open.is_after(at(1, 2_000_000)));
+    assert!(!open.is_before(at(99, 99_000_000)) && open.is_after(at(1, 2_000_000), GRAIN_US));
     reader.writes(group_changed(5, 1, 7, &[2])); // 5
     let join = reader.membership.join(7, 2).expect("a member");
     assert!(!join.is_before(at(6, 5_900_000)) && join.is_before(at(6, 6_000_000)));
-    assert!(join.is_after(at(2, 2_000_000)) && !join.is_after(at(2, 2_100_000)));
+    assert!(
+        join.is_after(at(2, 2_000_000), GRAIN_US) && !join.is_after(at(2, 2_100_000), GRAIN_US)
+    );
     let m = &reader.membership;
     assert!(m.sees(7, 2, at(7, 7_000_000), 9) && !m.sees(7, 2, at(5, 5_500_000), 9));
     assert!(!m.sees(7, 3, at(7, 7_000_000), 9));
@@ -166,4 +168,22 @@ fn an_answer_takes_back_whom_the_change_did_not_touch() {
     reader.line("sql", Kind::MemberRow { group: 8, user: 1, live: true }); // 3
     reader.writes(Pdu::new(command::GROUP_CREATE_RESPONSE, 5, &failed)); // 4
     assert!(!reader.membership.is_ever(8, 2, 0, 9), "not made");
+}
+
+#[test]
+fn a_question_is_answered_to_who_he_was_when_it_came_or_became_since() {
+    let mut reader = Reader::new();
+    reader.row("sql", 2, false); // 2
+    reader.reads(tape::change_members(5, 1, 7, true, &[2])); // 3
+    reader.row("sql", 2, true); // 4
+    reader.writes(group_changed(5, 1, 7, &[2])); // 5
+    let from = |n| reader.membership.join_at(7, 2, n).expect("a member").from.n;
+    assert_eq!([1, 2, 3, 4, 5, 6, 9].map(from), [1, 3, 3, 3, 3, 3, 3]);
+    assert_eq!(reader.membership.join_at(7, 3, 5), None);
+    let mut reader = Reader::new();
+    reader.reads(removal(5, &[2])); // 2
+    reader.row("sql", 2, false); // 3
+    assert_eq!(reader.membership.join_at(7, 2, 9).expect("maybe").from.n, 1);
+    reader.writes(group_changed(5, 1, 7, &[2])); // 4
+    assert_eq!(reader.membership.join_at(7, 2, 9), None);
 }
