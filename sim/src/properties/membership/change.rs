@@ -37,8 +37,10 @@ pub struct Change {
     pub users: BTreeSet<u32>,
     /// When the request was received.
     pub from: Moment,
-    /// When the answer was written.
+    /// When the answer was written or, without one, nothing can come of it any more.
     pub done: Option<Moment>,
+    /// An answer was written.
+    pub is_answered: bool,
 }
 
 /// What an answer says.
@@ -80,7 +82,7 @@ impl Change {
         let (seq, command) = (pdu.header.seq_num, pdu.command());
         let request = Request { conn, seq, command, user, attach: attach.unwrap_or_default() };
         let users = users.into_iter().collect();
-        Ok(Some(Self { request, group, users, from, done: None }))
+        Ok(Some(Self { request, group, users, from, done: None, is_answered: false }))
     }
 }
 

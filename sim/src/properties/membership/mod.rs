@@ -3,7 +3,8 @@
 //!
 //! What is committed to `IMGroupMember` is the truth. While a change that names a user is under
 //! way, from the line at which a db_proxy received the 0405 or 0407 to the line at which it wrote
-//! the answer, he may be a member or not; if there is no answer, for ever after. An answer that
+//! the answer, he may be a member or not; if there is no answer, until nothing can come of it any
+//! more, which is some time after the faults are over. An answer that
 //! says who came or went names the others no more, and one that says that nothing was changed
 //! names nobody, but for whom the store has a row of since the request. Before anything is known
 //! of a group nobody is a member.
@@ -15,11 +16,16 @@ mod tests;
 use super::wire::db_pdu;
 use crate::record::{Frame, Kind, Line};
 use change::{Change, Said};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{env::ConnId, wire::Malformed};
 
 /// Simulated microseconds of the grain of `created` and of the time of joining.
 pub const GRAIN_US: u64 = 1_000_000;
+
+/// Simulated microseconds after which nothing comes any more of a request that was not answered:
+/// what its db_proxy does waits for one statement (`Timing::sql_timeout`, 5 s in real pace), and
+/// a transaction without a client is ended after as long.
+const SETTLED_US: u64 = 10_000_000;
 
 /// When something happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,8 +48,8 @@ impl Moment {
 pub struct Join {
     /// Not before this.
     from: Moment,
-    /// Surely done by this; `None` if that is not known.
-    until: Option<Moment>,
+    /// Surely done by this.
+    until: Moment,
     /// He was one when the run started.
     from_start: bool,
 }
@@ -52,7 +58,7 @@ impl Join {
     /// Whether something that happened then surely came after it, in seconds of any clock.
     pub fn is_before(&self, at: Moment) -> bool {
         let after = |until: Moment| until.n < at.n && until.us + GRAIN_US <= at.us;
-        self.from_start || self.until.is_some_and(after)
+        self.from_start || after(self.until)
     }
 
     /// Whether something that happened then surely came before it, by so many microseconds.
@@ -76,22 +82,40 @@ pub struct Membership {
     rows: BTreeMap<(u32, u32), Vec<Row>>,
     /// The line at which a group was first heard of.
     known: BTreeMap<u32, u64>,
+    /// The first members of a group: who was one before it is known that it is made.
+    founders: BTreeMap<u32, BTreeSet<u32>>,
+    /// The groups that are known to be made.
+    founded: BTreeSet<u32>,
     changes: Vec<Change>,
+    /// When the faults were over, in simulated microseconds.
+    healed_us: Option<u64>,
 }
 
 impl Membership {
     /// Takes the next line.
     pub fn observe(&mut self, line: &Line) {
         let at = Moment::of(line);
+        if let Some(healed) = self.healed_us {
+            let open = self.changes.iter_mut().filter(|change| change.done.is_none());
+            let settled = open.filter(|change| change.from.us.max(healed) + SETTLED_US <= at.us);
+            settled.for_each(|change| change.done = Some(at));
+        }
         if let Kind::MemberRow { group, user, live } = line.kind {
             let row = Row { at, live, from_start: line.host == "world" };
             self.rows.entry((group, user)).or_default().push(row);
             self.known.entry(group).or_insert(line.n);
+            if live && !self.founded.contains(&group) {
+                self.founders.entry(group).or_default().insert(user);
+            }
+        } else if let Kind::Phase { phase: "liveness" } = line.kind {
+            self.healed_us = Some(line.sim_us);
         } else if let Some((conn, pdu, sent)) = db_pdu(line) {
             // A malformed one changes nothing.
             if sent {
                 let _ = self.answer(at, conn, pdu);
             } else if let Ok(Some(change)) = Change::asked(at, conn, pdu) {
+                // Only of one that is there the members can change.
+                self.founded.extend(change.group.filter(|group| self.known.contains_key(group)));
                 self.changes.push(change);
             }
         }
@@ -101,9 +125,12 @@ impl Membership {
         let Some((request, said)) = change::answered(conn, pdu)? else { return Ok(()) };
         let mut open = self.changes.iter_mut().filter(|change| change.done.is_none());
         let Some(change) = open.find(|change| change.request == request) else { return Ok(()) };
-        change.done = Some(at);
+        (change.done, change.is_answered) = (Some(at), true);
         match said {
-            Said::Made { group } => change.group = group,
+            Said::Made { group } => {
+                change.group = group;
+                self.founded.extend(group);
+            }
             Said::Changed { users } => change.users.retain(|user| users.contains(user)),
             // Unless the store says otherwise.
             Said::Nothing => {
@@ -125,10 +152,14 @@ impl Membership {
         self.changes.iter().filter(move |change| {
             let of_group = match change.group {
                 Some(of) => of == group,
-                // A group that is made is heard of while it is made.
-                None => known.is_some_and(|n| {
-                    change.from.n < n && change.done.is_none_or(|done| n < done.n)
-                }),
+                // A group that is made is heard of while it is made, and by its members.
+                None => {
+                    let during = known.is_some_and(|n| {
+                        change.from.n < n && change.done.is_none_or(|done| n < done.n)
+                    });
+                    let founders = self.founders.get(&group);
+                    during && founders.is_some_and(|users| users.is_subset(&change.users))
+                }
             };
             of_group && change.users.contains(&user)
         })
@@ -146,11 +177,6 @@ impl Membership {
     /// Whether a change that names him is under way at any line from `from` to `to`.
     pub fn is_changing(&self, group: u32, user: u32, from: u64, to: u64) -> bool {
         self.changes(group, user).any(|change| change.overlaps(from, to))
-    }
-
-    /// Whether a change that names him has no answer so far.
-    pub fn is_open(&self, group: u32, user: u32) -> bool {
-        self.changes(group, user).any(|change| change.done.is_none())
     }
 
     /// Whether a user may be a member at any line from `from` to `to`.
@@ -195,10 +221,14 @@ impl Membership {
         let rows = &self.rows(group, user)[..=row];
         let out = rows.iter().rposition(|row| !row.live).map_or(0, |at| at + 1);
         let Row { at, from_start, .. } = *rows.get(out)?;
-        let (mut from, mut until) = (at, Some(at));
+        let (mut from, mut until) = (at, at);
         for change in self.changes(group, user).filter(|change| change.overlaps(at.n, at.n)) {
             from = from.min(change.from);
-            until = until.zip(change.done).map(|(until, done)| until.max(done));
+            // What is still to be done for a join that is committed waits for no fault to be over.
+            until = until.max(match change.done {
+                Some(done) if change.is_answered => done,
+                _ => Moment { n: at.n, us: at.us + SETTLED_US },
+            });
         }
         Some(Join { from, until, from_start })
     }

@@ -80,7 +80,7 @@ fn he_may_be_one_while_a_change_that_names_him_is_under_way() {
 }
 
 #[test]
-fn without_an_answer_it_is_under_way_for_ever() {
+fn without_an_answer_it_is_under_way_until_nothing_can_come_of_it() {
     for code in [RefusedCode::RefusedUnavailable, RefusedCode::RefusedNotAllowed] {
         let mut reader = Reader::new();
         reader.reads(removal(5, &[2]));
@@ -125,7 +125,11 @@ fn a_join_has_the_grain_of_a_second() {
     reader.reads(tape::change_members(5, 1, 7, true, &[2])); // 3
     reader.row("sql", 2, true); // 4
     let open = reader.membership.join(7, 2).expect("a member");
-    assert!(!open.is_before(at(99, 99_000_000)) && open.is_after(at(1, 2_000_000), GRAIN_US));
+    assert!(
+        !open.is_before(at(99, 14_900_000))
+            && open.is_before(at(99, 15_000_000))
+            && open.is_after(at(1, 2_000_000), GRAIN_US)
+    );
     reader.writes(group_changed(5, 1, 7, &[2])); // 5
     let join = reader.membership.join(7, 2).expect("a member");
     assert!(!join.is_before(at(6, 5_900_000)) && join.is_before(at(6, 6_000_000)));
@@ -186,4 +190,35 @@ fn a_question_is_answered_to_who_he_was_when_it_came_or_became_since() {
     assert_eq!(reader.membership.join_at(7, 2, 9).expect("maybe").from.n, 1);
     reader.writes(group_changed(5, 1, 7, &[2])); // 4
     assert_eq!(reader.membership.join_at(7, 2, 9), None);
+}
+
+#[test]
+fn what_is_not_answered_is_over_some_time_after_the_faults_are() {
+    let mut reader = Reader::new();
+    reader.reads(removal(5, &[2])); // 2
+    reader.line("world", Kind::Phase { phase: "safety" });
+    (4..20).for_each(|_| _ = reader.line("world", Kind::HostUp));
+    reader.line("world", Kind::Phase { phase: "liveness" }); // 20
+    (21..25).for_each(|_| _ = reader.line("world", Kind::HostUp));
+    reader.reads(removal(6, &[1])); // 25
+    (26..40).for_each(|_| _ = reader.line("world", Kind::HostUp));
+    assert_eq!([1, 2, 30, 31, 39].map(|n| reader.level(2, n)), [2, 1, 1, 2, 2]);
+    assert_eq!([24, 25, 35, 36].map(|n| reader.level(1, n)), [2, 1, 1, 2]);
+}
+
+#[test]
+fn a_group_that_is_made_without_an_answer_is_known_by_its_first_members() {
+    let made = |users: &[u32]| {
+        let mut reader = Reader { membership: Membership::default(), n: 0 };
+        reader.reads(create_group(5, 1, &[2, 3, 4])); // 0
+        users.iter().for_each(|&user| _ = reader.row("sql", user, true));
+        reader
+    };
+    assert_eq!(made(&[2, 3]).level(4, 9), 1, "maybe");
+    assert_eq!(made(&[2, 9]).level(4, 9), 0, "another group");
+    assert_eq!(made(&[2, 9]).level(2, 9), 2, "another group");
+    let mut reader = made(&[2, 3]);
+    reader.reads(tape::change_members(6, 1, 7, true, &[9]));
+    reader.row("sql", 9, true);
+    assert_eq!(reader.level(4, 5), 1, "who joined is no first member");
 }
