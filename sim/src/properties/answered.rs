@@ -30,7 +30,7 @@ pub struct Answered {
 }
 
 /// What answers a request; `None` for what is no request.
-fn reply_of(command: u16) -> Option<u16> {
+pub fn reply_of(command: u16) -> Option<u16> {
     Some(match command {
         cmd::LOGIN_REQ_USERLOGIN => cmd::LOGIN_RES_USERLOGIN,
         cmd::LOGIN_REQ_LOGINOUT => cmd::LOGIN_RES_LOGINOUT,

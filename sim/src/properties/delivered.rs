@@ -2,8 +2,8 @@
 //! device of its conversation that is online at the end.
 //!
 //! The ack counts when the device reads it. In a group a message is owed to who is a member at its
-//! commit and to the end; a change of members that names him excuses him if it is under way at any
-//! line from the first write of the message to the commit, or has no answer at the end.
+//! commit and, in the store, to the end; a change of members that names him excuses him if it is
+//! under way at any line from the first write of the message to the commit.
 
 use super::{
     Property, Sort, Violation,
@@ -117,7 +117,6 @@ impl Delivered {
         let m = &self.membership;
         m.is_always(group, user, written.min(commit), commit)
             && m.stays(group, user, commit, self.now)
-            && !m.is_open(group, user)
     }
 }
 
@@ -180,10 +179,13 @@ impl Property for Delivered {
 #[cfg(test)]
 mod tests {
     use super::Delivered;
-    use crate::properties::tape::{
-        G, Tape, ack, audio, change_members, data, group_ack, group_message, message,
+    use crate::{
+        properties::tape::{
+            G, Tape, ack, audio, change_members, data, group_ack, group_message, message, refused,
+        },
+        record::Kind,
     };
-    use teamtalk::wire::im::base_define::MsgType;
+    use teamtalk::wire::{command, im::base_define::MsgType, tt::extension::RefusedCode};
 
     /// Devices 1 and 3 are of user 1, device 2 is of user 2, device 4 of user 4; device 1 sends.
     fn sent() -> Tape<Delivered> {
@@ -277,6 +279,12 @@ mod tests {
         let leaves: Step = |tape| _ = tape.changes(9, 2, false);
         let joins: Step = |tape| _ = tape.changes(8, 2, true);
         let asks: Step = |tape| _ = tape.db_reads(change_members(9, 1, G, false, &[2]));
+        let unavailable: Step = |tape| {
+            let (command, code) =
+                (command::GROUP_CHANGE_MEMBER_REQUEST, RefusedCode::RefusedUnavailable);
+            tape.db_writes(refused(9, 1, command, code));
+        };
+        let gone: Step = |tape| _ = tape.member(2, false);
         let other: Step = |tape| _ = tape.changes(9, 4, true);
         let owed = |before: Option<Step>, after: &[Step]| {
             let mut tape = sent_to_group();
@@ -294,7 +302,24 @@ mod tests {
         assert_eq!(owed(None, &[leaves]), None);
         assert_eq!(owed(None, &[leaves, joins]), None);
         assert_eq!(owed(None, &[joins]).as_deref(), LOST, "after the commit: he was a member");
-        assert_eq!(owed(None, &[asks]), None, "maybe");
+        assert_eq!(owed(None, &[asks]).as_deref(), LOST, "the store still has him");
+        assert_eq!(owed(None, &[asks, unavailable]).as_deref(), LOST, "and again");
+        assert_eq!(owed(None, &[asks, gone]), None, "committed and never answered");
+    }
+
+    #[test]
+    fn a_change_that_is_never_answered_excuses_until_nothing_can_come_of_it() {
+        let owed = |seconds| {
+            let mut tape = Tape::new(Delivered::default());
+            tape.group(&[1, 2]).login(1, 10, 1).login(2, 20, 2).login(3, 30, 1);
+            tape.db_reads(change_members(9, 1, G, false, &[2]));
+            tape.line("world", Kind::Phase { phase: "liveness" }).later(seconds);
+            tape.line("world", Kind::HostUp);
+            acked(tape.asks(10, group_message(5, 0, 1, "text")));
+            tape.pending()
+        };
+        assert_eq!(owed(5), None);
+        assert_eq!(owed(10).as_deref(), LOST);
     }
 
     #[test]

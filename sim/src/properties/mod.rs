@@ -94,7 +94,7 @@ pub fn all(protocol: &Protocol) -> Vec<Box<dyn Property>> {
         Box::new(answered::Answered::new(protocol)),
         Box::new(no_duplicate::NoDuplicate::default()),
         Box::new(integrity::Integrity::default()),
-        Box::new(isolation::Isolation::default()),
+        Box::new(isolation::Isolation::new(protocol)),
         Box::new(order::Order::default()),
         Box::new(one_row::OneRow::default()),
         Box::new(unread::Unread::new(protocol)),

@@ -352,6 +352,14 @@ mod tests {
     }
 
     #[test]
+    fn a_change_that_was_denied_excuses_nothing() {
+        let mut tape = group();
+        tape.denied(9, &[2]);
+        paged(&mut tape, 20, 2, &[]);
+        assert_eq!(tape.found, MISSING);
+    }
+
+    #[test]
     fn who_left_or_has_just_joined_may_see_less_of_a_group() {
         let mut tape = group();
         tape.changes(9, 2, false);

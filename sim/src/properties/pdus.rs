@@ -154,13 +154,14 @@ pub fn change_members(seq: u16, user_id: u32, group_id: u32, adds: bool, users: 
     Pdu::new(command::GROUP_CHANGE_MEMBER_REQUEST, seq, &request)
 }
 
-/// 0408.
-pub fn group_changed(seq: u16, user_id: u32, group_id: u32, result_code: u32) -> Pdu {
+/// 0408: these came or went; if nobody, with result 1.
+pub fn group_changed(seq: u16, user_id: u32, group_id: u32, users: &[u32]) -> Pdu {
     let answer = ImGroupChangeMemberRsp {
         user_id,
         change_type: GroupModifyType::Add as i32,
-        result_code,
+        result_code: users.is_empty().into(),
         group_id,
+        chg_user_id_list: users.to_vec(),
         attach_data: Some(Bytes::new()),
         ..Default::default()
     };

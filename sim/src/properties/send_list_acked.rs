@@ -4,8 +4,8 @@
 //! device behind the connection holds the message, by whichever push or pull. Expiry or a
 //! closed connection turns it into a debt of the device. Debts of a device whose user logged it
 //! out, or took its place on another one (0107), wait for its next login. One of a group is
-//! forgiven if its user was not surely a member from the push to the end: who has left, or joined
-//! again, cannot ask for the message.
+//! forgiven if its user was not surely a member when it was pushed, or in the store not to the
+//! end: who has left, or joined again, cannot ask for the message.
 
 use super::{
     Property, Sort, Violation,
@@ -70,7 +70,10 @@ impl SendListAcked {
     /// Whether a device of this user can still get the message.
     fn can_be_paid(&self, conversation: Conversation, Pushed { user, at }: Pushed) -> bool {
         match conversation {
-            Conversation::Group(group) => self.membership.is_always(group, user, at, self.now),
+            Conversation::Group(group) => {
+                self.membership.is_always(group, user, at, at)
+                    && self.membership.stays(group, user, at, self.now)
+            }
             Conversation::Single { .. } => true,
         }
     }
@@ -270,7 +273,10 @@ mod tests {
         assert_eq!(tape.changes(10, 2, false).pending(), None);
         assert_eq!(tape.changes(11, 2, true).pending(), None, "joined again");
         let mut tape = pushed_to_group();
+        assert_eq!(tape.denied(9, &[2]).fact("msg1", expired()).pending().as_deref(), LOST);
+        let mut tape = pushed_to_group();
         tape.db_reads(crate::properties::tape::change_members(9, 1, G, false, &[2]));
-        assert_eq!(tape.fact("msg1", expired()).pending(), None, "maybe");
+        assert_eq!(tape.fact("msg1", expired()).pending().as_deref(), LOST, "the store has him");
+        assert_eq!(tape.member(2, false).pending(), None);
     }
 }

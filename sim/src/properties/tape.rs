@@ -188,6 +188,12 @@ impl<P: Property> Tape<P> {
     /// User 1 adds a user to group [`G`] or removes him, and db1 says that it is done.
     pub fn changes(&mut self, seq: u16, user: u32, adds: bool) -> &mut Self {
         self.db_reads(change_members(seq, 1, G, adds, &[user]));
-        self.member(user, adds).db_writes(group_changed(seq, 1, G, 0))
+        self.member(user, adds).db_writes(group_changed(seq, 1, G, &[user]))
+    }
+
+    /// User 1 asks to remove users from group [`G`], and db1 says that he may not.
+    pub fn denied(&mut self, seq: u16, users: &[u32]) -> &mut Self {
+        self.db_reads(change_members(seq, 1, G, false, users));
+        self.db_writes(group_changed(seq, 1, G, &[]))
     }
 }

@@ -6,13 +6,13 @@
 //! read ack. Removing a session reads what was committed before.
 //!
 //! In a group the messages of others count since the user became a member, the last time; one that
-//! was sent or committed within a second of his joining may count or not. Who is surely no member
-//! is told no count, who may be one is told any.
+//! was sent or committed within a second of his joining may count or not. The store says who is a
+//! member; who is none is told no count.
 
 use super::{
     Property, Sort, Violation,
     clients::Clients,
-    membership::{Membership, Moment},
+    membership::{GRAIN_US, Membership, Moment},
     role_of,
     sends::Sends,
     wire::{At, client_pdu, db_pdu},
@@ -191,13 +191,10 @@ impl Unread {
             return (false, false);
         }
         let Chat::Group(group) = chat else { return (true, true) };
-        if !self.membership.is_ever(group, user, self.now, self.now) {
-            return (false, false);
-        }
-        let sure = self.membership.is_always(group, user, self.now, self.now);
+        // An audit that met a change is made again.
         match self.membership.join(group, user) {
-            Some(join) => (sure && join.is_before(row.sent), !join.is_after(row.committed)),
-            None => (false, true),
+            Some(join) => (join.is_before(row.sent), !join.is_after(row.committed, GRAIN_US)),
+            None => (false, false),
         }
     }
 
@@ -470,7 +467,11 @@ mod tests {
         assert_eq!(allowed(&mut tape), [0, 1]);
         assert_eq!(allowed(tape.later(5).group_row(9, (1, "d"))), [1, 2]);
         tape.later(5).db_reads(change_members(10, 1, G, false, &[2]));
-        assert_eq!(allowed(&mut tape), [0, 1, 2], "maybe");
+        assert_eq!(allowed(&mut tape), [1, 2], "the store still has him");
+        assert_eq!(allowed(tape.member(2, false)), [0]);
+        tape.later(5).db_reads(change_members(11, 1, G, true, &[2])).member(2, true);
+        assert_eq!(allowed(tape.later(9).group_row(10, (1, "e"))), [0, 1], "it is being done");
+        assert_eq!(allowed(tape.later(9).group_row(11, (1, "f"))), [1, 2], "never answered");
     }
 
     #[test]

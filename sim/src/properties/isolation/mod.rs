@@ -1,0 +1,271 @@
+//! isolation: nothing reaches or is taken from a connection that is not logged in, was kicked,
+//! or is no member.
+//!
+//! Logged in and kicked are judged by what the msg_server had written on the connection. What is
+//! of a group may be written to a user who may have been a member (`membership`) at some time
+//! since: for a message that is pushed, or shown beside a session, since its row was committed;
+//! for the answer to a question, since that arrived at the msg_server. Of the history of a group
+//! he may be told what was committed since a db_proxy was asked to let him in. A message to a
+//! group may be stored if its sender may have been a member at some time since the try of it that
+//! is stored arrived at its db_proxy. Who came and went is told to those and to the members.
+
+#[cfg(test)]
+mod tests;
+mod told;
+mod tries;
+
+use super::{
+    Property, Sort, Violation,
+    answered::reply_of,
+    clients::Clients,
+    membership::{Membership, Moment},
+    role_of,
+    sends::Sends,
+    wire::{At, Message, client_pdu, content},
+};
+use crate::record::{Frame, Kind, Line};
+use std::collections::{BTreeMap, BTreeSet};
+use teamtalk::{
+    conversation::Conversation,
+    env::ConnId,
+    protocol::Protocol,
+    wire::{command, im::message::ImMsgData},
+};
+use told::{OfGroup, Since};
+use tries::Tries;
+
+/// Simulated microseconds by which two times in whole seconds, of two clocks, may be off.
+const GRAIN_US: u64 = 2_000_000;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Isolation {
+    /// What came less than so many simulated microseconds before a join may be seen.
+    grain_us: u64,
+    clients: Clients,
+    membership: Membership,
+    sends: Sends,
+    tries: Tries,
+    /// The lines at which questions (connection, seq_num, command) that are not answered were
+    /// first read.
+    asked: BTreeMap<(ConnId, u16, u16), u64>,
+    /// When rows of groups were committed, by group and msg_id.
+    rows: BTreeMap<(u32, u32), Committed>,
+    /// Contents that came on a connection that was logged in and not kicked.
+    welcome: BTreeSet<String>,
+    /// Contents that came on another one, which, and how it stood.
+    intruding: BTreeMap<String, (ConnId, &'static str)>,
+}
+
+/// When rows were committed under one id: there may be several.
+#[derive(Debug, Clone, Copy)]
+struct Committed {
+    first: Moment,
+    last: Moment,
+}
+
+fn violation(kind: &'static str, sentence: String, about: Vec<String>) -> Option<Violation> {
+    Some(Violation { property: "isolation", kind, role: role_of("msg"), sentence, about })
+}
+
+fn is_question(command: u16) -> bool {
+    [
+        command::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST,
+        command::MSG_UNREAD_CNT_REQUEST,
+        command::MSG_LIST_REQUEST,
+        command::MSG_GET_LATEST_MSG_ID_REQ,
+        command::MSG_GET_BY_MSG_ID_REQ,
+        command::GROUP_NORMAL_LIST_REQUEST,
+        command::GROUP_INFO_REQUEST,
+    ]
+    .contains(&command)
+}
+
+impl Isolation {
+    /// For a deployment under this protocol.
+    pub fn new(protocol: &Protocol) -> Self {
+        Self {
+            // Else who joined sees what is of the same second.
+            grain_us: if protocol.members_from_store { 0 } else { GRAIN_US },
+            clients: Clients::default(),
+            membership: Membership::default(),
+            sends: Sends::default(),
+            tries: Tries::default(),
+            asked: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            welcome: BTreeSet::new(),
+            intruding: BTreeMap::new(),
+        }
+    }
+
+    /// The line at which the question was read that a PDU answers; 0 if it answers none. It is
+    /// answered by this.
+    fn question(&mut self, conn: ConnId, pdu: &Frame) -> u64 {
+        let (seq, answer) = (pdu.header.seq_num, pdu.command());
+        let same_seq = self.asked.range((conn, seq, 0)..=(conn, seq, u16::MAX));
+        let answered =
+            |question| answer == command::OTHER_REFUSED || reply_of(question) == Some(answer);
+        let keys: Vec<_> = same_seq.map(|(key, _)| *key).filter(|key| answered(key.2)).collect();
+        keys.iter().filter_map(|key| self.asked.remove(key)).min().unwrap_or(0)
+    }
+
+    fn takes(&mut self, conn: ConnId, pdu: &Frame) {
+        let Ok(data) = pdu.view::<ImMsgData>() else { return };
+        let content = content(data.msg_type, &data.msg_data);
+        match self.clients.served(conn).map(|s| (s.user, s.kicked)) {
+            Some((Some(_), false)) => {
+                self.welcome.insert(content);
+            }
+            Some((Some(_), true)) => {
+                self.intruding.insert(content, (conn, "was kicked"));
+            }
+            _ => {
+                self.intruding.insert(content, (conn, "is not logged in"));
+            }
+        }
+    }
+
+    /// What is written on a connection, before it is.
+    fn tells(&mut self, line: &Line, conn: ConnId, pdu: &Frame) -> Option<Violation> {
+        let asked = self.question(conn, pdu);
+        let served = self.clients.served(conn)?;
+        let id = pdu.command();
+        if [command::OTHER_HEARTBEAT, command::OTHER_REFUSED].contains(&id) {
+            return None;
+        }
+        let name = command::name(id).unwrap_or("a PDU");
+        let about = || vec![format!("\"conn\":{conn},")];
+        let Some(user) = served.user else {
+            let allowed = id == command::LOGIN_RES_USERLOGIN;
+            let why = format!("connection {conn} is not logged in and was sent {id:#06x} ({name})");
+            return if allowed { None } else { violation("not-logged-in", why, about()) };
+        };
+        if served.kicked {
+            let why = format!(
+                "connection {conn} of user {user} was kicked and then sent {id:#06x} ({name})"
+            );
+            return violation("kicked", why, about());
+        }
+        let of_groups = told::of_groups(pdu).unwrap_or_default();
+        let head = format!("connection {conn} is of user {user} and was sent {name}");
+        let stranger = told::whose(pdu, user).or_else(|| {
+            let foreign = |of: &&OfGroup| {
+                !self.membership.is_ever(of.group, user, self.since_of(of, asked), line.n)
+            };
+            let group = of_groups.iter().find(foreign)?.group;
+            Some(format!("which tells of group {group}; he is no member, nor was he in time"))
+        });
+        if let Some(why) = stranger {
+            return violation("no-member", format!("{head}, {why}"), about());
+        }
+        let (group, msg_id) = of_groups.iter().find_map(|of| self.too_old(of, user, asked))?;
+        let why = format!(
+            "{head}, which tells of msg_id {msg_id} of group {group}; that was committed before he \
+             became a member"
+        );
+        Some(Violation { role: role_of("db"), ..violation("before-joining", why, about())? })
+    }
+
+    /// The line since which whoever was a member may be told something, as the answer to a
+    /// question that was read in line `asked`.
+    fn since_of(&self, of: &OfGroup, asked: u64) -> u64 {
+        match &of.since {
+            Since::Question => asked,
+            Since::Message(message) => self.since(message),
+            Since::Shown => {
+                let rows = of.shown.iter().filter_map(|id| self.rows.get(&(of.group, *id)));
+                rows.map(|row| row.first.n).min().unwrap_or(asked).min(asked)
+            }
+        }
+    }
+
+    /// A group and a msg_id of it that is shown to a user who joined after it was committed.
+    fn too_old(&self, of: &OfGroup, user: u32, asked: u64) -> Option<(u32, u32)> {
+        let join = self.membership.join_at(of.group, user, asked)?;
+        let committed = |id: &&u32| self.rows.get(&(of.group, **id)).map(|row| row.last);
+        let old = |id: &&u32| committed(id).is_some_and(|at| join.is_after(at, self.grain_us));
+        of.shown.iter().find(old).map(|id| (of.group, *id))
+    }
+
+    /// The line since which whoever was a member may be sent a message.
+    fn since(&self, message: &Message) -> u64 {
+        let first = self.sends.stored(message).or_else(|| self.sends.arrived(message));
+        first.map_or(0, |at| at.n)
+    }
+
+    /// A row of a message, as it is committed.
+    fn stores(
+        &self,
+        line: &Line,
+        (conversation, msg_id): (Conversation, u32),
+        message: Message,
+    ) -> Option<Violation> {
+        let content = &message.1;
+        if !self.welcome.contains(content)
+            && let Some((conn, why)) = self.intruding.get(content)
+        {
+            let sentence = format!(
+                "\"{content}\" is stored as msg_id {msg_id} of {conversation}; it came on \
+                 connection {conn} only, which {why}"
+            );
+            return violation("taken", sentence, vec![content.clone()]);
+        }
+        let Conversation::Group(group) = conversation else { return None };
+        let arrived = self.sends.arrived(&message).map(|at| at.n);
+        let arrived = self.tries.stored(&message).or(arrived).unwrap_or(0);
+        if self.membership.is_ever(group, message.0, arrived, line.n) {
+            return None;
+        }
+        let sentence = format!(
+            "\"{content}\" is stored as msg_id {msg_id} of {conversation}; its sender, user {}, \
+             was no member when it arrived, nor since",
+            message.0
+        );
+        let about = vec![content.clone()];
+        Some(Violation { role: role_of("db"), ..violation("no-member", sentence, about)? })
+    }
+}
+
+impl Property for Isolation {
+    fn name(&self) -> &'static str {
+        "isolation"
+    }
+
+    fn says(&self) -> &'static str {
+        "nothing reaches or is taken from a connection that is not logged in, was kicked, or is \
+         no member"
+    }
+
+    fn sort(&self) -> Sort {
+        Sort::Safety
+    }
+
+    fn observe(&mut self, line: &Line) -> Option<Violation> {
+        self.membership.observe(line);
+        self.tries.observe(line);
+        let found = match client_pdu(line) {
+            Some((At::ServerWrites, conn, pdu)) => self.tells(line, conn, pdu),
+            Some((At::ServerReads, conn, pdu)) if pdu.command() == command::MSG_DATA => {
+                self.takes(conn, pdu);
+                None
+            }
+            Some((At::ServerReads, conn, pdu)) if is_question(pdu.command()) => {
+                let question = (conn, pdu.header.seq_num, pdu.command());
+                self.asked.entry(question).or_insert(line.n);
+                None
+            }
+            _ => None,
+        };
+        self.clients.observe(line);
+        self.sends.observe(line, &self.clients);
+        if let Kind::Row { conversation, msg_id, from, content } = &line.kind {
+            if let Conversation::Group(group) = conversation {
+                let at = Moment::of(line);
+                let row = self.rows.entry((*group, *msg_id));
+                row.or_insert(Committed { first: at, last: at }).last = at;
+            }
+            return self.stores(line, (*conversation, *msg_id), (*from, content.clone()));
+        }
+        found
+    }
+}

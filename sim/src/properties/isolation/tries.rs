@@ -1,0 +1,77 @@
+//! Which try of a send it is that a db_proxy stores.
+
+use crate::{
+    properties::wire::{Message, content, db_pdu},
+    record::{Kind, Line},
+};
+use std::collections::BTreeMap;
+use teamtalk::{
+    env::ConnId,
+    wire::{
+        command,
+        im::message::ImMsgData,
+        tt::extension::{Refused, RefusedCode},
+    },
+};
+
+/// A 0301 at a db_proxy.
+#[derive(Debug)]
+struct Try {
+    /// The line at which it was read.
+    at: u64,
+    host: String,
+    conn: ConnId,
+    seq: u16,
+    /// It may be stored from now on.
+    open: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Tries(BTreeMap<Message, Vec<Try>>);
+
+impl Tries {
+    /// Takes the next line.
+    pub fn observe(&mut self, line: &Line) {
+        if line.kind == Kind::HostDown {
+            let tries = self.0.values_mut().flatten();
+            tries.filter(|one| one.host == line.host).for_each(|one| one.open = false);
+        } else if let Some((conn, pdu, sent)) = db_pdu(line) {
+            let seq = pdu.header.seq_num;
+            match (pdu.command(), sent) {
+                (command::MSG_DATA, _) => {
+                    let Ok(data) = pdu.view::<ImMsgData>() else { return };
+                    let message = (data.from_user_id, content(data.msg_type, &data.msg_data));
+                    let tries = self.0.entry(message).or_default();
+                    if sent {
+                        close(tries, conn, seq);
+                    } else {
+                        let (at, host) = (line.n, line.host.clone());
+                        tries.push(Try { at, host, conn, seq, open: true });
+                    }
+                }
+                (command::OTHER_REFUSED, true) => {
+                    let Ok(refused) = pdu.view::<Refused>() else { return };
+                    let sure = refused.code != RefusedCode::RefusedUnavailable as i32
+                        && refused.command_id == u32::from(command::MSG_DATA);
+                    let of_user = self.0.range_mut((refused.user_id, String::new())..);
+                    let of_user = of_user.take_while(|((user, _), _)| *user == refused.user_id);
+                    of_user.filter(|_| sure).for_each(|(_, tries)| close(tries, conn, seq));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The line at which a db_proxy read what is stored now: of the tries that it may be the
+    /// first, and if all are answered the last one. `None` if no db_proxy has read it.
+    pub fn stored(&self, message: &Message) -> Option<u64> {
+        let tries = self.0.get(message)?;
+        tries.iter().find(|one| one.open).or(tries.last()).map(|one| one.at)
+    }
+}
+
+fn close(tries: &mut [Try], conn: ConnId, seq: u16) {
+    let these = tries.iter_mut().filter(|one| (one.conn, one.seq) == (conn, seq));
+    these.for_each(|one| one.open = false);
+}
