@@ -242,7 +242,7 @@ fn nothing_is_read_from_before_the_join() {
         };
         for asks_first in [false, true] {
             let (old, new) = (Protocol::teamtalk(), Protocol::hardened());
-            assert_eq!(found(old.clone(), 2, asks_first), BEFORE_JOINING, "{answer:?}");
+            assert_eq!(found(old, 2, asks_first), BEFORE_JOINING, "{answer:?}");
             assert!(found(old, 1, asks_first).is_empty(), "the same second: {answer:?}");
             assert_eq!(found(new, 0, asks_first), BEFORE_JOINING, "{answer:?}");
         }
