@@ -3,6 +3,20 @@
 use std::path::Path;
 use teamtalk_sim::{explore::run_case, plan::case::Case};
 
+/// By its name: a case of the deployed system in a conversation of a group.
+fn is_of_a_group(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().contains("-group-"))
+}
+
+/// `g1`, or `group 1`.
+fn names_a_group(sentence: &str) -> bool {
+    let mut words = sentence.split(|c: char| !c.is_alphanumeric());
+    words.any(|word| {
+        word == "group"
+            || word.strip_prefix('g').is_some_and(|id| !id.is_empty() && id.parse::<u32>().is_ok())
+    })
+}
+
 #[test]
 fn every_kept_case_comes_out_as_it_expects() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces");
@@ -18,5 +32,7 @@ fn every_kept_case_comes_out_as_it_expects() {
         let outcome = run_case(&case).unwrap_or_else(|e| panic!("{e}"));
         let (expect, found) = (&case.expect, outcome.found());
         assert!(outcome.is_expected(expect), "{}: {expect}, but {found}", path.display());
+        let sentence = outcome.violation(expect).map_or("", |violation| &violation.sentence);
+        assert_eq!(names_a_group(sentence), is_of_a_group(&path), "{}: {sentence}", path.display());
     }
 }
