@@ -9,7 +9,10 @@ use super::{
     wire::{At, client_pdu},
 };
 use crate::record::{Kind, Line};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use teamtalk::{
     env::ConnId,
     protocol::Protocol,
@@ -22,7 +25,7 @@ pub struct Answered {
     /// `confirmed-read-acks`: a 0303 is a request.
     read_acks: bool,
     /// The hosts at both ends of a connection.
-    hosts: BTreeMap<ConnId, BTreeSet<String>>,
+    hosts: BTreeMap<ConnId, BTreeSet<Arc<str>>>,
     /// Connections of which an end closed.
     closed: BTreeSet<ConnId>,
     /// (Connection, seq_num, command) of what is not answered.
@@ -110,7 +113,7 @@ impl Property for Answered {
             }
             Kind::Disconnected { conn, .. } | Kind::StreamReset { conn } => self.close(*conn),
             Kind::HostDown => {
-                let of = |(conn, hosts): (&ConnId, &BTreeSet<String>)| {
+                let of = |(conn, hosts): (&ConnId, &BTreeSet<Arc<str>>)| {
                     hosts.contains(&line.host).then_some(*conn)
                 };
                 let conns: Vec<_> = self.hosts.iter().filter_map(of).collect();

@@ -2,7 +2,7 @@
 
 use super::wire::{At, client_pdu};
 use crate::record::{End, Kind, Line};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use teamtalk::{
     env::ConnId,
     fact::Fact,
@@ -13,7 +13,7 @@ use teamtalk::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
     /// The msg_server.
-    pub host: String,
+    pub host: Arc<str>,
     /// The user whom a 0104 told that the login succeeded.
     pub user: Option<u32>,
     /// As the last 0103 before that said.
@@ -29,7 +29,7 @@ pub struct Served {
 pub struct Online {
     /// Its user.
     pub user: u32,
-    host: String,
+    host: Arc<str>,
 }
 
 /// The commands that tell who is behind a connection.

@@ -48,8 +48,8 @@ pub struct Delivered {
     origins: BTreeSet<(Message, u32)>,
     /// The messages that must arrive.
     owed: BTreeMap<Message, Debt>,
-    /// What each device shows, and under which msg_id.
-    shown: BTreeMap<(u32, Message), u32>,
+    /// The devices that show a message, and under which msg_id.
+    shown: BTreeMap<Message, BTreeMap<u32, u32>>,
 }
 
 impl Delivered {
@@ -93,7 +93,8 @@ impl Delivered {
             let why = format!("held by device {device} as msg_id {msg_id}");
             self.owed.entry(message.clone()).or_insert(Debt { conversation, why, since });
         }
-        let first = *self.shown.entry((device, message.clone())).or_insert(msg_id);
+        let shown = self.shown.entry(message.clone()).or_default();
+        let first = *shown.entry(device).or_insert(msg_id);
         (first != msg_id).then(|| Violation {
             property: "delivered",
             kind: "twice",
@@ -152,8 +153,9 @@ impl Property for Delivered {
 
     fn pending(&self) -> Option<Violation> {
         for (message, debt) in &self.owed {
+            let shown = self.shown.get(message);
             for (device, online) in self.clients.online() {
-                if self.shown.contains_key(&(*device, message.clone()))
+                if shown.is_some_and(|shown| shown.contains_key(device))
                     || !self.is_owed_to(online.user, message, debt)
                 {
                     continue;

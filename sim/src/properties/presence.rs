@@ -5,7 +5,10 @@
 
 use super::{Property, Sort, Violation, clients::Clients, role_of};
 use crate::record::{End, Kind, Line};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use teamtalk::{
     env::ConnId,
     wire::{
@@ -21,7 +24,7 @@ const MOBILE: i32 = 0x10;
 #[derive(Debug, Default)]
 pub struct Presence {
     clients: Clients,
-    routes: BTreeSet<String>,
+    routes: BTreeSet<Arc<str>>,
     /// The route_server that the auditor dialled.
     dialled: BTreeMap<ConnId, String>,
     /// What the last audit was answered: who is online, by route_server and user.
@@ -67,7 +70,7 @@ impl Property for Presence {
                 self.routes.insert(line.host.clone());
             }
             Kind::Connected { conn, end: End::Dialler, peer, .. }
-                if line.host == "outside" && peer.starts_with("route") =>
+                if &*line.host == "outside" && peer.starts_with("route") =>
             {
                 self.dialled.insert(*conn, peer.clone());
             }
@@ -85,10 +88,9 @@ impl Property for Presence {
             Some(Violation { property: "presence", kind, role, sentence, about: Vec::new() })
         };
         let there = self.clients.all_served().filter(|s| s.open && s.client_type & MOBILE == 0);
-        let there: BTreeMap<u32, &str> =
-            there.filter_map(|s| Some((s.user?, s.host.as_str()))).collect();
+        let there: BTreeMap<u32, &str> = there.filter_map(|s| Some((s.user?, &*s.host))).collect();
         for route in &self.routes {
-            let Some(said) = self.answers.get(route) else {
+            let Some(said) = self.answers.get(&**route) else {
                 return violation("no-answer", format!("{route} does not say who is online"));
             };
             for (user, online) in said {

@@ -13,7 +13,10 @@ use super::{
     wire::{At, client_pdu},
 };
 use crate::record::{End, Kind, Line};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact, wire::command};
 
 type Entry = (ConnId, Conversation, u32);
@@ -33,7 +36,7 @@ const LOGS_OUT: &str = "logs out";
 pub struct SendListAcked {
     devices: BTreeMap<ConnId, u32>,
     /// The host that owns the server end of a connection.
-    servers: BTreeMap<ConnId, String>,
+    servers: BTreeMap<ConnId, Arc<str>>,
     membership: Membership,
     /// Open entries, with what is asked of a member.
     open: BTreeMap<Entry, Pushed>,

@@ -148,7 +148,7 @@ impl Unread {
 
     fn audited_answer(&mut self, line: &Line) -> Option<()> {
         let Kind::PduReceived(frame) = &line.kind else { return None };
-        let ours = line.host == "outside" && frame.end == End::Dialler;
+        let ours = &*line.host == "outside" && frame.end == End::Dialler;
         if !ours || frame.pdu.command() != command::MSG_UNREAD_CNT_RESPONSE {
             return None;
         }

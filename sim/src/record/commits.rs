@@ -19,6 +19,8 @@ pub struct Durable {
 pub struct Commits {
     open: BTreeMap<u64, Vec<Durable>>,
     wanted: fn(&str) -> bool,
+    /// What `wanted` said of a text: the same few come thousands of times.
+    known: BTreeMap<String, bool>,
 }
 
 impl Default for Commits {
@@ -32,7 +34,7 @@ impl Commits {
     /// Keeps those statements that change rows and whose text is `wanted`: a run has thousands,
     /// and a reader wants a few.
     pub fn of(wanted: fn(&str) -> bool) -> Self {
-        Self { open: BTreeMap::new(), wanted }
+        Self { open: BTreeMap::new(), wanted, known: BTreeMap::new() }
     }
 
     /// Takes the next statement applied (the fields of a [`super::Kind::Store`] line of `sql`);
@@ -48,9 +50,10 @@ impl Commits {
             Some((session, rest)) => (session.parse::<u64>().ok(), rest.trim_start()),
             None => (None, effect),
         };
-        let statement = || {
+        let mut statement = || {
             let id = changed(effect)?;
-            (self.wanted)(what).then(|| Durable { what: what.into(), params: params.to_vec(), id })
+            let is_wanted = self.is_wanted(what);
+            is_wanted.then(|| Durable { what: what.into(), params: params.to_vec(), id })
         };
         let Some(session) = session else {
             return statement().filter(|_| committed).into_iter().collect();
@@ -70,6 +73,15 @@ impl Commits {
             self.open.entry(session).or_default().push(statement);
         }
         Vec::new()
+    }
+
+    fn is_wanted(&mut self, what: &str) -> bool {
+        if let Some(known) = self.known.get(what) {
+            return *known;
+        }
+        let is_wanted = (self.wanted)(what);
+        self.known.insert(what.into(), is_wanted);
+        is_wanted
     }
 }
 

@@ -1,11 +1,34 @@
 //! What an INSERT stores, read off its columns and not off a role's word.
 
 use super::{Kind, commits::Durable};
-use std::collections::BTreeMap;
 use teamtalk::{conversation::Conversation, wire::im::base_define::MsgType};
 
-/// The values of a row, by column in lower case.
-pub type Values = BTreeMap<String, String>;
+/// The values of a row with their columns, whose names are compared without case.
+#[derive(Debug)]
+pub struct Values<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Values<'a> {
+    /// The value of a column.
+    pub fn get(&self, column: &str) -> Option<&'a str> {
+        // Of a column that is named twice the last one counts.
+        let mut all = self.0.iter().rev();
+        all.find(|(name, _)| name.eq_ignore_ascii_case(column)).map(|(_, value)| *value)
+    }
+}
+
+/// Whether a statement may be worth a line: told without a copy of its text.
+pub fn may_be_row(statement: &str) -> bool {
+    const TABLES: [&str; 4] =
+        ["imrecentsession", "imrelationship", "immessage_", "imgroupmessage_"];
+    let is_insert = statement.get(..6).is_some_and(|verb| verb.eq_ignore_ascii_case("insert"));
+    is_insert && TABLES.iter().any(|table| names(statement, table))
+}
+
+/// Whether a statement contains a word, which is given in lower case.
+pub fn names(statement: &str, word: &str) -> bool {
+    let (statement, word) = (statement.as_bytes(), word.as_bytes());
+    statement.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
+}
 
 /// The line that a durable statement is worth: a message, session or relation row. `recording`
 /// gives, as text, what is kept of the row of IMAudio with that id: it is the content of audio
@@ -19,9 +42,9 @@ pub fn row(statement: &Durable, recording: impl FnOnce(&str) -> Option<String>) 
         let types = [MsgType::SingleAudio, MsgType::GroupAudio].map(|t| t as u32);
         let is_audio = number("type").is_some_and(|t| types.contains(&t));
         let recording = if is_audio { recording(content) } else { None };
-        Some(recording.unwrap_or_else(|| content.clone()))
+        Some(recording.unwrap_or_else(|| content.into()))
     };
-    match table.as_str() {
+    match table.to_ascii_lowercase().as_str() {
         "imrecentsession" => Some(Kind::SessionRow {
             user: number("userid")?,
             peer: number("peerid")?,
@@ -50,48 +73,52 @@ pub fn row(statement: &Durable, recording: impl FnOnce(&str) -> Option<String>) 
 
 /// The path that a row of IMAudio keeps: from the INSERT, if it is one.
 pub fn audio_path(statement: &str, params: &[String]) -> Option<String> {
-    if !statement.to_ascii_lowercase().contains("imaudio") {
+    if !names(statement, "imaudio") {
         return None;
     }
     let (table, rows) = values(statement, params)?;
-    (table == "imaudio").then(|| rows.first()?.get("path").cloned())?
+    let is_audio = table.eq_ignore_ascii_case("imaudio");
+    is_audio.then(|| rows.first()?.get("path").map(String::from))?
 }
 
-/// The table, in lower case, and the rows of `insert [ignore] into table (columns) values
-/// (values), …`; `None` for anything else.
-pub fn values(statement: &str, params: &[String]) -> Option<(String, Vec<Values>)> {
-    // Lower case in ASCII keeps every byte's place.
-    let lower = statement.to_ascii_lowercase();
-    let open = lower.find('(')?;
-    let mut words = lower[..open].split_whitespace().filter(|word| *word != "ignore");
-    if (words.next(), words.next()) != (Some("insert"), Some("into")) {
-        return None;
+/// The table and the rows of `insert [ignore] into table (columns) values (values), …`; `None`
+/// for anything else.
+pub fn values<'a>(statement: &'a str, params: &'a [String]) -> Option<(&'a str, Vec<Values<'a>>)> {
+    let open = statement.find('(')?;
+    let words = statement[..open].split_whitespace();
+    let mut words = words.filter(|word| !word.eq_ignore_ascii_case("ignore"));
+    for expected in ["insert", "into"] {
+        if !words.next()?.eq_ignore_ascii_case(expected) {
+            return None;
+        }
     }
     let table = name(words.next()?);
-    let (columns, rest) = list(&lower[open..])?;
-    let columns: Vec<_> = columns.into_iter().map(name).collect();
-    let rest = rest.trim_start().strip_prefix("values")?.trim_start();
-    let mut rest = &statement[statement.len() - rest.len()..];
-    let mut params = params.iter();
-    let mut value = |text: &str| match text {
-        "?" => params.next().cloned(),
+    let (columns, rest) = list(&statement[open..])?;
+    let (verb, rest) = rest.trim_start().split_at_checked("values".len())?;
+    if !verb.eq_ignore_ascii_case("values") {
+        return None;
+    }
+    let mut rest = rest.trim_start();
+    let mut params = params.iter().map(String::as_str);
+    let mut value = |text: &'a str| match text {
+        "?" => params.next(),
         text => {
             // An expression uses up its parameters.
             params.by_ref().take(text.matches('?').count()).for_each(drop);
-            Some(text.trim_matches('\'').to_string())
+            Some(text.trim_matches('\''))
         }
     };
     let mut rows = Vec::new();
     while let Some((items, behind)) = list(rest) {
         let items: Option<Vec<_>> = items.into_iter().map(&mut value).collect();
-        rows.push(columns.iter().cloned().zip(items?).collect());
+        rows.push(Values(columns.iter().map(|column| name(column)).zip(items?).collect()));
         rest = behind.trim_start().trim_start_matches(',').trim_start();
     }
     Some((table, rows))
 }
 
-fn name(text: &str) -> String {
-    text.trim_matches('`').to_string()
+fn name(text: &str) -> &str {
+    text.trim_matches('`')
 }
 
 /// The items of a list in brackets, and what follows it.

@@ -19,16 +19,21 @@ struct Change {
     live: bool,
 }
 
+/// Whether a statement may be worth lines: told without a copy of its text.
+pub fn may_be_rows(statement: &str) -> bool {
+    inserts::names(statement, TABLE)
+}
+
 /// The lines that a durable statement is worth: a row that was inserted, and each user whose row
 /// has another status now. `known` tells the users that a group has rows of, and whether they
 /// are members.
 pub fn rows(statement: &Durable, known: impl FnOnce(u32) -> BTreeMap<u32, bool>) -> Vec<Kind> {
     // Most statements are about something else.
-    if !statement.what.to_ascii_lowercase().contains(TABLE) {
+    if !may_be_rows(&statement.what) {
         return Vec::new();
     }
     if let Some((table, rows)) = inserts::values(&statement.what, &statement.params) {
-        return if table == TABLE {
+        return if table.eq_ignore_ascii_case(TABLE) {
             rows.iter().filter_map(inserted).collect()
         } else {
             Vec::new()
@@ -43,7 +48,7 @@ pub fn rows(statement: &Durable, known: impl FnOnce(u32) -> BTreeMap<u32, bool>)
     changed.map(|(user, _)| Kind::MemberRow { group, user, live }).collect()
 }
 
-fn inserted(values: &BTreeMap<String, String>) -> Option<Kind> {
+fn inserted(values: &inserts::Values<'_>) -> Option<Kind> {
     let number = |column: &str| values.get(column)?.parse::<u32>().ok();
     let live = number("status").is_none_or(|status| status == LIVE);
     Some(Kind::MemberRow { group: number("groupid")?, user: number("userid")?, live })

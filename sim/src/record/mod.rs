@@ -10,7 +10,7 @@ pub use frame::Frame;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fmt::Write};
+use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact};
 
 /// Which end of a connection.
@@ -177,8 +177,8 @@ pub struct Line {
     pub n: u64,
     /// Simulated microseconds since the start.
     pub sim_us: u64,
-    /// The host, or `world`.
-    pub host: String,
+    /// The host, or `world`. Shared: a run has tens of thousands of lines and ten hosts.
+    pub host: Arc<str>,
     /// Which incarnation of the host, from 1; 0 for `world`.
     pub incarnation: u32,
     /// What happened.
@@ -245,7 +245,7 @@ impl Line {
         };
         value["n"] = json!(self.n);
         value["sim_us"] = json!(self.sim_us);
-        value["host"] = json!(self.host);
+        value["host"] = json!(&*self.host);
         value["incarnation"] = json!(self.incarnation);
         Value::to_string(&value)
     }

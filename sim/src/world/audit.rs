@@ -164,7 +164,7 @@ mod tests {
         for line in &lines[last.expect("an audit")..] {
             let Kind::PduReceived(frame) = &line.kind else { continue };
             match frame.pdu.command() {
-                _ if line.host != "outside" => {}
+                _ if &*line.host != "outside" => {}
                 command::MSG_UNREAD_CNT_RESPONSE => {
                     let answer: ImUnreadMsgCntRsp = frame.pdu.view().expect("well formed");
                     users.insert(answer.user_id);
@@ -181,7 +181,7 @@ mod tests {
         })
         };
         let dialled = lines.iter().filter_map(|l| match &l.kind {
-            Kind::Connected { conn, end: End::Dialler, .. } if l.host == "outside" => Some(*conn),
+            Kind::Connected { conn, end: End::Dialler, .. } if &*l.host == "outside" => Some(*conn),
             _ => None,
         });
         // The run ends with the last answer: its connection closes in the same step.

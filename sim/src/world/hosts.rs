@@ -125,7 +125,7 @@ impl Hosts {
     async fn start(&self, host: &str) {
         self.process(host).started().await;
         let mut shared = self.shared.lock();
-        *shared.incarnations.entry(host.into()).or_default() += 1;
+        shared.started(host);
         shared.record(host, Kind::HostUp);
     }
 
@@ -341,7 +341,7 @@ impl Hosts {
 
     /// The host in which the last panic happened: the one that turmoil was running.
     pub fn panicked(&self) -> Option<String> {
-        self.shared.lock().trace.lines.last().map(|line| line.host.clone())
+        self.shared.lock().trace.lines.last().map(|line| line.host.to_string())
     }
 }
 

@@ -34,6 +34,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 use teamtalk::{conversation::Chat, fact::Fact, protocol::Protocol, timing::Timing};
@@ -120,7 +121,7 @@ struct Driver<'a> {
     creations: BTreeSet<u32>,
     created: BTreeMap<u32, u32>,
     /// Devices that are logged in, with their hosts.
-    online: BTreeMap<u32, String>,
+    online: BTreeMap<u32, Arc<str>>,
     rest: Rest,
 }
 

@@ -5,19 +5,20 @@ use crate::{
     fakes,
     record::{Kind, commits::Commits, inserts, members},
 };
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Passes what the stores of a host do to the trace, and keyed draws to the stores.
 pub struct Recorder {
     shared: Shared,
-    host: String,
+    host: Arc<str>,
     commits: Mutex<Commits>,
 }
 
 impl Recorder {
     /// For one listener of a host: a session of SQL stays with its listener.
     pub fn new(shared: Shared, host: &str) -> Self {
-        Self { shared, host: host.into(), commits: Mutex::default() }
+        let wanted = |text: &str| inserts::may_be_row(text) || members::may_be_rows(text);
+        Self { shared, host: host.into(), commits: Mutex::new(Commits::of(wanted)) }
     }
 }
 

@@ -10,8 +10,10 @@ use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
     task::Waker,
+    time::Duration,
 };
 use teamtalk::env::ConnId;
+use tokio::time::Instant;
 
 /// One end of a stream.
 #[derive(Debug, Default)]
@@ -151,6 +153,20 @@ pub enum Kill {
     Power,
 }
 
+/// A host's process.
+#[derive(Debug, Clone, Copy, Default)]
+struct Process {
+    /// Which one, from 1; 0 for `world`, and before the first.
+    incarnation: u32,
+    /// Its own clock, and the simulation's microseconds at the same moment: the two go on side by
+    /// side, and to ask turmoil for every line costs more than the rest of recording it.
+    clock: Option<(Instant, u64)>,
+}
+
+fn micros(since: Duration) -> u64 {
+    since.as_micros() as u64
+}
+
 /// Everything shared.
 #[derive(Debug)]
 pub struct Inner {
@@ -158,8 +174,8 @@ pub struct Inner {
     pub trace: Trace,
     /// Keyed draws.
     pub noise: Noise,
-    /// The incarnation of each host's process, from 1.
-    pub incarnations: BTreeMap<String, u32>,
+    /// The hosts' processes, and `world`, which has no clock.
+    processes: BTreeMap<Arc<str>, Process>,
     /// All streams by number.
     pub streams: Streams,
     /// The ends that are open.
@@ -189,7 +205,7 @@ impl Shared {
         Self(Arc::new(Mutex::new(Inner {
             trace: Trace::default(),
             noise: Noise::new(noise),
-            incarnations: BTreeMap::new(),
+            processes: BTreeMap::from([("world".into(), Process::default())]),
             streams: Streams::default(),
             sockets: BTreeMap::new(),
             pairing: BTreeMap::new(),
@@ -213,17 +229,28 @@ impl Shared {
 }
 
 impl Inner {
+    /// Counts a new incarnation of a host's process, from within it.
+    pub fn started(&mut self, host: &str) {
+        let clock = turmoil::sim_elapsed().map(|since| (Instant::now(), micros(since)));
+        let process = self.processes.entry(host.into()).or_default();
+        *process = Process { incarnation: process.incarnation + 1, clock };
+    }
+
     /// See [`Shared::record`].
     pub fn record(&mut self, host: &str, kind: Kind) {
         // A host that is being killed is in the simulation, but its clock is not to be trusted.
-        let sim_us = if turmoil::in_simulation() && self.killing.is_none() {
-            turmoil::sim_elapsed().map_or(self.now_us, |d| d.as_micros() as u64)
-        } else {
-            self.now_us
+        let simulated = self.killing.is_none() && turmoil::in_simulation();
+        let (host, Process { incarnation, clock }) = match self.processes.get_key_value(host) {
+            Some((host, process)) => (host.clone(), *process),
+            None => (host.into(), Process::default()),
         };
-        let incarnation = self.incarnations.get(host).copied().unwrap_or(0);
+        let sim_us = match clock {
+            _ if !simulated => self.now_us,
+            Some((at, us)) => us + micros(at.elapsed()),
+            None => turmoil::sim_elapsed().map_or(self.now_us, micros),
+        };
         let n = self.trace.lines.len() as u64;
-        self.trace.lines.push(Line { n, sim_us, host: host.to_string(), incarnation, kind });
+        self.trace.lines.push(Line { n, sim_us, host, incarnation, kind });
     }
 
     /// The number of the stream between two addresses: the same at both ends, whichever of

@@ -63,7 +63,7 @@ pub(super) struct Transaction {
     /// The commit whose state its reads see, from its first read on.
     snapshot: Option<u64>,
     /// The rows it wrote, in order; a row as often as it was written.
-    undo: Vec<(String, Key)>,
+    undo: Vec<(Arc<str>, Key)>,
 }
 
 /// A statement that has not ended.
@@ -87,7 +87,7 @@ pub(super) struct Session {
 /// The database. It outlives its host; sessions, transactions and locks do not.
 #[derive(Debug)]
 pub struct Engine {
-    pub(super) tables: BTreeMap<String, Table>,
+    pub(super) tables: BTreeMap<Arc<str>, Table>,
     pub(super) sessions: BTreeMap<SessionId, Session>,
     pub(super) locks: Locks,
     parsed: BTreeMap<String, Result<Arc<Prepared>, SqlError>>,
@@ -182,7 +182,7 @@ impl Engine {
 
     /// The names of all tables.
     pub fn table_names(&self) -> impl Iterator<Item = &str> {
-        self.tables.keys().map(String::as_str)
+        self.tables.keys().map(|name| &**name)
     }
 
     /// Opens a session.
@@ -347,13 +347,13 @@ impl Engine {
     pub(super) fn write(
         &mut self,
         id: SessionId,
-        table: &str,
+        table: &Arc<str>,
         key: Key,
         row: Option<super::table::Row>,
     ) {
         if let Some(rows) = self.tables.get_mut(table) {
             rows.write(key.clone(), id, row);
-            self.session(id).tx.undo.push((table.to_string(), key));
+            self.session(id).tx.undo.push((table.clone(), key));
         }
     }
 

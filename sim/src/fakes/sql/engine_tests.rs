@@ -359,7 +359,7 @@ fn secondary_unique_keys() {
     let mut c = Client::new();
     let column = |name: &str, ty, default| Column { name: name.to_string(), ty, default };
     c.0.create_table(TableDef {
-        name: "TTSend".to_string(),
+        name: "TTSend".into(),
         columns: vec![
             column("id", Type::BIG, None),
             column("token", Type::Text { chars: 8 }, Some(Value::Bytes(Bytes::new()))),

@@ -85,8 +85,8 @@ impl Run<'_> {
         Ok(self.table(name)?.def.clone())
     }
 
-    fn lock(&mut self, table: &str, index: usize, key: Key, mode: Mode) -> Result<(), Stop> {
-        let id = LockId { table: table.to_string(), index, key };
+    fn lock(&mut self, table: &Arc<str>, index: usize, key: Key, mode: Mode) -> Result<(), Stop> {
+        let id = LockId { table: table.clone(), index, key };
         match self.engine.locks.request(self.session, id, mode) {
             Request::Granted => Ok(()),
             Request::Queued => Err(Stop::Wait),
@@ -208,7 +208,7 @@ impl Run<'_> {
             if let Some(key) = self.pinned(&def, index, filter)
                 && self.holder_of(name, index, &key)?.is_none()
             {
-                self.lock(name, index, key, Mode::Shared)?;
+                self.lock(&def.name, index, key, Mode::Shared)?;
             }
         }
         let table = self.table(name)?;
@@ -224,7 +224,7 @@ impl Run<'_> {
         }
         let mut locked = Vec::new();
         for key in keys {
-            self.lock(name, 0, key.clone(), mode)?;
+            self.lock(&def.name, 0, key.clone(), mode)?;
             let newest = self.table(name)?.newest(&key);
             if newest.map_or(Ok(false), |row| self.passes(filter, row))? {
                 locked.push(key);
@@ -419,7 +419,7 @@ impl Run<'_> {
         for key in self.lock_matching(table, filter, Mode::Exclusive)? {
             let Some(old) = self.table(table)?.newest(&key).cloned() else { continue };
             self.lock_old(&def, &old, None)?;
-            self.engine.write(self.session, table, key, None);
+            self.engine.write(self.session, &def.name, key, None);
             outcome.affected += 1;
         }
         Ok(outcome)

@@ -7,6 +7,7 @@ use super::{
 use crate::fakes::{Hooks, lock, pause, readable};
 use bytes::Bytes;
 use std::{
+    fmt::Write,
     io,
     sync::{Arc, Mutex},
 };
@@ -150,17 +151,19 @@ fn show(value: &Value) -> String {
 
 /// What a statement did, for a trace.
 fn effect(done: &Done) -> String {
-    let what = match &done.result {
-        Ok(outcome) if !outcome.columns.is_empty() => format!("rows {}", outcome.rows.len()),
-        Ok(outcome) if outcome.last_insert_id > 0 => {
-            format!("affected {}, id {}", outcome.affected, outcome.last_insert_id)
-        }
-        Ok(outcome) => format!("affected {}", outcome.affected),
-        Err(SqlError::Server { code, message }) => format!("error {code}: {message}"),
-        Err(lost) => lost.to_string(),
+    let mut what = match done.transaction {
+        Some(session) => format!("tx {session}: "),
+        None => String::new(),
     };
-    match done.transaction {
-        Some(session) => format!("tx {session}: {what}"),
-        None => what,
-    }
+    let written = match &done.result {
+        Ok(outcome) if !outcome.columns.is_empty() => write!(what, "rows {}", outcome.rows.len()),
+        Ok(outcome) if outcome.last_insert_id > 0 => {
+            write!(what, "affected {}, id {}", outcome.affected, outcome.last_insert_id)
+        }
+        Ok(outcome) => write!(what, "affected {}", outcome.affected),
+        Err(SqlError::Server { code, message }) => write!(what, "error {code}: {message}"),
+        Err(lost) => write!(what, "{lost}"),
+    };
+    written.expect("writing to a string");
+    what
 }

@@ -1,7 +1,10 @@
 //! Locks on the values of unique keys: queues, first come first served, and cycles.
 
 use super::{engine::SessionId, table::Key};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 /// How a key is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,7 +18,7 @@ pub(super) enum Mode {
 /// What is locked: a value of a table's unique key, whether a row has it or not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LockId {
-    pub(super) table: String,
+    pub(super) table: Arc<str>,
     pub(super) index: usize,
     pub(super) key: Key,
 }

@@ -232,7 +232,7 @@ impl Binder<'_> {
             sp::LockType::Share => Mode::Shared,
             sp::LockType::Update => Mode::Exclusive,
         });
-        let table = self.def.map(|def| def.name.clone());
+        let table = self.def.map(|def| def.name.to_string());
         Ok(Select { table, items, count, filter, order, limit, offset, lock })
     }
 

@@ -2,6 +2,7 @@
 
 use super::error;
 use bytes::Bytes;
+use std::sync::Arc;
 use teamtalk::store::sql::{SqlError, Value};
 
 /// A column's type.
@@ -51,8 +52,8 @@ pub struct Column {
 /// A table as created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableDef {
-    /// Its name; compared with case.
-    pub name: String,
+    /// Its name; compared with case. Shared: every lock names its table.
+    pub name: Arc<str>,
     /// Its columns, in the order of `select *`.
     pub columns: Vec<Column>,
     /// The AUTO_INCREMENT column, if any.

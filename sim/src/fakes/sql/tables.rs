@@ -93,7 +93,7 @@ pub(super) fn all() -> Vec<TableDef> {
 /// Our side tables (src/store/side_tables.sql): all they have is their keys and what those name.
 fn side() -> [TableDef; 5] {
     let keyed = |name: &str, key: Vec<Column>, others: Vec<Column>| TableDef {
-        name: name.to_string(),
+        name: name.into(),
         uniques: vec![(0..key.len()).collect()],
         columns: key.into_iter().chain(others).collect(),
         auto: None,
@@ -132,7 +132,7 @@ fn with_id(name: &str, needed: &[&str], others: &[(&str, Type)]) -> TableDef {
     columns.extend(needed.iter().map(|name| required(name)));
     columns.extend(others.iter().map(|&(name, ty)| optional(name, ty)));
     columns.extend(["created", "updated"].map(|name| optional(name, INT)));
-    TableDef { name: name.to_string(), columns, auto: Some(0), uniques: vec![vec![0]] }
+    TableDef { name: name.into(), columns, auto: Some(0), uniques: vec![vec![0]] }
 }
 
 fn required(name: &str) -> Column {

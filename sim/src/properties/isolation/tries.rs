@@ -4,7 +4,7 @@ use crate::{
     properties::wire::{Message, content, db_pdu},
     record::{Kind, Line},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use teamtalk::{
     env::ConnId,
     wire::{
@@ -19,7 +19,7 @@ use teamtalk::{
 struct Try {
     /// The line at which it was read.
     at: u64,
-    host: String,
+    host: Arc<str>,
     conn: ConnId,
     seq: u16,
     /// It may be stored from now on.

@@ -101,7 +101,7 @@ impl Membership {
             settled.for_each(|change| change.done = Some(at));
         }
         if let Kind::MemberRow { group, user, live } = line.kind {
-            let row = Row { at, live, from_start: line.host == "world" };
+            let row = Row { at, live, from_start: &*line.host == "world" };
             self.rows.entry((group, user)).or_default().push(row);
             self.known.entry(group).or_insert(line.n);
             if live && !self.founded.contains(&group) {

@@ -100,7 +100,7 @@ fn closed_for_unsent(lines: &[Line]) -> usize {
 }
 
 fn relayed(lines: &[Line]) -> usize {
-    let came = |l: &&Line| l.host == "msg2" && matches!(l.kind, Kind::PduReceived(_));
+    let came = |l: &&Line| &*l.host == "msg2" && matches!(l.kind, Kind::PduReceived(_));
     lines.iter().filter(came).count()
 }
 

@@ -92,12 +92,12 @@ fn count(outcome: &Outcome, from_ms: u64, to_ms: u64, wanted: impl Fn(&Line) -> 
 
 /// A PDU that a host received.
 fn received(host: &'static str) -> impl Fn(&Line) -> bool {
-    move |line| line.host == host && matches!(line.kind, Kind::PduReceived(_))
+    move |line| &*line.host == host && matches!(line.kind, Kind::PduReceived(_))
 }
 
 /// A PDU that a host sent.
 fn sent(host: &'static str) -> impl Fn(&Line) -> bool {
-    move |line| line.host == host && matches!(line.kind, Kind::PduSent(_))
+    move |line| &*line.host == host && matches!(line.kind, Kind::PduSent(_))
 }
 
 /// A dial that failed for this reason, on any host.
@@ -112,7 +112,7 @@ fn is_reset(line: &Line) -> bool {
 /// The longest time from a PDU's sending to its receipt by a host, in simulated milliseconds.
 fn slowest(outcome: &Outcome, host: &str, from_ms: u64, to_ms: u64) -> u64 {
     let mut slowest = 0;
-    for line in lines(outcome, from_ms, to_ms, |l| l.host == host) {
+    for line in lines(outcome, from_ms, to_ms, |l| &*l.host == host) {
         let Kind::PduReceived(frame) = &line.kind else { continue };
         let sending = outcome.trace.lines.iter().find(|l| {
             matches!(&l.kind, Kind::PduSent(f)

@@ -31,7 +31,7 @@ fn one_way_of_a_partition_is_one_way() {
     let (outcome, _) = with(2_000, 500, partition(Cut::AToB, Fate::Reset));
     let from_client2 = |l: &Line| {
         let Kind::PduReceived(frame) = &l.kind else { return false };
-        l.host == "msg1" && is_conn_of(&outcome.trace.lines, frame.conn, "client2")
+        &*l.host == "msg1" && is_conn_of(&outcome.trace.lines, frame.conn, "client2")
     };
     assert!(count(&outcome, 2_010, 2_500, received("client2")) > 0);
     assert_eq!(count(&outcome, 2_010, 2_500, from_client2), 0);
@@ -40,7 +40,7 @@ fn one_way_of_a_partition_is_one_way() {
 fn is_conn_of(lines: &[Line], conn: u64, host: &str) -> bool {
     lines
         .iter()
-        .any(|l| l.host == host && matches!(l.kind, Kind::Connected { conn: c, .. } if c == conn))
+        .any(|l| &*l.host == host && matches!(l.kind, Kind::Connected { conn: c, .. } if c == conn))
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_cut_keeps_the_end_of_a_stream_from_the_other_end() {
     plan.operations.push(Operation { id: 900, at_ms: 2_100, device: 2, action });
     let outcome = run(plan);
     let closed = |host: &'static str| {
-        move |l: &Line| l.host == host && matches!(l.kind, Kind::Disconnected { .. })
+        move |l: &Line| &*l.host == host && matches!(l.kind, Kind::Disconnected { .. })
     };
     // It lingers for a second, so that what it wrote may arrive.
     assert_eq!(count(&outcome, 2_100, 3_200, closed("client2")), 1);

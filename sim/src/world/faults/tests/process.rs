@@ -15,11 +15,11 @@ fn downs(outcome: &Outcome, host: &str) -> Vec<(&'static str, u64)> {
         Kind::HostUp if l.sim_us > 10_000 => Some(("up", l.sim_us / 1_000)),
         _ => None,
     };
-    outcome.trace.lines.iter().filter(|l| l.host == host).filter_map(what).collect()
+    outcome.trace.lines.iter().filter(|l| &*l.host == host).filter_map(what).collect()
 }
 
 fn closed(host: &'static str) -> impl Fn(&Line) -> bool {
-    move |l| l.host == host && matches!(l.kind, Kind::Disconnected { .. })
+    move |l| &*l.host == host && matches!(l.kind, Kind::Disconnected { .. })
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_db_proxy_that_is_told_to_stop_says_so_and_serves_on() {
     assert!(hit > 0);
     let notice = |l: &Line| {
         let Kind::PduSent(frame) = &l.kind else { return false };
-        l.host == "db1" && frame.pdu.command() == command::OTHER_STOP_RECV_PACKET
+        &*l.host == "db1" && frame.pdu.command() == command::OTHER_STOP_RECV_PACKET
     };
     assert_eq!(count(&outcome, 2_000, 2_010, notice), 2, "one on each link");
     // 4 s of SYSTEM.md's time.
