@@ -117,13 +117,13 @@ impl Observer {
                     return;
                 }
                 self.window.pdus.entry(way).or_default().push(frame.pdu.clone());
-                if line.host == "db" {
+                if &*line.host == "db" {
                     self.done();
                 }
             }
             Kind::PduReceived(frame) => self.received(line, frame),
             Kind::Store { what, params, .. } => {
-                let statement = match line.host.as_str() {
+                let statement = match &*line.host {
                     "redis" => Statement::redis([what].into_iter().chain(params)),
                     "sql" => Statement::sql(Server::Primary, what, params),
                     _ => Statement::sql(Server::Replica, what, params),
@@ -144,7 +144,7 @@ impl Observer {
                 format!("client:{label}")
             }
             (None, port::DB) => {
-                let n = self.db_links.entry(host.clone()).or_default();
+                let n = self.db_links.entry(host.to_string()).or_default();
                 *n += 1;
                 format!("{host}-db[{}]", *n - 1)
             }
@@ -176,11 +176,11 @@ impl Observer {
 
     fn received(&mut self, line: &Line, frame: &Frame) {
         let command = frame.pdu.command();
-        if line.host == "clients" {
+        if &*line.host == "clients" {
             let way = self.way(frame.conn, End::Dialler).expect("a client's link has a name");
             let label = way.client().expect("a client's link").to_string();
             *self.window.received.entry(label).or_default() += 1;
-        } else if line.host == "db" && command != id::OTHER_HEARTBEAT {
+        } else if &*line.host == "db" && command != id::OTHER_HEARTBEAT {
             self.end_unanswered();
             let name = format!("{command:#06x} seq {}", frame.pdu.header.seq_num);
             let request = Request { name, statements: Vec::new() };
