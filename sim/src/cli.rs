@@ -58,7 +58,7 @@ enum Command {
     /// Run seeds twice, in separate processes, and compare the traces byte for byte.
     Determinism {
         /// How many seeds.
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
         seeds: u64,
         /// The first seed.
         #[arg(long, default_value_t = 1)]
@@ -70,7 +70,7 @@ enum Command {
     /// Measure the pinned plan beside the same hosts idle, in one run.
     Bench {
         /// How many times each.
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
         runs: u64,
         /// How many at once (default: one for each core).
         #[arg(long)]
@@ -87,7 +87,7 @@ enum Command {
 #[derive(Args)]
 struct Explore {
     /// How many seeds.
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed.
     #[arg(long, default_value_t = 1)]
@@ -229,7 +229,13 @@ fn explore_command(args: Explore) -> Result<u8, String> {
         if let Some(Found { mut case, outcome }) = found {
             for violation in &outcome.violations {
                 case.expect = violation.signature();
-                let file = format!("{}-{}.json", report.seed, case.expect.replace('/', "-"));
+                let kind = if args.profile == Profile::Calm { "-calm" } else { "" };
+                let file = format!(
+                    "{}{kind}-{}-{}.json",
+                    case.protocols.base.file_name(),
+                    report.seed,
+                    case.expect.replace('/', "-")
+                );
                 let path = args.out.join(file);
                 match case.write(&path) {
                     Ok(()) if shown.insert(case.expect.clone()) => {
@@ -341,7 +347,7 @@ fn keep_command(path: &Path) -> Result<u8, String> {
     }
     let seed = case.seed.map_or(String::new(), |s| format!("-{s}"));
     let name =
-        format!("{}-{}{seed}.json", case.protocols.base.preset, case.expect.replace('/', "-"));
+        format!("{}-{}{seed}.json", case.protocols.base.file_name(), case.expect.replace('/', "-"));
     let kept = Path::new("traces").join(name);
     if kept.exists() {
         return Err(format!("{} is there already", kept.display()));

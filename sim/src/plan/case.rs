@@ -41,6 +41,23 @@ impl ProtocolSpec {
         spec.resolve().map(|_| spec)
     }
 
+    /// Its name on a card: `hardened`, or `hardened with single-relation = false`.
+    pub fn label(&self) -> String {
+        let switches: Vec<_> =
+            self.overrides.iter().map(|(name, on)| format!("{name} = {on}")).collect();
+        match switches.as_slice() {
+            [] => self.preset.clone(),
+            some => format!("{} with {}", self.preset, some.join(", ")),
+        }
+    }
+
+    /// Its name in the name of a file: `hardened`, or `hardened-no-single-relation`.
+    pub fn file_name(&self) -> String {
+        let switches = self.overrides.iter();
+        let named = switches.map(|(name, on)| format!("-{}{name}", if *on { "" } else { "no-" }));
+        self.preset.clone() + &named.collect::<String>()
+    }
+
     /// The switches themselves.
     pub fn resolve(&self) -> Result<Protocol, String> {
         let mut protocol = Protocol::preset(&self.preset).ok_or_else(|| {

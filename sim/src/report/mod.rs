@@ -61,7 +61,7 @@ pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str)
         out,
         "build:   teamtalk-sim {} under {}",
         env!("CARGO_PKG_VERSION"),
-        case.protocols.base.preset
+        case.protocols.base.label()
     );
     out
 }
@@ -71,13 +71,27 @@ fn is_content(about: &str) -> bool {
     !about.is_empty() && !about.starts_with('"')
 }
 
-/// The length of a voice message in front of it is no text for a terminal.
+/// More of one character in a row are counted and not shown.
+const LONGEST_RUN: usize = 24;
+
+/// The length of a voice message in front of it is no text for a terminal, and a text that is too
+/// long for a store is too long for a card.
 fn printable(text: &str) -> String {
-    let one = |c: char| match c.is_control() {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
-    text.chars().map(one).collect()
+    let chars: Vec<char> = text.chars().collect();
+    let mut out = String::new();
+    for run in chars.chunk_by(|a, b| a == b) {
+        let shown = if run.len() > LONGEST_RUN { 3 } else { run.len() };
+        for c in &run[..shown] {
+            match c.is_control() {
+                true => out.extend(c.escape_default()),
+                false => out.push(*c),
+            }
+        }
+        if shown < run.len() {
+            let _ = write!(out, "[{} in all]", run.len());
+        }
+    }
+    out
 }
 
 fn touches(line: &Line, about: &[String]) -> bool {
@@ -191,4 +205,16 @@ pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
         let _ = writeln!(out, "VIOLATED {signature}: {} seeds, first {}", seeds.len(), seeds[0]);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn what_a_terminal_cannot_show_is_escaped_and_long_runs_are_counted() {
+        assert_eq!(printable("\0\u{5}op-1 \"x\""), "\\u{0}\\u{5}op-1 \"x\"");
+        assert_eq!(printable(&format!("a{}b", ".".repeat(30))), "a...[30 in all]b");
+        assert_eq!(printable(&".".repeat(24)), ".".repeat(24));
+    }
 }
