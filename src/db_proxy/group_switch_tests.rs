@@ -1,7 +1,7 @@
 //! `members-from-store`: sends, new groups and changes of members, against scripted stores.
 
 use super::{
-    group_tests::attach,
+    group_tests::{attach, message},
     testing::{Fake, answer, id, lost, raised_to, refused, rows},
 };
 use crate::{
@@ -13,14 +13,13 @@ use crate::{
         check::Checked,
         command,
         im::{
-            base_define::{GroupModifyType, GroupType, MsgType},
+            base_define::{GroupModifyType, GroupType},
             group::*,
             message::ImMsgData,
         },
         tt::extension::{Refused, RefusedCode},
     },
 };
-use bytes::Bytes;
 
 pub(super) fn hardened() -> Protocol {
     Protocol::hardened()
@@ -48,19 +47,6 @@ pub(super) fn refused_as(world: &Fake, command: u16, body: &impl prost::Message)
     let reply = try_ask(world, hardened(), command, body);
     assert_eq!(reply.command(), command::OTHER_REFUSED);
     reply.view::<Refused>().unwrap().code()
-}
-
-fn message(token: Option<&'static [u8]>) -> ImMsgData {
-    ImMsgData {
-        from_user_id: 1,
-        to_session_id: 1,
-        msg_id: 0,
-        create_time: 990,
-        msg_type: MsgType::GroupText as i32,
-        msg_data: Bytes::from_static(b"text"),
-        attach_data: attach(),
-        send_token: token.map(Bytes::from_static),
-    }
 }
 
 const TOKEN: Option<&[u8]> = Some(b"installationcntr");

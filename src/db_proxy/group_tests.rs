@@ -57,7 +57,8 @@ fn stored_group() -> Fake {
     world
 }
 
-fn message(token: Option<&'static [u8]>) -> ImMsgData {
+/// A text of user 1 to group 1.
+pub(super) fn message(token: Option<&'static [u8]>) -> ImMsgData {
     ImMsgData {
         from_user_id: 1,
         to_session_id: 1,
