@@ -69,7 +69,7 @@ switches! {
         scope: "db, schema",
         instead_of: "select-then-insert of a recent session, whose id ends up at the wrong user",
         peers: "every db_proxy must use it: an old one beside it still inserts second sessions",
-        cost: "one table more; one transaction for each new session",
+        cost: "one table more; one transaction for each new session; a message and its sessions are one",
         property: "one-row",
     };
     id_floor_from_store: Switch {

@@ -8,11 +8,13 @@ use crate::{
     store::{
         blob::{BlobError, Blobs},
         cache::{Cache, CacheError},
-        sql::{Connection, Connector, Outcome, Server, SqlError, Value, code},
+        sql::{
+            BatchError, Connection, Connector, Outcome, Server, SqlError, Statement, Value, code,
+        },
     },
     timing::Timing,
 };
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 /// What of the world a handler sees besides the stores; every [`Env`] is one.
 pub trait Host: Clone + Send + Sync + 'static {
@@ -59,7 +61,9 @@ pub struct Shared<W: World> {
     /// Failed logins by name.
     pub failures: super::failures::Failures,
     /// Relations that this process has found.
-    pub relations: super::relation::Known,
+    pub relations: super::relation::Relations,
+    /// Sessions that this process has found.
+    pub sessions: super::session::Sessions,
     /// When a user was last changed through this process.
     pub user_change: super::user_change::UserChange,
 }
@@ -116,6 +120,8 @@ impl StoreError {
     }
 }
 
+const BEGIN: &str = "BEGIN";
+
 /// The statement that limits idle transactions; whole seconds follow.
 pub const LIMIT_IDLE: &str = "set session idle_transaction_timeout=";
 
@@ -139,13 +145,31 @@ pub struct Context<W: World> {
     /// The primary connection has its idle transactions limited.
     limited: bool,
     replica: Option<<W::Sql as Connector>::Connection>,
+    /// Statements of the open transaction that go to the primary with the next one.
+    deferred: Vec<Deferred>,
+}
+
+/// A statement that waits for the next one.
+struct Deferred {
+    text: Cow<'static, str>,
+    params: Vec<Value>,
+}
+
+/// Why a transaction is not known to be committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotCommitted {
+    /// One of its statements failed: it is still open, or rolled back by the server.
+    Failed(SqlError),
+    /// COMMIT itself failed, or had no answer.
+    Unknown(SqlError),
 }
 
 impl<W: World> Context<W> {
     /// A context that opens its connections when they are needed.
     pub fn new(shared: Arc<Shared<W>>, connector: W::Sql) -> Self {
-        let (primary, replica) = (None, None);
-        let mut context = Self { shared, now: 0, connector, primary, limited: false, replica };
+        let (primary, replica, deferred) = (None, None, Vec::new());
+        let mut context =
+            Self { shared, now: 0, connector, primary, limited: false, replica, deferred };
         context.start_request();
         context
     }
@@ -188,13 +212,26 @@ impl<W: World> Context<W> {
     }
 
     /// Runs one statement on this worker's connection to a server, opened anew if there is none
-    /// or the last one was lost. Never repeats a statement.
+    /// or the last one was lost. Never repeats a statement. On the primary, what was deferred runs
+    /// before it; an error may be of that.
     pub async fn execute(
         &mut self,
         server: Server,
         text: &str,
         params: &[Value],
     ) -> Result<Outcome, SqlError> {
+        let (_, result) = self.execute_where(server, text, params).await;
+        result
+    }
+
+    /// [`Self::execute`], and whether it came to this statement: true unless one that was deferred
+    /// failed.
+    async fn execute_where(
+        &mut self,
+        server: Server,
+        text: &str,
+        params: &[Value],
+    ) -> (bool, Result<Outcome, SqlError>) {
         let slot = match server {
             Server::Primary => &mut self.primary,
             Server::Replica => &mut self.replica,
@@ -203,17 +240,49 @@ impl<W: World> Context<W> {
             Some(open) => open,
             None => {
                 self.limited &= server != Server::Primary;
-                slot.insert(self.connector.connect(server).await?)
+                match self.connector.connect(server).await {
+                    Ok(connection) => slot.insert(connection),
+                    Err(error) => return (false, Err(error)),
+                }
             }
         };
-        let result = connection.execute(text, params).await;
+        let (reached, result) = if server == Server::Replica || self.deferred.is_empty() {
+            (true, connection.execute(text, params).await)
+        } else {
+            let deferred = std::mem::take(&mut self.deferred);
+            flush(connection, &deferred, Statement { text, params }).await
+        };
         if let Err(error) = &result {
             tracing::warn!(%error, ?server, text, "statement failed");
             if matches!(error, SqlError::Lost(_)) {
                 *slot = None;
             }
         }
-        result
+        (reached, result)
+    }
+
+    /// Inside a transaction: a statement whose outcome nobody needs goes to the primary with the
+    /// next one, or with COMMIT, in the same round trip. If it fails, that one does not run.
+    pub fn defer(&mut self, text: impl Into<Cow<'static, str>>, params: &[Value]) {
+        self.deferred.push(Deferred { text: text.into(), params: params.to_vec() });
+    }
+
+    /// Opens a transaction, with the next statement.
+    pub fn begin(&mut self) {
+        self.deferred.clear();
+        self.defer(BEGIN, &[]);
+    }
+
+    /// Commits, after what is deferred.
+    ///
+    /// # Errors
+    /// Whether one of the deferred failed, or COMMIT.
+    pub async fn commit(&mut self) -> Result<(), NotCommitted> {
+        match self.execute_where(Server::Primary, "COMMIT", &[]).await {
+            (_, Ok(_)) => Ok(()),
+            (false, Err(error @ SqlError::Server { .. })) => Err(NotCommitted::Failed(error)),
+            (_, Err(error)) => Err(NotCommitted::Unknown(error)),
+        }
     }
 
     /// Before a BEGIN, once a connection: a transaction that waits for its next statement for
@@ -262,8 +331,14 @@ impl<W: World> Context<W> {
     }
 
     /// Ends a transaction without effect. A transaction whose connection is gone has ended with
-    /// it; one whose ROLLBACK fails ends as its connection is dropped here.
+    /// it; one whose ROLLBACK fails ends as its connection is dropped here; one whose BEGIN still
+    /// waits for its first statement has none.
     pub async fn roll_back(&mut self) {
+        let begun = self.deferred.first().is_none_or(|first| first.text != BEGIN);
+        self.deferred.clear();
+        if !begun {
+            return;
+        }
         if self.primary.is_some() && self.execute(Server::Primary, "ROLLBACK", &[]).await.is_err() {
             self.primary = None;
         }
@@ -272,6 +347,21 @@ impl<W: World> Context<W> {
     /// Reports that a message was not stored.
     pub fn store_failed(&self, conversation: Conversation, msg_id: u32, reason: &StoreError) {
         self.fact(Fact::StoreFailed { conversation, msg_id, reason: reason.to_string() });
+    }
+}
+
+/// Runs what was deferred and then a statement, as one batch; whether it came to the statement,
+/// and that one's outcome.
+async fn flush<C: Connection>(
+    connection: &mut C,
+    deferred: &[Deferred],
+    last: Statement<'_>,
+) -> (bool, Result<Outcome, SqlError>) {
+    let waiting = deferred.iter().map(|d| Statement { text: &d.text, params: &d.params });
+    let batch: Vec<_> = waiting.chain([last]).collect();
+    match connection.batch(&batch).await {
+        Ok(mut outcomes) => (true, Ok(outcomes.pop().unwrap_or_default())),
+        Err(BatchError { at, error }) => (at == deferred.len(), Err(error)),
     }
 }
 

@@ -33,7 +33,7 @@ pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result
     let drawn = written::draw(cx, place, message).await?;
     // Once more, as in golden 18: to one who has just left nothing is stored.
     let written = match group::joined(cx, on_failure, group, user).await? {
-        Some(_) => written::write(cx, place, drawn, token, message).await,
+        Some(_) => written::write(cx, place, drawn, token, None, message).await,
         None => Err(Silent::Store(StoreError::NoEffect("left the group"))),
     };
     let msg_id = acked(cx, message, drawn, written).await?;
@@ -56,7 +56,7 @@ async fn store_as_member<W: World>(
         return stored_before_he_left(cx, place, token, message).await;
     }
     let drawn = written::draw(cx, place, message).await?;
-    let written = written::write(cx, place, drawn, token, message).await;
+    let written = written::write(cx, place, drawn, token, None, message).await;
     let msg_id = acked(cx, message, drawn, written).await?;
     match session_of(cx, Key { user, peer: group, kind: session::GROUP }).await {
         Ok(own) => session::touch(cx, own, cx.now).await,

@@ -316,6 +316,9 @@ fn a_change_is_whole_or_not_at_all() {
     ] {
         let world = group_1();
         world.on(at, lost());
+        // What went with COMMIT may be committed: the members are looked at, and are as before.
+        let before = [1, 2, 3].map(|user| [user.into()]);
+        world.on("select userId from IMGroupMember", rows(["userId"], &before));
         let code = refused_as(&world, CHANGE, &change(1, kind, &ids));
         assert_eq!(code, RefusedCode::RefusedUnavailable, "{at}");
         let log = world.log();

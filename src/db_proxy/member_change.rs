@@ -82,10 +82,10 @@ impl<W: World> Transaction<W> for Creation<'_> {
             group => group,
         };
         for &user in self.members {
-            insert(cx, group, user).await?;
+            insert(cx, group, user);
         }
-        relation::add_floor_of_group(cx, group).await?;
-        membership::hide(cx, group, self.members, 0).await?;
+        relation::add_floor_of_group(cx, group);
+        membership::hide(cx, group, self.members, 0);
         Ok(group)
     }
 
@@ -166,11 +166,11 @@ impl<W: World> Transaction<W> for Changing<'_> {
             join(cx, group, &changed, &former).await?;
             live.extend(&changed);
         } else {
-            leave(cx, group, &changed).await?;
+            leave(cx, group, &changed);
             live.retain(|user| !self.ids.contains(user));
         }
         let current: Vec<u32> = live.into_iter().collect();
-        cx.primary(COUNT, &[Value::Int(current.len() as i64), group.into()]).await?;
+        cx.defer(COUNT, &[Value::Int(current.len() as i64), group.into()]);
         Ok(Changed::Now(Change { changed, current }))
     }
 
@@ -192,18 +192,18 @@ async fn join<W: World>(
         let (among, mut params) = membership::among(group, &back);
         params.insert(0, cx.now.into());
         let text = format!("update IMGroupMember set status=0, updated=? {among}");
-        cx.primary(&text, &params).await?;
+        cx.defer(text, &params);
     }
     for user in new {
-        insert(cx, group, user).await?;
+        insert(cx, group, user);
     }
     membership::hide_until_now(cx, group, users).await
 }
 
 /// Their sessions with the group go with them.
-async fn leave<W: World>(cx: &mut Context<W>, group: u32, users: &[u32]) -> Result<(), StoreError> {
+fn leave<W: World>(cx: &mut Context<W>, group: u32, users: &[u32]) {
     let (among, params) = membership::among(group, users);
-    cx.primary(&format!("update IMGroupMember set status=1 {among}"), &params).await?;
+    cx.defer(format!("update IMGroupMember set status=1 {among}"), &params);
     let text = format!(
         "update IMRecentSession set status=1, updated=? \
          where userId in ({}) and peerId=? and type=? and status=0",
@@ -211,12 +211,10 @@ async fn leave<W: World>(cx: &mut Context<W>, group: u32, users: &[u32]) -> Resu
     );
     let mut params = vec![Value::from(cx.now)];
     params.extend(users.iter().copied().chain([group, session::GROUP]).map(Value::from));
-    cx.primary(&text, &params).await?;
-    Ok(())
+    cx.defer(text, &params);
 }
 
-async fn insert<W: World>(cx: &mut Context<W>, group: u32, user: u32) -> Result<(), StoreError> {
+fn insert<W: World>(cx: &mut Context<W>, group: u32, user: u32) {
     let params = [group, user, cx.now, cx.now].map(Value::from);
-    cx.primary(group_members::INSERT, &params).await?;
-    Ok(())
+    cx.defer(group_members::INSERT, &params);
 }

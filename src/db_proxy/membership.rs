@@ -151,16 +151,12 @@ pub async fn hide_until_now<W: World>(
     users: &[u32],
 ) -> Result<(), StoreError> {
     let latest = relation::hold_latest_of_group(cx, group).await?;
-    hide(cx, group, users, latest).await
+    hide(cx, group, users, latest);
+    Ok(())
 }
 
-/// They may read what comes after `latest`.
-pub async fn hide<W: World>(
-    cx: &mut Context<W>,
-    group: u32,
-    users: &[u32],
-    latest: u32,
-) -> Result<(), StoreError> {
+/// In the transaction in which they join: they may read what comes after `latest`.
+pub fn hide<W: World>(cx: &mut Context<W>, group: u32, users: &[u32], latest: u32) {
     let text = format!(
         "insert into TTMember (`userId`,`groupId`,`sinceId`) values {} \
          on duplicate key update sinceId=values(sinceId)",
@@ -168,8 +164,7 @@ pub async fn hide<W: World>(
     );
     let params: Vec<Value> =
         users.iter().flat_map(|&user| [user, group, latest]).map(Value::from).collect();
-    cx.primary(&text, &params).await?;
-    Ok(())
+    cx.defer(text, &params);
 }
 
 /// `where groupId=? and userId in (?,?,?)` and its values.

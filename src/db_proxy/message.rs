@@ -125,28 +125,27 @@ pub async fn infos<W: World>(
     Ok(infos)
 }
 
-/// Inserts a message: its row in the table of its relation or group.
-pub async fn insert<W: World>(
-    cx: &mut Context<W>,
+/// The statement that inserts a message's row into the table of its relation or group, and its
+/// parameters.
+pub fn insert(
     place: Place,
     msg_id: i64,
     message: &ImMsgData,
     content: &Bytes,
-) -> Result<(), StoreError> {
+) -> (String, Vec<Value>) {
     let (from, to) = (message.from_user_id.into(), message.to_session_id.into());
     let (id, content) = (place.id().into(), Value::Bytes(content.clone()));
     let (kind, live) = (Value::Int(message.msg_type.into()), Value::Int(0));
     let (msg_id, created) = (Value::Int(msg_id), Value::from(message.create_time));
     let updated = created.clone();
-    let done = match place {
+    match place {
         Place::Relation(relation) => {
             let text = format!(
                 "insert into {} (`relateId`, `fromId`, `toId`, `msgId`, `content`, `status`, \
                  `type`, `created`, `updated`) values(?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 table(relation)
             );
-            let params = [id, from, to, msg_id, content, live, kind, created, updated];
-            cx.primary(&text, &params).await?
+            (text, vec![id, from, to, msg_id, content, live, kind, created, updated])
         }
         Place::Group(group) => {
             let text = format!(
@@ -154,12 +153,7 @@ pub async fn insert<W: World>(
                  `updated`, `created`) values(?, ?, ?, ?, ?, ?, ?, ?)",
                 group::table(group)
             );
-            let params = [id, from, msg_id, content, kind, live, updated, created];
-            cx.primary(&text, &params).await?
+            (text, vec![id, from, msg_id, content, kind, live, updated, created])
         }
-    };
-    match done.affected {
-        0 => Err(StoreError::NoEffect("message not inserted: no row changed")),
-        _ => Ok(()),
     }
 }

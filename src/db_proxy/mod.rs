@@ -31,6 +31,7 @@ mod group_switch_tests;
 #[cfg(test)]
 mod group_tests;
 mod keep_token;
+mod known;
 mod latest_id;
 mod member_change;
 #[cfg(test)]
@@ -49,6 +50,8 @@ mod recent;
 mod refusal;
 mod relation;
 mod remove_session;
+#[cfg(test)]
+mod round_trip_tests;
 #[cfg(test)]
 mod run_tests;
 mod send;
@@ -187,7 +190,8 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
         blobs,
         protocol,
         timing,
-        relations: relation::Known::default(),
+        relations: known::Known::default(),
+        sessions: known::Known::default(),
         failures: failures::Failures::new(timing.login_failure_window()),
         user_change: user_change::UserChange::at(env.unix_time().as_secs() as u32),
     });

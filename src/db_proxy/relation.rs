@@ -3,15 +3,12 @@
 
 use super::{
     context::{Context, OnFailure, StoreError, World},
+    known::Known,
     transaction::{Transaction, transact},
 };
 use crate::store::{
     cache::Cache,
     sql::{Server, SqlError, Value},
-};
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// How often an insert into `TTRelation` that met another one is followed by a new read. One is
@@ -33,9 +30,13 @@ pub async fn find<W: World>(
     let Some(pair) = pair(a, b) else { return Ok(0) };
     let server = cx.reader();
     if cx.protocol().single_relation {
+        if let Some(id) = known(cx, &pair) {
+            return Ok(id);
+        }
         let side = cx.select(on_failure, server, SIDE_READ, &pair).await?;
         let id = side.get(0, "relateId").uint();
         if id != 0 {
+            cx.shared.relations.learn(pair, id);
             return Ok(id);
         }
     }
@@ -61,6 +62,10 @@ pub async fn find_or_add<W: World>(
 }
 
 type Pair = [Value; 2];
+
+/// The relations of pairs as this process found them committed in `TTRelation`, where none ever
+/// changes (`single-relation` with `id-floor-from-store`).
+pub type Relations = Known<Pair>;
 
 const SIDE_READ: &str = "select relateId from TTRelation where smallId=? and bigId=?";
 
@@ -126,28 +131,31 @@ async fn insert<W: World>(cx: &mut Context<W>, pair: &Pair) -> Result<u32, SqlEr
 /// relation; the others wait for its lock and read what it wrote. The counter is never reset:
 /// one that is missing starts at 0 by itself.
 async fn find_or_add_single<W: World>(cx: &mut Context<W>, pair: &Pair) -> Result<u32, StoreError> {
-    // Only a send whose id the store gives notices if a relation is not what is known of it.
-    let known = cx.protocol().id_floor_from_store;
-    if let Some(id) = cx.shared.relations.get(pair).filter(|_| known) {
+    if let Some(id) = known(cx, pair) {
         return Ok(id);
     }
     for _ in 0..ROUNDS {
         let id = cx.primary(SIDE_READ, pair).await?.get(0, "relateId").uint();
         if id != 0 {
-            cx.shared.relations.learn(pair, id);
+            cx.shared.relations.learn(pair.clone(), id);
             return Ok(id);
         }
         match transact(cx, &Claim(pair)).await {
             Err(error) if error.is_duplicate() => {}
             claimed => {
                 if let Ok(id) = claimed {
-                    cx.shared.relations.learn(pair, id);
+                    cx.shared.relations.learn(pair.clone(), id);
                 }
                 return claimed;
             }
         }
     }
     Err(StoreError::NoEffect("relation neither found nor added"))
+}
+
+/// Only a send whose id the store gives notices if a relation is not what is known of it.
+fn known<W: World>(cx: &Context<W>, pair: &Pair) -> Option<u32> {
+    cx.shared.relations.get(pair).filter(|_| cx.protocol().id_floor_from_store)
 }
 
 /// Makes a pair's row in `TTRelation`, and its relation if there is none.
@@ -163,7 +171,7 @@ impl<W: World> Transaction<W> for Claim<'_> {
             "select id from IMRelationShip where smallId=? and bigId=? order by id limit 1";
         const NAME: &str = "update TTRelation set relateId=? where smallId=? and bigId=?";
         let pair = self.0;
-        cx.primary(CLAIM, pair).await?;
+        cx.defer(CLAIM, pair);
         let mut id = cx.primary(OLD, pair).await?.get(0, "id").uint();
         let adopted = id != 0;
         if !adopted {
@@ -173,7 +181,7 @@ impl<W: World> Transaction<W> for Claim<'_> {
             return Err(StoreError::NoEffect("relation without an id"));
         }
         let [low, high] = pair.clone();
-        cx.primary(NAME, &[id.into(), low, high]).await?;
+        cx.defer(NAME, &[id.into(), low, high]);
         if adopted && cx.protocol().id_floor_from_store {
             raise_floor_of_old(cx, pair, id).await?;
         }
@@ -193,39 +201,9 @@ async fn raise_floor_of_old<W: World>(
     let last = cx.primary(&text, &[id.into()]).await?.get(0, "msgId");
     if last.uint() != 0 {
         let [low, high] = pair.clone();
-        cx.primary(FLOOR, &[last, low, high]).await?;
+        cx.defer(FLOOR, &[last, low, high]);
     }
     Ok(())
-}
-
-/// The relations of pairs as this process found them committed in `TTRelation`, where none ever
-/// changes: a send need not ask again (`single-relation` with `id-floor-from-store`).
-#[derive(Debug, Default)]
-pub struct Known(Mutex<BTreeMap<Pair, u32>>);
-
-impl Known {
-    /// The most pairs that are kept (ours), some 10 MB; then all are asked for anew.
-    const MOST: usize = 1 << 16;
-
-    fn of(&self) -> MutexGuard<'_, BTreeMap<Pair, u32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn get(&self, pair: &Pair) -> Option<u32> {
-        self.of().get(pair).copied()
-    }
-
-    fn learn(&self, pair: &Pair, relation: u32) {
-        let mut known = self.of();
-        if known.len() >= Self::MOST {
-            known.clear();
-        }
-        known.insert(pair.clone(), relation);
-    }
-
-    fn forget(&self, pair: &Pair) {
-        self.of().remove(pair);
-    }
 }
 
 /// Switch `id-floor-from-store`, inside a send's transaction: the next msg_id of a pair, which is
@@ -263,19 +241,15 @@ pub async fn next_group_msg_id<W: World>(
         raised => return raised,
     }
     let last = latest_of_group(cx, group).await?;
-    cx.primary(INSERT_OF_GROUP, &[group, group, last].map(Value::from)).await?;
+    cx.defer(INSERT_OF_GROUP, &[group, group, last].map(Value::from));
     next_msg_id(cx, (0, group), group, drawn).await
 }
 
-/// A new group's row of `TTRelation`, so that no message has to make it.
-pub async fn add_floor_of_group<W: World>(
-    cx: &mut Context<W>,
-    group: u32,
-) -> Result<(), StoreError> {
+/// In a transaction: a new group's row of `TTRelation`, so that no message has to make it.
+pub fn add_floor_of_group<W: World>(cx: &mut Context<W>, group: u32) {
     if cx.protocol().has_floor() {
-        cx.primary(INSERT_OF_GROUP, &[group, group, 0].map(Value::from)).await?;
+        cx.defer(INSERT_OF_GROUP, &[group, group, 0].map(Value::from));
     }
-    Ok(())
 }
 
 /// In a transaction: a group's latest msg_id, 0 if there is none. With its row of `TTRelation`

@@ -2,6 +2,7 @@
 
 use super::{
     context::{Context, OnFailure, StoreError, World},
+    known::Known,
     transaction::{Transaction, transact},
 };
 use crate::store::sql::{Server, Value};
@@ -15,7 +16,7 @@ pub const GROUP: u32 = 2;
 const ROUNDS: u32 = 3;
 
 /// Whose session with whom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     /// The owner.
     pub user: u32,
@@ -24,6 +25,10 @@ pub struct Key {
     /// [`SINGLE`] or [`GROUP`].
     pub kind: u32,
 }
+
+/// The rows of sessions as this process found them committed: none goes, or gets another id
+/// (`single-session`).
+pub type Sessions = Known<Key>;
 
 impl Key {
     fn params(&self) -> [Value; 3] {
@@ -93,33 +98,51 @@ pub async fn touch<W: World>(cx: &mut Context<W>, id: u32, updated: u32) {
     let _ = cx.execute(Server::Primary, TEXT, &[updated.into(), id.into()]).await;
 }
 
-/// The live sessions of two users with each other, 0 where there is none, in one statement
-/// (`single-session`).
-pub async fn find_pair<W: World>(
+/// The rows of two users' sessions with each other (`single-session`), for a message that is to
+/// be stored: [`touch_pair`] makes them live. Those that are not known are looked for in one
+/// statement, and added.
+pub async fn of_pair<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
-    own: Key,
-    peer: Key,
-) -> Result<(u32, u32), StoreError> {
-    const TEXT: &str = "select id,userId from IMRecentSession where \
-        (userId=? and peerId=? or userId=? and peerId=?) and type=? and status=0";
-    let params = [own.user, own.peer, peer.user, peer.peer, own.kind].map(Value::from);
-    let found = cx.select(on_failure, Server::Replica, TEXT, &params).await?;
-    let of = |user| {
-        let mut rows = (0..found.rows.len()).rev();
-        let row = rows.find(|&row| found.get(row, "userId").uint() == user);
-        row.map_or(0, |row| found.get(row, "id").uint())
-    };
-    Ok((of(own.user), of(peer.user)))
+    keys: [Key; 2],
+) -> Result<[u32; 2], StoreError> {
+    let mut ids = keys.map(|key| cx.shared.sessions.get(&key).unwrap_or(0));
+    if ids.contains(&0) {
+        ids = find_pair(cx, on_failure, keys).await?;
+    }
+    for (id, key) in ids.iter_mut().zip(keys) {
+        if *id == 0 {
+            *id = add(cx, on_failure, key).await?;
+        }
+        cx.shared.sessions.learn(key, *id);
+    }
+    Ok(ids)
 }
 
-/// Sets `updated` of the sessions of a message that has just come. They are live afterwards, also
-/// if one was removed since the replica was asked (`single-session`). One statement locks the rows
-/// in the order of their ids, so two of them never wait for each other.
-pub async fn touch_pair<W: World>(cx: &mut Context<W>, own: u32, peer: u32) {
+/// The live sessions, 0 where there is none.
+async fn find_pair<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    keys: [Key; 2],
+) -> Result<[u32; 2], StoreError> {
+    const TEXT: &str = "select id,userId from IMRecentSession where \
+        (userId=? and peerId=? or userId=? and peerId=?) and type=? and status=0";
+    let [own, peer] = keys;
+    let params = [own.user, own.peer, peer.user, peer.peer, own.kind].map(Value::from);
+    let found = cx.select(on_failure, Server::Replica, TEXT, &params).await?;
+    Ok(keys.map(|key| {
+        let mut rows = (0..found.rows.len()).rev();
+        let row = rows.find(|&row| found.get(row, "userId").uint() == key.user);
+        row.map_or(0, |row| found.get(row, "id").uint())
+    }))
+}
+
+/// In the transaction of a message (`single-session`): sets `updated` of its sessions. They are
+/// live afterwards, also if one was removed since it was found. One statement locks the rows in
+/// the order of their ids, so two of them never wait for each other.
+pub fn touch_pair<W: World>(cx: &mut Context<W>, [own, peer]: [u32; 2]) {
     const TEXT: &str = "update IMRecentSession set `updated`=?, `status`=0 where id in (?,?)";
-    let params = [cx.now, own, peer].map(Value::from);
-    let _ = cx.execute(Server::Primary, TEXT, &params).await;
+    cx.defer(TEXT, &[cx.now, own, peer].map(Value::from));
 }
 
 /// Removes a session; whether that changed its row.
@@ -192,7 +215,7 @@ impl<W: World> Transaction<W> for Claim {
         const NAME: &str =
             "update TTSession set sessionId=? where userId=? and peerId=? and type=?";
         let key = self.0.params();
-        cx.primary(CLAIM, &key).await?;
+        cx.defer(CLAIM, &key);
         let mut id = cx.primary(OLD, &key).await?.get(0, "id").uint();
         if id == 0 {
             id = insert(cx, self.0).await?;
@@ -203,7 +226,7 @@ impl<W: World> Transaction<W> for Claim {
             return Err(StoreError::NoEffect("session without an id"));
         }
         let [user, peer, kind] = key;
-        cx.primary(NAME, &[id.into(), user, peer, kind]).await?;
+        cx.defer(NAME, &[id.into(), user, peer, kind]);
         Ok(id)
     }
 }

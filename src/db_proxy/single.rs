@@ -35,14 +35,15 @@ pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result
     }
     // The original goes on to the relation without a session.
     let relation = relation::find_or_add(cx, on_failure, from, to).await;
-    let (own, peer) = sessions?;
+    let sessions = sessions?;
     let relation = relation?;
     if relation == 0 {
         return Err(StoreError::NoEffect("no relation").into());
     }
     let place = Place::Relation(relation);
     let drawn = written::draw(cx, place, message).await?;
-    let msg_id = match written::write(cx, place, drawn, token, message).await {
+    let in_transaction = cx.protocol().single_session.then_some(sessions);
+    let msg_id = match written::write(cx, place, drawn, token, in_transaction, message).await {
         Ok(Written { msg_id, fresh }) => {
             if fresh && !cx.protocol().unread_from_store {
                 count_unread(cx, from, to).await;
@@ -55,37 +56,30 @@ pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result
         }
         Err(why) => return Err(why),
     };
-    if cx.protocol().single_session {
-        session::touch_pair(cx, own, peer).await;
-    } else {
-        session::touch(cx, own, cx.now).await;
-        session::touch(cx, peer, cx.now).await;
+    if in_transaction.is_none() {
+        for id in sessions {
+            session::touch(cx, id, cx.now).await;
+        }
     }
     Ok(msg_id)
 }
 
-/// The sender's session and the receiver's, live.
+/// The sender's session and the receiver's, live; with `single-session` they may have been removed
+/// since they were found.
 async fn sessions<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
     message: &ImMsgData,
-) -> Result<(u32, u32), StoreError> {
+) -> Result<[u32; 2], StoreError> {
     let (from, to) = (message.from_user_id, message.to_session_id);
     let own = Key { user: from, peer: to, kind: session::SINGLE };
     let peer = Key { user: to, peer: from, kind: session::SINGLE };
     if cx.protocol().single_session {
-        let (mut own_id, mut peer_id) = session::find_pair(cx, on_failure, own, peer).await?;
-        if own_id == 0 {
-            own_id = session::add(cx, on_failure, own).await?;
-        }
-        if peer_id == 0 {
-            peer_id = session::add(cx, on_failure, peer).await?;
-        }
-        return Ok((own_id, peer_id));
+        return session::of_pair(cx, on_failure, [own, peer]).await;
     }
     if cx.protocol().ack_after_store {
         let own = session::find_or_add(cx, on_failure, own).await?;
-        return Ok((own, session::find_or_add(cx, on_failure, peer).await?));
+        return Ok([own, session::find_or_add(cx, on_failure, peer).await?]);
     }
     sessions_as_original(cx, own, peer).await
 }
@@ -95,7 +89,7 @@ async fn sessions_as_original<W: World>(
     cx: &mut Context<W>,
     own: Key,
     peer: Key,
-) -> Result<(u32, u32), StoreError> {
+) -> Result<[u32; 2], StoreError> {
     let (on_failure, replica) = (OnFailure::Empty, Server::Replica);
     let mut own_id = session::find_live(cx, on_failure, replica, own).await?;
     if own_id == 0 {
@@ -108,7 +102,7 @@ async fn sessions_as_original<W: World>(
     }
     match own_id {
         0 => Err(StoreError::NoEffect("no session")),
-        _ => Ok((own_id, peer_id)),
+        _ => Ok([own_id, peer_id]),
     }
 }
 

@@ -4,7 +4,7 @@
 use super::{
     context::{Context, Host, Shared, World},
     failures::Failures,
-    relation::Known,
+    known::Known,
     table,
     user_change::UserChange,
 };
@@ -14,7 +14,7 @@ use crate::{
     store::{
         blob::{BlobError, Blobs},
         cache::{Cache, CacheError, Hash},
-        sql::{Connection, Connector, Outcome, Server, SqlError, Value},
+        sql::{BatchError, Connection, Connector, Outcome, Server, SqlError, Statement, Value},
     },
     timing::Timing,
     wire::Pdu,
@@ -36,6 +36,8 @@ type Sql = Result<Outcome, SqlError>;
 #[derive(Default)]
 struct Inner {
     log: Vec<String>,
+    /// How often a connection was asked for something.
+    trips: u32,
     facts: Vec<Fact>,
     /// Answers to statements that contain the text, each used once, in order.
     sql: Vec<(String, VecDeque<Sql>)>,
@@ -96,6 +98,11 @@ impl Fake {
         self.with(|inner| std::mem::take(&mut inner.log))
     }
 
+    /// Round trips to SQL since the last call.
+    pub fn trips(&self) -> u32 {
+        self.with(|inner| std::mem::take(&mut inner.trips))
+    }
+
     /// The facts since the last call.
     pub fn facts(&self) -> Vec<Fact> {
         self.with(|inner| std::mem::take(&mut inner.facts))
@@ -111,6 +118,7 @@ impl Fake {
             protocol,
             timing,
             relations: Known::default(),
+            sessions: Known::default(),
             failures: Failures::new(timing.login_failure_window()),
             user_change: UserChange::at(NOW),
         };
@@ -164,6 +172,21 @@ pub struct Session {
 
 impl Connection for Session {
     async fn execute(&mut self, text: &str, params: &[Value]) -> Sql {
+        self.world.with(|inner| inner.trips += 1);
+        self.run(text, params)
+    }
+
+    async fn batch(&mut self, statements: &[Statement<'_>]) -> Result<Vec<Outcome>, BatchError> {
+        self.world.with(|inner| inner.trips += 1);
+        let run = statements.iter().enumerate().map(|(at, Statement { text, params })| {
+            self.run(text, params).map_err(|error| BatchError { at, error })
+        });
+        run.collect()
+    }
+}
+
+impl Session {
+    fn run(&self, text: &str, params: &[Value]) -> Sql {
         // About the connection, not about data: no script has it.
         if text.starts_with(super::context::LIMIT_IDLE) {
             return Ok(Outcome::default());

@@ -1,10 +1,10 @@
 //! Transactions on a worker's connection to the primary.
 
-use super::context::{Context, StoreError, World};
-use crate::store::sql::Server;
+use super::context::{Context, NotCommitted, StoreError, World};
 use std::future::Future;
 
-/// The statements between BEGIN and COMMIT. They may run twice.
+/// The statements between BEGIN and COMMIT. They may run twice. BEGIN goes with the first of them,
+/// and those that are deferred ([`Context::defer`]) with the one after them or with COMMIT.
 pub trait Transaction<W: World>: Sync {
     /// What it finds out.
     type Done: Send + Sync;
@@ -38,25 +38,25 @@ pub async fn transact<W: World, T: Transaction<W>>(
 ) -> Result<T::Done, StoreError> {
     let mut again = true;
     loop {
-        match attempt(cx, transaction).await {
-            Ok(done) => {
-                if let Err(error) = cx.execute(Server::Primary, "COMMIT", &[]).await {
-                    cx.roll_back().await;
-                    return match transaction.took_effect(cx, &done).await {
-                        Ok(true) => Ok(done),
-                        Ok(false) | Err(_) => Err(StoreError::Unknown(error)),
-                    };
-                }
-                return Ok(done);
-            }
-            Err(error) => {
-                cx.roll_back().await;
-                if !(again && error.lost_a_lock()) {
-                    return Err(error);
-                }
-                again = false;
-            }
+        let (done, error) = match attempt(cx, transaction).await {
+            Ok(done) => match cx.commit().await {
+                Ok(()) => return Ok(done),
+                Err(NotCommitted::Failed(error)) => (None, error.into()),
+                Err(NotCommitted::Unknown(error)) => (Some(done), StoreError::Unknown(error)),
+            },
+            Err(error) => (None, error),
+        };
+        cx.roll_back().await;
+        if let Some(done) = done {
+            return match transaction.took_effect(cx, &done).await {
+                Ok(true) => Ok(done),
+                Ok(false) | Err(_) => Err(error),
+            };
         }
+        if !(again && error.lost_a_lock()) {
+            return Err(error);
+        }
+        again = false;
     }
 }
 
@@ -65,6 +65,6 @@ async fn attempt<W: World, T: Transaction<W>>(
     transaction: &T,
 ) -> Result<T::Done, StoreError> {
     cx.limit_idle_transactions().await?;
-    cx.execute(Server::Primary, "BEGIN", &[]).await?;
+    cx.begin();
     transaction.run(cx).await
 }

@@ -4,7 +4,7 @@
 use super::{
     audio,
     context::{Context, StoreError, World},
-    membership, message, relation,
+    membership, message, relation, session,
     silent::Silent,
     transaction::{Transaction, transact},
 };
@@ -79,6 +79,8 @@ struct Send<'a> {
     content: Bytes,
     token: Option<Bytes>,
     place: Place,
+    /// The rows of its sessions that go with it.
+    sessions: Option<[u32; 2]>,
     /// What Redis gave: the msg_id, or −1.
     drawn: i64,
 }
@@ -122,6 +124,7 @@ pub async fn draw<W: World>(
 }
 
 /// Writes the row, alone or in a transaction with what must not differ from it, and reports.
+/// `sessions` are rows to be touched in that transaction.
 ///
 /// # Errors
 /// [`Silent::NotStored`], [`Silent::Store`], or that the token is another message's.
@@ -130,11 +133,12 @@ pub async fn write<W: World>(
     place: Place,
     drawn: i64,
     token: Option<Bytes>,
+    sessions: Option<[u32; 2]>,
     message: &ImMsgData,
 ) -> Result<Written, Silent> {
     let conversation = place.conversation(message);
     let inserted = match audio::content(cx, message).await {
-        Ok(content) => insert(cx, Send { message, content, token, place, drawn }).await,
+        Ok(content) => insert(cx, Send { message, content, token, place, sessions, drawn }).await,
         Err(error) => Err(not_written(error)),
     };
     match &inserted {
@@ -186,7 +190,7 @@ async fn insert<W: World>(cx: &mut Context<W>, send: Send<'_>) -> Result<Written
     let inserted = if send.is_more_than_a_row(cx.protocol()) {
         transact(cx, &send).await
     } else {
-        send.insert_row(cx, send.drawn).await
+        send.insert_row(cx).await
     };
     match inserted {
         Ok(msg_id) => Ok(Written { msg_id, fresh: true }),
@@ -233,22 +237,25 @@ impl Send<'_> {
     }
 
     fn is_more_than_a_row(&self, protocol: &Protocol) -> bool {
-        self.token.is_some() || self.has_floor(protocol) || self.members_of(protocol).is_some()
+        self.token.is_some()
+            || self.has_floor(protocol)
+            || self.members_of(protocol).is_some()
+            || self.sessions.is_some()
     }
 
-    async fn insert_row<W: World>(
-        &self,
-        cx: &mut Context<W>,
-        msg_id: i64,
-    ) -> Result<u32, StoreError> {
-        message::insert(cx, self.place, msg_id, self.message, &self.content).await?;
-        Ok(msg_id as u32)
+    /// The row alone.
+    async fn insert_row<W: World>(&self, cx: &mut Context<W>) -> Result<u32, StoreError> {
+        let (text, params) = message::insert(self.place, self.drawn, self.message, &self.content);
+        match cx.primary(&text, &params).await?.affected {
+            0 => Err(StoreError::NoEffect("message not inserted: no row changed")),
+            _ => Ok(self.drawn as u32),
+        }
     }
 }
 
-/// The token's row, the sender's membership, the id's floor and the message, all or nothing: the
-/// msg_id. The token comes first: a send that is stored is acked again though its sender has left
-/// the group since.
+/// The token's row, the sender's membership, the id's floor, the message and its sessions, all or
+/// nothing: the msg_id. The token comes first: a send that is stored is acked again though its
+/// sender has left the group since.
 impl<W: World> Transaction<W> for Send<'_> {
     type Done = u32;
 
@@ -267,7 +274,7 @@ impl<W: World> Transaction<W> for Send<'_> {
                 Value::Int(msg_id),
                 cx.now.into(),
             ];
-            cx.primary(TOKEN, &params).await?;
+            cx.defer(TOKEN, &params);
         }
         if let Some(group) = self.members_of(cx.protocol()) {
             membership::hold(cx, group, from).await?;
@@ -287,9 +294,14 @@ impl<W: World> Transaction<W> for Send<'_> {
             && msg_id != self.drawn
         {
             let params = [Value::Int(msg_id), from.into(), Value::Bytes(token.clone())];
-            cx.primary(NAME, &params).await?;
+            cx.defer(NAME, &params);
         }
-        self.insert_row(cx, msg_id).await
+        let (text, params) = message::insert(self.place, msg_id, self.message, &self.content);
+        cx.defer(text, &params);
+        if let Some(sessions) = self.sessions {
+            session::touch_pair(cx, sessions);
+        }
+        Ok(msg_id as u32)
     }
 }
 

@@ -89,6 +89,26 @@ pub enum SqlError {
     Lost(String),
 }
 
+/// A statement; `?` marks its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Statement<'a> {
+    /// MySQL's dialect.
+    pub text: &'a str,
+    /// As many as there are marks.
+    pub params: &'a [Value],
+}
+
+/// Where a batch ended early: what came before had its effect, what comes after never ran.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("statement {at} of the batch: {error}")]
+pub struct BatchError {
+    /// The place of the statement that failed, from 0. It says nothing when the connection was
+    /// lost: any of the batch may have run.
+    pub at: usize,
+    /// Its error.
+    pub error: SqlError,
+}
+
 /// MySQL's error numbers that the roles tell apart.
 pub mod code {
     /// Another row has that value of a unique key.
@@ -120,6 +140,25 @@ pub trait Connection: Send + 'static {
         text: &str,
         params: &[Value],
     ) -> impl Future<Output = Result<Outcome, SqlError>> + Send;
+
+    /// Runs statements one after the other until one fails; each is one of its own, as if it came
+    /// alone. A client that can sends them in one round trip (MySQL: `CLIENT_MULTI_STATEMENTS`);
+    /// the deadline is then the sum of theirs.
+    fn batch(
+        &mut self,
+        statements: &[Statement<'_>],
+    ) -> impl Future<Output = Result<Vec<Outcome>, BatchError>> + Send {
+        async move {
+            let mut outcomes = Vec::with_capacity(statements.len());
+            for (at, Statement { text, params }) in statements.iter().enumerate() {
+                match self.execute(text, params).await {
+                    Ok(outcome) => outcomes.push(outcome),
+                    Err(error) => return Err(BatchError { at, error }),
+                }
+            }
+            Ok(outcomes)
+        }
+    }
 }
 
 /// Opens sessions. Applies its own deadline (`Timing::sql_timeout`) to connects and statements.

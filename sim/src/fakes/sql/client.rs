@@ -1,10 +1,10 @@
 //! The roles' side of the framed protocol.
 
-use super::frame::{Wire, decode_response, encode_request};
+use super::frame::{Response, Wire, decode_response, encode_request};
 use std::{future::Future, io, time::Duration};
 use teamtalk::{
     env::{Endpoint, Env},
-    store::sql::{self, Outcome, Server, SqlError, Value},
+    store::sql::{self, BatchError, Outcome, Server, SqlError, Statement, Value},
     timing::Timing,
 };
 
@@ -45,7 +45,8 @@ impl<E: Env> sql::Connector for Connector<E> {
             Ok((wire, greeting))
         });
         let (wire, greeting) = greeted.await?;
-        greeting.map(|_| Connection { wire: Some(wire), limit })
+        greeting.whole().map_err(|refused| refused.error)?;
+        Ok(Connection { wire: Some(wire), limit })
     }
 }
 
@@ -58,21 +59,33 @@ pub struct Connection<S> {
 
 impl<S: teamtalk::env::Stream> sql::Connection for Connection<S> {
     async fn execute(&mut self, text: &str, params: &[Value]) -> Result<Outcome, SqlError> {
+        let mut outcomes =
+            self.batch(&[Statement { text, params }]).await.map_err(|failed| failed.error)?;
+        outcomes.pop().ok_or_else(|| SqlError::Lost("an answer without an outcome".to_string()))
+    }
+
+    async fn batch(&mut self, statements: &[Statement<'_>]) -> Result<Vec<Outcome>, BatchError> {
+        let answer = self.ask(statements).await;
+        answer.map_err(|error| BatchError { at: 0, error })?.whole()
+    }
+}
+
+impl<S: teamtalk::env::Stream> Connection<S> {
+    async fn ask(&mut self, statements: &[Statement<'_>]) -> Result<Response, SqlError> {
         let lost = || SqlError::Lost("the connection failed before".to_string());
         let mut wire = self.wire.take().ok_or_else(lost)?;
-        let answer = before(self.limit, async {
-            wire.send(encode_request(text, params)).await?;
+        let limit = self.limit * u32::try_from(statements.len()).unwrap_or(u32::MAX);
+        let answer = before(limit, async {
+            wire.send(encode_request(statements)).await?;
             answer(&mut wire).await
         });
         let answer = answer.await?;
         self.wire = Some(wire);
-        answer
+        Ok(answer)
     }
 }
 
-async fn answer<S: teamtalk::env::Stream>(
-    wire: &mut Wire<S>,
-) -> io::Result<Result<Outcome, SqlError>> {
+async fn answer<S: teamtalk::env::Stream>(wire: &mut Wire<S>) -> io::Result<Response> {
     let body = wire.next().await?.ok_or(io::ErrorKind::UnexpectedEof)?;
     decode_response(body)
 }

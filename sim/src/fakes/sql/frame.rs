@@ -1,11 +1,12 @@
 //! The framed protocol between client and host: a length, then a body. All numbers big-endian.
 //!
-//! The host greets with an empty outcome. A request is a statement with its parameters, the
-//! response an outcome or an error. One request at a time.
+//! The host greets with an empty response. A request is a batch of statements with their
+//! parameters, often of one; the response their outcomes, and the error that ended the batch. One
+//! request at a time.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut, TryGetError};
 use std::io;
-use teamtalk::store::sql::{Outcome, SqlError, Value};
+use teamtalk::store::sql::{BatchError, Outcome, SqlError, Statement, Value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// No frame is longer, in bytes (max_allowed_packet's default).
@@ -30,6 +31,25 @@ impl Outgoing {
     #[cfg(test)]
     fn body(self) -> Bytes {
         self.0.freeze().slice(LENGTH..)
+    }
+}
+
+/// What came of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Response {
+    /// Of the statements that ran, in order.
+    pub(super) outcomes: Vec<Outcome>,
+    /// Of the one after them.
+    pub(super) error: Option<SqlError>,
+}
+
+impl Response {
+    /// The outcomes, if no statement failed.
+    pub(super) fn whole(self) -> Result<Vec<Outcome>, BatchError> {
+        match self.error {
+            None => Ok(self.outcomes),
+            Some(error) => Err(BatchError { at: self.outcomes.len(), error }),
+        }
     }
 }
 
@@ -81,41 +101,43 @@ fn invalid(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why.to_string())
 }
 
-pub(super) fn encode_request(text: &str, params: &[Value]) -> Outgoing {
+pub(super) fn encode_request(statements: &[Statement<'_>]) -> Outgoing {
     let mut frame = Outgoing::new();
-    put_bytes(&mut frame.0, text.as_bytes());
-    put_values(&mut frame.0, params);
+    put_count(&mut frame.0, statements.len());
+    for Statement { text, params } in statements {
+        put_bytes(&mut frame.0, text.as_bytes());
+        put_values(&mut frame.0, params);
+    }
     frame
 }
 
-pub(super) fn decode_request(mut body: Bytes) -> io::Result<(String, Vec<Value>)> {
-    let text = get_text(&mut body)?;
-    Ok((text, get_values(&mut body)?))
+/// The statements of a request: the bytes of each, its text and its parameters.
+pub(super) fn decode_request(mut body: Bytes) -> io::Result<Vec<(Bytes, String, Vec<Value>)>> {
+    let count = get(body.try_get_u32())?;
+    let statement = |_| {
+        let mut bytes = body.clone();
+        let (text, params) = (get_text(&mut body)?, get_values(&mut body)?);
+        bytes.truncate(bytes.len() - body.len());
+        Ok((bytes, text, params))
+    };
+    (0..count).map(statement).collect()
 }
 
-pub(super) fn encode_response(result: &Result<Outcome, SqlError>) -> Outgoing {
+pub(super) fn encode_response(response: &Response) -> Outgoing {
     let mut frame = Outgoing::new();
     let body = &mut frame.0;
-    match result {
-        Ok(outcome) => {
-            body.put_u8(0);
-            body.put_u64(outcome.affected);
-            body.put_u64(outcome.last_insert_id);
-            put_count(body, outcome.columns.len());
-            for column in &outcome.columns {
-                put_bytes(body, column.as_bytes());
-            }
-            put_count(body, outcome.rows.len());
-            for row in &outcome.rows {
-                put_values(body, row);
-            }
-        }
-        Err(SqlError::Server { code, message }) => {
+    put_count(body, response.outcomes.len());
+    for outcome in &response.outcomes {
+        put_outcome(body, outcome);
+    }
+    match &response.error {
+        None => body.put_u8(0),
+        Some(SqlError::Server { code, message }) => {
             body.put_u8(1);
             body.put_u16(*code);
             put_bytes(body, message.as_bytes());
         }
-        Err(SqlError::Lost(why)) => {
+        Some(SqlError::Lost(why)) => {
             // An engine has no connection to lose; ER_UNKNOWN_ERROR if it ever says so.
             body.put_u8(1);
             body.put_u16(1105);
@@ -125,18 +147,40 @@ pub(super) fn encode_response(result: &Result<Outcome, SqlError>) -> Outgoing {
     frame
 }
 
-pub(super) fn decode_response(mut body: Bytes) -> io::Result<Result<Outcome, SqlError>> {
-    let body = &mut body;
-    if get(body.try_get_u8())? != 0 {
-        let code = get(body.try_get_u16())?;
-        return Ok(Err(SqlError::Server { code, message: get_text(body)? }));
+fn put_outcome(body: &mut BytesMut, outcome: &Outcome) {
+    body.put_u64(outcome.affected);
+    body.put_u64(outcome.last_insert_id);
+    put_count(body, outcome.columns.len());
+    for column in &outcome.columns {
+        put_bytes(body, column.as_bytes());
     }
+    put_count(body, outcome.rows.len());
+    for row in &outcome.rows {
+        put_values(body, row);
+    }
+}
+
+pub(super) fn decode_response(mut body: Bytes) -> io::Result<Response> {
+    let body = &mut body;
+    let outcomes =
+        (0..get(body.try_get_u32())?).map(|_| get_outcome(body)).collect::<io::Result<_>>()?;
+    let error = match get(body.try_get_u8())? {
+        0 => None,
+        _ => {
+            let code = get(body.try_get_u16())?;
+            Some(SqlError::Server { code, message: get_text(body)? })
+        }
+    };
+    Ok(Response { outcomes, error })
+}
+
+fn get_outcome(body: &mut Bytes) -> io::Result<Outcome> {
     let (affected, last_insert_id) = (get(body.try_get_u64())?, get(body.try_get_u64())?);
     let columns =
         (0..get(body.try_get_u32())?).map(|_| get_text(body)).collect::<io::Result<_>>()?;
     let rows =
         (0..get(body.try_get_u32())?).map(|_| get_values(body)).collect::<io::Result<_>>()?;
-    Ok(Ok(Outcome { columns, rows, affected, last_insert_id }))
+    Ok(Outcome { columns, rows, affected, last_insert_id })
 }
 
 fn put_count(to: &mut BytesMut, n: usize) {
@@ -200,9 +244,14 @@ mod tests {
     #[test]
     fn bodies_round_trip_and_refuse_to_be_cut() {
         let params = [Value::Null, Value::Int(-3), Value::Bytes(Bytes::from_static(b"\xff"))];
-        let request = encode_request("select ?", &params).body();
-        let (text, back) = decode_request(request.clone()).unwrap();
-        assert_eq!((text.as_str(), back.as_slice()), ("select ?", &params[..]));
+        let statements = [("select ?, ?, ?", &params[..]), ("COMMIT", &[])];
+        let statements = statements.map(|(text, params)| Statement { text, params });
+        let request = encode_request(&statements).body();
+        let back = decode_request(request.clone()).unwrap();
+        let shown: Vec<_> = back.iter().map(|(_, text, params)| (&**text, &**params)).collect();
+        assert_eq!(shown, statements.map(|s| (s.text, s.params)));
+        let bytes = back.iter().flat_map(|(bytes, ..)| bytes.iter().copied());
+        assert!(bytes.eq(request.iter().copied().skip(4)), "each has its own bytes");
         let outcome = Outcome {
             columns: vec!["a".into()],
             rows: vec![vec![Value::Int(1)], vec![Value::Null]],
@@ -210,9 +259,10 @@ mod tests {
             last_insert_id: 9,
         };
         let error = SqlError::Server { code: 1062, message: "Duplicate".into() };
-        for result in [Ok(outcome), Err(error)] {
-            let body = encode_response(&result).body();
-            assert_eq!(decode_response(body.clone()).unwrap(), result);
+        for (outcomes, error) in [(vec![outcome; 2], None), (vec![], Some(error))] {
+            let response = Response { outcomes, error };
+            let body = encode_response(&response).body();
+            assert_eq!(decode_response(body.clone()).unwrap(), response);
             assert!((0..body.len()).all(|end| decode_response(body.slice(..end)).is_err()));
         }
         assert!((0..request.len()).all(|end| decode_request(request.slice(..end)).is_err()));

@@ -2,7 +2,7 @@
 
 use super::{
     engine::{Done, Engine, SessionId, Step},
-    frame::{Wire, decode_request, encode_response},
+    frame::{Response, Wire, decode_request, encode_response},
 };
 use crate::fakes::{Hooks, lock, pause, readable};
 use bytes::Bytes;
@@ -13,15 +13,15 @@ use std::{
 };
 use teamtalk::{
     env::draw_id,
-    store::sql::{Outcome, SqlError, Value},
+    store::sql::{SqlError, Value},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use turmoil::net::TcpListener;
 
-/// Serves until the host ends. Each statement applies atomically between two drawn delays: a
-/// connection that closes during the first one, or while the statement waits for a lock, has no
-/// effect, during the second one no reply. A connection's end, by whichever side, undoes what
-/// its session has not committed.
+/// Serves until the host ends. Each statement applies atomically after a drawn delay, those of a
+/// batch one after the other, and the reply follows another one: a connection that closes during
+/// the first one, or while the statement waits for a lock, has no effect, during the second one no
+/// reply. A connection's end, by whichever side, undoes what its session has not committed.
 ///
 /// The primary and the replica are two calls with two listeners. For now they share one engine;
 /// a replica that lags will be an engine of its own, fed by the primary's commits.
@@ -82,21 +82,31 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     session: &Guard,
     hooks: &Arc<dyn Hooks>,
 ) -> io::Result<()> {
-    wire.send(encode_response(&Ok(Outcome::default()))).await?;
+    wire.send(encode_response(&Response::default())).await?;
     while let Some(body) = next(wire, session).await? {
-        // The request's bytes are the statement and its parameters.
-        let draw = draw_id(&[&body]);
-        let (text, params) = decode_request(body)?;
-        tokio::select! {
-            biased;
-            gone = wire.gone() => return gone,
-            () = pause(hooks, "sql before", draw) => {}
+        let mut response = Response::default();
+        let mut draw = 0;
+        for (bytes, text, params) in decode_request(body)? {
+            // The bytes are the statement and its parameters.
+            draw = draw_id(&[&bytes]);
+            tokio::select! {
+                biased;
+                gone = wire.gone() => return gone,
+                () = pause(hooks, "sql before", draw) => {}
+            }
+            let Some(done) = finish(wire, session, &text, &params).await? else { return Ok(()) };
+            let params = params.iter().map(show).collect();
+            hooks.applied("sql", text, params, effect(&done), done.committed);
+            match done.result {
+                Ok(outcome) => response.outcomes.push(outcome),
+                Err(error) => {
+                    response.error = Some(error);
+                    break;
+                }
+            }
         }
-        let Some(done) = finish(wire, session, &text, &params).await? else { return Ok(()) };
-        let params = params.iter().map(show).collect();
-        hooks.applied("sql", text, params, effect(&done), done.committed);
         pause(hooks, "sql after", draw).await;
-        wire.send(encode_response(&done.result)).await?;
+        wire.send(encode_response(&response)).await?;
     }
     Ok(())
 }

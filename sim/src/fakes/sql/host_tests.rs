@@ -13,7 +13,7 @@ use std::{
 use teamtalk::{
     env::{ConnId, Endpoint, Env, Listener, Stream},
     fact::Fact,
-    store::sql::{Connection as _, Connector as _, Server, SqlError},
+    store::sql::{BatchError, Connection as _, Connector as _, Server, SqlError, Statement, Value},
     timing::Timing,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -173,6 +173,59 @@ fn statements_travel_and_are_reported() {
     assert!(log[2].ends_with("[1] rows 0 true"), "{}", log[2]);
     assert_eq!(log[3], "sql commit [] tx 1: affected 0 true");
     assert!(log[5].contains("error 1062") && log[5].ends_with("false"), "{}", log[5]);
+}
+
+/// Begins, inserts, runs `then`, commits.
+fn batch<'a>(pair: &'a [Value; 2], then: &'a str) -> [Statement<'a>; 4] {
+    let of = |text, params| Statement { text, params };
+    [of("begin", &[]), of(INSERT, pair), of(then, &[]), of("commit", &[])]
+}
+
+#[test]
+fn a_batch_ends_at_its_first_error() {
+    let (engine, hooks) = parts(1, 2);
+    let mut sim = world(&engine, &hooks);
+    sim.client("client", async {
+        let mut primary = connector(Timing::original()).connect(Server::Primary).await?;
+        let one = [1.into(), 2.into()];
+        let failed = primary.batch(&batch(&one, "select nothing")).await;
+        let Err(BatchError { at: 2, error: SqlError::Server { .. } }) = failed else {
+            panic!("{failed:?}")
+        };
+        primary.execute("rollback", &[]).await?;
+        let two = [1.into(), 3.into()];
+        let outcomes = primary.batch(&batch(&two, "select 1")).await?;
+        assert_eq!(outcomes.iter().map(|o| o.affected).collect::<Vec<_>>(), [0, 1, 0, 0]);
+        Ok(())
+    });
+    sim.run().unwrap();
+    assert_eq!(lock(&engine).rows("TTRelation").len(), 1, "the first one was rolled back");
+    assert_eq!(lock(&hooks.log).len(), 3 + 1 + 4, "each statement has its line");
+}
+
+/// The delay before each statement of a batch is a place for a crash: the transaction is undone
+/// unless it came to its commit.
+#[test]
+fn a_crash_within_a_batch_undoes_its_transaction() {
+    for (crash_ms, rows) in [(900, 0), (1_300, 1)] {
+        let (engine, hooks) = parts(50, 100);
+        let mut sim = world(&engine, &hooks);
+        sim.client("client", async {
+            let mut conn = connector(Timing::original()).connect(Server::Primary).await?;
+            let pair = [1.into(), 2.into()];
+            let lost = conn.batch(&batch(&pair, "select 1")).await;
+            assert!(matches!(lost, Err(BatchError { error: SqlError::Lost(_), .. })), "{lost:?}");
+            Ok(())
+        });
+        while sim.elapsed() < Duration::from_millis(crash_ms) {
+            sim.step().unwrap();
+        }
+        assert!(lock(&hooks.log).len() >= 3, "the insert has run");
+        sim.crash("sql");
+        sim.bounce("sql");
+        sim.run().unwrap();
+        assert_eq!(lock(&engine).rows("TTRelation").len(), rows);
+    }
 }
 
 #[test]
