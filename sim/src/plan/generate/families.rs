@@ -106,7 +106,9 @@ const FAMILIES: [Family; 33] = [
     proper(40, |_| now(Action::Resend { of: None })),
     proper(25, |d| {
         let back = 300 + u64::from(d.more % 1_200);
-        vec![(0, Action::Logout), (back, Action::Login)]
+        // Some are gone for good.
+        let login = (!d.more.is_multiple_of(3)).then_some((back, Action::Login));
+        [(0, Action::Logout)].into_iter().chain(login).collect()
     }),
     proper(25, |d| with_group(d, |group| Action::AddMembers { group, users: d.some_users() })),
     proper(30, |d| with_group(d, |group| Action::RemoveMembers { group, users: d.one_user() })),
