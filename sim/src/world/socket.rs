@@ -1,7 +1,7 @@
 //! The rig's socket: turmoil's stream, which counts bytes, records PDUs, has a window of bytes in
 //! flight, and does what running faults want.
 
-use super::shared::{Inner, Kill, Shared};
+use super::shared::{HostId, Inner, Kill, Shared};
 use crate::record::{End, Frame, Kind};
 use bytes::BytesMut;
 use std::{
@@ -31,6 +31,7 @@ pub struct Socket {
     inner: Wire,
     shared: Shared,
     host: String,
+    host_id: HostId,
     peer: String,
     id: ConnId,
     end: End,
@@ -60,16 +61,17 @@ impl Socket {
         pdus: bool,
     ) -> Self {
         let inner = Arc::new(Mutex::new(Some(inner)));
-        {
+        let host_id = {
             let mut shared = shared.lock();
             if let Some(stream) = shared.streams.get_mut(&id) {
                 stream.end(end).open = true;
                 stream.end(end).attached = true;
             }
             shared.sockets.insert((id, end), inner.clone());
-        }
+            shared.host(&host)
+        };
         let taps = pdus.then(Default::default);
-        Self { inner, shared, host, peer, id, end, taps, finished: false }
+        Self { inner, shared, host, host_id, peer, id, end, taps, finished: false }
     }
 
     /// `Err` once the stream has been reset; else remembers who to wake when it is.
@@ -185,7 +187,7 @@ impl Socket {
                     tap.frames += 1;
                     let frame = Frame::new(self.id, self.end, tap.frames, pdu);
                     let kind = if sent { Kind::PduSent(frame) } else { Kind::PduReceived(frame) };
-                    shared.record(&self.host, kind);
+                    shared.record_at(self.host_id, kind);
                 }
                 Ok(None) => return,
                 Err(_) => {
