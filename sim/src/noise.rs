@@ -1,7 +1,7 @@
 //! Keyed draws: what is random after generation depends on what it decides, not on when.
 
 use std::collections::BTreeMap;
-use teamtalk::env::draw_id;
+use teamtalk::env::{draw_id, draw_id_on};
 
 /// The source of every draw of a run.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct Noise {
 #[derive(Debug)]
 struct Purpose {
     name: &'static str,
+    /// The hash of the seed and the name, with which each of its draws begins.
+    hash: u64,
     /// How often it met each id.
     met: BTreeMap<u64, u32>,
 }
@@ -28,21 +30,17 @@ impl Noise {
     /// Hashes (noise seed, purpose, id, how often this purpose met this id): removing one
     /// operation or fault leaves every other draw as it was.
     pub fn draw(&mut self, purpose: &'static str, id: u64) -> u64 {
-        let times = self.purpose(purpose).met.entry(id).or_default();
+        let Purpose { met, hash, .. } = self.purpose(purpose);
+        let times = met.entry(id).or_default();
         *times += 1;
-        let times = *times;
-        mix(draw_id(&[
-            &self.seed.to_be_bytes(),
-            purpose.as_bytes(),
-            &id.to_be_bytes(),
-            &times.to_be_bytes(),
-        ]))
+        mix(draw_id_on(*hash, &[&id.to_be_bytes(), &times.to_be_bytes()]))
     }
 
     fn purpose(&mut self, name: &'static str) -> &mut Purpose {
         let known = self.purposes.iter().position(|purpose| purpose.name == name);
         let at = known.unwrap_or_else(|| {
-            self.purposes.push(Purpose { name, met: BTreeMap::new() });
+            let hash = draw_id(&[&self.seed.to_be_bytes(), name.as_bytes()]);
+            self.purposes.push(Purpose { name, hash, met: BTreeMap::new() });
             self.purposes.len() - 1
         });
         &mut self.purposes[at]

@@ -143,10 +143,15 @@ impl Run<'_> {
             columns: select.items.iter().map(|(name, _)| name.clone()).collect(),
             ..Outcome::default()
         };
-        for row in rows.iter().skip(offset).take(limit) {
+        let rows = rows.iter().skip(offset).take(limit);
+        outcome.rows.reserve_exact(rows.len());
+        for row in rows {
             let scope = self.scope(row, &[]);
-            let shown: Result<Row, _> = select.items.iter().map(|(_, e)| e.eval(&scope)).collect();
-            outcome.rows.push(shown?);
+            let mut shown = Row::with_capacity(select.items.len());
+            for (_, item) in &select.items {
+                shown.push(item.eval(&scope)?);
+            }
+            outcome.rows.push(shown);
         }
         Ok(outcome)
     }

@@ -170,27 +170,38 @@ fn get<T>(got: Result<T, TryGetError>) -> io::Result<T> {
     got.map_err(|_| invalid("frame too short"))
 }
 
-fn get_bytes(from: &mut Bytes) -> io::Result<Bytes> {
+/// A length that the rest of the frame has room for.
+fn get_length(from: &mut Bytes) -> io::Result<usize> {
     let length = usize::try_from(get(from.try_get_u32())?).unwrap_or(usize::MAX);
-    if length > from.len() {
-        return Err(invalid("frame too short"));
-    }
+    if length > from.len() { Err(invalid("frame too short")) } else { Ok(length) }
+}
+
+fn get_bytes(from: &mut Bytes) -> io::Result<Bytes> {
+    let length = get_length(from)?;
     Ok(from.split_to(length))
 }
 
 fn get_text(from: &mut Bytes) -> io::Result<String> {
-    String::from_utf8(get_bytes(from)?.into()).map_err(|_| invalid("text is not UTF-8"))
+    let length = get_length(from)?;
+    // A part of its own would be one more thing to allocate.
+    let text = std::str::from_utf8(&from[..length]).map(str::to_string);
+    from.advance(length);
+    text.map_err(|_| invalid("text is not UTF-8"))
 }
 
 fn get_values(from: &mut Bytes) -> io::Result<Vec<Value>> {
-    (0..get(from.try_get_u32())?)
-        .map(|_| match get(from.try_get_u8())? {
-            0 => Ok(Value::Null),
-            1 => get(from.try_get_i64()).map(Value::Int),
-            2 => get_bytes(from).map(Value::Bytes),
-            _ => Err(invalid("no such value")),
-        })
-        .collect()
+    let count = usize::try_from(get(from.try_get_u32())?).unwrap_or(usize::MAX);
+    // Each has a byte at least: a count that is wrong costs nothing before its values are there.
+    let mut values = Vec::with_capacity(count.min(from.len()));
+    for _ in 0..count {
+        values.push(match get(from.try_get_u8())? {
+            0 => Value::Null,
+            1 => get(from.try_get_i64()).map(Value::Int)?,
+            2 => get_bytes(from).map(Value::Bytes)?,
+            _ => return Err(invalid("no such value")),
+        });
+    }
+    Ok(values)
 }
 
 #[cfg(test)]

@@ -8,6 +8,10 @@ use super::{
     table::TableId,
 };
 use sqlparser::{ast as sp, dialect::MySqlDialect, parser::Parser};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 use teamtalk::store::sql::{SqlError, Value};
 
 /// `SELECT` of one table, or of none.
@@ -78,11 +82,7 @@ pub(super) fn parse<'t>(
     text: &str,
     find: impl Fn(&str) -> Option<(TableId, &'t TableDef)>,
 ) -> Result<Prepared, SqlError> {
-    let mut parsed =
-        Parser::parse_sql(&MySqlDialect {}, text).map_err(|e| error::syntax(&e.to_string()))?;
-    let (Some(parsed), true) = (parsed.pop(), parsed.is_empty()) else {
-        return Err(error::syntax("one statement at a time"));
-    };
+    let parsed = syntax(text)?;
     let mut binder = Binder { def: None, params: 0, values: false };
     let table = |binder: &mut Binder<'t>, name: &sp::ObjectName| {
         let name = identifier(name)?;
@@ -90,21 +90,21 @@ pub(super) fn parse<'t>(
         binder.def = Some(def);
         Ok::<_, SqlError>(id)
     };
-    let statement = match parsed {
+    let statement = match &*parsed {
         sp::Statement::Query(query) => {
             let from = match &*query.body {
                 sp::SetExpr::Select(select) => from(&select.from)?,
                 _ => None,
             };
             let table = from.map(|name| table(&mut binder, name)).transpose()?;
-            Statement::Select(binder.select(table, &query)?)
+            Statement::Select(binder.select(table, query)?)
         }
         sp::Statement::Insert(insert) => {
             let sp::TableObject::TableName(name) = &insert.table else {
                 return Err(error::unsupported("INSERT INTO that"));
             };
             let table = table(&mut binder, name)?;
-            Statement::Insert(binder.insert(table, &insert)?)
+            Statement::Insert(binder.insert(table, insert)?)
         }
         sp::Statement::Update(update) => {
             if !update.order_by.is_empty() || update.limit.is_some() || update.from.is_some() {
@@ -127,12 +127,30 @@ pub(super) fn parse<'t>(
             Statement::Delete { table, filter: binder.filter(delete.selection.as_ref())? }
         }
         sp::Statement::StartTransaction { .. } => Statement::Begin,
-        sp::Statement::Set(set) => limit_idle(&set)?,
+        sp::Statement::Set(set) => limit_idle(set)?,
         sp::Statement::Commit { .. } => Statement::Commit,
         sp::Statement::Rollback { savepoint: None, .. } => Statement::Rollback,
         other => return Err(error::unsupported(&other.to_string())),
     };
     Ok(Prepared { statement, params: binder.params })
+}
+
+/// A text's syntax tree. It follows from the text alone, and a process runs the same few texts
+/// in thousands of runs: it keeps them.
+fn syntax(text: &str) -> Result<Arc<sp::Statement>, SqlError> {
+    static KNOWN: Mutex<BTreeMap<String, Arc<sp::Statement>>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(tree) = known.get(text) {
+        return Ok(tree.clone());
+    }
+    let mut parsed =
+        Parser::parse_sql(&MySqlDialect {}, text).map_err(|e| error::syntax(&e.to_string()))?;
+    let (Some(tree), true) = (parsed.pop(), parsed.is_empty()) else {
+        return Err(error::syntax("one statement at a time"));
+    };
+    let tree = Arc::new(tree);
+    known.insert(text.to_string(), tree.clone());
+    Ok(tree)
 }
 
 /// The one variable that the roles set.
