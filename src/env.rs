@@ -79,7 +79,11 @@ impl<E: Env> Draw for E {
 
 /// FNV-1a over the parts of what a draw is about: stable across builds, and not for security.
 pub fn draw_id(parts: &[&[u8]]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    draw_id_on(0xcbf2_9ce4_8422_2325, parts)
+}
+
+/// Goes on with the [`draw_id`] of the parts before.
+pub fn draw_id_on(mut hash: u64, parts: &[&[u8]]) -> u64 {
     for part in parts {
         for byte in part.iter().copied().chain([0xff]) {
             hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);

@@ -1,33 +1,49 @@
 //! Keyed draws: what is random after generation depends on what it decides, not on when.
 
 use std::collections::BTreeMap;
-use teamtalk::env::draw_id;
+use teamtalk::env::{draw_id, draw_id_on};
 
 /// The source of every draw of a run.
 #[derive(Debug)]
 pub struct Noise {
     seed: u64,
-    /// How often each purpose met each id.
-    met: BTreeMap<&'static str, BTreeMap<u64, u32>>,
+    /// Those so far, some ten: each draw looks its own up.
+    purposes: Vec<Purpose>,
+}
+
+/// What draws of one kind have been for.
+#[derive(Debug)]
+struct Purpose {
+    name: &'static str,
+    /// The hash of the seed and the name, with which each of its draws begins.
+    hash: u64,
+    /// How often it met each id.
+    met: BTreeMap<u64, u32>,
 }
 
 impl Noise {
     /// A source for a plan's noise seed.
     pub fn new(seed: u64) -> Self {
-        Self { seed, met: BTreeMap::new() }
+        Self { seed, purposes: Vec::new() }
     }
 
     /// Hashes (noise seed, purpose, id, how often this purpose met this id): removing one
     /// operation or fault leaves every other draw as it was.
     pub fn draw(&mut self, purpose: &'static str, id: u64) -> u64 {
-        let times = self.met.entry(purpose).or_default().entry(id).or_default();
+        let Purpose { met, hash, .. } = self.purpose(purpose);
+        let times = met.entry(id).or_default();
         *times += 1;
-        mix(draw_id(&[
-            &self.seed.to_be_bytes(),
-            purpose.as_bytes(),
-            &id.to_be_bytes(),
-            &times.to_be_bytes(),
-        ]))
+        mix(draw_id_on(*hash, &[&id.to_be_bytes(), &times.to_be_bytes()]))
+    }
+
+    fn purpose(&mut self, name: &'static str) -> &mut Purpose {
+        let known = self.purposes.iter().position(|purpose| purpose.name == name);
+        let at = known.unwrap_or_else(|| {
+            let hash = draw_id(&[&self.seed.to_be_bytes(), name.as_bytes()]);
+            self.purposes.push(Purpose { name, hash, met: BTreeMap::new() });
+            self.purposes.len() - 1
+        });
+        &mut self.purposes[at]
     }
 }
 

@@ -1,7 +1,7 @@
 //! Cutting a byte stream into PDUs.
 
 use super::pdu::{HEADER_LEN, Header, Pdu};
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use std::io;
 
 /// The longest PDU, header included.
@@ -38,15 +38,29 @@ impl tokio_util::codec::Decoder for Codec {
         }
         let mut frame = src.split_to(length as usize).freeze();
         frame.advance(4);
-        let header = Header {
-            version: frame.get_u16(),
-            flag: frame.get_u16(),
-            service_id: frame.get_u16(),
-            command_id: frame.get_u16(),
-            seq_num: frame.get_u16(),
-            reserved: frame.get_u16(),
-        };
-        Ok(Some(Pdu { header, body: frame }))
+        Ok(Some(Pdu { header: header(&mut frame), body: frame }))
+    }
+}
+
+/// The PDU that bytes are, no more and no less, with a copy of its body; `None` for others.
+pub fn whole(bytes: &[u8]) -> Option<Pdu> {
+    let (length, mut rest) = bytes.split_first_chunk()?;
+    let length = u32::from_be_bytes(*length);
+    if length as usize != bytes.len() || !(HEADER_LEN as u32..=MAX_LEN).contains(&length) {
+        return None;
+    }
+    Some(Pdu { header: header(&mut rest), body: Bytes::copy_from_slice(rest) })
+}
+
+/// The fields behind the length.
+fn header(from: &mut impl Buf) -> Header {
+    Header {
+        version: from.get_u16(),
+        flag: from.get_u16(),
+        service_id: from.get_u16(),
+        command_id: from.get_u16(),
+        seq_num: from.get_u16(),
+        reserved: from.get_u16(),
     }
 }
 
@@ -68,7 +82,6 @@ impl tokio_util::codec::Encoder<Pdu> for Codec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
     use tokio_util::codec::{Decoder, Encoder};
 
     fn buffer(length: u32, more: usize) -> BytesMut {
@@ -87,6 +100,16 @@ mod tests {
         for length in [16, 17, MAX_LEN] {
             assert!(matches!(Codec.decode(&mut buffer(length, 0)), Ok(None)), "{length}");
         }
+    }
+
+    #[test]
+    fn bytes_that_are_one_pdu_are_that_pdu() {
+        let pdu = Pdu::raw(0x0301, 7, Bytes::from_static(b"body"));
+        let wire = pdu.encode();
+        assert_eq!(whole(&wire), Some(pdu));
+        assert!((0..wire.len()).all(|end| whole(&wire[..end]).is_none()));
+        assert_eq!(whole(&[&wire[..], &[0]].concat()), None);
+        assert_eq!(whole(&buffer(15, 11)), None);
     }
 
     #[test]

@@ -10,9 +10,12 @@ use std::{
     net::Ipv4Addr,
     sync::{Arc, Mutex},
 };
-use teamtalk_sim::fakes::{
-    Hooks,
-    redis::{Engine, converse},
+use teamtalk_sim::{
+    fakes::{
+        Hooks,
+        redis::{Engine, converse},
+    },
+    record::Applied,
 };
 use tokio::net::TcpListener;
 
@@ -102,7 +105,7 @@ async fn serve(engine: Arc<Mutex<Engine>>) -> std::io::Result<u16> {
         fn delay(&self, _: &'static str, _: u64) -> u32 {
             0
         }
-        fn applied(&self, _: &'static str, _: String, _: Vec<String>, _: String, _: bool) {}
+        fn applied(&self, _: Applied) {}
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();

@@ -14,7 +14,7 @@ use teamtalk::{
     wire::{Pdu, command as id},
 };
 use teamtalk_sim::{
-    record::{End, Frame, Kind, Line},
+    record::{Applied, End, Frame, Kind, Line, shown},
     world::port,
 };
 
@@ -122,11 +122,12 @@ impl Observer {
                 }
             }
             Kind::PduReceived(frame) => self.received(line, frame),
-            Kind::Store { what, params, .. } => {
+            Kind::Store(Applied { what, params, .. }) => {
+                let params: Vec<_> = params.iter().map(|param| shown(param).into()).collect();
                 let statement = match &*line.host {
-                    "redis" => Statement::redis([what].into_iter().chain(params)),
-                    "sql" => Statement::sql(Server::Primary, what, params),
-                    _ => Statement::sql(Server::Replica, what, params),
+                    "redis" => Statement::redis([&what.to_string()].into_iter().chain(&params)),
+                    "sql" => Statement::sql(Server::Primary, what, &params),
+                    _ => Statement::sql(Server::Replica, what, &params),
                 };
                 self.statement(at, statement);
             }

@@ -3,7 +3,9 @@
 //! An engine is plain data in memory, without I/O or time; a `host` serves it on a listener. An
 //! engine outlives its host, connections and transactions do not (DESIGN.md, "Stores").
 
+use crate::record::Applied;
 use std::{
+    borrow::Cow,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -21,17 +23,10 @@ pub trait Hooks: Send + Sync + 'static {
     /// statement with its parameters, never the connection.
     fn delay(&self, purpose: &'static str, id: u64) -> u32;
 
-    /// A command or statement applies now. `store` is `redis` or `sql`; `effect` is its reply in
-    /// a few words (`tx N: …` inside a transaction of session N); `committed` says whether the
-    /// effect is durable at once: false inside a transaction, for a rollback and for an error.
-    fn applied(
-        &self,
-        store: &'static str,
-        what: String,
-        params: Vec<String>,
-        effect: String,
-        committed: bool,
-    );
+    /// A command or statement applies now. `store` is `redis` or `sql`; the effect is its reply in
+    /// a few words; `committed` says whether it is durable at once: false inside a transaction,
+    /// for a rollback and for an error.
+    fn applied(&self, applied: Applied);
 }
 
 /// Waits for a drawn delay.
@@ -48,9 +43,6 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Bytes as a trace shows them.
-fn readable(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_string(),
-        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
-    }
+pub(crate) fn readable(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
 }

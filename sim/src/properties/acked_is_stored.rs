@@ -9,7 +9,7 @@ use super::{
     role_of,
     wire::{At, Message, client_pdu, content, conversation_of},
 };
-use crate::record::{Frame, Kind, Line, commits::Commits};
+use crate::record::{Frame, Kind, Line, What, commits::Commits};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     conversation::Conversation,
@@ -38,7 +38,7 @@ impl Default for AckedIsStored {
             asked: BTreeMap::new(),
             rows: BTreeMap::new(),
             acked: BTreeSet::new(),
-            commits: Commits::of(|what| changed_table(what).and_then(is_of_groups).is_some()),
+            commits: Commits::of(|what| what.changes_messages.is_some()),
         }
     }
 }
@@ -110,34 +110,12 @@ impl AckedIsStored {
     }
 
     /// A statement on messages that took effect after rows were acked.
-    fn changes(&self, line: &Line, statement: &str) -> Option<Violation> {
-        let group = is_of_groups(changed_table(statement)?)?;
+    fn changes(&self, line: &Line, statement: &What) -> Option<Violation> {
+        let group = statement.changes_messages?;
         let could_hit =
             |(c, _): &&(Conversation, u32)| matches!(c, Conversation::Group(_)) == group;
         let id = *self.acked.iter().find(could_hit)?;
         self.violation("changed", line, id, &format!("`{statement}` may hit it"), Vec::new())
-    }
-}
-
-/// The table that an UPDATE or DELETE changes.
-fn changed_table(statement: &str) -> Option<&str> {
-    let mut words = statement.split_whitespace();
-    let table = match words.next()? {
-        verb if verb.eq_ignore_ascii_case("update") => words.next()?,
-        verb if verb.eq_ignore_ascii_case("delete") => words.nth(1)?,
-        _ => return None,
-    };
-    Some(table.trim_matches('`'))
-}
-
-/// Whether a table of messages is one of groups; `None` for other tables.
-fn is_of_groups(table: &str) -> Option<bool> {
-    let begins =
-        |with: &str| table.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with));
-    match () {
-        () if begins("IMGroupMessage_") => Some(true),
-        () if begins("IMMessage_") => Some(false),
-        () => None,
     }
 }
 
@@ -170,8 +148,8 @@ impl Property for AckedIsStored {
                 let why = format!("a second row has this id: \"{content}\" from user {from}");
                 self.violation("stored-twice", line, id, &why, vec![content.clone()])
             }
-            Kind::Store { store: "sql", what, params, effect, committed } => {
-                let durable = self.commits.observe(what, params, effect, *committed);
+            Kind::Store(applied) if applied.store == "sql" => {
+                let durable = self.commits.observe(applied);
                 durable.iter().find_map(|statement| self.changes(line, &statement.what))
             }
             _ => None,
@@ -184,7 +162,7 @@ mod tests {
     use super::AckedIsStored;
     use crate::{
         properties::tape::{G, Tape, ack, audio, data, group_ack, group_message, message},
-        record::Kind,
+        record::{Kind, sql_applied},
     };
     use teamtalk::wire::im::base_define::MsgType;
 
@@ -195,8 +173,7 @@ mod tests {
     }
 
     fn store(what: &str, effect: &str, committed: bool) -> Kind {
-        let (what, effect) = (what.into(), effect.into());
-        Kind::Store { store: "sql", what, params: vec![], effect, committed }
+        Kind::Store(sql_applied(what, &[], effect, committed))
     }
 
     #[test]

@@ -1,14 +1,19 @@
 //! Which SQL statements took effect for good, and when: read off the lines of the store.
 
-use std::collections::BTreeMap;
+use super::{
+    applied::{Applied, Did, Effect},
+    what::{Verb, What},
+};
+use std::{collections::BTreeMap, sync::Arc};
+use teamtalk::store::sql::{Value, code};
 
 /// A statement that changed rows and is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Durable {
     /// The statement.
-    pub what: String,
+    pub what: Arc<What>,
     /// Its parameters.
-    pub params: Vec<String>,
+    pub params: Vec<Value>,
     /// The AUTO_INCREMENT id it drew, else 0.
     pub id: u64,
 }
@@ -18,9 +23,7 @@ pub struct Durable {
 #[derive(Debug)]
 pub struct Commits {
     open: BTreeMap<u64, Vec<Durable>>,
-    wanted: fn(&str) -> bool,
-    /// What `wanted` said of a text: the same few come thousands of times.
-    known: BTreeMap<String, bool>,
+    wanted: fn(&What) -> bool,
 }
 
 impl Default for Commits {
@@ -31,84 +34,67 @@ impl Default for Commits {
 }
 
 impl Commits {
-    /// Keeps those statements that change rows and whose text is `wanted`: a run has thousands,
-    /// and a reader wants a few.
-    pub fn of(wanted: fn(&str) -> bool) -> Self {
-        Self { open: BTreeMap::new(), wanted, known: BTreeMap::new() }
+    /// Keeps those statements that change rows and are `wanted`: a run has thousands, and a
+    /// reader wants a few.
+    pub fn of(wanted: fn(&What) -> bool) -> Self {
+        Self { open: BTreeMap::new(), wanted }
     }
 
-    /// Takes the next statement applied (the fields of a [`super::Kind::Store`] line of `sql`);
-    /// what became durable by it, in the order of the statements.
-    pub fn observe(
-        &mut self,
-        what: &str,
-        params: &[String],
-        effect: &str,
-        committed: bool,
-    ) -> Vec<Durable> {
-        let (session, effect) = match effect.strip_prefix("tx ").and_then(|e| e.split_once(':')) {
-            Some((session, rest)) => (session.parse::<u64>().ok(), rest.trim_start()),
-            None => (None, effect),
+    /// Takes the next statement applied; what became durable by it, in the order of the
+    /// statements.
+    pub fn observe(&mut self, applied: &Applied) -> Vec<Durable> {
+        let Effect::Sql { transaction, did } = &applied.effect else { return Vec::new() };
+        let Some(session) = transaction else {
+            let statement = applied.committed.then(|| self.statement(applied, did));
+            return statement.flatten().into_iter().collect();
         };
-        let mut statement = || {
-            let id = changed(effect)?;
-            let is_wanted = self.is_wanted(what);
-            is_wanted.then(|| Durable { what: what.into(), params: params.to_vec(), id })
-        };
-        let Some(session) = session else {
-            return statement().filter(|_| committed).into_iter().collect();
-        };
-        let ended = effect == "connection lost" || effect.starts_with("error 1213");
-        let verb = what.split_whitespace().next().unwrap_or_default();
-        let is = |word: &str| verb.eq_ignore_ascii_case(word);
-        // BEGIN in a transaction commits it.
-        if is("BEGIN") || is("START") || is("COMMIT") {
-            let done = self.open.remove(&session).unwrap_or_default();
-            return if committed { done } else { Vec::new() };
-        }
-        // A deadlock undoes the whole transaction.
-        if is("ROLLBACK") || ended {
-            self.open.remove(&session);
-        } else if let Some(statement) = statement() {
-            self.open.entry(session).or_default().push(statement);
+        match applied.what.verb {
+            // BEGIN in a transaction commits it.
+            Verb::Begin | Verb::Commit => {
+                let done = self.open.remove(session).unwrap_or_default();
+                return if applied.committed { done } else { Vec::new() };
+            }
+            Verb::Rollback => {
+                self.open.remove(session);
+            }
+            // A deadlock undoes the whole transaction.
+            Verb::Other
+                if matches!(
+                    did,
+                    Did::ConnectionLost | Did::Failed { code: code::DEADLOCK, .. }
+                ) =>
+            {
+                self.open.remove(session);
+            }
+            Verb::Other => {
+                if let Some(statement) = self.statement(applied, did) {
+                    self.open.entry(*session).or_default().push(statement);
+                }
+            }
         }
         Vec::new()
     }
 
-    fn is_wanted(&mut self, what: &str) -> bool {
-        if let Some(known) = self.known.get(what) {
-            return *known;
-        }
-        let is_wanted = (self.wanted)(what);
-        self.known.insert(what.into(), is_wanted);
-        is_wanted
+    /// The statement, if it changed rows and is wanted.
+    fn statement(&self, applied: &Applied, did: &Did) -> Option<Durable> {
+        let Did::Changed { rows: 1.., id } = *did else { return None };
+        let is_wanted = (self.wanted)(&applied.what);
+        let durable = || Durable { what: applied.what.clone(), params: applied.params.clone(), id };
+        is_wanted.then(durable)
     }
-}
-
-/// The AUTO_INCREMENT id (or 0) that an effect names, if it changed rows:
-/// `affected 1, id 7`.
-fn changed(effect: &str) -> Option<u64> {
-    let (rows, rest) = leading_number(effect.strip_prefix("affected ")?);
-    let id = rest.strip_prefix(", id ").map_or(0, |id| leading_number(id).0);
-    (rows > 0).then_some(id)
-}
-
-/// The number that a text begins with, and what follows it; 0 if there is none.
-fn leading_number(text: &str) -> (u64, &str) {
-    let end = text.bytes().position(|c| !c.is_ascii_digit()).unwrap_or(text.len());
-    (text[..end].parse().unwrap_or(0), &text[end..])
 }
 
 #[cfg(test)]
 mod tests {
     use super::Commits;
+    use crate::record::applied::tests::sql;
 
     /// What is durable after each of (statement, effect, committed).
     fn after(steps: &[(&str, &str, bool)]) -> Vec<Vec<String>> {
         let mut commits = Commits::default();
         let one = |&(what, effect, committed): &(&str, &str, bool)| {
-            let done = commits.observe(what, &[], effect, committed);
-            done.into_iter().map(|d| d.what).collect()
+            let done = commits.observe(&sql(what, &[], effect, committed));
+            done.into_iter().map(|d| d.what.to_string()).collect()
         };
         steps.iter().map(one).collect()
     }
@@ -162,11 +148,11 @@ mod tests {
     fn what_is_not_wanted_is_not_kept() {
         let mut commits = Commits::of(|what| what.ends_with('a'));
         for what in ["insert a", "insert b"] {
-            let now = commits.observe(what, &[], "affected 1, id 7", true).len();
+            let now = commits.observe(&sql(what, &[], "affected 1, id 7", true)).len();
             assert_eq!(now, usize::from(what == "insert a"));
-            commits.observe(what, &[], "tx 4: affected 1, id 7", false);
+            commits.observe(&sql(what, &[], "tx 4: affected 1, id 7", false));
         }
-        assert_eq!(commits.observe("COMMIT", &[], "tx 4: affected 0", true).len(), 1);
+        assert_eq!(commits.observe(&sql("COMMIT", &[], "tx 4: affected 0", true)).len(), 1);
     }
 
     #[test]

@@ -1,67 +1,154 @@
 //! What an INSERT stores, read off its columns and not off a role's word.
 
-use super::{Kind, commits::Durable};
-use teamtalk::{conversation::Conversation, wire::im::base_define::MsgType};
+use super::{Kind, applied::shown, commits::Durable};
+use std::borrow::Cow;
+use teamtalk::{conversation::Conversation, store::sql::Value, wire::im::base_define::MsgType};
 
-/// The values of a row with their columns, whose names are compared without case.
-#[derive(Debug)]
-pub struct Values<'a>(Vec<(&'a str, &'a str)>);
+/// An INSERT as its text has it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Insert {
+    /// The table, in lower case.
+    pub table: String,
+    /// What each row has in which column, whose names are in lower case.
+    rows: Vec<Vec<(String, Cell)>>,
+    /// How many parameters it needs.
+    params: usize,
+}
 
-impl<'a> Values<'a> {
-    /// The value of a column.
-    pub fn get(&self, column: &str) -> Option<&'a str> {
-        // Of a column that is named twice the last one counts.
-        let mut all = self.0.iter().rev();
-        all.find(|(name, _)| name.eq_ignore_ascii_case(column)).map(|(_, value)| *value)
+/// A value within the text of an INSERT.
+#[derive(Debug, PartialEq, Eq)]
+enum Cell {
+    /// The parameter of this number, from 0.
+    Param(usize),
+    /// A number, a text without its quotes, or an expression.
+    Literal(Value),
+}
+
+/// A row of an INSERT with its parameters.
+#[derive(Debug, Clone, Copy)]
+pub struct Values<'a> {
+    cells: &'a [(String, Cell)],
+    params: &'a [Value],
+}
+
+impl Insert {
+    /// `insert [ignore] into table (columns) values (values), …`; `None` for anything else.
+    pub fn parse(statement: &str) -> Option<Self> {
+        let open = statement.find('(')?;
+        let words = statement[..open].split_whitespace();
+        let mut words = words.filter(|word| !word.eq_ignore_ascii_case("ignore"));
+        for expected in ["insert", "into"] {
+            if !words.next()?.eq_ignore_ascii_case(expected) {
+                return None;
+            }
+        }
+        let table = name(words.next()?);
+        let (columns, rest) = list(&statement[open..])?;
+        let (verb, rest) = rest.trim_start().split_at_checked("values".len())?;
+        if !verb.eq_ignore_ascii_case("values") {
+            return None;
+        }
+        let mut rest = rest.trim_start();
+        let mut params = 0;
+        let mut cell = |text: &str| {
+            let at = params;
+            // An expression uses up its parameters.
+            params += text.matches('?').count();
+            if text == "?" {
+                Cell::Param(at)
+            } else {
+                Cell::Literal(text.trim_matches('\'').into())
+            }
+        };
+        let mut rows = Vec::new();
+        while let Some((items, behind)) = list(rest) {
+            let cells = items.into_iter().map(&mut cell);
+            rows.push(columns.iter().map(|column| name(column)).zip(cells).collect());
+            rest = behind.trim_start().trim_start_matches(',').trim_start();
+        }
+        Some(Self { table, rows, params })
+    }
+
+    /// Whether it may be worth a line.
+    pub fn is_row(&self) -> bool {
+        let is_message = |of: &str| self.table.starts_with(of);
+        matches!(self.table.as_str(), SESSIONS | RELATIONS)
+            || is_message(MESSAGES)
+            || is_message(GROUP_MESSAGES)
+    }
+
+    /// Its rows; none if parameters are missing.
+    pub fn rows<'a>(&'a self, params: &'a [Value]) -> impl Iterator<Item = Values<'a>> {
+        let rows: &[_] = if params.len() < self.params { &[] } else { &self.rows };
+        rows.iter().map(move |cells| Values { cells, params })
+    }
+
+    /// The path that a row of IMAudio keeps, if it inserts one.
+    pub fn audio_path<'a>(&'a self, params: &'a [Value]) -> Option<Cow<'a, str>> {
+        let row = self.rows(params).next().filter(|_| self.table == AUDIO)?;
+        row.get("path").map(shown)
     }
 }
 
-/// Whether a statement may be worth a line: told without a copy of its text.
-pub fn may_be_row(statement: &str) -> bool {
-    const TABLES: [&str; 4] =
-        ["imrecentsession", "imrelationship", "immessage_", "imgroupmessage_"];
-    let is_insert = statement.get(..6).is_some_and(|verb| verb.eq_ignore_ascii_case("insert"));
-    is_insert && TABLES.iter().any(|table| names(statement, table))
+impl<'a> Values<'a> {
+    /// The value of a column, which is named in lower case.
+    pub fn get(&self, column: &str) -> Option<&'a Value> {
+        // Of a column that is named twice the last one counts.
+        let (_, cell) = self.cells.iter().rev().find(|(name, _)| name == column)?;
+        match cell {
+            Cell::Param(at) => self.params.get(*at),
+            Cell::Literal(value) => Some(value),
+        }
+    }
+
+    /// The value of a column as a number.
+    pub fn number(&self, column: &str) -> Option<u32> {
+        match self.get(column)? {
+            Value::Int(n) => u32::try_from(*n).ok(),
+            text => shown(text).parse().ok(),
+        }
+    }
 }
 
-/// Whether a statement contains a word, which is given in lower case.
-pub fn names(statement: &str, word: &str) -> bool {
-    let (statement, word) = (statement.as_bytes(), word.as_bytes());
-    statement.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
-}
+const SESSIONS: &str = "imrecentsession";
+const RELATIONS: &str = "imrelationship";
+/// What the tables of messages begin with.
+const MESSAGES: &str = "immessage_";
+const GROUP_MESSAGES: &str = "imgroupmessage_";
+const AUDIO: &str = "imaudio";
 
 /// The line that a durable statement is worth: a message, session or relation row. `recording`
 /// gives, as text, what is kept of the row of IMAudio with that id: it is the content of audio
 /// whose recording is found, else the id is.
 pub fn row(statement: &Durable, recording: impl FnOnce(&str) -> Option<String>) -> Option<Kind> {
-    let (table, rows) = values(&statement.what, &statement.params)?;
-    let values = rows.first()?;
-    let number = |column: &str| values.get(column)?.parse::<u32>().ok();
+    let insert = statement.what.insert.as_ref()?;
+    let values = insert.rows(&statement.params).next()?;
+    let number = |column: &str| values.number(column);
     let content = || {
-        let content = values.get("content")?;
+        let content = shown(values.get("content")?);
         let types = [MsgType::SingleAudio, MsgType::GroupAudio].map(|t| t as u32);
         let is_audio = number("type").is_some_and(|t| types.contains(&t));
-        let recording = if is_audio { recording(content) } else { None };
+        let recording = if is_audio { recording(&content) } else { None };
         Some(recording.unwrap_or_else(|| content.into()))
     };
-    match table.to_ascii_lowercase().as_str() {
-        "imrecentsession" => Some(Kind::SessionRow {
+    match insert.table.as_str() {
+        SESSIONS => Some(Kind::SessionRow {
             user: number("userid")?,
             peer: number("peerid")?,
             session_type: number("type")?,
             id: statement.id,
         }),
-        "imrelationship" => Some(Kind::RelationRow {
+        RELATIONS => Some(Kind::RelationRow {
             conversation: Conversation::single(number("smallid")?, number("bigid")?),
             id: statement.id,
         }),
-        table if table.starts_with("immessage_") => Some(Kind::Row {
+        table if table.starts_with(MESSAGES) => Some(Kind::Row {
             conversation: Conversation::single(number("fromid")?, number("toid")?),
             msg_id: number("msgid")?,
             from: number("fromid")?,
             content: content()?,
         }),
-        table if table.starts_with("imgroupmessage_") => Some(Kind::Row {
+        table if table.starts_with(GROUP_MESSAGES) => Some(Kind::Row {
             conversation: Conversation::Group(number("groupid")?),
             msg_id: number("msgid")?,
             from: number("userid")?,
@@ -71,54 +158,9 @@ pub fn row(statement: &Durable, recording: impl FnOnce(&str) -> Option<String>) 
     }
 }
 
-/// The path that a row of IMAudio keeps: from the INSERT, if it is one.
-pub fn audio_path(statement: &str, params: &[String]) -> Option<String> {
-    if !names(statement, "imaudio") {
-        return None;
-    }
-    let (table, rows) = values(statement, params)?;
-    let is_audio = table.eq_ignore_ascii_case("imaudio");
-    is_audio.then(|| rows.first()?.get("path").map(String::from))?
-}
-
-/// The table and the rows of `insert [ignore] into table (columns) values (values), …`; `None`
-/// for anything else.
-pub fn values<'a>(statement: &'a str, params: &'a [String]) -> Option<(&'a str, Vec<Values<'a>>)> {
-    let open = statement.find('(')?;
-    let words = statement[..open].split_whitespace();
-    let mut words = words.filter(|word| !word.eq_ignore_ascii_case("ignore"));
-    for expected in ["insert", "into"] {
-        if !words.next()?.eq_ignore_ascii_case(expected) {
-            return None;
-        }
-    }
-    let table = name(words.next()?);
-    let (columns, rest) = list(&statement[open..])?;
-    let (verb, rest) = rest.trim_start().split_at_checked("values".len())?;
-    if !verb.eq_ignore_ascii_case("values") {
-        return None;
-    }
-    let mut rest = rest.trim_start();
-    let mut params = params.iter().map(String::as_str);
-    let mut value = |text: &'a str| match text {
-        "?" => params.next(),
-        text => {
-            // An expression uses up its parameters.
-            params.by_ref().take(text.matches('?').count()).for_each(drop);
-            Some(text.trim_matches('\''))
-        }
-    };
-    let mut rows = Vec::new();
-    while let Some((items, behind)) = list(rest) {
-        let items: Option<Vec<_>> = items.into_iter().map(&mut value).collect();
-        rows.push(Values(columns.iter().map(|column| name(column)).zip(items?).collect()));
-        rest = behind.trim_start().trim_start_matches(',').trim_start();
-    }
-    Some((table, rows))
-}
-
-fn name(text: &str) -> &str {
-    text.trim_matches('`')
+/// A name without its quotes, in lower case.
+fn name(text: &str) -> String {
+    text.trim_matches('`').to_ascii_lowercase()
 }
 
 /// The items of a list in brackets, and what follows it.
@@ -148,13 +190,13 @@ fn list(text: &str) -> Option<(Vec<&str>, &str)> {
 #[cfg(test)]
 mod tests {
     use super::row;
-    use crate::record::{Kind, commits::Durable};
+    use crate::record::{Kind, commits::Durable, what::What};
     use teamtalk::conversation::Conversation;
 
     fn of(what: &str, params: &[&str]) -> Option<Kind> {
-        let params = params.iter().map(|p| p.to_string()).collect();
+        let params = params.iter().map(|param| (*param).into()).collect();
         let kept = |id: &str| (id == "12").then(|| "op-3".to_string());
-        row(&Durable { what: what.into(), params, id: 6 }, kept)
+        row(&Durable { what: What::new(what), params, id: 6 }, kept)
     }
 
     #[test]

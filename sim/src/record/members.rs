@@ -1,8 +1,9 @@
 //! Who became a member of a group or ceased to be one, read off what is committed to
 //! `IMGroupMember` and not off a role's word.
 
-use super::{Kind, commits::Durable, inserts};
+use super::{Kind, applied::shown, commits::Durable, inserts::Values};
 use std::collections::{BTreeMap, BTreeSet};
+use teamtalk::store::sql::Value;
 
 /// The table, in lower case.
 const TABLE: &str = "imgroupmember";
@@ -21,7 +22,10 @@ struct Change {
 
 /// Whether a statement may be worth lines: told without a copy of its text.
 pub fn may_be_rows(statement: &str) -> bool {
-    inserts::names(statement, TABLE)
+    statement
+        .as_bytes()
+        .windows(TABLE.len())
+        .any(|part| part.eq_ignore_ascii_case(TABLE.as_bytes()))
 }
 
 /// The lines that a durable statement is worth: a row that was inserted, and each user whose row
@@ -29,12 +33,12 @@ pub fn may_be_rows(statement: &str) -> bool {
 /// are members.
 pub fn rows(statement: &Durable, known: impl FnOnce(u32) -> BTreeMap<u32, bool>) -> Vec<Kind> {
     // Most statements are about something else.
-    if !may_be_rows(&statement.what) {
+    if !statement.what.names_members {
         return Vec::new();
     }
-    if let Some((table, rows)) = inserts::values(&statement.what, &statement.params) {
-        return if table.eq_ignore_ascii_case(TABLE) {
-            rows.iter().filter_map(inserted).collect()
+    if let Some(insert) = &statement.what.insert {
+        return if insert.table == TABLE {
+            insert.rows(&statement.params).filter_map(inserted).collect()
         } else {
             Vec::new()
         };
@@ -48,16 +52,16 @@ pub fn rows(statement: &Durable, known: impl FnOnce(u32) -> BTreeMap<u32, bool>)
     changed.map(|(user, _)| Kind::MemberRow { group, user, live }).collect()
 }
 
-fn inserted(values: &inserts::Values<'_>) -> Option<Kind> {
-    let number = |column: &str| values.get(column)?.parse::<u32>().ok();
-    let live = number("status").is_none_or(|status| status == LIVE);
-    Some(Kind::MemberRow { group: number("groupid")?, user: number("userid")?, live })
+fn inserted(values: Values<'_>) -> Option<Kind> {
+    let live = values.number("status").is_none_or(|status| status == LIVE);
+    let (group, user) = (values.number("groupid")?, values.number("userid")?);
+    Some(Kind::MemberRow { group, user, live })
 }
 
 impl Change {
     /// `update … set …status=S… where …groupId=G… [and userId=U | and userId in (U, …)]`, or
     /// `delete from …` likewise; `None` for anything else, and for a change of something else.
-    fn parse(statement: &str, params: &[String]) -> Option<Self> {
+    fn parse(statement: &str, params: &[Value]) -> Option<Self> {
         let tokens = tokens(statement, params);
         let mut tokens = tokens.iter().map(String::as_str);
         let verb = tokens.next()?;
@@ -97,7 +101,7 @@ fn listed(tokens: &[&str], column: &str) -> Option<BTreeSet<u32>> {
 }
 
 /// Words in lower case, signs, and values for the placeholders; quoted texts are left out.
-fn tokens(statement: &str, params: &[String]) -> Vec<String> {
+fn tokens(statement: &str, params: &[Value]) -> Vec<String> {
     let mut params = params.iter();
     let (mut tokens, mut word, mut quoted) = (Vec::new(), String::new(), false);
     for c in statement.chars().chain([' ']) {
@@ -110,7 +114,7 @@ fn tokens(statement: &str, params: &[String]) -> Vec<String> {
         }
         match c {
             '\'' => quoted = !quoted,
-            '?' if !quoted => tokens.extend(params.next().cloned()),
+            '?' if !quoted => tokens.extend(params.next().map(|param| shown(param).into())),
             '=' | '(' | ')' | ',' if !quoted => tokens.push(c.into()),
             _ => {}
         }
@@ -121,12 +125,12 @@ fn tokens(statement: &str, params: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::rows;
-    use crate::record::{Kind, commits::Durable};
+    use crate::record::{Kind, commits::Durable, what::What};
     use std::collections::BTreeMap;
 
     /// (Group, user, whether he is a member now): users 1 and 2 are members, 3 was.
     fn of(what: &str, params: &[u32]) -> Vec<(u32, u32, bool)> {
-        let params = params.iter().map(u32::to_string).collect();
+        let params = params.iter().map(|param| (*param).into()).collect();
         let known = |group| {
             assert_eq!(group, 7);
             BTreeMap::from([(1, true), (2, true), (3, false)])
@@ -135,7 +139,7 @@ mod tests {
             Kind::MemberRow { group, user, live } => (group, user, live),
             other => panic!("{other:?}"),
         };
-        let rows = rows(&Durable { what: what.into(), params, id: 6 }, known);
+        let rows = rows(&Durable { what: What::new(what), params, id: 6 }, known);
         rows.into_iter().map(row).collect()
     }
 

@@ -1,12 +1,18 @@
 //! What happened in a run, in order: the trace, and the history of operations.
 
+mod applied;
 pub mod commits;
 mod frame;
 pub mod history;
 pub mod inserts;
 pub mod members;
+mod what;
 
+#[cfg(test)]
+pub use applied::tests::sql as sql_applied;
+pub use applied::{Applied, Did, Effect, shown};
 pub use frame::Frame;
+pub use what::{Verb, What};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -64,18 +70,7 @@ pub enum Kind {
     /// A role's word.
     Fact(Fact),
     /// A store applied a command or statement.
-    Store {
-        /// `redis`, `sql` or `blob`.
-        store: &'static str,
-        /// The command or statement.
-        what: String,
-        /// Its parameters.
-        params: Vec<String>,
-        /// What it did.
-        effect: String,
-        /// Whether that is committed.
-        committed: bool,
-    },
+    Store(Applied),
     /// A message row was committed (read off the statement, not off the role's word), in the
     /// order of the commits.
     Row {
@@ -214,9 +209,11 @@ impl Line {
                 value["kind"] = json!("fact");
                 value
             }
-            Kind::Store { store, what, params, effect, committed } => json!({"kind": "store",
-                "store": store, "what": what, "params": params, "effect": effect,
-                "committed": committed}),
+            Kind::Store(Applied { store, what, params, effect, committed }) => {
+                let params: Vec<_> = params.iter().map(shown).collect();
+                json!({"kind": "store", "store": store, "what": &***what, "params": params,
+                    "effect": effect.to_string(), "committed": committed})
+            }
             Kind::Row { conversation, msg_id, from, content } => json!({"kind": "row",
                 "conversation": conversation, "msg_id": msg_id, "from": from,
                 "content": content}),
@@ -270,17 +267,22 @@ impl Trace {
 
     /// What the blob store was given, as text, for the row of IMAudio with this id.
     pub fn recording(&self, id: &str) -> Option<String> {
-        let effect = format!(", id {id}");
-        let path = self.lines.iter().rev().find_map(|line| match &line.kind {
-            Kind::Store { store: "sql", what, params, effect: of, .. } if of.ends_with(&effect) => {
-                inserts::audio_path(what, params)
-            }
-            _ => None,
+        let path = self.stored("sql").find_map(|applied| {
+            let insert = applied.what.insert.as_ref()?;
+            let Effect::Sql { did: Did::Changed { id: of @ 1.., .. }, .. } = applied.effect else {
+                return None;
+            };
+            let path = insert.audio_path(&applied.params)?;
+            (of.to_string() == id).then_some(path)
         })?;
-        self.lines.iter().rev().find_map(|line| match &line.kind {
-            Kind::Store { store: "blob", params, effect: at, .. } if *at == path => {
-                params.first().cloned()
-            }
+        let at = |applied: &&Applied| matches!(&applied.effect, Effect::Text(at) if *at == path);
+        self.stored("blob").find(at)?.params.first().map(|recording| shown(recording).into())
+    }
+
+    /// What a store applied, the latest first.
+    fn stored(&self, store: &'static str) -> impl Iterator<Item = &Applied> {
+        self.lines.iter().rev().filter_map(move |line| match &line.kind {
+            Kind::Store(applied) if applied.store == store => Some(applied),
             _ => None,
         })
     }

@@ -1,35 +1,40 @@
 //! The blob store of a run: in memory, and what it is given is in the trace.
 
 use super::shared::Shared;
-use crate::record::Kind;
+use crate::record::{Applied, Effect, Kind, What};
 use bytes::Bytes;
-use teamtalk::store::blob::{BlobError, Blobs, Memory};
+use std::sync::Arc;
+use teamtalk::store::{
+    blob::{BlobError, Blobs, Memory},
+    sql::Value,
+};
 
 /// As a host sees it.
 pub struct Recorded {
     blobs: Memory,
     shared: Shared,
     host: String,
+    put: Arc<What>,
 }
 
 impl Recorded {
     /// For a host; all of a run share `blobs`.
     pub fn new(blobs: Memory, shared: Shared, host: &str) -> Self {
-        Self { blobs, shared, host: host.into() }
+        Self { blobs, shared, host: host.into(), put: What::new("put") }
     }
 }
 
 impl Blobs for Recorded {
     async fn put(&self, bytes: Bytes) -> Result<String, BlobError> {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let params = vec![Value::Bytes(bytes.clone())];
         let path = self.blobs.put(bytes).await?;
-        let line = Kind::Store {
+        let line = Kind::Store(Applied {
             store: "blob",
-            what: "put".into(),
-            params: vec![text],
-            effect: path.clone(),
+            what: self.put.clone(),
+            params,
+            effect: Effect::Text(path.clone()),
             committed: true,
-        };
+        });
         self.shared.record(&self.host, line);
         Ok(path)
     }

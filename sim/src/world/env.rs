@@ -1,6 +1,9 @@
 //! `Env` on turmoil.
 
-use super::{shared::Shared, socket::Socket};
+use super::{
+    shared::{HostId, Shared},
+    socket::Socket,
+};
 use crate::record::{End, Kind};
 use std::{io, net::SocketAddr, time::Duration};
 use teamtalk::{
@@ -36,13 +39,14 @@ pub mod port {
 pub struct SimEnv {
     shared: Shared,
     host: String,
+    id: HostId,
     device: Option<u32>,
 }
 
 impl SimEnv {
     /// The seam of a host.
     pub fn new(shared: Shared, host: &str, device: Option<u32>) -> Self {
-        Self { shared, host: host.into(), device }
+        Self { host: host.into(), id: shared.host(host), shared, device }
     }
 
     fn wrap(&self, inner: TcpStream, end: End) -> io::Result<Socket> {
@@ -161,6 +165,6 @@ impl Env for SimEnv {
     }
 
     fn fact(&self, fact: Fact) {
-        self.shared.record(&self.host, Kind::Fact(fact));
+        self.shared.lock().record_at(self.id, Kind::Fact(fact));
     }
 }

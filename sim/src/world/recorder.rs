@@ -1,24 +1,24 @@
 //! What the stores do, passed to the trace.
 
-use super::shared::Shared;
+use super::shared::{HostId, Shared};
 use crate::{
     fakes,
-    record::{Kind, commits::Commits, inserts, members},
+    record::{Applied, Kind, What, commits::Commits, inserts, members},
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// Passes what the stores of a host do to the trace, and keyed draws to the stores.
 pub struct Recorder {
     shared: Shared,
-    host: Arc<str>,
+    host: HostId,
     commits: Mutex<Commits>,
 }
 
 impl Recorder {
     /// For one listener of a host: a session of SQL stays with its listener.
     pub fn new(shared: Shared, host: &str) -> Self {
-        let wanted = |text: &str| inserts::may_be_row(text) || members::may_be_rows(text);
-        Self { shared, host: host.into(), commits: Mutex::new(Commits::of(wanted)) }
+        let commits = Mutex::new(Commits::of(What::may_be_rows));
+        Self { host: shared.host(host), shared, commits }
     }
 }
 
@@ -27,28 +27,20 @@ impl fakes::Hooks for Recorder {
         (self.shared.lock().noise.draw(purpose, id) % 5) as u32
     }
 
-    fn applied(
-        &self,
-        store: &'static str,
-        what: String,
-        params: Vec<String>,
-        effect: String,
-        committed: bool,
-    ) {
-        let durable = if store == "sql" {
-            let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
-            commits.observe(&what, &params, &effect, committed)
+    fn applied(&self, applied: Applied) {
+        let durable = if applied.store == "sql" {
+            self.commits.lock().unwrap_or_else(PoisonError::into_inner).observe(&applied)
         } else {
             Vec::new()
         };
         let mut shared = self.shared.lock();
-        shared.record(&self.host, Kind::Store { store, what, params, effect, committed });
+        shared.record_at(self.host, Kind::Store(applied));
         for statement in durable {
             if let Some(row) = inserts::row(&statement, |id| shared.trace.recording(id)) {
-                shared.record(&self.host, row);
+                shared.record_at(self.host, row);
             }
             for row in members::rows(&statement, |group| shared.trace.members(group)) {
-                shared.record(&self.host, row);
+                shared.record_at(self.host, row);
             }
         }
     }
@@ -59,7 +51,7 @@ mod tests {
     use super::Recorder;
     use crate::{
         fakes::Hooks,
-        record::Kind,
+        record::{Kind, sql_applied},
         world::{Shared, blobs::Recorded},
     };
     use teamtalk::store::blob::{Blobs, Memory};
@@ -72,15 +64,15 @@ mod tests {
         let shared = Shared::new(1);
         let recorder = Recorder::new(shared.clone(), "sql");
         let insert = |id: &str, effect: &str, committed| {
-            let params = ["1", "1", "2", id, "text"].map(String::from);
-            recorder.applied("sql", INSERT.into(), params.into(), effect.into(), committed);
+            let params = ["1", "1", "2", id, "text"];
+            recorder.applied(sql_applied(INSERT, &params, effect, committed));
         };
         insert("5", "affected 1, id 1", true);
         insert("6", "tx 1: affected 1, id 2", false);
         insert("7", "tx 2: affected 1, id 3", false);
         insert("8", "affected 1, id 4", true);
         let end = |what: &str, effect: &str, committed| {
-            recorder.applied("sql", what.into(), Vec::new(), effect.into(), committed);
+            recorder.applied(sql_applied(what, &[], effect, committed));
         };
         end("ROLLBACK", "tx 2: affected 0", false);
         end("COMMIT", "tx 1: affected 0", true);
@@ -98,8 +90,7 @@ mod tests {
         let recorder = Recorder::new(shared.clone(), "sql");
         let blobs = Recorded::new(Memory::default(), shared.clone(), "db1");
         let apply = |what: &str, params: &[&str], id: u32| {
-            let params: Vec<_> = params.iter().map(|p| p.to_string()).collect();
-            recorder.applied("sql", what.into(), params, format!("affected 1, id {id}"), true);
+            recorder.applied(sql_applied(what, params, &format!("affected 1, id {id}"), true));
         };
         for (id, recording) in [(11, "op-3"), (12, "op-4")] {
             let path = blobs.put(recording.into()).await.expect("kept");
@@ -123,17 +114,16 @@ mod tests {
         let shared = Shared::new(1);
         shared.record("world", Kind::MemberRow { group: 7, user: 1, live: true });
         let recorder = Recorder::new(shared.clone(), "sql");
-        let apply = |what: &str, params: &[u32], effect: &str, committed| {
-            let params: Vec<_> = params.iter().map(u32::to_string).collect();
-            recorder.applied("sql", what.into(), params, effect.into(), committed);
+        let apply = |what: &str, params: &[&str], effect: &str, committed| {
+            recorder.applied(sql_applied(what, params, effect, committed));
         };
         const INSERT: &str = "insert into IMGroupMember (groupId, userId, status) values (?,?,0)";
         const REMOVE: &str =
             "update IMGroupMember set status=1 where groupId=? and userId in (?, ?)";
-        apply(INSERT, &[7, 2], "tx 1: affected 1, id 1", false);
-        apply(REMOVE, &[7, 1, 2], "affected 0", true);
+        apply(INSERT, &["7", "2"], "tx 1: affected 1, id 1", false);
+        apply(REMOVE, &["7", "1", "2"], "affected 0", true);
         apply("COMMIT", &[], "tx 1: affected 0", true);
-        apply(REMOVE, &[7, 1, 2], "affected 2", true);
+        apply(REMOVE, &["7", "1", "2"], "affected 2", true);
         let row = |line: &crate::record::Line| match line.kind {
             Kind::MemberRow { user, live, .. } => Some((user, live)),
             _ => None,

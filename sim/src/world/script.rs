@@ -10,7 +10,7 @@ use super::{
 use crate::{
     fakes::{self, Hooks},
     plan::TICK_MS,
-    record::Kind,
+    record::{Applied, Kind},
 };
 use bytes::Bytes;
 use std::{
@@ -281,15 +281,8 @@ impl Hooks for Log {
         0
     }
 
-    fn applied(
-        &self,
-        store: &'static str,
-        what: String,
-        params: Vec<String>,
-        effect: String,
-        committed: bool,
-    ) {
-        self.shared.record(self.host, Kind::Store { store, what, params, effect, committed });
+    fn applied(&self, applied: Applied) {
+        self.shared.record(self.host, Kind::Store(applied));
     }
 }
 

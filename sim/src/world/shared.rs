@@ -153,9 +153,14 @@ pub enum Kill {
     Power,
 }
 
+/// A host by its number: who records many lines keeps it, and its name need not be looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostId(usize);
+
 /// A host's process.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug)]
 struct Process {
+    host: Arc<str>,
     /// Which one, from 1; 0 for `world`, and before the first.
     incarnation: u32,
     /// Its own clock, and the simulation's microseconds at the same moment: the two go on side by
@@ -174,8 +179,8 @@ pub struct Inner {
     pub trace: Trace,
     /// Keyed draws.
     pub noise: Noise,
-    /// The hosts' processes, and `world`, which has no clock.
-    processes: BTreeMap<Arc<str>, Process>,
+    /// The hosts' processes, and `world`, which has no clock, by [`HostId`].
+    processes: Vec<Process>,
     /// All streams by number.
     pub streams: Streams,
     /// The ends that are open.
@@ -205,7 +210,7 @@ impl Shared {
         Self(Arc::new(Mutex::new(Inner {
             trace: Trace::default(),
             noise: Noise::new(noise),
-            processes: BTreeMap::from([("world".into(), Process::default())]),
+            processes: Vec::new(),
             streams: Streams::default(),
             sockets: BTreeMap::new(),
             pairing: BTreeMap::new(),
@@ -226,30 +231,49 @@ impl Shared {
     pub fn record(&self, host: &str, kind: Kind) {
         self.lock().record(host, kind);
     }
+
+    /// See [`Inner::host`].
+    pub fn host(&self, name: &str) -> HostId {
+        self.lock().host(name)
+    }
 }
 
 impl Inner {
     /// Counts a new incarnation of a host's process, from within it.
     pub fn started(&mut self, host: &str) {
-        let clock = turmoil::sim_elapsed().map(|since| (Instant::now(), micros(since)));
-        let process = self.processes.entry(host.into()).or_default();
-        *process = Process { incarnation: process.incarnation + 1, clock };
+        let HostId(at) = self.host(host);
+        let process = &mut self.processes[at];
+        process.incarnation += 1;
+        process.clock = turmoil::sim_elapsed().map(|since| (Instant::now(), micros(since)));
+    }
+
+    /// The number of a host, whether it runs or not.
+    pub fn host(&mut self, name: &str) -> HostId {
+        let known = self.processes.iter().position(|process| &*process.host == name);
+        HostId(known.unwrap_or_else(|| {
+            self.processes.push(Process { host: name.into(), incarnation: 0, clock: None });
+            self.processes.len() - 1
+        }))
     }
 
     /// See [`Shared::record`].
     pub fn record(&mut self, host: &str, kind: Kind) {
+        let host = self.host(host);
+        self.record_at(host, kind);
+    }
+
+    /// [`Shared::record`] of a host whose number is known.
+    pub fn record_at(&mut self, HostId(host): HostId, kind: Kind) {
         // A host that is being killed is in the simulation, but its clock is not to be trusted.
         let simulated = self.killing.is_none() && turmoil::in_simulation();
-        let (host, Process { incarnation, clock }) = match self.processes.get_key_value(host) {
-            Some((host, process)) => (host.clone(), *process),
-            None => (host.into(), Process::default()),
-        };
+        let Process { host, incarnation, clock } = &self.processes[host];
         let sim_us = match clock {
             _ if !simulated => self.now_us,
             Some((at, us)) => us + micros(at.elapsed()),
             None => turmoil::sim_elapsed().map_or(self.now_us, micros),
         };
         let n = self.trace.lines.len() as u64;
+        let (host, incarnation) = (host.clone(), *incarnation);
         self.trace.lines.push(Line { n, sim_us, host, incarnation, kind });
     }
 

@@ -1,7 +1,7 @@
 //! The rig's socket: turmoil's stream, which counts bytes, records PDUs, has a window of bytes in
 //! flight, and does what running faults want.
 
-use super::shared::{Inner, Kill, Shared};
+use super::shared::{HostId, Inner, Kill, Shared, StreamState};
 use crate::record::{End, Frame, Kind};
 use bytes::BytesMut;
 use std::{
@@ -10,7 +10,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Waker, ready},
 };
-use teamtalk::{env::ConnId, wire::frame::Codec};
+use teamtalk::{
+    env::ConnId,
+    wire::{
+        Pdu,
+        frame::{Codec, whole},
+    },
+};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::codec::Decoder;
 
@@ -31,6 +37,7 @@ pub struct Socket {
     inner: Wire,
     shared: Shared,
     host: String,
+    host_id: HostId,
     peer: String,
     id: ConnId,
     end: End,
@@ -60,43 +67,35 @@ impl Socket {
         pdus: bool,
     ) -> Self {
         let inner = Arc::new(Mutex::new(Some(inner)));
-        {
+        let host_id = {
             let mut shared = shared.lock();
             if let Some(stream) = shared.streams.get_mut(&id) {
                 stream.end(end).open = true;
                 stream.end(end).attached = true;
             }
             shared.sockets.insert((id, end), inner.clone());
-        }
+            shared.host(&host)
+        };
         let taps = pdus.then(Default::default);
-        Self { inner, shared, host, peer, id, end, taps, finished: false }
+        Self { inner, shared, host, host_id, peer, id, end, taps, finished: false }
     }
 
-    /// `Err` once the stream has been reset; else remembers who to wake when it is.
-    fn check(&self, cx: &Context<'_>) -> io::Result<()> {
-        let mut shared = self.shared.lock();
-        let Some(stream) = shared.streams.get_mut(&self.id) else { return Ok(()) };
-        if stream.reset {
-            return Err(io::ErrorKind::ConnectionReset.into());
-        }
-        remember(&mut stream.end(self.end).wakers, cx);
-        Ok(())
-    }
-
-    /// How much a read may pass.
-    fn readable(&self, cx: &Context<'_>) -> Allowed {
+    /// How much a read may pass; `Err` once the stream has been reset. Remembers who to wake
+    /// when that changes.
+    fn readable(&self, cx: &Context<'_>) -> io::Result<Allowed> {
         let mut shared = self.shared.lock();
         let now = shared.now_us;
         let Inner { conditions, streams, .. } = &mut *shared;
-        let all = Allowed::Bytes { most: usize::MAX, tiny: None };
+        let all = Ok(Allowed::Bytes { most: usize::MAX, tiny: None });
+        let Some(stream) = streams.get_mut(&self.id) else { return all };
+        check(stream, self.end, cx)?;
         if conditions.is_empty() {
             return all;
         }
-        let Some(stream) = streams.get_mut(&self.id) else { return all };
         let end = stream.end(self.end);
         if conditions.is_paused(&self.host) {
             remember(&mut end.blocked, cx);
-            return Allowed::Wait;
+            return Ok(Allowed::Wait);
         }
         let tiny = conditions.io_limit(&self.host);
         let mut most = tiny.unwrap_or(usize::MAX);
@@ -104,19 +103,20 @@ impl Socket {
             let (tick, read) = end.read_in_tick;
             let left = if tick == now { limit.saturating_sub(read) } else { limit };
             if left == 0 {
-                return Allowed::SpentThisTick;
+                return Ok(Allowed::SpentThisTick);
             }
             most = most.min(left);
         }
-        Allowed::Bytes { most, tiny }
+        Ok(Allowed::Bytes { most, tiny })
     }
 
-    /// How much a write may pass.
-    fn writable(&self, cx: &Context<'_>) -> Allowed {
+    /// How much a write may pass; else as [`Self::readable`].
+    fn writable(&self, cx: &Context<'_>) -> io::Result<Allowed> {
         let mut shared = self.shared.lock();
         let Inner { conditions, streams, .. } = &mut *shared;
-        let all = Allowed::Bytes { most: usize::MAX, tiny: None };
+        let all = Ok(Allowed::Bytes { most: usize::MAX, tiny: None });
         let Some(stream) = streams.get_mut(&self.id) else { return all };
+        check(stream, self.end, cx)?;
         let room = stream.room(self.end);
         let paused = conditions.is_paused(&self.host);
         if paused || room == 0 {
@@ -124,11 +124,11 @@ impl Socket {
             if paused {
                 conditions.paused(&self.host);
             }
-            return Allowed::Wait;
+            return Ok(Allowed::Wait);
         }
         let tiny = conditions.io_limit(&self.host);
         let room = usize::try_from(room).unwrap_or(usize::MAX);
-        Allowed::Bytes { most: room.min(tiny.unwrap_or(usize::MAX)), tiny }
+        Ok(Allowed::Bytes { most: room.min(tiny.unwrap_or(usize::MAX)), tiny })
     }
 
     /// Uses turmoil's end.
@@ -158,7 +158,7 @@ impl Socket {
     }
 
     /// Notes bytes that were read or written, and the frames that they complete.
-    fn tap(&mut self, bytes: &[u8], sent: bool) {
+    fn tap(&mut self, mut bytes: &[u8], sent: bool) {
         let mut shared = self.shared.lock();
         let now = shared.now_us;
         let Inner { conditions, streams, .. } = &mut *shared;
@@ -178,22 +178,29 @@ impl Socket {
         if tap.broken {
             return;
         }
-        tap.buffer.extend_from_slice(bytes);
-        loop {
-            match Codec.decode(&mut tap.buffer) {
-                Ok(Some(pdu)) => {
-                    tap.frames += 1;
-                    let frame = Frame::new(self.id, self.end, tap.frames, pdu);
-                    let kind = if sent { Kind::PduSent(frame) } else { Kind::PduReceived(frame) };
-                    shared.record(&self.host, kind);
-                }
-                Ok(None) => return,
-                Err(_) => {
-                    tap.broken = true;
-                    return;
-                }
-            }
+        while let Some(pdu) = tap.next(bytes) {
+            bytes = &[];
+            tap.frames += 1;
+            let frame = Frame::new(self.id, self.end, tap.frames, pdu);
+            let kind = if sent { Kind::PduSent(frame) } else { Kind::PduReceived(frame) };
+            shared.record_at(self.host_id, kind);
         }
+    }
+}
+
+impl Tap {
+    /// The next frame that is whole with these bytes more.
+    fn next(&mut self, bytes: &[u8]) -> Option<Pdu> {
+        // What most reads and writes are: the copy is as long as the trace needs it.
+        if self.buffer.is_empty()
+            && let Some(pdu) = whole(bytes)
+        {
+            return Some(pdu);
+        }
+        self.buffer.extend_from_slice(bytes);
+        let decoded = Codec.decode(&mut self.buffer);
+        self.broken = decoded.is_err();
+        decoded.ok().flatten()
     }
 }
 
@@ -201,6 +208,15 @@ impl teamtalk::env::Stream for Socket {
     fn id(&self) -> ConnId {
         self.id
     }
+}
+
+/// `Err` once the stream has been reset; else remembers who to wake when it is.
+fn check(stream: &mut StreamState, end: End, cx: &Context<'_>) -> io::Result<()> {
+    if stream.reset {
+        return Err(io::ErrorKind::ConnectionReset.into());
+    }
+    remember(&mut stream.end(end).wakers, cx);
+    Ok(())
 }
 
 /// Adds a task to those that are to be woken.
@@ -216,8 +232,7 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.check(cx)?;
-        let (most, tiny) = match self.readable(cx) {
+        let (most, tiny) = match self.readable(cx)? {
             Allowed::Bytes { most, tiny } => (most, tiny),
             Allowed::Wait => return Poll::Pending,
             Allowed::SpentThisTick => return self.peek(cx),
@@ -248,8 +263,7 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.check(cx)?;
-        let Allowed::Bytes { most, tiny } = self.writable(cx) else { return Poll::Pending };
+        let Allowed::Bytes { most, tiny } = self.writable(cx)? else { return Poll::Pending };
         let part = &buf[..buf.len().min(most)];
         let ready = self.wire(|s| s.poll_write(cx, part));
         if let Poll::Ready(Ok(n)) = ready {

@@ -1,7 +1,10 @@
 //! Redis on the simulated network: RESP in, RESP out.
 
 use super::{connection::Session, engine::Engine, reply::Reply};
-use crate::fakes::{Hooks, TICK, lock, readable};
+use crate::{
+    fakes::{Hooks, TICK, lock, readable},
+    record::{Applied, What},
+};
 use bytes::{Bytes, BytesMut};
 use redis_protocol::{codec::Resp2, resp2::types::BytesFrame};
 use std::{
@@ -9,7 +12,7 @@ use std::{
     io,
     sync::{Arc, Mutex},
 };
-use teamtalk::env::draw_id;
+use teamtalk::{env::draw_id, store::sql::Value};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::{Instant, sleep_until},
@@ -91,17 +94,34 @@ async fn due<T>(queue: &mut Due<T>) -> T {
     queue.pop_front().expect("just seen").1
 }
 
+/// The names of the commands so far: a few.
+#[derive(Default)]
+struct Names(Vec<Arc<What>>);
+
+impl Names {
+    /// A name as the lines of a trace share it.
+    fn what(&mut self, name: &[u8]) -> Arc<What> {
+        if let Some(known) = self.0.iter().find(|known| known.as_bytes() == name) {
+            return known.clone();
+        }
+        let what = What::new(readable(name));
+        self.0.push(what.clone());
+        what
+    }
+}
+
 /// Commands before their effect, replies after it.
 struct Pipeline {
     hooks: Arc<dyn Hooks>,
     waiting: Due<Vec<Bytes>>,
     /// With whether RESP3 was chosen at the time of the effect: a HELLO may run before it is sent.
     answers: Due<(Reply, bool)>,
+    names: Names,
 }
 
 impl Pipeline {
     fn new(hooks: Arc<dyn Hooks>) -> Self {
-        Self { hooks, waiting: Due::new(), answers: Due::new() }
+        Self { hooks, waiting: Due::new(), answers: Due::new(), names: Names::default() }
     }
 
     fn arrived(&mut self, command: Vec<Bytes>) {
@@ -113,8 +133,10 @@ impl Pipeline {
         if let Some((name, args)) =
             command.split_first().filter(|(name, _)| !Engine::is_connection_command(name))
         {
-            let args = args.iter().map(|arg| readable(arg)).collect();
-            self.hooks.applied("redis", readable(name), args, reply.readable(), true);
+            let what = self.names.what(name);
+            let params = args.iter().cloned().map(Value::Bytes).collect();
+            let effect = reply.effect();
+            self.hooks.applied(Applied { store: "redis", what, params, effect, committed: true });
         }
         let at = self.after_delay("redis after", command, self.answers.back().map(|(at, _)| *at));
         self.answers.push_back((at, (reply, resp3)));

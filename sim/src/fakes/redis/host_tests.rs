@@ -1,5 +1,8 @@
 use super::{Engine, Stored, serve};
-use crate::fakes::Hooks;
+use crate::{
+    fakes::Hooks,
+    record::{Applied, shown},
+};
 use bytes::Bytes;
 use redis::{
     AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo, aio::MultiplexedConnection,
@@ -24,14 +27,9 @@ impl Hooks for Fixed {
         if purpose.ends_with("before") { self.before } else { self.after }
     }
 
-    fn applied(
-        &self,
-        store: &'static str,
-        what: String,
-        params: Vec<String>,
-        effect: String,
-        _: bool,
-    ) {
+    fn applied(&self, applied: Applied) {
+        let Applied { store, what, params, effect, .. } = applied;
+        let params: Vec<_> = params.iter().map(shown).collect();
         let line = format!("{store} {what} {} -> {effect}", params.join(" "));
         crate::fakes::lock(&self.log).push(line);
     }

@@ -1,5 +1,6 @@
 //! Replies, and how they look on the wire.
 
+use crate::record::Effect;
 use bytes::{Bytes, BytesMut};
 use redis_protocol::{
     error::RedisProtocolError,
@@ -37,23 +38,21 @@ impl Reply {
         Ok(())
     }
 
-    /// In a few words, for a trace.
-    pub fn readable(&self) -> String {
+    /// For a trace.
+    pub fn effect(&self) -> Effect {
         match self {
-            Self::Status(text) => (*text).to_string(),
-            Self::Error(text) => format!("error {text}"),
-            Self::Int(n) => n.to_string(),
-            Self::Bulk(bytes) => crate::fakes::readable(bytes),
-            Self::Null => "nil".to_string(),
-            Self::Array(items) => {
-                let items: Vec<_> = items.iter().map(Self::readable).collect();
-                format!("[{}]", items.join(", "))
-            }
+            Self::Status(text) => Effect::Word(text),
+            Self::Error(text) => Effect::Text(format!("error {text}")),
+            Self::Int(n) => Effect::Int(*n),
+            Self::Bulk(bytes) => Effect::Bytes(bytes.clone()),
+            Self::Null => Effect::Word("nil"),
+            Self::Array(items) => Effect::List(items.iter().map(Self::effect).collect()),
             Self::Map(pairs) => {
                 let pair = |(k, v): &(Bytes, Self)| {
-                    format!("{}: {}", crate::fakes::readable(k), v.readable())
+                    format!("{}: {}", crate::fakes::readable(k), v.effect())
                 };
-                format!("{{{}}}", pairs.iter().map(pair).collect::<Vec<_>>().join(", "))
+                let pairs: Vec<_> = pairs.iter().map(pair).collect();
+                Effect::Text(format!("{{{}}}", pairs.join(", ")))
             }
         }
     }

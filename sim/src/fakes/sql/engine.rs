@@ -5,10 +5,11 @@ use super::{
     locks::Locks,
     parse::{self, Prepared, Statement},
     schema::TableDef,
-    table::{Key, Table},
+    table::{Key, Row, Table, TableId},
     tables,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use crate::record::What;
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 use teamtalk::store::sql::{Outcome, SqlError, Value};
 use tokio::sync::Notify;
 
@@ -60,17 +61,15 @@ impl User {
 pub(super) struct Transaction {
     /// Opened by BEGIN.
     explicit: bool,
-    /// The commit whose state its reads see, from its first read on.
-    snapshot: Option<u64>,
     /// The rows it wrote, in order; a row as often as it was written.
-    undo: Vec<(Arc<str>, Key)>,
+    undo: Vec<(TableId, Key)>,
 }
 
 /// A statement that has not ended.
 #[derive(Debug)]
-struct Pending {
+struct Pending<'a> {
     prepared: Arc<Prepared>,
-    params: Vec<Value>,
+    params: Cow<'a, [Value]>,
     /// The AUTO_INCREMENT values it drew: a statement that waits is run anew, and keeps them.
     drawn: Option<Vec<u64>>,
 }
@@ -79,21 +78,32 @@ struct Pending {
 pub(super) struct Session {
     tx: Transaction,
     pub(super) last_insert_id: u64,
-    pending: Option<Pending>,
+    pending: Option<Pending<'static>>,
     idle_limit: Option<Duration>,
     wake: Arc<Notify>,
+}
+
+/// A statement's text, and what became of reading it.
+#[derive(Debug)]
+struct Known {
+    what: Arc<What>,
+    parsed: Result<Arc<Prepared>, SqlError>,
 }
 
 /// The database. It outlives its host; sessions, transactions and locks do not.
 #[derive(Debug)]
 pub struct Engine {
-    pub(super) tables: BTreeMap<Arc<str>, Table>,
-    pub(super) sessions: BTreeMap<SessionId, Session>,
+    /// In the order of their names; by [`TableId`].
+    pub(super) tables: Vec<Table>,
+    /// By their numbers from 1; none is ever taken out.
+    sessions: Vec<Session>,
+    /// Those sessions that have a snapshot, with it.
+    snapshots: Vec<(SessionId, u64)>,
     pub(super) locks: Locks,
-    parsed: BTreeMap<String, Result<Arc<Prepared>, SqlError>>,
+    /// The statements so far, in the order of their lengths and texts.
+    known: Vec<Known>,
     /// The number of the last commit.
     commits: u64,
-    opened: SessionId,
     lock_wait: Duration,
 }
 
@@ -107,12 +117,12 @@ impl Engine {
     /// The empty tables of SYSTEM.md section 6 and our side tables.
     pub fn new() -> Self {
         let mut engine = Self {
-            tables: BTreeMap::new(),
-            sessions: BTreeMap::new(),
+            tables: Vec::new(),
+            sessions: Vec::new(),
+            snapshots: Vec::new(),
             locks: Locks::default(),
-            parsed: BTreeMap::new(),
+            known: Vec::new(),
             commits: 0,
-            opened: 0,
             // innodb_lock_wait_timeout's default.
             lock_wait: Duration::from_secs(50),
         };
@@ -122,10 +132,18 @@ impl Engine {
         engine
     }
 
-    /// Adds an empty table, or replaces one.
+    /// Adds an empty table, or replaces one. Not while transactions are open.
     pub fn create_table(&mut self, def: TableDef) {
-        self.parsed.clear();
-        self.tables.insert(def.name.clone(), Table::new(def));
+        self.known.clear();
+        match self.table(&def.name) {
+            Ok(at) => self.tables[at] = Table::new(def),
+            Err(at) => self.tables.insert(at, Table::new(def)),
+        }
+    }
+
+    /// The number of a table, or that which it would have.
+    fn table(&self, name: &str) -> Result<TableId, TableId> {
+        self.tables.binary_search_by(|table| (*table.def.name).cmp(name))
     }
 
     /// How long a statement waits for a lock before error 1205; 50 s at first.
@@ -174,7 +192,8 @@ impl Engine {
     /// The committed rows of a table by primary key, each as column → value; empty if there is
     /// no such table.
     pub fn rows(&self, table: &str) -> Vec<BTreeMap<String, Value>> {
-        let Some(table) = self.tables.get(table) else { return Vec::new() };
+        let Ok(table) = self.table(table) else { return Vec::new() };
+        let table = &self.tables[table];
         let names = || table.def.columns.iter().map(|c| c.name.clone());
         let rows = table.keys().filter_map(|key| table.committed(key));
         rows.map(|row| names().zip(row.iter().cloned()).collect()).collect()
@@ -182,60 +201,61 @@ impl Engine {
 
     /// The names of all tables.
     pub fn table_names(&self) -> impl Iterator<Item = &str> {
-        self.tables.keys().map(|name| &**name)
+        self.tables.iter().map(|table| &*table.def.name)
     }
 
     /// Opens a session.
     pub fn open(&mut self) -> SessionId {
-        self.opened += 1;
-        self.sessions.insert(self.opened, Session::default());
-        self.opened
+        self.sessions.push(Session::default());
+        self.sessions.len() as SessionId
     }
 
     /// Ends a session: what it did not commit is undone.
     pub fn close(&mut self, session: SessionId) {
         self.rollback(session);
-        self.sessions.remove(&session);
+        *self.session(session) = Session::default();
     }
 
     /// Told whenever a lock that the session waits for is granted.
     pub fn wake(&self, session: SessionId) -> Arc<Notify> {
-        self.sessions.get(&session).map(|s| s.wake.clone()).unwrap_or_default()
+        self.of(session).wake.clone()
     }
 
     /// Whether the session has a transaction open by BEGIN.
     pub fn in_transaction(&self, session: SessionId) -> bool {
-        self.sessions.get(&session).is_some_and(|s| s.tx.explicit)
+        self.of(session).tx.explicit
     }
 
     /// How long the session may wait within its transaction for the next statement; `None` for
     /// ever, or while it has none.
     pub fn idle_limit(&self, session: SessionId) -> Option<Duration> {
-        self.sessions.get(&session).filter(|s| s.tx.explicit)?.idle_limit
+        let session = self.of(session);
+        session.idle_limit.filter(|_| session.tx.explicit)
     }
 
     /// Starts a statement. A session runs one at a time: not before the last one's [`Done`].
     pub fn submit(&mut self, session: SessionId, text: &str, params: &[Value]) -> Step {
-        let prepared = match self.prepare(text) {
-            Ok(prepared) if prepared.params == params.len() => prepared,
+        let prepared = match &self.known(text).parsed {
+            Ok(prepared) if prepared.params == params.len() => prepared.clone(),
             Ok(_) => return self.done(session, Err(error::param_count())),
-            Err(e) => return self.done(session, Err(e)),
+            Err(e) => {
+                let error = e.clone();
+                return self.done(session, Err(error));
+            }
         };
-        let pending = Pending { prepared, params: params.to_vec(), drawn: None };
-        self.session(session).pending = Some(pending);
-        self.attempt(session)
+        self.attempt(session, Pending { prepared, params: params.into(), drawn: None })
     }
 
     /// Goes on with a blocked statement, if its lock was granted.
     pub fn resume(&mut self, session: SessionId) -> Step {
-        if self.locks.is_waiting(session) { Step::Blocked } else { self.attempt(session) }
+        if self.locks.is_waiting(session) { Step::Blocked } else { self.again(session) }
     }
 
     /// Ends a blocked statement with error 1205; its transaction stays open, as InnoDB's does.
     /// A statement whose lock was granted meanwhile goes on.
     pub fn time_out(&mut self, session: SessionId) -> Step {
         if !self.locks.is_waiting(session) {
-            return self.attempt(session);
+            return self.again(session);
         }
         let woken = self.locks.cancel(session);
         self.notify(&woken);
@@ -243,22 +263,33 @@ impl Engine {
         self.fail(session, error::lock_wait_timeout())
     }
 
-    fn prepare(&mut self, text: &str) -> Result<Arc<Prepared>, SqlError> {
-        if let Some(known) = self.parsed.get(text) {
-            return known.clone();
-        }
-        let parsed =
-            parse::parse(text, |name| self.tables.get(name).map(|t| &*t.def)).map(Arc::new);
-        self.parsed.insert(text.to_string(), parsed.clone());
-        parsed
+    /// A statement's text as the lines of a trace share it.
+    pub fn what(&mut self, text: &str) -> Arc<What> {
+        self.known(text).what.clone()
     }
 
-    /// Runs the pending statement from its beginning. One that meets a lock of another session
-    /// leaves nothing behind but the locks it got, and runs anew when it has that lock too.
-    fn attempt(&mut self, id: SessionId) -> Step {
-        let Some(mut pending) = self.session(id).pending.take() else {
-            return self.done(id, Ok(Outcome::default()));
-        };
+    fn known(&mut self, text: &str) -> &Known {
+        let order = |known: &Known| (known.what.len(), &**known.what).cmp(&(text.len(), text));
+        let at = self.known.binary_search_by(order).unwrap_or_else(|at| {
+            let find = |name: &str| self.table(name).ok().map(|id| (id, &*self.tables[id].def));
+            let parsed = parse::parse(text, find).map(Arc::new);
+            self.known.insert(at, Known { what: What::new(text), parsed });
+            at
+        });
+        &self.known[at]
+    }
+
+    /// Runs the session's blocked statement anew.
+    fn again(&mut self, id: SessionId) -> Step {
+        match self.session(id).pending.take() {
+            Some(pending) => self.attempt(id, pending),
+            None => self.done(id, Ok(Outcome::default())),
+        }
+    }
+
+    /// Runs a statement from its beginning. One that meets a lock of another session leaves
+    /// nothing behind but the locks it got, and runs anew when it has that lock too.
+    fn attempt(&mut self, id: SessionId, mut pending: Pending<'_>) -> Step {
         let mark = self.session(id).tx.undo.len();
         let prepared = pending.prepared.clone();
         match &prepared.statement {
@@ -303,7 +334,8 @@ impl Engine {
             }
             Err(exec::Stop::Wait) => {
                 self.undo_to(id, mark);
-                self.session(id).pending = Some(pending);
+                let params = pending.params.into_owned().into();
+                self.session(id).pending = Some(Pending { params, ..pending });
                 Step::Blocked
             }
             Err(exec::Stop::Error(e)) => {
@@ -333,41 +365,46 @@ impl Engine {
     }
 
     pub(super) fn session(&mut self, id: SessionId) -> &mut Session {
-        self.sessions.entry(id).or_default()
+        &mut self.sessions[id as usize - 1]
     }
 
-    /// The commit whose state a plain read of the session sees.
+    fn of(&self, id: SessionId) -> &Session {
+        &self.sessions[id as usize - 1]
+    }
+
+    /// The commit whose state a plain read of the session sees: in a transaction that of its
+    /// first read.
     pub(super) fn snapshot(&mut self, id: SessionId) -> u64 {
-        let commits = self.commits;
-        let tx = &mut self.session(id).tx;
-        if tx.explicit { *tx.snapshot.get_or_insert(commits) } else { commits }
+        if !self.in_transaction(id) {
+            return self.commits;
+        }
+        if let Some((_, snapshot)) = self.snapshots.iter().find(|(session, _)| *session == id) {
+            return *snapshot;
+        }
+        self.snapshots.push((id, self.commits));
+        self.commits
     }
 
     /// Writes a version of a row (`None` deletes) under the session's transaction.
-    pub(super) fn write(
-        &mut self,
-        id: SessionId,
-        table: &Arc<str>,
-        key: Key,
-        row: Option<super::table::Row>,
-    ) {
-        if let Some(rows) = self.tables.get_mut(table) {
-            rows.write(key.clone(), id, row);
-            self.session(id).tx.undo.push((table.clone(), key));
-        }
+    pub(super) fn write(&mut self, id: SessionId, table: TableId, key: Key, row: Option<Row>) {
+        self.tables[table].write(key.clone(), id, row);
+        self.session(id).tx.undo.push((table, key));
+    }
+
+    fn end(&mut self, id: SessionId) -> Transaction {
+        self.snapshots.retain(|(session, _)| *session != id);
+        std::mem::take(&mut self.session(id).tx)
     }
 
     /// Ends the transaction for good; false if none was open.
     fn commit(&mut self, id: SessionId) -> bool {
-        let tx = std::mem::take(&mut self.session(id).tx);
+        let tx = self.end(id);
         if !tx.undo.is_empty() {
             self.commits += 1;
-            let snapshots = self.sessions.values().filter_map(|s| s.tx.snapshot);
+            let snapshots = self.snapshots.iter().map(|(_, snapshot)| *snapshot);
             let oldest = snapshots.min().unwrap_or(self.commits);
             for (table, key) in &tx.undo {
-                if let Some(table) = self.tables.get_mut(table) {
-                    table.commit(key, id, self.commits, oldest);
-                }
+                self.tables[*table].commit(key, id, self.commits, oldest);
             }
         }
         let woken = self.locks.release(id);
@@ -377,9 +414,8 @@ impl Engine {
 
     fn rollback(&mut self, id: SessionId) {
         self.undo_to(id, 0);
-        let session = self.session(id);
-        session.tx = Transaction::default();
-        session.pending = None;
+        self.end(id);
+        self.session(id).pending = None;
         let woken = self.locks.release(id);
         self.notify(&woken);
     }
@@ -387,17 +423,13 @@ impl Engine {
     fn undo_to(&mut self, id: SessionId, mark: usize) {
         let undone = self.session(id).tx.undo.split_off(mark);
         for (table, key) in undone.iter().rev() {
-            if let Some(table) = self.tables.get_mut(table) {
-                table.undo(key);
-            }
+            self.tables[*table].undo(key);
         }
     }
 
     fn notify(&self, woken: &[SessionId]) {
         for id in woken {
-            if let Some(session) = self.sessions.get(id) {
-                session.wake.notify_one();
-            }
+            self.of(*id).wake.notify_one();
         }
     }
 }

@@ -62,7 +62,7 @@ pub(super) fn incorrect(kind: &str, value: &[u8], place: &str, row: usize) -> Sq
     let value = if kind == "string" {
         value.iter().take(6).map(|b| format!("\\x{b:02X}")).collect()
     } else {
-        readable(value)
+        readable(value).into_owned()
     };
     server(1366, format!("Incorrect {kind} value: '{value}' for column {place} at row {row}"))
 }

@@ -61,35 +61,11 @@ impl Expr {
             Self::Literal(value) => value.clone(),
             Self::Column(at) => scope.row[*at].clone(),
             Self::Inserted(at) => scope.inserted[*at].clone(),
-            Self::Binary(op @ (Op::And | Op::Or), a, b) => {
-                let decides = Some(*op == Op::Or);
-                let a = truth(&*a.look(scope)?);
-                // As MySQL, the second operand is not looked at once the first one decides.
-                if a == decides {
-                    return Ok(boolean(decides));
-                }
-                let b = truth(&*b.look(scope)?);
-                boolean(if b == decides { decides } else { a.and(b) })
+            Self::Binary(op @ (Op::Plus | Op::Minus), a, b) => {
+                sum(*op, &*a.look(scope)?, &*b.look(scope)?)?
             }
-            Self::Binary(op, a, b) => binary(*op, &*a.look(scope)?, &*b.look(scope)?)?,
-            Self::Not(operand) => boolean(truth(&operand.eval(scope)?).map(|t| !t)),
-            Self::In { needle, list, negated } => {
-                let needle = needle.look(scope)?;
-                let mut found = Some(false);
-                for item in list {
-                    match compare(&needle, &*item.look(scope)?) {
-                        Some(Ordering::Equal) => {
-                            found = Some(true);
-                            break;
-                        }
-                        None => found = None,
-                        Some(_) => {}
-                    }
-                }
-                boolean(found.map(|found| found != *negated))
-            }
-            Self::IsNull { operand, negated } => {
-                boolean(Some((operand.eval(scope)? == Value::Null) != *negated))
+            Self::Binary(..) | Self::Not(_) | Self::In { .. } | Self::IsNull { .. } => {
+                self.holds(scope)?.map_or(Value::Null, |holds| Value::Int(holds.into()))
             }
             Self::Greatest(list) => {
                 let mut greatest = None;
@@ -111,6 +87,53 @@ impl Expr {
         })
     }
 
+    /// Whether it holds, as a condition; `None` for NULL.
+    fn holds(&self, scope: &Scope<'_>) -> Result<Option<bool>, SqlError> {
+        Ok(match self {
+            Self::Binary(op @ (Op::And | Op::Or), a, b) => {
+                let decides = Some(*op == Op::Or);
+                let a = a.holds(scope)?;
+                // As MySQL, the second operand is not looked at once the first one decides.
+                if a == decides {
+                    return Ok(decides);
+                }
+                let b = b.holds(scope)?;
+                if b == decides { decides } else { a.and(b) }
+            }
+            Self::Binary(op, a, b) if !matches!(op, Op::Plus | Op::Minus) => {
+                let order = compare(&*a.look(scope)?, &*b.look(scope)?);
+                order.map(|order| match op {
+                    Op::Equal => order.is_eq(),
+                    Op::NotEqual => order.is_ne(),
+                    Op::Less => order.is_lt(),
+                    Op::LessOrEqual => order.is_le(),
+                    Op::Greater => order.is_gt(),
+                    _ => order.is_ge(),
+                })
+            }
+            Self::Not(operand) => operand.holds(scope)?.map(|holds| !holds),
+            Self::In { needle, list, negated } => {
+                let needle = needle.look(scope)?;
+                let mut found = Some(false);
+                for item in list {
+                    match compare(&needle, &*item.look(scope)?) {
+                        Some(Ordering::Equal) => {
+                            found = Some(true);
+                            break;
+                        }
+                        None => found = None,
+                        Some(_) => {}
+                    }
+                }
+                found.map(|found| found != *negated)
+            }
+            Self::IsNull { operand, negated } => {
+                Some((*operand.look(scope)? == Value::Null) != *negated)
+            }
+            other => number(&*other.look(scope)?).map(|n| n != 0),
+        })
+    }
+
     /// [`Expr::eval`] without a copy of what is there already.
     fn look<'a>(&'a self, scope: &'a Scope<'_>) -> Result<Cow<'a, Value>, SqlError> {
         Ok(match self {
@@ -123,7 +146,7 @@ impl Expr {
 
     /// Whether a row passes; no filter passes all.
     pub(super) fn passes(filter: Option<&Self>, scope: &Scope<'_>) -> Result<bool, SqlError> {
-        filter.map_or(Ok(true), |f| Ok(truth(&*f.look(scope)?) == Some(true)))
+        filter.map_or(Ok(true), |f| Ok(f.holds(scope)? == Some(true)))
     }
 
     /// The values of which a filter demands one of a column, by `column = constant` or
@@ -169,20 +192,11 @@ impl Expr {
     }
 }
 
-fn binary(op: Op, a: &Value, b: &Value) -> Result<Value, SqlError> {
-    if let Op::Plus | Op::Minus = op {
-        let (Some(a), Some(b)) = (number(a), number(b)) else { return Ok(Value::Null) };
-        let sum = if op == Op::Plus { a.checked_add(b) } else { a.checked_sub(b) };
-        return sum.map(Value::Int).ok_or_else(error::arithmetic);
-    }
-    Ok(boolean(compare(a, b).map(|order| match op {
-        Op::Equal => order.is_eq(),
-        Op::NotEqual => order.is_ne(),
-        Op::Less => order.is_lt(),
-        Op::LessOrEqual => order.is_le(),
-        Op::Greater => order.is_gt(),
-        _ => order.is_ge(),
-    })))
+/// `a + b` or `a - b`.
+fn sum(op: Op, a: &Value, b: &Value) -> Result<Value, SqlError> {
+    let (Some(a), Some(b)) = (number(a), number(b)) else { return Ok(Value::Null) };
+    let sum = if op == Op::Plus { a.checked_add(b) } else { a.checked_sub(b) };
+    sum.map(Value::Int).ok_or_else(error::arithmetic)
 }
 
 /// How two values compare; `None` if one is NULL. Texts compare byte by byte, the shorter one
@@ -210,12 +224,4 @@ fn number(value: &Value) -> Option<i64> {
             Some(prefix.parse().unwrap_or(0))
         }
     }
-}
-
-fn truth(value: &Value) -> Option<bool> {
-    number(value).map(|n| n != 0)
-}
-
-fn boolean(truth: Option<bool>) -> Value {
-    truth.map_or(Value::Null, |t| Value::Int(t.into()))
 }

@@ -7,9 +7,9 @@ use super::{
     locks::{LockId, Mode, Request},
     parse::{Insert, Select, Statement},
     schema::{TableDef, Type},
-    table::{Key, Row},
+    table::{Key, Row, Table, TableId},
 };
-use std::{cell::Cell, cmp::Ordering, collections::BTreeSet, sync::Arc};
+use std::{borrow::Cow, cell::Cell, cmp::Ordering, sync::Arc};
 use teamtalk::store::sql::{Outcome, SqlError, Value};
 
 /// Why a statement did not get to its end.
@@ -42,8 +42,8 @@ pub(super) fn run(
     let mut outcome = match statement {
         Statement::Select(select) => run.select(select)?,
         Statement::Insert(insert) => run.insert(insert, drawn)?,
-        Statement::Update { table, set, filter } => run.update(table, set, filter.as_ref())?,
-        Statement::Delete { table, filter } => run.delete(table, filter.as_ref())?,
+        Statement::Update { table, set, filter } => run.update(*table, set, filter.as_ref())?,
+        Statement::Delete { table, filter } => run.delete(*table, filter.as_ref())?,
         Statement::Begin | Statement::LimitIdle(_) | Statement::Commit | Statement::Rollback => {
             Outcome::default()
         }
@@ -77,16 +77,16 @@ impl Run<'_> {
         }
     }
 
-    fn table(&self, name: &str) -> Result<&super::table::Table, Stop> {
-        self.engine.tables.get(name).ok_or_else(|| error::unknown_table(name).into())
+    fn table(&self, table: TableId) -> &Table {
+        &self.engine.tables[table]
     }
 
-    fn def(&self, name: &str) -> Result<Arc<TableDef>, Stop> {
-        Ok(self.table(name)?.def.clone())
+    fn def(&self, table: TableId) -> Arc<TableDef> {
+        self.table(table).def.clone()
     }
 
-    fn lock(&mut self, table: &Arc<str>, index: usize, key: Key, mode: Mode) -> Result<(), Stop> {
-        let id = LockId { table: table.clone(), index, key };
+    fn lock(&mut self, table: TableId, index: usize, key: Key, mode: Mode) -> Result<(), Stop> {
+        let id = LockId { table, index, key };
         match self.engine.locks.request(self.session, id, mode) {
             Request::Granted => Ok(()),
             Request::Queued => Err(Stop::Wait),
@@ -99,22 +99,23 @@ impl Run<'_> {
     }
 
     fn select(&mut self, select: &Select) -> Result<Outcome, Stop> {
-        let mut rows = match (&select.table, select.lock) {
-            (None, _) => vec![Row::new()],
+        let (filter, none) = (select.filter.as_ref(), Row::new());
+        let mut rows: Vec<&Row> = match (select.table, select.lock) {
+            (None, _) => vec![&none],
             (Some(table), Some(mode)) => {
-                let keys = self.lock_matching(table, select.filter.as_ref(), mode)?;
-                let table = self.table(table)?;
-                keys.iter().filter_map(|key| table.newest(key).cloned()).collect()
+                let keys = self.lock_matching(table, filter, mode)?;
+                let table = self.table(table);
+                keys.iter().filter_map(|key| table.newest(key)).collect()
             }
             (Some(table), None) => {
                 let snapshot = self.engine.snapshot(self.session);
-                let table = self.table(table)?;
+                let table = self.table(table);
                 let mut rows = Vec::new();
-                for key in self.candidates(table, select.filter.as_ref()) {
+                for key in self.candidates(table, filter) {
                     if let Some(row) = table.visible(&key, self.session, snapshot)
-                        && self.passes(select.filter.as_ref(), row)?
+                        && self.passes(filter, row)?
                     {
-                        rows.push(row.clone());
+                        rows.push(row);
                     }
                 }
                 rows
@@ -142,10 +143,15 @@ impl Run<'_> {
             columns: select.items.iter().map(|(name, _)| name.clone()).collect(),
             ..Outcome::default()
         };
-        for row in rows.iter().skip(offset).take(limit) {
+        let rows = rows.iter().skip(offset).take(limit);
+        outcome.rows.reserve_exact(rows.len());
+        for row in rows {
             let scope = self.scope(row, &[]);
-            let shown: Result<Row, _> = select.items.iter().map(|(_, e)| e.eval(&scope)).collect();
-            outcome.rows.push(shown?);
+            let mut shown = Row::with_capacity(select.items.len());
+            for (_, item) in &select.items {
+                shown.push(item.eval(&scope)?);
+            }
+            outcome.rows.push(shown);
         }
         Ok(outcome)
     }
@@ -162,70 +168,76 @@ impl Run<'_> {
     /// The value of unique key `index` that a filter demands, if it demands all its columns.
     fn pinned(&self, def: &TableDef, index: usize, filter: Option<&Expr>) -> Option<Key> {
         let scope = self.scope(&[], &[]);
-        let mut row = vec![Value::Null; def.columns.len()];
-        for &column in &def.uniques[index] {
+        let part = |&column: &usize| {
             let value = filter?.pinned(column, &scope)?;
-            row[column] = def.store(column, &value, 1, false).ok()?;
-        }
-        Some(def.key(index, &row))
+            let stored = def.store(column, &value, 1, false).ok()?;
+            Some(def.key_part(column, &stored))
+        };
+        def.uniques[index].iter().map(part).collect()
     }
 
     /// The rows to look at: those whose primary key or indexed column may have a value that the
     /// filter demands, else all; in the order of the primary key.
-    fn candidates(&self, table: &super::table::Table, filter: Option<&Expr>) -> Vec<Key> {
+    fn candidates<'t>(&self, table: &'t Table, filter: Option<&Expr>) -> Vec<Cow<'t, Key>> {
         if let Some(key) = self.pinned(&table.def, 0, filter) {
-            return vec![key];
+            return vec![Cow::Owned(key)];
         }
-        let demanded = |column: usize| -> Option<BTreeSet<Value>> {
+        let demanded = |column: usize| -> Option<Vec<Value>> {
             let values = filter?.demanded(column, &self.scope(&[], &[]))?;
-            values.iter().map(|value| table.def.store(column, value, 1, false).ok()).collect()
+            let stored = values.iter().map(|value| table.def.store(column, value, 1, false).ok());
+            let mut values: Vec<_> = stored.collect::<Option<_>>()?;
+            values.sort_unstable();
+            values.dedup();
+            Some(values)
         };
         if let [column] = table.def.uniques[0][..]
             && matches!(table.def.columns[column].ty, Type::Int { .. })
             && let Some(values) = demanded(column)
         {
-            return values.into_iter().map(|value| vec![value]).collect();
+            return values.into_iter().map(|value| Cow::Owned([value].into())).collect();
         }
-        match table.indexed().and_then(demanded) {
-            Some(values) => {
-                let keys: BTreeSet<_> = values.iter().flat_map(|value| table.with(value)).collect();
-                keys.into_iter().cloned().collect()
-            }
-            None => table.keys().cloned().collect(),
+        let Some(values) = table.indexed().and_then(demanded) else {
+            return table.keys().map(Cow::Borrowed).collect();
+        };
+        let mut keys: Vec<_> = values.iter().flat_map(|value| table.with(value)).collect();
+        if values.len() > 1 {
+            keys.sort_unstable();
+            keys.dedup();
         }
+        keys.into_iter().map(Cow::Borrowed).collect()
     }
 
     /// Locks the rows that match in their newest state, in the order of the primary key, and
     /// the key that a filter pins though no row has it.
     fn lock_matching(
         &mut self,
-        name: &str,
+        table: TableId,
         filter: Option<&Expr>,
         mode: Mode,
     ) -> Result<Vec<Key>, Stop> {
-        let def = self.def(name)?;
+        let def = self.def(table);
         for index in 0..def.uniques.len() {
             if let Some(key) = self.pinned(&def, index, filter)
-                && self.holder_of(name, index, &key)?.is_none()
+                && self.holder_of(table, index, &key).is_none()
             {
-                self.lock(&def.name, index, key, Mode::Shared)?;
+                self.lock(table, index, key, Mode::Shared)?;
             }
         }
-        let table = self.table(name)?;
         let mut keys = Vec::new();
-        for key in self.candidates(table, filter) {
+        let rows = self.table(table);
+        for key in self.candidates(rows, filter) {
             // Another session's uncommitted change may yet stay or go: both states count.
-            for row in [table.newest(&key), table.committed(&key)].into_iter().flatten() {
+            for row in rows.newest_and_committed(&key).into_iter().flatten() {
                 if self.passes(filter, row)? {
-                    keys.push(key);
+                    keys.push(key.into_owned());
                     break;
                 }
             }
         }
         let mut locked = Vec::new();
         for key in keys {
-            self.lock(&def.name, 0, key.clone(), mode)?;
-            let newest = self.table(name)?.newest(&key);
+            self.lock(table, 0, key.clone(), mode)?;
+            let newest = self.table(table).newest(&key);
             if newest.map_or(Ok(false), |row| self.passes(filter, row))? {
                 locked.push(key);
             }
@@ -234,27 +246,29 @@ impl Run<'_> {
     }
 
     /// The primary key of the row whose newest state has this value of a unique key.
-    fn holder_of(&self, name: &str, index: usize, key: &Key) -> Result<Option<Key>, Stop> {
-        let table = self.table(name)?;
+    fn holder_of(&self, table: TableId, index: usize, key: &Key) -> Option<Key> {
+        let table = self.table(table);
         if index == 0 {
-            return Ok(table.newest(key).map(|_| key.clone()));
+            return table.newest(key).map(|_| key.clone());
         }
         let has = |k: &&Key| table.newest(k).is_some_and(|r| table.def.key(index, r) == *key);
-        Ok(table.keys().find(has).cloned())
+        table.keys().find(has).cloned()
     }
 
     fn insert(&mut self, insert: &Insert, drawn: &mut Option<Vec<u64>>) -> Result<Outcome, Stop> {
-        let def = self.def(&insert.table)?;
-        let mut rows = Vec::new();
+        let table = insert.table;
+        let def = self.def(table);
+        let mut rows = Vec::with_capacity(insert.rows.len());
         for (n, values) in insert.rows.iter().enumerate() {
             rows.push(self.new_row(&def, insert, values, n + 1)?);
         }
-        let generated = self.draw_ids(&def, &mut rows, drawn);
+        let generated = self.draw_ids(table, &mut rows, drawn);
         let (mut outcome, mut first_generated) = (Outcome::default(), None);
         for (n, row) in rows.into_iter().enumerate() {
             let id = def.auto.map_or(0, |at| u64::from(row[at].uint()));
-            let Some((index, existing)) = self.lock_new(&def, &row, None)? else {
-                self.engine.write(self.session, &def.name, def.key(0, &row), Some(row));
+            let primary = def.key(0, &row);
+            let Some((index, existing)) = self.lock_new(table, &def, &primary, &row, None)? else {
+                self.engine.write(self.session, table, primary, Some(row));
                 outcome.affected += 1;
                 outcome.last_insert_id = id;
                 if generated.get(n) == Some(&true) && first_generated.is_none() {
@@ -263,8 +277,8 @@ impl Run<'_> {
                 continue;
             };
             if let Some(set) = &insert.on_duplicate {
-                self.lock(&def.name, 0, existing.clone(), Mode::Exclusive)?;
-                if self.assign(&def, &existing, set, &row, n + 1)? {
+                self.lock(table, 0, existing.clone(), Mode::Exclusive)?;
+                if self.assign(table, &existing, set, &row, n + 1)? {
                     outcome.affected += 2;
                 }
                 outcome.last_insert_id = def.auto_of(&existing);
@@ -295,7 +309,7 @@ impl Run<'_> {
         for (&column, value) in insert.columns.iter().zip(values) {
             given[column] = Some(value.eval(&self.scope(&[], &[]))?);
         }
-        let mut row = Row::new();
+        let mut row = Row::with_capacity(def.columns.len());
         for (at, (given, column)) in given.into_iter().zip(&def.columns).enumerate() {
             row.push(match given {
                 None | Some(Value::Null) if def.auto == Some(at) => Value::Int(0),
@@ -314,13 +328,12 @@ impl Run<'_> {
     /// a statement, and a rollback does not give them back.
     fn draw_ids(
         &mut self,
-        def: &TableDef,
+        table: TableId,
         rows: &mut [Row],
         drawn: &mut Option<Vec<u64>>,
     ) -> Vec<bool> {
-        let Some((at, table)) = def.auto.zip(self.engine.tables.get_mut(&def.name)) else {
-            return Vec::new();
-        };
+        let table = &mut self.engine.tables[table];
+        let Some(at) = table.def.auto else { return Vec::new() };
         let mut known = drawn.take().unwrap_or_default().into_iter();
         let (mut ids, mut generated) = (Vec::new(), Vec::new());
         for row in rows.iter_mut() {
@@ -338,20 +351,22 @@ impl Run<'_> {
     }
 
     /// Locks all unique keys of a row that is to be written; returns the first that another row
-    /// has, and that row's primary key. `old` is the row's former state.
+    /// has, and that row's primary key. `primary` is its own; `old` is the row's former state.
     fn lock_new(
         &mut self,
+        table: TableId,
         def: &TableDef,
+        primary: &Key,
         row: &Row,
         old: Option<&Row>,
     ) -> Result<Option<(usize, Key)>, Stop> {
         for index in 0..def.uniques.len() {
-            let key = def.key(index, row);
+            let key = if index == 0 { primary.clone() } else { def.key(index, row) };
             if old.is_some_and(|old| def.key(index, old) == key) {
                 continue;
             }
-            self.lock(&def.name, index, key.clone(), Mode::Exclusive)?;
-            if let Some(existing) = self.holder_of(&def.name, index, &key)? {
+            self.lock(table, index, key.clone(), Mode::Exclusive)?;
+            if let Some(existing) = self.holder_of(table, index, &key) {
                 return Ok(Some((index, existing)));
             }
         }
@@ -361,38 +376,48 @@ impl Run<'_> {
     /// Changes a locked row; true if anything changed. Assignments see those before them.
     fn assign(
         &mut self,
-        def: &TableDef,
+        table: TableId,
         key: &Key,
         set: &[(usize, Expr)],
         inserted: &[Value],
         n: usize,
     ) -> Result<bool, Stop> {
-        let Some(old) = self.table(&def.name)?.newest(key).cloned() else { return Ok(false) };
+        let def = &self.table(table).def;
+        let Some(old) = self.table(table).newest(key) else { return Ok(false) };
         let mut row = old.clone();
         for (column, expr) in set {
             let value = expr.eval(&self.scope(&row, inserted))?;
             row[*column] = def.store(*column, &value, n, false)?;
         }
-        if row == old {
+        if row == *old {
             return Ok(false);
         }
-        if def.key(0, &row) != *key {
+        if def.uniques[0].iter().any(|&c| def.key_part(c, &row[c]) != def.key_part(c, &old[c])) {
             return Err(error::unsupported("UPDATE of a primary key").into());
         }
-        if let Some((index, _)) = self.lock_new(def, &row, Some(&old))? {
-            return Err(duplicate(def, index, &row));
+        if def.uniques.len() > 1 {
+            let (def, old) = (def.clone(), old.clone());
+            if let Some((index, _)) = self.lock_new(table, &def, key, &row, Some(&old))? {
+                return Err(duplicate(&def, index, &row));
+            }
+            self.lock_old(table, &def, &old, Some(&row))?;
         }
-        self.lock_old(def, &old, Some(&row))?;
-        self.engine.write(self.session, &def.name, key.clone(), Some(row));
+        self.engine.write(self.session, table, key.clone(), Some(row));
         Ok(true)
     }
 
     /// Locks the secondary keys that a row gives up: they are free only after the commit.
-    fn lock_old(&mut self, def: &TableDef, old: &Row, new: Option<&Row>) -> Result<(), Stop> {
+    fn lock_old(
+        &mut self,
+        table: TableId,
+        def: &TableDef,
+        old: &Row,
+        new: Option<&Row>,
+    ) -> Result<(), Stop> {
         for index in 1..def.uniques.len() {
             let key = def.key(index, old);
             if new.is_none_or(|new| def.key(index, new) != key) {
-                self.lock(&def.name, index, key, Mode::Exclusive)?;
+                self.lock(table, index, key, Mode::Exclusive)?;
             }
         }
         Ok(())
@@ -400,26 +425,25 @@ impl Run<'_> {
 
     fn update(
         &mut self,
-        table: &str,
+        table: TableId,
         set: &[(usize, Expr)],
         filter: Option<&Expr>,
     ) -> Result<Outcome, Stop> {
-        let def = self.def(table)?;
         let mut outcome = Outcome::default();
         let keys = self.lock_matching(table, filter, Mode::Exclusive)?;
         for (n, key) in keys.iter().enumerate() {
-            outcome.affected += u64::from(self.assign(&def, key, set, &[], n + 1)?);
+            outcome.affected += u64::from(self.assign(table, key, set, &[], n + 1)?);
         }
         Ok(outcome)
     }
 
-    fn delete(&mut self, table: &str, filter: Option<&Expr>) -> Result<Outcome, Stop> {
-        let def = self.def(table)?;
+    fn delete(&mut self, table: TableId, filter: Option<&Expr>) -> Result<Outcome, Stop> {
+        let def = self.def(table);
         let mut outcome = Outcome::default();
         for key in self.lock_matching(table, filter, Mode::Exclusive)? {
-            let Some(old) = self.table(table)?.newest(&key).cloned() else { continue };
-            self.lock_old(&def, &old, None)?;
-            self.engine.write(self.session, &def.name, key, None);
+            let Some(old) = self.table(table).newest(&key).cloned() else { continue };
+            self.lock_old(table, &def, &old, None)?;
+            self.engine.write(self.session, table, key, None);
             outcome.affected += 1;
         }
         Ok(outcome)
@@ -430,7 +454,7 @@ fn duplicate(def: &TableDef, index: usize, row: &Row) -> Stop {
     let entry: Vec<_> = def.uniques[index]
         .iter()
         .map(|&c| match &row[c] {
-            Value::Bytes(b) => crate::fakes::readable(b),
+            Value::Bytes(b) => crate::fakes::readable(b).into_owned(),
             Value::Int(n) => n.to_string(),
             Value::Null => "NULL".to_string(),
         })

@@ -5,7 +5,7 @@
 //! request at a time.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut, TryGetError};
-use std::io;
+use std::{io, ops::Range};
 use teamtalk::store::sql::{BatchError, Outcome, SqlError, Statement, Value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -32,6 +32,15 @@ impl Outgoing {
     fn body(self) -> Bytes {
         self.0.freeze().slice(LENGTH..)
     }
+}
+
+/// A statement of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// Where it is in the request's bytes.
+    pub(super) at: Range<usize>,
+    pub(super) text: String,
+    pub(super) params: Vec<Value>,
 }
 
 /// What came of a batch.
@@ -111,14 +120,14 @@ pub(super) fn encode_request(statements: &[Statement<'_>]) -> Outgoing {
     frame
 }
 
-/// The statements of a request: the bytes of each, its text and its parameters.
-pub(super) fn decode_request(mut body: Bytes) -> io::Result<Vec<(Bytes, String, Vec<Value>)>> {
-    let count = get(body.try_get_u32())?;
+/// The statements of a request.
+pub(super) fn decode_request(body: &Bytes) -> io::Result<Vec<Asked>> {
+    let mut rest = body.clone();
+    let count = get(rest.try_get_u32())?;
     let statement = |_| {
-        let mut bytes = body.clone();
-        let (text, params) = (get_text(&mut body)?, get_values(&mut body)?);
-        bytes.truncate(bytes.len() - body.len());
-        Ok((bytes, text, params))
+        let start = body.len() - rest.len();
+        let (text, params) = (get_text(&mut rest)?, get_values(&mut rest)?);
+        Ok(Asked { at: start..body.len() - rest.len(), text, params })
     };
     (0..count).map(statement).collect()
 }
@@ -214,27 +223,38 @@ fn get<T>(got: Result<T, TryGetError>) -> io::Result<T> {
     got.map_err(|_| invalid("frame too short"))
 }
 
-fn get_bytes(from: &mut Bytes) -> io::Result<Bytes> {
+/// A length that the rest of the frame has room for.
+fn get_length(from: &mut Bytes) -> io::Result<usize> {
     let length = usize::try_from(get(from.try_get_u32())?).unwrap_or(usize::MAX);
-    if length > from.len() {
-        return Err(invalid("frame too short"));
-    }
+    if length > from.len() { Err(invalid("frame too short")) } else { Ok(length) }
+}
+
+fn get_bytes(from: &mut Bytes) -> io::Result<Bytes> {
+    let length = get_length(from)?;
     Ok(from.split_to(length))
 }
 
 fn get_text(from: &mut Bytes) -> io::Result<String> {
-    String::from_utf8(get_bytes(from)?.into()).map_err(|_| invalid("text is not UTF-8"))
+    let length = get_length(from)?;
+    // A part of its own would be one more thing to allocate.
+    let text = std::str::from_utf8(&from[..length]).map(str::to_string);
+    from.advance(length);
+    text.map_err(|_| invalid("text is not UTF-8"))
 }
 
 fn get_values(from: &mut Bytes) -> io::Result<Vec<Value>> {
-    (0..get(from.try_get_u32())?)
-        .map(|_| match get(from.try_get_u8())? {
-            0 => Ok(Value::Null),
-            1 => get(from.try_get_i64()).map(Value::Int),
-            2 => get_bytes(from).map(Value::Bytes),
-            _ => Err(invalid("no such value")),
-        })
-        .collect()
+    let count = usize::try_from(get(from.try_get_u32())?).unwrap_or(usize::MAX);
+    // Each has a byte at least: a count that is wrong costs nothing before its values are there.
+    let mut values = Vec::with_capacity(count.min(from.len()));
+    for _ in 0..count {
+        values.push(match get(from.try_get_u8())? {
+            0 => Value::Null,
+            1 => get(from.try_get_i64()).map(Value::Int)?,
+            2 => get_bytes(from).map(Value::Bytes)?,
+            _ => return Err(invalid("no such value")),
+        });
+    }
+    Ok(values)
 }
 
 #[cfg(test)]
@@ -247,11 +267,11 @@ mod tests {
         let statements = [("select ?, ?, ?", &params[..]), ("COMMIT", &[])];
         let statements = statements.map(|(text, params)| Statement { text, params });
         let request = encode_request(&statements).body();
-        let back = decode_request(request.clone()).unwrap();
-        let shown: Vec<_> = back.iter().map(|(_, text, params)| (&**text, &**params)).collect();
+        let back = decode_request(&request).unwrap();
+        let shown: Vec<_> = back.iter().map(|asked| (&*asked.text, &*asked.params)).collect();
         assert_eq!(shown, statements.map(|s| (s.text, s.params)));
-        let bytes = back.iter().flat_map(|(bytes, ..)| bytes.iter().copied());
-        assert!(bytes.eq(request.iter().copied().skip(4)), "each has its own bytes");
+        let places: Vec<_> = back.iter().map(|asked| (asked.at.start, asked.at.end)).collect();
+        assert_eq!((places[0].0, places[0].1, places[1].1), (4, places[1].0, request.len()));
         let outcome = Outcome {
             columns: vec!["a".into()],
             rows: vec![vec![Value::Int(1)], vec![Value::Null]],
@@ -265,6 +285,6 @@ mod tests {
             assert_eq!(decode_response(body.clone()).unwrap(), response);
             assert!((0..body.len()).all(|end| decode_response(body.slice(..end)).is_err()));
         }
-        assert!((0..request.len()).all(|end| decode_request(request.slice(..end)).is_err()));
+        assert!((0..request.len()).all(|end| decode_request(&request.slice(..end)).is_err()));
     }
 }

@@ -2,18 +2,20 @@
 
 use super::{
     engine::{Done, Engine, SessionId, Step},
-    frame::{Response, Wire, decode_request, encode_response},
+    frame::{Asked, Response, Wire, decode_request, encode_response},
 };
-use crate::fakes::{Hooks, lock, pause, readable};
+use crate::{
+    fakes::{Hooks, lock, pause},
+    record::{Applied, Did, Effect, What},
+};
 use bytes::Bytes;
 use std::{
-    fmt::Write,
     io,
     sync::{Arc, Mutex},
 };
 use teamtalk::{
     env::draw_id,
-    store::sql::{SqlError, Value},
+    store::sql::{Outcome, SqlError, Value},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use turmoil::net::TcpListener;
@@ -71,8 +73,9 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     // A crash of the host does not get here: then the trace has the crash.
     if lock(&session.engine).in_transaction(id) {
         drop(session);
-        let effect = format!("tx {id}: connection lost");
-        hooks.applied("sql", "ROLLBACK".into(), Vec::new(), effect, false);
+        let effect = Effect::Sql { transaction: Some(id), did: Did::ConnectionLost };
+        let what = What::new("ROLLBACK");
+        hooks.applied(Applied { store: "sql", what, params: Vec::new(), effect, committed: false });
     }
     ended
 }
@@ -86,17 +89,18 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     while let Some(body) = next(wire, session).await? {
         let mut response = Response::default();
         let mut draw = 0;
-        for (bytes, text, params) in decode_request(body)? {
+        for Asked { at, text, params } in decode_request(&body)? {
             // The bytes are the statement and its parameters.
-            draw = draw_id(&[&bytes]);
+            draw = draw_id(&[&body[at]]);
             tokio::select! {
                 biased;
                 gone = wire.gone() => return gone,
                 () = pause(hooks, "sql before", draw) => {}
             }
             let Some(done) = finish(wire, session, &text, &params).await? else { return Ok(()) };
-            let params = params.iter().map(show).collect();
-            hooks.applied("sql", text, params, effect(&done), done.committed);
+            let (what, effect) = (lock(&session.engine).what(&text), effect(&done));
+            let committed = done.committed;
+            hooks.applied(Applied { store: "sql", what, params, effect, committed });
             match done.result {
                 Ok(outcome) => response.outcomes.push(outcome),
                 Err(error) => {
@@ -151,29 +155,17 @@ async fn finish<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-fn show(value: &Value) -> String {
-    match value {
-        Value::Null => "NULL".to_string(),
-        Value::Int(n) => n.to_string(),
-        Value::Bytes(bytes) => readable(bytes),
-    }
-}
-
 /// What a statement did, for a trace.
-fn effect(done: &Done) -> String {
-    let mut what = match done.transaction {
-        Some(session) => format!("tx {session}: "),
-        None => String::new(),
-    };
-    let written = match &done.result {
-        Ok(outcome) if !outcome.columns.is_empty() => write!(what, "rows {}", outcome.rows.len()),
-        Ok(outcome) if outcome.last_insert_id > 0 => {
-            write!(what, "affected {}, id {}", outcome.affected, outcome.last_insert_id)
+fn effect(done: &Done) -> Effect {
+    let did = match &done.result {
+        Ok(outcome) if !outcome.columns.is_empty() => Did::Rows(outcome.rows.len()),
+        Ok(Outcome { affected, last_insert_id, .. }) => {
+            Did::Changed { rows: *affected, id: *last_insert_id }
         }
-        Ok(outcome) => write!(what, "affected {}", outcome.affected),
-        Err(SqlError::Server { code, message }) => write!(what, "error {code}: {message}"),
-        Err(lost) => write!(what, "{lost}"),
+        Err(SqlError::Server { code, message }) => {
+            Did::Failed { code: *code, message: message.clone() }
+        }
+        Err(SqlError::Lost(_)) => Did::ConnectionLost,
     };
-    written.expect("writing to a string");
-    what
+    Effect::Sql { transaction: done.transaction, did }
 }

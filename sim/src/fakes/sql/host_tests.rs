@@ -1,7 +1,10 @@
 //! The client over the simulated network.
 
 use super::{Connector, Engine, PRIMARY_PORT, REPLICA_PORT, serve};
-use crate::fakes::{Hooks, TICK, lock};
+use crate::{
+    fakes::{Hooks, TICK, lock},
+    record::{Applied, shown},
+};
 use std::{
     io,
     net::Ipv4Addr,
@@ -104,14 +107,9 @@ impl Hooks for Fixed {
         if purpose.ends_with("before") { self.before } else { self.after }
     }
 
-    fn applied(
-        &self,
-        store: &'static str,
-        what: String,
-        params: Vec<String>,
-        effect: String,
-        committed: bool,
-    ) {
+    fn applied(&self, applied: Applied) {
+        let Applied { store, what, params, effect, committed } = applied;
+        let params: Vec<_> = params.iter().map(shown).collect();
         let line = format!("{store} {what} [{}] {effect} {committed}", params.join(" "));
         lock(&self.log).push(line);
     }

@@ -1,10 +1,10 @@
 //! Locks on the values of unique keys: queues, first come first served, and cycles.
 
-use super::{engine::SessionId, table::Key};
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
+use super::{
+    engine::SessionId,
+    table::{Key, TableId},
 };
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry};
 
 /// How a key is locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,7 +18,7 @@ pub(super) enum Mode {
 /// What is locked: a value of a table's unique key, whether a row has it or not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LockId {
-    pub(super) table: Arc<str>,
+    pub(super) table: TableId,
     pub(super) index: usize,
     pub(super) key: Key,
 }
@@ -35,20 +35,33 @@ pub(super) enum Request {
 
 #[derive(Debug, Clone, Default)]
 struct Lock {
-    holders: BTreeMap<SessionId, Mode>,
+    /// Each session once, in the order in which they came.
+    holders: Vec<(SessionId, Mode)>,
     queue: VecDeque<(SessionId, Mode)>,
 }
 
 impl Lock {
     /// Whom a request must wait for: other holders and earlier requests that it conflicts with.
-    fn blockers(&self, session: SessionId, mode: Mode) -> Vec<SessionId> {
-        let ahead = self.queue.iter().take_while(|(s, _)| *s != session).map(|(s, m)| (s, m));
+    fn blockers(&self, session: SessionId, mode: Mode) -> impl Iterator<Item = SessionId> {
+        let ahead = self.queue.iter().take_while(move |(s, _)| *s != session);
         self.holders
             .iter()
             .chain(ahead)
-            .filter(|(s, m)| **s != session && (**m == Mode::Exclusive || mode == Mode::Exclusive))
+            .filter(move |(s, m)| {
+                *s != session && (*m == Mode::Exclusive || mode == Mode::Exclusive)
+            })
             .map(|(s, _)| *s)
-            .collect()
+    }
+
+    fn is_blocked(&self, session: SessionId, mode: Mode) -> bool {
+        self.blockers(session, mode).next().is_some()
+    }
+
+    fn hold(&mut self, session: SessionId, mode: Mode) {
+        match self.holders.iter_mut().find(|(holder, _)| *holder == session) {
+            Some((_, held)) => *held = mode,
+            None => self.holders.push((session, mode)),
+        }
     }
 
     /// Lets in all from the queue that may; returns them in order.
@@ -56,9 +69,9 @@ impl Lock {
         let mut admitted = Vec::new();
         let mut at = 0;
         while let Some(&(session, mode)) = self.queue.get(at) {
-            if self.blockers(session, mode).is_empty() {
+            if !self.is_blocked(session, mode) {
                 self.queue.remove(at);
-                self.holders.insert(session, mode);
+                self.hold(session, mode);
                 admitted.push(session);
             } else {
                 at += 1;
@@ -72,7 +85,8 @@ impl Lock {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Locks {
     locks: BTreeMap<LockId, Lock>,
-    held: BTreeMap<SessionId, BTreeSet<LockId>>,
+    /// What each session holds, in any order, and what it took twice twice.
+    held: BTreeMap<SessionId, Vec<LockId>>,
     waiting: BTreeMap<SessionId, (LockId, Mode)>,
 }
 
@@ -84,12 +98,12 @@ impl Locks {
     /// Asks for a lock; a session waits for one at most.
     pub(super) fn request(&mut self, session: SessionId, id: LockId, mode: Mode) -> Request {
         let lock = self.locks.entry(id.clone()).or_default();
-        if lock.holders.get(&session).is_some_and(|held| *held >= mode) {
+        if lock.holders.iter().any(|(holder, held)| *holder == session && *held >= mode) {
             return Request::Granted;
         }
-        if lock.blockers(session, mode).is_empty() {
-            lock.holders.insert(session, mode);
-            self.held.entry(session).or_default().insert(id);
+        if !lock.is_blocked(session, mode) {
+            lock.hold(session, mode);
+            self.held.entry(session).or_default().push(id);
             return Request::Granted;
         }
         lock.queue.push_back((session, mode));
@@ -130,10 +144,18 @@ impl Locks {
     /// Ends a session's wait and frees all it holds; returns who may go on.
     pub(super) fn release(&mut self, session: SessionId) -> Vec<SessionId> {
         let mut woken = self.cancel(session);
-        for id in self.held.remove(&session).unwrap_or_default() {
-            if let Some(lock) = self.locks.get_mut(&id) {
-                lock.holders.remove(&session);
+        let mut held = self.held.remove(&session).unwrap_or_default();
+        held.sort_unstable();
+        for id in held {
+            let Entry::Occupied(mut lock) = self.locks.entry(id) else { continue };
+            lock.get_mut().holders.retain(|(holder, _)| *holder != session);
+            if lock.get().queue.is_empty() {
+                if lock.get().holders.is_empty() {
+                    lock.remove();
+                }
+                continue;
             }
+            let id = lock.key().clone();
             woken.extend(self.admit(&id));
         }
         woken
@@ -147,7 +169,7 @@ impl Locks {
         }
         for session in &admitted {
             self.waiting.remove(session);
-            self.held.entry(*session).or_default().insert(id.clone());
+            self.held.entry(*session).or_default().push(id.clone());
         }
         admitted
     }

@@ -5,14 +5,19 @@ use super::{
     eval::{Expr, Op},
     locks::Mode,
     schema::TableDef,
+    table::TableId,
 };
 use sqlparser::{ast as sp, dialect::MySqlDialect, parser::Parser};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 use teamtalk::store::sql::{SqlError, Value};
 
 /// `SELECT` of one table, or of none.
 #[derive(Debug)]
 pub(super) struct Select {
-    pub(super) table: Option<String>,
+    pub(super) table: Option<TableId>,
     /// What to show, and its name.
     pub(super) items: Vec<(String, Expr)>,
     /// Whether it is `COUNT(*)`, of which the only item has the name.
@@ -29,7 +34,7 @@ pub(super) struct Select {
 /// `INSERT`.
 #[derive(Debug)]
 pub(super) struct Insert {
-    pub(super) table: String,
+    pub(super) table: TableId,
     pub(super) columns: Vec<usize>,
     pub(super) rows: Vec<Vec<Expr>>,
     pub(super) ignore: bool,
@@ -43,12 +48,12 @@ pub(super) enum Statement {
     Select(Select),
     Insert(Insert),
     Update {
-        table: String,
+        table: TableId,
         set: Vec<(usize, Expr)>,
         filter: Option<Expr>,
     },
     Delete {
-        table: String,
+        table: TableId,
         filter: Option<Expr>,
     },
     Begin,
@@ -75,34 +80,31 @@ const ORDER: &str = "order clause";
 /// 1064, 1146, 1054, 1136, and 1235 for what the fake does not support.
 pub(super) fn parse<'t>(
     text: &str,
-    find: impl Fn(&str) -> Option<&'t TableDef>,
+    find: impl Fn(&str) -> Option<(TableId, &'t TableDef)>,
 ) -> Result<Prepared, SqlError> {
-    let mut parsed =
-        Parser::parse_sql(&MySqlDialect {}, text).map_err(|e| error::syntax(&e.to_string()))?;
-    let (Some(parsed), true) = (parsed.pop(), parsed.is_empty()) else {
-        return Err(error::syntax("one statement at a time"));
-    };
+    let parsed = syntax(text)?;
     let mut binder = Binder { def: None, params: 0, values: false };
     let table = |binder: &mut Binder<'t>, name: &sp::ObjectName| {
         let name = identifier(name)?;
-        binder.def = Some(find(&name).ok_or_else(|| error::unknown_table(&name))?);
-        Ok::<_, SqlError>(name)
+        let (id, def) = find(&name).ok_or_else(|| error::unknown_table(&name))?;
+        binder.def = Some(def);
+        Ok::<_, SqlError>(id)
     };
-    let statement = match parsed {
+    let statement = match &*parsed {
         sp::Statement::Query(query) => {
-            if let sp::SetExpr::Select(select) = &*query.body
-                && let Some(name) = from(&select.from)?
-            {
-                table(&mut binder, name)?;
-            }
-            Statement::Select(binder.select(&query)?)
+            let from = match &*query.body {
+                sp::SetExpr::Select(select) => from(&select.from)?,
+                _ => None,
+            };
+            let table = from.map(|name| table(&mut binder, name)).transpose()?;
+            Statement::Select(binder.select(table, query)?)
         }
         sp::Statement::Insert(insert) => {
             let sp::TableObject::TableName(name) = &insert.table else {
                 return Err(error::unsupported("INSERT INTO that"));
             };
             let table = table(&mut binder, name)?;
-            Statement::Insert(binder.insert(table, &insert)?)
+            Statement::Insert(binder.insert(table, insert)?)
         }
         sp::Statement::Update(update) => {
             if !update.order_by.is_empty() || update.limit.is_some() || update.from.is_some() {
@@ -125,12 +127,30 @@ pub(super) fn parse<'t>(
             Statement::Delete { table, filter: binder.filter(delete.selection.as_ref())? }
         }
         sp::Statement::StartTransaction { .. } => Statement::Begin,
-        sp::Statement::Set(set) => limit_idle(&set)?,
+        sp::Statement::Set(set) => limit_idle(set)?,
         sp::Statement::Commit { .. } => Statement::Commit,
         sp::Statement::Rollback { savepoint: None, .. } => Statement::Rollback,
         other => return Err(error::unsupported(&other.to_string())),
     };
     Ok(Prepared { statement, params: binder.params })
+}
+
+/// A text's syntax tree. It follows from the text alone, and a process runs the same few texts
+/// in thousands of runs: it keeps them.
+fn syntax(text: &str) -> Result<Arc<sp::Statement>, SqlError> {
+    static KNOWN: Mutex<BTreeMap<String, Arc<sp::Statement>>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(tree) = known.get(text) {
+        return Ok(tree.clone());
+    }
+    let mut parsed =
+        Parser::parse_sql(&MySqlDialect {}, text).map_err(|e| error::syntax(&e.to_string()))?;
+    let (Some(tree), true) = (parsed.pop(), parsed.is_empty()) else {
+        return Err(error::syntax("one statement at a time"));
+    };
+    let tree = Arc::new(tree);
+    known.insert(text.to_string(), tree.clone());
+    Ok(tree)
 }
 
 /// The one variable that the roles set.
@@ -169,7 +189,7 @@ struct Binder<'t> {
 }
 
 impl Binder<'_> {
-    fn select(&mut self, query: &sp::Query) -> Result<Select, SqlError> {
+    fn select(&mut self, table: Option<TableId>, query: &sp::Query) -> Result<Select, SqlError> {
         let sp::SetExpr::Select(select) = &*query.body else {
             return Err(error::unsupported("a query that is no plain SELECT"));
         };
@@ -232,7 +252,6 @@ impl Binder<'_> {
             sp::LockType::Share => Mode::Shared,
             sp::LockType::Update => Mode::Exclusive,
         });
-        let table = self.def.map(|def| def.name.to_string());
         Ok(Select { table, items, count, filter, order, limit, offset, lock })
     }
 
@@ -252,7 +271,7 @@ impl Binder<'_> {
             .collect()
     }
 
-    fn insert(&mut self, table: String, insert: &sp::Insert) -> Result<Insert, SqlError> {
+    fn insert(&mut self, table: TableId, insert: &sp::Insert) -> Result<Insert, SqlError> {
         if insert.replace_into {
             return Err(error::unsupported("REPLACE"));
         }

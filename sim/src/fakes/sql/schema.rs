@@ -1,6 +1,6 @@
 //! Columns, types, keys, and what a column makes of a value.
 
-use super::error;
+use super::{error, table::Key};
 use bytes::Bytes;
 use std::sync::Arc;
 use teamtalk::store::sql::{SqlError, Value};
@@ -52,7 +52,7 @@ pub struct Column {
 /// A table as created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableDef {
-    /// Its name; compared with case. Shared: every lock names its table.
+    /// Its name; compared with case.
     pub name: Arc<str>,
     /// Its columns, in the order of `select *`.
     pub columns: Vec<Column>,
@@ -68,13 +68,17 @@ impl TableDef {
         self.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name))
     }
 
-    /// A row's value of unique key number `index`. Trailing blanks do not count (PAD SPACE).
-    pub(super) fn key(&self, index: usize, row: &[Value]) -> Vec<Value> {
-        let value = |&c: &usize| match self.columns[c].ty {
-            Type::Binary { .. } => row[c].clone(),
-            _ => trimmed(&row[c]),
-        };
-        self.uniques[index].iter().map(value).collect()
+    /// A row's value of unique key number `index`.
+    pub(super) fn key(&self, index: usize, row: &[Value]) -> Key {
+        self.uniques[index].iter().map(|&column| self.key_part(column, &row[column])).collect()
+    }
+
+    /// A column's value within a key. Trailing blanks do not count (PAD SPACE).
+    pub(super) fn key_part(&self, column: usize, value: &Value) -> Value {
+        match self.columns[column].ty {
+            Type::Binary { .. } => value.clone(),
+            _ => trimmed(value),
+        }
     }
 
     /// The AUTO_INCREMENT value within a primary key; 0 without one.

@@ -7,8 +7,10 @@ use super::{
 use std::{collections::BTreeMap, sync::Arc};
 use teamtalk::store::sql::Value;
 
-/// The values of a unique key.
-pub(super) type Key = Vec<Value>;
+/// A table's number: their order is that of their names.
+pub(super) type TableId = usize;
+/// The values of a unique key. Shared: the row, its index, its lock and the transaction have it.
+pub(super) type Key = Arc<[Value]>;
 /// The values of a row, in the order of the columns.
 pub(super) type Row = Vec<Value>;
 
@@ -100,6 +102,17 @@ impl Table {
     /// The newest version, committed or not.
     pub(super) fn newest(&self, key: &Key) -> Option<&Row> {
         self.rows.get(key)?.last()?.row.as_ref()
+    }
+
+    /// The newest version and, if that is not committed, the newest that is.
+    pub(super) fn newest_and_committed(&self, key: &Key) -> [Option<&Row>; 2] {
+        let Some(versions) = self.rows.get(key) else { return [None; 2] };
+        let Some(Version { stamp: Stamp::Pending(_), row }) = versions.last() else {
+            return [versions.last().and_then(|newest| newest.row.as_ref()), None];
+        };
+        let is_committed = |v: &&Version| matches!(v.stamp, Stamp::Committed(_));
+        let committed = versions.iter().rev().find(is_committed);
+        [row.as_ref(), committed.and_then(|v| v.row.as_ref())]
     }
 
     /// What a session sees of a row in the state after commit `snapshot`, its own writes on top.

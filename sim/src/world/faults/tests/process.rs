@@ -3,7 +3,7 @@
 use super::{count, failed_dial, is_reset, lines, plan, received, run, sent, with};
 use crate::{
     plan::{Durability, Trouble},
-    record::{Kind, Line},
+    record::{Applied, Effect, Kind, Line, shown},
     world::Outcome,
 };
 use teamtalk::wire::command;
@@ -97,10 +97,13 @@ fn nobody_is_told_of_a_power_cut() {
 /// The message ids that Redis gave out, with the simulated milliseconds.
 fn ids(outcome: &Outcome) -> Vec<(u64, i64)> {
     let drawn = |l: &Line| match &l.kind {
-        Kind::Store { what, params, effect, .. }
-            if what.eq_ignore_ascii_case("incrby") && params[0].starts_with("msg_id") =>
+        Kind::Store(Applied { what, params, effect, .. })
+            if what.eq_ignore_ascii_case("incrby") && shown(&params[0]).starts_with("msg_id") =>
         {
-            Some((l.sim_us / 1_000, effect.parse().expect("INCRBY answers an integer")))
+            match effect {
+                Effect::Int(n) => Some((l.sim_us / 1_000, *n)),
+                other => panic!("INCRBY answers an integer, not {other}"),
+            }
         }
         _ => None,
     };

@@ -1,0 +1,170 @@
+//! What a store applied, as data: a run has thousands of these, and few are ever shown.
+
+use super::what::What;
+use crate::fakes::readable;
+use bytes::Bytes;
+use std::{borrow::Cow, fmt, sync::Arc};
+use teamtalk::store::sql::Value;
+
+/// A command or statement that a store applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// `redis`, `sql` or `blob`.
+    pub store: &'static str,
+    /// The command or statement.
+    pub what: Arc<What>,
+    /// Its parameters.
+    pub params: Vec<Value>,
+    /// What it did.
+    pub effect: Effect,
+    /// Whether that is committed.
+    pub committed: bool,
+}
+
+/// What a command or statement did; [`fmt::Display`] is what a trace shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Of a statement.
+    Sql {
+        /// The session, if the statement belonged to its transaction.
+        transaction: Option<u64>,
+        /// What it did there.
+        did: Did,
+    },
+    /// A word that was answered.
+    Word(&'static str),
+    /// A number that was answered.
+    Int(i64),
+    /// A string that was answered.
+    Bytes(Bytes),
+    /// A list that was answered.
+    List(Vec<Effect>),
+    /// Anything else, as it is shown.
+    Text(String),
+}
+
+/// What a statement did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Did {
+    /// It read.
+    Rows(usize),
+    /// It changed, or might have.
+    Changed {
+        /// How many rows.
+        rows: u64,
+        /// The AUTO_INCREMENT id of an INSERT, else 0.
+        id: u64,
+    },
+    /// It was refused.
+    Failed {
+        /// MySQL's error number.
+        code: u16,
+        /// Its text.
+        message: String,
+    },
+    /// The connection ended, and with it the transaction.
+    ConnectionLost,
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sql { transaction: Some(session), did } => write!(f, "tx {session}: {did}"),
+            Self::Sql { transaction: None, did } => did.fmt(f),
+            Self::Word(word) => f.write_str(word),
+            Self::Int(n) => n.fmt(f),
+            Self::Bytes(bytes) => f.write_str(&readable(bytes)),
+            Self::List(items) => {
+                f.write_str("[")?;
+                for (n, item) in items.iter().enumerate() {
+                    f.write_str(if n == 0 { "" } else { ", " })?;
+                    item.fmt(f)?;
+                }
+                f.write_str("]")
+            }
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl fmt::Display for Did {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rows(rows) => write!(f, "rows {rows}"),
+            Self::Changed { rows, id: 0 } => write!(f, "affected {rows}"),
+            Self::Changed { rows, id } => write!(f, "affected {rows}, id {id}"),
+            Self::Failed { code, message } => write!(f, "error {code}: {message}"),
+            Self::ConnectionLost => f.write_str("connection lost"),
+        }
+    }
+}
+
+/// A parameter as a trace shows it.
+pub fn shown(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::Null => "NULL".into(),
+        Value::Int(n) => n.to_string().into(),
+        Value::Bytes(bytes) => readable(bytes),
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::{Applied, Did, Effect, shown};
+    use crate::record::what::What;
+    use bytes::Bytes;
+    use teamtalk::store::sql::Value;
+
+    /// A statement of SQL as tests write it; the effect as a trace shows it.
+    pub fn sql(what: &str, params: &[&str], effect: &str, committed: bool) -> Applied {
+        let params = params.iter().map(|param| Value::from(*param)).collect();
+        Applied { store: "sql", what: What::new(what), params, effect: read(effect), committed }
+    }
+
+    /// The effect of a statement that is shown like this.
+    fn read(effect: &str) -> Effect {
+        let (transaction, did) = match effect.strip_prefix("tx ").and_then(|e| e.split_once(": ")) {
+            Some((session, did)) => (Some(session.parse().expect("a session")), did),
+            None => (None, effect),
+        };
+        let number = |text: &str| text.parse().expect("a number");
+        let did = match did.split_once(' ').expect("two words") {
+            ("rows", rows) => Did::Rows(number(rows) as usize),
+            ("affected", rest) => {
+                let (rows, id) = rest.split_once(", id ").unwrap_or((rest, "0"));
+                Did::Changed { rows: number(rows), id: number(id) }
+            }
+            ("error", rest) => {
+                let (code, message) = rest.split_once(": ").expect("a code and a text");
+                Did::Failed { code: number(code) as u16, message: message.into() }
+            }
+            _ => Did::ConnectionLost,
+        };
+        Effect::Sql { transaction, did }
+    }
+
+    #[test]
+    fn effects_are_shown_in_a_few_words() {
+        for effect in [
+            "rows 3",
+            "affected 0",
+            "tx 4: affected 1, id 7",
+            "tx 4: error 1213: Deadlock: found",
+            "error 1062: Duplicate",
+            "tx 5: connection lost",
+        ] {
+            assert_eq!(read(effect).to_string(), effect);
+        }
+        let text = || Effect::Bytes(Bytes::from_static(b"5\xff"));
+        let list = Effect::List(vec![Effect::Word("nil"), Effect::Int(-2), text()]);
+        assert_eq!(list.to_string(), "[nil, -2, 5\u{fffd}]");
+        assert_eq!(Effect::List(vec![]).to_string(), "[]");
+        assert_eq!(Effect::Text("error ERR no".into()).to_string(), "error ERR no");
+    }
+
+    #[test]
+    fn parameters_are_shown_as_text() {
+        let params = [Value::Null, Value::Int(-3), "x".into(), (&b"\xff"[..]).into()];
+        assert_eq!(params.each_ref().map(shown), ["NULL", "-3", "x", "\u{fffd}"]);
+    }
+}

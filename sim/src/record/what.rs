@@ -1,0 +1,130 @@
+//! The texts of commands and statements: few, each of them on many lines of a trace. What
+//! readers ask of a text is decided once.
+
+use super::{inserts::Insert, members};
+use std::{fmt, ops::Deref, sync::Arc};
+
+/// The text of a statement, or the name of a command, shared by all lines that have it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct What {
+    text: String,
+    /// The part that a statement has in its transaction.
+    pub verb: Verb,
+    /// What it inserts, if it is an INSERT.
+    pub insert: Option<Insert>,
+    /// Whether it names the table of members.
+    pub names_members: bool,
+    /// Whether it changes or deletes rows of messages: then whether those of groups.
+    pub changes_messages: Option<bool>,
+}
+
+/// The part that a statement has in its transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Begins one; commits the one before it.
+    Begin,
+    /// Ends it for good.
+    Commit,
+    /// Undoes it.
+    Rollback,
+    /// Is within it.
+    Other,
+}
+
+impl What {
+    /// Reads a text.
+    pub fn new(text: impl Into<String>) -> Arc<Self> {
+        let text = text.into();
+        Arc::new(Self {
+            verb: Verb::of(&text),
+            insert: Insert::parse(&text),
+            names_members: members::may_be_rows(&text),
+            changes_messages: changed_table(&text).and_then(is_of_groups),
+            text,
+        })
+    }
+
+    /// Whether the statement, once it is durable, may be worth lines of rows.
+    pub fn may_be_rows(&self) -> bool {
+        self.names_members || self.insert.as_ref().is_some_and(Insert::is_row)
+    }
+}
+
+impl Deref for What {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Verb {
+    fn of(text: &str) -> Self {
+        let verb = text.split_whitespace().next().unwrap_or_default();
+        let is = |word: &str| verb.eq_ignore_ascii_case(word);
+        match () {
+            () if is("BEGIN") || is("START") => Self::Begin,
+            () if is("COMMIT") => Self::Commit,
+            () if is("ROLLBACK") => Self::Rollback,
+            () => Self::Other,
+        }
+    }
+}
+
+/// The table that an UPDATE or DELETE changes.
+fn changed_table(statement: &str) -> Option<&str> {
+    let mut words = statement.split_whitespace();
+    let table = match words.next()? {
+        verb if verb.eq_ignore_ascii_case("update") => words.next()?,
+        verb if verb.eq_ignore_ascii_case("delete") => words.nth(1)?,
+        _ => return None,
+    };
+    Some(table.trim_matches('`'))
+}
+
+/// Whether a table of messages is one of groups; `None` for other tables.
+fn is_of_groups(table: &str) -> Option<bool> {
+    let begins =
+        |with: &str| table.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with));
+    match () {
+        () if begins("IMGroupMessage_") => Some(true),
+        () if begins("IMMessage_") => Some(false),
+        () => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Verb, What};
+
+    #[test]
+    fn a_text_is_read_without_case() {
+        let verb = |text: &str| What::new(text).verb;
+        assert_eq!([verb("begin"), verb(" START transaction")], [Verb::Begin; 2]);
+        assert_eq!([verb("commit"), verb("Rollback")], [Verb::Commit, Verb::Rollback]);
+        assert_eq!([verb(""), verb("update begin set a=1")], [Verb::Other; 2]);
+        let changes = |text: &str| What::new(text).changes_messages;
+        assert_eq!(changes("UPDATE `immessage_3` set status=1"), Some(false));
+        assert_eq!(changes("delete from IMGroupMessage_3"), Some(true));
+        assert_eq!(changes("update IMGroup set status=1"), None);
+        assert_eq!(changes("select * from IMMessage_3"), None);
+    }
+
+    #[test]
+    fn statements_that_may_be_rows_are_told_from_others() {
+        let may = |text: &str| What::new(text).may_be_rows();
+        assert!(may("Insert into IMMessage_3 (id) values (?)"));
+        assert!(may("insert ignore into `imgroupmessage_3` (id) values (?)"));
+        assert!(may("insert into IMRelationShip (id) values (?)"));
+        assert!(may("insert into IMRecentSession (id) values (?)"));
+        assert!(may("update IMGroupMember set status=1"));
+        assert!(!may("insert into TTSend (id) values (?)"));
+        assert!(!may("update IMMessage_3 set status=1"));
+    }
+}
