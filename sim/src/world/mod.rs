@@ -57,6 +57,8 @@ pub struct Outcome {
     /// The first violation of each property that was broken, in the order in which they were
     /// found.
     pub violations: Vec<Violation>,
+    /// The lines that broke them, by property; what is owed at the end is broken by none.
+    pub broken_by: BTreeMap<&'static str, u64>,
     /// What each fault hit, by id.
     pub hits: BTreeMap<u32, u64>,
     /// Counts that are no violations.
@@ -115,6 +117,7 @@ struct Driver<'a> {
     properties: Properties,
     seen: usize,
     violations: Vec<Violation>,
+    broken_by: BTreeMap<&'static str, u64>,
     opened: BTreeSet<(u32, Chat)>,
     next_op: u32,
     /// Operations that were to create a group, and the groups that they created.
@@ -176,6 +179,7 @@ impl<'a> Driver<'a> {
             properties: Properties::new(protocol),
             seen: 0,
             violations: Vec::new(),
+            broken_by: BTreeMap::new(),
             opened: BTreeSet::new(),
             next_op: LIVENESS_OPS,
             online: BTreeMap::new(),
@@ -300,7 +304,10 @@ impl<'a> Driver<'a> {
                 _ => {}
             }
             for violation in self.properties.observe(line) {
-                note(&mut self.violations, violation);
+                let property = violation.property;
+                if note(&mut self.violations, violation) {
+                    self.broken_by.insert(property, line.n);
+                }
             }
             if let Kind::PduSent(frame) | Kind::PduReceived(frame) = &mut line.kind {
                 frame.forget();
@@ -318,15 +325,19 @@ impl<'a> Driver<'a> {
         let history = History::of(&trace);
         let notes = self.properties.notes().collect();
         let hits = self.faults.ended.iter().copied().collect();
-        Outcome { trace, history, violations: self.violations, hits, notes }
+        let Self { violations, broken_by, .. } = self;
+        Outcome { trace, history, violations, broken_by, hits, notes }
     }
 }
 
-/// Keeps the first violation of each property: what follows may only be its echo.
-fn note(violations: &mut Vec<Violation>, violation: Violation) {
-    if violations.iter().all(|v| v.property != violation.property) {
+/// Keeps the first violation of each property: what follows may only be its echo. Whether this is
+/// the first one.
+fn note(violations: &mut Vec<Violation>, violation: Violation) -> bool {
+    let is_first = violations.iter().all(|v| v.property != violation.property);
+    if is_first {
         violations.push(violation);
     }
+    is_first
 }
 
 /// How long after the last fault everything owed must be paid: a silent server link is noticed
