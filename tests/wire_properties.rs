@@ -4,7 +4,7 @@
 use bytes::{Bytes, BytesMut};
 use proptest::{collection::vec, option, prelude::*, sample::Index};
 use prost::Message;
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Debug};
 use teamtalk::wire::{
     Header, Pdu,
     attach::Attach,
@@ -277,9 +277,10 @@ fn any_body() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// What `check` lets through, prost must decode, and write again as something that conforms.
-fn decodes<M: Checked>(body: &[u8]) {
+fn decodes<M: Checked + PartialEq + Debug>(body: &[u8]) {
     let conforms = check::conform(M::TABLE, body);
     let view = check::decode::<M>(body);
+    assert_eq!(check::decode_shared::<M>(&Bytes::copy_from_slice(body)), view, "{}", M::NAME);
     assert_eq!(conforms.is_ok(), view.is_ok(), "{}: {conforms:?}, {:?}", M::NAME, view.err());
     if let Ok(view) = view {
         let again = view.encode_to_vec();

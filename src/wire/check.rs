@@ -10,6 +10,7 @@
 //! absent is left out of the copy that prost decodes; the PDU itself is never changed.
 
 use super::{Malformed, plain};
+use bytes::Bytes;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
@@ -81,6 +82,18 @@ pub use tables::ALL;
 pub fn decode<M: Checked>(body: &[u8]) -> Result<M, Malformed> {
     let body = conform(M::TABLE, body)?;
     M::decode(&*body).map_err(|e| Malformed { message: M::NAME, reason: e.to_string() })
+}
+
+/// [`decode`] of a shared body, of which the bytes of the message are parts and no copies.
+///
+/// # Errors
+/// Those of [`decode`].
+pub fn decode_shared<M: Checked>(body: &Bytes) -> Result<M, Malformed> {
+    let body = match conform(M::TABLE, body)? {
+        Cow::Borrowed(_) => body.clone(),
+        Cow::Owned(clean) => clean.into(),
+    };
+    M::decode(body).map_err(|e| Malformed { message: M::NAME, reason: e.to_string() })
 }
 
 /// The body as proto2 reads it: without the occurrences that count as absent, and with every

@@ -65,9 +65,10 @@ impl Pdu {
         Self { header: self.header, body }
     }
 
-    /// Checks the body against proto2's rules (required fields, enum values), then decodes it.
+    /// Checks the body against proto2's rules (required fields, enum values), then decodes it. What
+    /// holds bytes shares the body's.
     pub fn view<M: check::Checked>(&self) -> Result<M, Malformed> {
-        check::decode(&self.body)
+        check::decode_shared(&self.body)
     }
 
     /// Header and body as they travel.

@@ -90,7 +90,7 @@ pub fn schema() -> BTreeMap<u16, String> {
 pub fn properties() -> BTreeMap<&'static str, BTreeSet<String>> {
     /// No properties: what they share.
     const SHARED: [&str; 8] =
-        ["mod", "clients", "membership", "pdus", "sends", "tape", "view", "wire"];
+        ["mod", "clients", "membership", "pdus", "seen", "sends", "tape", "wire"];
     let mut found: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (name, text) in sources("sim/src/properties") {
         if SHARED.contains(&name.as_str()) {

@@ -4,37 +4,40 @@
 //! IMAudio that the message's row names (`record::inserts`).
 
 use super::{
-    Property, Sort, Violation,
-    clients::Clients,
-    role_of,
-    wire::{At, Message, client_pdu, content, conversation_of},
+    Class, Property, Seen, Sort, Violation, role_of,
+    wire::{At, Message, conversation_of},
 };
 use crate::record::{Frame, Kind, Line, What, commits::Commits};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
-    wire::{
-        command,
-        im::message::{ImMsgData, ImMsgDataAck},
-    },
+    wire::{command, im::message::ImMsgDataAck},
 };
 
 /// See the module.
 #[derive(Debug)]
 pub struct AckedIsStored {
-    clients: Clients,
     /// What a device asked to send on a connection under a seq_num.
-    asked: BTreeMap<(ConnId, u16), ImMsgData>,
+    asked: BTreeMap<(ConnId, u16), Asked>,
     rows: BTreeMap<(Conversation, u32), Vec<Message>>,
     acked: BTreeSet<(Conversation, u32)>,
     commits: Commits,
 }
 
+#[derive(Debug)]
+struct Asked {
+    to: u32,
+    msg_type: i32,
+    content: Arc<str>,
+}
+
 impl Default for AckedIsStored {
     fn default() -> Self {
         Self {
-            clients: Clients::default(),
             asked: BTreeMap::new(),
             rows: BTreeMap::new(),
             acked: BTreeSet::new(),
@@ -62,22 +65,24 @@ impl AckedIsStored {
         })
     }
 
-    fn pdu(&mut self, line: &Line, at: At, conn: ConnId, pdu: &Frame) -> Option<Violation> {
+    fn pdu(&mut self, seen: &Seen<'_>, at: At, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         let key = (conn, pdu.header.seq_num);
         match (at, pdu.command()) {
             (At::ServerReads, command::MSG_DATA) => {
-                self.asked.insert(key, pdu.view().ok()?);
+                let data = seen.data.as_ref()?;
+                let (to, msg_type) = (data.body.to_session_id, data.body.msg_type);
+                self.asked.insert(key, Asked { to, msg_type, content: data.content.clone() });
                 None
             }
             (At::ServerWrites, command::MSG_DATA_ACK) => {
-                let ack: ImMsgDataAck = pdu.view().ok()?;
+                let ack = pdu.view::<ImMsgDataAck>().ok()?;
                 if ack.msg_id == 0 {
                     return None; // it says that nothing was stored
                 }
-                let (data, user) = (self.asked.get(&key)?, self.clients.user(conn)?);
-                let conversation = conversation_of(user, data.to_session_id, data.msg_type);
-                let content = content(data.msg_type, &data.msg_data);
-                self.acked_as(line, (conversation, ack.msg_id), (user, content))
+                let (asked, user) = (self.asked.get(&key)?, seen.known.clients.user(conn)?);
+                let conversation = conversation_of(user, asked.to, asked.msg_type);
+                let message = (user, asked.content.clone());
+                self.acked_as(seen.line, (conversation, ack.msg_id), message)
             }
             _ => None,
         }
@@ -90,21 +95,21 @@ impl AckedIsStored {
         message: Message,
     ) -> Option<Violation> {
         self.acked.insert(id);
-        let about = vec![message.1.clone()];
-        let what = format!("\"{}\" from user {}", message.1, message.0);
+        let about = || vec![message.1.to_string()];
+        let what = || format!("\"{}\" from user {}", message.1, message.0);
         match self.rows.get(&id).map(Vec::as_slice) {
+            Some([row]) if *row == message => None,
             None => {
-                let why = format!("no such row is committed: {what} is not stored");
-                self.violation("not-stored", line, id, &why, about)
+                let why = format!("no such row is committed: {} is not stored", what());
+                self.violation("not-stored", line, id, &why, about())
             }
             Some(rows) if !rows.contains(&message) => {
-                let why = format!("its row is \"{}\", not {what}", rows[0].1);
-                self.violation("another-stored", line, id, &why, about)
+                let why = format!("its row is \"{}\", not {}", rows[0].1, what());
+                self.violation("another-stored", line, id, &why, about())
             }
-            Some([_]) => None,
             Some(rows) => {
-                let why = format!("{} rows have this id, {what} among them", rows.len());
-                self.violation("stored-twice", line, id, &why, about)
+                let why = format!("{} rows have this id, {} among them", rows.len(), what());
+                self.violation("stored-twice", line, id, &why, about())
             }
         }
     }
@@ -132,16 +137,20 @@ impl Property for AckedIsStored {
         Sort::Safety
     }
 
-    fn observe(&mut self, line: &Line) -> Option<Violation> {
-        self.clients.observe(line);
-        if let Some((at, conn, pdu)) = client_pdu(line) {
-            return self.pdu(line, at, conn, pdu);
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::Row, Class::Store]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let line = seen.line;
+        if let Some((at, conn, pdu)) = seen.client {
+            return self.pdu(seen, at, conn, pdu);
         }
         match &line.kind {
             Kind::Row { conversation, msg_id, from, content } => {
                 let id = (*conversation, *msg_id);
                 let rows = self.rows.entry(id).or_default();
-                rows.push((*from, content.clone()));
+                rows.extend(seen.message.clone());
                 if rows.len() == 1 || !self.acked.contains(&id) {
                     return None;
                 }

@@ -3,12 +3,7 @@
 //! Ours, beside DESIGN.md's table: `send-list-acked` asks whether the device got the message, and
 //! a server that ignores acks passes it, at the price of resends and lost connections.
 
-use super::{
-    Property, Sort, Violation,
-    clients::Clients,
-    role_of,
-    wire::{At, client_pdu},
-};
+use super::{Class, Property, Seen, Sort, Violation, role_of, wire::At};
 use crate::record::{Kind, Line};
 use std::collections::BTreeMap;
 use teamtalk::{
@@ -26,17 +21,16 @@ type Entry = (ConnId, Conversation, u32);
 /// See the module.
 #[derive(Debug, Default)]
 pub struct AcksSettle {
-    clients: Clients,
     /// Open entries, with when an ack of them was read.
     open: BTreeMap<Entry, Option<u64>>,
 }
 
 impl AcksSettle {
-    fn ack(&mut self, line: &Line, conn: ConnId, ack: &ImMsgDataAck) -> Option<()> {
-        let user = self.clients.user(conn)?;
+    fn ack(&mut self, seen: &Seen<'_>, conn: ConnId, ack: &ImMsgDataAck) -> Option<()> {
+        let user = seen.known.clients.user(conn)?;
         let conversation = Chat::of(ack.session_type, ack.session_id).conversation(user);
         let read = self.open.get_mut(&(conn, conversation, ack.msg_id))?;
-        read.get_or_insert(line.sim_us);
+        read.get_or_insert(seen.line.sim_us);
         Some(())
     }
 
@@ -71,13 +65,16 @@ impl Property for AcksSettle {
         Sort::Safety
     }
 
-    fn observe(&mut self, line: &Line) -> Option<Violation> {
-        self.clients.observe(line);
-        if let Some((At::ServerReads, conn, pdu)) = client_pdu(line)
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::Fact]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let line = seen.line;
+        if let Some((At::ServerReads, conn, pdu)) = seen.client
             && pdu.command() == command::MSG_DATA_ACK
         {
-            let ack = pdu.view().ok()?;
-            self.ack(line, conn, &ack);
+            self.ack(seen, conn, &*pdu.view().ok()?);
             return None;
         }
         let Kind::Fact(fact) = &line.kind else { return None };

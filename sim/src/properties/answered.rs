@@ -4,11 +4,8 @@
 //! A request is what a device wrote and its msg_server read. One that is written again under the
 //! same seq_num before it is answered is one request.
 
-use super::{
-    Property, Sort, Violation, role_of,
-    wire::{At, client_pdu},
-};
-use crate::record::{Kind, Line};
+use super::{Class, Known, Property, Seen, Sort, Violation, role_of, wire::At};
+use crate::record::Kind;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -106,7 +103,12 @@ impl Property for Answered {
         Sort::Liveness
     }
 
-    fn observe(&mut self, line: &Line) -> Option<Violation> {
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::Event]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let line = seen.line;
         match &line.kind {
             Kind::Connected { conn, .. } => {
                 self.hosts.entry(*conn).or_default().insert(line.host.clone());
@@ -121,7 +123,7 @@ impl Property for Answered {
             }
             _ => {}
         }
-        let (at, conn, pdu) = client_pdu(line)?;
+        let (at, conn, pdu) = seen.client?;
         let (seq, command) = (pdu.header.seq_num, pdu.command());
         match at {
             At::ServerReads if !self.closed.contains(&conn) => {
@@ -130,16 +132,21 @@ impl Property for Answered {
                     self.asked.insert((conn, seq, command));
                 }
             }
-            At::ServerWrites => self.asked.retain(|&(on, asked_seq, asked)| {
-                let answers = command == cmd::OTHER_REFUSED || reply_of(asked) == Some(command);
-                !(on == conn && asked_seq == seq && answers)
-            }),
+            At::ServerWrites => {
+                let same_seq = self.asked.range((conn, seq, 0)..=(conn, seq, u16::MAX));
+                let answers =
+                    |asked| command == cmd::OTHER_REFUSED || reply_of(asked) == Some(command);
+                let answered: Vec<_> = same_seq.copied().filter(|asked| answers(asked.2)).collect();
+                for asked in answered {
+                    self.asked.remove(&asked);
+                }
+            }
             _ => {}
         }
         None
     }
 
-    fn pending(&self) -> Option<Violation> {
+    fn pending(&self, _: &Known) -> Option<Violation> {
         let (conn, seq, command) = self.asked.first()?;
         let name = name(*command).unwrap_or("a command that does not exist");
         Some(Violation {

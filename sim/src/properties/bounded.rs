@@ -1,7 +1,7 @@
 //! bounded: queues, send lists and memory stay under their bounds.
 
-use super::{Property, Sort, Violation, role_of};
-use crate::record::{Kind, Line};
+use super::{Class, Property, Seen, Sort, Violation, role_of};
+use crate::record::Kind;
 use teamtalk::fact::Fact;
 
 /// See the module.
@@ -21,7 +21,11 @@ impl Property for Bounded {
         Sort::Safety
     }
 
-    fn observe(&mut self, line: &Line) -> Option<Violation> {
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::Fact]
+    }
+
+    fn observe(&mut self, Seen { line, .. }: &Seen<'_>) -> Option<Violation> {
         let Kind::Fact(Fact::HighWater { queue, length, bound }) = &line.kind else { return None };
         (length > bound).then(|| Violation {
             property: self.name(),
@@ -36,19 +40,14 @@ impl Property for Bounded {
 #[cfg(test)]
 mod tests {
     use super::Bounded;
-    use crate::{
-        properties::Property,
-        record::{Kind, Line},
-    };
+    use crate::properties::tape::Tape;
     use teamtalk::fact::Fact;
 
     #[test]
     fn only_what_is_over_its_bound_is_found() {
-        let line = |length| {
-            let fact = Fact::HighWater { queue: "send_list".into(), length, bound: 10 };
-            Line { n: 0, sim_us: 0, host: "msg1".into(), incarnation: 1, kind: Kind::Fact(fact) }
-        };
-        assert_eq!(Bounded.observe(&line(10)), None);
-        assert_eq!(Bounded.observe(&line(11)).expect("found").signature(), "bounded/over/msg");
+        let high_water = |length| Fact::HighWater { queue: "send_list".into(), length, bound: 10 };
+        let mut tape = Tape::new(Bounded);
+        assert!(tape.fact("msg1", high_water(10)).found.is_empty());
+        assert_eq!(tape.fact("msg1", high_water(11)).found, ["bounded/over/msg"]);
     }
 }

@@ -96,7 +96,7 @@ impl Clients {
                 if let Ok(answer) = pdu.view::<im::login::ImLoginRes>()
                     && answer.result_code == 0
                 {
-                    served.user = answer.user_info.map(|info| info.user_id);
+                    served.user = answer.user_info.as_ref().map(|info| info.user_id);
                 }
             }
             (At::ServerWrites, command::LOGIN_KICK_USER) => served.kicked = true,

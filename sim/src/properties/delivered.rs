@@ -6,95 +6,86 @@
 //! under way at any line from the first write of the message to the commit.
 
 use super::{
-    Property, Sort, Violation,
-    clients::Clients,
-    membership::Membership,
-    role_of,
-    sends::Sends,
-    wire::{At, Message, client_pdu, content, conversation_of, held_content},
+    Class, Known, Property, Seen, Sort, Violation, role_of,
+    wire::{At, Message, conversation_of},
 };
-use crate::record::{Frame, Kind, Line};
+use crate::record::{Frame, Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
     fact::Fact,
-    wire::{
-        command,
-        im::message::{ImMsgData, ImMsgDataAck},
-    },
+    wire::{command, im::message::ImMsgDataAck},
 };
 
-/// Why a message must arrive.
+/// Why a message must arrive: by this it is `acked to` or `held by` a device.
 #[derive(Debug)]
 struct Debt {
     conversation: Conversation,
-    why: String,
+    how: &'static str,
+    device: u32,
+    msg_id: u32,
     /// The line since which it must.
     since: u64,
+}
+
+/// What is known of a message.
+#[derive(Debug, Default)]
+struct Fate {
+    /// The devices that wrote it.
+    origins: BTreeSet<u32>,
+    /// It must arrive.
+    owed: Option<Debt>,
+    /// The devices that show it, and under which msg_id.
+    shown: BTreeMap<u32, u32>,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Delivered {
-    clients: Clients,
-    membership: Membership,
-    sends: Sends,
-    /// The last line.
-    now: u64,
     /// What a device sent on a connection under a seq_num.
     sent: BTreeMap<(ConnId, u16), (Message, Conversation)>,
-    /// The devices that wrote a message.
-    origins: BTreeSet<(Message, u32)>,
-    /// The messages that must arrive.
-    owed: BTreeMap<Message, Debt>,
-    /// The devices that show a message, and under which msg_id.
-    shown: BTreeMap<Message, BTreeMap<u32, u32>>,
+    messages: BTreeMap<Message, Fate>,
 }
 
 impl Delivered {
-    fn pdu(&mut self, since: u64, at: At, conn: ConnId, pdu: &Frame) {
+    fn pdu(&mut self, seen: &Seen<'_>, at: At, conn: ConnId, pdu: &Frame) -> Option<()> {
         let key = (conn, pdu.header.seq_num);
-        let Some(device) = self.clients.device(conn) else { return };
         match (at, pdu.command()) {
             (At::DeviceWrites, command::MSG_DATA) => {
-                let (Ok(data), Some(user)) =
-                    (pdu.view::<ImMsgData>(), self.clients.user_of_device_on(conn))
-                else {
-                    return;
-                };
-                let message = (user, content(data.msg_type, &data.msg_data));
-                let conversation = conversation_of(user, data.to_session_id, data.msg_type);
-                self.origins.insert((message.clone(), device));
+                let device = seen.known.clients.device(conn)?;
+                let (data, message) = (seen.data.as_ref()?, seen.message.clone()?);
+                let (to, msg_type) = (data.body.to_session_id, data.body.msg_type);
+                let conversation = conversation_of(message.0, to, msg_type);
+                self.messages.entry(message.clone()).or_default().origins.insert(device);
                 self.sent.insert(key, (message, conversation));
             }
             (At::DeviceReads, command::MSG_DATA_ACK) => {
-                if let Ok(ack) = pdu.view::<ImMsgDataAck>()
-                    && ack.msg_id != 0
-                    && let Some((message, conversation)) = self.sent.get(&key).cloned()
-                {
-                    let why = format!("acked to device {device} as msg_id {}", ack.msg_id);
-                    self.owed.entry(message).or_insert(Debt { conversation, why, since });
-                }
+                let device = seen.known.clients.device(conn)?;
+                let msg_id = pdu.view::<ImMsgDataAck>().ok()?.msg_id;
+                let (message, conversation) = self.sent.get(&key).filter(|_| msg_id != 0)?;
+                let (conversation, since) = (*conversation, seen.line.n);
+                let debt = Debt { conversation, how: "acked to", device, msg_id, since };
+                self.messages.entry(message.clone()).or_default().owed.get_or_insert(debt);
             }
             _ => {}
         }
+        Some(())
     }
 
     fn held(
         &mut self,
+        since: u64,
         device: u32,
-        conversation: Conversation,
-        msg_id: u32,
-        message: Message,
+        (conversation, msg_id): (Conversation, u32),
+        message: &Message,
     ) -> Option<Violation> {
-        let since = self.now;
-        if !self.origins.contains(&(message.clone(), device)) {
-            let why = format!("held by device {device} as msg_id {msg_id}");
-            self.owed.entry(message.clone()).or_insert(Debt { conversation, why, since });
+        let fate = self.messages.entry(message.clone()).or_default();
+        if !fate.origins.contains(&device) {
+            let debt = Debt { conversation, how: "held by", device, msg_id, since };
+            fate.owed.get_or_insert(debt);
         }
-        let shown = self.shown.entry(message.clone()).or_default();
-        let first = *shown.entry(device).or_insert(msg_id);
+        let first = *fate.shown.entry(device).or_insert(msg_id);
         (first != msg_id).then(|| Violation {
             property: "delivered",
             kind: "twice",
@@ -104,21 +95,20 @@ impl Delivered {
                  {msg_id} of {conversation}",
                 message.1, message.0
             ),
-            about: vec![message.1],
+            about: vec![message.1.to_string()],
         })
     }
+}
 
-    /// Whether a user must have a message in the end.
-    fn is_owed_to(&self, user: u32, message: &Message, debt: &Debt) -> bool {
-        let Conversation::Group(group) = debt.conversation else {
-            return debt.conversation.peer_of(user).is_some();
-        };
-        let commit = self.sends.stored(message).map_or(debt.since, |at| at.n);
-        let written = self.sends.written(message).map_or(commit, |at| at.n);
-        let m = &self.membership;
-        m.is_always(group, user, written.min(commit), commit)
-            && m.stays(group, user, commit, self.now)
-    }
+/// Whether a user must have a message in the end.
+fn is_owed_to(known: &Known, user: u32, message: &Message, debt: &Debt) -> bool {
+    let Conversation::Group(group) = debt.conversation else {
+        return debt.conversation.peer_of(user).is_some();
+    };
+    let commit = known.sends.stored(message).map_or(debt.since, |at| at.n);
+    let written = known.sends.written(message).map_or(commit, |at| at.n);
+    let m = &known.membership;
+    m.is_always(group, user, written.min(commit), commit) && m.stays(group, user, commit, known.now)
 }
 
 impl Property for Delivered {
@@ -135,29 +125,25 @@ impl Property for Delivered {
         Sort::Liveness
     }
 
-    fn observe(&mut self, line: &Line) -> Option<Violation> {
-        self.now = line.n;
-        self.clients.observe(line);
-        self.membership.observe(line);
-        self.sends.observe(line, &self.clients);
-        if let Kind::Fact(Fact::Held { device, conversation, msg_id, from, content, .. }) =
-            &line.kind
-        {
-            return self.held(*device, *conversation, *msg_id, (*from, held_content(content)));
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::Fact]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        if let Kind::Fact(Fact::Held { device, conversation, msg_id, .. }) = &seen.line.kind {
+            let message = seen.message.as_ref()?;
+            return self.held(seen.line.n, *device, (*conversation, *msg_id), message);
         }
-        if let Some((at, conn, pdu)) = client_pdu(line) {
-            self.pdu(line.n, at, conn, pdu);
-        }
+        let (at, conn, pdu) = seen.client?;
+        self.pdu(seen, at, conn, pdu);
         None
     }
 
-    fn pending(&self) -> Option<Violation> {
-        for (message, debt) in &self.owed {
-            let shown = self.shown.get(message);
-            for (device, online) in self.clients.online() {
-                if shown.is_some_and(|shown| shown.contains_key(device))
-                    || !self.is_owed_to(online.user, message, debt)
-                {
+    fn pending(&self, known: &Known) -> Option<Violation> {
+        for (message, Fate { owed, shown, .. }) in &self.messages {
+            let Some(debt) = owed else { continue };
+            for (device, online) in known.clients.online() {
+                if shown.contains_key(device) || !is_owed_to(known, online.user, message, debt) {
                     continue;
                 }
                 let own = online.user == message.0;
@@ -167,10 +153,16 @@ impl Property for Delivered {
                     role: role_of("msg"),
                     sentence: format!(
                         "device {device} of user {} is online and does not have \"{}\" from user \
-                         {} in {}, which was {}",
-                        online.user, message.1, message.0, debt.conversation, debt.why
+                         {} in {}, which was {} device {} as msg_id {}",
+                        online.user,
+                        message.1,
+                        message.0,
+                        debt.conversation,
+                        debt.how,
+                        debt.device,
+                        debt.msg_id
                     ),
-                    about: vec![message.1.clone()],
+                    about: vec![message.1.to_string()],
                 });
             }
         }

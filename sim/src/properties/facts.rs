@@ -1,13 +1,12 @@
 //! facts: a role's word is checked against the wire and the stores.
 
 use super::{
-    Property, Sort, Violation,
-    clients::Clients,
-    role_of,
-    wire::{At, client_pdu, is_group, text},
+    Class, Property, Seen, Sort, Violation, role_of,
+    wire::{At, is_group, text},
 };
 use crate::record::{Frame, Kind, Line};
-use std::collections::BTreeSet;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
@@ -15,8 +14,9 @@ use teamtalk::{
     protocol::Protocol,
     wire::{
         command,
-        im::message::{
-            ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgData, ImMsgDataAck, ImMsgDataReadAck,
+        im::{
+            base_define::MsgInfo,
+            message::{ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgDataAck, ImMsgDataReadAck},
         },
     },
 };
@@ -26,7 +26,6 @@ use teamtalk::{
 pub struct Facts {
     /// `conversation-keyed-acks`: pushes to groups have entries too.
     groups_tracked: bool,
-    clients: Clients,
     /// Entries that a role said it made.
     added: BTreeSet<(ConnId, u32)>,
     /// Acks and read acks that came in, by connection.
@@ -35,8 +34,8 @@ pub struct Facts {
     rows: BTreeSet<(Conversation, u32)>,
     /// The connections of which a role said that a user is logged in.
     logged_in: BTreeSet<(ConnId, u32)>,
-    /// Messages that a device read in a push or a list: device, msg_id, sender, content.
-    told: BTreeSet<(u32, u32, u32, String)>,
+    /// The contents that a device read in a push or a list: by device, msg_id and sender.
+    told: BTreeMap<(u32, u32, u32), Vec<Bytes>>,
     /// Acks of sends that a device read.
     acked: BTreeSet<(u32, u32)>,
 }
@@ -57,7 +56,8 @@ impl Facts {
         Self { groups_tracked: protocol.conversation_keyed_acks, ..Self::default() }
     }
 
-    fn pdu(&mut self, line: &Line, at: At, conn: ConnId, pdu: &Frame) -> Option<Violation> {
+    fn pdu(&mut self, seen: &Seen<'_>, at: At, conn: ConnId, pdu: &Frame) -> Option<Violation> {
+        let line = seen.line;
         match (at, pdu.command()) {
             (At::ServerReads, command::MSG_DATA_ACK) => {
                 self.acks.insert((conn, pdu.view::<ImMsgDataAck>().ok()?.msg_id));
@@ -68,7 +68,7 @@ impl Facts {
                 None
             }
             (At::ServerWrites, command::MSG_DATA) => {
-                let data: ImMsgData = pdu.view().ok()?;
+                let data = &seen.data.as_ref()?.body;
                 // Pushes to groups have none in the original (SYSTEM.md section 3, step 4).
                 let untracked = is_group(data.msg_type) && !self.groups_tracked;
                 if untracked || self.added.contains(&(conn, data.msg_id)) {
@@ -79,7 +79,7 @@ impl Facts {
                 lie(line, "untracked-push", what)
             }
             (At::ServerWrites, command::LOGIN_RES_USERLOGIN) => {
-                let user = self.clients.user(conn)?;
+                let user = seen.known.clients.user(conn)?;
                 if self.logged_in.contains(&(conn, user)) {
                     return None;
                 }
@@ -87,36 +87,49 @@ impl Facts {
                 lie(line, "untold-login", what)
             }
             (At::DeviceReads, _) => {
-                self.device_reads(conn, pdu);
+                self.device_reads(seen, conn, pdu);
                 None
             }
             _ => None,
         }
     }
 
-    fn device_reads(&mut self, conn: ConnId, pdu: &Frame) -> Option<()> {
-        let device = self.clients.device(conn)?;
-        let rows = match pdu.command() {
+    fn device_reads(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<()> {
+        let device = seen.known.clients.device(conn)?;
+        match pdu.command() {
             command::MSG_DATA => {
-                let m: ImMsgData = pdu.view().ok()?;
-                self.told.insert((device, m.msg_id, m.from_user_id, text(&m.msg_data)));
-                return None;
+                let m = &seen.data.as_ref()?.body;
+                self.tell((device, m.msg_id, m.from_user_id), &m.msg_data);
             }
             command::MSG_DATA_ACK => {
                 self.acked.insert((device, pdu.view::<ImMsgDataAck>().ok()?.msg_id));
-                return None;
             }
-            command::MSG_LIST_RESPONSE => pdu.view::<ImGetMsgListRsp>().ok()?.msg_list,
-            command::MSG_GET_BY_MSG_ID_RES => pdu.view::<ImGetMsgByIdRsp>().ok()?.msg_list,
-            _ => return None,
-        };
-        for row in rows {
-            self.told.insert((device, row.msg_id, row.from_session_id, text(&row.msg_data)));
+            command::MSG_LIST_RESPONSE => {
+                self.list(device, &pdu.view::<ImGetMsgListRsp>().ok()?.msg_list);
+            }
+            command::MSG_GET_BY_MSG_ID_RES => {
+                self.list(device, &pdu.view::<ImGetMsgByIdRsp>().ok()?.msg_list);
+            }
+            _ => {}
         }
         Some(())
     }
 
-    fn fact(&mut self, line: &Line, fact: &Fact) -> Option<Violation> {
+    fn list(&mut self, device: u32, rows: &[MsgInfo]) {
+        for row in rows {
+            self.tell((device, row.msg_id, row.from_session_id), &row.msg_data);
+        }
+    }
+
+    fn tell(&mut self, message: (u32, u32, u32), content: &Bytes) {
+        let told = self.told.entry(message).or_default();
+        if !told.contains(content) {
+            told.push(content.clone());
+        }
+    }
+
+    fn fact(&mut self, seen: &Seen<'_>, fact: &Fact) -> Option<Violation> {
+        let line = seen.line;
         match fact {
             Fact::SendListAdded { conn, msg_id, .. } => {
                 self.added.insert((*conn, *msg_id));
@@ -138,7 +151,7 @@ impl Facts {
                 lie(line, "unfounded-stored", what)
             }
             Fact::DeviceOnline { device, conn, user }
-                if self.clients.user(*conn) != Some(*user) =>
+                if seen.known.clients.user(*conn) != Some(*user) =>
             {
                 let what = format!(
                     "says device {device} is online as user {user} on connection {conn}; no 0104 \
@@ -150,14 +163,18 @@ impl Facts {
                 let founded = match via {
                     Via::Sent => self.acked.contains(&(*device, *msg_id)),
                     Via::Push | Via::Pull => {
-                        self.told.contains(&(*device, *msg_id, *from, content.clone()))
+                        let told = self.told.get(&(*device, *msg_id, *from));
+                        told.is_some_and(|told| told.iter().any(|bytes| text(bytes) == *content))
                     }
                 };
+                if founded {
+                    return None;
+                }
                 let what = format!(
                     "says device {device} holds \"{content}\" from user {from} as msg_id \
                      {msg_id}; nothing told it so"
                 );
-                if founded { None } else { lie(line, "unfounded-held", what) }
+                lie(line, "unfounded-held", what)
             }
             _ => None,
         }
@@ -177,17 +194,20 @@ impl Property for Facts {
         Sort::Safety
     }
 
-    fn observe(&mut self, line: &Line) -> Option<Violation> {
-        self.clients.observe(line);
-        match &line.kind {
-            Kind::Fact(fact) => self.fact(line, fact),
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::Fact, Class::Row]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        match &seen.line.kind {
+            Kind::Fact(fact) => self.fact(seen, fact),
             Kind::Row { conversation, msg_id, .. } => {
                 self.rows.insert((*conversation, *msg_id));
                 None
             }
             _ => {
-                let (at, conn, pdu) = client_pdu(line)?;
-                self.pdu(line, at, conn, pdu)
+                let (at, conn, pdu) = seen.client?;
+                self.pdu(seen, at, conn, pdu)
             }
         }
     }

@@ -6,21 +6,18 @@
 //! own; a latest one may be shown as the constant of the original.
 
 use super::{
-    Property, Sort, Violation,
-    clients::Clients,
-    role_of,
-    wire::{At, client_pdu, content, conversation_of, conversation_with, is_audio, text},
+    Class, Property, Seen, Sort, Violation, role_of,
+    wire::{At, content, conversation_of, conversation_with, is_audio, text},
 };
-use crate::record::{Frame, Line};
+use crate::record::Frame;
 use bytes::Bytes;
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 use teamtalk::{
     conversation::Conversation,
-    env::ConnId,
     wire::{
         Malformed, command,
         im::{
-            base_define::MsgInfo,
+            base_define::{ContactSessionInfo, MsgInfo, UnreadInfo},
             buddy::ImRecentContactSessionRsp,
             message::{ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgData, ImUnreadMsgCntRsp},
         },
@@ -42,75 +39,81 @@ struct Told {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Integrity {
-    clients: Clients,
     sent: BTreeSet<Told>,
 }
 
-impl Integrity {
-    fn sends(&mut self, conn: ConnId, pdu: &Frame) {
-        if let (Ok(data), Some(from)) =
-            (pdu.view::<ImMsgData>(), self.clients.user_of_device_on(conn))
-        {
-            let ImMsgData { to_session_id: to, msg_type, msg_data: content, .. } = data;
-            let conversation = conversation_of(from, to, msg_type);
-            self.sent.insert(Told { conversation, from, msg_type, content });
+impl Told {
+    fn data(from: u32, body: &ImMsgData) -> Self {
+        let conversation = conversation_of(from, body.to_session_id, body.msg_type);
+        Self { conversation, from, msg_type: body.msg_type, content: body.msg_data.clone() }
+    }
+
+    fn row(conversation: Conversation, row: &MsgInfo) -> Self {
+        let (from, content) = (row.from_session_id, row.msg_data.clone());
+        Self { conversation, from, msg_type: row.msg_type, content }
+    }
+
+    fn beside_session(user: u32, s: &ContactSessionInfo) -> Self {
+        Self {
+            conversation: conversation_with(user, s.session_type, s.session_id),
+            from: s.latest_msg_from_user_id,
+            msg_type: s.latest_msg_type,
+            content: s.latest_msg_data.clone(),
         }
     }
 
-    /// The messages that a PDU carries, and whether they are only the latest of each session.
-    fn carried(&self, conn: ConnId, pdu: &Frame) -> Result<(Vec<Told>, bool), Malformed> {
-        let user = self.clients.user(conn).unwrap_or(0);
-        let rows = |conversation, rows: Vec<MsgInfo>| {
-            let row = |row: MsgInfo| Told {
-                conversation,
-                from: row.from_session_id,
-                msg_type: row.msg_type,
-                content: row.msg_data,
-            };
-            rows.into_iter().map(row).collect()
-        };
-        Ok(match pdu.command() {
-            command::MSG_DATA => {
-                let m: ImMsgData = pdu.view()?;
-                let conversation = conversation_of(m.from_user_id, m.to_session_id, m.msg_type);
-                let (from, msg_type, content) = (m.from_user_id, m.msg_type, m.msg_data);
-                (vec![Told { conversation, from, msg_type, content }], false)
-            }
-            command::MSG_LIST_RESPONSE => {
-                let list: ImGetMsgListRsp = pdu.view()?;
-                let conversation = conversation_with(user, list.session_type, list.session_id);
-                (rows(conversation, list.msg_list), false)
-            }
-            command::MSG_GET_BY_MSG_ID_RES => {
-                let list: ImGetMsgByIdRsp = pdu.view()?;
-                let conversation = conversation_with(user, list.session_type, list.session_id);
-                (rows(conversation, list.msg_list), false)
-            }
-            command::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE => {
-                let list: ImRecentContactSessionRsp = pdu.view()?;
-                let told = list.contact_session_list.into_iter().map(|s| Told {
-                    conversation: conversation_with(user, s.session_type, s.session_id),
-                    from: s.latest_msg_from_user_id,
-                    msg_type: s.latest_msg_type,
-                    content: s.latest_msg_data,
-                });
-                (told.collect(), true)
-            }
-            command::MSG_UNREAD_CNT_RESPONSE => {
-                let list: ImUnreadMsgCntRsp = pdu.view()?;
-                let told = list.unreadinfo_list.into_iter().map(|u| Told {
-                    conversation: conversation_with(user, u.session_type, u.session_id),
-                    from: u.latest_msg_from_user_id,
-                    msg_type: u.latest_msg_type,
-                    content: u.latest_msg_data,
-                });
-                (told.collect(), true)
-            }
-            _ => (Vec::new(), false),
-        })
+    fn beside_count(user: u32, u: &UnreadInfo) -> Self {
+        Self {
+            conversation: conversation_with(user, u.session_type, u.session_id),
+            from: u.latest_msg_from_user_id,
+            msg_type: u.latest_msg_type,
+            content: u.latest_msg_data.clone(),
+        }
+    }
+}
+
+/// The messages that a PDU to a user carries, and whether they are only the latest of each session.
+fn carried(seen: &Seen<'_>, user: u32, pdu: &Frame) -> Result<(Vec<Told>, bool), Malformed> {
+    let rows = |session_type, session_id, rows: &[MsgInfo]| {
+        let conversation = conversation_with(user, session_type, session_id);
+        rows.iter().map(|row| Told::row(conversation, row)).collect()
+    };
+    Ok(match pdu.command() {
+        command::MSG_DATA => {
+            let data = seen.data.as_ref().map(|data| Ok(Cow::Borrowed(&data.body)));
+            let body = data.unwrap_or_else(|| pdu.view::<ImMsgData>())?;
+            (vec![Told::data(body.from_user_id, &body)], false)
+        }
+        command::MSG_LIST_RESPONSE => {
+            let list = pdu.view::<ImGetMsgListRsp>()?;
+            (rows(list.session_type, list.session_id, &list.msg_list), false)
+        }
+        command::MSG_GET_BY_MSG_ID_RES => {
+            let list = pdu.view::<ImGetMsgByIdRsp>()?;
+            (rows(list.session_type, list.session_id, &list.msg_list), false)
+        }
+        command::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE => {
+            let list = pdu.view::<ImRecentContactSessionRsp>()?;
+            let sessions = list.contact_session_list.iter();
+            (sessions.map(|session| Told::beside_session(user, session)).collect(), true)
+        }
+        command::MSG_UNREAD_CNT_RESPONSE => {
+            let list = pdu.view::<ImUnreadMsgCntRsp>()?;
+            let infos = list.unreadinfo_list.iter();
+            (infos.map(|info| Told::beside_count(user, info)).collect(), true)
+        }
+        _ => (Vec::new(), false),
+    })
+}
+
+impl Integrity {
+    fn sends(&mut self, seen: &Seen<'_>) {
+        if let (Some(data), Some((from, _))) = (&seen.data, &seen.message) {
+            self.sent.insert(Told::data(*from, &data.body));
+        }
     }
 
-    fn judge(&self, told: &Told, latest: bool, what: &str) -> Option<Violation> {
+    fn judge(&self, told: &Told, latest: bool, what: impl Fn() -> String) -> Option<Violation> {
         if self.sent.contains(told) {
             return None;
         }
@@ -138,10 +141,13 @@ impl Integrity {
             kind,
             role: role_of("db"),
             sentence: format!(
-                "{what} says \"{content}\" (type {}) of {} is from user {}; {why}",
-                told.msg_type, told.conversation, told.from
+                "{} says \"{content}\" (type {}) of {} is from user {}; {why}",
+                what(),
+                told.msg_type,
+                told.conversation,
+                told.from
             ),
-            about: vec![content],
+            about: vec![content.into()],
         })
     }
 }
@@ -164,24 +170,28 @@ impl Property for Integrity {
         Sort::Safety
     }
 
-    fn observe(&mut self, line: &Line) -> Option<Violation> {
-        self.clients.observe(line);
-        let (at, conn, pdu) = client_pdu(line)?;
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let (at, conn, pdu) = seen.client?;
         match (at, pdu.command()) {
             (At::DeviceWrites, command::MSG_DATA) => {
-                self.sends(conn, pdu);
+                self.sends(seen);
                 None
             }
             (At::ServerWrites, _) => {
-                let name = command::name(pdu.command()).unwrap_or("a PDU");
-                let what = format!("{name} on connection {conn}");
-                match self.carried(conn, pdu) {
-                    Ok((told, latest)) => told.iter().find_map(|t| self.judge(t, latest, &what)),
+                let name = || command::name(pdu.command()).unwrap_or("a PDU");
+                let what = || format!("{} on connection {conn}", name());
+                let user = seen.known.clients.user(conn).unwrap_or(0);
+                match carried(seen, user, pdu) {
+                    Ok((told, latest)) => told.iter().find_map(|t| self.judge(t, latest, what)),
                     Err(malformed) => Some(Violation {
                         property: "integrity",
                         kind: "malformed",
-                        role: role_of(&line.host),
-                        sentence: format!("{what}: {malformed}"),
+                        role: role_of(&seen.line.host),
+                        sentence: format!("{}: {malformed}", what()),
                         about: Vec::new(),
                     }),
                 }

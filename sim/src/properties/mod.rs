@@ -17,6 +17,7 @@ mod order;
 #[cfg(test)]
 mod pdus;
 mod presence;
+mod seen;
 mod send_list_acked;
 mod sends;
 #[cfg(test)]
@@ -24,6 +25,8 @@ mod tape;
 mod unique_msg_id;
 mod unread;
 mod wire;
+
+pub use seen::{Class, Known, Seen};
 
 use crate::record::Line;
 use teamtalk::protocol::Protocol;
@@ -67,19 +70,64 @@ pub trait Property {
     fn says(&self) -> &'static str;
     /// Its sort.
     fn sort(&self) -> Sort;
+    /// What it looks at: it is shown no other lines.
+    fn looks_at(&self) -> &'static [Class] {
+        Class::ALL
+    }
     /// Takes the next line; a safety violation if this line breaks it.
-    fn observe(&mut self, line: &Line) -> Option<Violation>;
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation>;
     /// Whether what is owed can be paid by an audit only (`world::audit`).
     fn audited(&self) -> bool {
         false
     }
-    /// What is still owed, if anything.
-    fn pending(&self) -> Option<Violation> {
+    /// What is still owed, if anything, as far as the run is known.
+    fn pending(&self, _: &Known) -> Option<Violation> {
         None
     }
     /// Things worth a count that are no violations (`unacked though held`).
     fn notes(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
+    }
+}
+
+/// All properties of a deployment, and what they know of its run.
+pub struct Properties {
+    known: Known,
+    all: Vec<Looking>,
+}
+
+/// A property, and a bit for each class that it looks at.
+struct Looking {
+    at: u8,
+    property: Box<dyn Property>,
+}
+
+impl Properties {
+    /// Of a run that has not begun, for a deployment under this protocol.
+    pub fn new(protocol: &Protocol) -> Self {
+        let all = all(protocol).into_iter().map(|property| {
+            let at = property.looks_at().iter().fold(0, |at, &class| at | 1 << class as u8);
+            Looking { at, property }
+        });
+        Self { known: Known::default(), all: all.collect() }
+    }
+
+    /// Takes the next line; the safety violations that it is.
+    pub fn observe(&mut self, line: &Line) -> Vec<Violation> {
+        let seen = self.known.observe(line);
+        let looking = self.all.iter_mut().filter(|p| p.at & 1 << seen.class as u8 != 0);
+        looking.filter_map(|p| p.property.observe(&seen)).collect()
+    }
+
+    /// What is still owed that an audit pays, or all the rest.
+    pub fn owed(&self, audited: bool) -> Vec<Violation> {
+        let these = self.all.iter().map(|p| &p.property).filter(|p| p.audited() == audited);
+        these.filter_map(|p| p.pending(&self.known)).collect()
+    }
+
+    /// Counts that are no violations.
+    pub fn notes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.all.iter().flat_map(|p| p.property.notes())
     }
 }
 

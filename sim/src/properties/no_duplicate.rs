@@ -1,7 +1,7 @@
 //! no-duplicate: one send, however often repeated, is one message.
 
-use super::{Property, Sort, Violation, role_of, wire::Message};
-use crate::record::{Kind, Line};
+use super::{Class, Property, Seen, Sort, Violation, role_of, wire::Message};
+use crate::record::Kind;
 use std::collections::BTreeMap;
 use teamtalk::conversation::Conversation;
 
@@ -24,9 +24,15 @@ impl Property for NoDuplicate {
         Sort::Safety
     }
 
-    fn observe(&mut self, line: &Line) -> Option<Violation> {
-        let Kind::Row { conversation, msg_id, from, content } = &line.kind else { return None };
-        let first = self.rows.insert((*from, content.clone()), (*conversation, *msg_id))?;
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::Row]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let Kind::Row { conversation, msg_id, from, content } = &seen.line.kind else {
+            return None;
+        };
+        let first = self.rows.insert(seen.message.clone()?, (*conversation, *msg_id))?;
         Some(Violation {
             property: self.name(),
             kind: "two-rows",

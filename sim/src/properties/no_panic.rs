@@ -1,7 +1,7 @@
 //! no-panic: no role panics.
 
-use super::{Property, Sort, Violation, role_of};
-use crate::record::{Kind, Line};
+use super::{Class, Property, Seen, Sort, Violation, role_of};
+use crate::record::Kind;
 
 /// See the module.
 #[derive(Debug)]
@@ -20,7 +20,11 @@ impl Property for NoPanic {
         Sort::Safety
     }
 
-    fn observe(&mut self, line: &Line) -> Option<Violation> {
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::Event]
+    }
+
+    fn observe(&mut self, Seen { line, .. }: &Seen<'_>) -> Option<Violation> {
         let Kind::Panic { message } = &line.kind else { return None };
         Some(Violation {
             property: self.name(),
@@ -35,16 +39,13 @@ impl Property for NoPanic {
 #[cfg(test)]
 mod tests {
     use super::NoPanic;
-    use crate::{
-        properties::Property,
-        record::{Kind, Line},
-    };
+    use crate::{properties::tape::Tape, record::Kind};
 
     #[test]
     fn a_panic_is_found_and_nothing_else() {
-        let line = |kind| Line { n: 0, sim_us: 0, host: "db1".into(), incarnation: 1, kind };
-        let found = NoPanic.observe(&line(Kind::Panic { message: "x".into() })).expect("found");
-        assert_eq!(found.signature(), "no-panic/panic/db");
-        assert_eq!(NoPanic.observe(&line(Kind::HostUp)), None);
+        let mut tape = Tape::new(NoPanic);
+        assert!(tape.line("db1", Kind::HostUp).found.is_empty());
+        tape.line("db1", Kind::Panic { message: "x".into() });
+        assert_eq!(tape.found, ["no-panic/panic/db"]);
     }
 }

@@ -1,8 +1,8 @@
 //! one-row: one relation a pair, one recent session a user, peer and type, one live row of a
 //! member of a group.
 
-use super::{Property, Sort, Violation, role_of};
-use crate::record::{Kind, Line};
+use super::{Class, Property, Seen, Sort, Violation, role_of};
+use crate::record::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::conversation::Conversation;
 
@@ -29,8 +29,12 @@ impl Property for OneRow {
         Sort::Safety
     }
 
-    fn observe(&mut self, line: &Line) -> Option<Violation> {
-        let (kind, sentence) = match &line.kind {
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::Row]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let (kind, sentence) = match &seen.line.kind {
             Kind::RelationRow { conversation, id } => {
                 let first = self.relations.insert(*conversation, *id)?;
                 let of = format!("users {conversation}");

@@ -6,21 +6,19 @@
 //! surely a member since.
 
 use super::{
-    Property, Sort, Violation,
-    clients::Clients,
-    membership::{Membership, Moment},
+    Class, Known, Property, Seen, Sort, Violation,
+    membership::Moment,
     role_of,
-    sends::Sends,
-    wire::{At, Message, client_pdu, content, conversation_of, conversation_with},
+    wire::{At, Message, conversation_of, conversation_with},
 };
-use crate::record::{Frame, Kind, Line};
+use crate::record::{Frame, Kind};
 use std::collections::BTreeMap;
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
     wire::{
         command,
-        im::message::{ImGetMsgByIdRsp, ImGetMsgListReq, ImGetMsgListRsp, ImMsgData, ImMsgDataAck},
+        im::message::{ImGetMsgByIdRsp, ImGetMsgListReq, ImGetMsgListRsp, ImMsgDataAck},
     },
 };
 
@@ -37,13 +35,10 @@ struct Send {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Order {
-    clients: Clients,
     sends: BTreeMap<Message, Send>,
     asked: BTreeMap<(ConnId, u16), Message>,
     /// By device and conversation.
     highest_ack: BTreeMap<(u32, Conversation), u32>,
-    membership: Membership,
-    times: Sends,
     /// The row that was first committed under an id.
     rows: BTreeMap<Conversation, BTreeMap<u32, Row>>,
     /// List requests that are not answered.
@@ -61,9 +56,9 @@ struct Row {
 
 /// Who was sent a page, and when.
 #[derive(Debug, Clone, Copy)]
-struct Viewer {
+struct Viewer<'a> {
     user: u32,
-    now: u64,
+    known: &'a Known,
 }
 
 /// A 0309 as a msg_server read it.
@@ -81,12 +76,22 @@ fn violation(kind: &'static str, sentence: String, about: Vec<String>) -> Option
     Some(Violation { property: "order", kind, role: role_of("db"), sentence, about })
 }
 
+impl Viewer<'_> {
+    /// Whether a row is part of the conversation as the user sees it.
+    fn sees(&self, conversation: Conversation, row: &Row) -> bool {
+        let Known { membership, now, .. } = self.known;
+        match conversation {
+            Conversation::Single { .. } => true,
+            Conversation::Group(group) => membership.sees(group, self.user, row.sent, *now),
+        }
+    }
+}
+
 impl Order {
-    fn writes(&mut self, conn: ConnId, pdu: &Frame) -> Option<()> {
-        let data: ImMsgData = pdu.view().ok()?;
-        let (device, user) = (self.clients.device(conn)?, self.clients.user_of_device_on(conn)?);
-        let conversation = conversation_of(user, data.to_session_id, data.msg_type);
-        let message = (user, content(data.msg_type, &data.msg_data));
+    fn writes(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<()> {
+        let (data, message) = (&seen.data.as_ref()?.body, seen.message.clone()?);
+        let device = seen.known.clients.device(conn)?;
+        let conversation = conversation_of(message.0, data.to_session_id, data.msg_type);
         self.asked.insert((conn, pdu.header.seq_num), message.clone());
         let above = self.highest_ack.get(&(device, conversation)).copied().unwrap_or(0);
         self.sends.entry(message).or_insert(Send { device, conversation, above });
@@ -94,7 +99,7 @@ impl Order {
     }
 
     fn acked(&mut self, conn: ConnId, pdu: &Frame) -> Option<Violation> {
-        let ack: ImMsgDataAck = pdu.view().ok()?;
+        let ack = pdu.view::<ImMsgDataAck>().ok()?;
         let message = self.asked.get(&(conn, pdu.header.seq_num))?;
         if ack.msg_id == 0 {
             return None;
@@ -110,49 +115,51 @@ impl Order {
              it became msg_id {}",
             message.1, ack.msg_id
         );
-        violation("descending", sentence, vec![message.1.clone()])
+        violation("descending", sentence, vec![message.1.to_string()])
     }
 
-    fn list(&mut self, now: u64, conn: ConnId, pdu: &Frame) -> Option<Violation> {
+    fn list(&mut self, known: &Known, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         let key = (conn, pdu.header.seq_num);
-        let user = self.clients.user(conn)?;
-        let viewer = Viewer { user, now };
+        let viewer = Viewer { user: known.clients.user(conn)?, known };
+        let user = viewer.user;
         let (conversation, ids, request) = if pdu.command() == command::MSG_LIST_RESPONSE {
-            let list: ImGetMsgListRsp = pdu.view().ok()?;
+            let list = pdu.view::<ImGetMsgListRsp>().ok()?;
             let conversation = conversation_with(user, list.session_type, list.session_id);
             (conversation, ids(&list.msg_list), self.lists.remove(&key))
         } else {
             // Ids that nobody asked for are no gaps.
-            let list: ImGetMsgByIdRsp = pdu.view().ok()?;
+            let list = pdu.view::<ImGetMsgByIdRsp>().ok()?;
             let conversation = conversation_with(user, list.session_type, list.session_id);
             (conversation, ids(&list.msg_list), None)
         };
         let name = command::name(pdu.command()).unwrap_or_default();
-        let head = format!("{name} seq {} on connection {conn} of {conversation}", key.1);
+        let head = || format!("{name} seq {} on connection {conn} of {conversation}", key.1);
         for pair in ids.windows(2) {
             let (above, below) = (pair[0], pair[1]);
             let about = || vec![format!("\"conn\":{conn},")];
             if above <= below {
-                let sentence = format!("{head} lists msg_id {below} after {above}");
+                let sentence = format!("{} lists msg_id {below} after {above}", head());
                 return violation("unsorted", sentence, about());
             }
             let rows = self.rows.get(&conversation);
             let mut between = rows.into_iter().flat_map(|rows| rows.range(below + 1..above));
             if let Some(ListRequest { since, .. }) = request
-                && let Some((missing, _)) = between
-                    .find(|(_, row)| row.committed < since && self.sees(viewer, conversation, row))
+                && let Some((missing, _)) =
+                    between.find(|(_, row)| row.committed < since && viewer.sees(conversation, row))
             {
                 let sentence = format!(
-                    "{head} lists msg_id {below} after {above} and not {missing}, which was \
-                     committed before the request came"
+                    "{} lists msg_id {below} after {above} and not {missing}, which was \
+                     committed before the request came",
+                    head()
                 );
                 return violation("gap", sentence, about());
             }
         }
         let missing = self.missing(viewer, conversation, &ids, request?)?;
         let sentence = format!(
-            "{head} lists {} messages and not msg_id {missing}, which was committed before the \
+            "{} lists {} messages and not msg_id {missing}, which was committed before the \
              request came",
+            head(),
             ids.len()
         );
         violation("missing", sentence, vec![format!("\"conn\":{conn},")])
@@ -162,26 +169,18 @@ impl Order {
     /// for, and the page has room for it.
     fn missing(
         &self,
-        viewer: Viewer,
+        viewer: Viewer<'_>,
         conversation: Conversation,
         ids: &[u32],
         ListRequest { since, begin, count }: ListRequest,
     ) -> Option<u32> {
         let top = if begin == 0 { u32::MAX } else { begin };
         let known = self.rows.get(&conversation)?.range(..=top).rev();
-        let seen = |row: &Row| row.committed < since && self.sees(viewer, conversation, row);
+        let seen = |row: &Row| row.committed < since && viewer.sees(conversation, row);
         let before = known.filter(|(_, row)| seen(row)).map(|(id, _)| *id);
         let full = ids.len() >= count;
         let on_it = |id: u32| !full || ids.last().is_some_and(|&last| id > last);
         before.take(count).find(|&id| !ids.contains(&id) && on_it(id))
-    }
-
-    /// Whether a row is part of the conversation as a user sees it.
-    fn sees(&self, Viewer { user, now }: Viewer, conversation: Conversation, row: &Row) -> bool {
-        match conversation {
-            Conversation::Single { .. } => true,
-            Conversation::Group(group) => self.membership.sees(group, user, row.sent, now),
-        }
     }
 }
 
@@ -203,31 +202,33 @@ impl Property for Order {
         Sort::Safety
     }
 
-    fn observe(&mut self, line: &Line) -> Option<Violation> {
-        self.clients.observe(line);
-        self.membership.observe(line);
-        self.times.observe(line, &self.clients);
-        if let Kind::Row { conversation, msg_id, from, content } = &line.kind {
-            let arrived = self.times.arrived(&(*from, content.clone()));
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::Row]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let (line, known) = (seen.line, seen.known);
+        if let Kind::Row { conversation, msg_id, .. } = &line.kind {
+            let arrived = known.sends.arrived(seen.message.as_ref()?);
             let row = Row { sent: arrived.unwrap_or(Moment::of(line)), committed: line.n };
             self.rows.entry(*conversation).or_default().entry(*msg_id).or_insert(row);
         }
-        let (at, conn, pdu) = client_pdu(line)?;
+        let (at, conn, pdu) = seen.client?;
         match (at, pdu.command()) {
             (At::DeviceWrites, command::MSG_DATA) => {
-                self.writes(conn, pdu);
+                self.writes(seen, conn, pdu);
                 None
             }
             (At::DeviceReads, command::MSG_DATA_ACK) => self.acked(conn, pdu),
             (At::ServerReads, command::MSG_LIST_REQUEST) => {
-                let asked: ImGetMsgListReq = pdu.view().ok()?;
+                let asked = pdu.view::<ImGetMsgListReq>().ok()?;
                 let (begin, count) = (asked.msg_id_begin, asked.msg_cnt as usize);
                 let request = ListRequest { since: line.n, begin, count };
                 self.lists.entry((conn, pdu.header.seq_num)).or_insert(request);
                 None
             }
             (At::ServerWrites, command::MSG_LIST_RESPONSE | command::MSG_GET_BY_MSG_ID_RES) => {
-                self.list(line.n, conn, pdu)
+                self.list(known, conn, pdu)
             }
             _ => None,
         }

@@ -3,7 +3,7 @@
 //! An audit asks every route_server for the status of every user. The truth: a msg_server has an
 //! open connection of the PC class on which it has logged the user in (SYSTEM.md section 5).
 
-use super::{Property, Sort, Violation, clients::Clients, role_of};
+use super::{Class, Known, Property, Seen, Sort, Violation, role_of};
 use crate::record::{End, Kind, Line};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,6 @@ const MOBILE: i32 = 0x10;
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Presence {
-    clients: Clients,
     routes: BTreeSet<Arc<str>>,
     /// The route_server that the auditor dialled.
     dialled: BTreeMap<ConnId, String>,
@@ -63,8 +62,11 @@ impl Property for Presence {
         true
     }
 
-    fn observe(&mut self, line: &Line) -> Option<Violation> {
-        self.clients.observe(line);
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::OtherPdu, Class::Event]
+    }
+
+    fn observe(&mut self, Seen { line, .. }: &Seen<'_>) -> Option<Violation> {
         match &line.kind {
             Kind::HostUp if line.host.starts_with("route") => {
                 self.routes.insert(line.host.clone());
@@ -82,12 +84,12 @@ impl Property for Presence {
         None
     }
 
-    fn pending(&self) -> Option<Violation> {
+    fn pending(&self, known: &Known) -> Option<Violation> {
         let violation = |kind, sentence| {
             let role = role_of("route");
             Some(Violation { property: "presence", kind, role, sentence, about: Vec::new() })
         };
-        let there = self.clients.all_served().filter(|s| s.open && s.client_type & MOBILE == 0);
+        let there = known.clients.all_served().filter(|s| s.open && s.client_type & MOBILE == 0);
         let there: BTreeMap<u32, &str> = there.filter_map(|s| Some((s.user?, &*s.host))).collect();
         for route in &self.routes {
             let Some(said) = self.answers.get(&**route) else {

@@ -7,12 +7,8 @@
 //! forgiven if its user was not surely a member when it was pushed, or in the store not to the
 //! end: who has left, or joined again, cannot ask for the message.
 
-use super::{
-    Property, Sort, Violation,
-    membership::Membership,
-    wire::{At, client_pdu},
-};
-use crate::record::{End, Kind, Line};
+use super::{Class, Known, Property, Seen, Sort, Violation, clients::Clients, wire::At};
+use crate::record::Kind;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -34,16 +30,12 @@ const LOGS_OUT: &str = "logs out";
 /// See the module.
 #[derive(Debug, Default)]
 pub struct SendListAcked {
-    devices: BTreeMap<ConnId, u32>,
     /// The host that owns the server end of a connection.
     servers: BTreeMap<ConnId, Arc<str>>,
-    membership: Membership,
     /// Open entries, with what is asked of a member.
     open: BTreeMap<Entry, Pushed>,
     /// Debts, with how the entry ended.
     debts: BTreeMap<(u32, Conversation, u32), (&'static str, Pushed)>,
-    /// The last line.
-    now: u64,
     held: BTreeSet<(u32, Conversation, u32)>,
     /// Devices whose person logged out, that wrote a 0105 or read a 0107, since they were last
     /// online.
@@ -52,10 +44,10 @@ pub struct SendListAcked {
 }
 
 impl SendListAcked {
-    fn owe(&mut self, entry: Entry, how: &'static str) {
+    fn owe(&mut self, clients: &Clients, entry: Entry, how: &'static str) {
         let Some(pushed) = self.open.remove(&entry) else { return };
         let (conn, conversation, msg_id) = entry;
-        let Some(&device) = self.devices.get(&conn) else { return };
+        let Some(device) = clients.device(conn) else { return };
         if self.held.contains(&(device, conversation, msg_id)) {
             self.unacked_though_held += 1;
         } else {
@@ -63,22 +55,22 @@ impl SendListAcked {
         }
     }
 
-    fn owe_all(&mut self, how: &'static str, gone: impl Fn(&Entry) -> bool) {
+    fn owe_all(&mut self, clients: &Clients, how: &'static str, gone: impl Fn(&Entry) -> bool) {
         let entries: Vec<_> = self.open.keys().copied().filter(gone).collect();
         for entry in entries {
-            self.owe(entry, how);
+            self.owe(clients, entry, how);
         }
     }
+}
 
-    /// Whether a device of this user can still get the message.
-    fn can_be_paid(&self, conversation: Conversation, Pushed { user, at }: Pushed) -> bool {
-        match conversation {
-            Conversation::Group(group) => {
-                self.membership.is_always(group, user, at, at)
-                    && self.membership.stays(group, user, at, self.now)
-            }
-            Conversation::Single { .. } => true,
+/// Whether a device of this user can still get the message.
+fn can_be_paid(known: &Known, conversation: Conversation, Pushed { user, at }: Pushed) -> bool {
+    match conversation {
+        Conversation::Group(group) => {
+            known.membership.is_always(group, user, at, at)
+                && known.membership.stays(group, user, at, known.now)
         }
+        Conversation::Single { .. } => true,
     }
 }
 
@@ -95,26 +87,26 @@ impl Property for SendListAcked {
         Sort::Liveness
     }
 
-    fn observe(&mut self, line: &Line) -> Option<Violation> {
-        self.now = line.n;
-        self.membership.observe(line);
-        if let Some((at, conn, pdu)) = client_pdu(line) {
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::Fact, Class::Event]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let (line, clients) = (seen.line, &seen.known.clients);
+        if let Some((at, conn, pdu)) = seen.client {
             let leaves = matches!(
                 (at, pdu.command()),
                 (At::DeviceWrites, command::LOGIN_REQ_LOGINOUT)
                     | (At::DeviceReads, command::LOGIN_KICK_USER)
             );
-            if leaves && let Some(device) = self.devices.get(&conn) {
-                self.offline_by_wish.insert(*device);
+            if leaves && let Some(device) = clients.device(conn) {
+                self.offline_by_wish.insert(device);
             }
         }
         match &line.kind {
             // Off line already, its person logs out: no 0105 says so.
             Kind::Op { device, what, delivered: true, .. } if what == LOGS_OUT => {
                 self.offline_by_wish.insert(*device);
-            }
-            Kind::Connected { conn, end: End::Dialler, device: Some(device), .. } => {
-                self.devices.insert(*conn, *device);
             }
             Kind::Fact(Fact::SendListAdded { conn, user, conversation, msg_id, .. }) => {
                 self.servers.insert(*conn, line.host.clone());
@@ -125,10 +117,10 @@ impl Property for SendListAcked {
                 self.open.remove(&(*conn, *conversation, *msg_id));
             }
             Kind::Fact(Fact::SendListExpired { conn, conversation, msg_id }) => {
-                self.owe((*conn, *conversation, *msg_id), "expired");
+                self.owe(clients, (*conn, *conversation, *msg_id), "expired");
             }
             Kind::Fact(Fact::SendListDropped { conn, conversation, msg_id }) => {
-                self.owe((*conn, *conversation, *msg_id), "went with its connection");
+                self.owe(clients, (*conn, *conversation, *msg_id), "went with its connection");
             }
             Kind::HostDown => {
                 let lost: BTreeSet<_> = self
@@ -137,7 +129,7 @@ impl Property for SendListAcked {
                     .filter(|(_, host)| **host == line.host)
                     .map(|(conn, _)| *conn)
                     .collect();
-                self.owe_all("went with its server", |entry| lost.contains(&entry.0));
+                self.owe_all(clients, "went with its server", |entry| lost.contains(&entry.0));
             }
             Kind::Fact(Fact::DeviceOnline { device, .. }) => {
                 self.offline_by_wish.remove(device);
@@ -152,7 +144,7 @@ impl Property for SendListAcked {
         None
     }
 
-    fn pending(&self) -> Option<Violation> {
+    fn pending(&self, known: &Known) -> Option<Violation> {
         let violation =
             |kind, (device, conversation, msg_id): (u32, Conversation, u32), how| Violation {
                 property: "send-list-acked",
@@ -167,14 +159,14 @@ impl Property for SendListAcked {
         let waits = |device| self.offline_by_wish.contains(device);
         let mut debts = self.debts.iter();
         let due = debts.find(|((device, conversation, _), (_, pushed))| {
-            !waits(device) && self.can_be_paid(*conversation, *pushed)
+            !waits(device) && can_be_paid(known, *conversation, *pushed)
         });
         if let Some((debt, (how, _))) = due {
             let how = format!("{how}, and the device never got the message");
             return Some(violation("lost", *debt, how));
         }
         self.open.keys().next().map(|(conn, conversation, msg_id)| {
-            let device = self.devices.get(conn).copied().unwrap_or_default();
+            let device = known.clients.device(*conn).unwrap_or_default();
             let how = format!("is still in the send list of connection {conn}, not acked");
             violation("stuck", (device, *conversation, *msg_id), how)
         })

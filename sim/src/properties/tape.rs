@@ -1,7 +1,7 @@
 //! Traces written by hand, for the tests of the properties.
 
 pub use super::pdus::*;
-use super::{Property, Violation};
+use super::{Known, Property, Violation};
 use crate::record::{End, Frame, Kind, Line};
 use teamtalk::{
     conversation::Conversation,
@@ -20,6 +20,8 @@ use teamtalk::{
 pub struct Tape<P> {
     /// Under test.
     pub property: P,
+    /// What it can know.
+    pub known: Known,
     n: u64,
     later_us: u64,
     /// Signatures of what was found, in order.
@@ -29,7 +31,7 @@ pub struct Tape<P> {
 impl<P: Property> Tape<P> {
     /// Nothing has happened yet.
     pub fn new(property: P) -> Self {
-        Self { property, n: 0, later_us: 0, found: Vec::new() }
+        Self { property, known: Known::default(), n: 0, later_us: 0, found: Vec::new() }
     }
 
     /// The next line.
@@ -37,7 +39,11 @@ impl<P: Property> Tape<P> {
         let sim_us = self.n + self.later_us;
         let line = Line { n: self.n, sim_us, host: host.into(), incarnation: 1, kind };
         self.n += 1;
-        self.found.extend(self.property.observe(&line).as_ref().map(Violation::signature));
+        let seen = self.known.observe(&line);
+        if self.property.looks_at().contains(&seen.class) {
+            let found = self.property.observe(&seen);
+            self.found.extend(found.as_ref().map(Violation::signature));
+        }
         self
     }
 
@@ -49,7 +55,7 @@ impl<P: Property> Tape<P> {
 
     /// The signature of what is owed.
     pub fn pending(&self) -> Option<String> {
-        self.property.pending().as_ref().map(Violation::signature)
+        self.property.pending(&self.known).as_ref().map(Violation::signature)
     }
 
     /// A fact of a host.

@@ -4,13 +4,11 @@
 //! A message is told by its sender and content: the rig gives every send its own text.
 
 use super::{
-    Property, Sort, Violation,
-    clients::Clients,
-    role_of,
-    wire::{At, Message, client_pdu, content, conversation_of, conversation_with},
+    Class, Property, Seen, Sort, Violation, role_of,
+    wire::{At, Message, content, conversation_of, conversation_with},
 };
 use crate::record::{Frame, Kind, Line};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
@@ -18,7 +16,7 @@ use teamtalk::{
         command,
         im::{
             base_define::MsgInfo,
-            message::{ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgData, ImMsgDataAck},
+            message::{ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgDataAck},
         },
     },
 };
@@ -26,10 +24,16 @@ use teamtalk::{
 /// See the module.
 #[derive(Debug, Default)]
 pub struct UniqueMsgId {
-    clients: Clients,
-    seen: BTreeMap<(Conversation, u32), Message>,
+    met: BTreeMap<(Conversation, u32), Message>,
     /// What a device sent on a connection under a seq_num: the ack names no content.
-    asked: BTreeMap<(ConnId, u16), ImMsgData>,
+    asked: BTreeMap<(ConnId, u16), Asked>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    to: u32,
+    msg_type: i32,
+    content: Arc<str>,
 }
 
 impl UniqueMsgId {
@@ -37,15 +41,16 @@ impl UniqueMsgId {
         &mut self,
         conversation: Conversation,
         msg_id: u32,
-        message: Message,
+        (from, content): (u32, &str),
         line: &Line,
         place: &'static str,
     ) -> Option<Violation> {
         if msg_id == 0 {
             return None; // "not stored", not an id
         }
-        let before = self.seen.entry((conversation, msg_id)).or_insert_with(|| message.clone());
-        if *before == message {
+        let before = self.met.entry((conversation, msg_id));
+        let before = before.or_insert_with(|| (from, content.into()));
+        if (before.0, &*before.1) == (from, content) {
             return None;
         }
         Some(Violation {
@@ -54,45 +59,45 @@ impl UniqueMsgId {
             role: role_of("db"),
             sentence: format!(
                 "in conversation {conversation} msg_id {msg_id} is of \"{}\" (from user {}) and, \
-                 in {place} at {}, of \"{}\" (from user {})",
-                before.1, before.0, line.host, message.1, message.0,
+                 in {place} at {}, of \"{content}\" (from user {from})",
+                before.1, before.0, line.host,
             ),
-            about: vec![before.1.clone(), message.1],
+            about: vec![before.1.to_string(), content.into()],
         })
     }
 
-    fn pdu(&mut self, line: &Line, at: At, conn: ConnId, pdu: &Frame) -> Option<Violation> {
-        let key = (conn, pdu.header.seq_num);
+    fn pdu(&mut self, seen: &Seen<'_>, at: At, conn: ConnId, pdu: &Frame) -> Option<Violation> {
+        let (line, key) = (seen.line, (conn, pdu.header.seq_num));
         if (at, pdu.command()) == (At::DeviceWrites, command::MSG_DATA) {
-            self.asked.insert(key, pdu.view().ok()?);
+            let data = seen.data.as_ref()?;
+            let (to, msg_type) = (data.body.to_session_id, data.body.msg_type);
+            self.asked.insert(key, Asked { to, msg_type, content: data.content.clone() });
             return None;
         }
         if at != At::ServerWrites {
             return None;
         }
-        let user = self.clients.user(conn)?;
+        let user = seen.known.clients.user(conn)?;
         match pdu.command() {
             command::MSG_DATA => {
-                let data: ImMsgData = pdu.view().ok()?;
-                let from = data.from_user_id;
-                let conversation = conversation_of(from, data.to_session_id, data.msg_type);
-                let message = (from, content(data.msg_type, &data.msg_data));
-                self.meet(conversation, data.msg_id, message, line, "a push")
+                let (body, (from, content)) = (&seen.data.as_ref()?.body, seen.message.as_ref()?);
+                let conversation = conversation_of(*from, body.to_session_id, body.msg_type);
+                self.meet(conversation, body.msg_id, (*from, content), line, "a push")
             }
             command::MSG_DATA_ACK => {
-                let ack: ImMsgDataAck = pdu.view().ok()?;
-                let data = self.asked.get(&key)?;
-                let conversation = conversation_of(user, data.to_session_id, data.msg_type);
-                let message = (user, content(data.msg_type, &data.msg_data));
-                self.meet(conversation, ack.msg_id, message, line, "an ack")
+                let ack = pdu.view::<ImMsgDataAck>().ok()?;
+                let Asked { to, msg_type, content } = self.asked.get(&key)?;
+                let (conversation, content) =
+                    (conversation_of(user, *to, *msg_type), content.clone());
+                self.meet(conversation, ack.msg_id, (user, &content), line, "an ack")
             }
             command::MSG_LIST_RESPONSE => {
-                let list: ImGetMsgListRsp = pdu.view().ok()?;
+                let list = pdu.view::<ImGetMsgListRsp>().ok()?;
                 let conversation = conversation_with(user, list.session_type, list.session_id);
                 self.rows(conversation, &list.msg_list, line)
             }
             command::MSG_GET_BY_MSG_ID_RES => {
-                let list: ImGetMsgByIdRsp = pdu.view().ok()?;
+                let list = pdu.view::<ImGetMsgByIdRsp>().ok()?;
                 let conversation = conversation_with(user, list.session_type, list.session_id);
                 self.rows(conversation, &list.msg_list, line)
             }
@@ -107,8 +112,8 @@ impl UniqueMsgId {
         line: &Line,
     ) -> Option<Violation> {
         rows.iter().find_map(|row| {
-            let message = (row.from_session_id, content(row.msg_type, &row.msg_data));
-            self.meet(conversation, row.msg_id, message, line, "a pull")
+            let content = content(row.msg_type, &row.msg_data);
+            self.meet(conversation, row.msg_id, (row.from_session_id, &content), line, "a pull")
         })
     }
 }
@@ -126,13 +131,16 @@ impl Property for UniqueMsgId {
         Sort::Safety
     }
 
-    fn observe(&mut self, line: &Line) -> Option<Violation> {
-        self.clients.observe(line);
-        if let Kind::Row { conversation, msg_id, from, content } = &line.kind {
-            return self.meet(*conversation, *msg_id, (*from, content.clone()), line, "a row");
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::Row]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        if let Kind::Row { conversation, msg_id, from, content } = &seen.line.kind {
+            return self.meet(*conversation, *msg_id, (*from, content), seen.line, "a row");
         }
-        let (at, conn, pdu) = client_pdu(line)?;
-        self.pdu(line, at, conn, pdu)
+        let (at, conn, pdu) = seen.client?;
+        self.pdu(seen, at, conn, pdu)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the properties read off PDUs: where they were seen, and which message they carry.
 
 use crate::record::{End, Frame, Kind, Line};
+use std::{borrow::Cow, sync::Arc};
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
@@ -8,8 +9,9 @@ use teamtalk::{
 };
 
 /// A message is known by its sender and its content: the rig gives every send its own text.
-/// Content as text, so that it can be compared with rows and facts.
-pub type Message = (u32, String);
+/// Content as text, so that it can be compared with rows and facts; shared, as every property that
+/// follows messages keeps it.
+pub type Message = (u32, Arc<str>);
 
 /// Where a PDU between a device and a msg_server was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +84,7 @@ pub fn is_audio(msg_type: i32) -> bool {
 const DURATION_LEN: usize = 4;
 
 /// The content that a message is known by, as text: of audio what is behind the duration.
-pub fn content(msg_type: i32, data: &[u8]) -> String {
+pub fn content(msg_type: i32, data: &[u8]) -> Cow<'_, str> {
     match data.split_at_checked(DURATION_LEN) {
         Some((_, audio)) if is_audio(msg_type) && !audio.is_empty() => text(audio),
         _ => text(data),
@@ -91,17 +93,17 @@ pub fn content(msg_type: i32, data: &[u8]) -> String {
 
 /// The same of a content as a device reports it. The rig's texts never start with a NUL, and its
 /// audio always does: no recording is 16 million units long.
-pub fn held_content(content: &str) -> String {
+pub fn held_content(content: &str) -> Cow<'_, str> {
     if !content.starts_with('\0') {
         return content.into();
     }
     let behind: String = content.chars().skip(DURATION_LEN).collect();
-    if behind.is_empty() { content.into() } else { behind }
+    if behind.is_empty() { content.into() } else { behind.into() }
 }
 
 /// Bytes as text.
-pub fn text(content: &[u8]) -> String {
-    String::from_utf8_lossy(content).into_owned()
+pub fn text(content: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(content)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A frame of the trace, decoded once however many properties look at it.
 
 use super::End;
-use std::{any::Any, cell::OnceCell, fmt, ops::Deref};
+use std::{any::Any, borrow::Cow, cell::OnceCell, fmt, ops::Deref};
 use teamtalk::{
     env::ConnId,
     wire::{Malformed, Pdu, check::Checked},
@@ -36,12 +36,13 @@ impl Frame {
     ///
     /// # Errors
     /// Those of [`Pdu::view`].
-    pub fn view<M: Checked + Clone + Send + 'static>(&self) -> Result<M, Malformed> {
+    pub fn view<M: Checked + Clone + Send + 'static>(&self) -> Result<Cow<'_, M>, Malformed> {
         let decoded = self.decoded.0.get_or_init(|| Box::new(self.pdu.view::<M>()));
         match decoded.downcast_ref::<Result<M, Malformed>>() {
-            Some(view) => view.clone(),
+            Some(Ok(view)) => Ok(Cow::Borrowed(view)),
+            Some(Err(malformed)) => Err(malformed.clone()),
             // The first reader took it for something else.
-            None => self.pdu.view(),
+            None => self.pdu.view().map(Cow::Owned),
         }
     }
 
@@ -81,7 +82,7 @@ impl Eq for Decoded {}
 
 #[cfg(test)]
 mod tests {
-    use super::{End, Frame};
+    use super::{Cow, End, Frame};
     use teamtalk::wire::{
         Pdu, command,
         im::message::{ImMsgDataAck, ImMsgDataReadAck},
@@ -94,17 +95,17 @@ mod tests {
         let mut frame = Frame::new(5, End::Dialler, 1, pdu.clone());
         let fresh = frame.clone();
         for _ in 0..2 {
-            assert_eq!(frame.view::<ImMsgDataAck>(), Ok(ack));
-            assert_eq!(frame.view::<ImMsgDataReadAck>(), pdu.view());
+            assert_eq!(frame.view(), Ok(Cow::Borrowed(&ack)));
+            assert_eq!(frame.view::<ImMsgDataReadAck>(), pdu.view().map(Cow::Owned));
         }
         assert_eq!(frame, fresh);
         frame.forget();
-        assert_eq!(frame.view::<ImMsgDataReadAck>(), pdu.view());
-        assert_eq!(frame.view::<ImMsgDataAck>(), Ok(ack));
+        assert_eq!(frame.view::<ImMsgDataReadAck>(), pdu.view().map(Cow::Owned));
+        assert_eq!(frame.view(), Ok(Cow::Borrowed(&ack)));
         let short =
             Frame::new(5, End::Dialler, 1, Pdu::raw(command::MSG_DATA_ACK, 4, vec![8, 1].into()));
         for _ in 0..2 {
-            assert_eq!(short.view::<ImMsgDataAck>(), short.pdu.view());
+            assert_eq!(short.view::<ImMsgDataAck>(), short.pdu.view().map(Cow::Owned));
         }
     }
 }

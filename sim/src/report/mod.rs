@@ -4,12 +4,12 @@ use crate::{
     explore::SeedReport,
     plan::{Operation, case::Case, text_of},
     properties::Violation,
-    record::{Kind, Line},
+    record::{Applied, Kind, Line},
     world::{Outcome, describe},
 };
 use std::{collections::BTreeMap, fmt::Write};
 
-/// How many events that touched the message a card shows.
+/// How many events that touched what is violated a card shows.
 const EVENTS: usize = 14;
 /// How many lines of the plan a card shows.
 const PLAN_LINES: usize = 15;
@@ -51,11 +51,11 @@ pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str)
     if hidden > 0 {
         let _ = writeln!(out, "  … and {hidden} operations more");
     }
-    let touched: Vec<_> =
-        outcome.trace.lines.iter().filter(|l| touches(l, &violation.about)).collect();
-    let _ = writeln!(out, "the last events that touched it:");
-    for line in &touched[touched.len().saturating_sub(EVENTS)..] {
-        let _ = writeln!(out, "  {}", printable(&event(line)));
+    let _ = writeln!(out, "the last events that touched it, up to the one that broke it:");
+    let broken_by = outcome.broken_by.get(violation.property).copied();
+    for line in events(&outcome.trace.lines, &violation.about, broken_by) {
+        let mark = if Some(line.n) == broken_by { '>' } else { ' ' };
+        let _ = writeln!(out, "{mark} {}", printable(&event(line)));
     }
     let _ = writeln!(
         out,
@@ -64,6 +64,17 @@ pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str)
         case.protocols.base.label()
     );
     out
+}
+
+/// The last lines that touch a violation, up to the one that broke the property if one did. If
+/// it does not say what it is about, the lines before that one.
+fn events<'a>(lines: &'a [Line], about: &[String], broken_by: Option<u64>) -> Vec<&'a Line> {
+    let until = lines.iter().rev().skip_while(|line| broken_by.is_some_and(|n| line.n > n));
+    let near = about.is_empty() && broken_by.is_some();
+    let shown = |line: &&Line| near || Some(line.n) == broken_by || touches(line, about);
+    let mut events: Vec<_> = until.filter(shown).take(EVENTS).collect();
+    events.reverse();
+    events
 }
 
 /// What a message is known by, and no part of a line's JSON.
@@ -108,10 +119,14 @@ fn touches(line: &Line, about: &[String]) -> bool {
             about.iter().all(|a| json.contains(a.as_str()))
                 || about.iter().any(|a| is_content(a) && json.contains(&format!("{a}\"")))
         }
-        Kind::PduSent(f) | Kind::PduReceived(f) => about
-            .iter()
-            .filter(|a| is_content(a))
-            .any(|a| f.pdu.body.windows(a.len()).any(|w| w == a.as_bytes())),
+        Kind::PduSent(f) | Kind::PduReceived(f) => {
+            let head = format!("\"conn\":{},\"command\":\"{:#06x}\",", f.conn, f.pdu.command());
+            about.iter().all(|a| head.contains(a.as_str()))
+                || about
+                    .iter()
+                    .filter(|a| is_content(a))
+                    .any(|a| f.pdu.body.windows(a.len()).any(|w| w == a.as_bytes()))
+        }
         _ => false,
     }
 }
@@ -134,6 +149,7 @@ fn event(line: &Line) -> String {
         Kind::Row { conversation, msg_id, from, content } => {
             format!("row: {content} from user {from} in {conversation} under msg_id {msg_id}")
         }
+        Kind::Store(Applied { store, what, effect, .. }) => format!("{store}: {what}: {effect}"),
         Kind::FaultStart { what, .. } => format!("FAULT {what}"),
         Kind::FaultEnd { fault, hit } => format!("fault {fault} ends, hit {hit}"),
         other => format!("{other:?}"),
@@ -209,7 +225,35 @@ pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{EVENTS, events, printable};
+    use crate::record::{End, Kind, Line};
+    use teamtalk::conversation::Conversation;
+
+    #[test]
+    fn a_card_shows_what_led_to_the_line_that_broke_a_property() {
+        let line = |n: u64| {
+            let kind = match n % 3 {
+                0 => Kind::Row {
+                    conversation: Conversation::single(1, 2),
+                    msg_id: n as u32,
+                    from: 1,
+                    content: "a".into(),
+                },
+                _ => Kind::Disconnected { conn: n, end: End::Dialler },
+            };
+            Line { n, sim_us: n, host: "sql".into(), incarnation: 1, kind }
+        };
+        let lines: Vec<_> = (0..90).map(line).collect();
+        let shown = |about: &[&str], broken_by| {
+            let about: Vec<_> = about.iter().map(|a| a.to_string()).collect();
+            events(&lines, &about, broken_by).iter().map(|line| line.n).collect::<Vec<_>>()
+        };
+        let touching: Vec<u64> = (0..90).step_by(3).collect();
+        assert_eq!(shown(&["a"], None), touching[30 - EVENTS..]);
+        assert_eq!(shown(&["a"], Some(7)), [0, 3, 6, 7]);
+        assert_eq!(shown(&[], Some(50)), (51 - EVENTS as u64..=50).collect::<Vec<_>>());
+        assert!(shown(&[], None).is_empty());
+    }
 
     #[test]
     fn what_a_terminal_cannot_show_is_escaped_and_long_runs_are_counted() {

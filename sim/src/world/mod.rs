@@ -26,7 +26,7 @@ pub use shared::Shared;
 
 use crate::{
     plan::{Action, Operation, Plan, TICK_MS, case::Case},
-    properties::{self, Violation},
+    properties::{Properties, Violation},
     record::{Kind, Trace, history::History},
 };
 use hosts::Hosts;
@@ -57,6 +57,8 @@ pub struct Outcome {
     /// The first violation of each property that was broken, in the order in which they were
     /// found.
     pub violations: Vec<Violation>,
+    /// The lines that broke them, by property; what is owed at the end is broken by none.
+    pub broken_by: BTreeMap<&'static str, u64>,
     /// What each fault hit, by id.
     pub hits: BTreeMap<u32, u64>,
     /// Counts that are no violations.
@@ -112,9 +114,10 @@ struct Driver<'a> {
     hosts: Hosts,
     faults: faults::Faults,
     operations: Vec<Operation>,
-    properties: Vec<Box<dyn properties::Property>>,
+    properties: Properties,
     seen: usize,
     violations: Vec<Violation>,
+    broken_by: BTreeMap<&'static str, u64>,
     opened: BTreeSet<(u32, Chat)>,
     next_op: u32,
     /// Operations that were to create a group, and the groups that they created.
@@ -173,9 +176,10 @@ impl<'a> Driver<'a> {
             hosts,
             faults: faults::Faults::new(plan),
             operations,
-            properties: properties::all(protocol),
+            properties: Properties::new(protocol),
             seen: 0,
             violations: Vec::new(),
+            broken_by: BTreeMap::new(),
             opened: BTreeSet::new(),
             next_op: LIVENESS_OPS,
             online: BTreeMap::new(),
@@ -226,17 +230,11 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// What the properties still wait for: those that an audit pays, or all others.
-    fn owed(&self, audited: bool) -> Vec<Violation> {
-        let these = self.properties.iter().filter(|p| p.audited() == audited);
-        these.filter_map(|p| p.pending()).collect()
-    }
-
     /// Whether the run is over: nothing is owed and an audit agrees, or their time is up. An
     /// audit is made once nothing else is owed and every device that wants to be online is, or
     /// the bound has passed; then again until it agrees.
     fn at_rest(&mut self, now: u64, since: u64, bound: u64) -> bool {
-        let owed = self.owed(false);
+        let owed = self.properties.owed(false);
         let everyone_here = || {
             let mut devices = self.plan.devices.iter().map(|d| d.slot);
             devices.all(|d| self.online.contains_key(&d) || !self.hosts.wants_online(d))
@@ -253,7 +251,7 @@ impl<'a> Driver<'a> {
             self.audit(now);
             return false;
         };
-        let disagree = self.owed(true);
+        let disagree = self.properties.owed(true);
         // The last audit is heard to its end before it is a violation that it disagrees.
         let over = now > self.rest.audits_end && !self.hosts.auditor.is_busy();
         if disagree.is_empty() || over {
@@ -305,9 +303,11 @@ impl<'a> Driver<'a> {
                 Kind::HostDown => self.online.retain(|_, host| *host != line.host),
                 _ => {}
             }
-            let found = self.properties.iter_mut().filter_map(|p| p.observe(line));
-            for violation in found {
-                note(&mut self.violations, violation);
+            for violation in self.properties.observe(line) {
+                let property = violation.property;
+                if note(&mut self.violations, violation) {
+                    self.broken_by.insert(property, line.n);
+                }
             }
             if let Kind::PduSent(frame) | Kind::PduReceived(frame) = &mut line.kind {
                 frame.forget();
@@ -323,17 +323,21 @@ impl<'a> Driver<'a> {
     fn outcome(self) -> Outcome {
         let trace = std::mem::take(&mut self.shared.lock().trace);
         let history = History::of(&trace);
-        let notes = self.properties.iter().flat_map(|p| p.notes()).collect();
+        let notes = self.properties.notes().collect();
         let hits = self.faults.ended.iter().copied().collect();
-        Outcome { trace, history, violations: self.violations, hits, notes }
+        let Self { violations, broken_by, .. } = self;
+        Outcome { trace, history, violations, broken_by, hits, notes }
     }
 }
 
-/// Keeps the first violation of each property: what follows may only be its echo.
-fn note(violations: &mut Vec<Violation>, violation: Violation) {
-    if violations.iter().all(|v| v.property != violation.property) {
+/// Keeps the first violation of each property: what follows may only be its echo. Whether this is
+/// the first one.
+fn note(violations: &mut Vec<Violation>, violation: Violation) -> bool {
+    let is_first = violations.iter().all(|v| v.property != violation.property);
+    if is_first {
         violations.push(violation);
     }
+    is_first
 }
 
 /// How long after the last fault everything owed must be paid: a silent server link is noticed

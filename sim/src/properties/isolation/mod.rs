@@ -15,22 +15,19 @@ mod told;
 mod tries;
 
 use super::{
-    Property, Sort, Violation,
+    Class, Known, Property, Seen, Sort, Violation,
     answered::reply_of,
-    clients::Clients,
-    membership::{Membership, Moment},
+    membership::Moment,
     role_of,
-    sends::Sends,
-    wire::{At, Message, client_pdu, content},
+    seen::Stood,
+    wire::{At, Message},
 };
-use crate::record::{Frame, Kind, Line};
-use std::collections::{BTreeMap, BTreeSet};
-use teamtalk::{
-    conversation::Conversation,
-    env::ConnId,
-    protocol::Protocol,
-    wire::{command, im::message::ImMsgData},
+use crate::record::{Frame, Kind};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
+use teamtalk::{conversation::Conversation, env::ConnId, protocol::Protocol, wire::command};
 use told::{OfGroup, Since};
 use tries::Tries;
 
@@ -42,9 +39,6 @@ const GRAIN_US: u64 = 2_000_000;
 pub struct Isolation {
     /// What came less than so many simulated microseconds before a join may be seen.
     grain_us: u64,
-    clients: Clients,
-    membership: Membership,
-    sends: Sends,
     tries: Tries,
     /// The lines at which questions (connection, seq_num, command) that are not answered were
     /// first read.
@@ -52,9 +46,9 @@ pub struct Isolation {
     /// When rows of groups were committed, by group and msg_id.
     rows: BTreeMap<(u32, u32), Committed>,
     /// Contents that came on a connection that was logged in and not kicked.
-    welcome: BTreeSet<String>,
+    welcome: BTreeSet<Arc<str>>,
     /// Contents that came on another one, which, and how it stood.
-    intruding: BTreeMap<String, (ConnId, &'static str)>,
+    intruding: BTreeMap<Arc<str>, (ConnId, &'static str)>,
 }
 
 /// When rows were committed under one id: there may be several.
@@ -87,9 +81,6 @@ impl Isolation {
         Self {
             // Else who joined sees what is of the same second.
             grain_us: if protocol.members_from_store { 0 } else { GRAIN_US },
-            clients: Clients::default(),
-            membership: Membership::default(),
-            sends: Sends::default(),
             tries: Tries::default(),
             asked: BTreeMap::new(),
             rows: BTreeMap::new(),
@@ -109,14 +100,14 @@ impl Isolation {
         keys.iter().filter_map(|key| self.asked.remove(key)).min().unwrap_or(0)
     }
 
-    fn takes(&mut self, conn: ConnId, pdu: &Frame) {
-        let Ok(data) = pdu.view::<ImMsgData>() else { return };
-        let content = content(data.msg_type, &data.msg_data);
-        match self.clients.served(conn).map(|s| (s.user, s.kicked)) {
-            Some((Some(_), false)) => {
+    fn takes(&mut self, seen: &Seen<'_>, conn: ConnId) {
+        let Some(data) = &seen.data else { return };
+        let content = data.content.clone();
+        match seen.stood {
+            Some(Stood { user: Some(_), kicked: false }) => {
                 self.welcome.insert(content);
             }
-            Some((Some(_), true)) => {
+            Some(Stood { user: Some(_), kicked: true }) => {
                 self.intruding.insert(content, (conn, "was kicked"));
             }
             _ => {
@@ -126,52 +117,61 @@ impl Isolation {
     }
 
     /// What is written on a connection, before it is.
-    fn tells(&mut self, line: &Line, conn: ConnId, pdu: &Frame) -> Option<Violation> {
+    fn tells(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         let asked = self.question(conn, pdu);
-        let served = self.clients.served(conn)?;
+        let (stood, known) = (seen.stood?, seen.known);
         let id = pdu.command();
         if [command::OTHER_HEARTBEAT, command::OTHER_REFUSED].contains(&id) {
             return None;
         }
         let name = command::name(id).unwrap_or("a PDU");
         let about = || vec![format!("\"conn\":{conn},")];
-        let Some(user) = served.user else {
-            let allowed = id == command::LOGIN_RES_USERLOGIN;
+        let Some(user) = stood.user else {
+            if id == command::LOGIN_RES_USERLOGIN {
+                return None;
+            }
             let why = format!("connection {conn} is not logged in and was sent {id:#06x} ({name})");
-            return if allowed { None } else { violation("not-logged-in", why, about()) };
+            return violation("not-logged-in", why, about());
         };
-        if served.kicked {
+        if stood.kicked {
             let why = format!(
                 "connection {conn} of user {user} was kicked and then sent {id:#06x} ({name})"
             );
             return violation("kicked", why, about());
         }
-        let of_groups = told::of_groups(pdu).unwrap_or_default();
-        let head = format!("connection {conn} is of user {user} and was sent {name}");
-        let stranger = told::whose(pdu, user).or_else(|| {
+        let of_groups = told::of_groups(seen, pdu).unwrap_or_default();
+        let head = || format!("connection {conn} is of user {user} and was sent {name}");
+        let stranger = told::whose(seen, pdu, user).or_else(|| {
             let foreign = |of: &&OfGroup| {
-                !self.membership.is_ever(of.group, user, self.since_of(of, asked), line.n)
+                !known.membership.is_ever(
+                    of.group,
+                    user,
+                    self.since_of(known, of, asked),
+                    known.now,
+                )
             };
             let group = of_groups.iter().find(foreign)?.group;
             Some(format!("which tells of group {group}; he is no member, nor was he in time"))
         });
         if let Some(why) = stranger {
-            return violation("no-member", format!("{head}, {why}"), about());
+            return violation("no-member", format!("{}, {why}", head()), about());
         }
-        let (group, msg_id) = of_groups.iter().find_map(|of| self.too_old(of, user, asked))?;
+        let (group, msg_id) =
+            of_groups.iter().find_map(|of| self.too_old(known, of, user, asked))?;
         let why = format!(
-            "{head}, which tells of msg_id {msg_id} of group {group}; that was committed before he \
-             became a member"
+            "{}, which tells of msg_id {msg_id} of group {group}; that was committed before he \
+             became a member",
+            head()
         );
         Some(Violation { role: role_of("db"), ..violation("before-joining", why, about())? })
     }
 
     /// The line since which whoever was a member may be told something, as the answer to a
     /// question that was read in line `asked`.
-    fn since_of(&self, of: &OfGroup, asked: u64) -> u64 {
+    fn since_of(&self, known: &Known, of: &OfGroup, asked: u64) -> u64 {
         match &of.since {
             Since::Question => asked,
-            Since::Message(message) => self.since(message),
+            Since::Message(message) => since(known, message),
             Since::Shown => {
                 let rows = of.shown.iter().filter_map(|id| self.rows.get(&(of.group, *id)));
                 rows.map(|row| row.first.n).min().unwrap_or(asked).min(asked)
@@ -180,25 +180,19 @@ impl Isolation {
     }
 
     /// A group and a msg_id of it that is shown to a user who joined after it was committed.
-    fn too_old(&self, of: &OfGroup, user: u32, asked: u64) -> Option<(u32, u32)> {
-        let join = self.membership.join_at(of.group, user, asked)?;
+    fn too_old(&self, known: &Known, of: &OfGroup, user: u32, asked: u64) -> Option<(u32, u32)> {
+        let join = known.membership.join_at(of.group, user, asked)?;
         let committed = |id: &&u32| self.rows.get(&(of.group, **id)).map(|row| row.last);
         let old = |id: &&u32| committed(id).is_some_and(|at| join.is_after(at, self.grain_us));
         of.shown.iter().find(old).map(|id| (of.group, *id))
     }
 
-    /// The line since which whoever was a member may be sent a message.
-    fn since(&self, message: &Message) -> u64 {
-        let first = self.sends.stored(message).or_else(|| self.sends.arrived(message));
-        first.map_or(0, |at| at.n)
-    }
-
     /// A row of a message, as it is committed.
     fn stores(
         &self,
-        line: &Line,
+        known: &Known,
         (conversation, msg_id): (Conversation, u32),
-        message: Message,
+        message: &Message,
     ) -> Option<Violation> {
         let content = &message.1;
         if !self.welcome.contains(content)
@@ -208,12 +202,12 @@ impl Isolation {
                 "\"{content}\" is stored as msg_id {msg_id} of {conversation}; it came on \
                  connection {conn} only, which {why}"
             );
-            return violation("taken", sentence, vec![content.clone()]);
+            return violation("taken", sentence, vec![content.to_string()]);
         }
         let Conversation::Group(group) = conversation else { return None };
-        let arrived = self.sends.arrived(&message).map(|at| at.n);
-        let arrived = self.tries.stored(&message).or(arrived).unwrap_or(0);
-        if self.membership.is_ever(group, message.0, arrived, line.n) {
+        let arrived = known.sends.arrived(message).map(|at| at.n);
+        let arrived = self.tries.stored(message).or(arrived).unwrap_or(0);
+        if known.membership.is_ever(group, message.0, arrived, known.now) {
             return None;
         }
         let sentence = format!(
@@ -221,9 +215,15 @@ impl Isolation {
              was no member when it arrived, nor since",
             message.0
         );
-        let about = vec![content.clone()];
+        let about = vec![content.to_string()];
         Some(Violation { role: role_of("db"), ..violation("no-member", sentence, about)? })
     }
+}
+
+/// The line since which whoever was a member may be sent a message.
+fn since(known: &Known, message: &Message) -> u64 {
+    let first = known.sends.stored(message).or_else(|| known.sends.arrived(message));
+    first.map_or(0, |at| at.n)
 }
 
 impl Property for Isolation {
@@ -240,13 +240,25 @@ impl Property for Isolation {
         Sort::Safety
     }
 
-    fn observe(&mut self, line: &Line) -> Option<Violation> {
-        self.membership.observe(line);
-        self.tries.observe(line);
-        let found = match client_pdu(line) {
-            Some((At::ServerWrites, conn, pdu)) => self.tells(line, conn, pdu),
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::DbPdu, Class::Row, Class::Event]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let line = seen.line;
+        self.tries.observe(seen);
+        if let Kind::Row { conversation, msg_id, .. } = &line.kind {
+            if let Conversation::Group(group) = conversation {
+                let at = Moment::of(line);
+                let row = self.rows.entry((*group, *msg_id));
+                row.or_insert(Committed { first: at, last: at }).last = at;
+            }
+            return self.stores(seen.known, (*conversation, *msg_id), seen.message.as_ref()?);
+        }
+        match seen.client {
+            Some((At::ServerWrites, conn, pdu)) => self.tells(seen, conn, pdu),
             Some((At::ServerReads, conn, pdu)) if pdu.command() == command::MSG_DATA => {
-                self.takes(conn, pdu);
+                self.takes(seen, conn);
                 None
             }
             Some((At::ServerReads, conn, pdu)) if is_question(pdu.command()) => {
@@ -255,17 +267,6 @@ impl Property for Isolation {
                 None
             }
             _ => None,
-        };
-        self.clients.observe(line);
-        self.sends.observe(line, &self.clients);
-        if let Kind::Row { conversation, msg_id, from, content } = &line.kind {
-            if let Conversation::Group(group) = conversation {
-                let at = Moment::of(line);
-                let row = self.rows.entry((*group, *msg_id));
-                row.or_insert(Committed { first: at, last: at }).last = at;
-            }
-            return self.stores(line, (*conversation, *msg_id), (*from, content.clone()));
         }
-        found
     }
 }

@@ -1,7 +1,10 @@
 //! What a PDU to a device tells, and about whom.
 
 use crate::{
-    properties::wire::{Message, content, is_group},
+    properties::{
+        Seen,
+        wire::{Message, is_group},
+    },
     record::Frame,
 };
 use teamtalk::{
@@ -12,9 +15,7 @@ use teamtalk::{
             base_define::MsgInfo,
             buddy::ImRecentContactSessionRsp,
             group::{ImGroupChangeMemberNotify, ImGroupInfoListRsp, ImNormalGroupListRsp},
-            message::{
-                ImGetLatestMsgIdRsp, ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgData, ImUnreadMsgCntRsp,
-            },
+            message::{ImGetLatestMsgIdRsp, ImGetMsgByIdRsp, ImGetMsgListRsp, ImUnreadMsgCntRsp},
         },
     },
 };
@@ -42,7 +43,7 @@ pub enum Since {
 }
 
 /// What a PDU tells of groups.
-pub fn of_groups(pdu: &Frame) -> Option<Vec<OfGroup>> {
+pub fn of_groups(seen: &Seen<'_>, pdu: &Frame) -> Option<Vec<OfGroup>> {
     let answer = |group, shown| OfGroup { group, since: Since::Question, shown };
     let history = |session_type, id, shown: Vec<u32>| match Chat::of(session_type, id) {
         Chat::Group(group) if !shown.is_empty() => vec![answer(group, shown)],
@@ -51,34 +52,35 @@ pub fn of_groups(pdu: &Frame) -> Option<Vec<OfGroup>> {
     let some = |msg_id: u32| (msg_id != 0).then_some(msg_id).into_iter().collect::<Vec<_>>();
     Some(match pdu.command() {
         command::MSG_DATA => {
-            let m: ImMsgData = pdu.view().ok()?;
-            let message = (m.from_user_id, content(m.msg_type, &m.msg_data));
-            let since = Since::Message(message);
-            let of = OfGroup { group: m.to_session_id, since, shown: Vec::new() };
-            if is_group(m.msg_type) { vec![of] } else { Vec::new() }
+            let m = &seen.data.as_ref()?.body;
+            if !is_group(m.msg_type) {
+                return None;
+            }
+            let since = Since::Message(seen.message.clone()?);
+            vec![OfGroup { group: m.to_session_id, since, shown: Vec::new() }]
         }
         command::MSG_LIST_RESPONSE => {
-            let answer: ImGetMsgListRsp = pdu.view().ok()?;
+            let answer = pdu.view::<ImGetMsgListRsp>().ok()?;
             history(answer.session_type, answer.session_id, ids(&answer.msg_list))
         }
         command::MSG_GET_BY_MSG_ID_RES => {
-            let answer: ImGetMsgByIdRsp = pdu.view().ok()?;
+            let answer = pdu.view::<ImGetMsgByIdRsp>().ok()?;
             history(answer.session_type, answer.session_id, ids(&answer.msg_list))
         }
         command::MSG_GET_LATEST_MSG_ID_RSP => {
-            let answer: ImGetLatestMsgIdRsp = pdu.view().ok()?;
+            let answer = pdu.view::<ImGetLatestMsgIdRsp>().ok()?;
             history(answer.session_type, answer.session_id, some(answer.latest_msg_id))
         }
         command::GROUP_NORMAL_LIST_RESPONSE => {
-            let told: ImNormalGroupListRsp = pdu.view().ok()?;
+            let told = pdu.view::<ImNormalGroupListRsp>().ok()?;
             told.group_version_list.iter().map(|of| answer(of.group_id, Vec::new())).collect()
         }
         command::GROUP_INFO_RESPONSE => {
-            let told: ImGroupInfoListRsp = pdu.view().ok()?;
+            let told = pdu.view::<ImGroupInfoListRsp>().ok()?;
             told.group_info_list.iter().map(|info| answer(info.group_id, Vec::new())).collect()
         }
         command::MSG_UNREAD_CNT_RESPONSE => {
-            let told: ImUnreadMsgCntRsp = pdu.view().ok()?;
+            let told = pdu.view::<ImUnreadMsgCntRsp>().ok()?;
             let infos = told.unreadinfo_list.iter();
             let of = infos.filter_map(|info| match Chat::of(info.session_type, info.session_id) {
                 Chat::Group(group) => Some(answer(group, some(info.latest_msg_id))),
@@ -88,7 +90,7 @@ pub fn of_groups(pdu: &Frame) -> Option<Vec<OfGroup>> {
         }
         // A session outlives the membership, what is shown beside it need not be older.
         command::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE => {
-            let told: ImRecentContactSessionRsp = pdu.view().ok()?;
+            let told = pdu.view::<ImRecentContactSessionRsp>().ok()?;
             let sessions = told.contact_session_list.iter();
             let of = sessions.filter_map(|s| match Chat::of(s.session_type, s.session_id) {
                 Chat::Group(group) if s.latest_msg_id != 0 => {
@@ -103,20 +105,20 @@ pub fn of_groups(pdu: &Frame) -> Option<Vec<OfGroup>> {
 }
 
 /// Says whose a PDU is, if it is not for this user.
-pub fn whose(pdu: &Frame, user: u32) -> Option<String> {
+pub fn whose(seen: &Seen<'_>, pdu: &Frame, user: u32) -> Option<String> {
     let owner = match pdu.command() {
         command::MSG_DATA => {
-            let m: ImMsgData = pdu.view().ok()?;
+            let m = &seen.data.as_ref()?.body;
             let member = user == m.from_user_id || user == m.to_session_id;
-            let pair = format!("a message from user {} to {}", m.from_user_id, m.to_session_id);
-            return (!is_group(m.msg_type) && !member).then_some(pair);
+            let pair = || format!("a message from user {} to {}", m.from_user_id, m.to_session_id);
+            return (!is_group(m.msg_type) && !member).then(pair);
         }
         command::GROUP_CHANGE_MEMBER_NOTIFY => {
-            let notice: ImGroupChangeMemberNotify = pdu.view().ok()?;
+            let notice = pdu.view::<ImGroupChangeMemberNotify>().ok()?;
             let named = [&notice.cur_user_id_list, &notice.chg_user_id_list];
             let whose =
-                format!("of group {}; he neither is in it nor came or went", notice.group_id);
-            return named.iter().all(|users| !users.contains(&user)).then_some(whose);
+                || format!("of group {}; he neither is in it nor came or went", notice.group_id);
+            return named.iter().all(|users| !users.contains(&user)).then(whose);
         }
         command::MSG_LIST_RESPONSE => pdu.view::<ImGetMsgListRsp>().ok()?.user_id,
         command::MSG_GET_BY_MSG_ID_RES => pdu.view::<ImGetMsgByIdRsp>().ok()?.user_id,

@@ -1,15 +1,14 @@
 //! Which try of a send it is that a db_proxy stores.
 
 use crate::{
-    properties::wire::{Message, content, db_pdu},
-    record::{Kind, Line},
+    properties::{Seen, wire::Message},
+    record::Kind,
 };
 use std::{collections::BTreeMap, sync::Arc};
 use teamtalk::{
     env::ConnId,
     wire::{
         command,
-        im::message::ImMsgData,
         tt::extension::{Refused, RefusedCode},
     },
 };
@@ -32,16 +31,16 @@ pub struct Tries(BTreeMap<Message, Vec<Try>>);
 
 impl Tries {
     /// Takes the next line.
-    pub fn observe(&mut self, line: &Line) {
+    pub fn observe(&mut self, seen: &Seen<'_>) {
+        let line = seen.line;
         if line.kind == Kind::HostDown {
             let tries = self.0.values_mut().flatten();
             tries.filter(|one| one.host == line.host).for_each(|one| one.open = false);
-        } else if let Some((conn, pdu, sent)) = db_pdu(line) {
+        } else if let Some((conn, pdu, sent)) = seen.db {
             let seq = pdu.header.seq_num;
             match (pdu.command(), sent) {
                 (command::MSG_DATA, _) => {
-                    let Ok(data) = pdu.view::<ImMsgData>() else { return };
-                    let message = (data.from_user_id, content(data.msg_type, &data.msg_data));
+                    let Some(message) = seen.message.clone() else { return };
                     let tries = self.0.entry(message).or_default();
                     if sent {
                         close(tries, conn, seq);
@@ -54,7 +53,7 @@ impl Tries {
                     let Ok(refused) = pdu.view::<Refused>() else { return };
                     let sure = refused.code != RefusedCode::RefusedUnavailable as i32
                         && refused.command_id == u32::from(command::MSG_DATA);
-                    let of_user = self.0.range_mut((refused.user_id, String::new())..);
+                    let of_user = self.0.range_mut((refused.user_id, "".into())..);
                     let of_user = of_user.take_while(|((user, _), _)| *user == refused.user_id);
                     of_user.filter(|_| sure).for_each(|(_, tries)| close(tries, conn, seq));
                 }

@@ -70,11 +70,11 @@ impl Change {
     pub fn asked(from: Moment, conn: ConnId, pdu: &Frame) -> Result<Option<Self>, Malformed> {
         let (user, group, users, attach) = match pdu.command() {
             command::GROUP_CREATE_REQUEST => {
-                let asked: ImGroupCreateReq = pdu.view()?;
+                let asked = pdu.view::<ImGroupCreateReq>()?.into_owned();
                 (asked.user_id, None, asked.member_id_list, asked.attach_data)
             }
             command::GROUP_CHANGE_MEMBER_REQUEST => {
-                let asked: ImGroupChangeMemberReq = pdu.view()?;
+                let asked = pdu.view::<ImGroupChangeMemberReq>()?.into_owned();
                 (asked.user_id, Some(asked.group_id), asked.member_id_list, asked.attach_data)
             }
             _ => return Ok(None),
@@ -90,7 +90,7 @@ impl Change {
 pub fn answered(conn: ConnId, pdu: &Frame) -> Result<Option<(Request, Said)>, Malformed> {
     let (command, user, attach, said) = match pdu.command() {
         command::GROUP_CREATE_RESPONSE => {
-            let answer: ImGroupCreateRsp = pdu.view()?;
+            let answer = pdu.view::<ImGroupCreateRsp>()?.into_owned();
             let said = match answer.result_code {
                 0 => Said::Made { group: answer.group_id },
                 _ => Said::Nothing,
@@ -98,7 +98,7 @@ pub fn answered(conn: ConnId, pdu: &Frame) -> Result<Option<(Request, Said)>, Ma
             (command::GROUP_CREATE_REQUEST, answer.user_id, answer.attach_data, said)
         }
         command::GROUP_CHANGE_MEMBER_RESPONSE => {
-            let answer: ImGroupChangeMemberRsp = pdu.view()?;
+            let answer = pdu.view::<ImGroupChangeMemberRsp>()?.into_owned();
             let said = match answer.result_code {
                 0 => Said::Changed { users: answer.chg_user_id_list.into_iter().collect() },
                 _ => Said::Nothing,
@@ -106,7 +106,7 @@ pub fn answered(conn: ConnId, pdu: &Frame) -> Result<Option<(Request, Said)>, Ma
             (command::GROUP_CHANGE_MEMBER_REQUEST, answer.user_id, answer.attach_data, said)
         }
         command::OTHER_REFUSED => {
-            let refused: Refused = pdu.view()?;
+            let refused = pdu.view::<Refused>()?.into_owned();
             if refused.code == RefusedCode::RefusedUnavailable as i32 {
                 return Ok(None); // it may happen yet
             }

@@ -1,0 +1,174 @@
+//! unread: at rest the unread counts equal what was sent and not read.
+//!
+//! An audit asks a db_proxy for the counts of every user. A message is surely read if its msg_id
+//! is not above a read ack that a device which is online at the end wrote, or that a db_proxy has
+//! confirmed (without `confirmed-read-acks`: has received); maybe, if any device wrote such a
+//! read ack. Removing a session reads what was committed before.
+//!
+//! In a group the messages of others count since the user became a member, the last time; one that
+//! was sent or committed within a second of his joining may count or not. The store says who is a
+//! member; who is none is told no count.
+
+mod reads;
+
+use super::{
+    Class, Known, Property, Seen, Sort, Violation,
+    membership::{GRAIN_US, Moment},
+    role_of,
+};
+use crate::record::{End, Kind, Line};
+use reads::{Reader, Reads};
+use std::collections::{BTreeMap, BTreeSet};
+use teamtalk::{
+    conversation::{Chat, Conversation},
+    protocol::Protocol,
+    wire::{
+        command,
+        im::{base_define::UnreadInfo, message::ImUnreadMsgCntRsp},
+    },
+};
+
+/// A message that may count.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    msg_id: u32,
+    from: u32,
+    /// When it first arrived at a msg_server.
+    sent: Moment,
+    committed: Moment,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Unread {
+    reads: Reads,
+    rows: BTreeMap<Conversation, Vec<Row>>,
+    /// What the last audit was answered: the counts by chat of each user.
+    answers: BTreeMap<u32, BTreeMap<Chat, u32>>,
+}
+
+impl Unread {
+    /// For a deployment under this protocol.
+    pub fn new(protocol: &Protocol) -> Self {
+        Self { reads: Reads::new(protocol), rows: BTreeMap::new(), answers: BTreeMap::new() }
+    }
+
+    fn audited_answer(&mut self, line: &Line) -> Option<()> {
+        let Kind::PduReceived(frame) = &line.kind else { return None };
+        let ours = &*line.host == "outside" && frame.end == End::Dialler;
+        if !ours || frame.pdu.command() != command::MSG_UNREAD_CNT_RESPONSE {
+            return None;
+        }
+        let answer: ImUnreadMsgCntRsp = frame.pdu.view().ok()?;
+        let count =
+            |info: &UnreadInfo| (Chat::of(info.session_type, info.session_id), info.unread_cnt);
+        let counts = answer.unreadinfo_list.iter().map(count).collect();
+        self.answers.insert(answer.user_id, counts);
+        Some(())
+    }
+
+    /// The lowest and the highest count that are true of what a user has not read.
+    fn bounds(&self, known: &Known, reader: Reader) -> (u32, u32) {
+        let (user, chat) = reader;
+        let (sure, maybe) = self.reads.up_to(known, reader);
+        let (mut low, mut high) = (0, 0);
+        for row in self.rows.get(&chat.conversation(user)).into_iter().flatten() {
+            let (removed, maybe_removed) = self.reads.removed(reader, row.committed.n);
+            let (must, may) = counts_for(known, user, chat, row);
+            high += u32::from(may && row.msg_id > sure && !removed);
+            low += u32::from(must && row.msg_id > maybe && !maybe_removed);
+        }
+        (low, high)
+    }
+
+    /// Where a user may have something to read.
+    fn chats(&self, user: u32) -> BTreeSet<Chat> {
+        let told = self.answers.get(&user).into_iter().flat_map(BTreeMap::keys);
+        told.copied().chain(self.rows.keys().filter_map(|c| c.chat_of(user))).collect()
+    }
+}
+
+/// Whether a message must, and whether it may, count as long as it is not read.
+fn counts_for(known: &Known, user: u32, chat: Chat, row: &Row) -> (bool, bool) {
+    if row.from == user {
+        return (false, false);
+    }
+    let Chat::Group(group) = chat else { return (true, true) };
+    // An audit that met a change is made again.
+    match known.membership.join(group, user) {
+        Some(join) => (join.is_before(row.sent), !join.is_after(row.committed, GRAIN_US)),
+        None => (false, false),
+    }
+}
+
+impl Property for Unread {
+    fn name(&self) -> &'static str {
+        "unread"
+    }
+
+    fn says(&self) -> &'static str {
+        "at rest the unread counts equal what was sent and not read"
+    }
+
+    fn sort(&self) -> Sort {
+        Sort::Liveness
+    }
+
+    fn audited(&self) -> bool {
+        true
+    }
+
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::DbPdu, Class::OtherPdu, Class::Row, Class::Event]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let line = seen.line;
+        match &line.kind {
+            Kind::Row { conversation, msg_id, from, .. } => {
+                let committed = Moment::of(line);
+                let arrived = seen.known.sends.arrived(seen.message.as_ref()?);
+                let sent = arrived.unwrap_or(committed);
+                let row = Row { msg_id: *msg_id, from: *from, sent, committed };
+                self.rows.entry(*conversation).or_default().push(row);
+            }
+            Kind::Phase { phase: "audit" } => self.answers.clear(),
+            _ => {
+                self.audited_answer(line);
+                self.reads.observe(seen);
+            }
+        }
+        None
+    }
+
+    fn pending(&self, known: &Known) -> Option<Violation> {
+        let violation = |kind, sentence, about| {
+            Some(Violation { property: "unread", kind, role: role_of("db"), sentence, about })
+        };
+        // Whoever was told once that the login succeeded must be answered for.
+        let users: BTreeSet<u32> = known.clients.all_served().filter_map(|s| s.user).collect();
+        for user in users {
+            let Some(counts) = self.answers.get(&user) else {
+                let why = format!("no db_proxy says what user {user} has not read");
+                return violation("no-answer", why, Vec::new());
+            };
+            for chat in self.chats(user) {
+                let (low, high) = self.bounds(known, (user, chat));
+                let count = counts.get(&chat).copied().unwrap_or(0);
+                if (low..=high).contains(&count) {
+                    continue;
+                }
+                let truth = if low == high { low.to_string() } else { format!("{low} to {high}") };
+                let why = format!(
+                    "user {user} is said to have {count} unread messages of {chat}; it is {truth}"
+                );
+                let kind = if count > high { "too-many" } else { "too-few" };
+                return violation(kind, why, vec![format!("\"{}\"", chat.conversation(user))]);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

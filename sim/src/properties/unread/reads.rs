@@ -1,0 +1,139 @@
+//! What users have read, surely and maybe: read acks and removed sessions.
+
+use crate::{
+    properties::{Known, Seen, wire::At},
+    record::Frame,
+};
+use std::collections::BTreeMap;
+use teamtalk::{
+    conversation::Chat,
+    env::ConnId,
+    protocol::Protocol,
+    wire::{
+        command,
+        im::{
+            buddy::{ImRemoveSessionReq, ImRemoveSessionRsp},
+            message::{ImMsgDataReadAck, ImMsgDataReadNotify},
+        },
+    },
+};
+
+/// The user who reads, and where.
+pub type Reader = (u32, Chat);
+
+/// A session being removed.
+#[derive(Debug)]
+struct Removal {
+    /// The line at which a db_proxy received it.
+    from: u64,
+    /// The line at which it said that it is done.
+    done: Option<u64>,
+    /// It said so with success.
+    sure: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Reads {
+    confirmed_read_acks: bool,
+    /// The highest read ack that each device wrote.
+    written: BTreeMap<(Reader, u32), u32>,
+    /// The highest read ack that a db_proxy has.
+    arrived: BTreeMap<Reader, u32>,
+    removals: BTreeMap<Reader, Vec<Removal>>,
+}
+
+impl Reads {
+    /// For a deployment under this protocol.
+    pub fn new(protocol: &Protocol) -> Self {
+        Self {
+            confirmed_read_acks: protocol.confirmed_read_acks,
+            written: BTreeMap::new(),
+            arrived: BTreeMap::new(),
+            removals: BTreeMap::new(),
+        }
+    }
+
+    /// Takes the next line.
+    pub fn observe(&mut self, seen: &Seen<'_>) {
+        if let Some((At::DeviceWrites, conn, pdu)) = seen.client {
+            self.at_device(seen.known, conn, pdu);
+        }
+        if let Some((_, pdu, sent)) = seen.db {
+            self.at_db(seen.line.n, pdu, sent);
+        }
+    }
+
+    fn at_device(&mut self, known: &Known, conn: ConnId, pdu: &Frame) -> Option<()> {
+        if pdu.command() != command::MSG_READ_ACK {
+            return None;
+        }
+        let read = pdu.view::<ImMsgDataReadAck>().ok()?;
+        let device = known.clients.device(conn)?;
+        // What a device writes that is not logged in reads nothing.
+        let user = known.clients.online().get(&device)?.user;
+        let reader = (user, Chat::of(read.session_type, read.session_id));
+        let written = self.written.entry((reader, device)).or_default();
+        *written = read.msg_id.max(*written);
+        Some(())
+    }
+
+    fn at_db(&mut self, n: u64, pdu: &Frame, sent: bool) {
+        match (pdu.command(), sent) {
+            (command::MSG_READ_ACK, false) if !self.confirmed_read_acks => {
+                if let Ok(read) = pdu.view::<ImMsgDataReadAck>() {
+                    let chat = Chat::of(read.session_type, read.session_id);
+                    self.arrive((read.user_id, chat), read.msg_id);
+                }
+            }
+            (command::MSG_READ_NOTIFY, true) => {
+                if let Ok(read) = pdu.view::<ImMsgDataReadNotify>() {
+                    let chat = Chat::of(read.session_type, read.session_id);
+                    self.arrive((read.user_id, chat), read.msg_id);
+                }
+            }
+            (command::BUDDY_LIST_REMOVE_SESSION_REQ, false) => {
+                if let Ok(asked) = pdu.view::<ImRemoveSessionReq>() {
+                    let chat = Chat::of(asked.session_type, asked.session_id);
+                    let removals = self.removals.entry((asked.user_id, chat)).or_default();
+                    removals.push(Removal { from: n, done: None, sure: false });
+                }
+            }
+            (command::BUDDY_LIST_REMOVE_SESSION_RES, true) => {
+                if let Ok(answer) = pdu.view::<ImRemoveSessionRsp>()
+                    && let chat = Chat::of(answer.session_type, answer.session_id)
+                    && let Some(removals) = self.removals.get_mut(&(answer.user_id, chat))
+                    && let Some(removal) = removals.iter_mut().find(|r| r.done.is_none())
+                {
+                    (removal.done, removal.sure) = (Some(n), answer.result_code == 0);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn arrive(&mut self, reader: Reader, msg_id: u32) {
+        let arrived = self.arrived.entry(reader).or_default();
+        *arrived = msg_id.max(*arrived);
+    }
+
+    /// Up to which msg_id a user has surely read, and up to which maybe.
+    pub fn up_to(&self, known: &Known, reader: Reader) -> (u32, u32) {
+        let (mut sure, mut maybe) = (self.arrived.get(&reader).copied().unwrap_or(0), 0);
+        for (&(_, device), &msg_id) in self.written.range((reader, 0)..=(reader, u32::MAX)) {
+            maybe = msg_id.max(maybe);
+            if known.clients.online().contains_key(&device) {
+                sure = msg_id.max(sure);
+            }
+        }
+        (sure, sure.max(maybe))
+    }
+
+    /// Whether what was committed in a line is surely, and whether it is maybe, read as its
+    /// session was removed.
+    pub fn removed(&self, reader: Reader, committed: u64) -> (bool, bool) {
+        let removals = || self.removals.get(&reader).into_iter().flatten();
+        let sure = removals().any(|r| r.sure && committed < r.from);
+        (sure, removals().any(|r| r.done.is_none_or(|done| committed < done)))
+    }
+}
