@@ -99,6 +99,20 @@ impl fmt::Display for Did {
     }
 }
 
+/// Bytes for a trace, which must not hold on to a connection's buffer: later reads would find
+/// another buffer with other room in it, and faults count reads.
+pub fn kept(bytes: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}
+
+/// A parameter for a trace; see [`kept`].
+pub fn kept_value(value: &Value) -> Value {
+    match value {
+        Value::Bytes(bytes) => Value::Bytes(kept(bytes)),
+        other => other.clone(),
+    }
+}
+
 /// A parameter as a trace shows it.
 pub fn shown(value: &Value) -> Cow<'_, str> {
     match value {
@@ -110,7 +124,7 @@ pub fn shown(value: &Value) -> Cow<'_, str> {
 
 #[cfg(test)]
 pub mod tests {
-    use super::{Applied, Did, Effect, shown};
+    use super::{Applied, Did, Effect, kept, kept_value, shown};
     use crate::record::what::What;
     use bytes::Bytes;
     use teamtalk::store::sql::Value;
@@ -160,6 +174,16 @@ pub mod tests {
         assert_eq!(list.to_string(), "[nil, -2, 5\u{fffd}]");
         assert_eq!(Effect::List(vec![]).to_string(), "[]");
         assert_eq!(Effect::Text("error ERR no".into()).to_string(), "error ERR no");
+    }
+
+    #[test]
+    fn what_is_kept_leaves_the_buffer_to_its_owner() {
+        let buffer = Bytes::from(b"text".to_vec());
+        let value = Value::Bytes(buffer.clone());
+        let (alone, beside) = (kept(&buffer), kept_value(&value));
+        drop(value);
+        assert_eq!((Value::Bytes(alone), &beside), (beside.clone(), &Value::Bytes(buffer.clone())));
+        assert!(buffer.is_unique());
     }
 
     #[test]

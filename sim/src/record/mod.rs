@@ -10,7 +10,7 @@ mod what;
 
 #[cfg(test)]
 pub use applied::tests::sql as sql_applied;
-pub use applied::{Applied, Did, Effect, shown};
+pub use applied::{Applied, Did, Effect, kept, kept_value, shown};
 pub use frame::Frame;
 pub use what::{Verb, What};
 

@@ -1,7 +1,7 @@
 //! The blob store of a run: in memory, and what it is given is in the trace.
 
 use super::shared::Shared;
-use crate::record::{Applied, Effect, Kind, What};
+use crate::record::{Applied, Effect, Kind, What, kept};
 use bytes::Bytes;
 use std::sync::Arc;
 use teamtalk::store::{
@@ -26,7 +26,7 @@ impl Recorded {
 
 impl Blobs for Recorded {
     async fn put(&self, bytes: Bytes) -> Result<String, BlobError> {
-        let params = vec![Value::Bytes(bytes.clone())];
+        let params = vec![Value::Bytes(kept(&bytes))];
         let path = self.blobs.put(bytes).await?;
         let line = Kind::Store(Applied {
             store: "blob",

@@ -3,7 +3,7 @@
 use super::{connection::Session, engine::Engine, reply::Reply};
 use crate::{
     fakes::{Hooks, TICK, lock, readable},
-    record::{Applied, What},
+    record::{Applied, What, kept},
 };
 use bytes::{Bytes, BytesMut};
 use redis_protocol::{codec::Resp2, resp2::types::BytesFrame};
@@ -134,7 +134,7 @@ impl Pipeline {
             command.split_first().filter(|(name, _)| !Engine::is_connection_command(name))
         {
             let what = self.names.what(name);
-            let params = args.iter().cloned().map(Value::Bytes).collect();
+            let params = args.iter().map(|arg| Value::Bytes(kept(arg))).collect();
             let effect = reply.effect();
             self.hooks.applied(Applied { store: "redis", what, params, effect, committed: true });
         }

@@ -1,6 +1,6 @@
 //! Replies, and how they look on the wire.
 
-use crate::record::Effect;
+use crate::record::{Effect, kept};
 use bytes::{Bytes, BytesMut};
 use redis_protocol::{
     error::RedisProtocolError,
@@ -44,7 +44,7 @@ impl Reply {
             Self::Status(text) => Effect::Word(text),
             Self::Error(text) => Effect::Text(format!("error {text}")),
             Self::Int(n) => Effect::Int(*n),
-            Self::Bulk(bytes) => Effect::Bytes(bytes.clone()),
+            Self::Bulk(bytes) => Effect::Bytes(kept(bytes)),
             Self::Null => Effect::Word("nil"),
             Self::Array(items) => Effect::List(items.iter().map(Self::effect).collect()),
             Self::Map(pairs) => {

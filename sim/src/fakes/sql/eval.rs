@@ -101,7 +101,10 @@ impl Expr {
                 if b == decides { decides } else { a.and(b) }
             }
             Self::Binary(op, a, b) if !matches!(op, Op::Plus | Op::Minus) => {
-                let order = compare(&*a.look(scope)?, &*b.look(scope)?);
+                let order = match (a.there(scope), b.there(scope)) {
+                    (Some(a), Some(b)) => compare(a, b),
+                    _ => compare(&*a.look(scope)?, &*b.look(scope)?),
+                };
                 order.map(|order| match op {
                     Op::Equal => order.is_eq(),
                     Op::NotEqual => order.is_ne(),
@@ -136,12 +139,20 @@ impl Expr {
 
     /// [`Expr::eval`] without a copy of what is there already.
     fn look<'a>(&'a self, scope: &'a Scope<'_>) -> Result<Cow<'a, Value>, SqlError> {
-        Ok(match self {
-            Self::Param(n) => Cow::Borrowed(&scope.params[*n]),
-            Self::Literal(value) => Cow::Borrowed(value),
-            Self::Column(at) => Cow::Borrowed(&scope.row[*at]),
-            _ => Cow::Owned(self.eval(scope)?),
-        })
+        match self.there(scope) {
+            Some(value) => Ok(Cow::Borrowed(value)),
+            None => self.eval(scope).map(Cow::Owned),
+        }
+    }
+
+    /// Its value, if that need not be made.
+    fn there<'a>(&'a self, scope: &'a Scope<'_>) -> Option<&'a Value> {
+        match self {
+            Self::Param(n) => Some(&scope.params[*n]),
+            Self::Literal(value) => Some(value),
+            Self::Column(at) => Some(&scope.row[*at]),
+            _ => None,
+        }
     }
 
     /// Whether a row passes; no filter passes all.

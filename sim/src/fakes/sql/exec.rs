@@ -111,7 +111,8 @@ impl Run<'_> {
                 let snapshot = self.engine.snapshot(self.session);
                 let table = self.table(table);
                 let mut rows = Vec::new();
-                for key in self.candidates(table, filter) {
+                let primary = self.pinned(&table.def, 0, filter);
+                for key in self.candidates(table, primary, filter) {
                     if let Some(row) = table.visible(&key, self.session, snapshot)
                         && self.passes(filter, row)?
                     {
@@ -176,10 +177,16 @@ impl Run<'_> {
         def.uniques[index].iter().map(part).collect()
     }
 
-    /// The rows to look at: those whose primary key or indexed column may have a value that the
-    /// filter demands, else all; in the order of the primary key.
-    fn candidates<'t>(&self, table: &'t Table, filter: Option<&Expr>) -> Vec<Cow<'t, Key>> {
-        if let Some(key) = self.pinned(&table.def, 0, filter) {
+    /// The rows to look at: that of the `primary` key that the filter pins, those whose primary
+    /// key or indexed column may have a value that it demands, else all; in the order of the
+    /// primary key.
+    fn candidates<'t>(
+        &self,
+        table: &'t Table,
+        primary: Option<Key>,
+        filter: Option<&Expr>,
+    ) -> Vec<Cow<'t, Key>> {
+        if let Some(key) = primary {
             return vec![Cow::Owned(key)];
         }
         let demanded = |column: usize| -> Option<Vec<Value>> {
@@ -216,8 +223,13 @@ impl Run<'_> {
         mode: Mode,
     ) -> Result<Vec<Key>, Stop> {
         let def = self.def(table);
+        let primary = self.pinned(&def, 0, filter);
         for index in 0..def.uniques.len() {
-            if let Some(key) = self.pinned(&def, index, filter)
+            let pinned = match index {
+                0 => primary.clone(),
+                _ => self.pinned(&def, index, filter),
+            };
+            if let Some(key) = pinned
                 && self.holder_of(table, index, &key).is_none()
             {
                 self.lock(table, index, key, Mode::Shared)?;
@@ -225,7 +237,7 @@ impl Run<'_> {
         }
         let mut keys = Vec::new();
         let rows = self.table(table);
-        for key in self.candidates(rows, filter) {
+        for key in self.candidates(rows, primary, filter) {
             // Another session's uncommitted change may yet stay or go: both states count.
             for row in rows.newest_and_committed(&key).into_iter().flatten() {
                 if self.passes(filter, row)? {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     fakes::{Hooks, lock, pause},
-    record::{Applied, Did, Effect, What},
+    record::{Applied, Did, Effect, What, kept_value},
 };
 use bytes::Bytes;
 use std::{
@@ -99,7 +99,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             }
             let Some(done) = finish(wire, session, &text, &params).await? else { return Ok(()) };
             let (what, effect) = (lock(&session.engine).what(&text), effect(&done));
-            let committed = done.committed;
+            let (params, committed) = (params.iter().map(kept_value).collect(), done.committed);
             hooks.applied(Applied { store: "sql", what, params, effect, committed });
             match done.result {
                 Ok(outcome) => response.outcomes.push(outcome),
