@@ -156,7 +156,11 @@ impl Property for Answered {
             sentence: format!(
                 "{command:#06x} ({name}) with seq_num {seq} on connection {conn} got no answer"
             ),
-            about: vec![format!("\"conn\":{conn},"), format!("\"command\":\"{command:#06x}\"")],
+            about: vec![
+                format!("\"conn\":{conn},"),
+                format!("\"command\":\"{command:#06x}\""),
+                format!("\"seq\":{seq},"),
+            ],
         })
     }
 }

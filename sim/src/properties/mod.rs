@@ -93,41 +93,39 @@ pub trait Property {
 /// All properties of a deployment, and what they know of its run.
 pub struct Properties {
     known: Known,
-    all: Vec<Looking>,
-}
-
-/// A property, and a bit for each class that it looks at.
-struct Looking {
-    at: u8,
-    property: Box<dyn Property>,
+    all: Vec<Box<dyn Property>>,
+    /// The places of those that look at a class, by its number.
+    looking: Vec<Vec<usize>>,
 }
 
 impl Properties {
     /// Of a run that has not begun, for a deployment under this protocol.
     pub fn new(protocol: &Protocol) -> Self {
-        let all = all(protocol).into_iter().map(|property| {
-            let at = property.looks_at().iter().fold(0, |at, &class| at | 1 << class as u8);
-            Looking { at, property }
+        let all = all(protocol);
+        let looking = Class::ALL.iter().map(|class| {
+            let look = |at: &usize| all[*at].looks_at().contains(class);
+            (0..all.len()).filter(look).collect()
         });
-        Self { known: Known::default(), all: all.collect() }
+        let looking = looking.collect();
+        Self { known: Known::default(), all, looking }
     }
 
     /// Takes the next line; the safety violations that it is.
     pub fn observe(&mut self, line: &Line) -> Vec<Violation> {
         let seen = self.known.observe(line);
-        let looking = self.all.iter_mut().filter(|p| p.at & 1 << seen.class as u8 != 0);
-        looking.filter_map(|p| p.property.observe(&seen)).collect()
+        let looking = self.looking[seen.class as usize].iter();
+        looking.filter_map(|&at| self.all[at].observe(&seen)).collect()
     }
 
     /// What is still owed that an audit pays, or all the rest.
     pub fn owed(&self, audited: bool) -> Vec<Violation> {
-        let these = self.all.iter().map(|p| &p.property).filter(|p| p.audited() == audited);
+        let these = self.all.iter().filter(|p| p.audited() == audited);
         these.filter_map(|p| p.pending(&self.known)).collect()
     }
 
     /// Counts that are no violations.
     pub fn notes(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.all.iter().flat_map(|p| p.property.notes())
+        self.all.iter().flat_map(|p| p.notes())
     }
 }
 

@@ -134,7 +134,7 @@ impl Known {
 }
 
 impl Class {
-    /// All of them.
+    /// All of them, by their numbers.
     pub const ALL: &'static [Self] = &[
         Self::ClientPdu,
         Self::DbPdu,

@@ -51,8 +51,9 @@ pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str)
     if hidden > 0 {
         let _ = writeln!(out, "  … and {hidden} operations more");
     }
-    let _ = writeln!(out, "the last events that touched it, up to the one that broke it:");
     let broken_by = outcome.broken_by.get(violation.property).copied();
+    let end = if broken_by.is_some() { ", up to the one that broke it" } else { "" };
+    let _ = writeln!(out, "the last events that touched it{end}:");
     for line in events(&outcome.trace.lines, &violation.about, broken_by) {
         let mark = if Some(line.n) == broken_by { '>' } else { ' ' };
         let _ = writeln!(out, "{mark} {}", printable(&event(line)));
@@ -120,7 +121,8 @@ fn touches(line: &Line, about: &[String]) -> bool {
                 || about.iter().any(|a| is_content(a) && json.contains(&format!("{a}\"")))
         }
         Kind::PduSent(f) | Kind::PduReceived(f) => {
-            let head = format!("\"conn\":{},\"command\":\"{:#06x}\",", f.conn, f.pdu.command());
+            let (command, seq) = (f.pdu.command(), f.pdu.header.seq_num);
+            let head = format!("\"conn\":{},\"command\":\"{command:#06x}\",\"seq\":{seq},", f.conn);
             about.iter().all(|a| head.contains(a.as_str()))
                 || about
                     .iter()
