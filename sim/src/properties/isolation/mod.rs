@@ -5,7 +5,9 @@
 //! of a group may be written to a user who may have been a member (`membership`) at some time
 //! since: for a message that is pushed, or shown beside a session, since its row was committed;
 //! for the answer to a question, since that arrived at the msg_server. Of the history of a group
-//! he may be told what was committed since a db_proxy was asked to let him in. A message to a
+//! he may be told what was committed since a db_proxy was asked to let him in. Where the store says
+//! who is a member (`members-from-store`), a message is pushed to nobody who became one after its
+//! commit: what one of his devices missed the history would not give it. A message to a
 //! group may be stored if its sender may have been a member at some time since the try of it that
 //! is stored arrived at its db_proxy. Who came and went is told to those and to the members.
 
@@ -39,6 +41,8 @@ const GRAIN_US: u64 = 2_000_000;
 pub struct Isolation {
     /// What came less than so many simulated microseconds before a join may be seen.
     grain_us: u64,
+    /// Members are who the store says, in the order of the commits.
+    from_store: bool,
     tries: Tries,
     /// The lines at which questions (connection, seq_num, command) that are not answered were
     /// first read.
@@ -81,6 +85,7 @@ impl Isolation {
         Self {
             // Else who joined sees what is of the same second.
             grain_us: if protocol.members_from_store { 0 } else { GRAIN_US },
+            from_store: protocol.members_from_store,
             tries: Tries::default(),
             asked: BTreeMap::new(),
             rows: BTreeMap::new(),
@@ -156,8 +161,10 @@ impl Isolation {
         if let Some(why) = stranger {
             return violation("no-member", format!("{}, {why}", head()), about());
         }
-        let (group, msg_id) =
-            of_groups.iter().find_map(|of| self.too_old(known, of, user, asked))?;
+        let too_old = |of| {
+            self.too_old(known, of, user, asked).or_else(|| self.pushed_too_late(known, of, user))
+        };
+        let (group, msg_id) = of_groups.iter().find_map(too_old)?;
         let why = format!(
             "{}, which tells of msg_id {msg_id} of group {group}; that was committed before he \
              became a member",
@@ -171,7 +178,7 @@ impl Isolation {
     fn since_of(&self, known: &Known, of: &OfGroup, asked: u64) -> u64 {
         match &of.since {
             Since::Question => asked,
-            Since::Message(message) => since(known, message),
+            Since::Pushed(message, _) => since(known, message),
             Since::Shown => {
                 let rows = of.shown.iter().filter_map(|id| self.rows.get(&(of.group, *id)));
                 rows.map(|row| row.first.n).min().unwrap_or(asked).min(asked)
@@ -185,6 +192,15 @@ impl Isolation {
         let committed = |id: &&u32| self.rows.get(&(of.group, **id)).map(|row| row.last);
         let old = |id: &&u32| committed(id).is_some_and(|at| join.is_after(at, self.grain_us));
         of.shown.iter().find(old).map(|id| (of.group, *id))
+    }
+
+    /// A group and a msg_id of it that is pushed to a user who was no member when it was committed,
+    /// by the order of the commits.
+    fn pushed_too_late(&self, known: &Known, of: &OfGroup, user: u32) -> Option<(u32, u32)> {
+        let Since::Pushed(_, msg_id) = of.since else { return None };
+        let row = self.rows.get(&(of.group, msg_id)).filter(|_| self.from_store)?;
+        let was_in = |at: Moment| known.membership.stored(of.group, user, at.n);
+        (!was_in(row.first) && !was_in(row.last)).then_some((of.group, msg_id))
     }
 
     /// A row of a message, as it is committed.

@@ -107,6 +107,34 @@ fn a_push_is_for_who_was_a_member_at_some_time_since_its_commit() {
     assert!(tape.found.is_empty(), "{:?}", tape.found);
 }
 
+#[test]
+fn where_the_store_says_who_is_a_member_nothing_is_pushed_from_before_the_join() {
+    let push = || group_message(4, 4, 1, "a");
+    let found = |protocol, before: bool, back: bool| {
+        let mut tape = Tape::new(Isolation::new(&protocol));
+        tape.group(&[1]).login(1, 10, 1).login(2, 20, 2);
+        let joins = |tape: &mut Tape<Isolation>| {
+            tape.changes(6, 2, true);
+        };
+        if !before {
+            joins(&mut tape);
+        }
+        tape.group_row(4, (1, "a"));
+        if back {
+            tape.changes(7, 2, false);
+        }
+        if before || back {
+            joins(&mut tape);
+        }
+        tape.tells(20, push()).found.clone()
+    };
+    assert_eq!(found(Protocol::hardened(), true, false), BEFORE_JOINING);
+    assert!(found(Protocol::hardened(), false, false).is_empty());
+    // Who was one then, and is one again, may have been looked up then.
+    assert!(found(Protocol::hardened(), false, true).is_empty());
+    assert!(found(Protocol::teamtalk(), true, false).is_empty(), "by Redis he may have been one");
+}
+
 /// Questions, and answers of group G to user 2; all but the first two tell of msg_id 4.
 fn answers() -> [(u16, Pdu); 6] {
     let latest = ImGetLatestMsgIdRsp {

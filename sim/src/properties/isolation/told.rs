@@ -38,8 +38,8 @@ pub enum Since {
     Question,
     /// The question or, if that is earlier, the commit of what is shown.
     Shown,
-    /// The commit of a message.
-    Message(Message),
+    /// The commit of a message that is pushed, under this msg_id.
+    Pushed(Message, u32),
 }
 
 /// What a PDU tells of groups.
@@ -56,7 +56,7 @@ pub fn of_groups(seen: &Seen<'_>, pdu: &Frame) -> Option<Vec<OfGroup>> {
             if !is_group(m.msg_type) {
                 return None;
             }
-            let since = Since::Message(seen.message.clone()?);
+            let since = Since::Pushed(seen.message.clone()?, m.msg_id);
             vec![OfGroup { group: m.to_session_id, since, shown: Vec::new() }]
         }
         command::MSG_LIST_RESPONSE => {

@@ -170,7 +170,7 @@ impl Membership {
     }
 
     /// Whether the store has him as a member at a line.
-    fn stored(&self, group: u32, user: u32, n: u64) -> bool {
+    pub fn stored(&self, group: u32, user: u32, n: u64) -> bool {
         self.rows(group, user).iter().rev().find(|row| row.at.n <= n).is_some_and(|row| row.live)
     }
 
