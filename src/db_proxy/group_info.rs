@@ -3,7 +3,7 @@
 use super::{
     by_id::placeholders,
     context::{Context, StoreError, World},
-    group,
+    group, membership,
     silent::Silent,
     table::{carried, reply},
     text::text,
@@ -13,10 +13,11 @@ use crate::{
     wire::{
         Pdu,
         attach::{Attach, kind},
-        command,
+        check, command,
         im::{
             base_define::{GroupInfo, GroupType},
             group::{ImGroupInfoListReq, ImGroupInfoListRsp},
+            message::ImMsgData,
         },
     },
 };
@@ -24,7 +25,8 @@ use std::collections::BTreeMap;
 
 /// Lists them with their members by their last change, newest first; groups that are not known
 /// are left out. Whether the user is in them is not looked at but with `members-from-store`, and
-/// then not for a message of his that is to be pushed: he may have left since.
+/// then not for a message of his that is to be pushed: he may have left since. The members who are
+/// to get such a message are those who may read it: not who joined after it was stored.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGroupInfoListReq = request.view()?;
     let from_store = cx.protocol().members_from_store;
@@ -37,6 +39,10 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             Vec::new()
         }
         read => read?,
+    };
+    let group_info_list = match pushed(asked.attach_data.as_deref()).filter(|_| fan_out) {
+        Some(msg_id) => who_may_read(cx, group_info_list, msg_id).await,
+        None => group_info_list,
     };
     let response = ImGroupInfoListRsp {
         user_id: asked.user_id,
@@ -99,6 +105,32 @@ async fn list<W: World>(
         }
     }
     Ok(group_info_list)
+}
+
+/// With only those members who may read a message, and without the groups of which that can not be
+/// told: as if there were no such group.
+async fn who_may_read<W: World>(
+    cx: &mut Context<W>,
+    groups: Vec<GroupInfo>,
+    msg_id: u32,
+) -> Vec<GroupInfo> {
+    let mut told = Vec::with_capacity(groups.len());
+    for mut group in groups {
+        match membership::joined_after(cx, group.group_id, msg_id).await {
+            Ok(late) => {
+                group.group_member_list.retain(|member| !late.contains(member));
+                told.push(group);
+            }
+            Err(error) => tracing::warn!(%error, group.group_id, "late members not read"),
+        }
+    }
+    told
+}
+
+/// The msg_id of the message that a msg_server asks for.
+fn pushed(attach: Option<&[u8]>) -> Option<u32> {
+    let body = Attach::decode(attach?)?.pdu?;
+    Some(check::decode::<ImMsgData>(&body).ok()?.msg_id)
 }
 
 /// Whether a msg_server asks for a message that it is to push.

@@ -2,7 +2,7 @@
 
 use super::{
     group_switch_tests::{CHANGE, ask, change, hardened, refused_as, try_ask},
-    group_tests::attach,
+    group_tests::{attach, message},
     testing::{Fake, id, lost, rows},
 };
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
         tt::extension::RefusedCode,
     },
 };
+use prost::Message as _;
 
 /// Nothing here may look at who is in a group in Redis.
 fn assert_no_members_of_redis(log: &[String]) {
@@ -66,6 +67,24 @@ fn members_are_shown_to_members_only() {
     // A message whose sender has left since is still to be pushed.
     let fan_out = Attach { kind: kind::GROUP, ..Attach::handle(3) };
     assert_eq!(ask_as(Some(fan_out.encode())).0, [(4, vec![1, 9]), (1, vec![2])]);
+    // It is for those only who may read it.
+    let message = ImMsgData { to_session_id: 4, msg_id: 7, ..message(None) };
+    let pushed = Attach { pdu: Some(message.encode_to_vec().into()), ..fan_out.clone() }.encode();
+    let world = Fake::default();
+    world.on("from IMGroup ", group_rows());
+    world.on("where groupId=4", rows(["userId"], &[[1.into()], [9.into()]]));
+    world.on("from TTMember where groupId=4 and sinceId>=7", rows(["userId"], &[[9.into()]]));
+    let known = GroupVersionInfo { group_id: 4, version: 0 };
+    let request = ImGroupInfoListReq {
+        user_id: 1,
+        group_version_list: vec![known],
+        attach_data: Some(pushed),
+    };
+    let reply: ImGroupInfoListRsp = ask(&world, command::GROUP_INFO_REQUEST, &request);
+    assert_eq!(reply.group_info_list[0].group_member_list, [1], "{:#?}", world.log());
+    world.on("from IMGroup ", group_rows()).on("from TTMember", lost());
+    let reply: ImGroupInfoListRsp = ask(&world, command::GROUP_INFO_REQUEST, &request);
+    assert!(reply.group_info_list.iter().all(|g| g.group_id != 4), "no telling who may");
     // Its msg_server hears at once that there is no telling whom.
     let known = GroupVersionInfo { group_id: 4, version: 0 };
     let attach_data = Some(fan_out.encode());

@@ -8,7 +8,7 @@ use super::{
     relation,
 };
 use crate::store::sql::{Server, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// From where on a member may read a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +88,17 @@ pub async fn since<W: World>(
         true => Since::Second(joined),
         false => Since::Message(found.get(0, "sinceId").uint()),
     }))
+}
+
+/// Who joined a group after a message of it was stored, ascending; some of them may have left.
+pub async fn joined_after<W: World>(
+    cx: &mut Context<W>,
+    group: u32,
+    msg_id: u32,
+) -> Result<BTreeSet<u32>, StoreError> {
+    const TEXT: &str = "select userId from TTMember where groupId=? and sinceId>=?";
+    let found = cx.primary(TEXT, &[group, msg_id].map(Value::from)).await?;
+    Ok((0..found.rows.len()).map(|row| found.get(row, "userId").uint()).collect())
 }
 
 /// The members of a group, ascending.
