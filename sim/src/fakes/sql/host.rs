@@ -5,7 +5,7 @@ use super::{
     frame::{Asked, Response, Wire, decode_request, encode_response},
 };
 use crate::{
-    fakes::{Hooks, lock, pause},
+    fakes::{Hooks, TICK, lock, pause},
     record::{Applied, Did, Effect, What, kept_value},
 };
 use bytes::Bytes;
@@ -20,10 +20,10 @@ use teamtalk::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use turmoil::net::TcpListener;
 
-/// Serves until the host ends. Each statement applies atomically after a drawn delay, those of a
-/// batch one after the other, and the reply follows another one: a connection that closes during
-/// the first one, or while the statement waits for a lock, has no effect, during the second one no
-/// reply. A connection's end, by whichever side, undoes what its session has not committed.
+/// Serves until the host ends. A statement applies atomically after a drawn delay, those of a batch
+/// one after the other with mostly none between them, and the reply follows another one: a
+/// connection that closes during the first one, or while the statement waits for a lock, has no
+/// effect, during the last one no reply. A connection's end, by whichever side, undoes what its session has not committed.
 ///
 /// The primary and the replica are two calls with two listeners. For now they share one engine;
 /// a replica that lags will be an engine of its own, fed by the primary's commits.
@@ -89,14 +89,19 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     while let Some(body) = next(wire, session).await? {
         let mut response = Response::default();
         let mut draw = 0;
+        let mut purpose = "sql before";
         for Asked { at, text, params } in decode_request(&body)? {
             // The bytes are the statement and its parameters.
             draw = draw_id(&[&body[at]]);
-            tokio::select! {
-                biased;
-                gone = wire.gone() => return gone,
-                () = pause(hooks, "sql before", draw) => {}
+            let ticks = hooks.delay(purpose, draw);
+            if ticks > 0 {
+                tokio::select! {
+                    biased;
+                    gone = wire.gone() => return gone,
+                    () = tokio::time::sleep(TICK * ticks) => {}
+                }
             }
+            purpose = "sql between";
             let Some(done) = finish(wire, session, &text, &params).await? else { return Ok(()) };
             let (what, effect) = (lock(&session.engine).what(&text), effect(&done));
             let (params, committed) = (params.iter().map(kept_value).collect(), done.committed);

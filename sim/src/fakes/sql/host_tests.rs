@@ -104,7 +104,7 @@ struct Fixed {
 
 impl Hooks for Fixed {
     fn delay(&self, purpose: &'static str, _: u64) -> u32 {
-        if purpose.ends_with("before") { self.before } else { self.after }
+        if purpose.ends_with("after") { self.after } else { self.before }
     }
 
     fn applied(&self, applied: Applied) {
