@@ -14,10 +14,12 @@ use std::{
 const PINNED: &str = include_str!("../../benches/pinned.json");
 
 /// What a batch of runs did.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Batch {
     runs: u64,
     wall: Duration,
+    /// Wall seconds a simulated second of each round.
+    costs: Vec<f64>,
     sim_ms: u64,
     pdus: u64,
     acked: u64,
@@ -27,6 +29,8 @@ impl Batch {
     fn add(&mut self, wall: Duration, reports: &[SeedReport]) {
         self.wall += wall;
         self.runs += reports.len() as u64;
+        let sim_ms: u64 = reports.iter().map(|report| report.sim_ms).sum();
+        self.costs.push(wall.as_secs_f64() * 1_000.0 / sim_ms.max(1) as f64);
         for report in reports {
             self.sim_ms += report.sim_ms;
             self.pdus += report.pdus;
@@ -38,8 +42,15 @@ impl Batch {
         count as f64 / self.wall.as_secs_f64().max(1e-9)
     }
 
-    fn wall_per_sim_second(&self) -> f64 {
-        self.wall.as_secs_f64() * 1_000.0 / self.sim_ms.max(1) as f64
+    /// The median of what a simulated second costs, in wall seconds: other work on the machine
+    /// makes some rounds much dearer, and no mean forgives that.
+    fn median_cost(&self) -> f64 {
+        let mut costs = self.costs.clone();
+        costs.sort_by(f64::total_cmp);
+        match costs.len() {
+            0 => f64::NAN,
+            n => (costs[(n - 1) / 2] + costs[n / 2]) / 2.0,
+        }
     }
 }
 
@@ -135,8 +146,8 @@ fn table(case: &Case, jobs: usize, one: &Batch, all: &Batch, still: &Batch) -> S
             batch.per_second(batch.pdus)
         );
     }
-    let ratio = one.wall_per_sim_second() / still.wall_per_sim_second();
-    let _ = writeln!(out, "a simulated second costs {ratio:.2} times an idle one");
+    let ratio = one.median_cost() / still.median_cost();
+    let _ = writeln!(out, "a simulated second costs {ratio:.2} times an idle one (medians)");
     let _ = writeln!(
         out,
         "{jobs} cores do {:.2} times the seeds of one",

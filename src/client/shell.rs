@@ -36,7 +36,7 @@ struct Shell<E: Env> {
     /// The number of the dial under way, or of the last one.
     dial: u64,
     dialling: Option<AbortHandle>,
-    conn: Option<(ConnId, Conn)>,
+    conn: Option<(ConnId, Conn<E::Stream>)>,
     raw: mpsc::Receiver<Raw<E::Stream>>,
     raw_in: mpsc::Sender<Raw<E::Stream>>,
     due: VecDeque<Event>,
@@ -56,9 +56,10 @@ pub async fn run<E: Env>(
     let mut commands_open = true;
     let mut effects = Vec::new();
     loop {
-        let event = match shell.due.pop_front() {
+        let event = match shell.due.pop_front().or_else(|| shell.reported()) {
             Some(event) => event,
             None => {
+                shell.flush();
                 let due = device.due().map(|due| shell.start + due);
                 tokio::select! { biased;
                     raw = shell.raw.recv() => match raw.and_then(|raw| shell.take(raw)) {
@@ -101,6 +102,23 @@ impl<E: Env> Shell<E> {
             raw_in,
             due: VecDeque::from([Event::Started]),
             tasks: JoinSet::new(),
+        }
+    }
+
+    /// What a task has reported already.
+    fn reported(&mut self) -> Option<Event> {
+        while let Ok(raw) = self.raw.try_recv() {
+            if let Some(event) = self.take(raw) {
+                return Some(event);
+            }
+        }
+        None
+    }
+
+    /// Writes what is queued.
+    fn flush(&self) {
+        if let Some((_, conn)) = &self.conn {
+            conn.flush();
         }
     }
 
@@ -157,7 +175,7 @@ impl<E: Env> Shell<E> {
                     self.due.push_back(Event::Closed { reason: "too many unsent bytes".into() });
                     return;
                 }
-                conn.send(pdu);
+                conn.send(&pdu);
             }
             Effect::Fact(fact) => self.env.fact(fact),
         }

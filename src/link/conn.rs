@@ -1,21 +1,26 @@
-//! One connection's two tasks: a reader that cuts PDUs, a writer fed by a counted queue.
+//! One connection: a task that cuts PDUs from what comes, and a buffer of what goes. The owner
+//! writes the buffer itself when it has nothing else to do; what the socket does not take at once
+//! is left to a second task.
 
 use crate::{
     env::{ConnId, Stream},
     wire::{Pdu, frame::Codec, pdu::HEADER_LEN},
 };
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use std::{
+    future::poll_fn,
     io,
+    pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    sync::mpsc,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, WriteHalf},
+    sync::{Notify, mpsc},
     task::{AbortHandle, JoinSet},
     time::Instant,
 };
@@ -25,7 +30,7 @@ use tokio_util::codec::Decoder;
 /// unread bytes do not turn the close into a reset that destroys what was written (ours).
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
-/// The writer gathers queued PDUs up to about this many bytes a write.
+/// The most bytes of one write.
 const BATCH: usize = 64 << 10;
 
 /// What the tasks of a connection report.
@@ -41,18 +46,40 @@ pub(crate) enum FromConn {
 
 /// The owner's side of a connection.
 #[derive(Debug)]
-pub(crate) struct Conn {
-    queue: mpsc::UnboundedSender<Pdu>,
-    unsent: Arc<AtomicUsize>,
+pub(crate) struct Conn<S> {
+    out: Arc<Out<S>>,
     heard: Arc<AtomicU64>,
     reader: AbortHandle,
     writer: AbortHandle,
 }
 
-impl Conn {
+/// What goes to the peer.
+#[derive(Debug)]
+struct Out<S> {
+    writing: Mutex<Writing<S>>,
+    /// There is something for the writer's task.
+    left: Notify,
+}
+
+#[derive(Debug)]
+struct Writing<S> {
+    socket: WriteHalf<S>,
+    /// What the socket has not taken.
+    unsent: BytesMut,
+    /// The writer's task is at it: the owner keeps off.
+    is_left: bool,
+    /// Nothing more is queued: close when all is written.
+    closes: bool,
+    /// How a write of the owner failed; the task reports it.
+    failed: Option<io::Error>,
+    /// A write failed: nothing is written any more.
+    dead: bool,
+}
+
+impl<S: Stream> Conn<S> {
     /// Starts both tasks. `wrap` makes the owner's event of what they report; a full `events`
     /// holds the reader back, and so the peer.
-    pub fn start<S: Stream, T: Send + 'static>(
+    pub fn start<T: Send + 'static>(
         stream: S,
         start: Instant,
         tasks: &mut JoinSet<()>,
@@ -60,9 +87,11 @@ impl Conn {
         wrap: impl Fn(ConnId, FromConn) -> T + Clone + Send + Sync + 'static,
     ) -> Self {
         let conn = stream.id();
-        let (read, write) = tokio::io::split(stream);
-        let (queue, queued) = mpsc::unbounded_channel();
-        let unsent = Arc::new(AtomicUsize::new(0));
+        let (read, socket) = tokio::io::split(stream);
+        let unsent = BytesMut::new();
+        let (is_left, closes, failed, dead) = (false, false, None, false);
+        let writing = Writing { socket, unsent, is_left, closes, failed, dead };
+        let out = Arc::new(Out { writing: Mutex::new(writing), left: Notify::new() });
         let heard = Arc::new(AtomicU64::new(start.elapsed().as_micros() as u64));
         let reader = tasks.spawn({
             let (events, wrap, heard) = (events.clone(), wrap.clone(), heard.clone());
@@ -81,20 +110,20 @@ impl Conn {
             }
         });
         let writer = tasks.spawn({
-            let (events, unsent) = (events.clone(), unsent.clone());
+            let (events, out) = (events.clone(), out.clone());
             async move {
-                if let Err(error) = write_all(write, queued, unsent).await {
+                if let Err(error) = out.write_what_is_left().await {
                     let ended = FromConn::Ended(format!("write failed: {error}"));
                     let _ = events.send(wrap(conn, ended)).await;
                 }
             }
         });
-        Self { queue, unsent, heard, reader, writer }
+        Self { out, heard, reader, writer }
     }
 
     /// Bytes queued and not yet taken by the socket.
     pub fn unsent(&self) -> usize {
-        self.unsent.load(Relaxed)
+        self.out.writing().unsent.len()
     }
 
     /// When the last byte came, since the owner's start.
@@ -102,17 +131,41 @@ impl Conn {
         Duration::from_micros(self.heard.load(Relaxed))
     }
 
-    /// Queues a PDU; the caller has checked the bound.
-    pub fn send(&self, pdu: Pdu) {
-        self.unsent.fetch_add(size(&pdu), Relaxed);
-        // A writer that has failed has reported it: what is queued after that is lost anyway.
-        let _ = self.queue.send(pdu);
+    /// Queues a PDU; the caller has checked the bound. [`Self::flush`] writes it.
+    pub fn send(&self, pdu: &Pdu) {
+        let mut writing = self.out.writing();
+        // A failed write is reported: what is queued after it is lost anyway.
+        if !writing.dead {
+            pdu.write_to(&mut writing.unsent);
+        }
+    }
+
+    /// Writes what is queued, as far as the socket takes it now.
+    pub fn flush(&self) {
+        let mut writing = self.out.writing();
+        if writing.is_left || writing.unsent.is_empty() {
+            return;
+        }
+        let done = writing.poll_all(&mut Context::from_waker(Waker::noop()));
+        if let Poll::Ready(Ok(())) = done {
+            return;
+        }
+        if let Poll::Ready(Err(error)) = done {
+            writing.failed = Some(error);
+        }
+        writing.is_left = true;
+        drop(writing);
+        self.out.left.notify_one();
     }
 
     /// Writes what is queued, then closes, within [`LINGER`].
     pub fn close(self, tasks: &mut JoinSet<()>) {
-        let Self { queue, reader, writer, .. } = self;
-        drop(queue);
+        let Self { out, reader, writer, .. } = self;
+        {
+            let mut writing = out.writing();
+            (writing.closes, writing.is_left) = (true, true);
+        }
+        out.left.notify_one();
         tasks.spawn(async move {
             tokio::time::sleep(LINGER).await;
             reader.abort();
@@ -124,6 +177,53 @@ impl Conn {
     pub fn abort(self) {
         self.reader.abort();
         self.writer.abort();
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite> Out<S> {
+    /// Nobody panics while he holds it.
+    fn writing(&self) -> MutexGuard<'_, Writing<S>> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what the owner could not, as often as there is something, until the end.
+    async fn write_what_is_left(&self) -> io::Result<()> {
+        loop {
+            self.left.notified().await;
+            let written = |cx: &mut Context<'_>| {
+                let mut writing = self.writing();
+                if let Some(error) = writing.failed.take() {
+                    return Poll::Ready(Err(error));
+                }
+                ready!(writing.poll_all(cx))?;
+                writing.is_left = writing.closes;
+                Poll::Ready(Ok(writing.closes))
+            };
+            if poll_fn(written).await? {
+                return poll_fn(|cx| Pin::new(&mut self.writing().socket).poll_shutdown(cx)).await;
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite> Writing<S> {
+    /// Writes all that is queued.
+    fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let written = self.poll_write(cx);
+        self.dead |= matches!(written, Poll::Ready(Err(_)));
+        written
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            let part = &self.unsent[..self.unsent.len().min(BATCH)];
+            let written = ready!(Pin::new(&mut self.socket).poll_write(cx, part))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.unsent.advance(written);
+        }
+        Pin::new(&mut self.socket).poll_flush(cx)
     }
 }
 
@@ -157,29 +257,4 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             }
         }
     }
-}
-
-async fn write_all(
-    mut write: impl AsyncWrite + Unpin,
-    mut queued: mpsc::UnboundedReceiver<Pdu>,
-    unsent: Arc<AtomicUsize>,
-) -> io::Result<()> {
-    let mut buf = BytesMut::new();
-    while let Some(pdu) = queued.recv().await {
-        pdu.write_to(&mut buf);
-        while buf.len() < BATCH
-            && let Ok(pdu) = queued.try_recv()
-        {
-            pdu.write_to(&mut buf);
-        }
-        while !buf.is_empty() {
-            let written = write.write_buf(&mut buf).await?;
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            unsent.fetch_sub(written, Relaxed);
-        }
-        write.flush().await?;
-    }
-    write.shutdown().await
 }

@@ -13,7 +13,9 @@ use crate::{
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, VecDeque},
+    future::poll_fn,
     io,
+    task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
@@ -36,14 +38,16 @@ enum Raw<S, K> {
     Conn(ConnId, FromConn),
 }
 
-struct Open<K> {
-    conn: Conn,
+struct Open<S, K> {
+    conn: Conn<S>,
     kind: K,
     dial: Option<usize>,
     /// When the role or a heartbeat last sent, since start.
     sent: Duration,
     /// A 0702 came: no heartbeats and no timeout any more (SYSTEM.md section 2).
     stopped: bool,
+    /// It is among those that are to be written.
+    queued: bool,
 }
 
 /// The sockets of one role. Dropping it ends all its tasks and connections.
@@ -53,7 +57,9 @@ pub struct Link<E: Env, K: Kind> {
     start: Instant,
     ticks: Interval,
     dials: Vec<Dial<K>>,
-    conns: BTreeMap<ConnId, Open<K>>,
+    conns: BTreeMap<ConnId, Open<E::Stream, K>>,
+    /// Connections with something to write, in the order in which they got it.
+    queued: Vec<ConnId>,
     raw: mpsc::Receiver<Raw<E::Stream, K>>,
     raw_in: mpsc::Sender<Raw<E::Stream, K>>,
     /// Events that are due before anything else is read.
@@ -86,6 +92,7 @@ impl<E: Env, K: Kind> Link<E, K> {
             ticks,
             dials,
             conns: BTreeMap::new(),
+            queued: Vec::new(),
             raw,
             raw_in,
             due: VecDeque::new(),
@@ -101,19 +108,37 @@ impl<E: Env, K: Kind> Link<E, K> {
         Ok(link)
     }
 
-    /// Waits for what happens next. Cancel-safe.
+    /// Waits for what happens next, and writes what is queued before it waits: what several events
+    /// caused goes out in one write. Cancel-safe.
     pub async fn next(&mut self) -> Event<K> {
         loop {
             if let Some(event) = self.due.pop_front() {
                 return event;
             }
-            // Ticks first: a flood of PDUs must not keep timeouts from being noticed.
-            tokio::select! { biased;
-                _ = self.ticks.tick() => self.tick(),
-                raw = self.raw.recv() => match raw {
-                    Some(raw) => self.take(raw),
-                    None => unreachable!("the link holds a sender itself"),
-                },
+            match poll_fn(|cx| self.poll_raw(cx)).await {
+                Some(raw) => self.take(raw),
+                None => self.tick(),
+            }
+        }
+    }
+
+    /// What a task reports; `None` for a tick. Ticks first: a flood of PDUs must not keep timeouts
+    /// from being noticed.
+    fn poll_raw(&mut self, cx: &mut Context<'_>) -> Poll<Option<Raw<E::Stream, K>>> {
+        if self.ticks.poll_tick(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        match self.raw.poll_recv(cx) {
+            Poll::Ready(Some(raw)) => Poll::Ready(Some(raw)),
+            Poll::Ready(None) => unreachable!("the link holds a sender itself"),
+            Poll::Pending => {
+                for conn in self.queued.drain(..) {
+                    if let Some(open) = self.conns.get_mut(&conn) {
+                        open.queued = false;
+                        open.conn.flush();
+                    }
+                }
+                Poll::Pending
             }
         }
     }
@@ -131,7 +156,10 @@ impl<E: Env, K: Kind> Link<E, K> {
             return;
         }
         open.sent = up;
-        open.conn.send(pdu);
+        open.conn.send(&pdu);
+        if !std::mem::replace(&mut open.queued, true) {
+            self.queued.push(conn);
+        }
         self.report_high_water(after as u64, false);
     }
 
@@ -153,7 +181,8 @@ impl<E: Env, K: Kind> Link<E, K> {
                 let conn =
                     Conn::start(stream, self.start, &mut self.tasks, &self.raw_in, Raw::Conn);
                 let sent = self.start.elapsed();
-                self.conns.insert(id, Open { conn, kind, dial, sent, stopped: false });
+                let (stopped, queued) = (false, false);
+                self.conns.insert(id, Open { conn, kind, dial, sent, stopped, queued });
                 self.due.push_back(Event::Opened { conn: id, kind });
             }
             Raw::Conn(conn, FromConn::Pdu(pdu)) => {

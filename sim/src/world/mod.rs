@@ -108,6 +108,10 @@ pub fn run(case: &Case) -> Result<Outcome, String> {
     Ok(driver.outcome())
 }
 
+/// Lines that the properties are shown together: no verdict is needed sooner, and their code and
+/// the hosts' take turns in the processor's caches less often.
+const JUDGED_AT_ONCE: usize = 512;
+
 struct Driver<'a> {
     plan: &'a Plan,
     shared: Shared,
@@ -115,7 +119,9 @@ struct Driver<'a> {
     faults: faults::Faults,
     operations: Vec<Operation>,
     properties: Properties,
-    seen: usize,
+    /// How many lines of the trace have been followed, and how many judged.
+    followed: usize,
+    judged: usize,
     violations: Vec<Violation>,
     broken_by: BTreeMap<&'static str, u64>,
     opened: BTreeSet<(u32, Chat)>,
@@ -177,7 +183,8 @@ impl<'a> Driver<'a> {
             faults: faults::Faults::new(plan),
             operations,
             properties: Properties::new(protocol),
-            seen: 0,
+            followed: 0,
+            judged: 0,
             violations: Vec::new(),
             broken_by: BTreeMap::new(),
             opened: BTreeSet::new(),
@@ -208,11 +215,11 @@ impl<'a> Driver<'a> {
                 let host = self.hosts.panicked().unwrap_or_else(|| "world".into());
                 let message = message.unwrap_or_else(|| "no message".into());
                 self.shared.record(&host, Kind::Panic { message });
-                self.observe();
+                self.judge();
                 return;
             }
             now += TICK_MS;
-            self.observe();
+            self.follow();
             if now < horizon || !self.faults.all_over() {
                 continue;
             }
@@ -234,6 +241,7 @@ impl<'a> Driver<'a> {
     /// audit is made once nothing else is owed and every device that wants to be online is, or
     /// the bound has passed; then again until it agrees.
     fn at_rest(&mut self, now: u64, since: u64, bound: u64) -> bool {
+        self.judge();
         let owed = self.properties.owed(false);
         let everyone_here = || {
             let mut devices = self.plan.devices.iter().map(|d| d.slot);
@@ -287,9 +295,10 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn observe(&mut self) {
-        let mut shared = self.shared.lock();
-        for line in &mut shared.trace.lines[self.seen..] {
+    /// Notes what the driver itself must know by the next tick.
+    fn follow(&mut self) {
+        let shared = self.shared.lock();
+        for line in &shared.trace.lines[self.followed..] {
             match &line.kind {
                 Kind::Fact(Fact::DeviceOnline { device, .. }) => {
                     self.online.insert(*device, line.host.clone());
@@ -303,6 +312,18 @@ impl<'a> Driver<'a> {
                 Kind::HostDown => self.online.retain(|_, host| *host != line.host),
                 _ => {}
             }
+        }
+        self.followed = shared.trace.lines.len();
+        drop(shared);
+        if self.followed - self.judged >= JUDGED_AT_ONCE {
+            self.judge();
+        }
+    }
+
+    /// Shows the properties what is new.
+    fn judge(&mut self) {
+        let mut shared = self.shared.lock();
+        for line in &mut shared.trace.lines[self.judged..] {
             for violation in self.properties.observe(line) {
                 let property = violation.property;
                 if note(&mut self.violations, violation) {
@@ -313,7 +334,7 @@ impl<'a> Driver<'a> {
                 frame.forget();
             }
         }
-        self.seen = shared.trace.lines.len();
+        self.judged = shared.trace.lines.len();
     }
 
     fn found(&mut self, violation: Violation) {
