@@ -186,7 +186,8 @@ switches! {
                      failed half way leaves different from SQL",
         peers: "every db_proxy must use it: an old one goes by Redis, which is still written, and \
                 changes members without a transaction",
-        cost: "membership is read from the primary, twice for a send; one transaction for each \
+        cost: "membership is read from the primary, twice for a send, and who joined late once for \
+               each msg_server that pushes it; one transaction for each \
                change. A change that finds all as asked is answered with result 0 and all who were \
                asked for (the original: 1 for an ADD of members), so that a client whose answer was \
                lost may ask again. A creation has nothing to be known by: one that is repeated after \

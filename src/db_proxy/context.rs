@@ -361,7 +361,12 @@ async fn flush<C: Connection>(
     let batch: Vec<_> = waiting.chain([last]).collect();
     match connection.batch(&batch).await {
         Ok(mut outcomes) => (true, Ok(outcomes.pop().unwrap_or_default())),
-        Err(BatchError { at, error }) => (at == deferred.len(), Err(error)),
+        Err(BatchError { at, error }) => {
+            if let Some(failed) = deferred.get(at) {
+                tracing::warn!(%error, text = &*failed.text, "statement failed on the way");
+            }
+            (at == deferred.len(), Err(error))
+        }
     }
 }
 

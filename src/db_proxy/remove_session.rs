@@ -45,6 +45,7 @@ async fn remove<W: World>(cx: &mut Context<W>, key: Key) -> Result<bool, Silent>
         failed(cx, marked)?;
     }
     let removed = session::remove(cx, id).await;
+    cx.shared.sessions.forget(&key);
     if !failed(cx, removed)?.unwrap_or(false) {
         return Ok(false);
     }

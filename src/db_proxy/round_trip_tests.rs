@@ -11,7 +11,11 @@ use crate::{
         Pdu,
         attach::Attach,
         command,
-        im::{base_define::MsgType, message::ImMsgData},
+        im::{
+            base_define::{MsgType, SessionType},
+            buddy::ImRemoveSessionReq,
+            message::ImMsgData,
+        },
     },
 };
 use bytes::Bytes;
@@ -83,6 +87,31 @@ fn a_statement_that_failed_on_its_way_to_commit_is_no_unknown_outcome() {
 }
 
 #[test]
+fn after_a_failure_and_a_removal_the_sessions_are_looked_for_again() {
+    let world = Fake::default();
+    let mut cx = after_the_first(&world);
+    world.on("insert into IMMessage_1", refused(1406));
+    assert_eq!(send(&mut cx, 2).command(), command::OTHER_REFUSED);
+    world.log();
+    send(&mut cx, 3);
+    let looked = |log: &[String]| log.iter().any(|l| l.starts_with("S select id,userId"));
+    assert!(looked(&world.log()));
+
+    let mut cx = after_the_first(&world);
+    let removal = ImRemoveSessionReq {
+        user_id: 1,
+        session_type: SessionType::Single as i32,
+        session_id: 2,
+        attach_data: Some(Attach::handle(3).encode()),
+    };
+    world.on("select id from IMRecentSession", rows(["id"], &[[11.into()]]));
+    answer(&mut cx, &Pdu::new(command::BUDDY_LIST_REMOVE_SESSION_REQ, 8, &removal)).unwrap();
+    world.log();
+    send(&mut cx, 2);
+    assert!(looked(&world.log()));
+}
+
+#[test]
 fn what_was_deferred_before_an_error_is_not_sent_with_a_later_statement() {
     let world = Fake::default();
     let mut cx = after_the_first(&world);
@@ -94,5 +123,5 @@ fn what_was_deferred_before_an_error_is_not_sent_with_a_later_statement() {
     send(&mut cx, 3);
     let log = world.log();
     assert_eq!(log.iter().filter(|l| l.contains("insert into IMMessage_1")).count(), 1);
-    assert_eq!(log[0], "M select relateId from TTRelation where smallId=1 and bigId=2");
+    assert_eq!(log[1], "M select relateId from TTRelation where smallId=1 and bigId=2");
 }

@@ -114,9 +114,17 @@ pub async fn of_pair<W: World>(
         if *id == 0 {
             *id = add(cx, on_failure, key).await?;
         }
-        cx.shared.sessions.learn(key, *id);
+        if cx.shared.sessions.get(&key) != Some(*id) {
+            cx.shared.sessions.learn(key, *id);
+        }
     }
     Ok(ids)
+}
+
+/// After a send that failed the sessions are looked for anew: a store that was restored may not
+/// have them.
+pub fn forget<W: World>(cx: &Context<W>, keys: [Key; 2]) {
+    keys.iter().for_each(|key| cx.shared.sessions.forget(key));
 }
 
 /// The live sessions, 0 where there is none.

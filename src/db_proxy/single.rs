@@ -54,7 +54,10 @@ pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result
         Err(Silent::Store(_) | Silent::NotStored(_)) if !cx.protocol().ack_after_store => {
             drawn as u32
         }
-        Err(why) => return Err(why),
+        Err(why) => {
+            session::forget(cx, keys(message));
+            return Err(why);
+        }
     };
     if in_transaction.is_none() {
         for id in sessions {
@@ -71,9 +74,7 @@ async fn sessions<W: World>(
     on_failure: OnFailure,
     message: &ImMsgData,
 ) -> Result<[u32; 2], StoreError> {
-    let (from, to) = (message.from_user_id, message.to_session_id);
-    let own = Key { user: from, peer: to, kind: session::SINGLE };
-    let peer = Key { user: to, peer: from, kind: session::SINGLE };
+    let [own, peer] = keys(message);
     if cx.protocol().single_session {
         return session::of_pair(cx, on_failure, [own, peer]).await;
     }
@@ -82,6 +83,13 @@ async fn sessions<W: World>(
         return Ok([own, session::find_or_add(cx, on_failure, peer).await?]);
     }
     sessions_as_original(cx, own, peer).await
+}
+
+/// Of the sender's session and of the receiver's.
+fn keys(message: &ImMsgData) -> [Key; 2] {
+    let (from, to) = (message.from_user_id, message.to_session_id);
+    let key = |user, peer| Key { user, peer, kind: session::SINGLE };
+    [key(from, to), key(to, from)]
 }
 
 /// The original's way: the peer's session takes the place of the sender's if it was added.

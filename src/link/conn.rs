@@ -223,6 +223,10 @@ impl<S: AsyncRead + AsyncWrite> Writing<S> {
             }
             self.unsent.advance(written);
         }
+        if self.unsent.capacity() > BATCH {
+            // What a slow peer once took is not kept for the connection's life.
+            self.unsent = BytesMut::new();
+        }
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 }

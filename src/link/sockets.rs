@@ -148,7 +148,12 @@ impl<E: Env, K: Kind> Link<E, K> {
     pub fn send(&mut self, conn: ConnId, pdu: Pdu) {
         let up = self.start.elapsed();
         let Some(open) = self.conns.get_mut(&conn) else { return };
-        let before = open.conn.unsent();
+        let mut before = open.conn.unsent();
+        if before + size(&pdu) > UNSENT_BOUND {
+            // It may only be that nobody has tried.
+            open.conn.flush();
+            before = open.conn.unsent();
+        }
         let after = before + size(&pdu);
         if after > UNSENT_BOUND {
             self.report_high_water(before as u64, true);

@@ -82,6 +82,38 @@ async fn pdus_come_in_order_and_queued_ones_are_written_before_a_close() {
     assert!(env.facts().contains(&Fact::Closed { conn: to_b, reason: "enough".into() }));
 }
 
+/// What the socket does not take at once is written by a task, what is queued meanwhile after it,
+/// and then the link writes itself again.
+#[tokio::test(start_paused = true)]
+async fn what_a_slow_peer_leaves_is_written_in_order_and_later_pdus_after_it() {
+    let env = MemoryEnv::new("a");
+    let mut a = listening(&env, TestKind::Client).await;
+    let mut b = env.host("b").connect(&Endpoint::new("a", PORT)).await.unwrap();
+    let conn = opened(&mut a).await;
+    let mut want = Vec::new();
+    for round in 0..3_u16 {
+        // More than the stream holds, then one more while a task is at it.
+        for seq in [round * 10, round * 10 + 1] {
+            a.send(conn, pdu(seq, 100_000));
+            want.extend(pdu(seq, 100_000).encode());
+            let nothing = tokio::time::timeout(Duration::from_millis(10), a.next()).await;
+            assert!(nothing.is_err() || matches!(nothing, Ok(Event::Tick)));
+        }
+        let mut got = vec![0; want.len()];
+        b.read_exact(&mut got).await.unwrap();
+        assert!(got == want, "round {round}");
+        want.clear();
+        // The stream has room again.
+        a.send(conn, pdu(round, 10));
+        let mut small = vec![0; pdu(round, 10).encode().len()];
+        let reads = tokio::time::timeout(Duration::from_secs(1), b.read_exact(&mut small));
+        let (read, _) =
+            tokio::join!(reads, tokio::time::timeout(Duration::from_millis(10), a.next()));
+        read.expect("the link writes before it waits").unwrap();
+        assert_eq!(small, pdu(round, 10).encode());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_close_is_shown_once_and_nothing_after_it() {
     let env = MemoryEnv::new("a");
@@ -145,8 +177,11 @@ async fn over_the_bound_the_connection_is_closed_and_maxima_are_powers_of_two() 
             .collect()
     };
     assert_eq!(lengths(), [70_000, 140_000, 270_000, 530_000, 1_050_000, 2_100_000]);
-    a.send(conn, pdu(1, one));
-    assert_eq!(lengths().last(), Some(&(fits as u64 * 10_000)));
+    // At the bound the link tries to write: the stream takes what it holds, and six more fit.
+    for _ in 0..7 {
+        a.send(conn, pdu(1, one));
+    }
+    assert_eq!(lengths().last(), Some(&(fits as u64 * 10_000 - (64 << 10) + 60_000)));
     assert_eq!(closed_reason(event(&mut a).await), "too many unsent bytes");
 }
 

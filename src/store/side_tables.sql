@@ -83,3 +83,7 @@ CREATE TABLE IF NOT EXISTS TTMember (
   PRIMARY KEY (userId, groupId),
   KEY idx_groupId_sinceId (groupId, sinceId)
 ) ENGINE=InnoDB;
+
+-- Where TTMember was made without its second key, add it; db_proxies may run meanwhile:
+--
+--   ALTER TABLE TTMember ADD KEY idx_groupId_sinceId (groupId, sinceId);

@@ -1,4 +1,4 @@
-//! SQL at the grain of one statement: text in MySQL dialect, parameters, rows, counts, error
+//! SQL at the grain of one statement, or of some in one round trip: text in MySQL dialect, parameters, rows, counts, error
 //! codes. Transactions are the statements `BEGIN`, `COMMIT` and `ROLLBACK`.
 
 use bytes::Bytes;
@@ -142,8 +142,9 @@ pub trait Connection: Send + 'static {
     ) -> impl Future<Output = Result<Outcome, SqlError>> + Send;
 
     /// Runs statements one after the other until one fails; each is one of its own, as if it came
-    /// alone. A client that can sends them in one round trip (MySQL: `CLIENT_MULTI_STATEMENTS`);
-    /// the deadline is then the sum of theirs.
+    /// alone. Whose client is gone meanwhile may be run to the end. A client that can sends them in
+    /// one round trip, with one deadline for all (MySQL: `CLIENT_MULTI_STATEMENTS`, whose statements
+    /// carry their parameters in the text); else each is a round trip of its own.
     fn batch(
         &mut self,
         statements: &[Statement<'_>],

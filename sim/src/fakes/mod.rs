@@ -20,7 +20,8 @@ pub const TICK: Duration = Duration::from_millis(5);
 pub trait Hooks: Send + Sync + 'static {
     /// How many [`TICK`]s to wait (normally 0–4; more while a store is slow). `purpose` is one of
     /// `redis before`, `redis after`, `sql before`, `sql between` (the statements of a batch follow
-    /// one another at once, but that others may come between), `sql after`; `id` hashes the command or
+    /// one another at once, but that others may come between), `sql alone` (even: a batch whose client
+    /// is gone runs on), `sql after`; `id` hashes the command or
     /// statement with its parameters, never the connection.
     fn delay(&self, purpose: &'static str, id: u64) -> u32;
 

@@ -74,8 +74,7 @@ impl<S: teamtalk::env::Stream> Connection<S> {
     async fn ask(&mut self, statements: &[Statement<'_>]) -> Result<Response, SqlError> {
         let lost = || SqlError::Lost("the connection failed before".to_string());
         let mut wire = self.wire.take().ok_or_else(lost)?;
-        let limit = self.limit * u32::try_from(statements.len()).unwrap_or(u32::MAX);
-        let answer = before(limit, async {
+        let answer = before(self.limit, async {
             wire.send(encode_request(statements)).await?;
             answer(&mut wire).await
         });

@@ -11,6 +11,7 @@ use crate::{
 use bytes::Bytes;
 use std::{
     io,
+    pin::pin,
     sync::{Arc, Mutex},
 };
 use teamtalk::{
@@ -22,8 +23,10 @@ use turmoil::net::TcpListener;
 
 /// Serves until the host ends. A statement applies atomically after a drawn delay, those of a batch
 /// one after the other with mostly none between them, and the reply follows another one: a
-/// connection that closes during the first one, or while the statement waits for a lock, has no
-/// effect, during the last one no reply. A connection's end, by whichever side, undoes what its session has not committed.
+/// connection that closes during the first one, or while the first statement waits for a lock, has
+/// no effect, during the last one no reply. A connection's end, by whichever side, undoes what its
+/// session has not committed; but a batch that has begun may run on to its end, and to its COMMIT,
+/// as on a server that does not look for its client between two statements.
 ///
 /// The primary and the replica are two calls with two listeners. For now they share one engine;
 /// a replica that lags will be an engine of its own, fed by the primary's commits.
@@ -88,21 +91,22 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     wire.send(encode_response(&Response::default())).await?;
     while let Some(body) = next(wire, session).await? {
         let mut response = Response::default();
-        let mut draw = 0;
-        let mut purpose = "sql before";
-        for Asked { at, text, params } in decode_request(&body)? {
-            // The bytes are the statement and its parameters.
-            draw = draw_id(&[&body[at]]);
-            let ticks = hooks.delay(purpose, draw);
-            if ticks > 0 {
-                tokio::select! {
-                    biased;
-                    gone = wire.gone() => return gone,
-                    () = tokio::time::sleep(TICK * ticks) => {}
-                }
+        // The bytes are the statements and their parameters.
+        let draw = draw_id(&[&body]);
+        let mut client = Client { wire, is_gone: false, runs_on: false };
+        for (n, Asked { at, text, params }) in decode_request(&body)?.into_iter().enumerate() {
+            let ticks = match n {
+                0 => hooks.delay("sql before", draw),
+                _ => hooks.delay("sql between", draw_id(&[&body[at]])),
+            };
+            if ticks > 0 && client.waits(tokio::time::sleep(TICK * ticks)).await?.is_none() {
+                return Ok(());
             }
-            purpose = "sql between";
-            let Some(done) = finish(wire, session, &text, &params).await? else { return Ok(()) };
+            let Some(done) = finish(&mut client, session, &text, &params).await? else {
+                return Ok(());
+            };
+            // From now on, if ever.
+            client.runs_on = hooks.delay("sql alone", draw).is_multiple_of(2);
             let (what, effect) = (lock(&session.engine).what(&text), effect(&done));
             let (params, committed) = (params.iter().map(kept_value).collect(), done.committed);
             hooks.applied(Applied { store: "sql", what, params, effect, committed });
@@ -114,10 +118,41 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                 }
             }
         }
+        if client.is_gone {
+            return Ok(());
+        }
         pause(hooks, "sql after", draw).await;
         wire.send(encode_response(&response)).await?;
     }
     Ok(())
+}
+
+/// Who waits for a response.
+struct Client<'a, S> {
+    wire: &'a mut Wire<S>,
+    is_gone: bool,
+    /// What has been asked for is run to its end though he is gone.
+    runs_on: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<'_, S> {
+    /// Waits for something; `None` if the client is gone before and nothing more is done for him.
+    async fn waits<T>(&mut self, what: impl Future<Output = T>) -> io::Result<Option<T>> {
+        let mut what = pin!(what);
+        if !self.is_gone {
+            tokio::select! {
+                biased;
+                gone = self.wire.gone() => {
+                    if !self.runs_on {
+                        return gone.map(|()| None);
+                    }
+                    self.is_gone = true;
+                }
+                came = &mut what => return Ok(Some(came)),
+            }
+        }
+        Ok(Some(what.await))
+    }
 }
 
 /// The next request; `None` at the end of the stream, or when the session's transaction has
@@ -136,7 +171,7 @@ async fn next<S: AsyncRead + AsyncWrite + Unpin>(
 /// Runs a statement, waiting for locks; `None` if the connection ends meanwhile. Nothing else
 /// runs between its end and the return.
 async fn finish<S: AsyncRead + AsyncWrite + Unpin>(
-    wire: &mut Wire<S>,
+    client: &mut Client<'_, S>,
     session: &Guard,
     text: &str,
     params: &[Value],
@@ -151,11 +186,12 @@ async fn finish<S: AsyncRead + AsyncWrite + Unpin>(
             let engine = lock(engine);
             (engine.wake(*id), engine.lock_wait())
         };
-        step = tokio::select! {
-            biased;
-            gone = wire.gone() => return gone.map(|()| None),
-            () = wake.notified() => lock(engine).resume(*id),
-            () = tokio::time::sleep(limit) => lock(engine).time_out(*id),
+        let Some(woken) = client.waits(tokio::time::timeout(limit, wake.notified())).await? else {
+            return Ok(None);
+        };
+        step = match woken {
+            Ok(()) => lock(engine).resume(*id),
+            Err(_) => lock(engine).time_out(*id),
         };
     }
 }

@@ -99,11 +99,16 @@ impl Env for Net {
 struct Fixed {
     before: u32,
     after: u32,
+    /// A batch whose client is gone is run to its end.
+    runs_on: bool,
     log: Mutex<Vec<String>>,
 }
 
 impl Hooks for Fixed {
     fn delay(&self, purpose: &'static str, _: u64) -> u32 {
+        if purpose == "sql alone" {
+            return u32::from(!self.runs_on);
+        }
         if purpose.ends_with("after") { self.after } else { self.before }
     }
 
@@ -118,7 +123,7 @@ impl Hooks for Fixed {
 const INSERT: &str = "insert into TTRelation (smallId, bigId, relateId) values (?, ?, 1)";
 
 fn parts(before: u32, after: u32) -> (Arc<Mutex<Engine>>, Arc<Fixed>) {
-    let hooks = Fixed { before, after, log: Mutex::default() };
+    let hooks = Fixed { before, after, runs_on: false, log: Mutex::default() };
     (Arc::new(Mutex::new(Engine::new())), Arc::new(hooks))
 }
 
@@ -223,6 +228,29 @@ fn a_crash_within_a_batch_undoes_its_transaction() {
         sim.bounce("sql");
         sim.run().unwrap();
         assert_eq!(lock(&engine).rows("TTRelation").len(), rows);
+    }
+}
+
+/// Its client hears of nothing, and one that asks again finds it done.
+#[test]
+fn a_batch_whose_client_is_gone_ends_or_runs_on() {
+    for (runs_on, gone_ms, rows) in [(false, 700, 0), (true, 700, 1), (true, 100, 0)] {
+        let hooks = Fixed { before: 50, after: 0, runs_on, log: Mutex::default() };
+        let (engine, hooks) = (Arc::new(Mutex::new(Engine::new())), Arc::new(hooks));
+        let mut sim = world(&engine, &hooks);
+        sim.client("client", async move {
+            let mut conn = connector(Timing::original()).connect(Server::Primary).await?;
+            let pair = [1.into(), 2.into()];
+            let statements = batch(&pair, "select 1");
+            let limit = Duration::from_millis(gone_ms);
+            let answer = tokio::time::timeout(limit, conn.batch(&statements)).await;
+            assert!(answer.is_err(), "gone before the answer");
+            drop(conn);
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            Ok(())
+        });
+        sim.run().unwrap();
+        assert_eq!(lock(&engine).rows("TTRelation").len(), rows, "{runs_on} {gone_ms}");
     }
 }
 

@@ -6,7 +6,7 @@
 //! since: for a message that is pushed, or shown beside a session, since its row was committed;
 //! for the answer to a question, since that arrived at the msg_server. Of the history of a group
 //! he may be told what was committed since a db_proxy was asked to let him in. Where the store says
-//! who is a member (`members-from-store`), a message is pushed to nobody who became one after its
+//! who is a member (`members-from-store`, with a floor for msg_ids), a message is pushed to nobody who became one after its
 //! commit: what one of his devices missed the history would not give it. A message to a
 //! group may be stored if its sender may have been a member at some time since the try of it that
 //! is stored arrived at its db_proxy. Who came and went is told to those and to the members.
@@ -41,7 +41,8 @@ const GRAIN_US: u64 = 2_000_000;
 pub struct Isolation {
     /// What came less than so many simulated microseconds before a join may be seen.
     grain_us: u64,
-    /// Members are who the store says, in the order of the commits.
+    /// Members are who the store says, and a join takes its turn with the messages of its group
+    /// (its floor), so that the order of the commits is theirs.
     from_store: bool,
     tries: Tries,
     /// The lines at which questions (connection, seq_num, command) that are not answered were
@@ -85,7 +86,7 @@ impl Isolation {
         Self {
             // Else who joined sees what is of the same second.
             grain_us: if protocol.members_from_store { 0 } else { GRAIN_US },
-            from_store: protocol.members_from_store,
+            from_store: protocol.members_from_store && protocol.has_floor(),
             tries: Tries::default(),
             asked: BTreeMap::new(),
             rows: BTreeMap::new(),
