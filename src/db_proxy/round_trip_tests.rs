@@ -123,5 +123,6 @@ fn what_was_deferred_before_an_error_is_not_sent_with_a_later_statement() {
     send(&mut cx, 3);
     let log = world.log();
     assert_eq!(log.iter().filter(|l| l.contains("insert into IMMessage_1")).count(), 1);
-    assert_eq!(log[1], "M select relateId from TTRelation where smallId=1 and bigId=2");
+    let relation = "M select relateId from TTRelation where smallId=1 and bigId=2";
+    assert!(log.iter().any(|l| l == relation), "it was not there: {log:#?}");
 }
