@@ -91,10 +91,13 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     wire.send(encode_response(&Response::default())).await?;
     while let Some(body) = next(wire, session).await? {
         let mut response = Response::default();
-        // The bytes are the statements and their parameters.
-        let draw = draw_id(&[&body]);
+        let batch = decode_request(&body)?;
+        // The statements and their parameters, whole: what precedes or follows one of them in other
+        // transactions has nothing to do with it.
+        let from = batch.first().map_or(0, |asked| asked.at.start);
+        let draw = draw_id(&[&body[from..]]);
         let mut client = Client { wire, is_gone: false, runs_on: false };
-        for (n, Asked { at, text, params }) in decode_request(&body)?.into_iter().enumerate() {
+        for (n, Asked { at, text, params }) in batch.into_iter().enumerate() {
             let ticks = match n {
                 0 => hooks.delay("sql before", draw),
                 _ => hooks.delay("sql between", draw_id(&[&body[at]])),
