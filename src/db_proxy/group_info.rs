@@ -30,17 +30,18 @@ use std::collections::BTreeMap;
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGroupInfoListReq = request.view()?;
     let from_store = cx.protocol().members_from_store;
-    let fan_out = from_store && is_fan_out(asked.attach_data.as_deref());
-    let group_info_list = match list(cx, &asked, from_store && !fan_out).await {
+    let fan_out = asked.attach_data.as_deref().and_then(Attach::decode);
+    let fan_out = fan_out.filter(|attach| from_store && attach.kind == kind::GROUP);
+    let group_info_list = match list(cx, &asked, from_store && fan_out.is_none()).await {
         // Nobody waits for a refusal, but msg_server tells its clients that they missed a
         // message when it hears of no group.
-        Err(error) if fan_out => {
+        Err(error) if fan_out.is_some() => {
             tracing::warn!(%error, "members not read");
             Vec::new()
         }
         read => read?,
     };
-    let group_info_list = match pushed(asked.attach_data.as_deref()).filter(|_| fan_out) {
+    let group_info_list = match fan_out.and_then(pushed) {
         Some(msg_id) => who_may_read(cx, group_info_list, msg_id).await,
         None => group_info_list,
     };
@@ -128,14 +129,8 @@ async fn who_may_read<W: World>(
 }
 
 /// The msg_id of the message that a msg_server asks for.
-fn pushed(attach: Option<&[u8]>) -> Option<u32> {
-    let body = Attach::decode(attach?)?.pdu?;
-    Some(check::decode::<ImMsgData>(&body).ok()?.msg_id)
-}
-
-/// Whether a msg_server asks for a message that it is to push.
-fn is_fan_out(attach: Option<&[u8]>) -> bool {
-    Attach::decode(attach.unwrap_or_default()).is_some_and(|attach| attach.kind == kind::GROUP)
+fn pushed(fan_out: Attach) -> Option<u32> {
+    Some(check::decode::<ImMsgData>(&fan_out.pdu?).ok()?.msg_id)
 }
 
 fn text_of(value: Value) -> bytes::Bytes {

@@ -3,6 +3,7 @@
 
 use super::{
     context::Context,
+    switch_tests::message,
     testing::{Fake, Test, answer, lost, refused, rows},
 };
 use crate::{
@@ -11,11 +12,7 @@ use crate::{
         Pdu,
         attach::Attach,
         command,
-        im::{
-            base_define::{MsgType, SessionType},
-            buddy::ImRemoveSessionReq,
-            message::ImMsgData,
-        },
+        im::{base_define::SessionType, buddy::ImRemoveSessionReq, message::ImMsgData},
     },
 };
 use bytes::Bytes;
@@ -24,16 +21,8 @@ const TOUCH: &str = "M update IMRecentSession set `updated`=1000, `status`=0 whe
 
 /// The `nth` send of user 1 to user 2.
 fn send(cx: &mut Context<Test>, nth: u8) -> Pdu {
-    let message = ImMsgData {
-        from_user_id: 1,
-        to_session_id: 2,
-        msg_id: 0,
-        create_time: 990,
-        msg_type: MsgType::SingleText as i32,
-        msg_data: Bytes::from_static(b"text"),
-        attach_data: Some(Attach::handle(3).encode()),
-        send_token: Some(Bytes::copy_from_slice(&[nth; 16])),
-    };
+    let token = Some(Bytes::copy_from_slice(&[nth; 16]));
+    let message = ImMsgData { send_token: token, ..message(None) };
     answer(cx, &Pdu::new(command::MSG_DATA, 7, &message)).unwrap()
 }
 

@@ -19,7 +19,7 @@ const TOKEN: [u8; 16] = *b"installationcntr";
 const OWN: &str = "from IMRecentSession where userId=1 and peerId=2 and type=1 and status=0";
 const PEER: &str = "from IMRecentSession where userId=2 and peerId=1 and type=1 and status=0";
 
-fn message(token: Option<&'static [u8]>) -> ImMsgData {
+pub(super) fn message(token: Option<&'static [u8]>) -> ImMsgData {
     ImMsgData {
         from_user_id: 1,
         to_session_id: 2,

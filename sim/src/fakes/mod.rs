@@ -5,7 +5,6 @@
 
 use crate::record::Applied;
 use std::{
-    borrow::Cow,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -21,8 +20,8 @@ pub trait Hooks: Send + Sync + 'static {
     /// How many [`TICK`]s to wait (normally 0–4; more while a store is slow). `purpose` is one of
     /// `redis before`, `redis after`, `sql before`, `sql between` (the statements of a batch follow
     /// one another at once, but that others may come between), `sql alone` (even: a batch whose client
-    /// is gone runs on), `sql after`; `id` hashes the command or
-    /// statement with its parameters, never the connection.
+    /// is gone runs on), `sql after`; `id` hashes the command or statement with its parameters, never
+    /// the connection.
     fn delay(&self, purpose: &'static str, id: u64) -> u32;
 
     /// A command or statement applies now. `store` is `redis` or `sql`; the effect is its reply in
@@ -42,9 +41,4 @@ async fn pause(hooks: &Arc<dyn Hooks>, purpose: &'static str, id: u64) {
 /// Locks an engine. A panic elsewhere has been reported as such; the data is still whole.
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Bytes as a trace shows them.
-pub(crate) fn readable(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
 }

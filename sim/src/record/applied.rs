@@ -1,7 +1,6 @@
 //! What a store applied, as data: a run has thousands of these, and few are ever shown.
 
 use super::what::What;
-use crate::fakes::readable;
 use bytes::Bytes;
 use std::{borrow::Cow, fmt, sync::Arc};
 use teamtalk::store::sql::Value;
@@ -111,6 +110,11 @@ pub fn kept_value(value: &Value) -> Value {
         Value::Bytes(bytes) => Value::Bytes(kept(bytes)),
         other => other.clone(),
     }
+}
+
+/// Bytes as a trace shows them.
+pub(crate) fn readable(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
 }
 
 /// A parameter as a trace shows it.

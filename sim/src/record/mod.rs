@@ -8,6 +8,7 @@ pub mod inserts;
 pub mod members;
 mod what;
 
+pub(crate) use applied::readable;
 #[cfg(test)]
 pub use applied::tests::sql as sql_applied;
 pub use applied::{Applied, Did, Effect, kept, kept_value, shown};

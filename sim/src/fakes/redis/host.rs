@@ -2,8 +2,8 @@
 
 use super::{connection::Session, engine::Engine, reply::Reply};
 use crate::{
-    fakes::{Hooks, TICK, lock, readable},
-    record::{Applied, What, kept},
+    fakes::{Hooks, TICK, lock},
+    record::{Applied, What, kept, readable},
 };
 use bytes::{Bytes, BytesMut};
 use redis_protocol::{codec::Resp2, resp2::types::BytesFrame};

@@ -49,7 +49,7 @@ impl Reply {
             Self::Array(items) => Effect::List(items.iter().map(Self::effect).collect()),
             Self::Map(pairs) => {
                 let pair = |(k, v): &(Bytes, Self)| {
-                    format!("{}: {}", crate::fakes::readable(k), v.effect())
+                    format!("{}: {}", crate::record::readable(k), v.effect())
                 };
                 let pairs: Vec<_> = pairs.iter().map(pair).collect();
                 Effect::Text(format!("{{{}}}", pairs.join(", ")))

@@ -1,6 +1,6 @@
 //! MySQL's errors, by number.
 
-use crate::fakes::readable;
+use crate::record::readable;
 use teamtalk::store::sql::SqlError;
 
 fn server(code: u16, message: String) -> SqlError {

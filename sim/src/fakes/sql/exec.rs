@@ -466,7 +466,7 @@ fn duplicate(def: &TableDef, index: usize, row: &Row) -> Stop {
     let entry: Vec<_> = def.uniques[index]
         .iter()
         .map(|&c| match &row[c] {
-            Value::Bytes(b) => crate::fakes::readable(b).into_owned(),
+            Value::Bytes(b) => crate::record::readable(b).into_owned(),
             Value::Int(n) => n.to_string(),
             Value::Null => "NULL".to_string(),
         })
