@@ -188,7 +188,8 @@ pub struct Fault {
     pub trouble: Trouble,
 }
 
-/// No fault starts later or lasts longer than this, in simulated milliseconds.
+/// No plan's horizon is later, and no fault starts later or lasts longer than this, in simulated
+/// milliseconds.
 pub const LONGEST_MS: u64 = 1_000_000;
 /// No latency of a fault is longer than this, in ticks.
 pub const SLOWEST_TICKS: u64 = 10_000;
@@ -199,22 +200,28 @@ impl Fault {
     /// # Errors
     /// A sentence that names the fault.
     pub fn check(&self) -> Result<(), String> {
-        let wrong = |what: &str| Err(format!("fault {}: {what}", self.id));
-        if self.at_ms > LONGEST_MS || self.for_ms > LONGEST_MS {
-            return wrong(&format!("starts after or lasts longer than {LONGEST_MS} ms"));
+        let wrong = |what: String| Err(format!("fault {}: {what}", self.id));
+        let within = |field: &str, value: u64, least: u64, most: u64| {
+            if (least..=most).contains(&value) {
+                return Ok(());
+            }
+            wrong(format!("field `{field}`: {value} is not within {least} to {most}"))
+        };
+        within("at_ms", self.at_ms, 0, LONGEST_MS)?;
+        within("for_ms", self.for_ms, 1, LONGEST_MS)?;
+        if let Some(Fate::ResetWithin { ms }) = self.trouble.fate() {
+            within("fate.reset_within.ms", ms, 0, LONGEST_MS)?;
         }
         if let [a, b] = self.trouble.hosts()[..]
             && a == b
         {
-            return wrong(&format!("`{a}` has no link to itself"));
+            return wrong(format!("`{a}` has no link to itself"));
         }
         match self.trouble {
-            Trouble::Jitter { ticks, .. } | Trouble::SlowLink { ticks, .. }
-                if !(1..=SLOWEST_TICKS).contains(&ticks) =>
-            {
-                wrong(&format!("a latency is 1 to {SLOWEST_TICKS} ticks, not {ticks}"))
+            Trouble::Jitter { ticks, .. } | Trouble::SlowLink { ticks, .. } => {
+                within("ticks", ticks, 1, SLOWEST_TICKS)
             }
-            Trouble::TinyIo { bytes: 0, .. } => wrong("reads and writes pass at least 1 byte"),
+            Trouble::TinyIo { bytes, .. } => within("bytes", bytes as u64, 1, u64::MAX),
             _ => Ok(()),
         }
     }

@@ -1,14 +1,16 @@
 //! A plan: everything that a run does, as data.
 
 pub mod case;
+pub mod check;
 mod device;
 mod fault;
 pub mod generate;
 mod group;
 mod operation;
+mod strict;
 
 pub use device::{Client, Device};
-pub use fault::{Cut, Fate, Fault, Trouble};
+pub use fault::{Cut, Fate, Fault, LONGEST_MS, Trouble};
 pub use group::{Chat, Group, GroupKind, GroupRef};
 pub use operation::{Action, Odd, Operation, Rogue, text_of};
 
