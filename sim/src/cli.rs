@@ -11,13 +11,14 @@ use std::{
 };
 use teamtalk::protocol::{Protocol, SWITCHES};
 use teamtalk_sim::{
-    explore::{Campaign, Found, case_of, explore, run_case, run_case_with},
+    explore::{Campaign, Found, case_of, explore, run_case},
     plan::{
         case::{Case, ProtocolSpec},
         generate::{PROFILES, Profile},
     },
     properties::{self, Sort},
     report,
+    run::Runner,
 };
 
 const VIOLATED: u8 = 1;
@@ -283,7 +284,8 @@ fn run_command(args: Run) -> Result<u8, String> {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     }
     let case = case_of(args.seed, &ProtocolSpec::parse(&args.protocol)?, args.profile);
-    let outcome = run_case_with(&case, args.entropy)?;
+    let runner = Runner { entropy: args.entropy, backtraces: true, ..Runner::default() };
+    let outcome = runner.run(&case).map_err(|failed| failed.to_string())?;
     if let Some(path) = &args.trace {
         write_trace(path, &outcome.trace.to_jsonl())?;
     }
@@ -315,7 +317,7 @@ fn replay_command(args: Replay) -> Result<u8, String> {
         args.cases.iter().map(|p| Case::read(p).map(|c| (p, c))).collect::<Result<_, _>>()?;
     let mut status = 0;
     for (path, case) in cases {
-        let outcome = run_case(&case)?;
+        let outcome = run_case(&case).map_err(|failed| failed.to_string())?;
         let replay = format!("cargo sim replay {}", path.display());
         let expected = outcome.violation(&case.expect);
         if let Some(violation) = expected.or(outcome.violations.first()) {
@@ -340,7 +342,7 @@ fn replay_command(args: Replay) -> Result<u8, String> {
 
 fn keep_command(path: &Path) -> Result<u8, String> {
     let case = Case::read(path)?;
-    let outcome = run_case(&case)?;
+    let outcome = run_case(&case).map_err(|failed| failed.to_string())?;
     if !outcome.is_expected(&case.expect) {
         let (expect, found) = (&case.expect, outcome.found());
         return Err(format!("{}: expects {expect}, but {found}: not kept", path.display()));

@@ -1,20 +1,20 @@
 //! Hunting through seeds.
 
+pub use crate::run::run_case;
 use crate::{
     plan::{
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
     },
-    record::history::Outcome as OpOutcome,
-    seeded::on_seeded_thread,
-    world::{self, Outcome},
+    record::{Trace, history::Outcome as OpOutcome},
+    run::{Failed, Runner, Why},
+    world::{Outcome, Watch, panics},
 };
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc,
     },
 };
@@ -29,23 +29,6 @@ pub fn case_of(seed: u64, protocol: &ProtocolSpec, profile: Profile) -> Case {
         plan: generate(seed, clients, profile),
         expect: "holds".into(),
     }
-}
-
-/// Runs a case on a thread of its own, with everything seeded.
-///
-/// # Errors
-/// If the case's protocols can't be resolved.
-pub fn run_case(case: &Case) -> Result<Outcome, String> {
-    run_case_with(case, 0)
-}
-
-/// Like [`run_case`], with another seed for what asks the system for randomness. A plan's trace
-/// must not depend on it: a `std` map iterated in a role shows by it.
-///
-/// # Errors
-/// If the case's protocols can't be resolved.
-pub fn run_case_with(case: &Case, entropy: u64) -> Result<Outcome, String> {
-    on_seeded_thread(case.plan.noise ^ entropy, || world::run(case))
 }
 
 /// What one seed did.
@@ -129,57 +112,108 @@ pub struct Campaign {
     pub keep_going: bool,
 }
 
+/// What a campaign has to say of one seed.
+#[derive(Debug)]
+pub enum Event {
+    /// It ran.
+    Ran(SeedReport, Option<Box<Found>>),
+    /// Its run came to nothing.
+    Lost {
+        /// The seed.
+        seed: u64,
+        /// Why.
+        failed: Failed,
+        /// How many jobs are left: a thread that does not end takes its job with it.
+        jobs: usize,
+    },
+}
+
 /// Runs a campaign. `each` is called on this thread for every seed, in no fixed order.
 ///
 /// # Errors
-/// If the protocol can't be resolved.
+/// If the protocol can't be resolved, or else if a run came to nothing: the first one that did.
 pub fn explore(
     campaign: &Campaign,
     stop: &AtomicBool,
     mut each: impl FnMut(&SeedReport, Option<Found>),
 ) -> Result<(), String> {
+    let mut lost = None;
+    explore_with(&Runner::default(), campaign, stop, |event| match event {
+        Event::Ran(report, found) => each(&report, found.map(|found| *found)),
+        Event::Lost { seed, failed, .. } => {
+            lost.get_or_insert(format!("seed {seed}: {failed}"));
+        }
+    })?;
+    lost.map_or(Ok(()), Err)
+}
+
+/// Like [`explore`], and says which seeds came to nothing. It ends early when `stop` is set, and
+/// when no job is left.
+///
+/// # Errors
+/// If the protocol can't be resolved.
+pub fn explore_with(
+    runner: &Runner,
+    campaign: &Campaign,
+    stop: &AtomicBool,
+    mut each: impl FnMut(Event),
+) -> Result<(), String> {
     campaign.protocol.resolve()?;
-    let next = AtomicU64::new(campaign.from);
-    let end = campaign.from.saturating_add(campaign.seeds);
+    let next = AtomicU64::new(0);
+    let jobs = AtomicUsize::new(campaign.jobs.max(1));
     let (sender, receiver) = mpsc::channel();
-    let failed = Mutex::new(None);
     #[allow(clippy::disallowed_methods, reason = "the rig's own threads")]
     std::thread::scope(|scope| {
         for _ in 0..campaign.jobs.max(1) {
-            let (sender, next, failed) = (sender.clone(), &next, &failed);
+            let (sender, next, jobs) = (sender.clone(), &next, &jobs);
             scope.spawn(move || {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end || stop.load(Ordering::Relaxed) {
-                        return;
+                while !stop.load(Ordering::Relaxed) {
+                    // Counted from 0: there is no seed after the largest one.
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    let seed = campaign.from.checked_add(n).filter(|_| n < campaign.seeds);
+                    let Some(seed) = seed else { return };
+                    let event =
+                        panics::kept(&Watch::default(), || one(runner, campaign, seed, jobs));
+                    let event = event.unwrap_or_else(|panicked| {
+                        let (why, trace) = (Why::Panicked(panicked.into()), Trace::default());
+                        let jobs = jobs.load(Ordering::Relaxed);
+                        Event::Lost { seed, failed: Failed { why, trace }, jobs }
+                    });
+                    if matches!(event, Event::Ran(_, Some(_))) && !campaign.keep_going {
+                        stop.store(true, Ordering::Relaxed);
                     }
-                    let mut case = case_of(seed, &campaign.protocol, campaign.profile);
-                    match run_case(&case) {
-                        Ok(outcome) => {
-                            let report = SeedReport::of(seed, &case, &outcome);
-                            let found = report.signatures.first().cloned().map(|signature| {
-                                case.expect = signature;
-                                Found { case, outcome }
-                            });
-                            if found.is_some() && !campaign.keep_going {
-                                stop.store(true, Ordering::Relaxed);
-                            }
-                            if sender.send((report, found)).is_err() {
-                                return;
-                            }
-                        }
-                        Err(error) => {
-                            *failed.lock().expect("no panic under it") = Some(error);
-                            return;
-                        }
+                    let job_is_lost = matches!(
+                        event,
+                        Event::Lost { failed: Failed { why: Why::Stuck { .. }, .. }, .. }
+                    );
+                    if sender.send(event).is_err() || job_is_lost {
+                        return;
                     }
                 }
             });
         }
         drop(sender);
-        for (report, found) in receiver {
-            each(&report, found);
-        }
+        receiver.into_iter().for_each(&mut each);
     });
-    failed.into_inner().expect("no panic under it").map_or(Ok(()), Err)
+    Ok(())
+}
+
+/// Runs one seed of a campaign.
+fn one(runner: &Runner, campaign: &Campaign, seed: u64, jobs: &AtomicUsize) -> Event {
+    let mut case = case_of(seed, &campaign.protocol, campaign.profile);
+    match runner.run(&case) {
+        Ok(outcome) => {
+            let report = SeedReport::of(seed, &case, &outcome);
+            let found = report.signatures.first().cloned().map(|signature| {
+                case.expect = signature;
+                Box::new(Found { case, outcome })
+            });
+            Event::Ran(report, found)
+        }
+        Err(failed) => {
+            let lost = matches!(failed.why, Why::Stuck { .. });
+            let jobs = jobs.fetch_sub(lost.into(), Ordering::Relaxed) - usize::from(lost);
+            Event::Lost { seed, failed, jobs }
+        }
+    }
 }

@@ -15,5 +15,6 @@ pub mod plan;
 pub mod properties;
 pub mod record;
 pub mod report;
+pub mod run;
 pub mod seeded;
 pub mod world;

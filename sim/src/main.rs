@@ -5,7 +5,6 @@ mod cli;
 fn main() -> std::process::ExitCode {
     end_quietly_with_the_reader();
     keep_memory_for_the_next_run();
-    teamtalk_sim::world::install_panic_hook();
     cli::main()
 }
 

@@ -29,6 +29,18 @@ pub fn on_seeded_thread<T: Send>(seed: u64, body: impl FnOnce() -> T + Send) -> 
     })
 }
 
+/// Like [`on_seeded_thread`], and the caller need not wait for its end.
+#[allow(clippy::disallowed_methods, reason = "the thread belongs to the rig, not to the world")]
+pub fn spawn<T: Send + 'static>(
+    seed: u64,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> std::thread::JoinHandle<T> {
+    std::thread::spawn(move || {
+        SEEDED.set(Some(SmallRng::seed_from_u64(seed)));
+        body()
+    })
+}
+
 /// Replaces libc's symbol for the whole program; threads without a seed get the real one.
 ///
 /// # Safety

@@ -30,6 +30,20 @@ pub enum Fate {
     Silent,
 }
 
+/// How a planted task misbehaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Plant {
+    /// It panics.
+    Panics,
+    /// It is ready again and again, and lets others run in between.
+    Yields,
+    /// The same, and it calls the world each time.
+    Calls,
+    /// It never lets anybody else run.
+    Hangs,
+}
+
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "fault")]
@@ -133,6 +147,14 @@ pub enum Trouble {
         /// The host.
         host: String,
     },
+    /// A task of a host's process misbehaves. No generator draws it: it is there to test what the
+    /// rig makes of a role that does.
+    Planted {
+        /// The host.
+        host: String,
+        /// How.
+        does: Plant,
+    },
     /// A machine stands still while time goes on (a virtual machine that is moved). Nothing comes
     /// in or goes out, nothing is lost; see `world::faults` for what goes on inside.
     Pause {
@@ -156,6 +178,7 @@ impl Trouble {
             | Self::Crash { host, .. }
             | Self::Stop { host }
             | Self::PowerCut { host }
+            | Self::Planted { host, .. }
             | Self::Pause { host } => vec![host],
             Self::SlowReader { host, peer, .. } => {
                 [Some(host), peer.as_ref()].into_iter().flatten().map(String::as_str).collect()

@@ -10,7 +10,7 @@ mod operation;
 mod strict;
 
 pub use device::{Client, Device};
-pub use fault::{Cut, Fate, Fault, LONGEST_MS, Trouble};
+pub use fault::{Cut, Fate, Fault, LONGEST_MS, Plant, Trouble};
 pub use group::{Chat, Group, GroupKind, GroupRef};
 pub use operation::{Action, Odd, Operation, Rogue, text_of};
 

@@ -151,6 +151,12 @@ pub fn all(protocol: &Protocol) -> Vec<Box<dyn Property>> {
     ]
 }
 
+/// Whether what runs on a host is the rig's, and no role under test: a store, the servers around
+/// the cluster, or the driver.
+pub fn is_of_the_rig(host: &str) -> bool {
+    matches!(role_of(host).as_str(), "redis" | "sql" | "outside" | "world")
+}
+
 /// The role of a host, by its name: `msg2` is a `msg`.
 pub fn role_of(host: &str) -> String {
     host.trim_end_matches(|c: char| c.is_ascii_digit()).to_string()

@@ -118,6 +118,8 @@ impl Script {
     pub fn step(&mut self) {
         self.sim.step().expect("a host ended");
         self.now += Duration::from_millis(TICK_MS);
+        let now_us = self.shared.lock().now_us;
+        self.shared.lock().tick(now_us);
     }
 
     /// Simulated time since the start.

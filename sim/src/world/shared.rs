@@ -1,6 +1,10 @@
 //! What the hosts of a run and its driver share: the trace, the draws, the streams.
 
-use super::{conditions::Conditions, socket::Wire};
+use super::{
+    conditions::Conditions,
+    panics::{self, Endless},
+    socket::Wire,
+};
 use crate::{
     noise::Noise,
     record::{End, Kind, Line, Trace},
@@ -8,7 +12,8 @@ use crate::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard},
+    panic::panic_any,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
     task::Waker,
     time::Duration,
 };
@@ -38,6 +43,13 @@ pub struct EndState {
 /// with the buffers of a real TCP. The room is there for the writer as soon as the reader has
 /// read, without the latency of an acknowledgement.
 pub const WINDOW: u64 = 64 << 10;
+
+/// The most calls of the world (reads, writes, draws, facts) in one tick. Hosts make some hundreds;
+/// reads of single bytes from full windows are some hundred thousand a stream.
+const MOST_CALLS: u64 = 10_000_000;
+
+/// The most lines of trace in one tick. Hosts make some dozens.
+const MOST_LINES: usize = 300_000;
 
 /// One stream of the run.
 #[derive(Debug, Default)]
@@ -198,6 +210,10 @@ pub struct Inner {
     pub killing: Option<Kill>,
     /// The driver's clock, for lines outside any host.
     pub now_us: u64,
+    /// How often it was locked in this tick.
+    calls: u64,
+    /// How many lines were recorded in this tick.
+    lines: usize,
 }
 
 /// A handle on it.
@@ -219,12 +235,32 @@ impl Shared {
             next_tick: Vec::new(),
             killing: None,
             now_us: 0,
+            calls: 0,
+            lines: 0,
         })))
     }
 
     /// The contents. A role's panic must not hide what led to it, so poison is ignored.
+    ///
+    /// # Panics
+    /// With [`Endless`], at the first call beyond [`MOST_CALLS`] of a tick.
     pub fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.calls += 1;
+        if inner.calls == MOST_CALLS {
+            drop(inner);
+            panic_any(Endless(format!("it called the world {MOST_CALLS} times within one tick")));
+        }
+        inner
+    }
+
+    /// The trace so far, unless it is in use.
+    pub fn try_trace(&self) -> Option<Trace> {
+        match self.0.try_lock() {
+            Ok(inner) => Some(inner.trace.clone()),
+            Err(TryLockError::Poisoned(inner)) => Some(inner.into_inner().trace.clone()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Appends a line of a host (`world` for the driver's own).
@@ -239,6 +275,11 @@ impl Shared {
 }
 
 impl Inner {
+    /// A tick begins, at this simulated microsecond.
+    pub fn tick(&mut self, now_us: u64) {
+        (self.now_us, self.calls, self.lines) = (now_us, 0, 0);
+    }
+
     /// Counts a new incarnation of a host's process, from within it.
     pub fn started(&mut self, host: &str) {
         let HostId(at) = self.host(host);
@@ -262,8 +303,15 @@ impl Inner {
         self.record_at(host, kind);
     }
 
-    /// [`Shared::record`] of a host whose number is known.
+    /// [`Shared::record`] of a host whose number is known. Nothing is recorded any more once a
+    /// task has panicked, until the driver says so.
+    ///
+    /// # Panics
+    /// With [`Endless`], at the first line beyond [`MOST_LINES`] of a tick.
     pub fn record_at(&mut self, HostId(host): HostId, kind: Kind) {
+        if panics::is_over() {
+            return;
+        }
         // A host that is being killed is in the simulation, but its clock is not to be trusted.
         let simulated = self.killing.is_none() && turmoil::in_simulation();
         let Process { host, incarnation, clock } = &self.processes[host];
@@ -272,6 +320,10 @@ impl Inner {
             Some((at, us)) => us + micros(at.elapsed()),
             None => turmoil::sim_elapsed().map_or(self.now_us, micros),
         };
+        self.lines += 1;
+        if self.lines == MOST_LINES {
+            panic_any(Endless(format!("it made {MOST_LINES} lines of trace within one tick")));
+        }
         let n = self.trace.lines.len() as u64;
         let (host, incarnation) = (host.clone(), *incarnation);
         self.trace.lines.push(Line { n, sim_us, host, incarnation, kind });

@@ -25,6 +25,7 @@ pub use describe::describe;
 use super::{
     conditions::{Condition, Latency, Running},
     hosts::Hosts,
+    plant,
     shared::{Inner, Kill, Shared},
 };
 use crate::{
@@ -136,6 +137,11 @@ impl Faults {
                 }
             }
             Trouble::PowerCut { host } => self.cut_power(sim, shared, hosts, fault, host),
+            Trouble::Planted { host, does } => {
+                let runtime = hosts.watch.runtime(host);
+                let started = runtime.is_some_and(|at| plant::start(*does, &at, shared));
+                add_hits(&mut shared.lock(), fault, started.into());
+            }
             _ => {}
         }
     }
@@ -179,6 +185,7 @@ impl Faults {
             | Trouble::Reset { .. }
             | Trouble::Crash { .. }
             | Trouble::Stop { .. }
+            | Trouble::Planted { .. }
             | Trouble::PowerCut { .. } => Vec::new(),
         }
     }
