@@ -77,8 +77,6 @@ mod validate;
 mod worker;
 mod written;
 
-pub use table::serves;
-
 use crate::{
     env::{Endpoint, Env},
     link::{Event, Kind, Link, Listen},

@@ -22,8 +22,8 @@ macro_rules! handlers {
             }
         }
 
-        /// Whether a command of a msg_server is served.
-        pub fn serves(command: u16) -> bool {
+        #[cfg(test)]
+        fn serves(command: u16) -> bool {
             matches!(command, $(id::$command)|*)
         }
     };
@@ -66,4 +66,18 @@ pub fn reply(request: &Pdu, command: u16, message: &impl prost::Message) -> Pdu 
 /// The attach data of a reply: the request's, empty if it had none, but always there.
 pub fn carried(attach: Option<Bytes>) -> Option<Bytes> {
     Some(attach.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::serves;
+    use crate::catalogue::{ALL, Peer, Serve};
+
+    #[test]
+    fn a_command_has_a_handler_where_the_catalogue_says_so_and_nowhere_else() {
+        for command in &ALL {
+            let says = command.served(Peer::Msg, Peer::Db) == Some(Serve::Handler);
+            assert_eq!(serves(command.id), says, "{}", command.name);
+        }
+    }
 }
