@@ -2,12 +2,12 @@
 
 use crate::{
     db_proxy::{
+        data::text::{raw, text},
         plumbing::{
             context::{Context, World},
+            reply::{carried, reply},
             silent::Silent,
-            text::{raw, text},
         },
-        table::{carried, reply},
     },
     store::sql::{Server, Value},
     wire::{

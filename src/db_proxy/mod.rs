@@ -4,6 +4,7 @@
 //! with its own queue and its own pair of SQL connections, so requests of one connection may
 //! run side by side and be answered out of order. There is no retry anywhere.
 
+mod data;
 mod file;
 mod group;
 mod message;
@@ -32,9 +33,10 @@ use crate::{
     timing::Timing,
     wire::{Pdu, command, im::server::ImStopReceivePacket},
 };
+use data::caches::Caches;
 use plumbing::{
     context::{Context, Shared, World},
-    known, refusal,
+    refusal,
 };
 use std::{
     collections::BTreeSet,
@@ -49,7 +51,7 @@ use tokio::{
     task::{JoinError, JoinSet},
     time::Sleep,
 };
-use user::{failures, user_change};
+use user::user_change;
 
 /// How many replies may wait for the shell; workers wait when there are more.
 const REPLIES_BOUND: usize = 1024;
@@ -135,10 +137,7 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
         blobs,
         protocol,
         timing,
-        relations: known::Known::default(),
-        sessions: known::Known::default(),
-        failures: failures::Failures::new(timing.login_failure_window()),
-        user_change: user_change::UserChange::at(env.unix_time().as_secs() as u32),
+        caches: Caches::new(timing.login_failure_window(), env.unix_time().as_secs() as u32),
     });
     let context = || Context::new(shared.clone(), connector.clone());
     let listens = vec![Listen { port, kind: MsgServer }];

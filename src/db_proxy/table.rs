@@ -11,7 +11,6 @@ use crate::{
     },
     wire::{Pdu, command as id},
 };
-use bytes::Bytes;
 
 macro_rules! handlers {
     ($($command:ident => $handler:path;)*) => {
@@ -57,14 +56,4 @@ handlers! {
     OTHER_VALIDATE_REQ => user::validate::handle;
     OTHER_GET_DEVICE_TOKEN_REQ => push::device_token::handle;
     OTHER_GET_SHIELD_REQ => group::shield::query;
-}
-
-/// A reply to a request: version 1, flag and reserved 0, the request's seq_num.
-pub fn reply(request: &Pdu, command: u16, message: &impl prost::Message) -> Pdu {
-    Pdu::new(command, request.header.seq_num, message)
-}
-
-/// The attach data of a reply: the request's, empty if it had none, but always there.
-pub fn carried(attach: Option<Bytes>) -> Option<Bytes> {
-    Some(attach.unwrap_or_default())
 }

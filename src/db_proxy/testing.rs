@@ -3,12 +3,9 @@
 
 use crate::{
     db_proxy::{
-        plumbing::{
-            context::{Context, Host, Shared, World},
-            known::Known,
-        },
+        data::caches::Caches,
+        plumbing::context::{Context, Host, Shared, World},
         table,
-        user::{failures::Failures, user_change::UserChange},
     },
     fact::Fact,
     protocol::Protocol,
@@ -118,10 +115,7 @@ impl Fake {
             blobs: self.clone(),
             protocol,
             timing,
-            relations: Known::default(),
-            sessions: Known::default(),
-            failures: Failures::new(timing.login_failure_window()),
-            user_change: UserChange::at(NOW),
+            caches: Caches::new(timing.login_failure_window(), NOW),
         };
         Context::new(Arc::new(shared), self.clone())
     }

@@ -2,41 +2,29 @@
 
 use crate::{
     db_proxy::{
-        group::{self, in_transaction},
-        message::{by_id::placeholders, read_mark},
+        data::{session_key::Key, sql_text::placeholders},
+        group::{
+            self, in_transaction,
+            members::{self, Change},
+        },
         plumbing::{
-            context::{Context, OnFailure, StoreError, World},
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+            reply::{carried, reply},
             silent::Silent,
         },
-        session::{self, Key},
-        table::{carried, reply},
+        session,
     },
-    store::{
-        cache::Cache,
-        sql::{Outcome, Server, Value},
-    },
+    store::sql::Server,
     wire::{
         Pdu, command,
         im::{
-            base_define::{GroupModifyType, GroupType},
+            base_define::GroupModifyType,
             group::{ImGroupChangeMemberReq, ImGroupChangeMemberRsp},
         },
     },
 };
 use std::collections::BTreeSet;
-
-/// The row of a new member.
-pub const INSERT: &str = "insert into IMGroupMember\
-    (`groupId`, `userId`, `status`, `created`, `updated`) values (?,?,0,?,?)";
-
-/// Who changed, and who is in the group now.
-#[derive(Debug, Default)]
-pub struct Change {
-    /// Who came or went.
-    pub changed: Vec<u32>,
-    /// Who is in the group afterwards.
-    pub current: Vec<u32>,
-}
 
 /// Result 1: the user may not do it, or nobody would change; with `members-from-store` only if he
 /// may not, or named nobody.
@@ -101,7 +89,6 @@ fn or_none<W: World>(
     }
 }
 
-/// The creator may, user 0 may, and everyone may add to a temporary group.
 async fn allowed<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -111,13 +98,7 @@ async fn allowed<W: World>(
     const TEXT: &str = "select creator, type from IMGroup where id=?";
     let params = [asked.group_id.into()];
     let found = cx.select(on_failure, Server::Replica, TEXT, &params).await?;
-    Ok(!found.rows.is_empty() && may_change(&found, asked.user_id, adds))
-}
-
-/// The same, of a group's row with `creator` and `type`.
-pub fn may_change(group: &Outcome, user: u32, adds: bool) -> bool {
-    let temporary = group.get(0, "type").uint() == GroupType::Tmp as u32;
-    user == 0 || user == group.get(0, "creator").uint() || (adds && temporary)
+    Ok(!found.rows.is_empty() && members::may_change(&found, asked.user_id, adds))
 }
 
 async fn add_new<W: World>(
@@ -135,70 +116,11 @@ async fn add_new<W: World>(
     if new.is_empty() {
         return Ok(None);
     }
-    add(cx, group, &new).await?;
+    members::add(cx, group, &new).await?;
     let current = group::members(cx, on_failure, group).await?;
     raise_version(cx, group).await?;
-    set_read(cx, group, &new).await;
+    members::set_read(cx, group, &new).await;
     Ok(Some(Change { changed: new, current }))
-}
-
-/// Adds members who are not in the group: revives or inserts each row, counts the inserted ones
-/// and notes in Redis when they joined.
-pub async fn add<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) -> Result<(), Silent> {
-    const COUNT: &str = "update IMGroup set userCnt=userCnt+? where id=?";
-    let text = format!(
-        "select userId from IMGroupMember where groupId=? and userId in ({})",
-        placeholders(ids.len())
-    );
-    let on_failure = cx.on_failed_query();
-    let found = cx.select(on_failure, Server::Replica, &text, &with_ids(group, ids)).await?;
-    let known: BTreeSet<u32> =
-        (0..found.rows.len()).map(|row| found.get(row, "userId").uint()).collect();
-    let (former, new): (Vec<u32>, Vec<u32>) = ids.iter().partition(|id| known.contains(id));
-    if !former.is_empty() {
-        let text = format!(
-            "update IMGroupMember set status=0, updated=? where groupId=? and userId in ({})",
-            placeholders(former.len())
-        );
-        let mut params = with_ids(group, &former);
-        params.insert(0, cx.now.into());
-        cx.write(&text, &params).await?;
-    }
-    let mut inserted: u32 = 0;
-    for id in &new {
-        let params = [group, *id, cx.now, cx.now].map(Value::from);
-        inserted += u32::from(cx.write(INSERT, &params).await?);
-    }
-    if inserted != 0 {
-        cx.write(COUNT, &[inserted.into(), group.into()]).await?;
-    }
-    note_joined(cx, group, ids).await;
-    Ok(())
-}
-
-/// Notes in Redis that they joined now, best effort.
-pub async fn note_joined<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) {
-    for &id in ids {
-        note_joined_at(cx, group, id, cx.now).await;
-    }
-}
-
-/// Notes in Redis that a user joined at a time, in seconds, best effort.
-pub async fn note_joined_at<W: World>(cx: &mut Context<W>, group: u32, id: u32, time: u32) {
-    let key = group::member_key(group);
-    if let Err(error) = cx.cache().hset(&key, &id.to_string(), &time.to_string()).await {
-        tracing::warn!(%error, group, id, "member not in Redis");
-    }
-}
-
-/// Notes in Redis that they are gone, best effort.
-pub async fn note_left<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) {
-    for id in ids {
-        let key = group::member_key(group);
-        if let Err(error) = cx.cache().hdel(&key, &id.to_string()).await {
-            tracing::warn!(%error, group, id, "member still in Redis");
-        }
-    }
 }
 
 async fn remove<W: World>(
@@ -215,18 +137,18 @@ async fn remove<W: World>(
         "update IMGroupMember set status=1 where groupId=? and userId in ({})",
         placeholders(ids.len())
     );
-    cx.write(&text, &with_ids(group, &ids)).await?;
-    note_left(cx, group, &ids).await;
+    cx.write(&text, &members::with_ids(group, &ids)).await?;
+    members::note_left(cx, group, &ids).await;
     let current = group::members(cx, on_failure, group).await?;
     for &user in &ids {
-        let key = Key { user, peer: group, kind: session::GROUP };
+        let key = Key::group(user, group);
         let id = session::find_live(cx, on_failure, Server::Replica, key).await?;
         if id != 0 {
             let _ = session::remove(cx, id).await;
         }
     }
     raise_version(cx, group).await?;
-    set_read(cx, group, &ids).await;
+    members::set_read(cx, group, &ids).await;
     Ok(Some(Change { changed: ids, current }))
 }
 
@@ -234,23 +156,4 @@ async fn raise_version<W: World>(cx: &mut Context<W>, group: u32) -> Result<(), 
     const TEXT: &str = "update IMGroup set version=version+1 where id=?";
     cx.write(TEXT, &[group.into()]).await?;
     Ok(())
-}
-
-/// Those who changed have read what there is, best effort.
-pub async fn set_read<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) {
-    let from_store = cx.protocol().unread_from_store;
-    for &id in ids {
-        let key = Key { user: id, peer: group, kind: session::GROUP };
-        let set = match from_store {
-            true => read_mark::raise_to_latest(cx, key).await,
-            false => group::set_read(cx, group, id).await,
-        };
-        if let Err(error) = set {
-            tracing::warn!(%error, group, id, "read mark of a member not set");
-        }
-    }
-}
-
-fn with_ids(group: u32, ids: &[u32]) -> Vec<Value> {
-    [group].iter().chain(ids).map(|&id| Value::from(id)).collect()
 }

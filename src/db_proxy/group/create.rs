@@ -2,18 +2,16 @@
 
 use crate::{
     db_proxy::{
-        group::{self, change_member, in_transaction},
+        data::{keys, text::raw},
+        group::{self, in_transaction, members, row},
         plumbing::{
-            context::{Context, OnFailure, StoreError, World},
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+            reply::{carried, reply},
             silent::Silent,
-            text::raw,
         },
-        table::{carried, reply},
     },
-    store::{
-        cache::Cache,
-        sql::{SqlError, Value},
-    },
+    store::{cache::Cache, sql::SqlError},
     wire::{
         Pdu, command,
         im::group::{ImGroupCreateReq, ImGroupCreateRsp},
@@ -54,7 +52,7 @@ async fn create<W: World>(
     asked: &ImGroupCreateReq,
     ids: &[u32],
 ) -> Result<u32, Silent> {
-    let group = match insert(cx, asked, ids.len()).await {
+    let group = match row::insert(cx, asked, ids.len()).await {
         Ok(group) => group,
         Err(error @ StoreError::Sql(SqlError::Lost(_))) if cx.protocol().answered_refusals => {
             return Err(error.into());
@@ -62,10 +60,10 @@ async fn create<W: World>(
         Err(_) => 0,
     };
     if group != 0 {
-        start_counter(cx, group).await;
+        row::start_counter(cx, group).await;
         forget_members(cx, group).await?;
         // Counts the members a second time, so userCnt ends at twice their number.
-        change_member::add(cx, group, ids).await?;
+        members::add(cx, group, ids).await?;
     }
     Ok(group)
 }
@@ -84,40 +82,12 @@ fn or_zero<W: World>(cx: &Context<W>, group: Result<u32, StoreError>) -> Result<
     }
 }
 
-/// Inserts the group's row: its id.
-pub async fn insert<W: World>(
-    cx: &mut Context<W>,
-    asked: &ImGroupCreateReq,
-    members: usize,
-) -> Result<u32, StoreError> {
-    const TEXT: &str = "insert into IMGroup(`name`, `avatar`, `creator`, `type`,`userCnt`, \
-        `status`, `version`, `lastChated`, `updated`, `created`) \
-        values(?, ?, ?, ?, ?, 0, 1, 0, ?, ?)";
-    let params = [
-        Value::from(raw(&asked.group_name)),
-        Value::from(raw(&asked.group_avatar)),
-        asked.user_id.into(),
-        Value::Int(asked.group_type.into()),
-        Value::Int(members as i64),
-        cx.now.into(),
-        cx.now.into(),
-    ];
-    Ok(cx.primary(TEXT, &params).await?.last_insert_id as u32)
-}
-
-/// Best effort: a counter that is missing starts at 0 by itself.
-pub async fn start_counter<W: World>(cx: &mut Context<W>, group: u32) {
-    if let Err(error) = cx.cache().set(&group::msg_id_key(group), "0").await {
-        tracing::warn!(%error, group, "counter not reset");
-    }
-}
-
 /// A new group has no members: what is left of an older one of that id goes.
 async fn forget_members<W: World>(cx: &mut Context<W>, group: u32) -> Result<(), Silent> {
     const TEXT: &str = "delete from IMGroupMember where groupId=?";
     cx.write(TEXT, &[group.into()]).await?;
     for old in group::members(cx, OnFailure::Empty, group).await? {
-        if let Err(error) = cx.cache().hdel(&group::member_key(group), &old.to_string()).await {
+        if let Err(error) = cx.cache().hdel(&keys::members(group), &old.to_string()).await {
             tracing::warn!(%error, group, "old member still in Redis");
         }
     }

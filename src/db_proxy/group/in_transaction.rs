@@ -7,18 +7,21 @@
 
 use crate::{
     db_proxy::{
-        group::{change_member, create, membership},
-        message::{by_id::placeholders, relation},
+        data::{session_key::Key, sql_text::placeholders},
+        group::{
+            members::{self, Change},
+            membership, row,
+        },
+        message::relation,
         plumbing::{
-            context::{Context, OnFailure, StoreError, World},
+            context::{Context, World},
+            error::{OnFailure, StoreError},
             transaction::{Transaction, transact},
         },
-        session,
     },
     store::sql::Value,
     wire::im::group::{ImGroupChangeMemberReq, ImGroupCreateReq},
 };
-use change_member::Change;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Makes a group of these members, ascending and not none: its id.
@@ -28,8 +31,8 @@ pub async fn create<W: World>(
     members: &[u32],
 ) -> Result<u32, StoreError> {
     let group = transact(cx, &Creation { asked, members }).await?;
-    create::start_counter(cx, group).await;
-    change_member::note_joined(cx, group, members).await;
+    row::start_counter(cx, group).await;
+    members::note_joined(cx, group, members).await;
     Ok(group)
 }
 
@@ -49,22 +52,22 @@ pub async fn change<W: World>(
         Changed::Before { change, joined } => {
             // Who changed them may not have come to Redis.
             for (user, time) in joined {
-                change_member::note_joined_at(cx, group, user, time).await;
+                members::note_joined_at(cx, group, user, time).await;
             }
             if !adds {
-                change_member::note_left(cx, group, &change.changed).await;
+                members::note_left(cx, group, &change.changed).await;
             }
             Ok(Some(change))
         }
         Changed::Now(change) => {
             if adds {
-                change_member::note_joined(cx, group, &change.changed).await;
+                members::note_joined(cx, group, &change.changed).await;
             } else {
-                change_member::note_left(cx, group, &change.changed).await;
+                members::note_left(cx, group, &change.changed).await;
             }
             // With unread-from-store TTMember says where the unread ones begin.
             if !cx.protocol().unread_from_store {
-                change_member::set_read(cx, group, &change.changed).await;
+                members::set_read(cx, group, &change.changed).await;
             }
             Ok(Some(change))
         }
@@ -80,7 +83,7 @@ impl<W: World> Transaction<W> for Creation<'_> {
     type Done = u32;
 
     async fn run(&self, cx: &mut Context<W>) -> Result<u32, StoreError> {
-        let group = match create::insert(cx, self.asked, self.members.len()).await? {
+        let group = match row::insert(cx, self.asked, self.members.len()).await? {
             0 => return Err(StoreError::NoEffect("group without an id")),
             group => group,
         };
@@ -137,7 +140,7 @@ impl<W: World> Transaction<W> for Changing<'_> {
         if found.rows.is_empty() {
             return Err(StoreError::NotAllowed("no such group"));
         }
-        let may = change_member::may_change(&found, self.asked.user_id, self.adds);
+        let may = members::may_change(&found, self.asked.user_id, self.adds);
         if !may || self.ids.is_empty() {
             return Ok(Changed::Nothing);
         }
@@ -213,11 +216,11 @@ fn leave<W: World>(cx: &mut Context<W>, group: u32, users: &[u32]) {
         placeholders(users.len())
     );
     let mut params = vec![Value::from(cx.now)];
-    params.extend(users.iter().copied().chain([group, session::GROUP]).map(Value::from));
+    params.extend(users.iter().copied().chain([group, Key::GROUP]).map(Value::from));
     cx.defer(text, &params);
 }
 
 fn insert<W: World>(cx: &mut Context<W>, group: u32, user: u32) {
     let params = [group, user, cx.now, cx.now].map(Value::from);
-    cx.defer(change_member::INSERT, &params);
+    cx.defer(members::INSERT, &params);
 }

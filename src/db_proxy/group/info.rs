@@ -2,14 +2,14 @@
 
 use crate::{
     db_proxy::{
+        data::{sql_text::placeholders, text::text},
         group::{self, membership},
-        message::by_id::placeholders,
         plumbing::{
-            context::{Context, StoreError, World},
+            context::{Context, World},
+            error::StoreError,
+            reply::{carried, reply},
             silent::Silent,
-            text::text,
         },
-        table::{carried, reply},
     },
     store::sql::{Server, Value},
     wire::{

@@ -3,22 +3,20 @@
 
 use crate::{
     db_proxy::{
+        data::{keys, session_key::Key, text::number},
         group,
         plumbing::{
-            context::{Context, OnFailure, World},
-            text::number,
+            context::{Context, World},
+            error::OnFailure,
         },
-        session::{self, Key},
+        session,
     },
     store::{cache::Cache, sql::Server},
 };
 
-/// Where the time of the last run is kept.
-const LAST: &str = "last_update_group";
-
 /// Runs the job for ever. Begins where the last db_proxy stopped, or now.
 pub async fn run<W: World>(mut cx: Context<W>) {
-    let kept = cx.cache().get(LAST).await.ok().flatten();
+    let kept = cx.cache().get(keys::GROUP_JOB).await.ok().flatten();
     let mut last = match kept.as_deref().map(number) {
         Some(time) if time != 0 => time,
         _ => {
@@ -52,7 +50,7 @@ async fn round<W: World>(cx: &mut Context<W>, last: u32) -> u32 {
 }
 
 async fn carry<W: World>(cx: &mut Context<W>, user: u32, group: u32, chatted: u32) {
-    let key = Key { user, peer: group, kind: session::GROUP };
+    let key = Key::group(user, group);
     match session::find_any(cx, OnFailure::Empty, key).await.unwrap_or(0) {
         0 => {
             let _ = session::add(cx, OnFailure::Empty, key).await;
@@ -63,7 +61,7 @@ async fn carry<W: World>(cx: &mut Context<W>, user: u32, group: u32, chatted: u3
 }
 
 async fn mark<W: World>(cx: &mut Context<W>) {
-    if let Err(error) = cx.cache().set(LAST, &cx.now.to_string()).await {
+    if let Err(error) = cx.cache().set(keys::GROUP_JOB, &cx.now.to_string()).await {
         tracing::warn!(%error, "time of the group job not kept");
     }
 }

@@ -4,8 +4,12 @@
 
 use crate::{
     db_proxy::{
-        message::{by_id::placeholders, relation},
-        plumbing::context::{Context, OnFailure, StoreError, World},
+        data::sql_text::placeholders,
+        message::relation,
+        plumbing::{
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+        },
     },
     store::sql::{Server, Value},
 };
@@ -141,6 +145,20 @@ pub async fn of<W: World>(
         Membership { group, joined, since }
     };
     Ok((0..found.rows.len()).map(membership).collect())
+}
+
+/// Their ids only: what the original reads where it needs no more.
+pub async fn ids_of<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    user: u32,
+) -> Result<Vec<u32>, StoreError> {
+    const TEXT: &str = "select groupId from IMGroupMember where userId=? and status = 0 \
+        order by updated desc, id desc";
+    let from_store = cx.protocol().members_from_store;
+    let server = if from_store { Server::Primary } else { cx.reader() };
+    let found = cx.select(on_failure, server, TEXT, &[user.into()]).await?;
+    Ok((0..found.rows.len()).map(|row| found.get(row, "groupId").uint()).collect())
 }
 
 /// In a transaction: that a user is a member, and stays one until it ends.

@@ -5,18 +5,21 @@ pub mod create;
 pub mod in_transaction;
 pub mod info;
 pub mod job;
+pub mod members;
 pub mod membership;
 pub mod normal_list;
+pub mod row;
 pub mod shield;
 #[cfg(test)]
 mod tests;
 
 use crate::{
     db_proxy::{
+        data::{keys, sql_text, text::number},
         message::{self, Latest},
         plumbing::{
-            context::{Context, OnFailure, StoreError, World, or_empty},
-            text::number,
+            context::{Context, World},
+            error::{OnFailure, StoreError, or_empty},
         },
     },
     store::{cache::Cache, sql::Value},
@@ -25,34 +28,6 @@ use membership::Since;
 
 /// The only field of a group's and of a member's counter.
 const COUNT: &str = "count";
-
-/// The table of a group's messages.
-pub fn table(group: u32) -> String {
-    format!("IMGroupMessage_{}", group % 8)
-}
-
-/// The key of the counter that a group's msg_ids are drawn from.
-pub fn msg_id_key(group: u32) -> String {
-    format!("group_msg_id_{group}")
-}
-
-/// The key of a group's members: when each of them joined.
-pub fn member_key(group: u32) -> String {
-    format!("group_member_{group}")
-}
-
-/// The key of what members have set for a group.
-pub fn set_key(group: u32) -> String {
-    format!("group_set_{group}")
-}
-
-fn counter_key(group: u32) -> String {
-    format!("{group}_im_group_msg")
-}
-
-fn user_counter_key(group: u32, user: u32) -> String {
-    format!("{user}_{group}_im_user_group")
-}
 
 /// Whether a group is known: whether it has members in Redis, or (`members-from-store`) a row.
 pub async fn exists<W: World>(
@@ -63,7 +38,7 @@ pub async fn exists<W: World>(
     if cx.protocol().members_from_store {
         return membership::exists(cx, on_failure, group).await;
     }
-    let read = cx.cache().exists(&member_key(group)).await;
+    let read = cx.cache().exists(&keys::members(group)).await;
     or_empty(on_failure, read.map_err(StoreError::from))
 }
 
@@ -77,7 +52,7 @@ pub async fn joined<W: World>(
     if cx.protocol().members_from_store {
         return membership::joined(cx, on_failure, group, user).await;
     }
-    let read = cx.cache().hget(&member_key(group), &user.to_string()).await;
+    let read = cx.cache().hget(&keys::members(group), &user.to_string()).await;
     let time = or_empty(on_failure, read.map_err(StoreError::from))?;
     Ok(time.filter(|time| !time.is_empty()).map(|time| number(&time)))
 }
@@ -91,7 +66,7 @@ pub async fn members<W: World>(
     if cx.protocol().members_from_store {
         return membership::members(cx, on_failure, group).await;
     }
-    let read = cx.cache().hgetall(&member_key(group)).await;
+    let read = cx.cache().hgetall(&keys::members(group)).await;
     let hash = or_empty(on_failure, read.map_err(StoreError::from))?;
     Ok(hash.keys().map(|user| number(user)).collect())
 }
@@ -115,7 +90,7 @@ pub async fn since<W: World>(
 
 /// Counts a message of a group.
 pub async fn count_message<W: World>(cx: &mut Context<W>, group: u32) -> Result<(), StoreError> {
-    cx.cache().hincr_by(&counter_key(group), COUNT, 1).await?;
+    cx.cache().hincr_by(&keys::group_counter(group), COUNT, 1).await?;
     Ok(())
 }
 
@@ -125,8 +100,8 @@ pub async fn set_read<W: World>(
     group: u32,
     user: u32,
 ) -> Result<(), StoreError> {
-    let counter = cx.cache().hgetall(&counter_key(group)).await?;
-    Ok(cx.cache().hmset(&user_counter_key(group, user), &counter).await?)
+    let counter = cx.cache().hgetall(&keys::group_counter(group)).await?;
+    Ok(cx.cache().hmset(&keys::member_counter(group, user), &counter).await?)
 }
 
 /// How many messages of a group a user has not read; his own counter is not asked for if the
@@ -137,11 +112,11 @@ pub async fn unread<W: World>(
     group: u32,
     user: u32,
 ) -> Result<u32, StoreError> {
-    let all = counter(cx, on_failure, &counter_key(group)).await?;
+    let all = counter(cx, on_failure, &keys::group_counter(group)).await?;
     if all.is_empty() {
         return Ok(0);
     }
-    let read = counter(cx, on_failure, &user_counter_key(group, user)).await?;
+    let read = counter(cx, on_failure, &keys::member_counter(group, user)).await?;
     Ok(number(&all).saturating_sub(number(&read)))
 }
 
@@ -162,8 +137,8 @@ pub async fn latest<W: World>(
 ) -> Result<Option<Latest>, StoreError> {
     let text = format!(
         "select msgId, type,userId, content from {} where groupId = ? and status = 0 {} limit 1",
-        table(group),
-        message::order(cx.protocol())
+        sql_text::messages_of_group(group),
+        sql_text::newest_first(cx.protocol())
     );
     let found = cx.select(on_failure, cx.reader(), &text, &[group.into()]).await?;
     let from = found.get(0, "userId").uint();
@@ -191,9 +166,9 @@ pub async fn list<W: World>(
     let (visible, since) = since.condition();
     let text = format!(
         "select * from {} where groupId = ?{} and status = 0{visible} {} limit ?",
-        table(group),
+        sql_text::messages_of_group(group),
         among.text,
-        message::order(cx.protocol())
+        sql_text::newest_first(cx.protocol())
     );
     let params: Vec<Value> =
         [group.into()].into_iter().chain(among.params).chain([since, among.limit.into()]).collect();

@@ -2,14 +2,15 @@
 
 use crate::{
     db_proxy::{
-        message::by_id::placeholders,
+        data::sql_text::placeholders,
+        group::membership,
         plumbing::{
-            context::{Context, OnFailure, StoreError, World},
+            context::{Context, World},
+            reply::{carried, reply},
             silent::Silent,
         },
-        table::{carried, reply},
     },
-    store::sql::{Server, Value},
+    store::sql::Value,
     wire::{
         Pdu, command,
         im::{
@@ -23,7 +24,7 @@ use crate::{
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImNormalGroupListReq = request.view()?;
     let on_failure = cx.on_failed_query();
-    let groups = memberships(cx, on_failure, asked.user_id).await?;
+    let groups = membership::ids_of(cx, on_failure, asked.user_id).await?;
     let mut group_version_list = Vec::new();
     if !groups.is_empty() {
         let text = format!(
@@ -45,18 +46,4 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         attach_data: carried(asked.attach_data),
     };
     Ok(reply(request, command::GROUP_NORMAL_LIST_RESPONSE, &response))
-}
-
-/// The groups that a user is in, by the last change of the membership, newest first.
-pub async fn memberships<W: World>(
-    cx: &mut Context<W>,
-    on_failure: OnFailure,
-    user: u32,
-) -> Result<Vec<u32>, StoreError> {
-    const TEXT: &str = "select groupId from IMGroupMember where userId=? and status = 0 \
-        order by updated desc, id desc";
-    let from_store = cx.protocol().members_from_store;
-    let server = if from_store { Server::Primary } else { cx.reader() };
-    let found = cx.select(on_failure, server, TEXT, &[user.into()]).await?;
-    Ok((0..found.rows.len()).map(|row| found.get(row, "groupId").uint()).collect())
 }

@@ -2,13 +2,14 @@
 
 use crate::{
     db_proxy::{
+        data::{keys, text::number},
         group,
         plumbing::{
-            context::{Context, OnFailure, World},
+            context::{Context, World},
+            error::OnFailure,
+            reply::{carried, reply},
             silent::Silent,
-            text::number,
         },
-        table::{carried, reply},
     },
     store::cache::Cache,
     wire::{
@@ -37,7 +38,7 @@ pub async fn set<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Si
     let mut stored = false;
     if group::joined(cx, on_failure, group, user).await?.is_some() {
         let status = asked.shield_status.to_string();
-        stored = match cx.cache().hset(&group::set_key(group), &field(user), &status).await {
+        stored = match cx.cache().hset(&keys::group_settings(group), &field(user), &status).await {
             Ok(()) => true,
             Err(error) if cx.protocol().answered_refusals => {
                 return Err(Silent::Store(error.into()));
@@ -64,7 +65,7 @@ pub async fn query<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, 
     if !cx.protocol().members_from_store && !group::exists(cx, on_failure, group_id).await? {
         return Err(Silent::NotAllowed("no such group"));
     }
-    let set = cx.cache().hgetall(&group::set_key(group_id)).await.unwrap_or_default();
+    let set = cx.cache().hgetall(&keys::group_settings(group_id)).await.unwrap_or_default();
     let users: BTreeSet<u32> = asked.user_id.into_iter().collect();
     let status = |user_id: u32| ShieldStatus {
         user_id,

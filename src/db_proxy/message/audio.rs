@@ -2,7 +2,13 @@
 //! IMAudio (SYSTEM.md section 6, "Audio").
 
 use crate::{
-    db_proxy::plumbing::context::{Context, OnFailure, StoreError, World},
+    db_proxy::{
+        data::text::number,
+        plumbing::{
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+        },
+    },
     store::{blob::Blobs, sql::Value},
     wire::im::{base_define::MsgType, message::ImMsgData},
 };
@@ -59,7 +65,7 @@ pub async fn restore<W: World>(
     content: Bytes,
 ) -> Result<Bytes, StoreError> {
     const TEXT: &str = "select * from IMAudio where id=?";
-    let id = crate::db_proxy::plumbing::text::number(&content);
+    let id = number(&content);
     let found = cx.select(on_failure, cx.reader(), TEXT, &[id.into()]).await?;
     if found.rows.is_empty() {
         return Ok(content);

@@ -2,13 +2,14 @@
 
 use crate::{
     db_proxy::{
+        data::sql_text::{self, placeholders},
         group::{self, Among},
         message::{self, relation},
         plumbing::{
             context::{Context, World},
+            reply::{carried, reply},
             silent::Silent,
         },
-        table::{carried, reply},
     },
     store::sql::Value,
     wire::{
@@ -63,16 +64,11 @@ async fn single<W: World>(
     }
     let text = format!(
         "select * from {} where relateId=? and status=0 and msgId in ({}) {} limit {MOST}",
-        message::table(relation),
+        sql_text::messages_of_relation(relation),
         placeholders(ids.len()),
-        message::order(cx.protocol())
+        sql_text::newest_first(cx.protocol())
     );
     let params: Vec<Value> = [relation].into_iter().chain(ids).map(Value::from).collect();
     let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
     Ok(message::infos(cx, on_failure, &found, "fromId").await?)
-}
-
-/// `?,?,?` for an `in (…)` of `n` values.
-pub fn placeholders(n: usize) -> String {
-    vec!["?"; n].join(",")
 }

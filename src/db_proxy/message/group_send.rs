@@ -2,13 +2,15 @@
 
 use crate::{
     db_proxy::{
+        data::{place::Place, session_key::Key},
         group::{self, membership},
-        message::written::{self, Place, Written},
+        message::written::{self, Written},
         plumbing::{
-            context::{Context, OnFailure, StoreError, World},
+            context::{Context, World},
+            error::{OnFailure, StoreError},
             silent::Silent,
         },
-        session::{self, Key},
+        session,
     },
     store::sql::Server,
     wire::im::message::ImMsgData,
@@ -33,7 +35,7 @@ pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result
     if group::joined(cx, on_failure, group, user).await?.is_none() {
         return Err(Silent::NotAllowed("not in the group"));
     }
-    let own = session_of(cx, Key { user, peer: group, kind: session::GROUP }).await?;
+    let own = session_of(cx, Key::group(user, group)).await?;
     let place = Place::Group(group);
     let drawn = written::draw(cx, place, message).await?;
     // Once more, as in golden 18: to one who has just left nothing is stored.
@@ -63,7 +65,7 @@ async fn store_as_member<W: World>(
     let drawn = written::draw(cx, place, message).await?;
     let written = written::write(cx, place, drawn, token, None, message).await;
     let msg_id = acked(cx, message, drawn, written).await?;
-    match session_of(cx, Key { user, peer: group, kind: session::GROUP }).await {
+    match session_of(cx, Key::group(user, group)).await {
         Ok(own) => session::touch(cx, own, cx.now).await,
         Err(error) => tracing::warn!(%error, user, group, "no session of the sender"),
     }

@@ -5,10 +5,11 @@ use crate::{
         group,
         message::{self, Latest},
         plumbing::{
-            context::{Context, OnFailure, StoreError, World},
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+            reply::{carried, reply},
             silent::Silent,
         },
-        table::{carried, reply},
     },
     wire::{
         Pdu, command,

@@ -3,6 +3,7 @@
 
 pub mod audio;
 pub mod by_id;
+pub mod counts;
 pub mod group_send;
 pub mod latest_id;
 pub mod msg_list;
@@ -18,10 +19,12 @@ pub mod written;
 
 use crate::{
     db_proxy::{
-        group,
-        plumbing::context::{Context, OnFailure, StoreError, World},
+        data::{place::Place, sql_text},
+        plumbing::{
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+        },
     },
-    protocol::Protocol,
     store::sql::{Outcome, Value},
     wire::im::{
         base_define::{MsgInfo, MsgType},
@@ -29,16 +32,10 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use written::Place;
 
 /// What stands for an audio message where only the latest one is shown: "[语音]" as clients
 /// encrypt it.
 pub const AUDIO_AS_LATEST: &[u8] = b"QhGXlpFjvMFUNrtl1aaPzA==";
-
-/// The table of a relation's messages.
-pub fn table(relation: u32) -> String {
-    format!("IMMessage_{}", relation % 8)
-}
 
 /// The latest message of a conversation as 0201 and 0307 show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,17 +50,8 @@ pub struct Latest {
     pub from: u32,
 }
 
-/// The order in which messages are listed, newest first: by the clock of the msg_server that
-/// took them (SYSTEM.md section 6), or by msg_id (`history-by-msg-id`).
-pub fn order(protocol: &Protocol) -> &'static str {
-    if protocol.history_by_msg_id {
-        "order by msgId desc, id desc"
-    } else {
-        "order by created desc, id desc"
-    }
-}
-
-/// The latest message of two users, in the order of [`order`]; `None` if there is none.
+/// The latest message of two users, in the order of [`sql_text::newest_first`]; `None` if there is
+/// none.
 pub async fn latest_single<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -88,8 +76,8 @@ pub async fn latest_of<W: World>(
     let text = format!(
         "select msgId,type,content{} from {} where relateId= ? and status = 0 {} limit 1",
         if sender { ",fromId" } else { "" },
-        table(relation),
-        order(cx.protocol())
+        sql_text::messages_of_relation(relation),
+        sql_text::newest_first(cx.protocol())
     );
     let found = cx.select(on_failure, cx.reader(), &text, &[relation.into()]).await?;
     let from = if sender { found.get(0, "fromId").uint() } else { peer };
@@ -157,7 +145,7 @@ pub fn insert(
             let text = format!(
                 "insert into {} (`relateId`, `fromId`, `toId`, `msgId`, `content`, `status`, \
                  `type`, `created`, `updated`) values(?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                table(relation)
+                sql_text::messages_of_relation(relation)
             );
             (text, vec![id, from, to, msg_id, content, live, kind, created, updated])
         }
@@ -165,7 +153,7 @@ pub fn insert(
             let text = format!(
                 "insert into {} (`groupId`, `userId`, `msgId`, `content`, `type`, `status`, \
                  `updated`, `created`) values(?, ?, ?, ?, ?, ?, ?, ?)",
-                group::table(group)
+                sql_text::messages_of_group(group)
             );
             (text, vec![id, from, msg_id, content, kind, live, updated, created])
         }

@@ -2,13 +2,14 @@
 
 use crate::{
     db_proxy::{
+        data::sql_text,
         group::{self, Among},
         message::{self, relation},
         plumbing::{
             context::{Context, World},
+            reply::{carried, reply},
             silent::Silent,
         },
-        table::{carried, reply},
     },
     wire::{
         Pdu, command,
@@ -62,8 +63,8 @@ async fn single<W: World>(
     params.push(asked.msg_cnt.into());
     let text = format!(
         "select * from {} where relateId= ? and status = 0{below} {} limit ?",
-        message::table(relation),
-        message::order(cx.protocol())
+        sql_text::messages_of_relation(relation),
+        sql_text::newest_first(cx.protocol())
     );
     let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
     Ok(message::infos(cx, on_failure, &found, "fromId").await?)

@@ -2,13 +2,14 @@
 
 use crate::{
     db_proxy::{
+        data::{keys, session_key::Key},
         group,
-        message::{read_mark, single::unread_key},
+        message::read_mark,
         plumbing::{
-            context::{Context, StoreError, World},
+            context::{Context, World},
+            error::StoreError,
             silent::Silent,
         },
-        session::{self, Key},
     },
     store::cache::Cache,
     wire::{
@@ -25,10 +26,10 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let kind = read.session_type as u32;
     let stored = if cx.protocol().unread_from_store {
         read_mark::raise(cx, Key { user, peer, kind }, read.msg_id).await
-    } else if kind != session::SINGLE {
+    } else if kind != Key::SINGLE {
         group::set_read(cx, peer, user).await
     } else {
-        let cleared = cx.cache().hdel(&unread_key(user), &peer.to_string()).await;
+        let cleared = cx.cache().hdel(&keys::unread(user), &peer.to_string()).await;
         cleared.map(drop).map_err(StoreError::from)
     };
     // An msg_server that does not wait for the answer attaches nothing.

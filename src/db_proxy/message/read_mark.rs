@@ -4,18 +4,23 @@
 
 use crate::{
     db_proxy::{
+        data::{
+            session_key::Key,
+            sql_text::{self, placeholders},
+        },
         group::{
             self,
             membership::{self, Membership},
         },
         message::{
             self,
-            by_id::placeholders,
+            counts::{Counts, Unread},
             relation,
-            unread::{Counts, Unread},
         },
-        plumbing::context::{Context, OnFailure, StoreError, World},
-        session::{self, Key, SINGLE},
+        plumbing::{
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+        },
     },
     store::sql::{Outcome, Value},
 };
@@ -33,7 +38,7 @@ pub async fn raise<W: World>(cx: &mut Context<W>, key: Key, msg_id: u32) -> Resu
 /// Raises a user's mark to the latest message.
 pub async fn raise_to_latest<W: World>(cx: &mut Context<W>, key: Key) -> Result<(), StoreError> {
     let latest = match key.kind {
-        SINGLE => message::latest_single(cx, OnFailure::Fail, key.user, key.peer).await?,
+        Key::SINGLE => message::latest_single(cx, OnFailure::Fail, key.user, key.peer).await?,
         _ => group::latest(cx, OnFailure::Fail, key.peer).await?,
     };
     match latest {
@@ -52,7 +57,7 @@ pub async fn counts<W: World>(
 ) -> Result<Counts, StoreError> {
     const PEERS: &str = "select peerId from IMRecentSession where userId=? and type=?";
     let server = cx.reader();
-    let found = cx.select(on_failure, server, PEERS, &[user.into(), SINGLE.into()]).await?;
+    let found = cx.select(on_failure, server, PEERS, &[user.into(), Key::SINGLE.into()]).await?;
     let peers: BTreeMap<String, u32> =
         column(&found, "peerId").map(|peer| (peer.to_string(), peer)).collect();
     let groups = membership::of(cx, on_failure, user).await?;
@@ -91,7 +96,7 @@ async fn of_peers<W: World>(
 ) -> Result<Vec<Unread>, StoreError> {
     let mut unread = Vec::new();
     for peer in peers.into_values() {
-        let mark = marks.get(&(SINGLE, peer)).copied().unwrap_or(0);
+        let mark = marks.get(&(Key::SINGLE, peer)).copied().unwrap_or(0);
         let relation = match known.get(&peer) {
             Some(known) if known.all_read(mark) => continue,
             Some(known) => known.id,
@@ -118,7 +123,7 @@ async fn of_groups<W: World>(
 ) -> Result<Vec<(u32, u32)>, StoreError> {
     let mut unread = Vec::new();
     for Membership { group, since, .. } in groups {
-        let mark = marks.get(&(session::GROUP, group)).copied().unwrap_or(0);
+        let mark = marks.get(&(Key::GROUP, group)).copied().unwrap_or(0);
         if known.get(&group).is_some_and(|known| known.all_read(mark.max(since.hidden()))) {
             continue;
         }
@@ -126,7 +131,7 @@ async fn of_groups<W: World>(
         let text = format!(
             "select count(*) as unread from {} \
              where groupId=? and userId<>? and status=0 and msgId>?{visible}",
-            group::table(group)
+            sql_text::messages_of_group(group)
         );
         let params = [group.into(), user.into(), mark.into(), since];
         let count = cx.select(on_failure, cx.reader(), &text, &params).await?;
@@ -203,7 +208,7 @@ async fn count<W: World>(
 ) -> Result<u32, StoreError> {
     let text = format!(
         "select count(*) as unread from {} where relateId=? and fromId=? and status=0 and msgId>?",
-        message::table(relation)
+        sql_text::messages_of_relation(relation)
     );
     let params = [relation, peer, mark].map(Value::from);
     Ok(cx.select(on_failure, cx.reader(), &text, &params).await?.get(0, "unread").uint())

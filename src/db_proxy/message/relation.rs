@@ -2,10 +2,13 @@
 //! (SYSTEM.md section 6, "Building blocks").
 
 use crate::{
-    db_proxy::plumbing::{
-        context::{Context, OnFailure, StoreError, World},
-        known::Known,
-        transaction::{Transaction, transact},
+    db_proxy::{
+        data::{keys, pair::Pair, sql_text},
+        plumbing::{
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+            transaction::{Transaction, transact},
+        },
     },
     store::{
         cache::Cache,
@@ -17,11 +20,6 @@ use crate::{
 /// enough unless the other transaction rolled back.
 const ROUNDS: u32 = 3;
 
-/// The key of the counter that a relation's msg_ids are drawn from.
-pub fn counter_key(relation: u32) -> String {
-    format!("msg_id_{relation}")
-}
-
 /// The relation of a pair, for reads; 0 if there is none. Never adds one.
 pub async fn find<W: World>(
     cx: &mut Context<W>,
@@ -29,20 +27,20 @@ pub async fn find<W: World>(
     a: u32,
     b: u32,
 ) -> Result<u32, StoreError> {
-    let Some(pair) = pair(a, b) else { return Ok(0) };
+    let Some(pair) = Pair::of_users(a, b) else { return Ok(0) };
     let server = cx.reader();
     if cx.protocol().single_relation {
-        if let Some(id) = known(cx, &pair) {
+        if let Some(id) = known(cx, pair) {
             return Ok(id);
         }
-        let side = cx.select(on_failure, server, SIDE_READ, &pair).await?;
+        let side = cx.select(on_failure, server, SIDE_READ, &pair.params()).await?;
         let id = side.get(0, "relateId").uint();
         if id != 0 {
-            cx.shared.relations.learn(pair, id);
+            cx.shared.caches.relations.learn(pair, id);
             return Ok(id);
         }
     }
-    find_live(cx, on_failure, server, &pair).await
+    find_live(cx, on_failure, server, pair).await
 }
 
 /// The relation of a pair, added if there is none. 0 for user 0, who has none.
@@ -52,22 +50,16 @@ pub async fn find_or_add<W: World>(
     a: u32,
     b: u32,
 ) -> Result<u32, StoreError> {
-    let Some(pair) = pair(a, b) else { return Ok(0) };
+    let Some(pair) = Pair::of_users(a, b) else { return Ok(0) };
     if cx.protocol().single_relation {
-        return find_or_add_single(cx, &pair).await;
+        return find_or_add_single(cx, pair).await;
     }
-    let found = find_live(cx, on_failure, Server::Replica, &pair).await?;
+    let found = find_live(cx, on_failure, Server::Replica, pair).await?;
     if found != 0 {
         return Ok(found);
     }
-    add(cx, on_failure, &pair).await
+    add(cx, on_failure, pair).await
 }
-
-type Pair = [Value; 2];
-
-/// The relations of pairs as this process found them committed in `TTRelation`, where none ever
-/// changes (`single-relation` with `id-floor-from-store`).
-pub type Relations = Known<Pair>;
 
 const SIDE_READ: &str = "select relateId from TTRelation where smallId=? and bigId=?";
 
@@ -77,18 +69,14 @@ const INSERT_OF_GROUP: &str =
 const INSERT: &str = "insert into IMRelationShip \
     (`smallId`,`bigId`,`status`,`created`,`updated`) values(?,?,?,?,?)";
 
-fn pair(a: u32, b: u32) -> Option<Pair> {
-    (a != 0 && b != 0).then(|| [a.min(b).into(), a.max(b).into()])
-}
-
 async fn find_live<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
     server: Server,
-    pair: &Pair,
+    pair: Pair,
 ) -> Result<u32, StoreError> {
     const TEXT: &str = "select id from IMRelationShip where smallId=? and bigId=? and status = 0";
-    let found = cx.select(on_failure, server, TEXT, pair).await?;
+    let found = cx.select(on_failure, server, TEXT, &pair.params()).await?;
     // Of several rows the last read counts.
     Ok(found.rows.len().checked_sub(1).map_or(0, |last| found.get(last, "id").uint()))
 }
@@ -98,10 +86,10 @@ async fn find_live<W: World>(
 async fn add<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
-    pair: &Pair,
+    pair: Pair,
 ) -> Result<u32, StoreError> {
     const FIND: &str = "select id from IMRelationShip where smallId=? and bigId=?";
-    let found = cx.select(on_failure, Server::Primary, FIND, pair).await?;
+    let found = cx.select(on_failure, Server::Primary, FIND, &pair.params()).await?;
     let now = Value::from(cx.now);
     if !found.rows.is_empty() {
         const REVIVE: &str = "update IMRelationShip set status=0, updated=? where id=?";
@@ -115,16 +103,16 @@ async fn add<W: World>(
     let id = insert(cx, pair).await?;
     if id != 0 {
         // Its failure is logged and ignored, as in the original.
-        if let Err(error) = cx.cache().set(&counter_key(id), "0").await {
+        if let Err(error) = cx.cache().set(&keys::msg_id_of_relation(id), "0").await {
             tracing::warn!(%error, relation = id, "counter not reset");
         }
     }
     Ok(id)
 }
 
-async fn insert<W: World>(cx: &mut Context<W>, pair: &Pair) -> Result<u32, SqlError> {
+async fn insert<W: World>(cx: &mut Context<W>, pair: Pair) -> Result<u32, SqlError> {
     let now = Value::from(cx.now);
-    let [low, high] = pair.clone();
+    let [low, high] = pair.params();
     let params = [low, high, Value::Int(0), now.clone(), now];
     Ok(cx.execute(Server::Primary, INSERT, &params).await?.last_insert_id as u32)
 }
@@ -132,21 +120,21 @@ async fn insert<W: World>(cx: &mut Context<W>, pair: &Pair) -> Result<u32, SqlEr
 /// Switch `single-relation`: the unique key of `TTRelation` decides which request adds the
 /// relation; the others wait for its lock and read what it wrote. The counter is never reset:
 /// one that is missing starts at 0 by itself.
-async fn find_or_add_single<W: World>(cx: &mut Context<W>, pair: &Pair) -> Result<u32, StoreError> {
+async fn find_or_add_single<W: World>(cx: &mut Context<W>, pair: Pair) -> Result<u32, StoreError> {
     if let Some(id) = known(cx, pair) {
         return Ok(id);
     }
     for _ in 0..ROUNDS {
-        let id = cx.primary(SIDE_READ, pair).await?.get(0, "relateId").uint();
+        let id = cx.primary(SIDE_READ, &pair.params()).await?.get(0, "relateId").uint();
         if id != 0 {
-            cx.shared.relations.learn(pair.clone(), id);
+            cx.shared.caches.relations.learn(pair, id);
             return Ok(id);
         }
         match transact(cx, &Claim(pair)).await {
             Err(error) if error.is_duplicate() => {}
             claimed => {
                 if let Ok(id) = claimed {
-                    cx.shared.relations.learn(pair.clone(), id);
+                    cx.shared.caches.relations.learn(pair, id);
                 }
                 return claimed;
             }
@@ -156,14 +144,14 @@ async fn find_or_add_single<W: World>(cx: &mut Context<W>, pair: &Pair) -> Resul
 }
 
 /// Only a send whose id the store gives notices if a relation is not what is known of it.
-fn known<W: World>(cx: &Context<W>, pair: &Pair) -> Option<u32> {
-    cx.shared.relations.get(pair).filter(|_| cx.protocol().id_floor_from_store)
+fn known<W: World>(cx: &Context<W>, pair: Pair) -> Option<u32> {
+    cx.shared.caches.relations.get(&pair).filter(|_| cx.protocol().id_floor_from_store)
 }
 
 /// Makes a pair's row in `TTRelation`, and its relation if there is none.
-struct Claim<'a>(&'a Pair);
+struct Claim(Pair);
 
-impl<W: World> Transaction<W> for Claim<'_> {
+impl<W: World> Transaction<W> for Claim {
     type Done = u32;
 
     async fn run(&self, cx: &mut Context<W>) -> Result<u32, StoreError> {
@@ -173,8 +161,8 @@ impl<W: World> Transaction<W> for Claim<'_> {
             "select id from IMRelationShip where smallId=? and bigId=? order by id limit 1";
         const NAME: &str = "update TTRelation set relateId=? where smallId=? and bigId=?";
         let pair = self.0;
-        cx.defer(CLAIM, pair);
-        let mut id = cx.primary(OLD, pair).await?.get(0, "id").uint();
+        cx.defer(CLAIM, &pair.params());
+        let mut id = cx.primary(OLD, &pair.params()).await?.get(0, "id").uint();
         let adopted = id != 0;
         if !adopted {
             id = insert(cx, pair).await?;
@@ -182,7 +170,7 @@ impl<W: World> Transaction<W> for Claim<'_> {
         if id == 0 {
             return Err(StoreError::NoEffect("relation without an id"));
         }
-        let [low, high] = pair.clone();
+        let [low, high] = pair.params();
         cx.defer(NAME, &[id.into(), low, high]);
         if adopted && cx.protocol().id_floor_from_store {
             raise_floor_of_old(cx, pair, id).await?;
@@ -194,15 +182,15 @@ impl<W: World> Transaction<W> for Claim<'_> {
 /// The messages that an adopted relation already has are under the floor.
 async fn raise_floor_of_old<W: World>(
     cx: &mut Context<W>,
-    pair: &Pair,
+    pair: Pair,
     id: u32,
 ) -> Result<(), StoreError> {
     const FLOOR: &str = "update TTRelation set lastId=? where smallId=? and bigId=?";
-    let table = crate::db_proxy::message::table(id);
+    let table = sql_text::messages_of_relation(id);
     let text = format!("select msgId from {table} where relateId=? order by msgId desc limit 1");
     let last = cx.primary(&text, &[id.into()]).await?.get(0, "msgId");
     if last.uint() != 0 {
-        let [low, high] = pair.clone();
+        let [low, high] = pair.params();
         cx.defer(FLOOR, &[last, low, high]);
     }
     Ok(())
@@ -213,19 +201,18 @@ async fn raise_floor_of_old<W: World>(
 /// transaction ends, so ids ascend in the order of the commits.
 pub async fn next_msg_id<W: World>(
     cx: &mut Context<W>,
-    (a, b): (u32, u32),
+    pair: Pair,
     relation: u32,
     drawn: u32,
 ) -> Result<u32, StoreError> {
     const TEXT: &str = "update TTRelation set lastId=LAST_INSERT_ID(greatest(lastId+1, ?)) \
         where smallId=? and bigId=? and relateId=?";
-    let pair: Pair = [a.min(b).into(), a.max(b).into()];
-    let [low, high] = pair.clone();
+    let [low, high] = pair.params();
     let raised = cx.primary(TEXT, &[drawn.into(), low, high, relation.into()]).await?;
     match u32::try_from(raised.last_insert_id) {
         Ok(id) if id != 0 && raised.affected != 0 => Ok(id),
         _ => {
-            cx.shared.relations.forget(&pair);
+            cx.shared.caches.relations.forget(&pair);
             Err(StoreError::NoEffect("no floor for the msg_id"))
         }
     }
@@ -238,13 +225,13 @@ pub async fn next_group_msg_id<W: World>(
     group: u32,
     drawn: u32,
 ) -> Result<u32, StoreError> {
-    match next_msg_id(cx, (0, group), group, drawn).await {
+    match next_msg_id(cx, Pair::of_group(group), group, drawn).await {
         Err(StoreError::NoEffect(_)) => {}
         raised => return raised,
     }
     let last = latest_of_group(cx, group).await?;
     cx.defer(INSERT_OF_GROUP, &[group, group, last].map(Value::from));
-    next_msg_id(cx, (0, group), group, drawn).await
+    next_msg_id(cx, Pair::of_group(group), group, drawn).await
 }
 
 /// In a transaction: a new group's row of `TTRelation`, so that no message has to make it.
@@ -271,7 +258,7 @@ pub async fn hold_latest_of_group<W: World>(
 }
 
 async fn latest_of_group<W: World>(cx: &mut Context<W>, group: u32) -> Result<u32, StoreError> {
-    let table = crate::db_proxy::group::table(group);
+    let table = sql_text::messages_of_group(group);
     let text = format!("select msgId from {table} where groupId=? order by msgId desc limit 1");
     Ok(cx.primary(&text, &[group.into()]).await?.get(0, "msgId").uint())
 }

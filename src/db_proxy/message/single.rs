@@ -2,24 +2,21 @@
 
 use crate::{
     db_proxy::{
+        data::{keys, place::Place, session_key::Key},
         message::{
             relation,
-            written::{self, Place, Written},
+            written::{self, Written},
         },
         plumbing::{
-            context::{Context, OnFailure, StoreError, World},
+            context::{Context, World},
+            error::{OnFailure, StoreError},
             silent::Silent,
         },
-        session::{self, Key},
+        session,
     },
     store::{cache::Cache, sql::Server},
     wire::im::message::ImMsgData,
 };
-
-/// The key of a user's unread counters.
-pub fn unread_key(user: u32) -> String {
-    format!("unread_{user}")
-}
 
 /// Stores a message: the msg_id that it is acked with, never 0. Without `ack-after-store` that
 /// says nothing about the insert.
@@ -92,8 +89,7 @@ async fn sessions<W: World>(
 /// Of the sender's session and of the receiver's.
 fn keys(message: &ImMsgData) -> [Key; 2] {
     let (from, to) = (message.from_user_id, message.to_session_id);
-    let key = |user, peer| Key { user, peer, kind: session::SINGLE };
-    [key(from, to), key(to, from)]
+    [Key::single(from, to), Key::single(to, from)]
 }
 
 /// The original's way: the peer's session takes the place of the sender's if it was added.
@@ -119,7 +115,7 @@ async fn sessions_as_original<W: World>(
 }
 
 async fn count_unread<W: World>(cx: &mut Context<W>, from: u32, to: u32) {
-    if let Err(error) = cx.cache().hincr_by(&unread_key(to), &from.to_string(), 1).await {
+    if let Err(error) = cx.cache().hincr_by(&keys::unread(to), &from.to_string(), 1).await {
         tracing::warn!(%error, from, to, "unread counter not raised");
     }
 }

@@ -2,16 +2,19 @@
 
 use crate::{
     db_proxy::{
-        group::{self, normal_list},
-        message::{self, Latest, read_mark, single::unread_key},
-        plumbing::{
-            context::{Context, OnFailure, StoreError, World, or_empty},
-            silent::Silent,
-            text::number,
+        group,
+        message::{
+            self, Latest,
+            counts::{self, Counts, Unread},
+            read_mark,
         },
-        table::{carried, reply},
+        plumbing::{
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+            reply::{carried, reply},
+            silent::Silent,
+        },
     },
-    store::cache::Cache,
     wire::{
         Pdu, command,
         im::{
@@ -20,26 +23,6 @@ use crate::{
         },
     },
 };
-
-/// What a user has not read of a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unread {
-    /// Who wrote it.
-    pub peer: u32,
-    /// How many messages; not 0 but in what Redis holds.
-    pub count: u32,
-    /// Their relation, if it was looked up already.
-    pub relation: Option<u32>,
-}
-
-/// All that a user has not read.
-#[derive(Debug, Clone, Default)]
-pub struct Counts {
-    /// Of each peer.
-    pub peers: Vec<Unread>,
-    /// Of each group, its id first; none is 0.
-    pub groups: Vec<(u32, u32)>,
-}
 
 /// Lists each peer with unread messages, in text order of the ids, then the groups, each with the
 /// latest message. One without a message is left out, of the total too.
@@ -54,9 +37,9 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         list_groups(cx, on_failure, groups, &mut list).await?;
     } else {
         // One after the other, as in golden 19.
-        let peers = peer_counters(cx, on_failure, user).await?;
+        let peers = counts::peer_counters(cx, on_failure, user).await?;
         list_peers(cx, on_failure, user, peers, &mut list).await?;
-        let groups = group_counters(cx, on_failure, user).await?;
+        let groups = counts::group_counters(cx, on_failure, user).await?;
         list_groups(cx, on_failure, groups, &mut list).await?;
     }
     let response = ImUnreadMsgCntRsp {
@@ -98,22 +81,6 @@ async fn list_groups<W: World>(
     Ok(())
 }
 
-/// All that a user has not read, as a push shows it: peers without a message count too.
-pub async fn total<W: World>(
-    cx: &mut Context<W>,
-    on_failure: OnFailure,
-    user: u32,
-) -> Result<u32, StoreError> {
-    let Counts { peers, groups } = if cx.protocol().unread_from_store {
-        read_mark::counts(cx, on_failure, user).await?
-    } else {
-        let peers = peer_counters(cx, on_failure, user).await?;
-        Counts { peers, groups: group_counters(cx, on_failure, user).await? }
-    };
-    let counts = peers.iter().map(|unread| unread.count).chain(groups.iter().map(|g| g.1));
-    Ok(counts.fold(0, u32::wrapping_add))
-}
-
 fn info(session_id: u32, session_type: SessionType, unread_cnt: u32, latest: Latest) -> UnreadInfo {
     UnreadInfo {
         session_id,
@@ -124,36 +91,4 @@ fn info(session_id: u32, session_type: SessionType, unread_cnt: u32, latest: Lat
         latest_msg_type: latest.msg_type,
         latest_msg_from_user_id: latest.from,
     }
-}
-
-/// The groups with something that a user has not read, by his last change there.
-async fn group_counters<W: World>(
-    cx: &mut Context<W>,
-    on_failure: OnFailure,
-    user: u32,
-) -> Result<Vec<(u32, u32)>, StoreError> {
-    let mut counts = Vec::new();
-    for group in normal_list::memberships(cx, on_failure, user).await? {
-        let count = group::unread(cx, on_failure, group, user).await?;
-        if count != 0 {
-            counts.push((group, count));
-        }
-    }
-    Ok(counts)
-}
-
-/// What a user has not read of each peer, in text order of the peers.
-async fn peer_counters<W: World>(
-    cx: &mut Context<W>,
-    on_failure: OnFailure,
-    user: u32,
-) -> Result<Vec<Unread>, StoreError> {
-    let read = cx.cache().hgetall(&unread_key(user)).await.map_err(StoreError::from);
-    let hash = or_empty(on_failure, read)?;
-    let unread = |(peer, count): (&Vec<u8>, &Vec<u8>)| Unread {
-        peer: number(peer),
-        count: number(count),
-        relation: None,
-    };
-    Ok(hash.iter().map(unread).collect())
 }

@@ -2,12 +2,13 @@
 //! `ack-after-store`, `id-floor-from-store`, `idempotent-send`.
 
 use crate::{
-    conversation::Conversation,
     db_proxy::{
+        data::{pair::Pair, place::Place},
         group::membership,
         message::{self, audio, relation},
         plumbing::{
-            context::{Context, StoreError, World},
+            context::{Context, World},
+            error::StoreError,
             silent::Silent,
             transaction::{Transaction, transact},
         },
@@ -25,47 +26,6 @@ use bytes::Bytes;
 
 /// Bytes of a send_token (ours): the installation's id and its counter, 8 bytes each.
 const TOKEN_LEN: usize = 16;
-
-/// Where a message belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// To a user.
-    Relation(u32),
-    /// To a group.
-    Group(u32),
-}
-
-impl Place {
-    /// The relation or group.
-    pub fn id(self) -> u32 {
-        match self {
-            Self::Relation(id) | Self::Group(id) => id,
-        }
-    }
-
-    /// `TTSend.type`.
-    fn kind(self) -> u32 {
-        match self {
-            Self::Relation(_) => crate::db_proxy::session::SINGLE,
-            Self::Group(_) => crate::db_proxy::session::GROUP,
-        }
-    }
-
-    /// The key of the counter that msg_ids are drawn from.
-    fn counter_key(self) -> String {
-        match self {
-            Self::Relation(id) => relation::counter_key(id),
-            Self::Group(id) => crate::db_proxy::group::msg_id_key(id),
-        }
-    }
-
-    fn conversation(self, message: &ImMsgData) -> Conversation {
-        match self {
-            Self::Relation(_) => Conversation::single(message.from_user_id, message.to_session_id),
-            Self::Group(id) => Conversation::Group(id),
-        }
-    }
-}
 
 /// A message in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -286,7 +246,7 @@ impl<W: World> Transaction<W> for Send<'_> {
             let drawn = msg_id as u32;
             let raised = match self.place {
                 Place::Relation(id) => {
-                    let pair = (from, self.message.to_session_id);
+                    let pair = Pair::new(from, self.message.to_session_id);
                     relation::next_msg_id(cx, pair, id, drawn).await?
                 }
                 Place::Group(group) => relation::next_group_msg_id(cx, group, drawn).await?,

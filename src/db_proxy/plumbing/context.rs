@@ -2,15 +2,17 @@
 
 use crate::{
     conversation::Conversation,
+    db_proxy::{
+        data::caches::Caches,
+        plumbing::error::{NotCommitted, OnFailure, StoreError, or_empty},
+    },
     env::Env,
     fact::Fact,
     protocol::Protocol,
     store::{
-        blob::{BlobError, Blobs},
-        cache::{Cache, CacheError},
-        sql::{
-            BatchError, Connection, Connector, Outcome, Server, SqlError, Statement, Value, code,
-        },
+        blob::Blobs,
+        cache::Cache,
+        sql::{BatchError, Connection, Connector, Outcome, Server, SqlError, Statement, Value},
     },
     timing::Timing,
 };
@@ -58,81 +60,14 @@ pub struct Shared<W: World> {
     pub protocol: Protocol,
     /// The durations.
     pub timing: Timing,
-    /// Failed logins by name.
-    pub failures: crate::db_proxy::user::failures::Failures,
-    /// Relations that this process has found.
-    pub relations: crate::db_proxy::message::relation::Relations,
-    /// Sessions that this process has found.
-    pub sessions: crate::db_proxy::session::Sessions,
-    /// When a user was last changed through this process.
-    pub user_change: crate::db_proxy::user::user_change::UserChange,
-}
-
-/// Why a store gave no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// SQL.
-    #[error(transparent)]
-    Sql(#[from] SqlError),
-    /// Redis.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
-    /// The blob store.
-    #[error(transparent)]
-    Blob(#[from] BlobError),
-    /// An audio message without audio.
-    #[error("no audio behind the duration")]
-    NoAudio,
-    /// A statement ran without error but not as it had to (no changed row, no new id).
-    #[error("{0}")]
-    NoEffect(&'static str),
-    /// What only the store could tell: the user may not do this.
-    #[error("not allowed: {0}")]
-    NotAllowed(&'static str),
-    /// COMMIT failed: the transaction may or may not have its effect, now or later.
-    #[error("outcome unknown: {0}")]
-    Unknown(SqlError),
-}
-
-impl StoreError {
-    /// MySQL's number, if the server answered a statement with an error.
-    pub fn code(&self) -> Option<u16> {
-        match self {
-            Self::Sql(SqlError::Server { code, .. }) => Some(*code),
-            _ => None,
-        }
-    }
-
-    /// Whether another row has that unique key already.
-    pub fn is_duplicate(&self) -> bool {
-        self.code() == Some(code::DUPLICATE)
-    }
-
-    /// Whether a transaction may do better if it is run again at once.
-    pub fn lost_a_lock(&self) -> bool {
-        matches!(self.code(), Some(code::DEADLOCK | code::LOCK_WAIT_TIMEOUT))
-    }
-
-    /// Whether the content can never be stored as it is.
-    pub fn is_about_content(&self) -> bool {
-        matches!(self.code(), Some(code::TOO_LONG | code::INCORRECT_STRING))
-            || *self == Self::NoAudio
-    }
+    /// What the process remembers.
+    pub caches: Caches,
 }
 
 const BEGIN: &str = "BEGIN";
 
 /// The statement that limits idle transactions; whole seconds follow.
 pub const LIMIT_IDLE: &str = "set session idle_transaction_timeout=";
-
-/// What a failed read means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnFailure {
-    /// It counts as no rows (SYSTEM.md section 3, step 2).
-    Empty,
-    /// It fails the request (switches `ack-after-store` and `honest-reads`).
-    Fail,
-}
 
 /// One worker's context: its own pair of SQL connections, and what it shares with the others.
 pub struct Context<W: World> {
@@ -153,15 +88,6 @@ pub struct Context<W: World> {
 struct Deferred {
     text: Cow<'static, str>,
     params: Vec<Value>,
-}
-
-/// Why a transaction is not known to be committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotCommitted {
-    /// One of its statements failed: it is still open, or rolled back by the server.
-    Failed(SqlError),
-    /// COMMIT itself failed, or had no answer.
-    Unknown(SqlError),
 }
 
 impl<W: World> Context<W> {
@@ -367,16 +293,5 @@ async fn flush<C: Connection>(
             }
             (at == deferred.len(), Err(error))
         }
-    }
-}
-
-/// A failed read as `on_failure` says.
-pub fn or_empty<T: Default>(
-    on_failure: OnFailure,
-    read: Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    match (read, on_failure) {
-        (Err(_), OnFailure::Empty) => Ok(T::default()),
-        (read, _) => read,
     }
 }

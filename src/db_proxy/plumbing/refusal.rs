@@ -1,7 +1,7 @@
 //! 07e1: a request was not served, and why (switch `answered-refusals`).
 
 use crate::{
-    db_proxy::plumbing::silent::Silent,
+    db_proxy::{data::text::text, plumbing::silent::Silent},
     protocol::Protocol,
     wire::{
         Pdu,
@@ -55,7 +55,7 @@ fn answer(request: &Pdu, code: RefusedCode, reason: &str) -> Option<Pdu> {
         user_id,
         command_id: request.command().into(),
         code: code as i32,
-        reason: Some(crate::db_proxy::plumbing::text::text(reason.to_string())),
+        reason: Some(text(reason.to_string())),
         attach_data,
     };
     Some(Pdu::new(command::OTHER_REFUSED, request.header.seq_num, &refused))

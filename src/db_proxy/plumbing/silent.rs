@@ -1,6 +1,6 @@
 //! Why a request is not served.
 
-use crate::{db_proxy::plumbing::context::StoreError, wire::Malformed};
+use crate::{db_proxy::plumbing::error::StoreError, wire::Malformed};
 
 /// A request without the reply that it asked for: silence in the original, a 07e1 with the switch
 /// `answered-refusals` (see `refusal`). The connection stays.

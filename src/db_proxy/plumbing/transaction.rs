@@ -1,6 +1,9 @@
 //! Transactions on a worker's connection to the primary.
 
-use crate::db_proxy::plumbing::context::{Context, NotCommitted, StoreError, World};
+use crate::db_proxy::plumbing::{
+    context::{Context, World},
+    error::{NotCommitted, StoreError},
+};
 use std::future::Future;
 
 /// The statements between BEGIN and COMMIT. They may run twice. BEGIN goes with the first of them,

@@ -2,14 +2,18 @@
 
 use crate::{
     db_proxy::{
-        message::unread,
-        plumbing::{
-            context::{Context, OnFailure, World},
-            silent::Silent,
-            text::text,
+        data::{keys, text::text},
+        message::{
+            counts::{self, Counts},
+            read_mark,
         },
-        push::{keep_token::device_key, shield},
-        table::{carried, reply},
+        plumbing::{
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+            reply::{carried, reply},
+            silent::Silent,
+        },
+        push,
     },
     store::cache::Cache,
     wire::{
@@ -28,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGetDeviceTokenReq = request.view()?;
     let users: BTreeSet<u32> = asked.user_id.into_iter().collect();
-    let keys: Vec<String> = users.iter().map(|user| device_key(*user)).collect();
+    let keys: Vec<String> = users.iter().map(|user| keys::device_of_user(*user)).collect();
     let values = cx.cache().mget(&keys).await.unwrap_or_default();
     let tokens: BTreeMap<String, (u32, Option<Vec<u8>>)> =
         keys.into_iter().zip(users.into_iter().zip(values)).collect();
@@ -42,12 +46,25 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             user_id: user,
             user_type: kind as i32,
             token: text(Bytes::copy_from_slice(token)),
-            push_count: unread::total(cx, OnFailure::Empty, user).await.unwrap_or(0),
+            push_count: unread(cx, user).await.unwrap_or(0),
             push_type: 1,
         });
     }
     let response = ImGetDeviceTokenRsp { user_token_info, attach_data: carried(asked.attach_data) };
     Ok(reply(request, command::OTHER_GET_DEVICE_TOKEN_RSP, &response))
+}
+
+/// All that a user has not read, as a push shows it: peers without a message count too.
+async fn unread<W: World>(cx: &mut Context<W>, user: u32) -> Result<u32, StoreError> {
+    let on_failure = OnFailure::Empty;
+    let Counts { peers, groups } = if cx.protocol().unread_from_store {
+        read_mark::counts(cx, on_failure, user).await?
+    } else {
+        let peers = counts::peer_counters(cx, on_failure, user).await?;
+        Counts { peers, groups: counts::group_counters(cx, on_failure, user).await? }
+    };
+    let counts = peers.iter().map(|unread| unread.count).chain(groups.iter().map(|g| g.1));
+    Ok(counts.fold(0, u32::wrapping_add))
 }
 
 /// `ios:token` or `android:token`; `None` for all else.
@@ -64,7 +81,7 @@ fn parse(value: &[u8]) -> Option<(ClientType, &[u8])> {
 /// Whether a user wants no pushes now: from 22:00 to 07:59. Local time is UTC here: the seam
 /// has no time zones.
 async fn shielded<W: World>(cx: &mut Context<W>, user: u32) -> bool {
-    let status = shield::status(cx, OnFailure::Empty, user).await;
+    let status = push::shield_status(cx, OnFailure::Empty, user).await;
     let on = status.is_ok_and(|status| status == Some(1));
     let hour = cx.now / 3600 % 24;
     on && !(8..22).contains(&hour)

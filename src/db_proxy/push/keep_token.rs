@@ -2,12 +2,12 @@
 
 use crate::{
     db_proxy::{
+        data::{keys, text::raw},
         plumbing::{
             context::{Context, World},
+            reply::{carried, reply},
             silent::Silent,
-            text::raw,
         },
-        table::{carried, reply},
     },
     store::cache::{Cache, CacheError},
     wire::{
@@ -32,11 +32,11 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
 }
 
 async fn keep<W: World>(cx: &mut Context<W>, asked: &ImDeviceTokenReq) -> Result<(), CacheError> {
-    let own = device_key(asked.user_id);
+    let own = keys::device_of_user(asked.user_id);
     // Read failures count as empty.
     let former = cx.cache().get(&own).await.ok().flatten().unwrap_or_default();
     if let Some(colon) = former.iter().position(|&b| b == b':') {
-        let former = format!("device_{}", String::from_utf8_lossy(&former[colon + 1..]));
+        let former = keys::user_of_device(&String::from_utf8_lossy(&former[colon + 1..]));
         let owner = cx.cache().get(&former).await.ok().flatten().unwrap_or_default();
         if !owner.is_empty() {
             cx.cache().set(&former, "").await?;
@@ -49,10 +49,5 @@ async fn keep<W: World>(cx: &mut Context<W>, asked: &ImDeviceTokenReq) -> Result
         _ => token.clone(),
     };
     cx.cache().set(&own, &kept).await?;
-    cx.cache().set(&format!("device_{token}"), &asked.user_id.to_string()).await
-}
-
-/// The key of a user's token.
-pub fn device_key(user: u32) -> String {
-    format!("device_{user}")
+    cx.cache().set(&keys::user_of_device(&token), &asked.user_id.to_string()).await
 }

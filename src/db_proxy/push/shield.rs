@@ -3,12 +3,12 @@
 use crate::{
     db_proxy::{
         plumbing::{
-            context::{Context, OnFailure, World},
+            context::{Context, World},
+            reply::{carried, reply},
             silent::Silent,
         },
-        table::{carried, reply},
+        push,
     },
-    store::sql::Server,
     wire::{
         Pdu, command,
         im::login::{ImPushShieldReq, ImPushShieldRsp, ImQueryPushShieldReq, ImQueryPushShieldRsp},
@@ -34,7 +34,7 @@ pub async fn set<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Si
 pub async fn query<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImQueryPushShieldReq = request.view()?;
     let on_failure = cx.on_failed_query();
-    let status = status(cx, on_failure, asked.user_id).await?;
+    let status = push::shield_status(cx, on_failure, asked.user_id).await?;
     let response = ImQueryPushShieldRsp {
         user_id: asked.user_id,
         result_code: u32::from(status.is_none()),
@@ -42,15 +42,4 @@ pub async fn query<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, 
         attach_data: carried(asked.attach_data),
     };
     Ok(reply(request, command::LOGIN_RES_QUERY_PUSH_SHIELD, &response))
-}
-
-/// What a user has set; `None` if there is no such user.
-pub async fn status<W: World>(
-    cx: &mut Context<W>,
-    on_failure: OnFailure,
-    user: u32,
-) -> Result<Option<u32>, crate::db_proxy::plumbing::context::StoreError> {
-    const TEXT: &str = "select push_shield_status from IMUser where id=?";
-    let found = cx.select(on_failure, Server::Replica, TEXT, &[user.into()]).await?;
-    Ok((!found.rows.is_empty()).then(|| found.get(0, "push_shield_status").uint()))
 }

@@ -4,42 +4,19 @@ pub mod recent;
 pub mod remove_session;
 
 use crate::{
-    db_proxy::plumbing::{
-        context::{Context, OnFailure, StoreError, World},
-        known::Known,
-        transaction::{Transaction, transact},
+    db_proxy::{
+        data::session_key::Key,
+        plumbing::{
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+            transaction::{Transaction, transact},
+        },
     },
     store::sql::{Server, Value},
 };
 
-/// `IMRecentSession.type` of a session with a user.
-pub const SINGLE: u32 = 1;
-/// `IMRecentSession.type` of a session with a group.
-pub const GROUP: u32 = 2;
-
 /// How often an insert into `TTSession` that met another one is followed by a new read.
 const ROUNDS: u32 = 3;
-
-/// Whose session with whom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
-    /// The owner.
-    pub user: u32,
-    /// The other user, or the group.
-    pub peer: u32,
-    /// [`SINGLE`] or [`GROUP`].
-    pub kind: u32,
-}
-
-/// The rows of sessions as this process found them committed: none goes, or gets another id
-/// (`single-session`).
-pub type Sessions = Known<Key>;
-
-impl Key {
-    fn params(&self) -> [Value; 3] {
-        [self.user.into(), self.peer.into(), self.kind.into()]
-    }
-}
 
 /// The id of a live session; 0 if there is none.
 pub async fn find_live<W: World>(
@@ -111,7 +88,7 @@ pub async fn of_pair<W: World>(
     on_failure: OnFailure,
     keys: [Key; 2],
 ) -> Result<[u32; 2], StoreError> {
-    let mut ids = keys.map(|key| cx.shared.sessions.get(&key).unwrap_or(0));
+    let mut ids = keys.map(|key| cx.shared.caches.sessions.get(&key).unwrap_or(0));
     if ids.contains(&0) {
         ids = find_pair(cx, on_failure, keys).await?;
     }
@@ -119,8 +96,8 @@ pub async fn of_pair<W: World>(
         if *id == 0 {
             *id = add(cx, on_failure, key).await?;
         }
-        if cx.shared.sessions.get(&key) != Some(*id) {
-            cx.shared.sessions.learn(key, *id);
+        if cx.shared.caches.sessions.get(&key) != Some(*id) {
+            cx.shared.caches.sessions.learn(key, *id);
         }
     }
     Ok(ids)
@@ -129,7 +106,7 @@ pub async fn of_pair<W: World>(
 /// After a send that failed the sessions are looked for anew: a store that was restored may not
 /// have them.
 pub fn forget<W: World>(cx: &Context<W>, keys: [Key; 2]) {
-    keys.iter().for_each(|key| cx.shared.sessions.forget(key));
+    keys.iter().for_each(|key| cx.shared.caches.sessions.forget(key));
 }
 
 /// The live sessions, 0 where there is none.

@@ -2,17 +2,18 @@
 
 use crate::{
     db_proxy::{
+        data::session_key::Key,
         group::{
             self,
             membership::{self, Membership},
         },
         message::{self, Latest},
         plumbing::{
-            context::{Context, OnFailure, StoreError, World},
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+            reply::{carried, reply},
             silent::Silent,
         },
-        session,
-        table::{carried, reply},
     },
     wire::{
         Pdu, command,
@@ -57,10 +58,10 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         let removed = found.get(row, "status").uint() != 0;
         let session = Session { removed, updated: found.get(row, "updated").uint() };
         let (kind, latest) = match found.get(row, "type").uint() {
-            session::SINGLE => {
+            Key::SINGLE => {
                 (SessionType::Single, message::latest_single(cx, on_failure, user, id).await?)
             }
-            session::GROUP => (SessionType::Group, own.latest(cx, on_failure, id).await?),
+            Key::GROUP => (SessionType::Group, own.latest(cx, on_failure, id).await?),
             _ => continue,
         };
         list.extend(latest.map(|latest| info(id, kind, session, latest)));
@@ -156,7 +157,7 @@ async fn sessions_with_groups<W: World>(
 ) -> Result<BTreeMap<u32, Session>, StoreError> {
     const TEXT: &str =
         "select peerId,status,updated from IMRecentSession where userId=? and type=?";
-    let params = [user.into(), session::GROUP.into()];
+    let params = [user.into(), Key::GROUP.into()];
     let found = cx.select(on_failure, cx.reader(), TEXT, &params).await?;
     let session = |row| {
         let removed = found.get(row, "status").uint() != 0;

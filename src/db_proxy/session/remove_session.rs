@@ -2,14 +2,16 @@
 
 use crate::{
     db_proxy::{
+        data::{keys, session_key::Key},
         group,
-        message::{read_mark, single::unread_key},
+        message::read_mark,
         plumbing::{
-            context::{Context, StoreError, World},
+            context::{Context, World},
+            error::StoreError,
+            reply::{carried, reply},
             silent::Silent,
         },
-        session::{self, Key},
-        table::{carried, reply},
+        session,
     },
     store::{cache::Cache, sql::Server},
     wire::{
@@ -47,7 +49,7 @@ async fn remove<W: World>(cx: &mut Context<W>, key: Key) -> Result<bool, Silent>
         failed(cx, marked)?;
     }
     let removed = session::remove(cx, id).await;
-    cx.shared.sessions.forget(&key);
+    cx.shared.caches.sessions.forget(&key);
     if !failed(cx, removed)?.unwrap_or(false) {
         return Ok(false);
     }
@@ -74,9 +76,9 @@ fn failed<W: World, T>(
 
 /// Takes what a user has not read of a peer or group as read.
 async fn clear_counters<W: World>(cx: &mut Context<W>, key: Key) {
-    let cleared = if key.kind == session::SINGLE {
+    let cleared = if key.kind == Key::SINGLE {
         let peer = key.peer.to_string();
-        cx.cache().hdel(&unread_key(key.user), &peer).await.map(drop).map_err(StoreError::from)
+        cx.cache().hdel(&keys::unread(key.user), &peer).await.map(drop).map_err(StoreError::from)
     } else {
         group::set_read(cx, key.peer, key.user).await
     };

@@ -4,10 +4,10 @@ use crate::{
     db_proxy::{
         plumbing::{
             context::{Context, World},
+            reply::{carried, reply},
             silent::Silent,
         },
-        table::{carried, reply},
-        user::users,
+        user,
     },
     store::sql::Server,
     wire::{
@@ -25,13 +25,13 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let since = asked.latest_update_time;
     let mut latest_update_time = since;
     let mut user_list = Vec::new();
-    if cx.shared.user_change.last() > since {
+    if cx.shared.caches.user_change.last() > since {
         let on_failure = cx.on_failed_query();
         let found = match since {
             0 => cx.select(on_failure, Server::Replica, ALL, &[]).await?,
             _ => cx.select(on_failure, Server::Replica, CHANGED, &[since.into()]).await?,
         };
-        user_list = users::infos(&found);
+        user_list = user::infos(&found);
         let updated = (0..found.rows.len()).map(|row| found.get(row, "updated").uint());
         latest_update_time = updated.fold(since, u32::max);
     }

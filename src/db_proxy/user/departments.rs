@@ -2,12 +2,12 @@
 
 use crate::{
     db_proxy::{
+        data::text::text,
         plumbing::{
             context::{Context, World},
+            reply::{carried, reply},
             silent::Silent,
-            text::text,
         },
-        table::{carried, reply},
     },
     store::sql::Server,
     wire::{

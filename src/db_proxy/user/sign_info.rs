@@ -2,12 +2,12 @@
 
 use crate::{
     db_proxy::{
+        data::text::raw,
         plumbing::{
             context::{Context, World},
+            reply::{carried, reply},
             silent::Silent,
-            text::raw,
         },
-        table::{carried, reply},
         user::user_change,
     },
     store::sql::Value,

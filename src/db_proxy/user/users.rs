@@ -2,21 +2,18 @@
 
 use crate::{
     db_proxy::{
-        message::by_id::placeholders,
+        data::sql_text::placeholders,
         plumbing::{
             context::{Context, World},
+            reply::{carried, reply},
             silent::Silent,
-            text::text,
         },
-        table::{carried, reply},
+        user,
     },
-    store::sql::{Outcome, Server, Value},
+    store::sql::{Server, Value},
     wire::{
         Pdu, command,
-        im::{
-            base_define::UserInfo,
-            buddy::{ImUsersInfoReq, ImUsersInfoRsp},
-        },
+        im::buddy::{ImUsersInfoReq, ImUsersInfoRsp},
     },
 };
 use std::collections::BTreeSet;
@@ -30,7 +27,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         let text = format!("select * from IMUser where id in ({})", placeholders(ids.len()));
         let params: Vec<Value> = ids.into_iter().map(Value::from).collect();
         let found = cx.select(cx.on_failed_query(), Server::Replica, &text, &params).await?;
-        user_info_list = infos(&found);
+        user_info_list = user::infos(&found);
     }
     let response = ImUsersInfoRsp {
         user_id: asked.user_id,
@@ -38,28 +35,4 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         attach_data: carried(asked.attach_data),
     };
     Ok(reply(request, command::BUDDY_LIST_USER_INFO_RESPONSE, &response))
-}
-
-/// All rows of IMUser as they are sent.
-pub fn infos(found: &Outcome) -> Vec<UserInfo> {
-    (0..found.rows.len()).map(|row| info(found, row, found.get(row, "status").uint())).collect()
-}
-
-/// A row of IMUser.
-pub fn info(found: &Outcome, row: usize, status: u32) -> UserInfo {
-    let number = |name| found.get(row, name).uint();
-    let words = |name| text(found.get(row, name).bytes());
-    UserInfo {
-        user_id: number("id"),
-        user_gender: number("sex"),
-        user_nick_name: words("nick"),
-        avatar_url: words("avatar"),
-        department_id: number("departId"),
-        email: words("email"),
-        user_real_name: words("name"),
-        user_tel: words("phone"),
-        user_domain: words("domain"),
-        status,
-        sign_info: Some(words("sign_info")),
-    }
 }

@@ -2,13 +2,13 @@
 
 use crate::{
     db_proxy::{
+        data::text::{raw, text},
         plumbing::{
-            context::{Context, World},
+            context::{Context, Host, World},
+            reply::{carried, reply},
             silent::Silent,
-            text::{raw, text},
         },
-        table::{carried, reply},
-        user::users,
+        user,
     },
     store::sql::{Outcome, Server, Value},
     wire::{
@@ -32,9 +32,9 @@ const UNAVAILABLE: &str = "服务暂不可用";
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let login: ImValidateReq = request.view()?;
     let shared = cx.shared.clone();
-    let now = crate::db_proxy::plumbing::context::Host::unix_time(&shared.host);
+    let now = Host::unix_time(&shared.host);
     let name = raw(&login.user_name);
-    let (result_code, words, user_info) = if shared.failures.locked(name, now) {
+    let (result_code, words, user_info) = if shared.caches.failures.locked(name, now) {
         (6, LOCKED, None)
     } else {
         const TEXT: &str = "select * from IMUser where name=? and status=0";
@@ -43,11 +43,11 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             Err(_) => (1, UNAVAILABLE, None),
             Ok(found) => match matching_user(&found, raw(&login.password)) {
                 Some(user) => {
-                    shared.failures.succeeded(name);
+                    shared.caches.failures.succeeded(name);
                     (0, OK, Some(user))
                 }
                 None => {
-                    shared.failures.failed(name, now);
+                    shared.caches.failures.failed(name, now);
                     (1, WRONG, None)
                 }
             },
@@ -72,7 +72,7 @@ fn matching_user(found: &Outcome, password: &[u8]) -> Option<UserInfo> {
         return None;
     }
     // The status is sent as 0.
-    Some(users::info(found, row, 0))
+    Some(user::info(found, row, 0))
 }
 
 /// MD5 of the parts in a row, in lower-case hex.

@@ -1,7 +1,10 @@
 //! The reads against scripted stores: golden 11, 15, 16 and 36, and the switch `honest-reads`.
 
 use crate::{
-    db_proxy::testing::{Fake, id, lost, rows, serve},
+    db_proxy::{
+        data::text::{raw, text},
+        testing::{Fake, id, lost, rows, serve},
+    },
     protocol::Protocol,
     store::{cache::CacheError, sql::Value},
     wire::{
@@ -54,8 +57,8 @@ fn list_request(begin: u32) -> ImGetMsgListReq {
 
 fn validate_request(password: &str) -> ImValidateReq {
     ImValidateReq {
-        user_name: crate::db_proxy::plumbing::text::text("bob"),
-        password: crate::db_proxy::plumbing::text::text(password.to_string()),
+        user_name: text("bob"),
+        password: text(password.to_string()),
         attach_data: Some(Bytes::from_static(b"handle")),
     }
 }
@@ -237,8 +240,7 @@ fn the_password_is_checked_with_its_salt_and_failures_lock_the_name() {
         let request = Pdu::new(command::OTHER_VALIDATE_REQ, 1, &validate_request(password));
         let reply: ImValidateRsp = serve(&mut cx, &request).unwrap().view().unwrap();
         let words = reply.result_string.unwrap();
-        let words =
-            String::from_utf8_lossy(crate::db_proxy::plumbing::text::raw(&words)).into_owned();
+        let words = String::from_utf8_lossy(raw(&words)).into_owned();
         (reply.result_code, words, reply.user_info.map(|u| u.user_id))
     };
     assert_eq!(try_it("secret", true), (0, "成功".into(), Some(2)));
@@ -287,10 +289,7 @@ fn honest_reads_do_not_take_a_failure_for_a_wrong_password() {
             world.on("from IMUser", lost());
             let reply: ImValidateRsp = serve(&mut cx, &request).unwrap().view().unwrap();
             assert_eq!(reply.result_code, 1);
-            assert_eq!(
-                crate::db_proxy::plumbing::text::raw(&reply.result_string.unwrap()),
-                words.as_bytes()
-            );
+            assert_eq!(raw(&reply.result_string.unwrap()), words.as_bytes());
         }
         let reply: ImValidateRsp = serve(&mut cx, &request).unwrap().view().unwrap();
         assert_eq!(reply.result_code, if protocol.honest_reads { 1 } else { 6 });
