@@ -167,5 +167,4 @@ fn read_text(path: &Path) -> Result<String, String> {
 }
 
 #[cfg(test)]
-#[path = "case_tests.rs"]
 mod tests;

@@ -1,7 +1,5 @@
 //! A plan becomes turmoil hosts, and the hosts a trace.
 
-#[cfg(test)]
-mod action_tests;
 mod actions;
 mod audit;
 mod blobs;
@@ -19,6 +17,8 @@ mod rogue;
 mod script;
 mod shared;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use crate::plan::text_of;
