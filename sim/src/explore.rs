@@ -6,8 +6,8 @@ use crate::{
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
     },
-    record::{Trace, history::Outcome as OpOutcome},
-    run::{Failed, Runner, Why},
+    record::history::Outcome as OpOutcome,
+    run::{Failed, Runner},
     world::{Outcome, Watch, panics},
 };
 use serde::Serialize;
@@ -156,9 +156,22 @@ pub fn explore_with(
     runner: &Runner,
     campaign: &Campaign,
     stop: &AtomicBool,
-    mut each: impl FnMut(Event),
+    each: impl FnMut(Event),
 ) -> Result<(), String> {
     campaign.protocol.resolve()?;
+    let case_of = |seed| case_of(seed, &campaign.protocol, campaign.profile);
+    run_all(runner, campaign, &case_of, stop, each);
+    Ok(())
+}
+
+/// Runs the case that `case_of` makes of each seed of a campaign.
+fn run_all(
+    runner: &Runner,
+    campaign: &Campaign,
+    case_of: &(dyn Fn(u64) -> Case + Sync),
+    stop: &AtomicBool,
+    each: impl FnMut(Event),
+) {
     let next = AtomicU64::new(0);
     let jobs = AtomicUsize::new(campaign.jobs.max(1));
     let (sender, receiver) = mpsc::channel();
@@ -172,20 +185,19 @@ pub fn explore_with(
                     let n = next.fetch_add(1, Ordering::Relaxed);
                     let seed = campaign.from.checked_add(n).filter(|_| n < campaign.seeds);
                     let Some(seed) = seed else { return };
-                    let event =
-                        panics::kept(&Watch::default(), || one(runner, campaign, seed, jobs));
-                    let event = event.unwrap_or_else(|panicked| {
-                        let (why, trace) = (Why::Panicked(panicked.into()), Trace::default());
-                        let jobs = jobs.load(Ordering::Relaxed);
-                        Event::Lost { seed, failed: Failed { why, trace }, jobs }
-                    });
+                    let ran = panics::kept(&Watch::default(), || one(runner, seed, case_of));
+                    let event = ran.unwrap_or_else(|panicked| Err(panicked.into())).unwrap_or_else(
+                        |failed| {
+                            let lost = usize::from(failed.is_stuck());
+                            let jobs = jobs.fetch_sub(lost, Ordering::Relaxed) - lost;
+                            Event::Lost { seed, failed, jobs }
+                        },
+                    );
                     if matches!(event, Event::Ran(_, Some(_))) && !campaign.keep_going {
                         stop.store(true, Ordering::Relaxed);
                     }
-                    let job_is_lost = matches!(
-                        event,
-                        Event::Lost { failed: Failed { why: Why::Stuck { .. }, .. }, .. }
-                    );
+                    let job_is_lost =
+                        matches!(&event, Event::Lost { failed, .. } if failed.is_stuck());
                     if sender.send(event).is_err() || job_is_lost {
                         return;
                     }
@@ -193,27 +205,97 @@ pub fn explore_with(
             });
         }
         drop(sender);
-        receiver.into_iter().for_each(&mut each);
+        receiver.into_iter().for_each(each);
     });
-    Ok(())
 }
 
 /// Runs one seed of a campaign.
-fn one(runner: &Runner, campaign: &Campaign, seed: u64, jobs: &AtomicUsize) -> Event {
-    let mut case = case_of(seed, &campaign.protocol, campaign.profile);
-    match runner.run(&case) {
-        Ok(outcome) => {
-            let report = SeedReport::of(seed, &case, &outcome);
-            let found = report.signatures.first().cloned().map(|signature| {
-                case.expect = signature;
-                Box::new(Found { case, outcome })
-            });
-            Event::Ran(report, found)
-        }
-        Err(failed) => {
-            let lost = matches!(failed.why, Why::Stuck { .. });
-            let jobs = jobs.fetch_sub(lost.into(), Ordering::Relaxed) - usize::from(lost);
-            Event::Lost { seed, failed, jobs }
-        }
+fn one(runner: &Runner, seed: u64, case_of: &dyn Fn(u64) -> Case) -> Result<Event, Failed> {
+    let mut case = case_of(seed);
+    let outcome = runner.run(&case)?;
+    let report = SeedReport::of(seed, &case, &outcome);
+    let found = report.signatures.first().cloned().map(|signature| {
+        case.expect = signature;
+        Box::new(Found { case, outcome })
+    });
+    Ok(Event::Ran(report, found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Campaign, Event, case_of, run_all};
+    use crate::{
+        plan::{Fault, Plant, Trouble, case::ProtocolSpec, generate::Profile},
+        run::Runner,
+    };
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        sync::atomic::AtomicBool,
+        time::Duration,
+    };
+
+    /// What a campaign of seeds from 1 comes to, under which tasks of msg1 misbehave in some: the
+    /// seeds that ran, and the lost ones with the jobs that were left.
+    fn campaign(
+        seeds: u64,
+        jobs: usize,
+        planted: &[(u64, &str, Plant)],
+    ) -> (BTreeSet<u64>, BTreeMap<u64, usize>) {
+        let protocol = ProtocolSpec::preset("hardened");
+        let profile = Profile::Calm;
+        let make = |seed| {
+            let mut case = case_of(seed, &protocol, profile);
+            for (_, host, does) in planted.iter().filter(|(at, ..)| *at == seed) {
+                let trouble = Trouble::Planted { host: host.to_string(), does: *does };
+                case.plan.faults = vec![Fault { id: 1, at_ms: 1_000, for_ms: 5, trouble }];
+            }
+            case
+        };
+        let campaign = Campaign {
+            from: 1,
+            seeds,
+            jobs,
+            protocol: protocol.clone(),
+            profile,
+            keep_going: true,
+        };
+        let runner = Runner { patience: Duration::from_secs(2), ..Runner::default() };
+        let (mut ran, mut lost) = (BTreeSet::new(), BTreeMap::new());
+        run_all(&runner, &campaign, &make, &AtomicBool::new(false), |event| match event {
+            Event::Ran(report, _) => drop(ran.insert(report.seed)),
+            Event::Lost { seed, jobs, .. } => drop(lost.insert(seed, jobs)),
+        });
+        (ran, lost)
+    }
+
+    #[test]
+    fn a_thread_that_never_ends_takes_its_job_and_the_others_go_on() {
+        let (ran, lost) = campaign(6, 2, &[(2, "msg1", Plant::Hangs)]);
+        assert_eq!(ran, [1, 3, 4, 5, 6].into());
+        assert_eq!(lost, [(2, 1)].into());
+    }
+
+    #[test]
+    fn a_campaign_without_jobs_ends() {
+        let (ran, lost) = campaign(4, 1, &[(2, "msg1", Plant::Hangs)]);
+        assert_eq!((ran, lost), ([1].into(), [(2, 0)].into()));
+    }
+
+    #[test]
+    fn a_panic_of_the_rig_costs_its_seed_only() {
+        let (ran, lost) = campaign(3, 1, &[(2, "sql", Plant::Panics), (3, "msg1", Plant::Panics)]);
+        assert_eq!((ran, lost), ([1, 3].into(), [(2, 1)].into()));
+    }
+
+    #[test]
+    fn the_largest_seed_is_the_last_one() {
+        let protocol = ProtocolSpec::preset("hardened");
+        let profile = Profile::Calm;
+        let campaign =
+            Campaign { from: u64::MAX, seeds: 300, jobs: 2, protocol, profile, keep_going: true };
+        let mut seeds = Vec::new();
+        super::explore(&campaign, &AtomicBool::new(false), |report, _| seeds.push(report.seed))
+            .expect("a verdict");
+        assert_eq!(seeds, [u64::MAX]);
     }
 }

@@ -21,7 +21,9 @@ pub struct Runner {
     /// it: a `std` map iterated in a role shows by it.
     pub entropy: u64,
     /// So much real time may pass without a tick of simulated time, which takes milliseconds at
-    /// most. A process that is stopped, or a machine that sleeps, does not lose it.
+    /// most. After half of it a task that is ready again and again is ended, which is a verdict;
+    /// after all of it the run is given up. A process that is stopped, or a machine that sleeps,
+    /// does not lose it.
     pub patience: Duration,
     /// Keep the backtrace of a panic.
     pub backtraces: bool,
@@ -65,6 +67,28 @@ pub enum Why {
         /// The host of the last line of the trace, if it could be read.
         last: Option<Arc<str>>,
     },
+}
+
+impl From<Panicked> for Failed {
+    /// The rig's own panic, outside of a run.
+    fn from(panicked: Panicked) -> Self {
+        Self { why: Why::Panicked(panicked.into()), trace: Trace::default() }
+    }
+}
+
+impl Failed {
+    /// Whether the thread of the run still runs.
+    pub fn is_stuck(&self) -> bool {
+        matches!(self.why, Why::Stuck { .. })
+    }
+
+    /// The backtrace of its panic, if it is one and backtraces are kept.
+    pub fn backtrace(&self) -> Option<&str> {
+        match &self.why {
+            Why::Panicked(panicked) => panicked.backtrace.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Failed {
@@ -127,7 +151,7 @@ impl Runner {
 
     /// Waits for a run as long as its time goes on.
     fn wait<T>(&self, watch: &Watch, seen: &mpsc::Receiver<T>) -> Result<T, Failed> {
-        let (mut at_ms, mut looks, mut told) = (0, 0, false);
+        let (mut at_ms, mut looks) = (0, 0);
         loop {
             match seen.recv_timeout(self.patience / LOOKS) {
                 Ok(ran) => return Ok(ran),
@@ -139,13 +163,10 @@ impl Runner {
             let now_ms = watch.now_ms();
             looks = if now_ms == at_ms { looks + 1 } else { 0 };
             at_ms = now_ms;
-            if looks < LOOKS {
-                continue;
-            }
-            if !std::mem::replace(&mut told, true) {
+            if looks == LOOKS / 2 {
                 watch.end_endless();
-                // It ends at once, or it can't be ended.
-                looks -= LOOKS.div_ceil(6);
+            }
+            if looks < LOOKS {
                 continue;
             }
             let trace = watch.trace();
@@ -222,7 +243,7 @@ mod tests {
 
     #[test]
     fn who_is_ready_again_and_again_is_ended_after_a_while() {
-        let runner = Runner { patience: Duration::from_millis(600), ..Runner::default() };
+        let runner = Runner { patience: Duration::from_secs(2), ..Runner::default() };
         let run = || runner.run(&planted("db1", Plant::Yields)).expect("a verdict");
         let (first, second) = (run(), run());
         assert_eq!(first.found(), "no-panic/endless/db");
@@ -231,7 +252,7 @@ mod tests {
 
     #[test]
     fn who_never_yields_is_given_up() {
-        let runner = Runner { patience: Duration::from_millis(600), ..Runner::default() };
+        let runner = Runner { patience: Duration::from_secs(2), ..Runner::default() };
         let failed = runner.run(&planted("msg1", Plant::Hangs)).expect_err("no verdict");
         let Why::Stuck { at_ms, last, .. } = failed.why else { panic!("{failed}") };
         assert_eq!(at_ms, 2_000);

@@ -137,19 +137,22 @@ impl Case {
         Ok(case)
     }
 
-    /// Writes it beside its place, then moves it there: a case is never half written.
+    /// Writes it beside its place, then moves it there: a case is never half written, and nothing
+    /// is left beside it.
     ///
     /// # Errors
     /// A sentence that names the file.
     pub fn write(&self, path: &Path) -> Result<(), String> {
         let text = serde_json::to_string_pretty(self).map_err(|e| e.to_string())? + "\n";
-        let aside = path.with_extension("json.part");
-        let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(failed)?;
-        }
-        fs::write(&aside, text).map_err(failed)?;
-        fs::rename(&aside, path).map_err(failed)
+        let aside = path.with_extension(format!("{}.part", std::process::id()));
+        let folder = path.parent().unwrap_or(Path::new(""));
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&aside, text))
+            .and_then(|()| fs::rename(&aside, path))
+            .map_err(|e| {
+                let _ = fs::remove_file(&aside);
+                format!("{}: {e}", path.display())
+            })
     }
 }
 

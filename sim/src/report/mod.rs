@@ -218,7 +218,9 @@ pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
             found.entry(signature).or_default().push(report.seed);
         }
     }
-    if found.is_empty() {
+    if reports.is_empty() {
+        let _ = writeln!(out, "nothing is known: no seed ran");
+    } else if found.is_empty() {
         let _ = writeln!(out, "all properties held");
     }
     for (signature, seeds) in found {
