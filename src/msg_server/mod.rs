@@ -5,6 +5,7 @@
 
 mod buddy;
 mod dispatch;
+mod edge;
 mod fan_out;
 mod file;
 mod from_client;
@@ -32,8 +33,9 @@ pub use send_list::SEND_LIST_BOUND;
 pub use text_cipher::{DEFAULT_TEXT_KEY, encrypt as encrypt_text};
 
 use crate::{
+    catalogue::limits::Limits,
     env::{ConnId, Draw},
-    link::{self, Action, Event, Now, Role},
+    link::{self, Action, Bounds, Event, Now, Role},
     protocol::Protocol,
     timing::Timing,
     wire::tt::extension::RefusedCode,
@@ -48,11 +50,14 @@ pub struct Config {
     pub protocol: Protocol,
     /// Its durations.
     pub timing: Timing,
+    /// What a device may send (switch `edge-limits`).
+    pub limits: Limits,
     /// The address that login_server hands to clients.
     pub ip: String,
     /// The port that clients dial.
     pub port: u16,
-    /// What it announces to login_server as its capacity (100000 in the original).
+    /// What it announces to login_server as its capacity (100000 in the original); with
+    /// `edge-limits` it announces the limit of connections, and keeps to it.
     pub max_conn_cnt: u32,
     /// The host name that it announces to login_server.
     pub host_name: String,
@@ -93,6 +98,19 @@ pub enum Kind {
 impl link::Kind for Kind {
     fn is_server_link(self) -> bool {
         self != Self::Client
+    }
+}
+
+impl Config {
+    /// What a connection of this kind may hold. With `edge-limits` a stranger writes no more than a
+    /// login takes, and what waits for a server is more than any answer.
+    pub fn bounds(&self, kind: Kind) -> Bounds {
+        let limits = &self.limits;
+        match kind {
+            _ if !self.protocol.edge_limits => Bounds::ORIGINAL,
+            Kind::Client => Bounds { pdu: limits.stranger_pdu, unsent: limits.device_unsent },
+            _ => Bounds { unsent: limits.link_unsent, ..Bounds::ORIGINAL },
+        }
     }
 }
 
@@ -148,6 +166,9 @@ impl Role for MsgServer {
 fn opened(state: &mut State, turn: &mut Turn<'_>, conn: ConnId, kind: Kind) {
     let handle = state.next_handle();
     match kind {
+        Kind::Client if state.is_full() => {
+            turn.close(conn, "too many connections");
+        }
         Kind::Client => state.client_opened(turn, conn, handle),
         Kind::Db { index } => state.db.opened(index, conn),
         Kind::Route { .. } => state.route_opened(turn, conn),

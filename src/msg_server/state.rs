@@ -2,6 +2,7 @@
 
 use super::{
     Config,
+    edge::Rates,
     fan_out::FanOuts,
     hint::Hints,
     in_flight::{IN_FLIGHT_BOUND, InFlight},
@@ -54,6 +55,11 @@ impl Turn<'_> {
         let reason = reason.into();
         self.fact(Fact::Closed { conn, reason: reason.clone() });
         self.out.push(Action::Close { conn, reason });
+    }
+
+    /// A connection may write longer PDUs from now on.
+    pub(super) fn admit(&mut self, conn: ConnId, pdu: u32) {
+        self.out.push(Action::Admit { conn, pdu });
     }
 
     /// The wall clock in seconds, as PDUs carry it.
@@ -135,6 +141,7 @@ pub(super) struct State {
     pub(super) file_servers: Vec<FileServer>,
     pub(super) fan_outs: FanOuts,
     pub(super) hints: Hints,
+    pub(super) rates: Rates,
     last_handle: u32,
     send_list_high: usize,
     logins_high: usize,
@@ -155,6 +162,7 @@ impl State {
             file_servers: Vec::new(),
             fan_outs: FanOuts::default(),
             hints: Hints::default(),
+            rates: Rates::default(),
             last_handle: 0,
             send_list_high: 0,
             logins_high: 0,

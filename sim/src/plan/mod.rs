@@ -1,5 +1,6 @@
 //! A plan: everything that a run does, as data.
 
+mod ask;
 pub mod case;
 mod device;
 mod fault;
@@ -7,6 +8,7 @@ pub mod generate;
 mod group;
 mod operation;
 
+pub use ask::Ask;
 pub use device::{Client, Device};
 pub use fault::{Cut, Fate, Fault, Trouble};
 pub use group::{Chat, Group, GroupKind, GroupRef};

@@ -1,0 +1,117 @@
+//! What a device may send, and how often (switch `edge-limits`): looked at before anything of a
+//! PDU is copied, queued, hashed or forwarded. The original has no such limits: our decision.
+
+use super::{
+    in_flight::Asked,
+    state::{Conn, State, Turn},
+};
+use crate::{
+    catalogue::{Command, limits::OfCommand},
+    env::ConnId,
+    wire::{Pdu, command as cmd, tt::extension::RefusedCode},
+};
+use std::collections::BTreeMap;
+
+/// So many times a rate are refused; what is sent beyond that in the same second is abuse, and costs
+/// the connection.
+const ABUSE: u32 = 10;
+
+/// Who pays for a PDU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Payer {
+    /// A user, with all their devices.
+    User(u32),
+    /// A connection that is not logged in.
+    Stranger(ConnId),
+}
+
+impl Payer {
+    fn of(conn: &Conn) -> Self {
+        if conn.open { Self::User(conn.user) } else { Self::Stranger(conn.id) }
+    }
+}
+
+/// What each payer has sent since the last tick: a window of `Timing::rate_window`, as the
+/// original's for 0301. An entry costs its payer a PDU, and none outlives a tick.
+#[derive(Debug, Default)]
+pub(super) struct Rates {
+    /// PDUs of each command.
+    sent: BTreeMap<(Payer, u16), u32>,
+    /// Requests of all kinds.
+    requests: BTreeMap<Payer, u32>,
+}
+
+impl Rates {
+    /// A new window begins.
+    pub(super) fn tick(&mut self) {
+        self.sent.clear();
+        self.requests.clear();
+    }
+}
+
+/// What becomes of a PDU.
+enum Over {
+    Refused(RefusedCode, String),
+    Closed(String),
+}
+
+/// Whether a device's PDU keeps to the limits. One that does not is refused here with a reason, or
+/// costs the connection.
+pub(super) fn lets_through(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    conn: ConnId,
+    entry: &Command,
+    pdu: &Pdu,
+) -> bool {
+    match check(state, conn, entry, pdu) {
+        Ok(()) => return true,
+        Err(Over::Refused(code, reason)) => {
+            state.refuse(turn, conn, Asked::of(pdu), code, &reason);
+        }
+        Err(Over::Closed(reason)) => state.close_client(turn, conn, &reason),
+    }
+    false
+}
+
+fn check(state: &mut State, conn: ConnId, entry: &Command, pdu: &Pdu) -> Result<(), Over> {
+    let limits = &state.config.limits;
+    let (Some(of), Some(client)) = (limits.of(entry.id), state.conns.get(&conn)) else {
+        return Ok(());
+    };
+    let payer = Payer::of(client);
+    let sent = state.rates.sent.entry((payer, entry.id)).or_default();
+    rate(sent, most_of(entry, of, client), "of these PDUs")?;
+    if entry.reply.is_some() {
+        let requests = state.rates.requests.entry(payer).or_default();
+        rate(requests, limits.requests, "requests")?;
+    }
+    limits
+        .check(entry.id, &pdu.body)
+        .map_err(|over| Over::Refused(RefusedCode::RefusedMalformed, over.to_string()))
+}
+
+/// How many of a command a payer may send a second. A message counts for each device as in the
+/// original, and that refuses by itself; the user may send as many from every device that they can
+/// have.
+fn most_of(entry: &Command, of: &OfCommand, client: &Conn) -> u32 {
+    const DEVICES: u32 = 4;
+    if entry.id == cmd::MSG_DATA && client.open { of.rate * DEVICES } else { of.rate }
+}
+
+fn rate(sent: &mut u32, most: u32, what: &str) -> Result<(), Over> {
+    *sent = sent.saturating_add(1);
+    if *sent > most.saturating_mul(ABUSE) {
+        return Err(Over::Closed(format!(
+            "over {} {what} a second",
+            u64::from(most) * u64::from(ABUSE)
+        )));
+    }
+    if *sent > most {
+        return Err(Over::Refused(
+            RefusedCode::RefusedTooMany,
+            format!("over {most} {what} a second"),
+        ));
+    }
+    Ok(())
+}
