@@ -4,10 +4,13 @@
 //! IMAudio that the message's row names (`record::inserts`).
 
 use super::{
-    Class, Property, Seen, Sort, Violation, role_of,
+    Class, Property, Seen, Sort, Violation,
     wire::{At, Message, conversation_of},
 };
-use crate::record::{Frame, Kind, Line, What, commits::Commits};
+use crate::{
+    plan::Role,
+    record::{Frame, Kind, Line, What, commits::Commits},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -59,7 +62,7 @@ impl AckedIsStored {
         Some(Violation {
             property: "acked-is-stored",
             kind,
-            role: role_of("db"),
+            role: Role::Db,
             sentence: format!("msg_id {msg_id} of {conversation} was acked, but {why} (at {at})"),
             about,
         })

@@ -4,12 +4,12 @@
 //! A request is what a device wrote and its msg_server read. One that is written again under the
 //! same seq_num before it is answered is one request.
 
-use super::{Class, Known, Property, Seen, Sort, Violation, role_of, wire::At};
-use crate::record::Kind;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+use super::{Class, Known, Property, Seen, Sort, Violation, wire::At};
+use crate::{
+    plan::{Host, Role},
+    record::Kind,
 };
+use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     env::ConnId,
     protocol::Protocol,
@@ -22,7 +22,7 @@ pub struct Answered {
     /// `confirmed-read-acks`: a 0303 is a request.
     read_acks: bool,
     /// The hosts at both ends of a connection.
-    hosts: BTreeMap<ConnId, BTreeSet<Arc<str>>>,
+    hosts: BTreeMap<ConnId, BTreeSet<Host>>,
     /// Connections of which an end closed.
     closed: BTreeSet<ConnId>,
     /// (Connection, seq_num, command) of what is not answered.
@@ -115,7 +115,7 @@ impl Property for Answered {
             }
             Kind::Disconnected { conn, .. } | Kind::StreamReset { conn } => self.close(*conn),
             Kind::HostDown => {
-                let of = |(conn, hosts): (&ConnId, &BTreeSet<Arc<str>>)| {
+                let of = |(conn, hosts): (&ConnId, &BTreeSet<Host>)| {
                     hosts.contains(&line.host).then_some(*conn)
                 };
                 let conns: Vec<_> = self.hosts.iter().filter_map(of).collect();
@@ -152,7 +152,7 @@ impl Property for Answered {
         Some(Violation {
             property: self.name(),
             kind: "silence",
-            role: role_of("msg"),
+            role: Role::Msg,
             sentence: format!(
                 "{command:#06x} ({name}) with seq_num {seq} on connection {conn} got no answer"
             ),

@@ -6,10 +6,13 @@
 //! under way at any line from the first write of the message to the commit.
 
 use super::{
-    Class, Known, Property, Seen, Sort, Violation, role_of,
+    Class, Known, Property, Seen, Sort, Violation,
     wire::{At, Message, conversation_of},
 };
-use crate::record::{Frame, Kind};
+use crate::{
+    plan::Role,
+    record::{Frame, Kind},
+};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     conversation::Conversation,
@@ -89,7 +92,7 @@ impl Delivered {
         (first != msg_id).then(|| Violation {
             property: "delivered",
             kind: "twice",
-            role: role_of("client"),
+            role: Role::Client,
             sentence: format!(
                 "device {device} shows \"{}\" from user {} as msg_id {first} and as msg_id \
                  {msg_id} of {conversation}",
@@ -150,7 +153,7 @@ impl Property for Delivered {
                 return Some(Violation {
                     property: "delivered",
                     kind: if own { "own-message-lost" } else { "lost" },
-                    role: role_of("msg"),
+                    role: Role::Msg,
                     sentence: format!(
                         "device {device} of user {} is online and does not have \"{}\" from user \
                          {} in {}, which was {} device {} as msg_id {}",

@@ -1,7 +1,7 @@
 //! facts: a role's word is checked against the wire and the stores.
 
 use super::{
-    Class, Property, Seen, Sort, Violation, role_of,
+    Class, Property, Seen, Sort, Violation,
     wire::{At, is_group, text},
 };
 use crate::record::{Frame, Kind, Line};
@@ -44,7 +44,7 @@ fn lie(line: &Line, kind: &'static str, sentence: String) -> Option<Violation> {
     Some(Violation {
         property: "facts",
         kind,
-        role: role_of(&line.host),
+        role: line.host.role(),
         sentence: format!("{}: {sentence}", line.host),
         about: Vec::new(),
     })

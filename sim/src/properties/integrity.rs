@@ -6,10 +6,10 @@
 //! own; a latest one may be shown as the constant of the original.
 
 use super::{
-    Class, Property, Seen, Sort, Violation, role_of,
+    Class, Property, Seen, Sort, Violation,
     wire::{At, content, conversation_of, conversation_with, is_audio, text},
 };
-use crate::record::Frame;
+use crate::{plan::Role, record::Frame};
 use bytes::Bytes;
 use std::{borrow::Cow, collections::BTreeSet};
 use teamtalk::{
@@ -139,7 +139,7 @@ impl Integrity {
         Some(Violation {
             property: "integrity",
             kind,
-            role: role_of("db"),
+            role: Role::Db,
             sentence: format!(
                 "{} says \"{content}\" (type {}) of {} is from user {}; {why}",
                 what(),
@@ -190,7 +190,7 @@ impl Property for Integrity {
                     Err(malformed) => Some(Violation {
                         property: "integrity",
                         kind: "malformed",
-                        role: role_of(&seen.line.host),
+                        role: seen.line.host.role(),
                         sentence: format!("{}: {malformed}", what()),
                         about: Vec::new(),
                     }),

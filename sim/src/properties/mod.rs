@@ -28,7 +28,7 @@ mod wire;
 
 pub use seen::{Class, Known, Seen};
 
-use crate::record::Line;
+use crate::{plan::Role, record::Line};
 use teamtalk::protocol::Protocol;
 
 /// Whether a property can be broken at any moment, or only by never being fulfilled.
@@ -48,7 +48,7 @@ pub struct Violation {
     /// Which way of breaking it, without ids or times.
     pub kind: &'static str,
     /// The role that broke it.
-    pub role: String,
+    pub role: Role,
     /// One sentence with the ids involved.
     pub sentence: String,
     /// A word that lines about it contain: for the card.
@@ -149,9 +149,4 @@ pub fn all(protocol: &Protocol) -> Vec<Box<dyn Property>> {
         Box::new(bounded::Bounded),
         Box::new(facts::Facts::new(protocol)),
     ]
-}
-
-/// The role of a host, by its name: `msg2` is a `msg`.
-pub fn role_of(host: &str) -> String {
-    host.trim_end_matches(|c: char| c.is_ascii_digit()).to_string()
 }

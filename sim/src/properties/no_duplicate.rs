@@ -1,7 +1,7 @@
 //! no-duplicate: one send, however often repeated, is one message.
 
-use super::{Class, Property, Seen, Sort, Violation, role_of, wire::Message};
-use crate::record::Kind;
+use super::{Class, Property, Seen, Sort, Violation, wire::Message};
+use crate::{plan::Role, record::Kind};
 use std::collections::BTreeMap;
 use teamtalk::conversation::Conversation;
 
@@ -36,7 +36,7 @@ impl Property for NoDuplicate {
         Some(Violation {
             property: self.name(),
             kind: "two-rows",
-            role: role_of("db"),
+            role: Role::Db,
             sentence: format!(
                 "\"{content}\" from user {from} is stored under msg_id {} of {}, and again under \
                  msg_id {msg_id} of {conversation}",

@@ -1,8 +1,8 @@
 //! one-row: one relation a pair, one recent session a user, peer and type, one live row of a
 //! member of a group.
 
-use super::{Class, Property, Seen, Sort, Violation, role_of};
-use crate::record::Kind;
+use super::{Class, Property, Seen, Sort, Violation};
+use crate::{plan::Role, record::Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::conversation::Conversation;
 
@@ -60,13 +60,7 @@ impl Property for OneRow {
             }
             _ => return None,
         };
-        Some(Violation {
-            property: self.name(),
-            kind,
-            role: role_of("db"),
-            sentence,
-            about: Vec::new(),
-        })
+        Some(Violation { property: self.name(), kind, role: Role::Db, sentence, about: Vec::new() })
     }
 }
 

@@ -8,10 +8,12 @@
 use super::{
     Class, Known, Property, Seen, Sort, Violation,
     membership::Moment,
-    role_of,
     wire::{At, Message, conversation_of, conversation_with},
 };
-use crate::record::{Frame, Kind};
+use crate::{
+    plan::Role,
+    record::{Frame, Kind},
+};
 use std::collections::BTreeMap;
 use teamtalk::{
     conversation::Conversation,
@@ -73,7 +75,7 @@ struct ListRequest {
 }
 
 fn violation(kind: &'static str, sentence: String, about: Vec<String>) -> Option<Violation> {
-    Some(Violation { property: "order", kind, role: role_of("db"), sentence, about })
+    Some(Violation { property: "order", kind, role: Role::Db, sentence, about })
 }
 
 impl Viewer<'_> {

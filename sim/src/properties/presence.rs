@@ -3,12 +3,12 @@
 //! An audit asks every route_server for the status of every user. The truth: a msg_server has an
 //! open connection of the PC class on which it has logged the user in (SYSTEM.md section 5).
 
-use super::{Class, Known, Property, Seen, Sort, Violation, role_of};
-use crate::record::{End, Kind, Line};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+use super::{Class, Known, Property, Seen, Sort, Violation};
+use crate::{
+    plan::{Host, Role},
+    record::{End, Kind, Line},
 };
+use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     env::ConnId,
     wire::{
@@ -23,11 +23,11 @@ const MOBILE: i32 = 0x10;
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Presence {
-    routes: BTreeSet<Arc<str>>,
+    routes: BTreeSet<Host>,
     /// The route_server that the auditor dialled.
-    dialled: BTreeMap<ConnId, String>,
+    dialled: BTreeMap<ConnId, Host>,
     /// What the last audit was answered: who is online, by route_server and user.
-    answers: BTreeMap<String, BTreeMap<u32, bool>>,
+    answers: BTreeMap<Host, BTreeMap<u32, bool>>,
 }
 
 impl Presence {
@@ -68,11 +68,11 @@ impl Property for Presence {
 
     fn observe(&mut self, Seen { line, .. }: &Seen<'_>) -> Option<Violation> {
         match &line.kind {
-            Kind::HostUp if line.host.starts_with("route") => {
+            Kind::HostUp if line.host.role() == Role::Route => {
                 self.routes.insert(line.host.clone());
             }
             Kind::Connected { conn, end: End::Dialler, peer, .. }
-                if &*line.host == "outside" && peer.starts_with("route") =>
+                if line.host.role() == Role::Outside && peer.role() == Role::Route =>
             {
                 self.dialled.insert(*conn, peer.clone());
             }
@@ -86,13 +86,13 @@ impl Property for Presence {
 
     fn pending(&self, known: &Known) -> Option<Violation> {
         let violation = |kind, sentence| {
-            let role = role_of("route");
+            let role = Role::Route;
             Some(Violation { property: "presence", kind, role, sentence, about: Vec::new() })
         };
         let there = known.clients.all_served().filter(|s| s.open && s.client_type & MOBILE == 0);
         let there: BTreeMap<u32, &str> = there.filter_map(|s| Some((s.user?, &*s.host))).collect();
         for route in &self.routes {
-            let Some(said) = self.answers.get(&**route) else {
+            let Some(said) = self.answers.get(route) else {
                 return violation("no-answer", format!("{route} does not say who is online"));
             };
             for (user, online) in said {
@@ -118,6 +118,7 @@ impl Property for Presence {
 mod tests {
     use super::Presence;
     use crate::{
+        plan::Role,
         properties::tape::Tape,
         record::{End, Kind},
     };
@@ -144,7 +145,7 @@ mod tests {
     fn audited(tape: &mut Tape<Presence>, said: &[[bool; 2]]) -> Option<String> {
         tape.line("world", Kind::Phase { phase: "audit" });
         for (n, online) in said.iter().enumerate() {
-            let (conn, peer) = (90 + n as u64, format!("route{}", n + 1));
+            let (conn, peer) = (90 + n as u64, Role::Route.numbered(n as u32 + 1));
             let connected =
                 Kind::Connected { conn, end: End::Dialler, peer, port: 8200, device: None };
             tape.line("outside", connected);

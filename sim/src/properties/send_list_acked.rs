@@ -8,11 +8,11 @@
 //! end: who has left, or joined again, cannot ask for the message.
 
 use super::{Class, Known, Property, Seen, Sort, Violation, clients::Clients, wire::At};
-use crate::record::Kind;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+use crate::{
+    plan::{Host, Role},
+    record::Kind,
 };
+use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact, wire::command};
 
 type Entry = (ConnId, Conversation, u32);
@@ -31,7 +31,7 @@ const LOGS_OUT: &str = "logs out";
 #[derive(Debug, Default)]
 pub struct SendListAcked {
     /// The host that owns the server end of a connection.
-    servers: BTreeMap<ConnId, Arc<str>>,
+    servers: BTreeMap<ConnId, Host>,
     /// Open entries, with what is asked of a member.
     open: BTreeMap<Entry, Pushed>,
     /// Debts, with how the entry ended.
@@ -149,7 +149,7 @@ impl Property for SendListAcked {
             |kind, (device, conversation, msg_id): (u32, Conversation, u32), how| Violation {
                 property: "send-list-acked",
                 kind,
-                role: "msg".into(),
+                role: Role::Msg,
                 sentence: format!(
                     "the push of msg_id {msg_id} of conversation {conversation} to device \
                      {device} {how}"

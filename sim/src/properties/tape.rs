@@ -2,7 +2,10 @@
 
 pub use super::pdus::*;
 use super::{Known, Property, Violation};
-use crate::record::{End, Frame, Kind, Line};
+use crate::{
+    plan::Host,
+    record::{End, Frame, Kind, Line},
+};
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
@@ -37,7 +40,7 @@ impl<P: Property> Tape<P> {
     /// The next line.
     pub fn line(&mut self, host: &str, kind: Kind) -> &mut Self {
         let sim_us = self.n + self.later_us;
-        let line = Line { n: self.n, sim_us, host: host.into(), incarnation: 1, kind };
+        let line = Line { n: self.n, sim_us, host: Host::of(host), incarnation: 1, kind };
         self.n += 1;
         let seen = self.known.observe(&line);
         if self.property.looks_at().contains(&seen.class) {
@@ -86,7 +89,7 @@ impl<P: Property> Tape<P> {
         let made = |end, peer: &str, device| Kind::Connected {
             conn,
             end,
-            peer: peer.into(),
+            peer: Host::of(peer),
             port: 8000,
             device,
         };

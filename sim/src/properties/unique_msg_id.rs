@@ -4,10 +4,13 @@
 //! A message is told by its sender and content: the rig gives every send its own text.
 
 use super::{
-    Class, Property, Seen, Sort, Violation, role_of,
+    Class, Property, Seen, Sort, Violation,
     wire::{At, Message, content, conversation_of, conversation_with},
 };
-use crate::record::{Frame, Kind, Line};
+use crate::{
+    plan::Role,
+    record::{Frame, Kind, Line},
+};
 use std::{collections::BTreeMap, sync::Arc};
 use teamtalk::{
     conversation::Conversation,
@@ -56,7 +59,7 @@ impl UniqueMsgId {
         Some(Violation {
             property: "unique-msg-id",
             kind: "two-messages",
-            role: role_of("db"),
+            role: Role::Db,
             sentence: format!(
                 "in conversation {conversation} msg_id {msg_id} is of \"{}\" (from user {}) and, \
                  in {place} at {}, of \"{content}\" (from user {from})",

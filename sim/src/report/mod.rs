@@ -228,7 +228,10 @@ pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::{EVENTS, events, printable};
-    use crate::record::{End, Kind, Line};
+    use crate::{
+        plan::Role,
+        record::{End, Kind, Line},
+    };
     use teamtalk::conversation::Conversation;
 
     #[test]
@@ -243,7 +246,7 @@ mod tests {
                 },
                 _ => Kind::Disconnected { conn: n, end: End::Dialler },
             };
-            Line { n, sim_us: n, host: "sql".into(), incarnation: 1, kind }
+            Line { n, sim_us: n, host: Role::Sql.host(), incarnation: 1, kind }
         };
         let lines: Vec<_> = (0..90).map(line).collect();
         let shown = |about: &[&str], broken_by| {

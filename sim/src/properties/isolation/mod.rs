@@ -20,11 +20,13 @@ use super::{
     Class, Known, Property, Seen, Sort, Violation,
     answered::reply_of,
     membership::Moment,
-    role_of,
     seen::Stood,
     wire::{At, Message},
 };
-use crate::record::{Frame, Kind};
+use crate::{
+    plan::Role,
+    record::{Frame, Kind},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -64,7 +66,7 @@ struct Committed {
 }
 
 fn violation(kind: &'static str, sentence: String, about: Vec<String>) -> Option<Violation> {
-    Some(Violation { property: "isolation", kind, role: role_of("msg"), sentence, about })
+    Some(Violation { property: "isolation", kind, role: Role::Msg, sentence, about })
 }
 
 fn is_question(command: u16) -> bool {
@@ -171,7 +173,7 @@ impl Isolation {
              became a member",
             head()
         );
-        Some(Violation { role: role_of("db"), ..violation("before-joining", why, about())? })
+        Some(Violation { role: Role::Db, ..violation("before-joining", why, about())? })
     }
 
     /// The line since which whoever was a member may be told something, as the answer to a
@@ -233,7 +235,7 @@ impl Isolation {
             message.0
         );
         let about = vec![content.to_string()];
-        Some(Violation { role: role_of("db"), ..violation("no-member", sentence, about)? })
+        Some(Violation { role: Role::Db, ..violation("no-member", sentence, about)? })
     }
 }
 

@@ -14,9 +14,11 @@ mod reads;
 use super::{
     Class, Known, Property, Seen, Sort, Violation,
     membership::{GRAIN_US, Moment},
-    role_of,
 };
-use crate::record::{End, Kind, Line};
+use crate::{
+    plan::Role,
+    record::{End, Kind, Line},
+};
 use reads::{Reader, Reads};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
@@ -55,7 +57,7 @@ impl Unread {
 
     fn audited_answer(&mut self, line: &Line) -> Option<()> {
         let Kind::PduReceived(frame) = &line.kind else { return None };
-        let ours = &*line.host == "outside" && frame.end == End::Dialler;
+        let ours = line.host.role() == Role::Outside && frame.end == End::Dialler;
         if !ours || frame.pdu.command() != command::MSG_UNREAD_CNT_RESPONSE {
             return None;
         }
@@ -143,7 +145,7 @@ impl Property for Unread {
 
     fn pending(&self, known: &Known) -> Option<Violation> {
         let violation = |kind, sentence, about| {
-            Some(Violation { property: "unread", kind, role: role_of("db"), sentence, about })
+            Some(Violation { property: "unread", kind, role: Role::Db, sentence, about })
         };
         // Whoever was told once that the login succeeded must be answered for.
         let users: BTreeSet<u32> = known.clients.all_served().filter_map(|s| s.user).collect();
