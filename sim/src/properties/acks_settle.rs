@@ -3,7 +3,7 @@
 //! Ours, beside DESIGN.md's table: `send-list-acked` asks whether the device got the message, and
 //! a server that ignores acks passes it, at the price of resends and lost connections.
 
-use super::{Class, Property, Seen, Sort, Violation, wire::At};
+use super::{Class, Property, Seen, Sort, Subject, Violation, wire::At};
 use crate::record::{Kind, Line};
 use std::collections::BTreeMap;
 use teamtalk::{
@@ -47,7 +47,7 @@ impl AcksSettle {
                 line.host,
                 read / 1_000
             ),
-            about: vec![format!("\"msg_id\":{msg_id},"), format!("\"{conversation}\"")],
+            about: [Subject::Message(conversation, msg_id), Subject::Ends(conn)].into(),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! bounded: queues, send lists and memory stay under their bounds.
 
-use super::{Class, Property, Seen, Sort, Violation};
+use super::{Class, Property, Seen, Sort, Subject, Violation};
 use crate::record::Kind;
 use teamtalk::fact::Fact;
 
@@ -32,7 +32,7 @@ impl Property for Bounded {
             kind: "over",
             role: line.host.role(),
             sentence: format!("{}'s {queue} holds {length}, over its bound of {bound}", line.host),
-            about: vec![queue.clone()],
+            about: [Subject::Queue(line.host.clone(), queue.clone())].into(),
         })
     }
 }

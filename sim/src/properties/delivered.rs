@@ -6,7 +6,7 @@
 //! under way at any line from the first write of the message to the commit.
 
 use super::{
-    Class, Known, Property, Seen, Sort, Violation,
+    Class, Known, Property, Seen, Sort, Subject, Violation,
     wire::{At, Message, conversation_of},
 };
 use crate::{
@@ -98,7 +98,12 @@ impl Delivered {
                  {msg_id} of {conversation}",
                 message.1, message.0
             ),
-            about: vec![message.1.to_string()],
+            about: [
+                Subject::Content(message.1.clone()),
+                Subject::Message(conversation, first),
+                Subject::Message(conversation, msg_id),
+            ]
+            .into(),
         })
     }
 }
@@ -165,7 +170,12 @@ impl Property for Delivered {
                         debt.device,
                         debt.msg_id
                     ),
-                    about: vec![message.1.to_string()],
+                    about: [
+                        Subject::Content(message.1.clone()),
+                        Subject::Message(debt.conversation, debt.msg_id),
+                        Subject::Device(*device),
+                    ]
+                    .into(),
                 });
             }
         }

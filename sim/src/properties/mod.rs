@@ -1,5 +1,6 @@
 //! What must hold: each property reads the trace line by line and knows nothing else.
 
+mod about;
 mod acked_is_stored;
 mod acks_settle;
 mod answered;
@@ -26,6 +27,7 @@ mod unique_msg_id;
 mod unread;
 mod wire;
 
+pub use about::{About, Rows, Subject};
 pub use seen::{Class, Known, Seen};
 
 use crate::{plan::Role, record::Line};
@@ -51,14 +53,19 @@ pub struct Violation {
     pub role: Role,
     /// One sentence with the ids involved.
     pub sentence: String,
-    /// A word that lines about it contain: for the card.
-    pub about: Vec<String>,
+    /// What it is about: the card shows the lines that touch it.
+    pub about: About,
 }
 
 impl Violation {
     /// `property/kind/role`: the same for every instance of one bug.
     pub fn signature(&self) -> String {
         format!("{}/{}/{}", self.property, self.kind, self.role)
+    }
+
+    /// The same, about something more.
+    fn and(self, subject: Subject) -> Self {
+        Self { about: self.about.and(subject), ..self }
     }
 }
 

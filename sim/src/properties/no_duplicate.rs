@@ -1,6 +1,6 @@
 //! no-duplicate: one send, however often repeated, is one message.
 
-use super::{Class, Property, Seen, Sort, Violation, wire::Message};
+use super::{Class, Property, Seen, Sort, Subject, Violation, wire::Message};
 use crate::{plan::Role, record::Kind};
 use std::collections::BTreeMap;
 use teamtalk::conversation::Conversation;
@@ -32,7 +32,9 @@ impl Property for NoDuplicate {
         let Kind::Row { conversation, msg_id, from, content } = &seen.line.kind else {
             return None;
         };
-        let first = self.rows.insert(seen.message.clone()?, (*conversation, *msg_id))?;
+        let message = seen.message.clone()?;
+        let text = message.1.clone();
+        let first = self.rows.insert(message, (*conversation, *msg_id))?;
         Some(Violation {
             property: self.name(),
             kind: "two-rows",
@@ -42,7 +44,12 @@ impl Property for NoDuplicate {
                  msg_id {msg_id} of {conversation}",
                 first.1, first.0
             ),
-            about: vec![content.clone()],
+            about: [
+                Subject::Content(text),
+                Subject::Message(first.0, first.1),
+                Subject::Message(*conversation, *msg_id),
+            ]
+            .into(),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! no-panic: no role panics.
 
-use super::{Class, Property, Seen, Sort, Violation};
+use super::{Class, Property, Seen, Sort, Subject, Violation};
 use crate::record::Kind;
 
 /// See the module.
@@ -31,7 +31,7 @@ impl Property for NoPanic {
             kind: "panic",
             role: line.host.role(),
             sentence: format!("{} panicked: {message}", line.host),
-            about: vec!["panic".into()],
+            about: [Subject::Host(line.host.clone())].into(),
         })
     }
 }

@@ -3,7 +3,7 @@
 //! An audit asks every route_server for the status of every user. The truth: a msg_server has an
 //! open connection of the PC class on which it has logged the user in (SYSTEM.md section 5).
 
-use super::{Class, Known, Property, Seen, Sort, Violation};
+use super::{About, Class, Known, Property, Seen, Sort, Subject, Violation};
 use crate::{
     plan::{Host, Role},
     record::{End, Kind, Line},
@@ -26,6 +26,8 @@ pub struct Presence {
     routes: BTreeSet<Host>,
     /// The route_server that the auditor dialled.
     dialled: BTreeMap<ConnId, Host>,
+    /// The links of a route_server.
+    links: BTreeMap<Host, Vec<ConnId>>,
     /// What the last audit was answered: who is online, by route_server and user.
     answers: BTreeMap<Host, BTreeMap<u32, bool>>,
 }
@@ -76,6 +78,11 @@ impl Property for Presence {
             {
                 self.dialled.insert(*conn, peer.clone());
             }
+            Kind::Connected { conn, end: End::Acceptor, peer, .. }
+                if line.host.role() == Role::Route && peer.role() != Role::Outside =>
+            {
+                self.links.entry(line.host.clone()).or_default().push(*conn);
+            }
             Kind::Phase { phase: "audit" } => self.answers.clear(),
             _ => {
                 self.answer(line);
@@ -85,26 +92,32 @@ impl Property for Presence {
     }
 
     fn pending(&self, known: &Known) -> Option<Violation> {
-        let violation = |kind, sentence| {
+        let violation = |kind, sentence, about| {
             let role = Role::Route;
-            Some(Violation { property: "presence", kind, role, sentence, about: Vec::new() })
+            Some(Violation { property: "presence", kind, role, sentence, about })
+        };
+        // A wrong view of a user comes of a word of theirs, or of a link, that was lost.
+        let about = |user, route: &Host| {
+            let links = self.links.get(route).into_iter().flatten();
+            links.map(|conn| Subject::Ends(*conn)).chain([Subject::User(user)]).collect::<About>()
         };
         let there = known.clients.all_served().filter(|s| s.open && s.client_type & MOBILE == 0);
         let there: BTreeMap<u32, &str> = there.filter_map(|s| Some((s.user?, &*s.host))).collect();
         for route in &self.routes {
             let Some(said) = self.answers.get(route) else {
-                return violation("no-answer", format!("{route} does not say who is online"));
+                let why = format!("{route} does not say who is online");
+                return violation("no-answer", why, [Subject::Host(route.clone())].into());
             };
             for (user, online) in said {
                 match (online, there.get(user)) {
                     (true, None) => {
                         let why =
                             format!("{route} says user {user} is on a PC, and no PC is there");
-                        return violation("ghost", why);
+                        return violation("ghost", why, about(*user, route));
                     }
                     (false, Some(host)) => {
                         let why = format!("{route} says user {user} is on no PC; one is at {host}");
-                        return violation("missing", why);
+                        return violation("missing", why, about(*user, route));
                     }
                     _ => {}
                 }

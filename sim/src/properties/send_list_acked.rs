@@ -7,7 +7,7 @@
 //! forgiven if its user was not surely a member when it was pushed, or in the store not to the
 //! end: who has left, or joined again, cannot ask for the message.
 
-use super::{Class, Known, Property, Seen, Sort, Violation, clients::Clients, wire::At};
+use super::{Class, Known, Property, Seen, Sort, Subject, Violation, clients::Clients, wire::At};
 use crate::{
     plan::{Host, Role},
     record::Kind,
@@ -154,7 +154,7 @@ impl Property for SendListAcked {
                     "the push of msg_id {msg_id} of conversation {conversation} to device \
                      {device} {how}"
                 ),
-                about: vec![format!("\"msg_id\":{msg_id},"), format!("\"{conversation}\"")],
+                about: [Subject::Message(conversation, msg_id), Subject::Device(device)].into(),
             };
         let waits = |device| self.offline_by_wish.contains(device);
         let mut debts = self.debts.iter();

@@ -4,7 +4,7 @@
 //! A message is told by its sender and content: the rig gives every send its own text.
 
 use super::{
-    Class, Property, Seen, Sort, Violation,
+    Class, Property, Seen, Sort, Subject, Violation,
     wire::{At, Message, content, conversation_of, conversation_with},
 };
 use crate::{
@@ -65,7 +65,12 @@ impl UniqueMsgId {
                  in {place} at {}, of \"{content}\" (from user {from})",
                 before.1, before.0, line.host,
             ),
-            about: vec![before.1.to_string(), content.into()],
+            about: [
+                Subject::Content(before.1.clone()),
+                Subject::Content(content.into()),
+                Subject::Message(conversation, msg_id),
+            ]
+            .into(),
         })
     }
 
@@ -81,7 +86,7 @@ impl UniqueMsgId {
             return None;
         }
         let user = seen.known.clients.user(conn)?;
-        match pdu.command() {
+        let found = match pdu.command() {
             command::MSG_DATA => {
                 let (body, (from, content)) = (&seen.data.as_ref()?.body, seen.message.as_ref()?);
                 let conversation = conversation_of(*from, body.to_session_id, body.msg_type);
@@ -105,7 +110,8 @@ impl UniqueMsgId {
                 self.rows(conversation, &list.msg_list, line)
             }
             _ => None,
-        }
+        }?;
+        Some(found.and(Subject::answer(conn, pdu)))
     }
 
     fn rows(

@@ -12,7 +12,7 @@
 mod reads;
 
 use super::{
-    Class, Known, Property, Seen, Sort, Violation,
+    About, Class, Known, Property, Rows, Seen, Sort, Subject, Violation,
     membership::{GRAIN_US, Moment},
 };
 use crate::{
@@ -90,6 +90,14 @@ impl Unread {
     }
 }
 
+fn about(user: u32, chat: Chat) -> About {
+    let about = About::from([Subject::Unread { user, conversation: chat.conversation(user) }]);
+    match chat {
+        Chat::User(_) => about,
+        Chat::Group(group) => about.and(Subject::Rows(Rows::Member { group, user })),
+    }
+}
+
 /// Whether a message must, and whether it may, count as long as it is not read.
 fn counts_for(known: &Known, user: u32, chat: Chat, row: &Row) -> (bool, bool) {
     if row.from == user {
@@ -144,7 +152,7 @@ impl Property for Unread {
     }
 
     fn pending(&self, known: &Known) -> Option<Violation> {
-        let violation = |kind, sentence, about| {
+        let violation = |kind, sentence, about: About| {
             Some(Violation { property: "unread", kind, role: Role::Db, sentence, about })
         };
         // Whoever was told once that the login succeeded must be answered for.
@@ -152,7 +160,7 @@ impl Property for Unread {
         for user in users {
             let Some(counts) = self.answers.get(&user) else {
                 let why = format!("no db_proxy says what user {user} has not read");
-                return violation("no-answer", why, Vec::new());
+                return violation("no-answer", why, [Subject::User(user)].into());
             };
             for chat in self.chats(user) {
                 let (low, high) = self.bounds(known, (user, chat));
@@ -165,7 +173,7 @@ impl Property for Unread {
                     "user {user} is said to have {count} unread messages of {chat}; it is {truth}"
                 );
                 let kind = if count > high { "too-many" } else { "too-few" };
-                return violation(kind, why, vec![format!("\"{}\"", chat.conversation(user))]);
+                return violation(kind, why, about(user, chat));
             }
         }
         None
