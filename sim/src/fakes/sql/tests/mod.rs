@@ -1,0 +1,5 @@
+//! Unit tests of the SQL fake.
+
+mod engine;
+mod host;
+mod locks;
