@@ -26,7 +26,7 @@ pub use shared::Shared;
 
 use crate::{
     plan::{
-        Action, Operation, Plan, TICK_MS,
+        Action, Host, Operation, Plan, Role, TICK_MS,
         case::{Case, ProtocolSpec},
     },
     properties::{Properties, Violation},
@@ -37,7 +37,6 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 use teamtalk::{
@@ -151,7 +150,7 @@ struct Driver<'a> {
     creations: BTreeSet<u32>,
     created: BTreeMap<u32, u32>,
     /// Devices that are logged in, with their hosts.
-    online: BTreeMap<u32, Arc<str>>,
+    online: BTreeMap<u32, Host>,
     rest: Rest,
 }
 
@@ -217,7 +216,7 @@ impl<'a> Driver<'a> {
 
     /// Safety until the horizon, then liveness until nothing is owed or its bound has passed.
     fn drive(&mut self, sim: &mut turmoil::Sim<'_>) {
-        self.shared.record("world", Kind::Phase { phase: "safety" });
+        self.shared.record_world(Kind::Phase { phase: "safety" });
         let horizon = self.plan.horizon_ms;
         let bound = liveness_bound(&self.plan.pace.timing()).as_millis() as u64;
         let mut now = 0;
@@ -233,7 +232,7 @@ impl<'a> Driver<'a> {
             let stepped = catch_unwind(AssertUnwindSafe(|| sim.step()));
             if stepped.is_err() {
                 let message = PANICKED.with_borrow_mut(Option::take);
-                let host = self.hosts.panicked().unwrap_or_else(|| "world".into());
+                let host = self.hosts.panicked().unwrap_or_else(|| Role::World.host());
                 let message = message.unwrap_or_else(|| "no message".into());
                 self.shared.record(&host, Kind::Panic { message });
                 self.judge();
@@ -246,7 +245,7 @@ impl<'a> Driver<'a> {
             }
             let since = *healed_at.get_or_insert_with(|| {
                 self.shared.lock().now_us = now * 1_000;
-                self.shared.record("world", Kind::Phase { phase: "liveness" });
+                self.shared.record_world(Kind::Phase { phase: "liveness" });
                 now
             });
             if (now - since).is_multiple_of(100) {
@@ -296,7 +295,7 @@ impl<'a> Driver<'a> {
     fn audit(&mut self, now: u64) {
         self.shared.lock().now_us = now * 1_000;
         if self.hosts.auditor.start() {
-            self.shared.record("world", Kind::Phase { phase: "audit" });
+            self.shared.record_world(Kind::Phase { phase: "audit" });
         }
         self.rest.next_audit = Some(now + AUDIT_EVERY_MS);
     }

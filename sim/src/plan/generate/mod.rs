@@ -6,7 +6,7 @@ mod faults;
 mod groups;
 mod operations;
 
-use super::{DB_WORKERS, Node, Pace, Plan, Side};
+use super::{DB_WORKERS, Node, Pace, Plan, Role, Side};
 use devices::devices;
 use faults::{durability, faults};
 use groups::groups;
@@ -120,11 +120,12 @@ fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
 
 /// All machines, in a registration order that the shape's `order` picks.
 fn nodes(shape: &Shape) -> Vec<Node> {
-    let mut hosts = vec!["redis".to_string(), "sql".into(), "outside".into()];
-    hosts.extend((1..=2).map(|n| format!("db{n}")));
-    hosts.extend((1..=shape.route_servers).map(|n| format!("route{n}")));
-    hosts.extend((1..=shape.msg_servers).map(|n| format!("msg{n}")));
-    hosts.extend((1..=2).map(|n| format!("client{n}")));
+    let mut hosts = vec![Role::Redis.host(), Role::Sql.host(), Role::Outside.host()];
+    let numbered =
+        [(Role::Db, 2), (Role::Route, shape.route_servers), (Role::Msg, shape.msg_servers)];
+    for (role, count) in numbered.into_iter().chain([(Role::Client, 2)]) {
+        hosts.extend((1..=count).map(|n| role.numbered(n)));
+    }
     let mut order = shape.order;
     let mut nodes = Vec::with_capacity(hosts.len());
     while !hosts.is_empty() {
