@@ -1,10 +1,8 @@
 //! From a client's command to its handler.
 
 use super::{
-    buddy, file, group,
-    in_flight::Asked,
-    login, message, read, relay,
-    state::{State, Turn},
+    buddy, file, group, login, message, read, relay,
+    state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
     env::ConnId,

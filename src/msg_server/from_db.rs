@@ -2,11 +2,11 @@
 
 use super::{
     buddy, fan_out, file, group, login, message, push, read, refusal, relay,
-    state::{State, Turn},
+    state::{State, turn::Turn},
 };
 use crate::{
     env::ConnId,
-    wire::{Malformed, Pdu, attach::Attach, command as cmd},
+    wire::{Malformed, Pdu, command as cmd},
 };
 
 /// Serves one PDU of one link.
@@ -61,20 +61,4 @@ fn stopped(state: &mut State, _: &mut Turn<'_>, link: ConnId, _: &Pdu) -> Result
 
 fn ignored(_: &mut State, _: &mut Turn<'_>, _: ConnId, _: &Pdu) -> Result<(), Malformed> {
     Ok(())
-}
-
-/// The handle of a reply; a reply whose attach is too short closes the link (SYSTEM.md
-/// section 1).
-pub(super) fn attach_of(
-    state: &mut State,
-    turn: &mut Turn<'_>,
-    link: ConnId,
-    attach: Option<&[u8]>,
-) -> Option<Attach> {
-    let attach = Attach::decode(attach.unwrap_or_default());
-    if attach.is_none() {
-        turn.close(link, "a reply whose attach data is too short");
-        state.db.closed(link);
-    }
-    attach
 }

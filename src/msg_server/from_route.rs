@@ -2,7 +2,7 @@
 
 use super::{
     buddy, file, group, hint, login, message, read,
-    state::{State, Turn},
+    state::{State, turn::Turn},
 };
 use crate::{
     env::ConnId,

@@ -1,10 +1,10 @@
 //! Requests that go to db_proxy and come back (SYSTEM.md section 4, "Relayed to db_proxy").
 
-use super::{
+use super::state::{
+    State,
+    db_links::Half,
     in_flight::{Asked, Request},
-    links::Half,
-    message::USER_ID,
-    state::{State, Turn},
+    turn::Turn,
 };
 use crate::{
     conversation::Conversation,
@@ -14,7 +14,7 @@ use crate::{
         attach::{self, Attach},
         command as cmd,
         edit::Edit,
-        im,
+        field, im,
         tt::extension::RefusedCode,
     },
 };
@@ -193,7 +193,7 @@ pub(super) fn request(
     let pdu_of_attach = relay.long_attach.then(Bytes::new);
     let attach = Attach { pdu: pdu_of_attach, ..Attach::handle(handle) };
     let body = Edit::of(&pdu.body)
-        .uint(USER_ID, u64::from(user))
+        .uint(field::USER_ID, u64::from(user))
         .bytes(attach::FIELD, &attach.encode())
         .done();
     Ok(state.ask(turn, link, pdu.with_body(body), Source::client(conn, pdu)))
@@ -263,7 +263,7 @@ pub(super) fn reply(
         return Ok(false);
     };
     let reply = (relay.reply)(pdu)?;
-    let Some(attach) = super::from_db::attach_of(state, turn, link, reply.attach.as_deref()) else {
+    let Some(attach) = state.db.attach_of(turn, link, reply.attach.as_deref()) else {
         return Ok(false);
     };
     let asked = Asked { command: relay.request, seq: pdu.header.seq_num };

@@ -1,0 +1,26 @@
+//! How a msg_server is deployed.
+
+use crate::{protocol::Protocol, timing::Timing};
+
+/// How a msg_server is deployed.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Its switches.
+    pub protocol: Protocol,
+    /// Its durations.
+    pub timing: Timing,
+    /// The address that login_server hands to clients.
+    pub ip: String,
+    /// The port that clients dial.
+    pub port: u16,
+    /// What it announces to login_server as its capacity (100000 in the original).
+    pub max_conn_cnt: u32,
+    /// The host name that it announces to login_server.
+    pub host_name: String,
+    /// E: how many db_proxy entries are configured; at least 2 in the original.
+    pub db_entries: usize,
+    /// C: connections to each entry.
+    pub conns_per_entry: usize,
+    /// The AES-256 key under which clients encrypt texts; only pushes need it.
+    pub text_key: [u8; 32],
+}
