@@ -19,8 +19,6 @@ mod tests;
 mod user;
 mod worker;
 
-pub use table::serves;
-
 use crate::{
     env::{Endpoint, Env},
     link::{Event, Kind, Link, Listen},

@@ -22,8 +22,8 @@ macro_rules! handlers {
             }
         }
 
-        /// Whether a command of a msg_server is served.
-        pub fn serves(command: u16) -> bool {
+        #[cfg(test)]
+        fn serves(command: u16) -> bool {
             matches!(command, $(id::$command)|*)
         }
     };
@@ -56,4 +56,18 @@ handlers! {
     OTHER_VALIDATE_REQ => user::validate::handle;
     OTHER_GET_DEVICE_TOKEN_REQ => push::device_token::handle;
     OTHER_GET_SHIELD_REQ => group::shield::query;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::serves;
+    use crate::catalogue::{ALL, Peer, Serve};
+
+    #[test]
+    fn a_command_has_a_handler_where_the_catalogue_says_so_and_nowhere_else() {
+        for command in &ALL {
+            let says = command.served(Peer::Msg, Peer::Db) == Some(Serve::Handler);
+            assert_eq!(serves(command.id), says, "{}", command.name);
+        }
+    }
 }

@@ -4,16 +4,17 @@
 use super::{
     file, push,
     relay::{self, NO_DB, Source},
-    state::{State, db_links::Half, in_flight::Asked, turn::Turn},
+    state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
+    catalogue::Half,
     env::ConnId,
     wire::{
         Malformed, Pdu,
         attach::{self, Attach, kind},
         command as cmd,
         edit::Edit,
-        field,
+        fields,
         im::{self, base_define::SessionType},
         tt::extension::RefusedCode,
     },
@@ -36,7 +37,7 @@ pub(super) fn users_status(
     };
     let attach = Attach { pdu: Some(Bytes::new()), ..Attach::handle(client.handle) };
     let body = Edit::of(&pdu.body)
-        .uint(field::USER_ID, u64::from(client.user))
+        .uint(fields::USER_ID, u64::from(client.user))
         .bytes(attach::FIELD, &attach.encode())
         .done();
     state.ask(turn, master, pdu.with_body(body), Source::client(conn, pdu));
@@ -184,7 +185,7 @@ pub(super) fn change_avatar(
     let _: im::buddy::ImChangeAvatarReq = pdu.view()?;
     let Some(client) = state.conns.get(&conn) else { return Ok(()) };
     let handle = client.handle;
-    let body = Edit::of(&pdu.body).uint(field::USER_ID, u64::from(client.user));
+    let body = Edit::of(&pdu.body).uint(fields::USER_ID, u64::from(client.user));
     let Some(link) = state.db.pick(turn, Half::Other, client.user, pdu) else {
         state.refuse(turn, conn, Asked::of(pdu), RefusedCode::RefusedUnavailable, NO_DB);
         return Ok(());
@@ -213,8 +214,8 @@ pub(super) fn device_token(
     }
     let _: im::login::ImDeviceTokenReq = pdu.view()?;
     let body = Edit::of(&pdu.body)
-        .uint(field::USER_ID, u64::from(client.user))
-        .uint(field::CLIENT_TYPE, u64::from(client.client_type))
+        .uint(fields::USER_ID, u64::from(client.user))
+        .uint(fields::CLIENT_TYPE, u64::from(client.client_type))
         .done();
     let link = state.db.pick(turn, Half::Other, client.user, pdu);
     if link.is_none() && state.config.protocol.answered_refusals {

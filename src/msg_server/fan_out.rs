@@ -4,9 +4,10 @@
 use super::{
     deliver::{self, Push},
     hint, relay,
-    state::{State, db_links::Half, fan_outs::FanOut, in_flight::GIVE_UP, turn::Turn},
+    state::{State, fan_outs::FanOut, in_flight::GIVE_UP, turn::Turn},
 };
 use crate::{
+    catalogue::Half,
     conversation::Conversation,
     env::ConnId,
     wire::{

@@ -2,17 +2,19 @@
 //! section 4, "Files").
 
 use super::{
+    dispatch::{self, Handler},
     relay::{NO_DB, Source},
-    state::{FileServer, State, db_links::Half, in_flight::Asked, turn::Turn},
+    state::{FileServer, State, in_flight::Asked, turn::Turn},
 };
 use crate::{
+    catalogue::Half,
     env::ConnId,
     wire::{
         Malformed, Pdu,
         attach::{Attach, kind},
         check, command as cmd,
         edit::Edit,
-        field,
+        fields,
         im::{
             base_define::{IpAddr, TransferFileType, UserStatType},
             buddy::{ImUsersStatReq, ImUsersStatRsp},
@@ -43,21 +45,13 @@ pub(super) fn closed(state: &mut State, turn: &mut Turn<'_>, conn: ConnId) {
     state.unanswered(turn, lost, "the file server is gone");
 }
 
-/// Serves one PDU of one link.
-type Handler = fn(&mut State, &mut Turn<'_>, ConnId, &Pdu) -> Result<(), Malformed>;
-
-/// The handler of a file server's command.
-fn handler(command: u16) -> Option<Handler> {
+/// The handler of a file server's command that the catalogue says has one here.
+pub(super) fn handler(command: u16) -> Option<Handler> {
     Some(match command {
         cmd::OTHER_FILE_TRANSFER_RSP => transfer_rsp,
         cmd::OTHER_FILE_SERVER_IP_RSP => addresses_rsp,
         _ => return None,
     })
-}
-
-/// Whether a command of a file server is served.
-pub(super) fn serves(command: u16) -> bool {
-    handler(command).is_some()
 }
 
 /// Serves one PDU of a file server.
@@ -67,13 +61,7 @@ pub(super) fn dispatch(
     link: ConnId,
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
-    match handler(pdu.command()) {
-        Some(handler) => handler(state, turn, link, pdu),
-        None => {
-            turn.refused(link, pdu.command(), "unknown command");
-            Ok(())
-        }
-    }
+    dispatch::of_link(handler(pdu.command()), state, turn, link, pdu)
 }
 
 /// 0734.
@@ -262,7 +250,7 @@ pub(super) fn offline_list(
     if let Some(conn) = state.find(rsp.user_id, attach.handle) {
         let mut body = pdu.body.to_vec();
         prost::encoding::message::encode_repeated(
-            field::IP_ADDR_LIST,
+            fields::IP_ADDR_LIST,
             &addresses(state),
             &mut body,
         );
@@ -280,7 +268,7 @@ pub(super) fn uploaded(
 ) -> Result<(), Malformed> {
     let req: ImFileAddOfflineReq = pdu.view()?;
     let Some(user) = state.conns.get(&conn).map(|client| client.user) else { return Ok(()) };
-    let body = Edit::of(&pdu.body).uint(field::USER_ID, u64::from(user)).done();
+    let body = Edit::of(&pdu.body).uint(fields::USER_ID, u64::from(user)).done();
     if !to_db(state, turn, conn, pdu, pdu.with_body(body)) {
         return Ok(());
     }

@@ -2,9 +2,10 @@
 
 use super::{
     relay::Source,
-    state::{LOGINS_BOUND, State, db_links::Half, in_flight::Asked, turn::Turn},
+    state::{LOGINS_BOUND, State, in_flight::Asked, turn::Turn},
 };
 use crate::{
+    catalogue::Half,
     env::ConnId,
     fact::Fact,
     wire::{Malformed, Pdu, attach::Attach, command as cmd, im, tt::extension::RefusedCode},

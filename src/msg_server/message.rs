@@ -4,9 +4,10 @@ use super::{
     deliver::{self, Push},
     fan_out,
     relay::{NO_DB, Source},
-    state::{State, db_links::Half, in_flight::Asked, turn::Turn},
+    state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
+    catalogue::Half,
     conversation::Conversation,
     env::ConnId,
     wire::{
@@ -14,7 +15,7 @@ use crate::{
         attach::{self, Attach},
         command as cmd,
         edit::Edit,
-        field, im,
+        fields, im,
         msg_type::is_single,
         tt::extension::RefusedCode,
     },
@@ -56,8 +57,8 @@ pub(super) fn from_client(
     match link {
         Ok(link) => {
             let body = Edit::of(&pdu.body)
-                .uint(field::USER_ID, u64::from(user))
-                .uint(field::CREATE_TIME, u64::from(turn.unix_seconds()))
+                .uint(fields::USER_ID, u64::from(user))
+                .uint(fields::CREATE_TIME, u64::from(turn.unix_seconds()))
                 .bytes(attach::FIELD, &Attach::handle(handle).encode())
                 .done();
             let missed = Some(conversation(&msg, user));

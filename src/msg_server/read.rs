@@ -3,16 +3,17 @@
 use super::{
     deliver,
     relay::Source,
-    state::{State, db_links::Half, in_flight::Asked, turn::Turn},
+    state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
+    catalogue::Half,
     env::ConnId,
     wire::{
         Malformed, Pdu,
         attach::{self, Attach},
         command as cmd,
         edit::Edit,
-        field,
+        fields,
         im::message::{ImMsgDataReadAck, ImMsgDataReadNotify},
         tt::extension::RefusedCode,
     },
@@ -33,7 +34,7 @@ pub(super) fn ack(
     let confirmed = state.config.protocol.confirmed_read_acks;
     match state.db.pick(turn, Half::Other, user, pdu) {
         Some(link) => {
-            let body = Edit::of(&pdu.body).uint(field::USER_ID, u64::from(user));
+            let body = Edit::of(&pdu.body).uint(fields::USER_ID, u64::from(user));
             if confirmed {
                 let body = body.bytes(attach::FIELD, &Attach::handle(handle).encode()).done();
                 state.ask(turn, link, pdu.with_body(body), Source::client(conn, pdu));

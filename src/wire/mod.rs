@@ -5,7 +5,7 @@ pub mod attach;
 pub mod check;
 pub mod command;
 pub mod edit;
-pub mod field;
+pub mod fields;
 pub mod frame;
 pub mod msg_type;
 pub mod pdu;

@@ -11,7 +11,7 @@ use crate::{
     wire::{
         Pdu, attach, command,
         edit::Edit,
-        field,
+        fields,
         im::{base_define::MsgType, message::ImMsgData},
     },
 };
@@ -36,7 +36,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             0
         }
     };
-    let mut body = Edit::of(&request.body).uint(field::MSG_ID, msg_id.into());
+    let mut body = Edit::of(&request.body).uint(fields::MSG_ID, msg_id.into());
     if message.attach_data.is_none() {
         body = body.bytes(attach::FIELD, b"");
     }

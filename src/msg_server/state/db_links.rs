@@ -2,6 +2,7 @@
 
 use super::turn::Turn;
 use crate::{
+    catalogue::Half,
     env::{ConnId, draw_id},
     wire::{
         Pdu,
@@ -10,15 +11,6 @@ use crate::{
     },
 };
 use std::collections::BTreeMap;
-
-/// Which half of the db_proxy links serves a request; each falls back on the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Half {
-    /// Login business: validate, recent sessions, message lists, unread, user info.
-    Login,
-    /// The rest.
-    Other,
-}
 
 /// The links to db_proxies.
 #[derive(Debug)]
