@@ -1,53 +1,16 @@
 //! What a device may send, and how often (switch `edge-limits`): looked at before anything of a
 //! PDU is copied, queued, hashed or forwarded. The original has no such limits: our decision.
 
-use super::{
-    in_flight::Asked,
-    state::{Conn, State, Turn},
-};
+use super::state::{State, conn::Conn, in_flight::Asked, turn::Turn};
 use crate::{
     catalogue::{Command, limits::OfCommand},
     env::ConnId,
     wire::{Pdu, command as cmd, tt::extension::RefusedCode},
 };
-use std::collections::BTreeMap;
 
 /// So many times a rate are refused; what is sent beyond that in the same second is abuse, and costs
 /// the connection.
 const ABUSE: u32 = 10;
-
-/// Who pays for a PDU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Payer {
-    /// A user, with all their devices.
-    User(u32),
-    /// A connection that is not logged in.
-    Stranger(ConnId),
-}
-
-impl Payer {
-    fn of(conn: &Conn) -> Self {
-        if conn.open { Self::User(conn.user) } else { Self::Stranger(conn.id) }
-    }
-}
-
-/// What each payer has sent since the last tick: a window of `Timing::rate_window`, as the
-/// original's for 0301. An entry costs its payer a PDU, and none outlives a tick.
-#[derive(Debug, Default)]
-pub(super) struct Rates {
-    /// PDUs of each command.
-    sent: BTreeMap<(Payer, u16), u32>,
-    /// Requests of all kinds.
-    requests: BTreeMap<Payer, u32>,
-}
-
-impl Rates {
-    /// A new window begins.
-    pub(super) fn tick(&mut self) {
-        self.sent.clear();
-        self.requests.clear();
-    }
-}
 
 /// What becomes of a PDU.
 enum Over {
@@ -79,12 +42,9 @@ fn check(state: &mut State, conn: ConnId, entry: &Command, pdu: &Pdu) -> Result<
     let (Some(of), Some(client)) = (limits.of(entry.id), state.conns.get(&conn)) else {
         return Ok(());
     };
-    let payer = Payer::of(client);
-    let sent = state.rates.sent.entry((payer, entry.id)).or_default();
-    rate(sent, most_of(entry, of, client), "of these PDUs")?;
+    rate(state.rates.sent(client, entry.id), most_of(entry, of, client), "of these PDUs")?;
     if entry.reply.is_some() {
-        let requests = state.rates.requests.entry(payer).or_default();
-        rate(requests, limits.requests, "requests")?;
+        rate(state.rates.requests(client), limits.requests, "requests")?;
     }
     limits
         .check(entry.id, &pdu.body)
@@ -99,15 +59,14 @@ fn most_of(entry: &Command, of: &OfCommand, client: &Conn) -> u32 {
     if entry.id == cmd::MSG_DATA && client.open { of.rate * DEVICES } else { of.rate }
 }
 
-fn rate(sent: &mut u32, most: u32, what: &str) -> Result<(), Over> {
-    *sent = sent.saturating_add(1);
-    if *sent > most.saturating_mul(ABUSE) {
+fn rate(sent: u32, most: u32, what: &str) -> Result<(), Over> {
+    if sent > most.saturating_mul(ABUSE) {
         return Err(Over::Closed(format!(
             "over {} {what} a second",
             u64::from(most) * u64::from(ABUSE)
         )));
     }
-    if *sent > most {
+    if sent > most {
         return Err(Over::Refused(
             RefusedCode::RefusedTooMany,
             format!("over {most} {what} a second"),

@@ -3,10 +3,8 @@
 use super::{
     buddy,
     dispatch::Handler,
-    edge, file, group,
-    in_flight::Asked,
-    login, message, read, relay,
-    state::{State, Turn},
+    edge, file, group, login, message, read, relay,
+    state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
     catalogue::{self, Peer, Serve},

@@ -1,9 +1,8 @@
 //! Login, kick and logout (SYSTEM.md section 4).
 
 use super::{
-    in_flight::Asked,
     relay::Source,
-    state::{LOGINS_BOUND, State, Turn},
+    state::{LOGINS_BOUND, State, in_flight::Asked, turn::Turn},
 };
 use crate::{
     catalogue::Half,
@@ -114,8 +113,7 @@ pub(super) fn validated(
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
     let rsp: im::server::ImValidateRsp = pdu.view()?;
-    let Some(attach) = super::from_db::attach_of(state, turn, link, rsp.attach_data.as_deref())
-    else {
+    let Some(attach) = state.db.attach_of(turn, link, rsp.attach_data.as_deref()) else {
         return Ok(());
     };
     let seq = pdu.header.seq_num;

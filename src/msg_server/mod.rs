@@ -4,6 +4,8 @@
 //! its file; `from_*` hold the tables from command to handler, one for each kind of link.
 
 mod buddy;
+mod config;
+mod deliver;
 mod dispatch;
 mod edge;
 mod fan_out;
@@ -13,7 +15,6 @@ mod from_db;
 mod from_route;
 mod group;
 mod hint;
-mod in_flight;
 mod links;
 mod login;
 mod message;
@@ -21,53 +22,22 @@ mod push;
 mod read;
 mod refusal;
 mod relay;
-mod send_list;
 mod state;
 #[cfg(test)]
 mod tests;
 mod text_cipher;
 mod timers;
 
-pub use in_flight::IN_FLIGHT_BOUND;
-pub use send_list::SEND_LIST_BOUND;
+pub use config::Config;
+pub use state::{in_flight::IN_FLIGHT_BOUND, send_list::SEND_LIST_BOUND};
 pub use text_cipher::{DEFAULT_TEXT_KEY, encrypt as encrypt_text};
 
 use crate::{
-    catalogue::limits::Limits,
     env::{ConnId, Draw},
-    link::{self, Action, Bounds, Event, Now, Role},
-    protocol::Protocol,
-    timing::Timing,
+    link::{self, Action, Event, Now, Role},
     wire::tt::extension::RefusedCode,
 };
-use in_flight::Asked;
-use state::{State, Turn};
-
-/// How a msg_server is deployed.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Its switches.
-    pub protocol: Protocol,
-    /// Its durations.
-    pub timing: Timing,
-    /// What a device may send (switch `edge-limits`).
-    pub limits: Limits,
-    /// The address that login_server hands to clients.
-    pub ip: String,
-    /// The port that clients dial.
-    pub port: u16,
-    /// What it announces to login_server as its capacity (100000 in the original); with
-    /// `edge-limits` it announces the limit of connections, and keeps to it.
-    pub max_conn_cnt: u32,
-    /// The host name that it announces to login_server.
-    pub host_name: String,
-    /// E: how many db_proxy entries are configured; at least 2 in the original.
-    pub db_entries: usize,
-    /// C: connections to each entry.
-    pub conns_per_entry: usize,
-    /// The AES-256 key under which clients encrypt texts; only pushes need it.
-    pub text_key: [u8; 32],
-}
+use state::{State, in_flight::Asked, turn::Turn};
 
 /// What msg_server's connections are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,19 +68,6 @@ pub enum Kind {
 impl link::Kind for Kind {
     fn is_server_link(self) -> bool {
         self != Self::Client
-    }
-}
-
-impl Config {
-    /// What a connection of this kind may hold. With `edge-limits` a stranger writes no more than a
-    /// login takes, and what waits for a server is more than any answer.
-    pub fn bounds(&self, kind: Kind) -> Bounds {
-        let limits = &self.limits;
-        match kind {
-            _ if !self.protocol.edge_limits => Bounds::ORIGINAL,
-            Kind::Client => Bounds { pdu: limits.stranger_pdu, unsent: limits.device_unsent },
-            _ => Bounds { unsent: limits.link_unsent, ..Bounds::ORIGINAL },
-        }
     }
 }
 
