@@ -2,17 +2,12 @@
 //! come to an end.
 
 use crate::{
-    plan::case::Case,
-    properties::is_of_the_rig,
+    plan::{Host, case::Case},
     record::Trace,
     seeded,
     world::{self, Outcome, Panicked, Watch, panics},
 };
-use std::{
-    fmt,
-    sync::{Arc, mpsc},
-    time::Duration,
-};
+use std::{fmt, sync::mpsc, time::Duration};
 
 /// How a case is run.
 #[derive(Debug, Clone)]
@@ -65,7 +60,7 @@ pub enum Why {
         /// Real time that was waited.
         patience: Duration,
         /// The host of the last line of the trace, if it could be read.
-        last: Option<Arc<str>>,
+        last: Option<Host>,
     },
 }
 
@@ -141,7 +136,9 @@ impl Runner {
             .map_err(|panicked| failed(Why::Panicked(panicked.into())))?
             .map_err(|sentence| failed(Why::Protocol(sentence)))?;
         match &outcome.panicked {
-            Some(panicked) if is_of_the_rig(&panicked.host) && outcome.violations.is_empty() => {
+            Some(panicked)
+                if panicked.host.role().is_of_the_rig() && outcome.violations.is_empty() =>
+            {
                 let why = Why::Panicked(panicked.clone().into());
                 Err(Failed { why, trace: outcome.trace })
             }

@@ -8,7 +8,10 @@ use std::{
     io::{self, Read},
     path::Path,
 };
-use teamtalk::protocol::{Protocol, SWITCHES};
+use teamtalk::{
+    catalogue::limits::Limits,
+    protocol::{Protocol, SWITCHES},
+};
 
 /// The version of the file format that this build reads and writes.
 pub const FORMAT: u32 = 1;
@@ -25,12 +28,15 @@ pub struct ProtocolSpec {
     /// Switches by name that differ from the preset.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<String, bool>,
+    /// Limits by name that differ from the catalogue's defaults (switch `edge-limits`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, u32>,
 }
 
 impl ProtocolSpec {
     /// A preset as it is.
     pub fn preset(name: &str) -> Self {
-        Self { preset: name.into(), overrides: BTreeMap::new() }
+        Self { preset: name.into(), overrides: BTreeMap::new(), limits: BTreeMap::new() }
     }
 
     /// A preset's name, or a TOML file `preset = "hardened"` with `[overrides]`.
@@ -46,6 +52,7 @@ impl ProtocolSpec {
                  such as\n  preset = \"hardened\"\n  [overrides]\n  single-relation = false"
             ));
         };
+        spec.resolve_limits()?;
         spec.resolve().map(|_| spec)
     }
 
@@ -53,6 +60,8 @@ impl ProtocolSpec {
     pub fn label(&self) -> String {
         let switches: Vec<_> =
             self.overrides.iter().map(|(name, on)| format!("{name} = {on}")).collect();
+        let limits = self.limits.iter().map(|(name, most)| format!("{name} = {most}"));
+        let switches: Vec<_> = switches.into_iter().chain(limits).collect();
         match switches.as_slice() {
             [] => self.preset.clone(),
             some => format!("{} with {}", self.preset, some.join(", ")),
@@ -64,6 +73,14 @@ impl ProtocolSpec {
         let switches = self.overrides.iter();
         let named = switches.map(|(name, on)| format!("-{}{name}", if *on { "" } else { "no-" }));
         self.preset.clone() + &named.collect::<String>()
+    }
+
+    /// The values of all limits.
+    ///
+    /// # Errors
+    /// A sentence about a limit that does not exist, or about its value.
+    pub fn resolve_limits(&self) -> Result<Limits, String> {
+        Limits::with(&self.limits)
     }
 
     /// The switches themselves.
@@ -131,8 +148,11 @@ impl Case {
             return Err(format!("{found}, but this build reads format version {FORMAT}"));
         }
         let case = strict::case(document)?;
-        case.protocols.base.resolve().map_err(|e| format!("protocols.base: {e}"))?;
-        case.protocols.candidate.resolve().map_err(|e| format!("protocols.candidate: {e}"))?;
+        let Protocols { base, candidate } = &case.protocols;
+        for (side, spec) in [("base", base), ("candidate", candidate)] {
+            let resolved = spec.resolve().and_then(|_| spec.resolve_limits());
+            resolved.map_err(|e| format!("protocols.{side}: {e}"))?;
+        }
         check::check(&case)?;
         Ok(case)
     }

@@ -1,8 +1,8 @@
 //! Whether a case can be run and means what it says. What is refused here would else panic in the
 //! rig, never end, or be passed over in silence.
 
-use super::{Action, LONGEST_MS, Operation, Plan, case::Case};
-use crate::properties::{self, role_of};
+use super::{Action, Ask, LONGEST_MS, Node, Operation, Plan, Role, case::Case};
+use crate::properties;
 use std::{collections::BTreeSet, fmt::Display};
 use teamtalk::{client::Acks, protocol::Protocol};
 
@@ -29,17 +29,6 @@ pub const LARGEST_OPERATION: u32 = 999_999;
 pub const HIGHEST_LATENCY_TICKS: u64 = 1_000;
 /// A db_proxy has 1 to this many workers.
 pub const MOST_WORKERS: usize = 1_024;
-
-/// The role that every world needs, what it is, and whether there may be several (numbered).
-const ROLES: [(&str, &str, bool); 7] = [
-    ("msg", "a msg_server", true),
-    ("route", "a route_server", true),
-    ("db", "a db_proxy", true),
-    ("client", "a host for devices", true),
-    ("redis", "the cache", false),
-    ("sql", "the SQL store", false),
-    ("outside", "login, push and file server", false),
-];
 
 /// Checks all of it.
 ///
@@ -76,31 +65,34 @@ fn numbers(plan: &Plan) -> Result<(), String> {
     within("plan", "db_workers", plan.db_workers, 1, MOST_WORKERS)
 }
 
-/// Each host has one of the roles, and none is missing.
+/// Each host is there once, and no role is missing.
 fn nodes(plan: &Plan) -> Result<(), String> {
     let mut hosts = BTreeSet::new();
-    for node in &plan.nodes {
-        let name = node.host.as_str();
-        let role = ROLES.iter().find(|(role, ..)| *role == role_of(name));
-        if !role.is_some_and(|(role, _, several)| *several || *role == name) {
-            let known = ROLES
-                .map(|(role, _, several)| format!("`{role}{}`", if several { "1" } else { "" }));
-            let known = known.join(", ");
-            return Err(format!(
-                "node `{name}`: no role has this name; expected a name such as {known}"
-            ));
-        }
-        unique(&mut hosts, name, || format!("node `{name}`"))?;
+    for Node { host, .. } in &plan.nodes {
+        unique(&mut hosts, host, || format!("node `{host}`"))?;
     }
-    for (role, what, several) in ROLES {
-        if !hosts.iter().any(|host| role_of(host) == role) {
-            let many = if several { "at least one" } else { "one" };
+    for role in Role::SINGLE.into_iter().chain(Role::NUMBERED) {
+        if plan.hosts(role).is_empty() {
             return Err(format!(
-                "plan: field `nodes`: there is no `{role}` ({what}); a world needs {many}"
+                "plan: field `nodes`: there is no `{role}` ({}), and every world has one",
+                what_is(role)
             ));
         }
     }
     Ok(())
+}
+
+fn what_is(role: Role) -> &'static str {
+    match role {
+        Role::Redis => "the cache",
+        Role::Sql => "the SQL store",
+        Role::Outside => "login, push and file server",
+        Role::Route => "a route_server",
+        Role::Db => "a db_proxy",
+        Role::Msg => "a msg_server",
+        Role::Client => "a host of devices",
+        Role::World => "the driver",
+    }
 }
 
 fn devices(plan: &Plan) -> Result<(), String> {
@@ -110,11 +102,13 @@ fn devices(plan: &Plan) -> Result<(), String> {
         within(&place, "slot", device.slot, 1, LARGEST_ID)?;
         unique(&mut slots, device.slot, || place.clone())?;
         within(&place, "user", device.user, 1, LARGEST_ID)?;
-        for (field, host, role) in [("host", &device.host, "client"), ("home", &device.home, "msg")]
+        for (field, host, role) in
+            [("host", &device.host, Role::Client), ("home", &device.home, Role::Msg)]
         {
-            is_host(plan, &format!("{place}: field `{field}`"), host)?;
-            if role_of(host) != role {
-                return Err(format!("{place}: field `{field}`: `{host}` is no {role} host"));
+            let place = format!("{place}: field `{field}`");
+            is_host(plan, &place, host)?;
+            if plan.hosts(role).iter().all(|known| **known != **host) {
+                return Err(format!("{place}: `{host}` is no {role} host"));
             }
         }
         if let Acks::Late { ms } = device.conduct.acks {
@@ -155,23 +149,22 @@ fn operations(plan: &Plan) -> Result<(), String> {
             let slot = op.device;
             return Err(format!("{place}: field `device`: the plan has no device in slot {slot}"));
         }
-        if let Some((field, length)) = list_of(op) {
+        for (field, length) in lists_of(op) {
             at_most(&place, field, length, MOST_ITEMS)?;
         }
     }
     Ok(())
 }
 
-/// The list in an operation, if it has one.
-fn list_of(op: &Operation) -> Option<(&'static str, usize)> {
+/// The lists in an operation, with their fields.
+fn lists_of(op: &Operation) -> Vec<(&'static str, usize)> {
     match &op.action {
-        Action::ById { ids, .. } => Some(("ids", ids.len())),
-        Action::CreateGroup { members } => Some(("members", members.len())),
-        Action::Status { users }
-        | Action::UserInfo { users }
-        | Action::AddMembers { users, .. }
-        | Action::RemoveMembers { users, .. } => Some(("users", users.len())),
-        _ => None,
+        Action::Ask(Ask { args, .. }) => vec![("users", args.users.len()), ("ids", args.ids.len())],
+        Action::CreateGroup { members } => vec![("members", members.len())],
+        Action::AddMembers { users, .. } | Action::RemoveMembers { users, .. } => {
+            vec![("users", users.len())]
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -241,7 +234,7 @@ fn before_the_end(place: &str, at_ms: u64, plan: &Plan) -> Result<(), String> {
 }
 
 fn is_host(plan: &Plan, place: &str, host: &str) -> Result<(), String> {
-    if plan.nodes.iter().any(|node| node.host == host) {
+    if plan.node(host).is_some() {
         return Ok(());
     }
     Err(format!("{place}: `{host}` is not among the plan's nodes"))

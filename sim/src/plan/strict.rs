@@ -165,6 +165,8 @@ fn is_ignored<T: DeserializeOwned>(value: &mut Value, path: &[Step]) -> bool {
 
 /// An error of serde's with the field it is about, if what it complains of stands in one only.
 fn at_its_field(value: &Value, error: &str) -> String {
+    // An operation says itself which one it is.
+    let error = error.strip_prefix(&format!("operation {}: ", value["id"])).unwrap_or(error);
     let mut found = Vec::new();
     complained_of(value, error, &mut Vec::new(), &mut found);
     match found.as_slice() {

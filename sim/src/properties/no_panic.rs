@@ -3,7 +3,7 @@
 //! A panic in a host of the rig's own, a store or the servers around the cluster, is the rig's: the
 //! run has failed, and nothing is said of the roles ([`crate::run`]).
 
-use super::{Class, Property, Seen, Sort, Violation, is_of_the_rig, role_of};
+use super::{Class, Property, Seen, Sort, Subject, Violation};
 use crate::record::Kind;
 
 /// See the module.
@@ -30,13 +30,13 @@ impl Property for NoPanic {
     fn observe(&mut self, Seen { line, .. }: &Seen<'_>) -> Option<Violation> {
         let host = &line.host;
         let (kind, sentence) = match &line.kind {
-            _ if is_of_the_rig(host) => return None,
+            _ if host.role().is_of_the_rig() => return None,
             Kind::Panic { message, at } => ("panic", format!("{host} panicked at {at}: {message}")),
             Kind::Endless { message } => ("endless", format!("{host} ran without end: {message}")),
             _ => return None,
         };
-        let about = Vec::new();
-        Some(Violation { property: self.name(), kind, role: role_of(host), sentence, about })
+        let about = [Subject::Host(host.clone())].into();
+        Some(Violation { property: self.name(), kind, role: host.role(), sentence, about })
     }
 }
 

@@ -4,6 +4,7 @@
 //! what unwinds may panic again. Only the first one says what happened.
 
 use super::watch::Watch;
+use crate::plan::{Host, Role};
 use std::{
     backtrace::Backtrace,
     cell::{Cell, RefCell},
@@ -16,7 +17,7 @@ use std::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Panicked {
     /// The host whose process was running; `world` outside of any.
-    pub host: String,
+    pub host: Host,
     /// `file:line:column`, of our own files from the root of the repository.
     pub at: String,
     /// Its message, in one line.
@@ -87,7 +88,7 @@ pub fn take() -> Panicked {
     RUN.with_borrow_mut(|run| run.as_mut().and_then(|run| run.first.take())).unwrap_or_else(|| {
         // It did not come through the hook (`resume_unwind`).
         Panicked {
-            host: "world".into(),
+            host: Role::World.host(),
             at: "?".into(),
             message: "no message".into(),
             endless: false,
@@ -134,7 +135,7 @@ fn panicked(watch: &Watch, info: &PanicHookInfo<'_>) -> Panicked {
     };
     let lines: Vec<_> = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     Panicked {
-        host: watch.host_here().unwrap_or_else(|| "world".into()),
+        host: watch.host_here().unwrap_or_else(|| Role::World.host()),
         at: info
             .location()
             .map_or("?".into(), |at| format!("{}:{}:{}", short(at.file()), at.line(), at.column())),

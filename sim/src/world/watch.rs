@@ -2,7 +2,7 @@
 //! there.
 
 use super::{panics::Endless, shared::Shared};
-use crate::record::Trace;
+use crate::{plan::Host, record::Trace};
 use std::{
     collections::BTreeMap,
     panic::panic_any,
@@ -24,7 +24,7 @@ struct Watched {
     /// Simulated milliseconds that are over.
     now_ms: AtomicU64,
     /// The runtimes of the hosts' processes.
-    hosts: Mutex<BTreeMap<String, Handle>>,
+    hosts: Mutex<BTreeMap<Host, Handle>>,
     /// What has happened.
     shared: Mutex<Option<Shared>>,
 }
@@ -71,9 +71,9 @@ impl Watch {
     }
 
     /// From within a host's process: it has started.
-    pub(super) fn started(&self, host: &str) {
+    pub(super) fn started(&self, host: &Host) {
         let mut hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.insert(host.into(), Handle::current());
+        hosts.insert(host.clone(), Handle::current());
     }
 
     /// The runtime of a host's process.
@@ -82,7 +82,7 @@ impl Watch {
     }
 
     /// The host whose process is running on this thread. Never waits: it is asked in a panic.
-    pub(super) fn host_here(&self) -> Option<String> {
+    pub(super) fn host_here(&self) -> Option<Host> {
         let here = Handle::try_current().ok()?.id();
         let hosts = match self.0.hosts.try_lock() {
             Ok(hosts) => hosts,

@@ -88,9 +88,12 @@ fn a_world_has_every_role_under_its_name() {
             "{error}"
         );
     }
-    for name in ["mgs1", "sql2", "redis1", "", "1", "msg1x", "Msg1"] {
+    for name in ["mgs1", "msg", "sql2", "redis1", "", "1", "msg1x", "Msg1", "world"] {
         let error = with("/plan/nodes/0/host", json!(name));
-        assert!(error.starts_with(&format!("node `{name}`: no role has this name")), "{error}");
+        assert!(
+            error.starts_with(&format!("node `{name}`: `{name}` is no host: expected")),
+            "{error}"
+        );
     }
 }
 
