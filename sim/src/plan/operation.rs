@@ -4,7 +4,7 @@ use super::{
     ask::Ask,
     group::{Chat, GroupRef},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use teamtalk::{
     catalogue::{Args, question},
     msg_server,
@@ -148,8 +148,9 @@ pub enum Action {
     },
     /// Drop the connection; the client reconnects by its own rule.
     Reconnect,
-    /// Ask a plain question. In a file its name stands in `do`, beside its arguments.
-    #[serde(untagged, skip_deserializing)]
+    /// Ask a plain question. In a file its name stands in `do`, beside its arguments (see
+    /// [`Operation`]).
+    #[serde(skip)]
     Ask(Ask),
 }
 
@@ -164,8 +165,17 @@ pub struct Operation {
     /// Which device.
     pub device: u32,
     /// What.
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "written")]
     pub action: Action,
+}
+
+/// Serde's `untagged` would do the same for [`Action::Ask`], and make every error in reading
+/// another action "data did not match any variant".
+fn written<S: Serializer>(action: &Action, serializer: S) -> Result<S::Ok, S::Error> {
+    match action {
+        Action::Ask(ask) => ask.serialize(serializer),
+        other => other.serialize(serializer),
+    }
 }
 
 /// An operation as a file has it.
@@ -214,7 +224,7 @@ impl Action {
 
     /// Its name in a file (`do`).
     pub fn name(&self) -> String {
-        let value = serde_json::to_value(self).unwrap_or_default();
+        let value = written(self, serde_json::value::Serializer).unwrap_or_default();
         value.get("do").and_then(serde_json::Value::as_str).unwrap_or_default().to_string()
     }
 
