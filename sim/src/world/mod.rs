@@ -30,6 +30,7 @@ pub use shared::Shared;
 pub use watch::Watch;
 
 use crate::{
+    network::network,
     plan::{
         Action, Host, Operation, Plan, TICK_MS,
         case::{Case, ProtocolSpec},
@@ -92,11 +93,9 @@ pub fn run(case: &Case, watch: &Watch) -> Result<Outcome, String> {
     let protocol = base.protocol;
     let plan = &case.plan;
     let shared = Shared::new(plan.noise);
-    let mut sim = turmoil::Builder::new()
-        .tick_duration(Duration::from_millis(TICK_MS))
+    let mut sim = network(plan.noise)
         .simulation_duration(Duration::from_millis(LONGEST_RUN_MS + TICK_MS))
         .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(population::EPOCH))
-        .rng_seed(plan.noise)
         // In writes: more than fit in the window of a socket, byte by byte, and a FIN.
         .tcp_capacity(1 << 17)
         .ephemeral_ports(10_000..=60_000)

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     fakes::{self, Hooks},
+    network::network,
     plan::{Host, Role, TICK_MS},
     record::{Applied, Kind},
 };
@@ -89,15 +90,10 @@ impl Script {
     /// # Panics
     /// If SQL refuses a row of `setup`.
     pub fn new(setup: &Setup) -> Self {
-        let tick = Duration::from_millis(TICK_MS);
-        let mut sim = turmoil::Builder::new()
-            .tick_duration(tick)
+        let mut sim = network(0)
             .simulation_duration(Duration::from_secs(3_600))
             .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(setup.epoch))
-            .rng_seed(0)
             .tcp_capacity(1 << 16)
-            .min_message_latency(tick)
-            .max_message_latency(tick)
             .build();
         let shared = Shared::new(0);
         let (orders, received) = mpsc::unbounded_channel();

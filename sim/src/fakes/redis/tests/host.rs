@@ -3,6 +3,7 @@ use crate::{
         Hooks,
         redis::{Engine, Stored, serve},
     },
+    network::network,
     record::{Applied, shown},
 };
 use bytes::Bytes;
@@ -47,8 +48,7 @@ async fn connect(version: ProtocolVersion) -> redis::RedisResult<MultiplexedConn
 }
 
 fn world(engine: &Arc<Mutex<Engine>>, hooks: &Arc<Fixed>) -> turmoil::Sim<'static> {
-    let mut sim =
-        turmoil::Builder::new().tick_duration(crate::fakes::TICK).tcp_capacity(4096).build();
+    let mut sim = network(0).tcp_capacity(4096).build();
     let (engine, hooks) = (engine.clone(), hooks.clone());
     sim.host("redis", move || {
         let (engine, hooks) = (engine.clone(), hooks.clone());

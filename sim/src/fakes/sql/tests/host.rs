@@ -2,9 +2,10 @@
 
 use crate::{
     fakes::{
-        Hooks, TICK, lock,
+        Hooks, lock,
         sql::{Connector, Engine, PRIMARY_PORT, REPLICA_PORT, serve},
     },
+    network::network,
     record::{Applied, shown},
 };
 use std::{
@@ -130,11 +131,8 @@ fn parts(before: u32, after: u32) -> (Arc<Mutex<Engine>>, Arc<Fixed>) {
 }
 
 fn world(engine: &Arc<Mutex<Engine>>, hooks: &Arc<Fixed>) -> turmoil::Sim<'static> {
-    let mut sim = turmoil::Builder::new()
-        .tick_duration(TICK)
-        .tcp_capacity(4096)
-        .simulation_duration(Duration::from_secs(120))
-        .build();
+    let mut sim =
+        network(0).tcp_capacity(4096).simulation_duration(Duration::from_secs(120)).build();
     let (engine, hooks) = (engine.clone(), hooks.clone());
     sim.host("sql", move || {
         let (engine, hooks) = (engine.clone(), hooks.clone());
