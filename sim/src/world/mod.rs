@@ -200,7 +200,7 @@ impl<'a> Driver<'a> {
             hosts,
             faults: faults::Faults::new(plan),
             operations,
-            properties: Properties::new(protocol),
+            properties: Properties::new(protocol).at_pace(&plan.pace.timing()),
             followed: 0,
             judged: 0,
             violations: Vec::new(),
@@ -280,7 +280,8 @@ impl<'a> Driver<'a> {
             return false;
         }
         if late && !std::mem::replace(&mut self.rest.late, true) {
-            owed.into_iter().for_each(|violation| self.found(violation));
+            let overdue = self.properties.overdue(now * 1_000);
+            overdue.into_iter().for_each(|violation| self.found(violation));
         }
         let Some(next_audit) = self.rest.next_audit else {
             self.rest.audits_end = (since + bound).max(now + AUDITS_MS);
