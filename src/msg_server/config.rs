@@ -1,6 +1,6 @@
 //! How a msg_server is deployed.
 
-use crate::{protocol::Protocol, timing::Timing};
+use crate::{catalogue::limits::Limits, protocol::Protocol, timing::Timing};
 
 /// How a msg_server is deployed.
 #[derive(Debug, Clone)]
@@ -9,11 +9,14 @@ pub struct Config {
     pub protocol: Protocol,
     /// Its durations.
     pub timing: Timing,
+    /// What a device may send (switch `edge-limits`).
+    pub limits: Limits,
     /// The address that login_server hands to clients.
     pub ip: String,
     /// The port that clients dial.
     pub port: u16,
-    /// What it announces to login_server as its capacity (100000 in the original).
+    /// What it announces to login_server as its capacity (100000 in the original); with
+    /// `edge-limits` it announces the limit of connections, and keeps to it.
     pub max_conn_cnt: u32,
     /// The host name that it announces to login_server.
     pub host_name: String,

@@ -10,6 +10,21 @@ use crate::{
 };
 
 impl State {
+    /// How many connections of devices it takes.
+    pub(super) fn most_connections(&self) -> u32 {
+        let config = &self.config;
+        if config.protocol.edge_limits {
+            config.limits.connections as u32
+        } else {
+            config.max_conn_cnt
+        }
+    }
+
+    /// Whether another connection of a device is one too many; never in the original.
+    pub(super) fn is_full(&self) -> bool {
+        self.config.protocol.edge_limits && self.conns.len() >= self.config.limits.connections
+    }
+
     /// 0709 to a login server.
     pub(super) fn login_opened(&mut self, turn: &mut Turn<'_>, conn: ConnId) {
         self.logins_up.push(conn);
@@ -18,7 +33,7 @@ impl State {
             ip1: config.ip.clone().into(),
             ip2: config.ip.clone().into(),
             port: u32::from(config.port),
-            max_conn_cnt: config.max_conn_cnt,
+            max_conn_cnt: self.most_connections(),
             cur_conn_cnt: self.open_conns().count() as u32,
             host_name: config.host_name.clone().into(),
         };

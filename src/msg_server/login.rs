@@ -137,6 +137,9 @@ pub(super) fn validated(
     client.user = user;
     client.open = true;
     let (client_type, online_status) = (client.client_type, client.online_status);
+    if state.config.protocol.edge_limits {
+        turn.admit(conn, state.config.limits.device_pdu);
+    }
     let entry = state.users.entry(user).or_default();
     entry.conns.insert(attach.handle, conn);
     entry.nick = name_of(&info.user_nick_name);

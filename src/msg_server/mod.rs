@@ -7,6 +7,7 @@ mod buddy;
 mod config;
 mod deliver;
 mod dispatch;
+mod edge;
 mod fan_out;
 mod file;
 mod from_client;
@@ -33,7 +34,7 @@ pub use text_cipher::{DEFAULT_TEXT_KEY, encrypt as encrypt_text};
 
 use crate::{
     env::{ConnId, Draw},
-    link::{self, Action, Event, Now, Role},
+    link::{self, Action, Bounds, Event, Now, Role},
     wire::tt::extension::RefusedCode,
 };
 use state::{State, in_flight::Asked, turn::Turn};
@@ -67,6 +68,19 @@ pub enum Kind {
 impl link::Kind for Kind {
     fn is_server_link(self) -> bool {
         self != Self::Client
+    }
+}
+
+impl Config {
+    /// What a connection of this kind may hold. With `edge-limits` a stranger writes no more than a
+    /// login takes, and what waits for a server is more than any answer.
+    pub fn bounds(&self, kind: Kind) -> Bounds {
+        let limits = &self.limits;
+        match kind {
+            _ if !self.protocol.edge_limits => Bounds::ORIGINAL,
+            Kind::Client => Bounds { pdu: limits.stranger_pdu, unsent: limits.device_unsent },
+            _ => Bounds { unsent: limits.link_unsent, ..Bounds::ORIGINAL },
+        }
     }
 }
 
@@ -122,6 +136,9 @@ impl Role for MsgServer {
 fn opened(state: &mut State, turn: &mut Turn<'_>, conn: ConnId, kind: Kind) {
     let handle = state.next_handle();
     match kind {
+        Kind::Client if state.is_full() => {
+            turn.close(conn, "too many connections");
+        }
         Kind::Client => state.client_opened(turn, conn, handle),
         Kind::Db { index } => state.db.opened(index, conn),
         Kind::Route { .. } => state.route_opened(turn, conn),

@@ -20,6 +20,7 @@ pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
         };
         closing.extend(reason.map(|reason| (conn.id, reason)));
     }
+    state.rates.tick();
     close_all(state, turn, closing);
     let (now, limit) = (turn.now.up, state.config.timing.request_timeout());
     let late = state.in_flight.late(now, limit);

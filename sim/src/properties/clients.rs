@@ -1,8 +1,11 @@
 //! Who is behind a connection, as the wire tells it. Properties ask; it judges nothing.
 
 use super::wire::{At, client_pdu};
-use crate::record::{End, Kind, Line};
-use std::{collections::BTreeMap, sync::Arc};
+use crate::{
+    plan::{Host, Role},
+    record::{End, Kind, Line},
+};
+use std::collections::BTreeMap;
 use teamtalk::{
     env::ConnId,
     fact::Fact,
@@ -13,7 +16,7 @@ use teamtalk::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
     /// The msg_server.
-    pub host: Arc<str>,
+    pub host: Host,
     /// The user whom a 0104 told that the login succeeded.
     pub user: Option<u32>,
     /// As the last 0103 before that said.
@@ -29,7 +32,7 @@ pub struct Served {
 pub struct Online {
     /// Its user.
     pub user: u32,
-    host: Arc<str>,
+    host: Host,
 }
 
 /// The commands that tell who is behind a connection.
@@ -52,7 +55,7 @@ impl Clients {
             Kind::Connected { conn, end: End::Dialler, device: Some(device), .. } => {
                 self.devices.insert(*conn, *device);
             }
-            Kind::Connected { conn, end: End::Acceptor, .. } if line.host.starts_with("msg") => {
+            Kind::Connected { conn, end: End::Acceptor, .. } if line.host.role() == Role::Msg => {
                 let host = line.host.clone();
                 let served = Served { host, user: None, client_type: 0, kicked: false, open: true };
                 self.served.insert(*conn, served);

@@ -1,5 +1,6 @@
 //! What must hold: each property reads the trace line by line and knows nothing else.
 
+mod about;
 mod acked_is_stored;
 mod acks_settle;
 mod answered;
@@ -26,9 +27,10 @@ mod unique_msg_id;
 mod unread;
 mod wire;
 
+pub use about::{About, Rows, Subject};
 pub use seen::{Class, Known, Seen};
 
-use crate::record::Line;
+use crate::{plan::Role, record::Line};
 use teamtalk::protocol::Protocol;
 
 /// Whether a property can be broken at any moment, or only by never being fulfilled.
@@ -48,17 +50,22 @@ pub struct Violation {
     /// Which way of breaking it, without ids or times.
     pub kind: &'static str,
     /// The role that broke it.
-    pub role: String,
+    pub role: Role,
     /// One sentence with the ids involved.
     pub sentence: String,
-    /// A word that lines about it contain: for the card.
-    pub about: Vec<String>,
+    /// What it is about: the card shows the lines that touch it.
+    pub about: About,
 }
 
 impl Violation {
     /// `property/kind/role`: the same for every instance of one bug.
     pub fn signature(&self) -> String {
         format!("{}/{}/{}", self.property, self.kind, self.role)
+    }
+
+    /// The same, about something more.
+    fn and(self, subject: Subject) -> Self {
+        Self { about: self.about.and(subject), ..self }
     }
 }
 
@@ -149,9 +156,4 @@ pub fn all(protocol: &Protocol) -> Vec<Box<dyn Property>> {
         Box::new(bounded::Bounded),
         Box::new(facts::Facts::new(protocol)),
     ]
-}
-
-/// The role of a host, by its name: `msg2` is a `msg`.
-pub fn role_of(host: &str) -> String {
-    host.trim_end_matches(|c: char| c.is_ascii_digit()).to_string()
 }

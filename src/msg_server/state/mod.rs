@@ -7,6 +7,7 @@ pub(super) mod db_links;
 pub(super) mod fan_outs;
 pub(super) mod hints;
 pub(super) mod in_flight;
+pub(super) mod rates;
 pub(super) mod send_list;
 pub(super) mod turn;
 
@@ -22,6 +23,7 @@ use db_links::DbLinks;
 use fan_outs::FanOuts;
 use hints::Hints;
 use in_flight::{IN_FLIGHT_BOUND, InFlight};
+use rates::Rates;
 use send_list::{Entry, SEND_LIST_BOUND, SendList};
 use std::collections::BTreeMap;
 use turn::Turn;
@@ -57,6 +59,7 @@ pub(super) struct State {
     pub(super) file_servers: Vec<FileServer>,
     pub(super) fan_outs: FanOuts,
     pub(super) hints: Hints,
+    pub(super) rates: Rates,
     last_handle: u32,
     send_list_high: usize,
     logins_high: usize,
@@ -77,6 +80,7 @@ impl State {
             file_servers: Vec::new(),
             fan_outs: FanOuts::default(),
             hints: Hints::default(),
+            rates: Rates::default(),
             last_handle: 0,
             send_list_high: 0,
             logins_high: 0,

@@ -40,6 +40,11 @@ impl Turn<'_> {
         self.out.push(Action::Close { conn, reason });
     }
 
+    /// A connection may write longer PDUs from now on.
+    pub fn admit(&mut self, conn: ConnId, pdu: u32) {
+        self.out.push(Action::Admit { conn, pdu });
+    }
+
     /// The wall clock in seconds, as PDUs carry it.
     pub fn unix_seconds(&self) -> u32 {
         self.now.unix.as_secs() as u32
