@@ -4,7 +4,7 @@ use super::{
     Deployed, SimEnv,
     actions::{self, NoGroup},
     audit::Auditor,
-    blobs::Recorded,
+    blobs::{Memory, Recorded},
     env::port,
     outside,
     population::{self, password, user_name},
@@ -34,7 +34,6 @@ use teamtalk::{
     msg_server,
     protocol::Protocol,
     route_server,
-    store::blob::Memory,
     timing::Timing,
 };
 use tokio::sync::mpsc;

@@ -3,6 +3,7 @@
 
 use super::{
     SimEnv,
+    blobs::Memory,
     env::port,
     outside::{Accepted, LoginServer},
     shared::{Inner, Shared},
@@ -242,7 +243,7 @@ fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
             limits: Limits::default(),
             workers: 1,
         };
-        forever(db_proxy::run(db.clone(), sql, config))
+        forever(db_proxy::run(db.clone(), sql, Memory::default(), config))
     });
     for n in 1..=setup.msg_servers {
         let name = Role::Msg.numbered(n);
