@@ -1,6 +1,7 @@
 //! How a msg_server is deployed.
 
-use crate::{catalogue::limits::Limits, protocol::Protocol, timing::Timing};
+use super::kind::Kind;
+use crate::{catalogue::limits::Limits, link::Bounds, protocol::Protocol, timing::Timing};
 
 /// How a msg_server is deployed.
 #[derive(Debug, Clone)]
@@ -26,4 +27,17 @@ pub struct Config {
     pub conns_per_entry: usize,
     /// The AES-256 key under which clients encrypt texts; only pushes need it.
     pub text_key: [u8; 32],
+}
+
+impl Config {
+    /// What a connection of this kind may hold. With `edge-limits` a stranger writes no more than a
+    /// login takes, and what waits for a server is more than any answer.
+    pub fn bounds(&self, kind: Kind) -> Bounds {
+        let limits = &self.limits;
+        match kind {
+            _ if !self.protocol.edge_limits => Bounds::ORIGINAL,
+            Kind::Client => Bounds { pdu: limits.stranger_pdu, unsent: limits.device_unsent },
+            _ => Bounds { unsent: limits.link_unsent, ..Bounds::ORIGINAL },
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What a device may send, and how often (switch `edge-limits`): looked at before anything of a
 //! PDU is copied, queued, hashed or forwarded. The original has no such limits: our decision.
 
-use super::state::{State, conn::Conn, in_flight::Asked, rates::Payer, turn::Turn};
+use super::state::{State, conn::Conn, in_flight::Asked, turn::Turn};
 use crate::{
     catalogue::{Command, limits::OfCommand},
     env::ConnId,
@@ -42,12 +42,9 @@ fn check(state: &mut State, conn: ConnId, entry: &Command, pdu: &Pdu) -> Result<
     let (Some(of), Some(client)) = (limits.of(entry.id), state.conns.get(&conn)) else {
         return Ok(());
     };
-    let payer = Payer::of(client);
-    let sent = state.rates.sent.entry((payer, entry.id)).or_default();
-    rate(sent, most_of(entry, of, client), "of these PDUs")?;
+    rate(state.rates.sent(client, entry.id), most_of(entry, of, client), "of these PDUs")?;
     if entry.reply.is_some() {
-        let requests = state.rates.requests.entry(payer).or_default();
-        rate(requests, limits.requests, "requests")?;
+        rate(state.rates.requests(client), limits.requests, "requests")?;
     }
     limits
         .check(entry.id, &pdu.body)
@@ -62,15 +59,14 @@ fn most_of(entry: &Command, of: &OfCommand, client: &Conn) -> u32 {
     if entry.id == cmd::MSG_DATA && client.open { of.rate * DEVICES } else { of.rate }
 }
 
-fn rate(sent: &mut u32, most: u32, what: &str) -> Result<(), Over> {
-    *sent = sent.saturating_add(1);
-    if *sent > most.saturating_mul(ABUSE) {
+fn rate(sent: u32, most: u32, what: &str) -> Result<(), Over> {
+    if sent > most.saturating_mul(ABUSE) {
         return Err(Over::Closed(format!(
             "over {} {what} a second",
             u64::from(most) * u64::from(ABUSE)
         )));
     }
-    if *sent > most {
+    if sent > most {
         return Err(Over::Refused(
             RefusedCode::RefusedTooMany,
             format!("over {most} {what} a second"),

@@ -1,4 +1,4 @@
-//! How much each device or user has sent of late (switch `edge-limits`).
+//! How much each user has sent in this window (switch `edge-limits`).
 
 use super::conn::Conn;
 use crate::env::ConnId;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// Who pays for a PDU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Payer {
+enum Payer {
     /// A user, with all their devices.
     User(u32),
     /// A connection that is not logged in.
@@ -14,8 +14,7 @@ pub enum Payer {
 }
 
 impl Payer {
-    /// Who pays for what comes on a connection.
-    pub fn of(conn: &Conn) -> Self {
+    fn of(conn: &Conn) -> Self {
         if conn.open { Self::User(conn.user) } else { Self::Stranger(conn.id) }
     }
 }
@@ -25,9 +24,9 @@ impl Payer {
 #[derive(Debug, Default)]
 pub struct Rates {
     /// PDUs of each command.
-    pub sent: BTreeMap<(Payer, u16), u32>,
+    sent: BTreeMap<(Payer, u16), u32>,
     /// Requests of all kinds.
-    pub requests: BTreeMap<Payer, u32>,
+    requests: BTreeMap<Payer, u32>,
 }
 
 impl Rates {
@@ -36,4 +35,19 @@ impl Rates {
         self.sent.clear();
         self.requests.clear();
     }
+
+    /// Counts a PDU; how many of its command there are now.
+    pub fn sent(&mut self, conn: &Conn, command: u16) -> u32 {
+        count(self.sent.entry((Payer::of(conn), command)).or_default())
+    }
+
+    /// Counts a request; how many there are now.
+    pub fn requests(&mut self, conn: &Conn) -> u32 {
+        count(self.requests.entry(Payer::of(conn)).or_default())
+    }
+}
+
+fn count(sent: &mut u32) -> u32 {
+    *sent = sent.saturating_add(1);
+    *sent
 }
