@@ -101,6 +101,11 @@ impl Script {
             .max_message_latency(tick)
             .build();
         let shared = Shared::new(0);
+        // Those that have no seam of their own to add them.
+        let sockets = Host::named(CLIENTS, Role::Client);
+        for host in [Role::Redis.host(), Role::Sql.host(), sockets] {
+            shared.host(&host);
+        }
         let (orders, received) = mpsc::unbounded_channel();
         let redis = Arc::new(Mutex::new(fakes::redis::Engine::new()));
         stores(&mut sim, &shared, redis.clone(), setup);
