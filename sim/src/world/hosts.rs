@@ -3,7 +3,7 @@
 use super::{
     Deployed, SimEnv, actions,
     audit::Auditor,
-    blobs::Recorded,
+    blobs::{Memory, Recorded},
     env::port,
     outside,
     population::{self, password, user_name},
@@ -33,7 +33,6 @@ use teamtalk::{
     msg_server,
     protocol::Protocol,
     route_server,
-    store::blob::Memory,
     timing::Timing,
 };
 use tokio::sync::mpsc;
