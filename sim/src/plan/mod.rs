@@ -1,5 +1,6 @@
 //! A plan: everything that a run does, as data.
 
+mod ask;
 pub mod case;
 mod device;
 mod fault;
@@ -8,6 +9,7 @@ mod group;
 mod host;
 mod operation;
 
+pub use ask::Ask;
 pub use device::{Client, Device};
 pub use fault::{Cut, Fate, Fault, Trouble};
 pub use group::{Chat, Group, GroupKind, GroupRef};

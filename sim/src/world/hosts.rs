@@ -1,7 +1,7 @@
 //! The hosts of a world: which role runs where, and the way to the devices.
 
 use super::{
-    SimEnv,
+    Deployed, SimEnv,
     actions::{self, NoGroup},
     audit::Auditor,
     blobs::Recorded,
@@ -24,6 +24,7 @@ use std::{
     time::Duration,
 };
 use teamtalk::{
+    catalogue::limits::Limits,
     client::{self, Command, DeviceStore},
     conversation::Chat,
     db_proxy,
@@ -50,8 +51,8 @@ type Rogues = Arc<Mutex<BTreeMap<Host, mpsc::UnboundedSender<Operation>>>>;
 #[derive(Clone)]
 pub struct Hosts {
     plan: Arc<Plan>,
-    base: Protocol,
-    candidate: Protocol,
+    base: Deployed,
+    candidate: Deployed,
     shared: Shared,
     redis: Arc<Mutex<fakes::redis::Engine>>,
     sql: Arc<Mutex<fakes::sql::Engine>>,
@@ -69,7 +70,7 @@ pub struct Hosts {
 
 impl Hosts {
     /// Stores with their users, and devices with empty stores.
-    pub fn new(plan: Plan, base: Protocol, candidate: Protocol, shared: Shared) -> Self {
+    pub fn new(plan: Plan, base: Deployed, candidate: Deployed, shared: Shared) -> Self {
         let (mut sql, mut redis) = (fakes::sql::Engine::new(), fakes::redis::Engine::new());
         population::fill_sql(&mut sql, &plan);
         population::fill_redis(&mut redis, &plan);
@@ -130,17 +131,17 @@ impl Hosts {
         shared.record(host, Kind::HostUp);
     }
 
-    fn protocol(&self, side: Side) -> Protocol {
+    fn deployed(&self, side: Side) -> &Deployed {
         match side {
-            Side::Base => self.base,
-            Side::Candidate => self.candidate,
+            Side::Base => &self.base,
+            Side::Candidate => &self.candidate,
         }
     }
 
     async fn main(&self, host: &Host) -> std::io::Result<()> {
         let env = SimEnv::new(self.shared.clone(), host, None);
         let timing = self.plan.pace.timing();
-        let protocol = self.protocol(self.plan.side_of(host));
+        let Deployed { protocol, limits } = self.deployed(self.plan.side_of(host)).clone();
         match host.role() {
             Role::Redis => self.redis_main(&env, host).await,
             Role::Sql => self.sql_main(&env, host).await,
@@ -149,7 +150,7 @@ impl Hosts {
                 outside::run(env, timing).await.map(|_| ())
             }
             Role::Route => {
-                let listen = Listen { port: port::ROUTE, kind: route_server::Kind::MsgServer };
+                let listen = Listen::new(port::ROUTE, route_server::Kind::MsgServer);
                 let role = route_server::RouteServer::new(protocol);
                 link::run(env, timing, role, vec![listen], Vec::new()).await.map(|_| ())
             }
@@ -160,13 +161,14 @@ impl Hosts {
                     redis: Endpoint::new("redis", port::REDIS),
                     timing,
                     protocol,
+                    limits,
                     workers: self.plan.db_workers,
                 };
                 let stop = self.process(host).clone().told_to_stop();
                 let blobs = Recorded::new(self.blobs.clone(), self.shared.clone(), host);
                 db_proxy::run_until(env, sql, blobs, config, stop).await
             }
-            Role::Msg => self.msg_main(env, host, protocol, timing).await,
+            Role::Msg => self.msg_main(env, host, protocol, limits, timing).await,
             Role::Client => self.devices_main(host, timing).await,
             Role::World => Ok(()),
         }
@@ -207,12 +209,25 @@ impl Hosts {
         env: SimEnv,
         host: &Host,
         protocol: Protocol,
+        limits: Limits,
         timing: Timing,
     ) -> std::io::Result<()> {
         let db = self.plan.hosts(Role::Db);
+        let config = msg_server::Config {
+            protocol,
+            timing,
+            limits,
+            ip: host.to_string(),
+            port: port::MSG,
+            max_conn_cnt: 100_000,
+            host_name: host.to_string(),
+            db_entries: db.len(),
+            conns_per_entry: DB_CONNECTIONS,
+            text_key: msg_server::DEFAULT_TEXT_KEY,
+        };
         let mut dials = Vec::new();
         let mut dial = |host: &str, port, kind| {
-            dials.push(Dial { to: Endpoint::new(host, port), kind });
+            dials.push(Dial::new(Endpoint::new(host, port), kind).bounded(config.bounds(kind)));
         };
         for (entry, proxy) in db.iter().enumerate() {
             for n in 0..DB_CONNECTIONS {
@@ -226,18 +241,8 @@ impl Hosts {
         for (index, route) in self.plan.hosts(Role::Route).into_iter().enumerate() {
             dial(route, port::ROUTE, msg_server::Kind::Route { index });
         }
-        let config = msg_server::Config {
-            protocol,
-            timing,
-            ip: host.to_string(),
-            port: port::MSG,
-            max_conn_cnt: 100_000,
-            host_name: host.to_string(),
-            db_entries: db.len(),
-            conns_per_entry: DB_CONNECTIONS,
-            text_key: msg_server::DEFAULT_TEXT_KEY,
-        };
-        let listen = Listen { port: port::MSG, kind: msg_server::Kind::Client };
+        let kind = msg_server::Kind::Client;
+        let listen = Listen::new(port::MSG, kind).bounded(config.bounds(kind));
         let role = msg_server::MsgServer::new(config);
         link::run(env, timing, role, vec![listen], dials).await.map(|_| ())
     }
@@ -261,7 +266,7 @@ impl Hosts {
                 client_type: device.client.client_type(),
                 kind: device.client.kind(),
                 servers: order.iter().map(|s| Endpoint::new(&***s, port::MSG)).collect(),
-                protocol: self.protocol(device.side),
+                protocol: self.deployed(device.side).protocol,
                 timing,
             };
             let store = self.devices[&device.slot].clone();

@@ -25,7 +25,10 @@ pub use script::{Script, Setup};
 pub use shared::Shared;
 
 use crate::{
-    plan::{Action, Host, Operation, Plan, Role, TICK_MS, case::Case},
+    plan::{
+        Action, Host, Operation, Plan, Role, TICK_MS,
+        case::{Case, ProtocolSpec},
+    },
     properties::{Properties, Violation},
     record::{Kind, Trace, history::History},
 };
@@ -36,7 +39,9 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, SystemTime},
 };
-use teamtalk::{conversation::Chat, fact::Fact, protocol::Protocol, timing::Timing};
+use teamtalk::{
+    catalogue::limits::Limits, conversation::Chat, fact::Fact, protocol::Protocol, timing::Timing,
+};
 
 /// Operations of the liveness phase are numbered from here: a plan's never reach it.
 const LIVENESS_OPS: u32 = 1_000_000;
@@ -85,8 +90,9 @@ pub fn install_panic_hook() {
 /// # Errors
 /// If the case's protocols can't be resolved.
 pub fn run(case: &Case) -> Result<Outcome, String> {
-    let base = case.protocols.base.resolve()?;
-    let candidate = case.protocols.candidate.resolve()?;
+    let base = Deployed::of(&case.protocols.base)?;
+    let candidate = Deployed::of(&case.protocols.candidate)?;
+    let protocol = base.protocol;
     let plan = &case.plan;
     let shared = Shared::new(plan.noise);
     let mut sim = turmoil::Builder::new()
@@ -102,9 +108,24 @@ pub fn run(case: &Case) -> Result<Outcome, String> {
         .build();
     let hosts = Hosts::new(plan.clone(), base, candidate, shared.clone());
     hosts.register(&mut sim);
-    let mut driver = Driver::new(plan, &base, shared, hosts);
+    let mut driver = Driver::new(plan, &protocol, shared, hosts);
     driver.drive(&mut sim);
     Ok(driver.outcome())
+}
+
+/// What the nodes and devices of a side run.
+#[derive(Debug, Clone)]
+pub(crate) struct Deployed {
+    /// The switches.
+    pub protocol: Protocol,
+    /// The limits (switch `edge-limits`).
+    pub limits: Limits,
+}
+
+impl Deployed {
+    fn of(spec: &ProtocolSpec) -> Result<Self, String> {
+        Ok(Self { protocol: spec.resolve()?, limits: spec.resolve_limits()? })
+    }
 }
 
 /// Lines that the properties are shown together: no verdict is needed sooner, and their code and

@@ -20,6 +20,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use teamtalk::{
+    catalogue::limits::Limits,
     db_proxy,
     env::{Endpoint, Env},
     link::{self, Dial, Listen},
@@ -220,12 +221,12 @@ fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
     let env = |host: &Host| SimEnv::new(shared.clone(), host, None);
     let outside = env(&Role::Outside.host());
     host(sim, "outside", move || {
-        let listen = Listen { port: port::LOGIN, kind: Accepted };
+        let listen = Listen::new(port::LOGIN, Accepted);
         forever(link::run(outside.clone(), timing, LoginServer, vec![listen], Vec::new()))
     });
     let route = env(&Role::Route.host());
     host(sim, "route", move || {
-        let listen = Listen { port: port::ROUTE, kind: route_server::Kind::MsgServer };
+        let listen = Listen::new(port::ROUTE, route_server::Kind::MsgServer);
         let role = route_server::RouteServer::new(protocol);
         forever(link::run(route.clone(), timing, role, vec![listen], Vec::new()))
     });
@@ -233,15 +234,23 @@ fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
     host(sim, "db", move || {
         let sql = fakes::sql::Connector::new(db.clone(), "sql", timing);
         let redis = Endpoint::new("redis", port::REDIS);
-        let config = db_proxy::Config { port: port::DB, redis, timing, protocol, workers: 1 };
+        let config = db_proxy::Config {
+            port: port::DB,
+            redis,
+            timing,
+            protocol,
+            limits: Limits::default(),
+            workers: 1,
+        };
         forever(db_proxy::run(db.clone(), sql, config))
     });
     for n in 1..=setup.msg_servers {
         let name = Role::Msg.numbered(n);
         let env = env(&name);
         host(sim, &name.clone(), move || {
-            let listen = Listen { port: port::MSG, kind: msg_server::Kind::Client };
+            let listen = Listen::new(port::MSG, msg_server::Kind::Client);
             let config = msg_server::Config {
+                limits: Limits::default(),
                 protocol,
                 timing,
                 ip: name.to_string(),
@@ -260,7 +269,7 @@ fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
 
 /// The links of a msg_server, in the order in which the original dials them.
 fn dials() -> Vec<Dial<msg_server::Kind>> {
-    let dial = |host, port, kind| Dial { to: Endpoint::new(host, port), kind };
+    let dial = |host, port, kind| Dial::new(Endpoint::new(host, port), kind);
     let db = (0..DB_ENTRIES).map(|index| dial("db", port::DB, msg_server::Kind::Db { index }));
     db.chain([
         dial("outside", port::LOGIN, msg_server::Kind::Login { index: 0 }),

@@ -210,9 +210,7 @@ mod tests {
         let (mut siblings, mut bursts) = (0, 0);
         for plan in plans(Clients::Mixed, Profile::Default) {
             for op in &plan.operations {
-                let name = format!("{:?}", op.action);
-                let end = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
-                *actions.entry(name[..end].to_string()).or_default() += 1;
+                *actions.entry(op.action.name()).or_default() += 1;
             }
             for device in &plan.devices {
                 clients.insert(device.client);
@@ -234,8 +232,8 @@ mod tests {
         }
         assert_eq!(actions.len(), 38, "{actions:?}");
         assert!(actions.values().all(|n| *n >= 20), "{actions:?}");
-        let all = actions.values().sum::<u32>() - actions["Login"];
-        let sends = actions["Send"] + actions["SendCipher"] + actions["SendAudio"];
+        let all = actions.values().sum::<u32>() - actions["login"];
+        let sends = actions["send"] + actions["send_cipher"] + actions["send_audio"];
         assert!(sends * 5 > all * 3, "{actions:?}");
         assert_eq!(clients.len(), 6);
         assert_eq!(conducts.len(), 6, "{conducts:?}");

@@ -44,7 +44,7 @@ fn run(reader: Option<Condition>) -> Vec<Line> {
     sim.host("route1", move || {
         let env = env.clone();
         async move {
-            let listen = Listen { port: port::ROUTE, kind: route_server::Kind::MsgServer };
+            let listen = Listen::new(port::ROUTE, route_server::Kind::MsgServer);
             let role = route_server::RouteServer::new(Protocol::hardened());
             link::run(env, Timing::original(), role, vec![listen], Vec::new()).await?;
             Ok(())
