@@ -5,8 +5,11 @@
 //! Which of them arrive, and when, is computed a second time from the plan, link by link.
 
 use crate::{
-    plan::{Cut, Durability, Fate, Fault, Node, Pace, Plan, Role, Side, TICK_MS, Trouble},
-    world::{Shared, faults::Faults, hosts::Hosts},
+    plan::{
+        Cut, Durability, Fate, Fault, Node, Pace, Plan, Role, Side, TICK_MS, Trouble,
+        case::ProtocolSpec,
+    },
+    world::{Deployed, Shared, faults::Faults, hosts::Hosts},
 };
 use proptest::{prelude::*, test_runner::Config};
 use std::{
@@ -18,7 +21,6 @@ use std::{
     },
     time::Duration,
 };
-use teamtalk::protocol::Protocol;
 use turmoil::net::UdpSocket;
 
 const HOSTS: [&str; 3] = ["msg1", "db1", "route1"];
@@ -102,8 +104,8 @@ fn arrivals(faults: &[Fault]) -> Arrivals {
         sim.host(name, move || host(me, desk.clone()));
     }
     let shared = Shared::new(plan.noise);
-    let protocol = Protocol::hardened();
-    let hosts = Hosts::new(plan.clone(), protocol, protocol, shared.clone());
+    let deployed = Deployed::of(&ProtocolSpec::preset("hardened")).expect("a preset");
+    let hosts = Hosts::new(plan.clone(), deployed.clone(), deployed, shared.clone());
     let mut faults = Faults::new(&plan);
     for step in 0..STEPS + AFTER {
         desk.step.store(step, Relaxed);
