@@ -1,4 +1,4 @@
-//! bounded: queues, send lists and memory stay under their bounds.
+//! bounded: queues, send lists and unsent output stay under their bounds.
 
 use super::{Class, Property, Seen, Sort, Subject, Violation};
 use crate::record::Kind;
