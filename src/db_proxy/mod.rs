@@ -24,11 +24,7 @@ use crate::{
     env::{ConnId, Endpoint, Env},
     link::{Bounds, Event, Kind, Link, Listen},
     protocol::Protocol,
-    store::{
-        blob::{self, Blobs},
-        cache::Pool,
-        sql::Connector,
-    },
+    store::{blob::Blobs, cache::Pool, sql::Connector},
     timing::Timing,
     wire::{Pdu, command, frame::MAX_LEN, im::server::ImStopReceivePacket, pdu::HEADER_LEN},
 };
@@ -115,19 +111,20 @@ fn answer<E: Env>(link: &mut Link<E, MsgServer>, protocol: &Protocol, conn: Conn
     }
 }
 
-/// Runs a db_proxy for ever, with blobs in memory.
+/// Runs a db_proxy for ever.
 ///
 /// # Errors
 /// When the port can't be bound, or a worker ended.
 ///
 /// # Panics
 /// When a worker panicked: its panic goes on here.
-pub async fn run<E: Env, C: Connector>(
+pub async fn run<E: Env, C: Connector, B: Blobs>(
     env: E,
     connector: C,
+    blobs: B,
     config: Config,
 ) -> io::Result<Infallible> {
-    run_until(env, connector, blob::Memory::default(), config, std::future::pending()).await?;
+    run_until(env, connector, blobs, config, std::future::pending()).await?;
     Err(io::Error::other("stopped without being told"))
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 struct NoDraw;
 impl Draw for NoDraw {
-    fn random(&self, _: &'static str, _: u64) -> u64 {
+    fn random(&self, _: &'static str, _: &dyn Fn() -> u64) -> u64 {
         0
     }
 }

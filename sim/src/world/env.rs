@@ -156,7 +156,8 @@ impl Env for SimEnv {
         turmoil::since_epoch().unwrap_or_default()
     }
 
-    fn random(&self, purpose: &'static str, id: u64) -> u64 {
+    fn random(&self, purpose: &'static str, id: impl Fn() -> u64) -> u64 {
+        let id = id();
         self.shared.lock().noise.draw(purpose, id)
     }
 

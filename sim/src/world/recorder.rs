@@ -58,9 +58,12 @@ mod tests {
         fakes::Hooks,
         plan::Role,
         record::{Kind, sql_applied},
-        world::{Shared, blobs::Recorded},
+        world::{
+            Shared,
+            blobs::{Memory, Recorded},
+        },
     };
-    use teamtalk::store::blob::{Blobs, Memory};
+    use teamtalk::store::blob::Blobs;
 
     const INSERT: &str = "insert into IMMessage_1 (`relateId`, `fromId`, `toId`, `msgId`, \
                           `content`) values(?, ?, ?, ?, ?)";

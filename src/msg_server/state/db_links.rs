@@ -80,7 +80,7 @@ impl DbLinks {
         })
     }
 
-    fn draw(&self, turn: &Turn<'_>, half: Half, id: impl FnOnce() -> u64) -> Option<ConnId> {
+    fn draw(&self, turn: &Turn<'_>, half: Half, id: impl Fn() -> u64) -> Option<ConnId> {
         let of = |half| -> Vec<ConnId> {
             let is_of = |index: usize| (index < self.split) == (half == Half::Login);
             self.open.iter().filter(|(index, _)| is_of(**index)).map(|(_, conn)| *conn).collect()
@@ -92,7 +92,7 @@ impl DbLinks {
         if links.len() < 2 {
             return links.first().copied();
         }
-        let drawn = turn.draw.random("db-link", id()) % links.len() as u64;
+        let drawn = turn.draw.random("db-link", &id) % links.len() as u64;
         Some(links[drawn as usize])
     }
 

@@ -41,7 +41,7 @@ impl Turn<'_> {
     }
 
     /// A connection may write longer PDUs from now on.
-    pub(in crate::msg_server) fn admit(&mut self, conn: ConnId, pdu: u32) {
+    pub fn admit(&mut self, conn: ConnId, pdu: u32) {
         self.out.push(Action::Admit { conn, pdu });
     }
 

@@ -136,7 +136,7 @@ impl<E: Env> Pool<E> {
     }
 
     async fn query<T: FromRedisValue>(&self, command: Cmd, key: &str) -> Result<T, CacheError> {
-        let id = draw_id(&[&command.get_packed_command()]);
+        let id = || draw_id(&[&command.get_packed_command()]);
         let slot = &self.slots[self.env.random("cache-connection", id) as usize % CONNECTIONS];
         let (generation, mut connection) = self.connection(slot).await?;
         let result: Result<redis::Value, RedisError> = command.query_async(&mut connection).await;

@@ -230,7 +230,7 @@ mod tests {
             let burst = |slot| of(slot).windows(21).any(|at| at[20] - at[0] < 1_000);
             bursts += u32::from(plan.devices.iter().any(|device| burst(device.slot)));
         }
-        assert_eq!(actions.len(), 38, "{actions:?}");
+        assert_eq!(actions.len(), 39, "{actions:?}");
         assert!(actions.values().all(|n| *n >= 20), "{actions:?}");
         let all = actions.values().sum::<u32>() - actions["login"];
         let sends = actions["send"] + actions["send_cipher"] + actions["send_audio"];
