@@ -125,8 +125,9 @@ impl Hosts {
     async fn start(&self, host: &Host) {
         self.process(host).started().await;
         let mut shared = self.shared.lock();
-        shared.started(host);
-        shared.record(host, Kind::HostUp);
+        let id = shared.roster.id(host);
+        shared.roster.started(id);
+        shared.record_at(id, Kind::HostUp);
     }
 
     fn deployed(&self, side: Side) -> &Deployed {
@@ -277,7 +278,7 @@ impl Hosts {
     }
 
     /// The process of a host of the plan.
-    pub fn process(&self, host: &str) -> &Process {
+    pub fn process(&self, host: &Host) -> &Process {
         &self.processes[host]
     }
 
@@ -288,8 +289,8 @@ impl Hosts {
     }
 
     /// A host loses its power: how many commands its store lost, if it has one that can.
-    pub fn power_cut(&self, host: &str) -> Option<u64> {
-        self.plan.node(host).is_some_and(|n| n.host.role() == Role::Redis).then(|| {
+    pub fn power_cut(&self, host: &Host) -> Option<u64> {
+        (host.role() == Role::Redis).then(|| {
             let mut redis = self.redis.lock().expect("no panic under it");
             self.disk.lock().expect("no panic under it").power_cut(&mut redis)
         })

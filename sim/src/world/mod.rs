@@ -3,18 +3,20 @@
 mod actions;
 mod audit;
 mod blobs;
-mod conditions;
 mod env;
 mod faults;
 mod hosts;
+mod network;
 mod outside;
 mod population;
 mod process;
 mod recorder;
 mod rogue;
+mod roster;
 mod script;
 mod shared;
 mod socket;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -194,13 +196,14 @@ impl<'a> Driver<'a> {
         operations.sort_by_key(|op| (op.at_ms, op.id));
         operations.reverse();
         let creates = |op: &&Operation| matches!(op.action, Action::CreateGroup { .. });
+        let faults = faults::Faults::new(plan, &shared);
         Self {
             creations: operations.iter().filter(creates).map(|op| op.id).collect(),
             created: BTreeMap::new(),
             plan,
             shared,
             hosts,
-            faults: faults::Faults::new(plan),
+            faults,
             operations,
             properties,
             followed: 0,
@@ -240,7 +243,7 @@ impl<'a> Driver<'a> {
             }
             now += TICK_MS;
             self.follow();
-            if now < horizon || !self.faults.all_over() {
+            if now < horizon || !self.faults.all_over(&self.shared) {
                 continue;
             }
             let since = *healed_at.get_or_insert_with(|| {

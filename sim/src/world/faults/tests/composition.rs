@@ -106,13 +106,13 @@ fn arrivals(faults: &[Fault]) -> Arrivals {
     let shared = Shared::new(plan.noise);
     let deployed = Deployed::of(&ProtocolSpec::preset("hardened")).expect("a preset");
     let hosts = Hosts::new(plan.clone(), deployed.clone(), deployed, shared.clone());
-    let mut faults = Faults::new(&plan);
+    let mut faults = Faults::new(&plan, &shared);
     for step in 0..STEPS + AFTER {
         desk.step.store(step, Relaxed);
         faults.apply(&mut sim, &shared, &hosts, step * TICK_MS);
         sim.step().expect("no host ends");
     }
-    assert!(faults.all_over());
+    assert!(faults.all_over(&shared));
     let mut arrivals = desk.arrivals.lock().expect("one thread");
     std::mem::take(&mut arrivals)
 }
