@@ -12,7 +12,6 @@ compile_error!(
 pub mod bench;
 pub mod explore;
 pub mod fakes;
-mod network;
 pub mod noise;
 pub mod plan;
 pub mod properties;

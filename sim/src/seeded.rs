@@ -4,6 +4,7 @@
 //! of libc (`getrandom` on Linux). Here it is answered from a generator of this thread while one is installed, so
 //! that nothing a dependency draws can differ between two runs of a plan.
 
+use crate::fakes::TICK;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::cell::RefCell;
 
@@ -39,6 +40,15 @@ pub fn spawn<T: Send + 'static>(
         SEEDED.set(Some(SmallRng::seed_from_u64(seed)));
         body()
     })
+}
+
+/// A simulated network in which every latency is one tick, unless it is set, and the schedulers of
+/// the hosts are seeded. Without a seed turmoil takes one from the system, and draws latencies.
+pub fn network(seed: u64) -> turmoil::Builder {
+    #[expect(clippy::disallowed_methods, reason = "the one place that seeds it")]
+    let mut builder = turmoil::Builder::new();
+    builder.rng_seed(seed).tick_duration(TICK).min_message_latency(TICK).max_message_latency(TICK);
+    builder
 }
 
 /// Fills a buffer from the generator of this thread; false if it has none.

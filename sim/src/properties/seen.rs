@@ -53,7 +53,7 @@ pub enum Class {
 /// A line that has just happened.
 #[derive(Debug)]
 pub struct Seen<'a> {
-    /// It.
+    /// The line itself.
     pub line: &'a Line,
     /// What it is.
     pub class: Class,

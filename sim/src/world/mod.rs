@@ -3,10 +3,10 @@
 mod actions;
 mod audit;
 mod blobs;
-mod conditions;
 mod env;
 mod faults;
 mod hosts;
+mod network;
 mod outside;
 pub mod panics;
 mod plant;
@@ -14,9 +14,11 @@ mod population;
 mod process;
 mod recorder;
 mod rogue;
+mod roster;
 mod script;
 mod shared;
 mod socket;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -30,13 +32,13 @@ pub use shared::Shared;
 pub use watch::Watch;
 
 use crate::{
-    network::network,
     plan::{
         Action, Host, Operation, Plan, TICK_MS,
         case::{Case, ProtocolSpec},
     },
     properties::{Properties, Violation},
     record::{Kind, Trace, history::History},
+    seeded,
 };
 use hosts::Hosts;
 use std::{
@@ -90,10 +92,9 @@ pub struct Outcome {
 pub fn run(case: &Case, watch: &Watch) -> Result<Outcome, String> {
     let base = Deployed::of(&case.protocols.base)?;
     let candidate = Deployed::of(&case.protocols.candidate)?;
-    let protocol = base.protocol;
     let plan = &case.plan;
     let shared = Shared::new(plan.noise);
-    let mut sim = network(plan.noise)
+    let mut sim = seeded::network(plan.noise)
         .simulation_duration(Duration::from_millis(LONGEST_RUN_MS + TICK_MS))
         .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(population::EPOCH))
         // In writes: more than fit in the window of a socket, byte by byte, and a FIN.
@@ -103,9 +104,10 @@ pub fn run(case: &Case, watch: &Watch) -> Result<Outcome, String> {
         .max_message_latency(Duration::from_millis(plan.latency_ticks * TICK_MS))
         .build();
     watch.begins(&shared);
+    let properties = Properties::new(&base.protocol, &base.limits).at_pace(&plan.pace.timing());
     let hosts = Hosts::new(plan.clone(), base, candidate, shared.clone(), watch.clone());
     hosts.register(&mut sim);
-    let mut driver = Driver::new(plan, &protocol, shared, hosts);
+    let mut driver = Driver::new(plan, properties, shared, hosts);
     driver.drive(&mut sim);
     Ok(driver.outcome())
 }
@@ -187,20 +189,21 @@ impl Outcome {
 }
 
 impl<'a> Driver<'a> {
-    fn new(plan: &'a Plan, protocol: &Protocol, shared: Shared, hosts: Hosts) -> Self {
+    fn new(plan: &'a Plan, properties: Properties, shared: Shared, hosts: Hosts) -> Self {
         let mut operations = plan.operations.clone();
         operations.sort_by_key(|op| (op.at_ms, op.id));
         operations.reverse();
         let creates = |op: &&Operation| matches!(op.action, Action::CreateGroup { .. });
+        let faults = faults::Faults::new(plan, &shared);
         Self {
             creations: operations.iter().filter(creates).map(|op| op.id).collect(),
             created: BTreeMap::new(),
             plan,
             shared,
             hosts,
-            faults: faults::Faults::new(plan),
+            faults,
             operations,
-            properties: Properties::new(protocol).at_pace(&plan.pace.timing()),
+            properties,
             followed: 0,
             judged: 0,
             violations: Vec::new(),
@@ -248,7 +251,7 @@ impl<'a> Driver<'a> {
             }
             now += TICK_MS;
             self.follow();
-            if now < horizon || !self.faults.all_over() {
+            if now < horizon || !self.faults.all_over(&self.shared) {
                 continue;
             }
             let since = *healed_at.get_or_insert_with(|| {

@@ -3,15 +3,16 @@
 
 use super::{
     SimEnv,
+    blobs::Memory,
     env::port,
     outside::{Accepted, LoginServer},
     shared::{Inner, Shared},
 };
 use crate::{
     fakes::{self, Hooks},
-    network::network,
     plan::{Host, Role, TICK_MS},
     record::{Applied, Kind},
+    seeded,
 };
 use bytes::Bytes;
 use std::{
@@ -90,12 +91,17 @@ impl Script {
     /// # Panics
     /// If SQL refuses a row of `setup`.
     pub fn new(setup: &Setup) -> Self {
-        let mut sim = network(0)
+        let mut sim = seeded::network(0)
             .simulation_duration(Duration::from_secs(3_600))
             .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(setup.epoch))
             .tcp_capacity(1 << 16)
             .build();
         let shared = Shared::new(0);
+        // Those that have no seam of their own to add them.
+        let sockets = Host::named(CLIENTS, Role::Client);
+        for host in [Role::Redis.host(), Role::Sql.host(), sockets] {
+            shared.host(&host);
+        }
         let (orders, received) = mpsc::unbounded_channel();
         let redis = Arc::new(Mutex::new(fakes::redis::Engine::new()));
         stores(&mut sim, &shared, redis.clone(), setup);
@@ -240,7 +246,7 @@ fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
             limits: Limits::default(),
             workers: 1,
         };
-        forever(db_proxy::run(db.clone(), sql, config))
+        forever(db_proxy::run(db.clone(), sql, Memory::default(), config))
     });
     for n in 1..=setup.msg_servers {
         let name = Role::Msg.numbered(n);

@@ -20,12 +20,12 @@ use teamtalk::{
     },
 };
 
-/// Something of a group.
+/// What a group shows to whoever is told of it.
 #[derive(Debug)]
 pub struct OfGroup {
-    /// It.
+    /// The group.
     pub group: u32,
-    /// Who was a member at some time since then may be told.
+    /// Users who were members at some time since then may be told.
     pub since: Since,
     /// The msg_ids of its history that are told.
     pub shown: Vec<u32>,

@@ -48,12 +48,12 @@ pub struct Change {
 pub enum Said {
     /// A group was made.
     Made {
-        /// It.
+        /// Its id, if it was made.
         group: Option<u32>,
     },
-    /// These came or went.
+    /// Users were added or taken out.
     Changed {
-        /// They.
+        /// Who they are.
         users: BTreeSet<u32>,
     },
     /// Nothing was changed.

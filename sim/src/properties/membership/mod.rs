@@ -25,9 +25,10 @@ use teamtalk::{env::ConnId, wire::Malformed};
 /// Simulated microseconds of the grain of `created` and of the time of joining.
 pub const GRAIN_US: u64 = 1_000_000;
 
-/// Simulated microseconds after which nothing comes any more of a request that was not answered:
-/// what its db_proxy does waits for one statement (`Timing::sql_timeout`, 5 s in real pace), and
-/// a transaction without a client is ended after as long.
+/// Simulated microseconds after which a request that was not answered has no more effect: its
+/// db_proxy waits for one statement (`Timing::sql_timeout`: 1 s in a brisk run, 5 s in real pace),
+/// and a transaction without a client is ended after as long. Twice the longer one, so that it is
+/// enough at either pace.
 const SETTLED_US: u64 = 10_000_000;
 
 /// When something happened.

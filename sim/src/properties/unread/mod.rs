@@ -6,8 +6,8 @@
 //! read ack. Removing a session reads what was committed before.
 //!
 //! In a group the messages of others count since the user became a member, the last time; one that
-//! was sent or committed within a second of his joining may count or not. The store says who is a
-//! member; who is none is told no count.
+//! was sent or committed within a second of their joining may count or not. The store says who is a
+//! member; a user who is not one is told no count.
 
 mod reads;
 

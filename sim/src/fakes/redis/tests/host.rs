@@ -3,8 +3,8 @@ use crate::{
         Hooks,
         redis::{Engine, Stored, serve},
     },
-    network::network,
     record::{Applied, shown},
+    seeded,
 };
 use bytes::Bytes;
 use redis::{
@@ -48,7 +48,7 @@ async fn connect(version: ProtocolVersion) -> redis::RedisResult<MultiplexedConn
 }
 
 fn world(engine: &Arc<Mutex<Engine>>, hooks: &Arc<Fixed>) -> turmoil::Sim<'static> {
-    let mut sim = network(0).tcp_capacity(4096).build();
+    let mut sim = seeded::network(0).tcp_capacity(4096).build();
     let (engine, hooks) = (engine.clone(), hooks.clone());
     sim.host("redis", move || {
         let (engine, hooks) = (engine.clone(), hooks.clone());

@@ -5,8 +5,8 @@ use crate::{
         Hooks, lock,
         sql::{Connector, Engine, PRIMARY_PORT, REPLICA_PORT, serve},
     },
-    network::network,
     record::{Applied, shown},
+    seeded,
 };
 use std::{
     io,
@@ -91,7 +91,7 @@ impl Env for Net {
         Duration::ZERO
     }
 
-    fn random(&self, _: &'static str, _: u64) -> u64 {
+    fn random(&self, _: &'static str, _: impl Fn() -> u64) -> u64 {
         0
     }
 
@@ -132,7 +132,7 @@ fn parts(before: u32, after: u32) -> (Arc<Mutex<Engine>>, Arc<Fixed>) {
 
 fn world(engine: &Arc<Mutex<Engine>>, hooks: &Arc<Fixed>) -> turmoil::Sim<'static> {
     let mut sim =
-        network(0).tcp_capacity(4096).simulation_duration(Duration::from_secs(120)).build();
+        seeded::network(0).tcp_capacity(4096).simulation_duration(Duration::from_secs(120)).build();
     let (engine, hooks) = (engine.clone(), hooks.clone());
     sim.host("sql", move || {
         let (engine, hooks) = (engine.clone(), hooks.clone());
