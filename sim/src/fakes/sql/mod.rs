@@ -24,6 +24,8 @@ mod engine_tests;
 mod host_tests;
 #[cfg(test)]
 mod lock_tests;
+#[cfg(test)]
+mod tables_tests;
 
 pub use client::{Connection, Connector, PRIMARY_PORT, REPLICA_PORT};
 pub use engine::{Done, Engine, SessionId, Step, User};
