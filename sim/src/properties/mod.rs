@@ -27,8 +27,9 @@ mod unread;
 mod wire;
 
 pub use seen::{Class, Known, Seen};
+pub use wire::{At, Message};
 
-use crate::record::Line;
+use crate::record::{Line, Trace};
 use teamtalk::protocol::Protocol;
 
 /// Whether a property can be broken at any moment, or only by never being fulfilled.
@@ -127,6 +128,20 @@ impl Properties {
     pub fn notes(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.all.iter().flat_map(|p| p.notes())
     }
+}
+
+/// Shows a property of one's own the lines of a run that is over, as a run shows them to its own:
+/// what broke it, and at last what is still owed (examples/own_property.rs).
+pub fn judge(property: &mut dyn Property, trace: &Trace) -> Vec<Violation> {
+    let (mut known, mut found) = (Known::default(), Vec::new());
+    for line in &trace.lines {
+        let seen = known.observe(line);
+        if property.looks_at().contains(&seen.class) {
+            found.extend(property.observe(&seen));
+        }
+    }
+    found.extend(property.pending(&known));
+    found
 }
 
 /// All properties, fresh, for a deployment under this protocol.
