@@ -7,7 +7,7 @@
 -- unsigned. IMTransmitFile is missing from the shipped schema; the file commands need it.
 --
 -- The side tables of the hardened protocol are beside the code that uses them, in
--- src/store/side_tables.sql. A test (sim/src/fakes/sql/tables_tests.rs) holds the SQL fake to both
+-- src/store/side_tables.sql. A test (sim/src/fakes/sql/tests/tables.rs) holds the SQL fake to both
 -- files: the same tables, columns, types, lengths and defaults.
 
 -- Messages between two users: those of relation R are in IMMessage_(R mod 8).

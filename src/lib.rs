@@ -3,6 +3,7 @@
 //! The roles here are production code. They reach the outside world only through [`env::Env`],
 //! so the same state machines run on real sockets and inside the simulation of `sim/`.
 
+pub mod catalogue;
 pub mod client;
 pub mod conversation;
 pub mod db_proxy;

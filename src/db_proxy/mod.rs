@@ -4,80 +4,20 @@
 //! with its own queue and its own pair of SQL connections, so requests of one connection may
 //! run side by side and be answered out of order. There is no retry anywhere.
 
-mod all_users;
-mod audio;
-#[cfg(test)]
-mod audio_tests;
-mod by_id;
-mod context;
-mod departments;
-mod device_token;
-mod failures;
-mod files;
+mod data;
+mod file;
 mod group;
-mod group_create;
-mod group_info;
-mod group_job;
-mod group_list;
-#[cfg(test)]
-mod group_member_tests;
-mod group_members;
-#[cfg(test)]
-mod group_read_switch_tests;
-mod group_send;
-mod group_shield;
-#[cfg(test)]
-mod group_switch_tests;
-#[cfg(test)]
-mod group_tests;
-mod keep_token;
-mod known;
-mod latest_id;
-mod member_change;
-#[cfg(test)]
-mod member_repeat_tests;
-mod membership;
 mod message;
-mod msg_list;
-mod push_shield;
-mod read_ack;
-mod read_mark;
-#[cfg(test)]
-mod read_switch_tests;
-#[cfg(test)]
-mod read_tests;
-mod recent;
-mod refusal;
-mod relation;
-mod remove_session;
-#[cfg(test)]
-mod round_trip_tests;
-#[cfg(test)]
-mod run_tests;
-mod send;
-#[cfg(test)]
-mod send_tests;
+mod plumbing;
+mod push;
 mod session;
-mod sign_info;
-mod silent;
-mod single;
-#[cfg(test)]
-mod switch_tests;
 mod table;
 #[cfg(test)]
 mod testing;
-mod text;
-mod transaction;
-mod unread;
-mod user_change;
 #[cfg(test)]
-mod user_tests;
-mod users;
-mod validate;
+mod tests;
+mod user;
 mod worker;
-mod written;
-
-pub use table::serves;
 
 use crate::{
     env::{Endpoint, Env},
@@ -91,7 +31,11 @@ use crate::{
     timing::Timing,
     wire::{Pdu, command, im::server::ImStopReceivePacket},
 };
-use context::{Context, Shared, World};
+use data::caches::Caches;
+use plumbing::{
+    context::{Context, Shared, World},
+    refusal,
+};
 use std::{
     collections::BTreeSet,
     convert::Infallible,
@@ -105,6 +49,7 @@ use tokio::{
     task::{JoinError, JoinSet},
     time::Sleep,
 };
+use user::user_change;
 
 /// How many replies may wait for the shell; workers wait when there are more.
 const REPLIES_BOUND: usize = 1024;
@@ -190,10 +135,7 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
         blobs,
         protocol,
         timing,
-        relations: known::Known::default(),
-        sessions: known::Known::default(),
-        failures: failures::Failures::new(timing.login_failure_window()),
-        user_change: user_change::UserChange::at(env.unix_time().as_secs() as u32),
+        caches: Caches::new(timing.login_failure_window(), env.unix_time().as_secs() as u32),
     });
     let context = || Context::new(shared.clone(), connector.clone());
     let listens = vec![Listen { port, kind: MsgServer }];
@@ -260,7 +202,7 @@ async fn passed(exit: &mut Option<Pin<Box<Sleep>>>) {
 /// What a db_proxy does unasked.
 async fn background<W: World>(mut cx: Context<W>) {
     user_change::load(&mut cx).await;
-    group_job::run(cx).await;
+    group::job::run(cx).await;
 }
 
 /// A worker never ends; the job does when it is stopped.

@@ -1,14 +1,12 @@
 //! Fakes for the unit tests of the handlers: a log of statements and commands in order, answers
 //! scripted by text.
 
-use super::{
-    context::{Context, Host, Shared, World},
-    failures::Failures,
-    known::Known,
-    table,
-    user_change::UserChange,
-};
 use crate::{
+    db_proxy::{
+        data::caches::Caches,
+        plumbing::context::{Context, Host, Shared, World},
+        table,
+    },
     fact::Fact,
     protocol::Protocol,
     store::{
@@ -117,10 +115,7 @@ impl Fake {
             blobs: self.clone(),
             protocol,
             timing,
-            relations: Known::default(),
-            sessions: Known::default(),
-            failures: Failures::new(timing.login_failure_window()),
-            user_change: UserChange::at(NOW),
+            caches: Caches::new(timing.login_failure_window(), NOW),
         };
         Context::new(Arc::new(shared), self.clone())
     }
@@ -188,7 +183,7 @@ impl Connection for Session {
 impl Session {
     fn run(&self, text: &str, params: &[Value]) -> Sql {
         // About the connection, not about data: no script has it.
-        if text.starts_with(super::context::LIMIT_IDLE) {
+        if text.starts_with(crate::db_proxy::plumbing::context::LIMIT_IDLE) {
             return Ok(Outcome::default());
         }
         let at = if self.server == Server::Primary { "M" } else { "S" };
@@ -358,7 +353,10 @@ pub fn raised_to(id: u64) -> Sql {
 }
 
 /// Runs a handler whose stores answer at once.
-pub fn serve(cx: &mut Context<Test>, request: &Pdu) -> Result<Pdu, super::silent::Silent> {
+pub fn serve(
+    cx: &mut Context<Test>,
+    request: &Pdu,
+) -> Result<Pdu, crate::db_proxy::plumbing::silent::Silent> {
     let mut future = pin!(table::handle(cx, request));
     match future.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop())) {
         Poll::Ready(reply) => reply,
@@ -370,6 +368,6 @@ pub fn serve(cx: &mut Context<Test>, request: &Pdu) -> Result<Pdu, super::silent
 pub fn answer(cx: &mut Context<Test>, request: &Pdu) -> Option<Pdu> {
     match serve(cx, request) {
         Ok(reply) => Some(reply),
-        Err(why) => super::refusal::of(cx.protocol(), request, &why),
+        Err(why) => crate::db_proxy::plumbing::refusal::of(cx.protocol(), request, &why),
     }
 }

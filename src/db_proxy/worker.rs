@@ -1,10 +1,13 @@
 //! Workers: each with its own queue and its own SQL connections.
 
-use super::{
-    context::{Context, World},
-    refusal, table,
-};
 use crate::{
+    db_proxy::{
+        plumbing::{
+            context::{Context, World},
+            refusal,
+        },
+        table,
+    },
     env::{ConnId, Env, draw_id},
     fact::Fact,
     wire::{Pdu, attach, edit::Edit},

@@ -4,13 +4,13 @@
 use super::{
     file,
     in_flight::Asked,
-    links::Half,
     message::USER_ID,
     push,
     relay::{self, NO_DB, Source},
     state::{State, Turn},
 };
 use crate::{
+    catalogue::Half,
     env::ConnId,
     wire::{
         Malformed, Pdu,

@@ -3,13 +3,13 @@
 
 use super::{
     hint,
-    links::Half,
     message::{self, Push},
     relay,
     state::{State, Turn},
     timers::GIVE_UP,
 };
 use crate::{
+    catalogue::Half,
     conversation::Conversation,
     env::ConnId,
     wire::{

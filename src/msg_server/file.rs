@@ -2,14 +2,15 @@
 //! section 4, "Files").
 
 use super::{
+    dispatch::{self, Handler},
     from_db::attach_of,
     in_flight::Asked,
-    links::Half,
     message::USER_ID,
     relay::{NO_DB, Source},
     state::{FileServer, State, Turn},
 };
 use crate::{
+    catalogue::Half,
     env::ConnId,
     wire::{
         Malformed, Pdu,
@@ -48,21 +49,13 @@ pub(super) fn closed(state: &mut State, turn: &mut Turn<'_>, conn: ConnId) {
     state.unanswered(turn, lost, "the file server is gone");
 }
 
-/// Serves one PDU of one link.
-type Handler = fn(&mut State, &mut Turn<'_>, ConnId, &Pdu) -> Result<(), Malformed>;
-
-/// The handler of a file server's command.
-fn handler(command: u16) -> Option<Handler> {
+/// The handler of a file server's command that the catalogue says has one here.
+pub(super) fn handler(command: u16) -> Option<Handler> {
     Some(match command {
         cmd::OTHER_FILE_TRANSFER_RSP => transfer_rsp,
         cmd::OTHER_FILE_SERVER_IP_RSP => addresses_rsp,
         _ => return None,
     })
-}
-
-/// Whether a command of a file server is served.
-pub(super) fn serves(command: u16) -> bool {
-    handler(command).is_some()
 }
 
 /// Serves one PDU of a file server.
@@ -72,13 +65,7 @@ pub(super) fn dispatch(
     link: ConnId,
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
-    match handler(pdu.command()) {
-        Some(handler) => handler(state, turn, link, pdu),
-        None => {
-            turn.refused(link, pdu.command(), "unknown command");
-            Ok(())
-        }
-    }
+    dispatch::of_link(handler(pdu.command()), state, turn, link, pdu)
 }
 
 /// 0734.

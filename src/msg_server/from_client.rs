@@ -1,21 +1,21 @@
 //! From a client's command to its handler.
 
 use super::{
-    buddy, file, group,
+    buddy,
+    dispatch::Handler,
+    file, group,
     in_flight::Asked,
     login, message, read, relay,
     state::{State, Turn},
 };
 use crate::{
+    catalogue::{self, Peer, Serve},
     env::ConnId,
     wire::{Malformed, Pdu, command as cmd, im, tt::extension::RefusedCode},
 };
 
-/// Serves one PDU of one connection.
-type Handler = fn(&mut State, &mut Turn<'_>, ConnId, &Pdu) -> Result<(), Malformed>;
-
-/// The handler of a command; `None` if it is relayed as [`relay`] says, or unknown.
-fn handler(command: u16) -> Option<Handler> {
+/// The handler of a command that the catalogue says has one here.
+pub(super) fn handler(command: u16) -> Option<Handler> {
     Some(match command {
         cmd::OTHER_HEARTBEAT => heartbeat,
         cmd::LOGIN_REQ_USERLOGIN => login::request,
@@ -38,14 +38,6 @@ fn handler(command: u16) -> Option<Handler> {
     })
 }
 
-/// Whether a command of a client is served.
-pub(super) fn serves(command: u16) -> bool {
-    handler(command).is_some() || relay::takes(command)
-}
-
-/// With `login-gate`: what a connection that is not logged in may ask for.
-const BEFORE_LOGIN: [u16; 2] = [cmd::OTHER_HEARTBEAT, cmd::LOGIN_REQ_USERLOGIN];
-
 /// Serves one PDU of a client. Connections that are not logged in, or were kicked, are served
 /// too, the first as user 0 (SYSTEM.md section 4, "Not logged in"), but for `login-gate`.
 pub(super) fn dispatch(
@@ -58,14 +50,20 @@ pub(super) fn dispatch(
     let Some(client) = state.conns.get_mut(&conn) else { return Ok(()) };
     client.last_recv = turn.now.up;
     let command = pdu.command();
-    if state.config.protocol.login_gate && !client.open && !BEFORE_LOGIN.contains(&command) {
+    let entry = catalogue::of(command);
+    let gated = state.config.protocol.login_gate && !client.open;
+    if gated && !entry.is_some_and(|entry| entry.before_login) {
         let code = RefusedCode::RefusedNotLoggedIn;
         state.refuse(turn, conn, Asked::of(pdu), code, "not logged in");
         return Ok(());
     }
-    match handler(command) {
-        Some(handler) => handler(state, turn, conn, pdu),
-        None => relay::request(state, turn, conn, pdu).map(drop),
+    match entry.and_then(|entry| entry.served(Peer::Device, Peer::Msg)) {
+        Some(Serve::Relayed) => relay::request(state, turn, conn, pdu).map(drop),
+        Some(_) if let Some(handler) = handler(command) => handler(state, turn, conn, pdu),
+        _ => {
+            state.unknown(turn, conn, pdu);
+            Ok(())
+        }
     }
 }
 

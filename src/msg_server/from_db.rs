@@ -1,19 +1,19 @@
 //! From db_proxy's command to its handler.
 
 use super::{
-    buddy, fan_out, file, group, login, message, push, read, refusal, relay,
+    buddy,
+    dispatch::{self, Handler},
+    fan_out, file, group, login, message, push, read, refusal, relay,
     state::{State, Turn},
 };
 use crate::{
+    catalogue::{self, Peer, Serve},
     env::ConnId,
     wire::{Malformed, Pdu, attach::Attach, command as cmd},
 };
 
-/// Serves one PDU of one link.
-type Handler = fn(&mut State, &mut Turn<'_>, ConnId, &Pdu) -> Result<(), Malformed>;
-
-/// The handler of a command; `None` if it is passed on as [`relay`] says, or unknown.
-fn handler(command: u16) -> Option<Handler> {
+/// The handler of a command that the catalogue says has one here.
+pub(super) fn handler(command: u16) -> Option<Handler> {
     Some(match command {
         cmd::OTHER_VALIDATE_RSP => login::validated,
         cmd::MSG_DATA => message::from_db,
@@ -26,15 +26,8 @@ fn handler(command: u16) -> Option<Handler> {
         cmd::OTHER_GET_SHIELD_RSP => fan_out::shields,
         cmd::OTHER_GET_DEVICE_TOKEN_RSP => push::tokens,
         cmd::FILE_HAS_OFFLINE_RES => file::offline_list,
-        // The phone had its 0109 when it asked.
-        cmd::LOGIN_RES_DEVICETOKEN => ignored,
         _ => return None,
     })
-}
-
-/// Whether a command of a db_proxy is served.
-pub(super) fn serves(command: u16) -> bool {
-    handler(command).is_some() || relay::passes_on(command)
 }
 
 /// Serves one PDU of a db_proxy.
@@ -47,19 +40,16 @@ pub(super) fn dispatch(
     if !state.db.is_up(link) {
         return Ok(());
     }
-    match handler(pdu.command()) {
-        Some(handler) => handler(state, turn, link, pdu),
-        None => relay::reply(state, turn, link, pdu).map(drop),
+    match catalogue::served(pdu.command(), Peer::Db, Peer::Msg) {
+        Some(Serve::PassedOn) => relay::reply(state, turn, link, pdu).map(drop),
+        Some(Serve::Ignored) => Ok(()),
+        _ => dispatch::of_link(handler(pdu.command()), state, turn, link, pdu),
     }
 }
 
 /// 0702.
 fn stopped(state: &mut State, _: &mut Turn<'_>, link: ConnId, _: &Pdu) -> Result<(), Malformed> {
     state.db.stopped(link);
-    Ok(())
-}
-
-fn ignored(_: &mut State, _: &mut Turn<'_>, _: ConnId, _: &Pdu) -> Result<(), Malformed> {
     Ok(())
 }
 

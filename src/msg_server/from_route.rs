@@ -1,7 +1,9 @@
 //! From route_server's command to its handler (SYSTEM.md section 4, "From route").
 
 use super::{
-    buddy, file, group, hint, login, message, read,
+    buddy,
+    dispatch::{self, Handler},
+    file, group, hint, login, message, read,
     state::{State, Turn},
 };
 use crate::{
@@ -10,11 +12,8 @@ use crate::{
 };
 use im::base_define::UserStatType;
 
-/// Serves one PDU of one link.
-type Handler = fn(&mut State, &mut Turn<'_>, ConnId, &Pdu) -> Result<(), Malformed>;
-
-/// The handler of a command.
-fn handler(command: u16) -> Option<Handler> {
+/// The handler of a command that the catalogue says has one here.
+pub(super) fn handler(command: u16) -> Option<Handler> {
     Some(match command {
         cmd::MSG_DATA => message::from_route,
         cmd::MSG_READ_NOTIFY => read::from_route,
@@ -32,11 +31,6 @@ fn handler(command: u16) -> Option<Handler> {
     })
 }
 
-/// Whether a command of a route_server is served.
-pub(super) fn serves(command: u16) -> bool {
-    handler(command).is_some()
-}
-
 /// Serves one PDU of a route_server.
 pub(super) fn dispatch(
     state: &mut State,
@@ -44,13 +38,7 @@ pub(super) fn dispatch(
     link: ConnId,
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
-    match handler(pdu.command()) {
-        Some(handler) => handler(state, turn, link, pdu),
-        None => {
-            turn.refused(link, pdu.command(), "unknown command");
-            Ok(())
-        }
-    }
+    dispatch::of_link(handler(pdu.command()), state, turn, link, pdu)
 }
 
 /// 070d.

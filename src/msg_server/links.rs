@@ -5,19 +5,11 @@ use super::{
     state::{State, Turn},
 };
 use crate::{
+    catalogue::Half,
     env::{ConnId, draw_id},
     wire::{Pdu, attach, command as cmd, edit::Edit, im},
 };
 use std::collections::BTreeMap;
-
-/// Which half of the db_proxy links serves a request; each falls back on the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Half {
-    /// Login business: validate, recent sessions, message lists, unread, user info.
-    Login,
-    /// The rest.
-    Other,
-}
 
 /// The links to db_proxies.
 #[derive(Debug)]

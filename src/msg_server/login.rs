@@ -2,11 +2,11 @@
 
 use super::{
     in_flight::Asked,
-    links::Half,
     relay::Source,
     state::{LOGINS_BOUND, State, Turn},
 };
 use crate::{
+    catalogue::Half,
     env::ConnId,
     fact::Fact,
     wire::{Malformed, Pdu, attach::Attach, command as cmd, im, tt::extension::RefusedCode},

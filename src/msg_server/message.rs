@@ -3,12 +3,12 @@
 use super::{
     SEND_LIST_BOUND, fan_out,
     in_flight::Asked,
-    links::Half,
     relay::{NO_DB, Source},
     send_list::{AckKey, Entry},
     state::{State, Turn},
 };
 use crate::{
+    catalogue::Half,
     conversation::Conversation,
     env::ConnId,
     fact::Fact,

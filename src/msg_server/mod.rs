@@ -4,6 +4,7 @@
 //! its file; `from_*` hold the tables from command to handler, one for each kind of link.
 
 mod buddy;
+mod dispatch;
 mod fan_out;
 mod file;
 mod from_client;
@@ -92,18 +93,6 @@ pub enum Kind {
 impl link::Kind for Kind {
     fn is_server_link(self) -> bool {
         self != Self::Client
-    }
-}
-
-/// Whether a command is served when such a peer sends it. Heartbeats (0701) of server links are
-/// the shell's.
-pub fn serves(from: Kind, command: u16) -> bool {
-    match from {
-        Kind::Client => from_client::serves(command),
-        Kind::Db { .. } => from_db::serves(command),
-        Kind::Route { .. } => from_route::serves(command),
-        Kind::File => file::serves(command),
-        Kind::Login { .. } | Kind::Push => false,
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::{
     in_flight::Asked,
-    links::Half,
     message::{self, USER_ID},
     relay::Source,
     state::{State, Turn},
 };
 use crate::{
+    catalogue::Half,
     env::ConnId,
     wire::{
         Malformed, Pdu,

@@ -41,6 +41,12 @@ impl State {
         }
     }
 
+    /// A client's command that nobody serves.
+    pub(super) fn unknown(&self, turn: &mut Turn<'_>, conn: ConnId, pdu: &Pdu) {
+        let code = RefusedCode::RefusedUnknownCommand;
+        self.refuse(turn, conn, Asked::of(pdu), code, "unknown command");
+    }
+
     /// These requests will not be answered, or not in time: their clients are told, and so is
     /// everyone who may have missed a push by it.
     pub(super) fn unanswered(&mut self, turn: &mut Turn<'_>, lost: Vec<Request>, reason: &str) {

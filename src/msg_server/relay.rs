@@ -2,19 +2,19 @@
 
 use super::{
     in_flight::{Asked, Request},
-    links::Half,
     message::USER_ID,
     state::{State, Turn},
 };
 use crate::{
+    catalogue::{self, AttachForm},
     conversation::Conversation,
     env::ConnId,
     wire::{
         Malformed, Pdu,
         attach::{self, Attach},
-        command as cmd,
+        check, command as cmd,
         edit::Edit,
-        im,
+        fields, im,
         tt::extension::RefusedCode,
     },
 };
@@ -67,100 +67,6 @@ impl State {
 /// Why a request is refused when no db_proxy is open.
 pub(super) const NO_DB: &str = "no db_proxy";
 
-/// One relayed request.
-struct Relay {
-    request: u16,
-    half: Half,
-    /// The original attaches an empty PDU to some (16 bytes instead of 12).
-    long_attach: bool,
-    check: fn(&Pdu) -> Result<(), Malformed>,
-    reply: fn(&Pdu) -> Result<Reply, Malformed>,
-}
-
-/// What a reply is passed on by.
-struct Reply {
-    user: u32,
-    attach: Option<Bytes>,
-}
-
-macro_rules! relays {
-    ($($req:ident: $ask:ty, $half:ident, $long:literal => $rsp:ident: $answer:ty;)*) => {
-        /// The entry of a request.
-        fn of_request(command: u16) -> Option<&'static Relay> {
-            match command {
-                $(cmd::$req => Some(&Relay {
-                    request: cmd::$req,
-                    half: Half::$half,
-                    long_attach: $long,
-                    check: |pdu| pdu.view::<$ask>().map(drop),
-                    reply: |pdu| pdu.view::<$answer>().map(|rsp| Reply {
-                        user: rsp.user_id,
-                        attach: rsp.attach_data,
-                    }),
-                }),)*
-                _ => None,
-            }
-        }
-
-        /// The entry of a reply.
-        fn of_reply(command: u16) -> Option<&'static Relay> {
-            match command {
-                $(cmd::$rsp => of_request(cmd::$req),)*
-                _ => None,
-            }
-        }
-    };
-}
-
-relays! {
-    MSG_UNREAD_CNT_REQUEST: im::message::ImUnreadMsgCntReq, Login, false
-        => MSG_UNREAD_CNT_RESPONSE: im::message::ImUnreadMsgCntRsp;
-    MSG_LIST_REQUEST: im::message::ImGetMsgListReq, Login, false
-        => MSG_LIST_RESPONSE: im::message::ImGetMsgListRsp;
-    MSG_GET_BY_MSG_ID_REQ: im::message::ImGetMsgByIdReq, Login, false
-        => MSG_GET_BY_MSG_ID_RES: im::message::ImGetMsgByIdRsp;
-    BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST: im::buddy::ImRecentContactSessionReq, Login, false
-        => BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE: im::buddy::ImRecentContactSessionRsp;
-    BUDDY_LIST_USER_INFO_REQUEST: im::buddy::ImUsersInfoReq, Login, false
-        => BUDDY_LIST_USER_INFO_RESPONSE: im::buddy::ImUsersInfoRsp;
-    MSG_GET_LATEST_MSG_ID_REQ: im::message::ImGetLatestMsgIdReq, Other, false
-        => MSG_GET_LATEST_MSG_ID_RSP: im::message::ImGetLatestMsgIdRsp;
-    BUDDY_LIST_REMOVE_SESSION_REQ: im::buddy::ImRemoveSessionReq, Other, false
-        => BUDDY_LIST_REMOVE_SESSION_RES: im::buddy::ImRemoveSessionRsp;
-    BUDDY_LIST_ALL_USER_REQUEST: im::buddy::ImAllUserReq, Other, false
-        => BUDDY_LIST_ALL_USER_RESPONSE: im::buddy::ImAllUserRsp;
-    BUDDY_LIST_DEPARTMENT_REQUEST: im::buddy::ImDepartmentReq, Other, false
-        => BUDDY_LIST_DEPARTMENT_RESPONSE: im::buddy::ImDepartmentRsp;
-    BUDDY_LIST_CHANGE_SIGN_INFO_REQUEST: im::buddy::ImChangeSignInfoReq, Other, true
-        => BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE: im::buddy::ImChangeSignInfoRsp;
-    LOGIN_REQ_PUSH_SHIELD: im::login::ImPushShieldReq, Other, true
-        => LOGIN_RES_PUSH_SHIELD: im::login::ImPushShieldRsp;
-    LOGIN_REQ_QUERY_PUSH_SHIELD: im::login::ImQueryPushShieldReq, Other, true
-        => LOGIN_RES_QUERY_PUSH_SHIELD: im::login::ImQueryPushShieldRsp;
-    GROUP_NORMAL_LIST_REQUEST: im::group::ImNormalGroupListReq, Other, false
-        => GROUP_NORMAL_LIST_RESPONSE: im::group::ImNormalGroupListRsp;
-    GROUP_INFO_REQUEST: im::group::ImGroupInfoListReq, Other, true
-        => GROUP_INFO_RESPONSE: im::group::ImGroupInfoListRsp;
-    GROUP_CREATE_REQUEST: im::group::ImGroupCreateReq, Other, false
-        => GROUP_CREATE_RESPONSE: im::group::ImGroupCreateRsp;
-    GROUP_CHANGE_MEMBER_REQUEST: im::group::ImGroupChangeMemberReq, Other, false
-        => GROUP_CHANGE_MEMBER_RESPONSE: im::group::ImGroupChangeMemberRsp;
-    FILE_HAS_OFFLINE_REQ: im::file::ImFileHasOfflineReq, Other, false
-        => FILE_HAS_OFFLINE_RES: im::file::ImFileHasOfflineRsp;
-    GROUP_SHIELD_GROUP_REQUEST: im::group::ImGroupShieldReq, Other, false
-        => GROUP_SHIELD_GROUP_RESPONSE: im::group::ImGroupShieldRsp;
-}
-
-/// Whether a client's request is relayed.
-pub(super) fn takes(command: u16) -> bool {
-    of_request(command).is_some()
-}
-
-/// Whether a reply is passed on.
-pub(super) fn passes_on(command: u16) -> bool {
-    of_reply(command).is_some()
-}
-
 /// Relays a client's request with its user and handle set, or refuses it. False: it was not
 /// sent.
 pub(super) fn request(
@@ -169,12 +75,13 @@ pub(super) fn request(
     conn: ConnId,
     pdu: &Pdu,
 ) -> Result<bool, Malformed> {
-    let Some(relay) = of_request(pdu.command()) else {
-        let code = RefusedCode::RefusedUnknownCommand;
-        state.refuse(turn, conn, Asked::of(pdu), code, "unknown command");
+    let entry = catalogue::of(pdu.command());
+    let Some((entry, relay)) = entry.and_then(|entry| entry.relay.map(|relay| (entry, relay)))
+    else {
+        state.unknown(turn, conn, pdu);
         return Ok(false);
     };
-    (relay.check)(pdu)?;
+    check::conform(entry.body, &pdu.body)?;
     let Some(client) = state.conns.get(&conn) else { return Ok(false) };
     let (user, handle) = (client.user, client.handle);
     let Some(link) = state.db.pick(turn, relay.half, user, pdu) else {
@@ -190,7 +97,10 @@ pub(super) fn request(
         }
         return Ok(false);
     };
-    let pdu_of_attach = relay.long_attach.then(Bytes::new);
+    let pdu_of_attach = match relay.attach {
+        AttachForm::Handle => None,
+        AttachForm::HandleAndEmptyPdu => Some(Bytes::new()),
+    };
     let attach = Attach { pdu: pdu_of_attach, ..Attach::handle(handle) };
     let body = Edit::of(&pdu.body)
         .uint(USER_ID, u64::from(user))
@@ -258,17 +168,21 @@ pub(super) fn reply(
     link: ConnId,
     pdu: &Pdu,
 ) -> Result<bool, Malformed> {
-    let Some(relay) = of_reply(pdu.command()) else {
+    let request = catalogue::request_of(pdu.command()).filter(|asked| asked.relay.is_some());
+    let (Some(entry), Some(request)) = (catalogue::of(pdu.command()), request) else {
         turn.refused(link, pdu.command(), "unknown command");
         return Ok(false);
     };
-    let reply = (relay.reply)(pdu)?;
-    let Some(attach) = super::from_db::attach_of(state, turn, link, reply.attach.as_deref()) else {
+    let body = check::conform(entry.body, &pdu.body)?;
+    // Every answer of db_proxy has its user in field 1 (a test of the catalogue).
+    let user = fields::uint(&body, USER_ID).unwrap_or_default();
+    let attach = fields::bytes(&body, attach::FIELD);
+    let Some(attach) = super::from_db::attach_of(state, turn, link, attach) else {
         return Ok(false);
     };
-    let asked = Asked { command: relay.request, seq: pdu.header.seq_num };
+    let asked = Asked { command: request.id, seq: pdu.header.seq_num };
     state.in_flight.answered(link, attach.handle, asked);
-    if let Some(conn) = state.find(reply.user, attach.handle) {
+    if let Some(conn) = state.find(user, attach.handle) {
         let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
         turn.send(conn, pdu.with_body(body));
     }

@@ -5,6 +5,7 @@ mod presence;
 mod tests;
 
 use crate::{
+    catalogue::{self, Peer, Serve},
     env::{ConnId, Draw},
     fact::Fact,
     link::{self, Action, Event, Now, Role},
@@ -66,34 +67,14 @@ impl RouteServer {
         pdu: &Pdu,
         out: &mut Vec<Action>,
     ) -> Result<(), Malformed> {
-        match handler(pdu.command()) {
-            Some(handler) => handler(self, conn, pdu, out),
-            None => {
-                out.push(refused(conn, pdu, "unknown command"));
-                Ok(())
+        match catalogue::served(pdu.command(), Peer::Msg, Peer::Route) {
+            Some(Serve::ToOtherLinks) => self.to_others(out, Some(conn), pdu),
+            Some(Serve::ToAllLinks) => self.to_all(out, pdu),
+            Some(_) if let Some(handler) = handler(pdu.command()) => {
+                return handler(self, conn, pdu, out);
             }
+            _ => out.push(refused(conn, pdu, "unknown command")),
         }
-    }
-
-    /// To every link but the source, unparsed.
-    fn relay_to_others(
-        &mut self,
-        conn: ConnId,
-        pdu: &Pdu,
-        out: &mut Vec<Action>,
-    ) -> Result<(), Malformed> {
-        self.to_others(out, Some(conn), pdu);
-        Ok(())
-    }
-
-    /// To every link, unparsed.
-    fn relay_to_all(
-        &mut self,
-        _: ConnId,
-        pdu: &Pdu,
-        out: &mut Vec<Action>,
-    ) -> Result<(), Malformed> {
-        self.to_all(out, pdu);
         Ok(())
     }
 
@@ -250,30 +231,15 @@ impl RouteServer {
 /// Serves one PDU of one link.
 type Handler = fn(&mut RouteServer, ConnId, &Pdu, &mut Vec<Action>) -> Result<(), Malformed>;
 
-/// The handler of a command.
+/// The handler of a command that the catalogue says has one here.
 fn handler(command: u16) -> Option<Handler> {
     Some(match command {
         cmd::OTHER_USER_STATUS_UPDATE => RouteServer::status_update,
         cmd::OTHER_ONLINE_USER_INFO => RouteServer::online_users,
         cmd::BUDDY_LIST_USERS_STATUS_REQUEST => RouteServer::users_status,
         cmd::OTHER_ROLE_SET => RouteServer::role_set,
-        cmd::MSG_DATA
-        | cmd::SWITCH_P2P_CMD
-        | cmd::MSG_READ_NOTIFY
-        | cmd::OTHER_SERVER_KICK_USER
-        | cmd::GROUP_CHANGE_MEMBER_NOTIFY
-        | cmd::FILE_NOTIFY
-        | cmd::BUDDY_LIST_REMOVE_SESSION_NOTIFY
-        // Ours, and no matter of a switch: an old route_server ignores it.
-        | cmd::OTHER_CATCH_UP_HINT => RouteServer::relay_to_others,
-        cmd::BUDDY_LIST_SIGN_INFO_CHANGED_NOTIFY => RouteServer::relay_to_all,
         _ => return None,
     })
-}
-
-/// Whether a command of a msg_server is served.
-pub fn serves(command: u16) -> bool {
-    handler(command).is_some()
 }
 
 /// 070e: a user's PC is there (1) or gone (0).

@@ -206,3 +206,12 @@ fn by_link_a_link_reports_anew() {
     assert_eq!(sent, [to_both(0x070e, "08011000"), to_both(0x0203, "0a0408011002")].concat());
     assert!(!is_online(&mut rig, 1) && !is_online(&mut rig, 3));
 }
+
+#[test]
+fn a_command_has_a_handler_where_the_catalogue_says_so_and_nowhere_else() {
+    use crate::catalogue::{ALL, Peer, Serve};
+    for command in &ALL {
+        let says = command.served(Peer::Msg, Peer::Route) == Some(Serve::Handler);
+        assert_eq!(super::handler(command.id).is_some(), says, "{}", command.name);
+    }
+}

@@ -34,6 +34,13 @@ pub struct Table {
     pub fields: &'static [Field],
 }
 
+impl Table {
+    /// The field of this name; `None` if there is none.
+    pub fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+}
+
 /// One field.
 #[derive(Debug)]
 pub struct Field {

@@ -5,6 +5,7 @@ pub mod attach;
 pub mod check;
 pub mod command;
 pub mod edit;
+pub mod fields;
 pub mod frame;
 pub mod pdu;
 mod plain;

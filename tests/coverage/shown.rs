@@ -6,7 +6,7 @@ use std::{
     fs,
     path::Path,
 };
-use teamtalk::wire::command;
+use teamtalk::catalogue;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -100,10 +100,17 @@ pub fn properties() -> BTreeMap<&'static str, BTreeSet<String>> {
         let words: BTreeSet<&str> =
             code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
         let property = name.replace('_', "-");
-        for (_, constant, _) in command::ALL {
+        for constant in catalogue::ALL.iter().map(|command| command.constant()) {
             if words.contains(constant) {
                 found.entry(constant).or_default().insert(property.clone());
             }
+        }
+    }
+    // `answered` takes requests and their answers from the catalogue.
+    for asked in catalogue::ALL.iter().filter(|command| command.is_from_device()) {
+        let Some(reply) = asked.reply.and_then(catalogue::of) else { continue };
+        for command in [asked, reply] {
+            found.entry(command.constant()).or_default().insert("answered".into());
         }
     }
     found

@@ -11,6 +11,7 @@ use std::{
     sync::Arc,
 };
 use teamtalk::{
+    catalogue,
     env::ConnId,
     protocol::Protocol,
     wire::command::{self as cmd, name},
@@ -29,48 +30,13 @@ pub struct Answered {
     asked: BTreeSet<(ConnId, u16, u16)>,
 }
 
-/// What answers a request; `None` for what is no request.
+/// What answers a device's request; `None` for what is no request. A command that no device may
+/// send is answered by a refusal only.
 pub fn reply_of(command: u16) -> Option<u16> {
-    Some(match command {
-        cmd::LOGIN_REQ_USERLOGIN => cmd::LOGIN_RES_USERLOGIN,
-        cmd::LOGIN_REQ_LOGINOUT => cmd::LOGIN_RES_LOGINOUT,
-        cmd::LOGIN_REQ_DEVICETOKEN => cmd::LOGIN_RES_DEVICETOKEN,
-        cmd::LOGIN_REQ_KICKPCCLIENT => cmd::LOGIN_RES_KICKPCCLIENT,
-        cmd::LOGIN_REQ_PUSH_SHIELD => cmd::LOGIN_RES_PUSH_SHIELD,
-        cmd::LOGIN_REQ_QUERY_PUSH_SHIELD => cmd::LOGIN_RES_QUERY_PUSH_SHIELD,
-        cmd::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST => {
-            cmd::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE
-        }
-        cmd::BUDDY_LIST_USER_INFO_REQUEST => cmd::BUDDY_LIST_USER_INFO_RESPONSE,
-        cmd::BUDDY_LIST_REMOVE_SESSION_REQ => cmd::BUDDY_LIST_REMOVE_SESSION_RES,
-        cmd::BUDDY_LIST_ALL_USER_REQUEST => cmd::BUDDY_LIST_ALL_USER_RESPONSE,
-        cmd::BUDDY_LIST_USERS_STATUS_REQUEST => cmd::BUDDY_LIST_USERS_STATUS_RESPONSE,
-        cmd::BUDDY_LIST_DEPARTMENT_REQUEST => cmd::BUDDY_LIST_DEPARTMENT_RESPONSE,
-        cmd::BUDDY_LIST_CHANGE_SIGN_INFO_REQUEST => cmd::BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE,
-        cmd::MSG_DATA => cmd::MSG_DATA_ACK,
-        cmd::MSG_READ_ACK => cmd::MSG_READ_NOTIFY,
-        cmd::MSG_TIME_REQUEST => cmd::MSG_TIME_RESPONSE,
-        cmd::MSG_UNREAD_CNT_REQUEST => cmd::MSG_UNREAD_CNT_RESPONSE,
-        cmd::MSG_LIST_REQUEST => cmd::MSG_LIST_RESPONSE,
-        cmd::MSG_GET_LATEST_MSG_ID_REQ => cmd::MSG_GET_LATEST_MSG_ID_RSP,
-        cmd::MSG_GET_BY_MSG_ID_REQ => cmd::MSG_GET_BY_MSG_ID_RES,
-        cmd::GROUP_NORMAL_LIST_REQUEST => cmd::GROUP_NORMAL_LIST_RESPONSE,
-        cmd::GROUP_INFO_REQUEST => cmd::GROUP_INFO_RESPONSE,
-        cmd::GROUP_CREATE_REQUEST => cmd::GROUP_CREATE_RESPONSE,
-        cmd::GROUP_CHANGE_MEMBER_REQUEST => cmd::GROUP_CHANGE_MEMBER_RESPONSE,
-        cmd::GROUP_SHIELD_GROUP_REQUEST => cmd::GROUP_SHIELD_GROUP_RESPONSE,
-        cmd::FILE_REQUEST => cmd::FILE_RESPONSE,
-        cmd::FILE_HAS_OFFLINE_REQ => cmd::FILE_HAS_OFFLINE_RES,
-        // Acks, notices and orders that the protocol has no answer for.
-        cmd::MSG_DATA_ACK
-        | cmd::OTHER_HEARTBEAT
-        | cmd::SWITCH_P2P_CMD
-        | cmd::BUDDY_LIST_CHANGE_AVATAR_REQUEST
-        | cmd::FILE_ADD_OFFLINE_REQ
-        | cmd::FILE_DEL_OFFLINE_REQ => return None,
-        // A command that no device may send is answered by a refusal only.
-        _ => cmd::OTHER_REFUSED,
-    })
+    match catalogue::of(command) {
+        Some(entry) if entry.is_from_device() => entry.reply,
+        _ => Some(cmd::OTHER_REFUSED),
+    }
 }
 
 impl Answered {

@@ -1,7 +1,5 @@
 //! A plan becomes turmoil hosts, and the hosts a trace.
 
-#[cfg(test)]
-mod action_tests;
 mod actions;
 mod audit;
 mod blobs;
@@ -17,6 +15,8 @@ mod rogue;
 mod script;
 mod shared;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 pub use crate::plan::text_of;
 pub use env::{SimEnv, port};

@@ -8,9 +8,7 @@ mod host;
 mod reply;
 
 #[cfg(test)]
-mod engine_tests;
-#[cfg(test)]
-mod host_tests;
+mod tests;
 
 pub use connection::{DATABASES, Session};
 pub use disk::Disk;

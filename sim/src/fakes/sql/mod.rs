@@ -19,13 +19,7 @@ mod table;
 mod tables;
 
 #[cfg(test)]
-mod engine_tests;
-#[cfg(test)]
-mod host_tests;
-#[cfg(test)]
-mod lock_tests;
-#[cfg(test)]
-mod tables_tests;
+mod tests;
 
 pub use client::{Connection, Connector, PRIMARY_PORT, REPLICA_PORT};
 pub use engine::{Done, Engine, SessionId, Step, User};

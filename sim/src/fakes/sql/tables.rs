@@ -1,5 +1,5 @@
 //! The tables of the original (docs/schema.sql) and our side tables (src/store/side_tables.sql):
-//! `tables_tests` holds them to both files.
+//! a test holds them to both files.
 //!
 //! Every column but those of a message's or relation's identity may be left out of an INSERT.
 

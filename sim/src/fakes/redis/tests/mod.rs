@@ -1,0 +1,4 @@
+//! Unit tests of the Redis fake.
+
+mod engine;
+mod host;

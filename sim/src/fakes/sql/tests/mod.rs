@@ -1,0 +1,6 @@
+//! Unit tests of the SQL fake.
+
+mod engine;
+mod host;
+mod locks;
+mod tables;

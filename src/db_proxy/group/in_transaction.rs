@@ -1,0 +1,226 @@
+//! Switch `members-from-store`: groups are made and their members changed in one transaction
+//! each. Redis follows, for db_proxies without the switch; when it does not, nothing is wrong here.
+//!
+//! A COMMIT without an answer is looked after: what is as asked is a success. A change that finds
+//! everybody as asked is one too (ours; the original answers an ADD of members with result 1): a
+//! client whose answer was lost asks again.
+
+use crate::{
+    db_proxy::{
+        data::{session_key::Key, sql_text::placeholders},
+        group::{
+            members::{self, Change},
+            membership, row,
+        },
+        message::relation,
+        plumbing::{
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+            transaction::{Transaction, transact},
+        },
+    },
+    store::sql::Value,
+    wire::im::group::{ImGroupChangeMemberReq, ImGroupCreateReq},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Makes a group of these members, ascending and not none: its id.
+pub async fn create<W: World>(
+    cx: &mut Context<W>,
+    asked: &ImGroupCreateReq,
+    members: &[u32],
+) -> Result<u32, StoreError> {
+    let group = transact(cx, &Creation { asked, members }).await?;
+    row::start_counter(cx, group).await;
+    members::note_joined(cx, group, members).await;
+    Ok(group)
+}
+
+/// Adds (`adds`) or removes members; `None` if the user may not do it, or names nobody. Where all
+/// are as asked already, they are the changed ones.
+///
+/// # Errors
+/// [`StoreError::NotAllowed`] if there is no such group.
+pub async fn change<W: World>(
+    cx: &mut Context<W>,
+    asked: &ImGroupChangeMemberReq,
+    adds: bool,
+) -> Result<Option<Change>, StoreError> {
+    let (group, ids) = (asked.group_id, asked.member_id_list.iter().copied().collect());
+    match transact(cx, &Changing { asked, adds, ids }).await? {
+        Changed::Nothing => Ok(None),
+        Changed::Before { change, joined } => {
+            // Who changed them may not have come to Redis.
+            for (user, time) in joined {
+                members::note_joined_at(cx, group, user, time).await;
+            }
+            if !adds {
+                members::note_left(cx, group, &change.changed).await;
+            }
+            Ok(Some(change))
+        }
+        Changed::Now(change) => {
+            if adds {
+                members::note_joined(cx, group, &change.changed).await;
+            } else {
+                members::note_left(cx, group, &change.changed).await;
+            }
+            // With unread-from-store TTMember says where the unread ones begin.
+            if !cx.protocol().unread_from_store {
+                members::set_read(cx, group, &change.changed).await;
+            }
+            Ok(Some(change))
+        }
+    }
+}
+
+struct Creation<'a> {
+    asked: &'a ImGroupCreateReq,
+    members: &'a [u32],
+}
+
+impl<W: World> Transaction<W> for Creation<'_> {
+    type Done = u32;
+
+    async fn run(&self, cx: &mut Context<W>) -> Result<u32, StoreError> {
+        let group = match row::insert(cx, self.asked, self.members.len()).await? {
+            0 => return Err(StoreError::NoEffect("group without an id")),
+            group => group,
+        };
+        for &user in self.members {
+            insert(cx, group, user);
+        }
+        relation::add_floor_of_group(cx, group);
+        membership::hide(cx, group, self.members, 0);
+        Ok(group)
+    }
+
+    /// By its id, which no other group has; but a MySQL before 8.0 that was restarted meanwhile
+    /// may give it once more, hence creator and second.
+    async fn took_effect(&self, cx: &mut Context<W>, &group: &u32) -> Result<bool, StoreError> {
+        const TEXT: &str = "select creator,created from IMGroup where id=?";
+        let found = cx.primary(TEXT, &[group.into()]).await?;
+        let number = |column| found.get(0, column).uint();
+        let ours = (number("creator"), number("created")) == (self.asked.user_id, cx.now);
+        Ok(!found.rows.is_empty() && ours)
+    }
+}
+
+struct Changing<'a> {
+    asked: &'a ImGroupChangeMemberReq,
+    adds: bool,
+    ids: BTreeSet<u32>,
+}
+
+/// What a change came to.
+enum Changed {
+    /// The user may not do it, or named nobody.
+    Nothing,
+    /// All named are as asked already.
+    Before {
+        /// The changed ones are all named.
+        change: Change,
+        /// When each of them joined, in seconds, if they are members.
+        joined: BTreeMap<u32, u32>,
+    },
+    /// Some or all named have changed.
+    Now(Change),
+}
+
+/// Locks the group first: changes of one group take turns, and each sees who is in it.
+impl<W: World> Transaction<W> for Changing<'_> {
+    type Done = Changed;
+
+    async fn run(&self, cx: &mut Context<W>) -> Result<Changed, StoreError> {
+        const GROUP: &str = "select creator, type from IMGroup where id=? and status=0 for update";
+        const MEMBERS: &str = "select userId,status,updated from IMGroupMember where groupId=?";
+        const COUNT: &str = "update IMGroup set userCnt=?, version=version+1 where id=?";
+        let group = self.asked.group_id;
+        let found = cx.primary(GROUP, &[group.into()]).await?;
+        if found.rows.is_empty() {
+            return Err(StoreError::NotAllowed("no such group"));
+        }
+        let may = members::may_change(&found, self.asked.user_id, self.adds);
+        if !may || self.ids.is_empty() {
+            return Ok(Changed::Nothing);
+        }
+        let found = cx.primary(MEMBERS, &[group.into()]).await?;
+        let (mut live, mut former) = (BTreeSet::new(), BTreeSet::new());
+        let mut joined = BTreeMap::new();
+        for row in 0..found.rows.len() {
+            let number = |column| found.get(row, column).uint();
+            let user = number("userId");
+            if number("status") != 0 {
+                former.insert(user);
+                continue;
+            }
+            live.insert(user);
+            if self.ids.contains(&user) {
+                joined.insert(user, number("updated"));
+            }
+        }
+        let changed: Vec<u32> = match self.adds {
+            true => self.ids.difference(&live).copied().collect(),
+            false => self.ids.intersection(&live).copied().collect(),
+        };
+        if changed.is_empty() {
+            let changed = self.ids.iter().copied().collect();
+            let current = live.into_iter().collect();
+            return Ok(Changed::Before { change: Change { changed, current }, joined });
+        }
+        if self.adds {
+            join(cx, group, &changed, &former).await?;
+            live.extend(&changed);
+        } else {
+            leave(cx, group, &changed);
+            live.retain(|user| !self.ids.contains(user));
+        }
+        let current: Vec<u32> = live.into_iter().collect();
+        cx.defer(COUNT, &[Value::Int(current.len() as i64), group.into()]);
+        Ok(Changed::Now(Change { changed, current }))
+    }
+
+    async fn took_effect(&self, cx: &mut Context<W>, done: &Changed) -> Result<bool, StoreError> {
+        let Changed::Now(change) = done else { return Ok(true) };
+        let live = membership::members(cx, OnFailure::Fail, self.asked.group_id).await?;
+        Ok(change.changed.iter().all(|user| live.contains(user) == self.adds))
+    }
+}
+
+async fn join<W: World>(
+    cx: &mut Context<W>,
+    group: u32,
+    users: &[u32],
+    former: &BTreeSet<u32>,
+) -> Result<(), StoreError> {
+    let (back, new): (Vec<u32>, Vec<u32>) = users.iter().partition(|user| former.contains(user));
+    if !back.is_empty() {
+        let (among, mut params) = membership::among(group, &back);
+        params.insert(0, cx.now.into());
+        let text = format!("update IMGroupMember set status=0, updated=? {among}");
+        cx.defer(text, &params);
+    }
+    for user in new {
+        insert(cx, group, user);
+    }
+    membership::hide_until_now(cx, group, users).await
+}
+
+/// Their sessions with the group go with them.
+fn leave<W: World>(cx: &mut Context<W>, group: u32, users: &[u32]) {
+    let (among, params) = membership::among(group, users);
+    cx.defer(format!("update IMGroupMember set status=1 {among}"), &params);
+    let text = format!(
+        "update IMRecentSession set status=1, updated=? \
+         where userId in ({}) and peerId=? and type=? and status=0",
+        placeholders(users.len())
+    );
+    let mut params = vec![Value::from(cx.now)];
+    params.extend(users.iter().copied().chain([group, Key::GROUP]).map(Value::from));
+    cx.defer(text, &params);
+}
+
+fn insert<W: World>(cx: &mut Context<W>, group: u32, user: u32) {
+    let params = [group, user, cx.now, cx.now].map(Value::from);
+    cx.defer(members::INSERT, &params);
+}

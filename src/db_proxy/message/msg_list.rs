@@ -1,0 +1,71 @@
+//! 0309: messages of a conversation from an id downwards.
+
+use crate::{
+    db_proxy::{
+        data::sql_text,
+        group::{self, Among},
+        message::{self, relation},
+        plumbing::{
+            context::{Context, World},
+            reply::{carried, reply},
+            silent::Silent,
+        },
+    },
+    wire::{
+        Pdu, command,
+        im::{
+            base_define::{MsgInfo, SessionType},
+            message::{ImGetMsgListReq, ImGetMsgListRsp},
+        },
+    },
+};
+
+/// Lists at most `msg_cnt` messages, newest first; `msg_id_begin` 0 begins with the newest.
+pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
+    let asked: ImGetMsgListReq = request.view()?;
+    let msg_list = if asked.session_type == SessionType::Single as i32 {
+        single(cx, &asked).await?
+    } else {
+        let (text, params) = match asked.msg_id_begin {
+            0 => ("", Vec::new()),
+            begin => (" and msgId<=?", vec![begin.into()]),
+        };
+        let among = Among { text, params, limit: asked.msg_cnt };
+        let of = (asked.session_id, asked.user_id);
+        group::list(cx, cx.on_failed_query(), of, among).await?
+    };
+    let response = ImGetMsgListRsp {
+        user_id: asked.user_id,
+        session_type: asked.session_type,
+        session_id: asked.session_id,
+        msg_id_begin: asked.msg_id_begin,
+        msg_list,
+        attach_data: carried(asked.attach_data),
+    };
+    Ok(reply(request, command::MSG_LIST_RESPONSE, &response))
+}
+
+async fn single<W: World>(
+    cx: &mut Context<W>,
+    asked: &ImGetMsgListReq,
+) -> Result<Vec<MsgInfo>, Silent> {
+    let on_failure = cx.on_failed_query();
+    let relation = relation::find(cx, on_failure, asked.user_id, asked.session_id).await?;
+    if relation == 0 {
+        return Ok(Vec::new());
+    }
+    let mut params = vec![relation.into()];
+    let mut below = "";
+    if asked.msg_id_begin != 0 {
+        below = " and msgId <=?";
+        params.push(asked.msg_id_begin.into());
+    }
+    params.push(asked.msg_cnt.into());
+    let text = format!(
+        "select * from {} where relateId= ? and status = 0{below} {} limit ?",
+        sql_text::messages_of_relation(relation),
+        sql_text::newest_first(cx.protocol())
+    );
+    let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
+    Ok(message::infos(cx, on_failure, &found, "fromId").await?)
+}

@@ -1,0 +1,53 @@
+//! 0303: a user has read a conversation. Not answered, but for the switch `confirmed-read-acks`.
+
+use crate::{
+    db_proxy::{
+        data::{keys, session_key::Key},
+        group,
+        message::read_mark,
+        plumbing::{
+            context::{Context, World},
+            error::StoreError,
+            silent::Silent,
+        },
+    },
+    store::cache::Cache,
+    wire::{
+        Pdu, command,
+        im::message::{ImMsgDataReadAck, ImMsgDataReadNotify},
+    },
+};
+
+/// Clears the counter of the peer or group, whatever came after msg_id, or, with
+/// `unread-from-store`, raises the mark to msg_id.
+pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
+    let read: ImMsgDataReadAck = request.view()?;
+    let (user, peer) = (read.user_id, read.session_id);
+    let kind = read.session_type as u32;
+    let stored = if cx.protocol().unread_from_store {
+        read_mark::raise(cx, Key { user, peer, kind }, read.msg_id).await
+    } else if kind != Key::SINGLE {
+        group::set_read(cx, peer, user).await
+    } else {
+        let cleared = cx.cache().hdel(&keys::unread(user), &peer.to_string()).await;
+        cleared.map(drop).map_err(StoreError::from)
+    };
+    // An msg_server that does not wait for the answer attaches nothing.
+    let confirmed = cx.protocol().confirmed_read_acks && read.attach_data.is_some();
+    match stored {
+        Err(error) if confirmed => return Err(error.into()),
+        Err(error) => tracing::warn!(%error, user = read.user_id, "read ack not stored"),
+        Ok(()) => {}
+    }
+    if !confirmed {
+        return Err(Silent::Done);
+    }
+    let notify = ImMsgDataReadNotify {
+        user_id: read.user_id,
+        session_id: read.session_id,
+        msg_id: read.msg_id,
+        session_type: read.session_type,
+        attach_data: read.attach_data,
+    };
+    Ok(Pdu::new(command::MSG_READ_NOTIFY, request.header.seq_num, &notify))
+}

@@ -1,0 +1,219 @@
+//! Switch `unread-from-store`: the table `TTRead` keeps how far each user has read each peer's
+//! and each group's messages, and what is unread is counted from the message rows. A read ack
+//! that comes late, twice or beside a new message leaves the count right.
+
+use crate::{
+    db_proxy::{
+        data::{
+            session_key::Key,
+            sql_text::{self, placeholders},
+        },
+        group::{
+            self,
+            membership::{self, Membership},
+        },
+        message::{
+            self,
+            counts::{Counts, Unread},
+            relation,
+        },
+        plumbing::{
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+        },
+    },
+    store::sql::{Outcome, Value},
+};
+use std::collections::BTreeMap;
+
+/// Raises a user's mark in a conversation; a lower msg_id leaves it where it is.
+pub async fn raise<W: World>(cx: &mut Context<W>, key: Key, msg_id: u32) -> Result<(), StoreError> {
+    const TEXT: &str = "insert into TTRead (`userId`,`peerId`,`type`,`msgId`) values(?,?,?,?) \
+        on duplicate key update msgId=greatest(msgId, values(msgId))";
+    let params = [key.user, key.peer, key.kind, msg_id].map(Value::from);
+    cx.primary(TEXT, &params).await?;
+    Ok(())
+}
+
+/// Raises a user's mark to the latest message.
+pub async fn raise_to_latest<W: World>(cx: &mut Context<W>, key: Key) -> Result<(), StoreError> {
+    let latest = match key.kind {
+        Key::SINGLE => message::latest_single(cx, OnFailure::Fail, key.user, key.peer).await?,
+        _ => group::latest(cx, OnFailure::Fail, key.peer).await?,
+    };
+    match latest {
+        Some(latest) => raise(cx, key, latest.msg_id).await,
+        None => Ok(()),
+    }
+}
+
+/// What a user has not read: of each peer with whom he has a session, removed or not, in text
+/// order of the peers as the original has them, and of each group that he is in, by his last
+/// change there.
+pub async fn counts<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    user: u32,
+) -> Result<Counts, StoreError> {
+    const PEERS: &str = "select peerId from IMRecentSession where userId=? and type=?";
+    let server = cx.reader();
+    let found = cx.select(on_failure, server, PEERS, &[user.into(), Key::SINGLE.into()]).await?;
+    let peers: BTreeMap<String, u32> =
+        column(&found, "peerId").map(|peer| (peer.to_string(), peer)).collect();
+    let groups = membership::of(cx, on_failure, user).await?;
+    if peers.is_empty() && groups.is_empty() {
+        return Ok(Counts::default());
+    }
+    let marks = marks(cx, on_failure, user).await?;
+    let known = known(cx, on_failure, user, &groups).await?;
+    Ok(Counts {
+        peers: of_peers(cx, on_failure, user, peers, &marks, &known.peers).await?,
+        groups: of_groups(cx, on_failure, user, groups, &marks, &known.groups).await?,
+    })
+}
+
+/// How far a user has read, by (type, peer or group).
+type Marks = BTreeMap<(u32, u32), u32>;
+
+async fn marks<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    user: u32,
+) -> Result<Marks, StoreError> {
+    const MARKS: &str = "select peerId,type,msgId from TTRead where userId=?";
+    let found = cx.select(on_failure, cx.reader(), MARKS, &[user.into()]).await?;
+    let of = column(&found, "type").zip(column(&found, "peerId"));
+    Ok(of.zip(column(&found, "msgId")).collect())
+}
+
+async fn of_peers<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    user: u32,
+    peers: BTreeMap<String, u32>,
+    marks: &Marks,
+    known: &BTreeMap<u32, Known>,
+) -> Result<Vec<Unread>, StoreError> {
+    let mut unread = Vec::new();
+    for peer in peers.into_values() {
+        let mark = marks.get(&(Key::SINGLE, peer)).copied().unwrap_or(0);
+        let relation = match known.get(&peer) {
+            Some(known) if known.all_read(mark) => continue,
+            Some(known) => known.id,
+            None => relation::find(cx, on_failure, user, peer).await?,
+        };
+        if relation == 0 {
+            continue;
+        }
+        let count = count(cx, on_failure, relation, peer, mark).await?;
+        if count != 0 {
+            unread.push(Unread { peer, count, relation: Some(relation) });
+        }
+    }
+    Ok(unread)
+}
+
+async fn of_groups<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    user: u32,
+    groups: Vec<Membership>,
+    marks: &Marks,
+    known: &BTreeMap<u32, Known>,
+) -> Result<Vec<(u32, u32)>, StoreError> {
+    let mut unread = Vec::new();
+    for Membership { group, since, .. } in groups {
+        let mark = marks.get(&(Key::GROUP, group)).copied().unwrap_or(0);
+        if known.get(&group).is_some_and(|known| known.all_read(mark.max(since.hidden()))) {
+            continue;
+        }
+        let (visible, since) = since.condition();
+        let text = format!(
+            "select count(*) as unread from {} \
+             where groupId=? and userId<>? and status=0 and msgId>?{visible}",
+            sql_text::messages_of_group(group)
+        );
+        let params = [group.into(), user.into(), mark.into(), since];
+        let count = cx.select(on_failure, cx.reader(), &text, &params).await?;
+        match count.get(0, "unread").uint() {
+            0 => {}
+            count => unread.push((group, count)),
+        }
+    }
+    Ok(unread)
+}
+
+/// A row of `TTRelation`.
+struct Known {
+    id: u32,
+    /// The latest msg_id; 0 if it is not kept.
+    last_id: u32,
+}
+
+impl Known {
+    /// Whether nothing can be after a mark. Saves the count of a conversation that is read.
+    fn all_read(&self, mark: u32) -> bool {
+        self.last_id != 0 && self.last_id <= mark
+    }
+}
+
+/// What `TTRelation` knows: of a user's peers and of groups.
+#[derive(Default)]
+struct AllKnown {
+    peers: BTreeMap<u32, Known>,
+    groups: BTreeMap<u32, Known>,
+}
+
+/// Reads both at once: a push asks for each user who is pushed to.
+async fn known<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    user: u32,
+    groups: &[Membership],
+) -> Result<AllKnown, StoreError> {
+    let mut known = AllKnown::default();
+    if !cx.protocol().single_relation {
+        return Ok(known);
+    }
+    let mut text = String::from(
+        "select smallId,bigId,relateId,lastId from TTRelation where smallId=? or bigId=?",
+    );
+    let mut params = vec![Value::from(user), user.into()];
+    let floor = cx.protocol().id_floor_from_store;
+    if floor && !groups.is_empty() {
+        text += &format!(" or smallId=0 and bigId in ({})", placeholders(groups.len()));
+        params.extend(groups.iter().map(|of| Value::from(of.group)));
+    }
+    let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
+    for row in 0..found.rows.len() {
+        let number = |column| found.get(row, column).uint();
+        let (low, high) = (number("smallId"), number("bigId"));
+        let last_id = if floor { number("lastId") } else { 0 };
+        let known_as = Known { id: number("relateId"), last_id };
+        match low {
+            // User 0 has no relations: a group.
+            0 => known.groups.insert(high, known_as),
+            _ => known.peers.insert(if low == user { high } else { low }, known_as),
+        };
+    }
+    Ok(known)
+}
+
+async fn count<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    relation: u32,
+    peer: u32,
+    mark: u32,
+) -> Result<u32, StoreError> {
+    let text = format!(
+        "select count(*) as unread from {} where relateId=? and fromId=? and status=0 and msgId>?",
+        sql_text::messages_of_relation(relation)
+    );
+    let params = [relation, peer, mark].map(Value::from);
+    Ok(cx.select(on_failure, cx.reader(), &text, &params).await?.get(0, "unread").uint())
+}
+
+fn column(found: &Outcome, name: &'static str) -> impl Iterator<Item = u32> {
+    (0..found.rows.len()).map(move |row| found.get(row, name).uint())
+}

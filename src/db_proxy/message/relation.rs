@@ -1,0 +1,264 @@
+//! Relations: the id of a pair of users, under which their messages are stored and numbered
+//! (SYSTEM.md section 6, "Building blocks").
+
+use crate::{
+    db_proxy::{
+        data::{keys, pair::Pair, sql_text},
+        plumbing::{
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+            transaction::{Transaction, transact},
+        },
+    },
+    store::{
+        cache::Cache,
+        sql::{Server, SqlError, Value},
+    },
+};
+
+/// How often an insert into `TTRelation` that met another one is followed by a new read. One is
+/// enough unless the other transaction rolled back.
+const ROUNDS: u32 = 3;
+
+/// The relation of a pair, for reads; 0 if there is none. Never adds one.
+pub async fn find<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    a: u32,
+    b: u32,
+) -> Result<u32, StoreError> {
+    let Some(pair) = Pair::of_users(a, b) else { return Ok(0) };
+    let server = cx.reader();
+    if cx.protocol().single_relation {
+        if let Some(id) = known(cx, pair) {
+            return Ok(id);
+        }
+        let side = cx.select(on_failure, server, SIDE_READ, &pair.params()).await?;
+        let id = side.get(0, "relateId").uint();
+        if id != 0 {
+            cx.shared.caches.relations.learn(pair, id);
+            return Ok(id);
+        }
+    }
+    find_live(cx, on_failure, server, pair).await
+}
+
+/// The relation of a pair, added if there is none. 0 for user 0, who has none.
+pub async fn find_or_add<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    a: u32,
+    b: u32,
+) -> Result<u32, StoreError> {
+    let Some(pair) = Pair::of_users(a, b) else { return Ok(0) };
+    if cx.protocol().single_relation {
+        return find_or_add_single(cx, pair).await;
+    }
+    let found = find_live(cx, on_failure, Server::Replica, pair).await?;
+    if found != 0 {
+        return Ok(found);
+    }
+    add(cx, on_failure, pair).await
+}
+
+const SIDE_READ: &str = "select relateId from TTRelation where smallId=? and bigId=?";
+
+const INSERT_OF_GROUP: &str =
+    "insert into TTRelation (`smallId`,`bigId`,`relateId`,`lastId`) values(0,?,?,?)";
+
+const INSERT: &str = "insert into IMRelationShip \
+    (`smallId`,`bigId`,`status`,`created`,`updated`) values(?,?,?,?,?)";
+
+async fn find_live<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    server: Server,
+    pair: Pair,
+) -> Result<u32, StoreError> {
+    const TEXT: &str = "select id from IMRelationShip where smallId=? and bigId=? and status = 0";
+    let found = cx.select(on_failure, server, TEXT, &pair.params()).await?;
+    // Of several rows the last read counts.
+    Ok(found.rows.len().checked_sub(1).map_or(0, |last| found.get(last, "id").uint()))
+}
+
+/// The original's way: revive or insert. Two requests that get here together insert two
+/// relations, and the reset of the counter may come after the other one's draws.
+async fn add<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    pair: Pair,
+) -> Result<u32, StoreError> {
+    const FIND: &str = "select id from IMRelationShip where smallId=? and bigId=?";
+    let found = cx.select(on_failure, Server::Primary, FIND, &pair.params()).await?;
+    let now = Value::from(cx.now);
+    if !found.rows.is_empty() {
+        const REVIVE: &str = "update IMRelationShip set status=0, updated=? where id=?";
+        let id = found.get(0, "id").uint();
+        let done = cx.execute(Server::Primary, REVIVE, &[now, id.into()]).await?;
+        if done.affected == 0 && on_failure == OnFailure::Empty {
+            return Err(StoreError::NoEffect("relation not revived: no row changed"));
+        }
+        return Ok(id);
+    }
+    let id = insert(cx, pair).await?;
+    if id != 0 {
+        // Its failure is logged and ignored, as in the original.
+        if let Err(error) = cx.cache().set(&keys::msg_id_of_relation(id), "0").await {
+            tracing::warn!(%error, relation = id, "counter not reset");
+        }
+    }
+    Ok(id)
+}
+
+async fn insert<W: World>(cx: &mut Context<W>, pair: Pair) -> Result<u32, SqlError> {
+    let now = Value::from(cx.now);
+    let [low, high] = pair.params();
+    let params = [low, high, Value::Int(0), now.clone(), now];
+    Ok(cx.execute(Server::Primary, INSERT, &params).await?.last_insert_id as u32)
+}
+
+/// Switch `single-relation`: the unique key of `TTRelation` decides which request adds the
+/// relation; the others wait for its lock and read what it wrote. The counter is never reset:
+/// one that is missing starts at 0 by itself.
+async fn find_or_add_single<W: World>(cx: &mut Context<W>, pair: Pair) -> Result<u32, StoreError> {
+    if let Some(id) = known(cx, pair) {
+        return Ok(id);
+    }
+    for _ in 0..ROUNDS {
+        let id = cx.primary(SIDE_READ, &pair.params()).await?.get(0, "relateId").uint();
+        if id != 0 {
+            cx.shared.caches.relations.learn(pair, id);
+            return Ok(id);
+        }
+        match transact(cx, &Claim(pair)).await {
+            Err(error) if error.is_duplicate() => {}
+            claimed => {
+                if let Ok(id) = claimed {
+                    cx.shared.caches.relations.learn(pair, id);
+                }
+                return claimed;
+            }
+        }
+    }
+    Err(StoreError::NoEffect("relation neither found nor added"))
+}
+
+/// Only a send whose id the store gives notices if a relation is not what is known of it.
+fn known<W: World>(cx: &Context<W>, pair: Pair) -> Option<u32> {
+    cx.shared.caches.relations.get(&pair).filter(|_| cx.protocol().id_floor_from_store)
+}
+
+/// Makes a pair's row in `TTRelation`, and its relation if there is none.
+struct Claim(Pair);
+
+impl<W: World> Transaction<W> for Claim {
+    type Done = u32;
+
+    async fn run(&self, cx: &mut Context<W>) -> Result<u32, StoreError> {
+        const CLAIM: &str = "insert into TTRelation (`smallId`,`bigId`,`relateId`) values(?,?,0)";
+        // A live database may hold several rows of a pair already: every node takes the lowest.
+        const OLD: &str =
+            "select id from IMRelationShip where smallId=? and bigId=? order by id limit 1";
+        const NAME: &str = "update TTRelation set relateId=? where smallId=? and bigId=?";
+        let pair = self.0;
+        cx.defer(CLAIM, &pair.params());
+        let mut id = cx.primary(OLD, &pair.params()).await?.get(0, "id").uint();
+        let adopted = id != 0;
+        if !adopted {
+            id = insert(cx, pair).await?;
+        }
+        if id == 0 {
+            return Err(StoreError::NoEffect("relation without an id"));
+        }
+        let [low, high] = pair.params();
+        cx.defer(NAME, &[id.into(), low, high]);
+        if adopted && cx.protocol().id_floor_from_store {
+            raise_floor_of_old(cx, pair, id).await?;
+        }
+        Ok(id)
+    }
+}
+
+/// The messages that an adopted relation already has are under the floor.
+async fn raise_floor_of_old<W: World>(
+    cx: &mut Context<W>,
+    pair: Pair,
+    id: u32,
+) -> Result<(), StoreError> {
+    const FLOOR: &str = "update TTRelation set lastId=? where smallId=? and bigId=?";
+    let table = sql_text::messages_of_relation(id);
+    let text = format!("select msgId from {table} where relateId=? order by msgId desc limit 1");
+    let last = cx.primary(&text, &[id.into()]).await?.get(0, "msgId");
+    if last.uint() != 0 {
+        let [low, high] = pair.params();
+        cx.defer(FLOOR, &[last, low, high]);
+    }
+    Ok(())
+}
+
+/// Switch `id-floor-from-store`, inside a send's transaction: the next msg_id of a pair, which is
+/// the drawn one unless the store has seen that or a higher one. The row stays locked until the
+/// transaction ends, so ids ascend in the order of the commits.
+pub async fn next_msg_id<W: World>(
+    cx: &mut Context<W>,
+    pair: Pair,
+    relation: u32,
+    drawn: u32,
+) -> Result<u32, StoreError> {
+    const TEXT: &str = "update TTRelation set lastId=LAST_INSERT_ID(greatest(lastId+1, ?)) \
+        where smallId=? and bigId=? and relateId=?";
+    let [low, high] = pair.params();
+    let raised = cx.primary(TEXT, &[drawn.into(), low, high, relation.into()]).await?;
+    match u32::try_from(raised.last_insert_id) {
+        Ok(id) if id != 0 && raised.affected != 0 => Ok(id),
+        _ => {
+            cx.shared.caches.relations.forget(&pair);
+            Err(StoreError::NoEffect("no floor for the msg_id"))
+        }
+    }
+}
+
+/// The same for a group: its row of `TTRelation` is that of user 0, who has no relations, and is
+/// made by the first message after the switch was turned on.
+pub async fn next_group_msg_id<W: World>(
+    cx: &mut Context<W>,
+    group: u32,
+    drawn: u32,
+) -> Result<u32, StoreError> {
+    match next_msg_id(cx, Pair::of_group(group), group, drawn).await {
+        Err(StoreError::NoEffect(_)) => {}
+        raised => return raised,
+    }
+    let last = latest_of_group(cx, group).await?;
+    cx.defer(INSERT_OF_GROUP, &[group, group, last].map(Value::from));
+    next_msg_id(cx, Pair::of_group(group), group, drawn).await
+}
+
+/// In a transaction: a new group's row of `TTRelation`, so that no message has to make it.
+pub fn add_floor_of_group<W: World>(cx: &mut Context<W>, group: u32) {
+    if cx.protocol().has_floor() {
+        cx.defer(INSERT_OF_GROUP, &[group, group, 0].map(Value::from));
+    }
+}
+
+/// In a transaction: a group's latest msg_id, 0 if there is none. With its row of `TTRelation`
+/// no message comes after it until the transaction ends.
+pub async fn hold_latest_of_group<W: World>(
+    cx: &mut Context<W>,
+    group: u32,
+) -> Result<u32, StoreError> {
+    const TEXT: &str = "select lastId from TTRelation where smallId=0 and bigId=? for update";
+    if cx.protocol().has_floor() {
+        let found = cx.primary(TEXT, &[group.into()]).await?;
+        if !found.rows.is_empty() {
+            return Ok(found.get(0, "lastId").uint());
+        }
+    }
+    latest_of_group(cx, group).await
+}
+
+async fn latest_of_group<W: World>(cx: &mut Context<W>, group: u32) -> Result<u32, StoreError> {
+    let table = sql_text::messages_of_group(group);
+    let text = format!("select msgId from {table} where groupId=? order by msgId desc limit 1");
+    Ok(cx.primary(&text, &[group.into()]).await?.get(0, "msgId").uint())
+}

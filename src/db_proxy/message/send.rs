@@ -1,0 +1,46 @@
+//! 0301: a message (SYSTEM.md section 3, steps 2 and 3).
+
+use crate::{
+    db_proxy::{
+        message::{group_send, single},
+        plumbing::{
+            context::{Context, World},
+            silent::Silent,
+        },
+    },
+    wire::{
+        Pdu, attach, command,
+        edit::Edit,
+        im::{base_define::MsgType, message::ImMsgData},
+    },
+};
+
+/// Field number of IMMsgData.msg_id.
+const MSG_ID: u32 = 3;
+
+/// Stores the message and replies with the same bytes but for msg_id; 0 says that it was not
+/// accepted.
+pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
+    let message: ImMsgData = request.view()?;
+    if message.msg_data.is_empty() {
+        return Err(Silent::Ignored("empty msg_data"));
+    }
+    let stored = match MsgType::try_from(message.msg_type) {
+        Ok(MsgType::SingleText | MsgType::SingleAudio) => single::store(cx, &message).await,
+        Ok(MsgType::GroupText | MsgType::GroupAudio) => group_send::store(cx, &message).await,
+        Err(_) => return Err(Silent::Ignored("unknown msg_type")),
+    };
+    let msg_id = match stored {
+        Ok(msg_id) => msg_id,
+        Err(why) if cx.protocol().answered_refusals || why.is_not_allowed() => return Err(why),
+        Err(why) => {
+            tracing::warn!(%why, from = message.from_user_id, "message not accepted");
+            0
+        }
+    };
+    let mut body = Edit::of(&request.body).uint(MSG_ID, msg_id.into());
+    if message.attach_data.is_none() {
+        body = body.bytes(attach::FIELD, b"");
+    }
+    Ok(Pdu::raw(command::MSG_DATA, request.header.seq_num, body.done()))
+}

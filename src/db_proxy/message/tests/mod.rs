@@ -1,0 +1,8 @@
+//! Messages, reads and counts of twos, and audio, against scripted stores.
+
+mod audio;
+mod read_switches;
+mod reads;
+mod round_trips;
+mod send;
+mod send_switches;

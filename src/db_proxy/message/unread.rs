@@ -1,0 +1,94 @@
+//! 0307: what a user has not read.
+
+use crate::{
+    db_proxy::{
+        group,
+        message::{
+            self, Latest,
+            counts::{self, Counts, Unread},
+            read_mark,
+        },
+        plumbing::{
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+            reply::{carried, reply},
+            silent::Silent,
+        },
+    },
+    wire::{
+        Pdu, command,
+        im::{
+            base_define::{SessionType, UnreadInfo},
+            message::{ImUnreadMsgCntReq, ImUnreadMsgCntRsp},
+        },
+    },
+};
+
+/// Lists each peer with unread messages, in text order of the ids, then the groups, each with the
+/// latest message. One without a message is left out, of the total too.
+pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
+    let asked: ImUnreadMsgCntReq = request.view()?;
+    let on_failure = cx.on_failed_query();
+    let user = asked.user_id;
+    let mut list = Vec::new();
+    if cx.protocol().unread_from_store {
+        let Counts { peers, groups } = read_mark::counts(cx, on_failure, user).await?;
+        list_peers(cx, on_failure, user, peers, &mut list).await?;
+        list_groups(cx, on_failure, groups, &mut list).await?;
+    } else {
+        // One after the other, as in golden 19.
+        let peers = counts::peer_counters(cx, on_failure, user).await?;
+        list_peers(cx, on_failure, user, peers, &mut list).await?;
+        let groups = counts::group_counters(cx, on_failure, user).await?;
+        list_groups(cx, on_failure, groups, &mut list).await?;
+    }
+    let response = ImUnreadMsgCntRsp {
+        user_id: user,
+        total_cnt: list.iter().fold(0, |sum, info| sum.wrapping_add(info.unread_cnt)),
+        unreadinfo_list: list,
+        attach_data: carried(asked.attach_data),
+    };
+    Ok(reply(request, command::MSG_UNREAD_CNT_RESPONSE, &response))
+}
+
+async fn list_peers<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    user: u32,
+    peers: Vec<Unread>,
+    list: &mut Vec<UnreadInfo>,
+) -> Result<(), StoreError> {
+    for Unread { peer, count, relation } in peers {
+        let latest = match relation {
+            Some(relation) => message::latest_of(cx, on_failure, relation, peer).await?,
+            None => message::latest_single(cx, on_failure, user, peer).await?,
+        };
+        list.extend(latest.map(|latest| info(peer, SessionType::Single, count, latest)));
+    }
+    Ok(())
+}
+
+async fn list_groups<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    groups: Vec<(u32, u32)>,
+    list: &mut Vec<UnreadInfo>,
+) -> Result<(), StoreError> {
+    for (group, count) in groups {
+        let latest = group::latest(cx, on_failure, group).await?;
+        list.extend(latest.map(|latest| info(group, SessionType::Group, count, latest)));
+    }
+    Ok(())
+}
+
+fn info(session_id: u32, session_type: SessionType, unread_cnt: u32, latest: Latest) -> UnreadInfo {
+    UnreadInfo {
+        session_id,
+        session_type: session_type as i32,
+        unread_cnt,
+        latest_msg_id: latest.msg_id,
+        latest_msg_data: latest.content,
+        latest_msg_type: latest.msg_type,
+        latest_msg_from_user_id: latest.from,
+    }
+}

@@ -1,0 +1,297 @@
+//! What a handler works with: the stores, the clock, the switches.
+
+use crate::{
+    conversation::Conversation,
+    db_proxy::{
+        data::caches::Caches,
+        plumbing::error::{NotCommitted, OnFailure, StoreError, or_empty},
+    },
+    env::Env,
+    fact::Fact,
+    protocol::Protocol,
+    store::{
+        blob::Blobs,
+        cache::Cache,
+        sql::{BatchError, Connection, Connector, Outcome, Server, SqlError, Statement, Value},
+    },
+    timing::Timing,
+};
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+/// What of the world a handler sees besides the stores; every [`Env`] is one.
+pub trait Host: Clone + Send + Sync + 'static {
+    /// This host's wall clock since the Unix epoch.
+    fn unix_time(&self) -> Duration;
+    /// Reports what the role did.
+    fn fact(&self, fact: Fact);
+}
+
+impl<E: Env> Host for E {
+    fn unix_time(&self) -> Duration {
+        Env::unix_time(self)
+    }
+
+    fn fact(&self, fact: Fact) {
+        Env::fact(self, fact);
+    }
+}
+
+/// The world of one process, as a single type parameter of the handlers.
+pub trait World: Send + Sync + 'static {
+    /// Clock and facts.
+    type Host: Host;
+    /// Redis.
+    type Cache: Cache;
+    /// SQL.
+    type Sql: Connector;
+    /// The blob store.
+    type Blobs: Blobs;
+}
+
+/// What all workers of one process share.
+pub struct Shared<W: World> {
+    /// Clock and facts.
+    pub host: W::Host,
+    /// Redis.
+    pub cache: W::Cache,
+    /// Audio.
+    pub blobs: W::Blobs,
+    /// The switches.
+    pub protocol: Protocol,
+    /// The durations.
+    pub timing: Timing,
+    /// What the process remembers.
+    pub caches: Caches,
+}
+
+const BEGIN: &str = "BEGIN";
+
+/// The statement that limits idle transactions; whole seconds follow.
+pub const LIMIT_IDLE: &str = "set session idle_transaction_timeout=";
+
+/// One worker's context: its own pair of SQL connections, and what it shares with the others.
+pub struct Context<W: World> {
+    /// What all workers share.
+    pub shared: Arc<Shared<W>>,
+    /// The request's start by db_proxy's wall clock, in seconds: sessions and relations carry it.
+    pub now: u32,
+    connector: W::Sql,
+    primary: Option<<W::Sql as Connector>::Connection>,
+    /// The primary connection has its idle transactions limited.
+    limited: bool,
+    replica: Option<<W::Sql as Connector>::Connection>,
+    /// Statements of the open transaction that go to the primary with the next one.
+    deferred: Vec<Deferred>,
+}
+
+/// A statement that waits for the next one.
+struct Deferred {
+    text: Cow<'static, str>,
+    params: Vec<Value>,
+}
+
+impl<W: World> Context<W> {
+    /// A context that opens its connections when they are needed.
+    pub fn new(shared: Arc<Shared<W>>, connector: W::Sql) -> Self {
+        let (primary, replica, deferred) = (None, None, Vec::new());
+        let mut context =
+            Self { shared, now: 0, connector, primary, limited: false, replica, deferred };
+        context.start_request();
+        context
+    }
+
+    /// Reads the clock for a new request.
+    pub fn start_request(&mut self) {
+        self.now = self.shared.host.unix_time().as_secs() as u32;
+    }
+
+    /// Redis.
+    pub fn cache(&self) -> &W::Cache {
+        &self.shared.cache
+    }
+
+    /// The switches.
+    pub fn protocol(&self) -> &Protocol {
+        &self.shared.protocol
+    }
+
+    /// Reports.
+    pub fn fact(&self, fact: Fact) {
+        self.shared.host.fact(fact);
+    }
+
+    /// What a failed read of a query means (switch `honest-reads`).
+    pub fn on_failed_query(&self) -> OnFailure {
+        if self.protocol().honest_reads { OnFailure::Fail } else { OnFailure::Empty }
+    }
+
+    /// What a failed read means to a message that is to be stored (switch `ack-after-store`).
+    pub fn on_failed_send_read(&self) -> OnFailure {
+        if self.protocol().ack_after_store { OnFailure::Fail } else { OnFailure::Empty }
+    }
+
+    /// Where lists, counts and sessions are read for a client: from the replica, or, with
+    /// `catch-up-on-gap`, from the primary. A client that asks once for what it missed would
+    /// never learn what a lagging replica did not have yet.
+    pub fn reader(&self) -> Server {
+        if self.protocol().catch_up_on_gap { Server::Primary } else { Server::Replica }
+    }
+
+    /// Runs one statement on this worker's connection to a server, opened anew if there is none
+    /// or the last one was lost. Never repeats a statement. On the primary, what was deferred runs
+    /// before it; an error may be of that.
+    pub async fn execute(
+        &mut self,
+        server: Server,
+        text: &str,
+        params: &[Value],
+    ) -> Result<Outcome, SqlError> {
+        let (_, result) = self.execute_where(server, text, params).await;
+        result
+    }
+
+    /// [`Self::execute`], and whether it came to this statement: true unless one that was deferred
+    /// failed.
+    async fn execute_where(
+        &mut self,
+        server: Server,
+        text: &str,
+        params: &[Value],
+    ) -> (bool, Result<Outcome, SqlError>) {
+        let slot = match server {
+            Server::Primary => &mut self.primary,
+            Server::Replica => &mut self.replica,
+        };
+        let connection = match slot {
+            Some(open) => open,
+            None => {
+                self.limited &= server != Server::Primary;
+                match self.connector.connect(server).await {
+                    Ok(connection) => slot.insert(connection),
+                    Err(error) => return (false, Err(error)),
+                }
+            }
+        };
+        let (reached, result) = if server == Server::Replica || self.deferred.is_empty() {
+            (true, connection.execute(text, params).await)
+        } else {
+            let deferred = std::mem::take(&mut self.deferred);
+            flush(connection, &deferred, Statement { text, params }).await
+        };
+        if let Err(error) = &result {
+            tracing::warn!(%error, ?server, text, "statement failed");
+            if matches!(error, SqlError::Lost(_)) {
+                *slot = None;
+            }
+        }
+        (reached, result)
+    }
+
+    /// Inside a transaction: a statement whose outcome nobody needs goes to the primary with the
+    /// next one, or with COMMIT, in the same round trip. If it fails, that one does not run.
+    pub fn defer(&mut self, text: impl Into<Cow<'static, str>>, params: &[Value]) {
+        self.deferred.push(Deferred { text: text.into(), params: params.to_vec() });
+    }
+
+    /// Opens a transaction, with the next statement.
+    pub fn begin(&mut self) {
+        self.deferred.clear();
+        self.defer(BEGIN, &[]);
+    }
+
+    /// Commits, after what is deferred.
+    ///
+    /// # Errors
+    /// Whether one of the deferred failed, or COMMIT.
+    pub async fn commit(&mut self) -> Result<(), NotCommitted> {
+        match self.execute_where(Server::Primary, "COMMIT", &[]).await {
+            (_, Ok(_)) => Ok(()),
+            (false, Err(error @ SqlError::Server { .. })) => Err(NotCommitted::Failed(error)),
+            (_, Err(error)) => Err(NotCommitted::Unknown(error)),
+        }
+    }
+
+    /// Before a BEGIN, once a connection: a transaction that waits for its next statement for
+    /// longer than a statement may take is ended by the server. Without it the locks of a process
+    /// that lost its power stay for as long as the server believes in its connection (ours;
+    /// MariaDB 10.3 and later).
+    pub async fn limit_idle_transactions(&mut self) -> Result<(), StoreError> {
+        if self.primary.is_some() && self.limited {
+            return Ok(());
+        }
+        let seconds = self.shared.timing.sql_timeout().as_millis().div_ceil(1_000);
+        self.primary(&format!("{LIMIT_IDLE}{seconds}"), &[]).await?;
+        self.limited = true;
+        Ok(())
+    }
+
+    /// Runs one SELECT.
+    pub async fn select(
+        &mut self,
+        on_failure: OnFailure,
+        server: Server,
+        text: &str,
+        params: &[Value],
+    ) -> Result<Outcome, StoreError> {
+        or_empty(on_failure, self.execute(server, text, params).await.map_err(StoreError::from))
+    }
+
+    /// Runs one statement on the primary whose failure fails the request.
+    pub async fn primary(&mut self, text: &str, params: &[Value]) -> Result<Outcome, StoreError> {
+        Ok(self.execute(Server::Primary, text, params).await?)
+    }
+
+    /// Runs one INSERT, UPDATE or DELETE on the primary; whether it changed a row. One that failed
+    /// changed none, as in the original, unless the request is refused for it
+    /// (`answered-refusals`): nobody knows what a lost connection did.
+    pub async fn write(&mut self, text: &str, params: &[Value]) -> Result<bool, StoreError> {
+        match self.primary(text, params).await {
+            Ok(done) => Ok(done.affected != 0),
+            Err(error @ StoreError::Sql(SqlError::Lost(_)))
+                if self.protocol().answered_refusals =>
+            {
+                Err(error)
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Ends a transaction without effect. A transaction whose connection is gone has ended with
+    /// it; one whose ROLLBACK fails ends as its connection is dropped here; one whose BEGIN still
+    /// waits for its first statement has none.
+    pub async fn roll_back(&mut self) {
+        let begun = self.deferred.first().is_none_or(|first| first.text != BEGIN);
+        self.deferred.clear();
+        if !begun {
+            return;
+        }
+        if self.primary.is_some() && self.execute(Server::Primary, "ROLLBACK", &[]).await.is_err() {
+            self.primary = None;
+        }
+    }
+
+    /// Reports that a message was not stored.
+    pub fn store_failed(&self, conversation: Conversation, msg_id: u32, reason: &StoreError) {
+        self.fact(Fact::StoreFailed { conversation, msg_id, reason: reason.to_string() });
+    }
+}
+
+/// Runs what was deferred and then a statement, as one batch; whether it came to the statement,
+/// and that one's outcome.
+async fn flush<C: Connection>(
+    connection: &mut C,
+    deferred: &[Deferred],
+    last: Statement<'_>,
+) -> (bool, Result<Outcome, SqlError>) {
+    let waiting = deferred.iter().map(|d| Statement { text: &d.text, params: &d.params });
+    let batch: Vec<_> = waiting.chain([last]).collect();
+    match connection.batch(&batch).await {
+        Ok(mut outcomes) => (true, Ok(outcomes.pop().unwrap_or_default())),
+        Err(BatchError { at, error }) => {
+            if let Some(failed) = deferred.get(at) {
+                tracing::warn!(%error, text = &*failed.text, "statement failed on the way");
+            }
+            (at == deferred.len(), Err(error))
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What every handler works with and none of them defines.
+
+pub mod context;
+pub mod error;
+pub mod refusal;
+pub mod reply;
+pub mod silent;
+pub mod transaction;

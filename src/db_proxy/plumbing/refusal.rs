@@ -1,0 +1,107 @@
+//! 07e1: a request was not served, and why (switch `answered-refusals`).
+
+use crate::{
+    db_proxy::{data::text::text, plumbing::silent::Silent},
+    protocol::Protocol,
+    wire::{
+        Pdu,
+        attach::{self, Attach},
+        command,
+        tt::extension::{Refused, RefusedCode},
+    },
+};
+use bytes::Bytes;
+use prost::Message;
+
+/// What every request of a client has, as msg_server relays it.
+#[derive(Clone, PartialEq, Message)]
+struct Envelope {
+    #[prost(uint32, tag = "1")]
+    user_id: u32,
+    #[prost(bytes = "bytes", optional, tag = "20")]
+    attach_data: Option<Bytes>,
+}
+
+/// The refusal of a request that is not served; `None` if the original's silence stays: without
+/// the switch, for a command that has no reply, and for a request that no client waits for (its
+/// attach data is not the handle of a connection).
+pub fn of(protocol: &Protocol, request: &Pdu, why: &Silent) -> Option<Pdu> {
+    if !protocol.answered_refusals {
+        return None;
+    }
+    let code = match why {
+        Silent::Done => return None,
+        Silent::Malformed(_) | Silent::Ignored(_) => RefusedCode::RefusedMalformed,
+        Silent::NotAllowed(_) => RefusedCode::RefusedNotAllowed,
+        Silent::NoHandler => RefusedCode::RefusedUnknownCommand,
+        Silent::Store(_) => RefusedCode::RefusedUnavailable,
+        Silent::NotStored(_) => RefusedCode::RefusedNotStored,
+    };
+    answer(request, code, &why.to_string())
+}
+
+/// The refusal of a request that no worker has room for.
+pub fn queue_full(protocol: &Protocol, request: &Pdu) -> Option<Pdu> {
+    if !protocol.answered_refusals {
+        return None;
+    }
+    answer(request, RefusedCode::RefusedUnavailable, "worker queue full")
+}
+
+fn answer(request: &Pdu, code: RefusedCode, reason: &str) -> Option<Pdu> {
+    let Envelope { user_id, attach_data } = Envelope::decode(request.body.clone()).ok()?;
+    Attach::decode(attach_data.as_ref()?).filter(|a| a.kind == attach::kind::HANDLE)?;
+    let refused = Refused {
+        user_id,
+        command_id: request.command().into(),
+        code: code as i32,
+        reason: Some(text(reason.to_string())),
+        attach_data,
+    };
+    Some(Pdu::new(command::OTHER_REFUSED, request.header.seq_num, &refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::im::message::ImUnreadMsgCntReq;
+
+    fn request(attach: Option<Bytes>) -> Pdu {
+        let body = ImUnreadMsgCntReq { user_id: 5, attach_data: attach };
+        Pdu::new(command::MSG_UNREAD_CNT_REQUEST, 9, &body)
+    }
+
+    fn on() -> Protocol {
+        Protocol { answered_refusals: true, ..Protocol::teamtalk() }
+    }
+
+    #[test]
+    fn it_names_the_request_and_carries_its_attach_data() {
+        let attach = Attach::handle(3).encode();
+        let pdu = of(&on(), &request(Some(attach.clone())), &Silent::Ignored("odd")).unwrap();
+        assert_eq!((pdu.command(), pdu.header.seq_num), (command::OTHER_REFUSED, 9));
+        let refused: Refused = pdu.view().unwrap();
+        assert_eq!((refused.user_id, refused.command_id), (5, 0x0307));
+        assert_eq!(refused.code(), RefusedCode::RefusedMalformed);
+        assert_eq!(refused.attach_data, Some(attach));
+    }
+
+    #[test]
+    fn the_original_and_commands_without_a_reply_stay_silent() {
+        let pdu = request(Some(Attach::handle(3).encode()));
+        assert_eq!(of(&Protocol::teamtalk(), &pdu, &Silent::NoHandler), None);
+        assert_eq!(queue_full(&Protocol::teamtalk(), &pdu), None);
+        assert_eq!(of(&on(), &pdu, &Silent::Done), None);
+        assert!(queue_full(&on(), &pdu).is_some());
+    }
+
+    #[test]
+    fn what_no_client_waits_for_is_not_refused() {
+        let group = Attach { kind: attach::kind::GROUP, ..Attach::handle(3) };
+        for attach in [None, Some(Bytes::new()), Some(group.encode())] {
+            assert_eq!(of(&on(), &request(attach), &Silent::NoHandler), None);
+        }
+        let broken = Pdu::raw(command::MSG_UNREAD_CNT_REQUEST, 9, Bytes::from_static(&[0x08]));
+        assert_eq!(of(&on(), &broken, &Silent::NoHandler), None);
+    }
+}

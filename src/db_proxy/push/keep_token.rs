@@ -1,0 +1,53 @@
+//! 0108: where to push to for a user; an empty token at logout.
+
+use crate::{
+    db_proxy::{
+        data::{keys, text::raw},
+        plumbing::{
+            context::{Context, World},
+            reply::{carried, reply},
+            silent::Silent,
+        },
+    },
+    store::cache::{Cache, CacheError},
+    wire::{
+        Pdu, command,
+        im::{
+            base_define::ClientType,
+            login::{ImDeviceTokenReq, ImDeviceTokenRsp},
+        },
+    },
+};
+
+/// Keeps the token as `kind:token`, both ways, and takes the user's former token from whoever has
+/// it now. Always answered; a failure of Redis leaves things as they are.
+pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
+    let asked: ImDeviceTokenReq = request.view()?;
+    if let Err(error) = keep(cx, &asked).await {
+        tracing::warn!(%error, user = asked.user_id, "device token not kept");
+    }
+    let response =
+        ImDeviceTokenRsp { user_id: asked.user_id, attach_data: carried(asked.attach_data) };
+    Ok(reply(request, command::LOGIN_RES_DEVICETOKEN, &response))
+}
+
+async fn keep<W: World>(cx: &mut Context<W>, asked: &ImDeviceTokenReq) -> Result<(), CacheError> {
+    let own = keys::device_of_user(asked.user_id);
+    // Read failures count as empty.
+    let former = cx.cache().get(&own).await.ok().flatten().unwrap_or_default();
+    if let Some(colon) = former.iter().position(|&b| b == b':') {
+        let former = keys::user_of_device(&String::from_utf8_lossy(&former[colon + 1..]));
+        let owner = cx.cache().get(&former).await.ok().flatten().unwrap_or_default();
+        if !owner.is_empty() {
+            cx.cache().set(&former, "").await?;
+        }
+    }
+    let token = String::from_utf8_lossy(raw(&asked.device_token)).into_owned();
+    let kept = match asked.client_type.and_then(|kind| ClientType::try_from(kind).ok()) {
+        Some(ClientType::Ios) => format!("ios:{token}"),
+        Some(ClientType::Android) => format!("android:{token}"),
+        _ => token.clone(),
+    };
+    cx.cache().set(&own, &kept).await?;
+    cx.cache().set(&keys::user_of_device(&token), &asked.user_id.to_string()).await
+}

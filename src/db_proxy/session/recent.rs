@@ -1,0 +1,170 @@
+//! 0201: a user's recent sessions.
+
+use crate::{
+    db_proxy::{
+        data::session_key::Key,
+        group::{
+            self,
+            membership::{self, Membership},
+        },
+        message::{self, Latest},
+        plumbing::{
+            context::{Context, World},
+            error::{OnFailure, StoreError},
+            reply::{carried, reply},
+            silent::Silent,
+        },
+    },
+    wire::{
+        Pdu, command,
+        im::{
+            base_define::{ContactSessionInfo, SessionStatusType, SessionType},
+            buddy::{ImRecentContactSessionReq, ImRecentContactSessionRsp},
+        },
+    },
+};
+use std::collections::BTreeMap;
+
+/// What a user's session with a group says of it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Session {
+    removed: bool,
+    updated: u32,
+}
+
+/// Lists at most 100 sessions that changed after the time asked for, each with its latest
+/// message; one without a message is left out. Removed ones too if the request asks for them
+/// (switch `catch-up-on-gap`), and then every group that the user is in, whenever its session
+/// changed and if there is one at all: other devices of the user may hold less than they have,
+/// and a group's sessions follow its messages only every few seconds.
+pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
+    const LIVE: &str = "select * from IMRecentSession where userId = ? and status = 0 \
+        and updated >? order by updated desc limit 100";
+    const ALL: &str = "select * from IMRecentSession where userId = ? \
+        and updated >? order by updated desc limit 100";
+    let asked: ImRecentContactSessionReq = request.view()?;
+    let (user, on_failure) = (asked.user_id, cx.on_failed_query());
+    let catch_up = cx.protocol().catch_up_on_gap && asked.with_removed == Some(1);
+    let text = if catch_up { ALL } else { LIVE };
+    let params = [user.into(), asked.latest_update_time.into()];
+    let found = cx.select(on_failure, cx.reader(), text, &params).await?;
+    let mut own = Groups::none();
+    if catch_up || cx.protocol().members_from_store {
+        own = Groups::of(cx, on_failure, user).await?;
+    }
+    let mut list = Vec::new();
+    for row in 0..found.rows.len() {
+        let id = found.get(row, "peerId").uint();
+        let removed = found.get(row, "status").uint() != 0;
+        let session = Session { removed, updated: found.get(row, "updated").uint() };
+        let (kind, latest) = match found.get(row, "type").uint() {
+            Key::SINGLE => {
+                (SessionType::Single, message::latest_single(cx, on_failure, user, id).await?)
+            }
+            Key::GROUP => (SessionType::Group, own.latest(cx, on_failure, id).await?),
+            _ => continue,
+        };
+        list.extend(latest.map(|latest| info(id, kind, session, latest)));
+    }
+    if catch_up && !own.is_done() {
+        let sessions = sessions_with_groups(cx, on_failure, user).await?;
+        for Membership { group, joined, .. } in own.rest() {
+            let unknown = Session { removed: false, updated: joined };
+            let session = sessions.get(&group).copied().unwrap_or(unknown);
+            let latest = own.latest(cx, on_failure, group).await?;
+            list.extend(latest.map(|latest| info(group, SessionType::Group, session, latest)));
+        }
+    }
+    let response = ImRecentContactSessionRsp {
+        user_id: user,
+        contact_session_list: list,
+        attach_data: carried(asked.attach_data),
+    };
+    Ok(reply(request, command::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE, &response))
+}
+
+fn info(
+    session_id: u32,
+    session_type: SessionType,
+    session: Session,
+    latest: Latest,
+) -> ContactSessionInfo {
+    ContactSessionInfo {
+        session_id,
+        session_type: session_type as i32,
+        session_status: match session.removed {
+            false => SessionStatusType::SessionStatusOk as i32,
+            true => SessionStatusType::SessionStatusDelete as i32,
+        },
+        updated_time: session.updated,
+        latest_msg_id: latest.msg_id,
+        latest_msg_data: latest.content,
+        latest_msg_type: latest.msg_type,
+        latest_msg_from_user_id: latest.from,
+    }
+}
+
+/// The groups that a user is in, if that matters, and whether they were looked at.
+struct Groups(Option<BTreeMap<u32, (Membership, bool)>>);
+
+impl Groups {
+    /// The original shows every group that the user has a session with.
+    fn none() -> Self {
+        Self(None)
+    }
+
+    async fn of<W: World>(
+        cx: &mut Context<W>,
+        on_failure: OnFailure,
+        user: u32,
+    ) -> Result<Self, StoreError> {
+        let groups = membership::of(cx, on_failure, user).await?;
+        Ok(Self(Some(groups.into_iter().map(|of| (of.group, (of, false))).collect())))
+    }
+
+    /// The latest message of a group as far as the user may read it. A session with a group goes
+    /// when its user leaves: what was said there later is not for him.
+    async fn latest<W: World>(
+        &mut self,
+        cx: &mut Context<W>,
+        on_failure: OnFailure,
+        group: u32,
+    ) -> Result<Option<Latest>, StoreError> {
+        let mut hidden = 0;
+        if let Some(own) = &mut self.0 {
+            let Some((of, done)) = own.get_mut(&group) else { return Ok(None) };
+            *done = true;
+            hidden = of.since.hidden();
+        }
+        let latest = group::latest(cx, on_failure, group).await?;
+        Ok(latest.filter(|latest| latest.msg_id > hidden))
+    }
+
+    fn rest(&self) -> Vec<Membership> {
+        let own = self.0.iter().flat_map(BTreeMap::values);
+        own.filter(|(_, done)| !done).map(|(of, _)| *of).collect()
+    }
+
+    fn is_done(&self) -> bool {
+        self.rest().is_empty()
+    }
+}
+
+async fn sessions_with_groups<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    user: u32,
+) -> Result<BTreeMap<u32, Session>, StoreError> {
+    const TEXT: &str =
+        "select peerId,status,updated from IMRecentSession where userId=? and type=?";
+    let params = [user.into(), Key::GROUP.into()];
+    let found = cx.select(on_failure, cx.reader(), TEXT, &params).await?;
+    let session = |row| {
+        let removed = found.get(row, "status").uint() != 0;
+        (
+            found.get(row, "peerId").uint(),
+            Session { removed, updated: found.get(row, "updated").uint() },
+        )
+    };
+    Ok((0..found.rows.len()).map(session).collect())
+}

@@ -1,0 +1,45 @@
+//! 0208: the users that changed since a time.
+
+use crate::{
+    db_proxy::{
+        plumbing::{
+            context::{Context, World},
+            reply::{carried, reply},
+            silent::Silent,
+        },
+        user,
+    },
+    store::sql::Server,
+    wire::{
+        Pdu, command,
+        im::buddy::{ImAllUserReq, ImAllUserRsp},
+    },
+};
+
+/// Lists all users who have not left for time 0, else those changed since. Looks into the store
+/// only if this process knows of a change after that time.
+pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
+    const ALL: &str = "select * from IMUser where status != 3";
+    const CHANGED: &str = "select * from IMUser where updated>=?";
+    let asked: ImAllUserReq = request.view()?;
+    let since = asked.latest_update_time;
+    let mut latest_update_time = since;
+    let mut user_list = Vec::new();
+    if cx.shared.caches.user_change.last() > since {
+        let on_failure = cx.on_failed_query();
+        let found = match since {
+            0 => cx.select(on_failure, Server::Replica, ALL, &[]).await?,
+            _ => cx.select(on_failure, Server::Replica, CHANGED, &[since.into()]).await?,
+        };
+        user_list = user::infos(&found);
+        let updated = (0..found.rows.len()).map(|row| found.get(row, "updated").uint());
+        latest_update_time = updated.fold(since, u32::max);
+    }
+    let response = ImAllUserRsp {
+        user_id: asked.user_id,
+        latest_update_time,
+        user_list,
+        attach_data: carried(asked.attach_data),
+    };
+    Ok(reply(request, command::BUDDY_LIST_ALL_USER_RESPONSE, &response))
+}

@@ -1,0 +1,48 @@
+//! 0210: the departments that changed since a time.
+
+use crate::{
+    db_proxy::{
+        data::text::text,
+        plumbing::{
+            context::{Context, World},
+            reply::{carried, reply},
+            silent::Silent,
+        },
+    },
+    store::sql::Server,
+    wire::{
+        Pdu, command,
+        im::{
+            base_define::{DepartInfo, DepartmentStatusType},
+            buddy::{ImDepartmentReq, ImDepartmentRsp},
+        },
+    },
+};
+
+/// Lists them; the time to ask from next is that of the latest change.
+pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
+    const TEXT: &str = "select * from IMDepart where updated>?";
+    let asked: ImDepartmentReq = request.view()?;
+    let since = asked.latest_update_time;
+    let found = cx.select(cx.on_failed_query(), Server::Replica, TEXT, &[since.into()]).await?;
+    let number = |row, name| found.get(row, name).uint();
+    let info = |row| DepartInfo {
+        dept_id: number(row, "id"),
+        priority: number(row, "priority"),
+        dept_name: text(found.get(row, "departName").bytes()),
+        parent_dept_id: number(row, "parentId"),
+        dept_status: number(row, "status") as i32,
+    };
+    let rows = 0..found.rows.len();
+    let response = ImDepartmentRsp {
+        user_id: asked.user_id,
+        latest_update_time: rows.clone().map(|row| number(row, "updated")).fold(since, u32::max),
+        // A value outside the enum would make the whole reply malformed.
+        dept_list: rows
+            .map(info)
+            .filter(|depart| DepartmentStatusType::try_from(depart.dept_status).is_ok())
+            .collect(),
+        attach_data: carried(asked.attach_data),
+    };
+    Ok(reply(request, command::BUDDY_LIST_DEPARTMENT_RESPONSE, &response))
+}

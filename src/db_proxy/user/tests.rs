@@ -1,0 +1,208 @@
+//! Users, their tokens and settings, departments, against scripted stores (SYSTEM.md section 6).
+
+use crate::{
+    db_proxy::testing::{Fake, NOW, answer, lost, refused, rows},
+    protocol::Protocol,
+    store::sql::{Outcome, SqlError, Value},
+    wire::{
+        Pdu,
+        attach::Attach,
+        check::Checked,
+        command,
+        im::{base_define::ClientType, buddy::*, login::*},
+        tt::extension::{Refused, RefusedCode},
+    },
+};
+use bytes::Bytes;
+
+fn attach() -> Option<Bytes> {
+    Some(Attach::handle(3).encode())
+}
+
+fn ask_as(protocol: Protocol, world: &Fake, command: u16, body: &impl prost::Message) -> Pdu {
+    answer(&mut world.context(protocol), &Pdu::new(command, 9, body)).expect("an answer")
+}
+
+fn ask<R: Checked>(world: &Fake, command: u16, body: &impl prost::Message) -> R {
+    let reply = ask_as(Protocol::teamtalk(), world, command, body);
+    assert_eq!((reply.command(), reply.header.seq_num), (command + 1, 9));
+    reply.view().unwrap()
+}
+
+fn none() -> Result<Outcome, SqlError> {
+    Ok(Outcome::default())
+}
+
+fn token(user: u32, token: &'static str, kind: Option<ClientType>) -> ImDeviceTokenReq {
+    ImDeviceTokenReq {
+        user_id: user,
+        device_token: token.into(),
+        client_type: kind.map(|k| k as i32),
+        attach_data: None,
+    }
+}
+
+#[test]
+fn a_device_token_is_kept_as_in_golden_43_and_24() {
+    let command = command::LOGIN_REQ_DEVICETOKEN;
+    let world = Fake::default();
+    for (kind, kept) in [
+        (Some(ClientType::Ios), "ios:tok"),
+        (Some(ClientType::Android), "android:tok"),
+        (Some(ClientType::Windows), "tok"),
+        (None, "tok"),
+    ] {
+        let world = Fake::default();
+        let reply: ImDeviceTokenRsp = ask(&world, command, &token(1901, "tok", kind));
+        assert_eq!((reply.user_id, reply.attach_data), (1901, Some(Bytes::new())));
+        let expected = [
+            "GET device_1901".into(),
+            format!("SET device_1901 {kept}"),
+            "SET device_tok 1901".into(),
+        ];
+        assert_eq!(world.log(), expected);
+    }
+    let _: ImDeviceTokenRsp = ask(&world, command, &token(1, "", None));
+    assert_eq!(world.log(), ["GET device_1", "SET device_1 ", "SET device_ 1"]);
+}
+
+#[test]
+fn a_former_token_is_taken_from_its_owner() {
+    let command = command::LOGIN_REQ_DEVICETOKEN;
+    let world = Fake::default();
+    world.value("device_7", "ios:old");
+    world.value("device_old", "7");
+    let _: ImDeviceTokenRsp = ask(&world, command, &token(7, "new", Some(ClientType::Ios)));
+    assert_eq!(
+        world.log(),
+        [
+            "GET device_7",
+            "GET device_old",
+            "SET device_old ",
+            "SET device_7 ios:new",
+            "SET device_new 7"
+        ]
+    );
+    let _: ImDeviceTokenRsp = ask(&world, command, &token(7, "", None));
+    let _: ImDeviceTokenRsp = ask(&world, command, &token(7, "x", None));
+    let log = world.log();
+    assert_eq!(log[5..], ["GET device_7", "SET device_7 x", "SET device_x 7"], "a bare one");
+}
+
+#[test]
+fn the_push_shield_is_set_and_asked_for() {
+    let world = Fake::default();
+    let set = ImPushShieldReq { user_id: 2, shield_status: 1, attach_data: attach() };
+    let reply: ImPushShieldRsp = ask(&world, command::LOGIN_REQ_PUSH_SHIELD, &set);
+    assert_eq!((reply.result_code, reply.shield_status), (0, Some(1)));
+    assert_eq!(reply.attach_data, attach());
+    assert_eq!(
+        world.log(),
+        ["M update IMUser set `push_shield_status`=1, `updated`=1000 where id=2"]
+    );
+    world.on("update IMUser", none()).on("update IMUser", refused(1205));
+    for _ in 0..2 {
+        let reply: ImPushShieldRsp = ask(&world, command::LOGIN_REQ_PUSH_SHIELD, &set);
+        assert_eq!((reply.result_code, reply.shield_status), (1, None));
+    }
+    world.log();
+    let query = ImQueryPushShieldReq { user_id: 2, attach_data: None };
+    let reply: ImQueryPushShieldRsp = ask(&world, command::LOGIN_REQ_QUERY_PUSH_SHIELD, &query);
+    assert_eq!((reply.result_code, reply.shield_status), (1, None));
+    assert_eq!(world.log(), ["S select push_shield_status from IMUser where id=2"]);
+    world.on("from IMUser", rows(["push_shield_status"], &[[1.into()]]));
+    let reply: ImQueryPushShieldRsp = ask(&world, command::LOGIN_REQ_QUERY_PUSH_SHIELD, &query);
+    assert_eq!((reply.result_code, reply.shield_status), (0, Some(1)));
+}
+
+#[test]
+fn a_write_with_an_unknown_outcome_is_refused_with_the_switch() {
+    let world = Fake::default();
+    world.on("update IMUser", lost()).on("update IMUser", lost());
+    let set = ImPushShieldReq { user_id: 2, shield_status: 1, attach_data: attach() };
+    let reply: ImPushShieldRsp = ask(&world, command::LOGIN_REQ_PUSH_SHIELD, &set);
+    assert_eq!(reply.result_code, 1);
+    let pdu = ask_as(Protocol::hardened(), &world, command::LOGIN_REQ_PUSH_SHIELD, &set);
+    assert_eq!(pdu.view::<Refused>().unwrap().code(), RefusedCode::RefusedUnavailable);
+}
+
+fn user_row(id: u32, updated: u32) -> Result<Outcome, SqlError> {
+    let row: [Value; 5] = [id.into(), "bob".into(), "Bob".into(), 2.into(), updated.into()];
+    rows(["id", "name", "nick", "status", "updated"], &[row])
+}
+
+#[test]
+fn users_are_read_by_id_whatever_their_status() {
+    let world = Fake::default();
+    world.on("from IMUser", user_row(2, 5));
+    let command = command::BUDDY_LIST_USER_INFO_REQUEST;
+    let mut request = ImUsersInfoReq { user_id: 1, user_id_list: vec![3, 2, 3], attach_data: None };
+    let reply: ImUsersInfoRsp = ask(&world, command, &request);
+    let info = &reply.user_info_list[0];
+    assert_eq!((info.user_id, info.status, &info.user_nick_name[..]), (2, 2, &b"Bob"[..]));
+    assert_eq!(world.log(), ["S select * from IMUser where id in (2,3)"]);
+    request.user_id_list.clear();
+    let _: ImUsersInfoRsp = ask(&world, command, &request);
+    assert!(world.log().is_empty());
+}
+
+#[test]
+fn all_users_are_read_only_after_a_change() {
+    let command = command::BUDDY_LIST_ALL_USER_REQUEST;
+    let request = |since| ImAllUserReq { user_id: 1, latest_update_time: since, attach_data: None };
+    let world = Fake::default();
+    world.on("from IMUser", user_row(2, 70)).on("from IMUser", user_row(2, 70));
+    let reply: ImAllUserRsp = ask(&world, command, &request(0));
+    assert_eq!((reply.latest_update_time, reply.user_list.len()), (70, 1));
+    assert_eq!(world.log(), ["S select * from IMUser where status != 3"]);
+    let reply: ImAllUserRsp = ask(&world, command, &request(NOW - 1));
+    assert_eq!(reply.latest_update_time, NOW - 1, "the greater of the two");
+    assert_eq!(world.log(), ["S select * from IMUser where updated>=999"]);
+    let reply: ImAllUserRsp = ask(&world, command, &request(NOW));
+    assert_eq!((reply.latest_update_time, reply.user_list.len()), (NOW, 0));
+    assert!(world.log().is_empty());
+}
+
+#[test]
+fn departments_are_those_that_changed_since() {
+    let world = Fake::default();
+    let columns = ["id", "departName", "priority", "parentId", "status", "updated"];
+    let row = |id: u32, status: u32| {
+        [id.into(), "dev".into(), 4.into(), 1.into(), status.into(), 60.into()]
+    };
+    world.on("from IMDepart", rows(columns, &[row(5, 1), row(6, 2)]));
+    let request = ImDepartmentReq { user_id: 1, latest_update_time: 50, attach_data: None };
+    let command = command::BUDDY_LIST_DEPARTMENT_REQUEST;
+    let reply: ImDepartmentRsp = ask(&world, command, &request);
+    assert_eq!((reply.latest_update_time, reply.dept_list.len()), (60, 1));
+    let depart = &reply.dept_list[0];
+    assert_eq!((depart.dept_id, depart.parent_dept_id, depart.dept_status), (5, 1, 1));
+    assert_eq!(world.log(), ["S select * from IMDepart where updated>50"]);
+}
+
+#[test]
+fn a_signature_is_changed_and_the_change_noted() {
+    let command = command::BUDDY_LIST_CHANGE_SIGN_INFO_REQUEST;
+    let request = |text: String| ImChangeSignInfoReq {
+        user_id: 2,
+        sign_info: text.into(),
+        attach_data: attach(),
+    };
+    let world = Fake::default();
+    let reply: ImChangeSignInfoRsp = ask(&world, command, &request("hi".into()));
+    assert_eq!((reply.result_code, reply.sign_info), (0, Some(Bytes::from_static(b"hi"))));
+    assert_eq!(
+        world.log(),
+        [
+            "M update IMUser set `sign_info`='hi', `updated`=1000 where id=2",
+            "SET total_user_update 1000"
+        ]
+    );
+    world.on("update IMUser", none());
+    let reply: ImChangeSignInfoRsp = ask(&world, command, &request("x".repeat(128)));
+    assert_eq!((reply.result_code, reply.sign_info), (1, None));
+    assert_eq!(world.log().len(), 1);
+    let reply: ImChangeSignInfoRsp = ask(&world, command, &request("x".repeat(129)));
+    assert_eq!(reply.result_code, 1);
+    assert!(world.log().is_empty());
+}

@@ -1,0 +1,38 @@
+//! 0204: details of some users.
+
+use crate::{
+    db_proxy::{
+        data::sql_text::placeholders,
+        plumbing::{
+            context::{Context, World},
+            reply::{carried, reply},
+            silent::Silent,
+        },
+        user,
+    },
+    store::sql::{Server, Value},
+    wire::{
+        Pdu, command,
+        im::buddy::{ImUsersInfoReq, ImUsersInfoRsp},
+    },
+};
+use std::collections::BTreeSet;
+
+/// Lists those that exist, whatever their status; no ids: no SQL.
+pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
+    let asked: ImUsersInfoReq = request.view()?;
+    let ids: BTreeSet<u32> = asked.user_id_list.into_iter().collect();
+    let mut user_info_list = Vec::new();
+    if !ids.is_empty() {
+        let text = format!("select * from IMUser where id in ({})", placeholders(ids.len()));
+        let params: Vec<Value> = ids.into_iter().map(Value::from).collect();
+        let found = cx.select(cx.on_failed_query(), Server::Replica, &text, &params).await?;
+        user_info_list = user::infos(&found);
+    }
+    let response = ImUsersInfoRsp {
+        user_id: asked.user_id,
+        user_info_list,
+        attach_data: carried(asked.attach_data),
+    };
+    Ok(reply(request, command::BUDDY_LIST_USER_INFO_RESPONSE, &response))
+}

@@ -1,0 +1,89 @@
+//! 0703: is this the user's password?
+
+use crate::{
+    db_proxy::{
+        data::text::{raw, text},
+        plumbing::{
+            context::{Context, Host, World},
+            reply::{carried, reply},
+            silent::Silent,
+        },
+        user,
+    },
+    store::sql::{Outcome, Server, Value},
+    wire::{
+        Pdu, command,
+        im::{
+            base_define::UserInfo,
+            server::{ImValidateReq, ImValidateRsp},
+        },
+    },
+};
+use md5::{Digest, Md5};
+use std::fmt::Write;
+
+const OK: &str = "成功";
+const WRONG: &str = "用户名/密码错误";
+const LOCKED: &str = "用户名/密码错误次数太多";
+/// Ours, switch `honest-reads`: nobody looked at the password.
+const UNAVAILABLE: &str = "服务暂不可用";
+
+/// Compares the password and counts failures by name; always answered.
+pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
+    let login: ImValidateReq = request.view()?;
+    let shared = cx.shared.clone();
+    let now = Host::unix_time(&shared.host);
+    let name = raw(&login.user_name);
+    let (result_code, words, user_info) = if shared.caches.failures.locked(name, now) {
+        (6, LOCKED, None)
+    } else {
+        const TEXT: &str = "select * from IMUser where name=? and status=0";
+        let on_failure = cx.on_failed_query();
+        match cx.select(on_failure, Server::Replica, TEXT, &[Value::from(name)]).await {
+            Err(_) => (1, UNAVAILABLE, None),
+            Ok(found) => match matching_user(&found, raw(&login.password)) {
+                Some(user) => {
+                    shared.caches.failures.succeeded(name);
+                    (0, OK, Some(user))
+                }
+                None => {
+                    shared.caches.failures.failed(name, now);
+                    (1, WRONG, None)
+                }
+            },
+        }
+    };
+    let response = ImValidateRsp {
+        user_name: login.user_name,
+        result_code,
+        result_string: Some(text(words)),
+        user_info,
+        attach_data: carried(login.attach_data),
+    };
+    Ok(reply(request, command::OTHER_VALIDATE_RSP, &response))
+}
+
+/// The user, if the password is his. Of several rows the last read counts.
+fn matching_user(found: &Outcome, password: &[u8]) -> Option<UserInfo> {
+    let row = found.rows.len().checked_sub(1)?;
+    let column = |name| found.get(row, name);
+    let expected = column("password").bytes();
+    if expected != md5_hex(&[password, &column("salt").bytes()]) {
+        return None;
+    }
+    // The status is sent as 0.
+    Some(user::info(found, row, 0))
+}
+
+/// MD5 of the parts in a row, in lower-case hex.
+fn md5_hex(parts: &[&[u8]]) -> String {
+    let mut hash = Md5::new();
+    for part in parts {
+        hash.update(part);
+    }
+    let mut hex = String::with_capacity(32);
+    for byte in hash.finalize() {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
