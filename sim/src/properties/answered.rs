@@ -20,7 +20,7 @@ use teamtalk::{
 /// See the module.
 #[derive(Debug)]
 pub struct Answered {
-    /// `confirmed-read-acks`: a 0303 is a request.
+    /// The switch `confirmed-read-acks` is on, so a 0303 is a request.
     read_acks: bool,
     /// The hosts at both ends of a connection.
     hosts: BTreeMap<ConnId, BTreeSet<Arc<str>>>,

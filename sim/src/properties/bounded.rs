@@ -1,4 +1,6 @@
-//! bounded: queues, send lists and memory stay under their bounds.
+//! bounded: queues, send lists and unsent output stay under their bounds.
+//!
+//! It compares what roles report (`Fact::HighWater`). Memory is not measured.
 
 use super::{Class, Property, Seen, Sort, Violation, role_of};
 use crate::record::Kind;

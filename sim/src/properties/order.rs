@@ -1,9 +1,9 @@
 //! order: a sender who waited for an ack has a lower msg_id before than after; history is in
 //! msg_id order, without gaps that are not explained.
 //!
-//! A page is wanted whole: what was committed before it was asked for, and is within its range and
-//! count, is on it. Of a group only what was sent when the asker had surely joined, and if he is
-//! surely a member since.
+//! A page must be whole: everything that was committed before it was asked for, and that is within
+//! its range and count, is on it. Of a group's page that is said only of messages that were sent
+//! after the asker had surely joined, and only if the asker was surely a member from then on.
 
 use super::{
     Class, Known, Property, Seen, Sort, Violation,
@@ -22,7 +22,7 @@ use teamtalk::{
     },
 };
 
-/// A send as its device knows it.
+/// A send, as far as its device knows.
 #[derive(Debug, Clone)]
 struct Send {
     device: u32,
@@ -37,15 +37,15 @@ struct Send {
 pub struct Order {
     sends: BTreeMap<Message, Send>,
     asked: BTreeMap<(ConnId, u16), Message>,
-    /// By device and conversation.
+    /// The highest msg_id that was acked to a device in a conversation.
     highest_ack: BTreeMap<(u32, Conversation), u32>,
-    /// The row that was first committed under an id.
+    /// The rows by msg_id; of several with one id, the first.
     rows: BTreeMap<Conversation, BTreeMap<u32, Row>>,
     /// List requests that are not answered.
     lists: BTreeMap<(ConnId, u16), ListRequest>,
 }
 
-/// A message row.
+/// When a message was sent and stored.
 #[derive(Debug, Clone, Copy)]
 struct Row {
     /// When its message first arrived at a msg_server.
@@ -64,11 +64,12 @@ struct Viewer<'a> {
 /// A 0309 as a msg_server read it.
 #[derive(Debug, Clone, Copy)]
 struct ListRequest {
-    /// The line at which it was read (of one that was written again the first may be answered).
+    /// The line at which it was first read: a client may write it again, and the first may be the
+    /// one that is answered.
     since: u64,
-    /// From which id down; 0 from the newest.
+    /// The msg_id from which the page goes down; 0: from the newest.
     begin: u32,
-    /// How many at most.
+    /// How many messages the page has at most.
     count: usize,
 }
 
@@ -165,8 +166,8 @@ impl Order {
         violation("missing", sentence, vec![format!("\"conn\":{conn},")])
     }
 
-    /// A message above or below a page that should be on it: it was there when the page was asked
-    /// for, and the page has room for it.
+    /// A message that should be on a page and is not: it was committed when the page was asked for,
+    /// it is in the page's range, and the page has room for it.
     fn missing(
         &self,
         viewer: Viewer<'_>,
