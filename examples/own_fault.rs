@@ -16,8 +16,8 @@ use teamtalk::client::Conduct;
 use teamtalk_sim::{
     explore::run_case,
     plan::{
-        Action, Chat, Client, Cut, Device, Durability, Fate, Fault, Node, Operation, Pace, Plan,
-        Side, Trouble,
+        Action, Chat, Client, Cut, Device, Durability, Fate, Fault, Host, Node, Operation, Pace,
+        Plan, Side, Trouble,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
     },
     report,
@@ -67,14 +67,14 @@ fn operations() -> Vec<Operation> {
 /// A plan by hand: what it leaves out of a generated one is left out of the card, too.
 fn plan() -> Plan {
     let hosts = ["redis", "sql", "outside", "db1", "db2", "route1", "msg1", "msg2", "client1"];
-    let node = |host: &str| Node { host: host.into(), side: Side::Base };
+    let host = |name| Host::parse(name).expect("a name says what a host runs");
     Plan {
         pace: Pace::Brisk,
         noise: 1,
         latency_ticks: 1,
         db_workers: 4,
         redis: Durability::Always,
-        nodes: hosts.map(node).into(),
+        nodes: hosts.map(|name| Node { host: host(name), side: Side::Base }).into(),
         devices: devices(),
         groups: Vec::new(),
         operations: operations(),

@@ -11,8 +11,8 @@ use std::{collections::BTreeMap, path::Path};
 use teamtalk::{env::ConnId, wire::command};
 use teamtalk_sim::{
     explore::run_case,
-    plan::{Fault, Trouble, case::Case},
-    properties::{At, Class, Property, Seen, Sort, Violation, judge},
+    plan::{Fault, Role, Trouble, case::Case},
+    properties::{At, Class, Property, Seen, Sort, Subject, Violation, judge},
 };
 
 /// Simulated microseconds that an ack may take.
@@ -61,13 +61,13 @@ impl Property for PromptAck {
                 (took_us > LIMIT_US).then(|| Violation {
                     property: self.name(),
                     kind: "late",
-                    role: "msg".into(),
+                    role: Role::Msg,
                     sentence: format!(
                         "the ack of seq_num {} on connection {conn} took {} ms",
                         key.1,
                         took_us / 1_000
                     ),
-                    about: Default::default(),
+                    about: [Subject::Connection(conn)].into(),
                 })
             }
             _ => None,

@@ -210,6 +210,15 @@ switches! {
         cost: "one 0304 a read ack; read acks written again when it is late",
         property: "unread",
     };
+    edge_limits: Switch {
+        name: "edge-limits",
+        scope: "msg, db",
+        instead_of: "taking PDUs of up to 16 MiB of anybody, lists and pages as long as a client \
+                     chooses, as often as it sends them, and closing a server link for it",
+        peers: "none; a client that keeps to what real clients send notices nothing",
+        cost: "one look at the body of each device's PDU",
+        property: "bounded",
+    };
     presence_by_link: Switch {
         name: "presence-by-link",
         scope: "route",

@@ -42,7 +42,7 @@ fn cut(stream: &[u8], ends: &[usize]) -> Cut {
             match decoded {
                 Ok(Some(pdu)) => pdus.push(pdu),
                 Ok(None) => break,
-                Err(FrameError::Length(length)) => return Cut { pdus, end: Err(length) },
+                Err(FrameError::Length { length, .. }) => return Cut { pdus, end: Err(length) },
                 Err(FrameError::Io(e)) => panic!("{e}"),
             }
         }

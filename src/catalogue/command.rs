@@ -1,5 +1,6 @@
 //! What the catalogue says of a command: plain data.
 
+use super::question::Question;
 use crate::wire::check::Table;
 
 /// Who is at the other end of a connection.
@@ -108,20 +109,6 @@ pub struct CommandLimits {
     pub rate: Limit,
     /// Of each string and each list of the body, and of numbers that choose how much is read.
     pub fields: &'static [FieldLimit],
-}
-
-/// What a person asks with it: see [`super::question`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Question {
-    /// The operation's name in a plan (`"do"`).
-    pub name: &'static str,
-    /// What the person does, as a sentence without its subject; `{users}` and the like stand for
-    /// the operation's arguments.
-    pub says: &'static str,
-    /// Its weight among what people do besides sending, out of a thousand operations.
-    pub weight: u32,
-    /// Only phones do it.
-    pub phones_only: bool,
 }
 
 /// One command.

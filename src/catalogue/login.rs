@@ -71,7 +71,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .relayed(Half::Other, AttachForm::HandleAndEmptyPdu)
         .answered_by(LOGIN_RES_PUSH_SHIELD)
         .limited(small(10))
-        .asked("set_push_shield", 6, "wants {on?no:} pushes at night"),
+        .asked("set_push_shield", 6, "wants {on?no pushes:pushes} at night"),
     Command::new(LOGIN_RES_PUSH_SHIELD, "CID_LOGIN_RES_PUSH_SHIELD", ImPushShieldRsp::TABLE)
         .passed_on(),
     Command::new(

@@ -14,13 +14,16 @@ pub mod limits;
 mod login;
 mod message;
 mod other;
+pub mod probe;
+pub mod question;
 mod switch;
 #[cfg(test)]
 mod tests;
 
 pub use command::{
-    AttachForm, Command, CommandLimits, FieldLimit, Half, Limit, Peer, Question, Relay, Serve, Way,
+    AttachForm, Command, CommandLimits, FieldLimit, Half, Limit, Peer, Relay, Serve, Way,
 };
+pub use question::{Args, Question};
 
 /// The ids of all commands, under the schema's names.
 pub mod id {

@@ -8,6 +8,7 @@ use super::{
 use crate::wire::{
     Pdu, command as cmd,
     im::{
+        base_define::GroupModifyType,
         buddy::ImChangeAvatarReq,
         file::{ImFileAddOfflineReq, ImFileDelOfflineReq},
         switch_service::Imp2pCmdMsg,
@@ -33,11 +34,6 @@ impl Device {
             }
             Action::Resend { of } => self.resend(turn, op, of),
             _ if self.online().is_none() => turn.failed(op, "not logged in"),
-            Action::KickPc | Action::DeviceToken { .. }
-                if self.config.client_type & MOBILE == 0 =>
-            {
-                turn.failed(op, "this is no phone");
-            }
             Action::Read { chat } => self.read_chat(turn, op, chat),
             Action::Raw { command, body } => {
                 let pdu = Pdu::raw(command, turn.store.next_seq(), body);
@@ -47,8 +43,21 @@ impl Device {
             Action::Avatar { url } => self.change_avatar(turn, op, url),
             Action::AddOfflineFile { to, name } => self.add_offline_file(turn, op, to, name),
             Action::DelOfflineFile { from, name } => self.del_offline_file(turn, op, from, name),
-            question => self.question(turn, op, question),
+            Action::Pull { chat, count } => {
+                let asked = Asked::Answer { op, by: cmd::MSG_LIST_RESPONSE };
+                self.pull(turn, asked, chat, 0, count);
+            }
+            Action::CreateGroup { name, members } => self.create_group(turn, op, name, members),
+            Action::ChangeMembers { group, add, users } => {
+                let change = if add { GroupModifyType::Add } else { GroupModifyType::Del };
+                self.change_members(turn, op, group, change, users);
+            }
+            Action::Ask(question) => self.question(turn, op, question),
         }
+    }
+
+    pub(super) fn is_phone(&self) -> bool {
+        self.config.client_type & MOBILE != 0
     }
 
     fn p2p(&mut self, turn: &mut Turn<'_>, op: u32, to: u32, data: Bytes) {

@@ -21,6 +21,7 @@ mod tests;
 mod unread;
 
 pub use device::{Device, Effect, Event};
+pub use questions::Question;
 pub use shell::run;
 pub use store::{Content, DeviceStore, Message, Outgoing, Progress};
 
@@ -149,34 +150,8 @@ pub enum Action {
         /// How many at most.
         count: u32,
     },
-    /// Ask for the latest msg_id of a chat.
-    Latest {
-        /// Which.
-        chat: Chat,
-    },
-    /// Ask for messages of a chat by their ids.
-    ById {
-        /// Which.
-        chat: Chat,
-        /// Which; none: the newest ten that are held.
-        ids: Vec<u32>,
-    },
-    /// Ask for the recent sessions.
-    Sessions,
-    /// Remove a recent session.
-    RemoveSession {
-        /// Which.
-        chat: Chat,
-    },
-    /// Ask what time it is.
-    Time,
-    /// Log the user's PC out; from a phone only.
-    KickPc,
-    /// Ask which of these users are online.
-    Status {
-        /// Which.
-        users: Vec<u32>,
-    },
+    /// Ask a plain question.
+    Ask(Question),
     /// Send a P2P command (0601); nobody answers.
     P2p {
         /// To whom.
@@ -208,65 +183,11 @@ pub enum Action {
         /// Whom.
         users: Vec<u32>,
     },
-    /// Ask for one's groups (0401).
-    GroupList,
-    /// Ask what groups are (0403), whatever version is known.
-    GroupInfo {
-        /// Which.
-        groups: Vec<u32>,
-    },
-    /// Mute a group, or unmute it (0409).
-    ShieldGroup {
-        /// The group.
-        group: u32,
-        /// Mute.
-        on: bool,
-    },
-    /// Ask who users are (0204).
-    UserInfo {
-        /// Which.
-        users: Vec<u32>,
-    },
-    /// Ask for all users that changed since this time (0208).
-    AllUsers {
-        /// In seconds since 1970; 0: all.
-        since: u32,
-    },
-    /// Ask for the departments (0210).
-    Departments,
     /// Change the own picture (020c); nobody answers.
     Avatar {
         /// Its address.
         url: Bytes,
     },
-    /// Change the own signature (0213).
-    Sign {
-        /// It.
-        text: Bytes,
-    },
-    /// Have no pushes at night, or have them again (010c).
-    SetPushShield {
-        /// Have none.
-        on: bool,
-    },
-    /// Ask for that setting (010e).
-    AskPushShield,
-    /// Register this phone for pushes (0108); phones only.
-    DeviceToken {
-        /// The vendor's token.
-        token: Bytes,
-    },
-    /// Offer a user a file (0506).
-    SendFile {
-        /// The receiver.
-        to: u32,
-        /// Its name.
-        name: Bytes,
-        /// Leave it with the file server, even if he is online.
-        offline: bool,
-    },
-    /// Ask which files are waiting (0509).
-    OfflineFiles,
     /// Note that a file waits for a user (050b); nobody answers.
     AddOfflineFile {
         /// The receiver.

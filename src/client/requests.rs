@@ -20,6 +20,7 @@ use crate::{
         tt::extension::{Refused, RefusedCode},
     },
 };
+use bytes::Bytes;
 use std::time::Duration;
 
 /// The most messages that one 0309 asks for (SYSTEM.md section 7).
@@ -162,7 +163,12 @@ impl Device {
         command: u16,
         message: &impl prost::Message,
     ) {
-        let pdu = Pdu::new(command, turn.store.next_seq(), message);
+        self.ask_raw(turn, asked, command, message.encode_to_vec().into());
+    }
+
+    /// [`Self::ask`] with a body that is encoded already.
+    pub(super) fn ask_raw(&mut self, turn: &mut Turn<'_>, asked: Asked, command: u16, body: Bytes) {
+        let pdu = Pdu::raw(command, turn.store.next_seq(), body);
         self.request(turn, asked, pdu, 1);
     }
 

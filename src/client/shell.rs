@@ -7,6 +7,7 @@ use crate::{
         Now, UNSENT_BOUND,
         conn::{Conn, FromConn, size},
     },
+    wire::frame::MAX_LEN,
 };
 use std::{
     collections::VecDeque,
@@ -135,8 +136,14 @@ impl<E: Env> Shell<E> {
                     }
                 };
                 let id = stream.id();
-                let conn =
-                    Conn::start(stream, self.start, &mut self.tasks, &self.raw_in, Raw::Conn);
+                let conn = Conn::start(
+                    stream,
+                    MAX_LEN,
+                    self.start,
+                    &mut self.tasks,
+                    &self.raw_in,
+                    Raw::Conn,
+                );
                 self.conn = Some((id, conn));
                 Some(Event::Connected { conn: id })
             }

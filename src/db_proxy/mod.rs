@@ -20,8 +20,9 @@ mod user;
 mod worker;
 
 use crate::{
-    env::{Endpoint, Env},
-    link::{Event, Kind, Link, Listen},
+    catalogue::limits::Limits,
+    env::{ConnId, Endpoint, Env},
+    link::{Bounds, Event, Kind, Link, Listen},
     protocol::Protocol,
     store::{
         blob::{self, Blobs},
@@ -29,7 +30,7 @@ use crate::{
         sql::Connector,
     },
     timing::Timing,
-    wire::{Pdu, command, im::server::ImStopReceivePacket},
+    wire::{Pdu, command, frame::MAX_LEN, im::server::ImStopReceivePacket, pdu::HEADER_LEN},
 };
 use data::caches::Caches;
 use plumbing::{
@@ -65,6 +66,8 @@ pub struct Config {
     pub timing: Timing,
     /// The switches.
     pub protocol: Protocol,
+    /// How much may wait to be written to a msg_server (switch `edge-limits`).
+    pub limits: Limits,
     /// How many workers (and so pairs of SQL connections); at least 1.
     pub workers: usize,
 }
@@ -72,7 +75,8 @@ pub struct Config {
 impl Config {
     /// A configuration with 4 workers.
     pub fn new(port: u16, redis: Endpoint, timing: Timing, protocol: Protocol) -> Self {
-        Self { port, redis, timing, protocol, workers: 4 }
+        let limits = Limits::default();
+        Self { port, redis, timing, protocol, limits, workers: 4 }
     }
 }
 
@@ -94,6 +98,21 @@ impl<E: Env, C: Connector, B: Blobs> World for Real<E, C, B> {
     type Cache = Pool<E>;
     type Sql = C;
     type Blobs = B;
+}
+
+/// Bytes that are kept free for short answers beside long ones that wait.
+const SPARE: usize = 1 << 20;
+
+/// Writes an answer. With `edge-limits` one that is longer than a PDU may be, or for which there is
+/// no room beside what a slow msg_server has not taken yet, is refused: no request of a client may
+/// close the link that serves all of them.
+fn answer<E: Env>(link: &mut Link<E, MsgServer>, protocol: &Protocol, conn: ConnId, reply: Pdu) {
+    let fits = || HEADER_LEN + reply.body.len() <= MAX_LEN as usize;
+    if !protocol.edge_limits || (fits() && link.has_room(conn, &reply, SPARE)) {
+        link.send(conn, reply);
+    } else if let Some(refusal) = refusal::instead_of(protocol, &reply) {
+        link.send(conn, refusal);
+    }
 }
 
 /// Runs a db_proxy for ever, with blobs in memory.
@@ -128,7 +147,7 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
     config: Config,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let Config { port, redis, timing, protocol, workers } = config;
+    let Config { port, redis, timing, protocol, limits, workers } = config;
     let shared = Arc::new(Shared::<Real<E, C, B>> {
         host: env.clone(),
         cache: Pool::new(env.clone(), redis, timing),
@@ -138,7 +157,11 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
         caches: Caches::new(timing.login_failure_window(), env.unix_time().as_secs() as u32),
     });
     let context = || Context::new(shared.clone(), connector.clone());
-    let listens = vec![Listen { port, kind: MsgServer }];
+    let bounds = match protocol.edge_limits {
+        true => Bounds { unsent: limits.link_unsent, ..Bounds::ORIGINAL },
+        false => Bounds::ORIGINAL,
+    };
+    let listens = vec![Listen::new(port, MsgServer).bounded(bounds)];
     let mut link = Link::open(env.clone(), timing, listens, Vec::new()).await?;
     let (replies, mut answered) = mpsc::channel(REPLIES_BOUND);
     // Dropped with this future: no task outlives its db_proxy.
@@ -161,7 +184,7 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
                 exit = Some(Box::pin(tokio::time::sleep(timing.stop_grace())));
             }
             () = passed(&mut exit) => return Ok(()),
-            Some((conn, reply)) = answered.recv() => link.send(conn, reply),
+            Some((conn, reply)) = answered.recv() => answer(&mut link, &protocol, conn, reply),
             Some(ended) = tasks.join_next() => worker_ended(ended)?,
             event = link.next() => match event {
                 Event::Opened { conn, .. } => {

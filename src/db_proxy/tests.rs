@@ -41,7 +41,7 @@ fn start(env: &MemoryEnv, protocol: Protocol) -> (oneshot::Sender<()>, JoinHandl
 }
 
 async fn dial(env: &MemoryEnv) -> (MsgLink, u64) {
-    let dials = vec![Dial { to: Endpoint::new("db", PORT), kind: MsgServer }];
+    let dials = vec![Dial::new(Endpoint::new("db", PORT), MsgServer)];
     let mut link = Link::open(env.host("msg"), Timing::original(), vec![], dials).await.unwrap();
     loop {
         if let Event::Opened { conn, .. } = link.next().await {

@@ -4,7 +4,7 @@
 
 use crate::{
     env::{ConnId, Stream},
-    wire::{Pdu, frame::Codec, pdu::HEADER_LEN},
+    wire::{Pdu, frame, pdu::HEADER_LEN},
 };
 use bytes::{Buf, BytesMut};
 use std::{
@@ -13,7 +13,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker, ready},
     time::Duration,
@@ -24,7 +24,6 @@ use tokio::{
     task::{AbortHandle, JoinSet},
     time::Instant,
 };
-use tokio_util::codec::Decoder;
 
 /// How long a closed connection may still write what was queued, and read so that the peer's
 /// unread bytes do not turn the close into a reset that destroys what was written (ours).
@@ -49,6 +48,8 @@ pub(crate) enum FromConn {
 pub(crate) struct Conn<S> {
     out: Arc<Out<S>>,
     heard: Arc<AtomicU64>,
+    /// The longest PDU that is read, in bytes, header included.
+    longest: Arc<AtomicU32>,
     reader: AbortHandle,
     writer: AbortHandle,
 }
@@ -81,6 +82,7 @@ impl<S: Stream> Conn<S> {
     /// holds the reader back, and so the peer.
     pub fn start<T: Send + 'static>(
         stream: S,
+        longest: u32,
         start: Instant,
         tasks: &mut JoinSet<()>,
         events: &mpsc::Sender<T>,
@@ -93,10 +95,12 @@ impl<S: Stream> Conn<S> {
         let writing = Writing { socket, unsent, is_left, closes, failed, dead };
         let out = Arc::new(Out { writing: Mutex::new(writing), left: Notify::new() });
         let heard = Arc::new(AtomicU64::new(start.elapsed().as_micros() as u64));
+        let longest = Arc::new(AtomicU32::new(longest));
         let reader = tasks.spawn({
             let (events, wrap, heard) = (events.clone(), wrap.clone(), heard.clone());
+            let longest = longest.clone();
             async move {
-                let mut reader = Reader { read, buf: BytesMut::new(), start, heard };
+                let mut reader = Reader { read, buf: BytesMut::new(), start, heard, longest };
                 loop {
                     let next = match reader.next().await {
                         Ok(pdu) => FromConn::Pdu(pdu),
@@ -118,7 +122,12 @@ impl<S: Stream> Conn<S> {
                 }
             }
         });
-        Self { out, heard, reader, writer }
+        Self { out, heard, longest, reader, writer }
+    }
+
+    /// PDUs of so many bytes are read from now on, header included.
+    pub fn admit(&self, longest: u32) {
+        self.longest.store(longest, Relaxed);
     }
 
     /// Bytes queued and not yet taken by the socket.
@@ -241,6 +250,7 @@ struct Reader<R> {
     buf: BytesMut,
     start: Instant,
     heard: Arc<AtomicU64>,
+    longest: Arc<AtomicU32>,
 }
 
 impl<R: AsyncRead + Unpin> Reader<R> {
@@ -248,7 +258,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     async fn next(&mut self) -> Result<Pdu, FromConn> {
         let ended = |reason: String| Err(FromConn::Ended(reason));
         loop {
-            match Codec.decode(&mut self.buf) {
+            match frame::cut(&mut self.buf, self.longest.load(Relaxed)) {
                 Ok(Some(pdu)) => return Ok(pdu),
                 Ok(None) => {}
                 Err(error) => return Err(FromConn::Broken(error.to_string())),

@@ -7,7 +7,7 @@ use crate::{
     env::{ConnId, Draw, Endpoint, Env},
     fact::Fact,
     timing::Timing,
-    wire::Pdu,
+    wire::{Pdu, frame::MAX_LEN},
 };
 use std::{fmt::Debug, time::Duration};
 
@@ -23,6 +23,20 @@ pub use sockets::Link;
 /// The most bytes that may wait to be written to one connection; past it the connection is
 /// closed with a logged reason (SYSTEM.md section 3).
 pub const UNSENT_BOUND: usize = 4 << 20;
+
+/// What one connection may hold; past either it is closed with a logged reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of a PDU that it reads, header included: no more is ever kept of one that is not whole.
+    pub pdu: u32,
+    /// Bytes that wait to be written to it.
+    pub unsent: usize,
+}
+
+impl Bounds {
+    /// Those of every preset (SYSTEM.md sections 1 and 3).
+    pub const ORIGINAL: Self = Self { pdu: MAX_LEN, unsent: UNSENT_BOUND };
+}
 
 /// What a connection is for, as a role names it.
 pub trait Kind: Copy + Debug + PartialEq + Send + 'static {
@@ -90,6 +104,13 @@ pub enum Action {
         /// Why, in a few words.
         reason: String,
     },
+    /// A connection may write PDUs of so many bytes from now on, header included.
+    Admit {
+        /// It.
+        conn: ConnId,
+        /// Bytes.
+        pdu: u32,
+    },
     /// Report.
     Fact(Fact),
 }
@@ -115,6 +136,20 @@ pub struct Listen<K> {
     pub port: u16,
     /// What its connections are for.
     pub kind: K,
+    /// What each of them may hold.
+    pub bounds: Bounds,
+}
+
+impl<K> Listen<K> {
+    /// With the bounds of every preset.
+    pub fn new(port: u16, kind: K) -> Self {
+        Self { port, kind, bounds: Bounds::ORIGINAL }
+    }
+
+    /// With other bounds.
+    pub fn bounded(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
+    }
 }
 
 /// A link to keep open.
@@ -124,6 +159,20 @@ pub struct Dial<K> {
     pub to: Endpoint,
     /// What it is for.
     pub kind: K,
+    /// What it may hold.
+    pub bounds: Bounds,
+}
+
+impl<K> Dial<K> {
+    /// With the bounds of every preset.
+    pub fn new(to: Endpoint, kind: K) -> Self {
+        Self { to, kind, bounds: Bounds::ORIGINAL }
+    }
+
+    /// With other bounds.
+    pub fn bounded(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
+    }
 }
 
 /// Runs a role for ever.
@@ -143,6 +192,7 @@ pub async fn run<E: Env, R: Role>(
             match action {
                 Action::Send { conn, pdu } => link.send(conn, pdu),
                 Action::Close { conn, reason } => link.close(conn, &reason),
+                Action::Admit { conn, pdu } => link.admit(conn, pdu),
                 Action::Fact(fact) => env.fact(fact),
             }
         }

@@ -1,7 +1,7 @@
 //! [`Link`]: all sockets of one role behind one ordered stream of events.
 
 use super::{
-    Dial, Event, Kind, Listen, Now, UNSENT_BOUND,
+    Bounds, Dial, Event, Kind, Listen, Now,
     conn::{Conn, FromConn, size},
 };
 use crate::{
@@ -33,7 +33,7 @@ const FIRST_HIGH_WATER: u64 = 64 << 10;
 /// What the tasks of a link report to it.
 enum Raw<S, K> {
     /// A stream was accepted, or dialled for the dial of this index.
-    Stream { stream: S, kind: K, dial: Option<usize> },
+    Stream { stream: S, kind: K, bounds: Bounds, dial: Option<usize> },
     /// Something about a connection.
     Conn(ConnId, FromConn),
 }
@@ -42,12 +42,27 @@ struct Open<S, K> {
     conn: Conn<S>,
     kind: K,
     dial: Option<usize>,
+    /// See [`Bounds::unsent`].
+    unsent: usize,
     /// When the role or a heartbeat last sent, since start.
     sent: Duration,
     /// A 0702 came: no heartbeats and no timeout any more (SYSTEM.md section 2).
     stopped: bool,
     /// It is among those that are to be written.
     queued: bool,
+}
+
+impl<S: Stream, K> Open<S, K> {
+    /// Bytes that wait to be written, after another try if this PDU would be too much.
+    fn waiting_beside(&self, pdu: &Pdu) -> usize {
+        let waiting = self.conn.unsent();
+        if waiting + size(pdu) <= self.unsent {
+            return waiting;
+        }
+        // It may only be that nobody has tried.
+        self.conn.flush();
+        self.conn.unsent()
+    }
 }
 
 /// The sockets of one role. Dropping it ends all its tasks and connections.
@@ -79,7 +94,7 @@ impl<E: Env, K: Kind> Link<E, K> {
     ) -> io::Result<Self> {
         let mut listeners = Vec::new();
         for listen in listens {
-            listeners.push((env.bind(listen.port).await?, listen.kind));
+            listeners.push((env.bind(listen.port).await?, listen));
         }
         let start = Instant::now();
         let mut ticks = interval_at(start + timing.tick(), timing.tick());
@@ -99,8 +114,8 @@ impl<E: Env, K: Kind> Link<E, K> {
             high_water: 0,
             tasks: JoinSet::new(),
         };
-        for (listener, kind) in listeners {
-            link.tasks.spawn(accept(listener, kind, timing, link.raw_in.clone()));
+        for (listener, listen) in listeners {
+            link.tasks.spawn(accept(listener, listen, timing, link.raw_in.clone()));
         }
         for index in 0..link.dials.len() {
             link.dial(index, Duration::ZERO, 0);
@@ -144,19 +159,14 @@ impl<E: Env, K: Kind> Link<E, K> {
     }
 
     /// Queues a PDU; one for an unknown connection is dropped. Counts as a send for heartbeats.
-    /// One that would pass [`UNSENT_BOUND`] closes the connection instead.
+    /// One that would pass its [`Bounds::unsent`] closes the connection instead.
     pub fn send(&mut self, conn: ConnId, pdu: Pdu) {
         let up = self.start.elapsed();
         let Some(open) = self.conns.get_mut(&conn) else { return };
-        let mut before = open.conn.unsent();
-        if before + size(&pdu) > UNSENT_BOUND {
-            // It may only be that nobody has tried.
-            open.conn.flush();
-            before = open.conn.unsent();
-        }
+        let (before, bound) = (open.waiting_beside(&pdu), open.unsent);
         let after = before + size(&pdu);
-        if after > UNSENT_BOUND {
-            self.report_high_water(before as u64, true);
+        if after > bound {
+            self.report_high_water(before, bound, true);
             self.end(conn, "too many unsent bytes", End::Now);
             return;
         }
@@ -165,7 +175,21 @@ impl<E: Env, K: Kind> Link<E, K> {
         if !std::mem::replace(&mut open.queued, true) {
             self.queued.push(conn);
         }
-        self.report_high_water(after as u64, false);
+        self.report_high_water(after, bound, false);
+    }
+
+    /// Whether a PDU can be queued, and `spare` bytes after it, without closing the connection; true
+    /// for an unknown connection.
+    pub fn has_room(&self, conn: ConnId, pdu: &Pdu, spare: usize) -> bool {
+        let open = self.conns.get(&conn);
+        open.is_none_or(|open| open.waiting_beside(pdu) + size(pdu) + spare <= open.unsent)
+    }
+
+    /// A connection may write PDUs of so many bytes from now on.
+    pub fn admit(&mut self, conn: ConnId, pdu: u32) {
+        if let Some(open) = self.conns.get(&conn) {
+            open.conn.admit(pdu);
+        }
     }
 
     /// Writes what is queued (for at most a second), then closes. The connection is unknown from
@@ -181,13 +205,13 @@ impl<E: Env, K: Kind> Link<E, K> {
 
     fn take(&mut self, raw: Raw<E::Stream, K>) {
         match raw {
-            Raw::Stream { stream, kind, dial } => {
+            Raw::Stream { stream, kind, bounds, dial } => {
                 let id = stream.id();
-                let conn =
-                    Conn::start(stream, self.start, &mut self.tasks, &self.raw_in, Raw::Conn);
-                let sent = self.start.elapsed();
+                let (start, tasks) = (self.start, &mut self.tasks);
+                let conn = Conn::start(stream, bounds.pdu, start, tasks, &self.raw_in, Raw::Conn);
+                let (sent, unsent) = (start.elapsed(), bounds.unsent);
                 let (stopped, queued) = (false, false);
-                self.conns.insert(id, Open { conn, kind, dial, sent, stopped, queued });
+                self.conns.insert(id, Open { conn, kind, dial, unsent, sent, stopped, queued });
                 self.due.push_back(Event::Opened { conn: id, kind });
             }
             Raw::Conn(conn, FromConn::Pdu(pdu)) => {
@@ -247,23 +271,25 @@ impl<E: Env, K: Kind> Link<E, K> {
     /// Dials until a connection comes about. `tries` counts the waits since the last good one.
     fn dial(&mut self, index: usize, wait: Duration, tries: u32) {
         let dial = &self.dials[index];
-        let (to, kind, timing) = (dial.to.clone(), dial.kind, self.timing);
+        let Dial { to, kind, bounds } = dial.clone();
+        let timing = self.timing;
         let (env, raw) = (self.env.clone(), self.raw_in.clone());
         self.tasks.spawn(async move {
             let stream = connect(env, to, timing, wait, tries).await;
-            let _ = raw.send(Raw::Stream { stream, kind, dial: Some(index) }).await;
+            let _ = raw.send(Raw::Stream { stream, kind, bounds, dial: Some(index) }).await;
         });
     }
 
     /// Reports a new maximum: `always`, or when it reaches a power of two not reached before.
-    fn report_high_water(&mut self, length: u64, always: bool) {
+    fn report_high_water(&mut self, length: usize, bound: usize, always: bool) {
+        let length = length as u64;
         let next = (self.high_water + 1).next_power_of_two().max(FIRST_HIGH_WATER);
         if length >= next || (always && length > self.high_water) {
             self.high_water = length;
             self.env.fact(Fact::HighWater {
                 queue: "unsent_bytes".into(),
                 length,
-                bound: UNSENT_BOUND as u64,
+                bound: bound as u64,
             });
         }
     }
@@ -303,14 +329,15 @@ async fn connect<E: Env>(
 
 async fn accept<L: Listener, K: Kind>(
     mut listener: L,
-    kind: K,
+    listen: Listen<K>,
     timing: Timing,
     raw: mpsc::Sender<Raw<L::Stream, K>>,
 ) {
     loop {
         match listener.accept().await {
             Ok(stream) => {
-                if raw.send(Raw::Stream { stream, kind, dial: None }).await.is_err() {
+                let Listen { kind, bounds, .. } = listen;
+                if raw.send(Raw::Stream { stream, kind, bounds, dial: None }).await.is_err() {
                     return;
                 }
             }

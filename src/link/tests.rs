@@ -24,12 +24,12 @@ type TestLink = Link<MemoryEnv, TestKind>;
 const PORT: u16 = 8000;
 
 async fn listening(env: &MemoryEnv, kind: TestKind) -> TestLink {
-    let listens = vec![Listen { port: PORT, kind }];
+    let listens = vec![Listen::new(PORT, kind)];
     Link::open(env.clone(), Timing::original(), listens, vec![]).await.unwrap()
 }
 
 async fn dialling(env: &MemoryEnv, to: &Endpoint) -> TestLink {
-    let dials = vec![Dial { to: to.clone(), kind: TestKind::Server }];
+    let dials = vec![Dial::new(to.clone(), TestKind::Server)];
     Link::open(env.clone(), Timing::original(), vec![], dials).await.unwrap()
 }
 

@@ -2,12 +2,9 @@
 //! tokens (SYSTEM.md section 4).
 
 use super::{
-    file,
-    in_flight::Asked,
-    message::USER_ID,
-    push,
+    file, push,
     relay::{self, NO_DB, Source},
-    state::{State, Turn},
+    state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
     catalogue::Half,
@@ -17,14 +14,12 @@ use crate::{
         attach::{self, Attach, kind},
         command as cmd,
         edit::Edit,
+        fields,
         im::{self, base_define::SessionType},
         tt::extension::RefusedCode,
     },
 };
 use bytes::Bytes;
-
-/// Field of IMDeviceTokenReq.
-const CLIENT_TYPE: u32 = 3;
 
 /// 020a: to the route master, with the attach of an empty PDU (golden 20).
 pub(super) fn users_status(
@@ -42,7 +37,7 @@ pub(super) fn users_status(
     };
     let attach = Attach { pdu: Some(Bytes::new()), ..Attach::handle(client.handle) };
     let body = Edit::of(&pdu.body)
-        .uint(USER_ID, u64::from(client.user))
+        .uint(fields::USER_ID, u64::from(client.user))
         .bytes(attach::FIELD, &attach.encode())
         .done();
     state.ask(turn, master, pdu.with_body(body), Source::client(conn, pdu));
@@ -190,7 +185,7 @@ pub(super) fn change_avatar(
     let _: im::buddy::ImChangeAvatarReq = pdu.view()?;
     let Some(client) = state.conns.get(&conn) else { return Ok(()) };
     let handle = client.handle;
-    let body = Edit::of(&pdu.body).uint(USER_ID, u64::from(client.user));
+    let body = Edit::of(&pdu.body).uint(fields::USER_ID, u64::from(client.user));
     let Some(link) = state.db.pick(turn, Half::Other, client.user, pdu) else {
         state.refuse(turn, conn, Asked::of(pdu), RefusedCode::RefusedUnavailable, NO_DB);
         return Ok(());
@@ -219,8 +214,8 @@ pub(super) fn device_token(
     }
     let _: im::login::ImDeviceTokenReq = pdu.view()?;
     let body = Edit::of(&pdu.body)
-        .uint(USER_ID, u64::from(client.user))
-        .uint(CLIENT_TYPE, u64::from(client.client_type))
+        .uint(fields::USER_ID, u64::from(client.user))
+        .uint(fields::CLIENT_TYPE, u64::from(client.client_type))
         .done();
     let link = state.db.pick(turn, Half::Other, client.user, pdu);
     if link.is_none() && state.config.protocol.answered_refusals {

@@ -1,6 +1,6 @@
 //! What the tables from command to handler have in common.
 
-use super::state::{State, Turn};
+use super::state::{State, turn::Turn};
 use crate::{
     env::ConnId,
     wire::{Malformed, Pdu},
@@ -31,7 +31,8 @@ mod tests {
 
     #[test]
     fn a_command_has_a_handler_where_the_catalogue_says_so_and_nowhere_else() {
-        let tables: [(Peer, fn(u16) -> bool); 4] = [
+        type Has = fn(u16) -> bool;
+        let tables: [(Peer, Has); 4] = [
             (Peer::Device, |command| from_client::handler(command).is_some()),
             (Peer::Db, |command| from_db::handler(command).is_some()),
             (Peer::Route, |command| from_route::handler(command).is_some()),

@@ -2,11 +2,9 @@
 //! the members, the pushes, then 0711 and 0712 for who has muted the group, then 0705.
 
 use super::{
-    hint,
-    message::{self, Push},
-    relay,
-    state::{State, Turn},
-    timers::GIVE_UP,
+    deliver::{self, Push},
+    hint, relay,
+    state::{State, fan_outs::FanOut, in_flight::GIVE_UP, turn::Turn},
 };
 use crate::{
     catalogue::Half,
@@ -25,27 +23,6 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use std::{collections::VecDeque, time::Duration};
-
-/// The most group messages that may wait for their members at once (ours): the oldest counts
-/// as lost then.
-const FAN_OUTS_BOUND: usize = 65_536;
-
-/// A group message that waits for its members (recorded for `catch-up-hint` only).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FanOut {
-    link: ConnId,
-    group: u32,
-    msg_id: u32,
-    since: Duration,
-}
-
-/// All of them, oldest first.
-#[derive(Debug, Default)]
-pub(super) struct FanOuts {
-    waiting: VecDeque<FanOut>,
-    high: usize,
-}
 
 /// Asks for the members of a message's group, the message attached. `handle` names the origin
 /// connection, 0 on other servers.
@@ -72,14 +49,10 @@ pub(super) fn start(
         return;
     };
     let (group, msg_id, since) = (msg.to_session_id, msg.msg_id, turn.now.up);
-    let waiting = &mut state.fan_outs.waiting;
-    waiting.push_back(FanOut { link, group, msg_id, since });
-    if waiting.len() > FAN_OUTS_BOUND {
-        waiting.pop_front();
+    if state.fan_outs.add(FanOut { link, group, msg_id, since }) {
         hint::missed_here(state, turn);
     }
-    let waiting = state.fan_outs.waiting.len();
-    super::state::high_water(turn, "fan_outs", &mut state.fan_outs.high, waiting, FAN_OUTS_BOUND);
+    state.fan_outs.note(turn);
 }
 
 /// Any link of the other half; which one is drawn by the message alone.
@@ -116,11 +89,7 @@ fn push(
 ) -> Result<(), Malformed> {
     let msg: ImMsgData = check::decode(&body)?;
     let group_id = msg.to_session_id;
-    let is_it = |f: &FanOut| (f.link, f.group, f.msg_id) == (link, group_id, msg.msg_id);
-    let waiting = &mut state.fan_outs.waiting;
-    if let Some(at) = waiting.iter().position(is_it) {
-        waiting.remove(at);
-    }
+    state.fan_outs.answered(link, group_id, msg.msg_id);
     let from_store = state.config.protocol.members_from_store;
     let Some(group) = rsp.group_info_list.iter().find(|group| group.group_id == group_id) else {
         turn.refused(link, cmd::GROUP_INFO_RESPONSE, "no such group");
@@ -138,7 +107,7 @@ fn push(
     }
     let origin = state.find(msg.from_user_id, handle);
     let targets = members.iter().flat_map(|&member| state.conns_of(member, origin)).collect();
-    message::push(
+    deliver::push(
         state,
         turn,
         Push {
@@ -189,9 +158,7 @@ pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
 }
 
 fn give_up(state: &mut State, turn: &mut Turn<'_>, lost: impl Fn(&FanOut) -> bool) {
-    let before = state.fan_outs.waiting.len();
-    state.fan_outs.waiting.retain(|waiting| !lost(waiting));
-    if state.fan_outs.waiting.len() < before {
+    if state.fan_outs.give_up(lost) {
         hint::missed_here(state, turn);
     }
 }

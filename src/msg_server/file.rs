@@ -3,11 +3,8 @@
 
 use super::{
     dispatch::{self, Handler},
-    from_db::attach_of,
-    in_flight::Asked,
-    message::USER_ID,
     relay::{NO_DB, Source},
-    state::{FileServer, State, Turn},
+    state::{FileServer, State, in_flight::Asked, turn::Turn},
 };
 use crate::{
     catalogue::Half,
@@ -17,6 +14,7 @@ use crate::{
         attach::{Attach, kind},
         check, command as cmd,
         edit::Edit,
+        fields,
         im::{
             base_define::{IpAddr, TransferFileType, UserStatType},
             buddy::{ImUsersStatReq, ImUsersStatRsp},
@@ -33,8 +31,6 @@ use crate::{
 const NO_FILE_SERVER: &str = "no file server";
 const ONLINE: i32 = TransferFileType::FileTypeOnline as i32;
 const OFFLINE: i32 = TransferFileType::FileTypeOffline as i32;
-/// Field of IMFileHasOfflineRsp.
-const IP_ADDR_LIST: u32 = 3;
 
 /// A file server's link opened: it is asked where clients reach it.
 pub(super) fn opened(state: &mut State, turn: &mut Turn<'_>, conn: ConnId) {
@@ -246,14 +242,18 @@ pub(super) fn offline_list(
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
     let rsp: ImFileHasOfflineRsp = pdu.view()?;
-    let Some(attach) = attach_of(state, turn, link, rsp.attach_data.as_deref()) else {
+    let Some(attach) = state.db.attach_of(turn, link, rsp.attach_data.as_deref()) else {
         return Ok(());
     };
     let asked = Asked { command: cmd::FILE_HAS_OFFLINE_REQ, seq: pdu.header.seq_num };
     state.in_flight.answered(link, attach.handle, asked);
     if let Some(conn) = state.find(rsp.user_id, attach.handle) {
         let mut body = pdu.body.to_vec();
-        prost::encoding::message::encode_repeated(IP_ADDR_LIST, &addresses(state), &mut body);
+        prost::encoding::message::encode_repeated(
+            fields::IP_ADDR_LIST,
+            &addresses(state),
+            &mut body,
+        );
         turn.send(conn, pdu.with_body(body.into()));
     }
     Ok(())
@@ -268,7 +268,7 @@ pub(super) fn uploaded(
 ) -> Result<(), Malformed> {
     let req: ImFileAddOfflineReq = pdu.view()?;
     let Some(user) = state.conns.get(&conn).map(|client| client.user) else { return Ok(()) };
-    let body = Edit::of(&pdu.body).uint(USER_ID, u64::from(user)).done();
+    let body = Edit::of(&pdu.body).uint(fields::USER_ID, u64::from(user)).done();
     if !to_db(state, turn, conn, pdu, pdu.with_body(body)) {
         return Ok(());
     }

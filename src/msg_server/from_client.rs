@@ -3,10 +3,8 @@
 use super::{
     buddy,
     dispatch::Handler,
-    file, group,
-    in_flight::Asked,
-    login, message, read, relay,
-    state::{State, Turn},
+    edge, file, group, login, message, read, relay,
+    state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
     catalogue::{self, Peer, Serve},
@@ -55,6 +53,11 @@ pub(super) fn dispatch(
     if gated && !entry.is_some_and(|entry| entry.before_login) {
         let code = RefusedCode::RefusedNotLoggedIn;
         state.refuse(turn, conn, Asked::of(pdu), code, "not logged in");
+        return Ok(());
+    }
+    if let Some(entry) = entry.filter(|_| state.config.protocol.edge_limits)
+        && !edge::lets_through(state, turn, conn, entry, pdu)
+    {
         return Ok(());
     }
     match entry.and_then(|entry| entry.served(Peer::Device, Peer::Msg)) {

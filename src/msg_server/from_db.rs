@@ -4,12 +4,12 @@ use super::{
     buddy,
     dispatch::{self, Handler},
     fan_out, file, group, login, message, push, read, refusal, relay,
-    state::{State, Turn},
+    state::{State, turn::Turn},
 };
 use crate::{
     catalogue::{self, Peer, Serve},
     env::ConnId,
-    wire::{Malformed, Pdu, attach::Attach, command as cmd},
+    wire::{Malformed, Pdu, command as cmd},
 };
 
 /// The handler of a command that the catalogue says has one here.
@@ -51,20 +51,4 @@ pub(super) fn dispatch(
 fn stopped(state: &mut State, _: &mut Turn<'_>, link: ConnId, _: &Pdu) -> Result<(), Malformed> {
     state.db.stopped(link);
     Ok(())
-}
-
-/// The handle of a reply; a reply whose attach is too short closes the link (SYSTEM.md
-/// section 1).
-pub(super) fn attach_of(
-    state: &mut State,
-    turn: &mut Turn<'_>,
-    link: ConnId,
-    attach: Option<&[u8]>,
-) -> Option<Attach> {
-    let attach = Attach::decode(attach.unwrap_or_default());
-    if attach.is_none() {
-        turn.close(link, "a reply whose attach data is too short");
-        state.db.closed(link);
-    }
-    attach
 }

@@ -4,7 +4,7 @@ use super::{
     buddy,
     dispatch::{self, Handler},
     file, group, hint, login, message, read,
-    state::{State, Turn},
+    state::{State, turn::Turn},
 };
 use crate::{
     env::ConnId,

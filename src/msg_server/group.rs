@@ -1,9 +1,8 @@
 //! Making groups and changing their members (SYSTEM.md section 4). Their messages: `fan_out`.
 
 use super::{
-    in_flight::Asked,
     relay,
-    state::{State, Turn},
+    state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
     env::ConnId,

@@ -1,13 +1,13 @@
 //! 07e2: "ask for what is new" (switch `catch-up-hint`). A push that is lost with a link is lost
 //! for good in the original.
 
-use super::state::{State, Turn};
+use super::state::{State, turn::Turn};
 use crate::{
     conversation::Conversation,
     env::ConnId,
     wire::{Malformed, Pdu, command as cmd, tt::extension::CatchUpHint},
 };
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 fn pdu(users: impl IntoIterator<Item = u32>) -> Pdu {
     let hint = CatchUpHint { user_id_list: users.into_iter().collect() };
@@ -27,15 +27,6 @@ pub(super) fn through_route(state: &State, turn: &mut Turn<'_>) {
     if state.config.protocol.catch_up_hint {
         state.to_route(turn, pdu([]));
     }
-}
-
-/// Who is to be told, and when the next time.
-#[derive(Debug, Default)]
-pub(super) struct Hints {
-    users: BTreeSet<u32>,
-    everyone: bool,
-    everyone_here: bool,
-    not_before: Duration,
 }
 
 /// Messages of these conversations may be stored without having been pushed: their users are
@@ -67,8 +58,7 @@ pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
         return;
     }
     let due = std::mem::take(&mut state.hints);
-    let nothing = due.users.is_empty() && !due.everyone && !due.everyone_here;
-    if nothing || !state.config.protocol.catch_up_hint {
+    if due.is_empty() || !state.config.protocol.catch_up_hint {
         return;
     }
     state.hints.not_before = turn.now.up + state.config.timing.request_timeout();

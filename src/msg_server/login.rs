@@ -1,9 +1,8 @@
 //! Login, kick and logout (SYSTEM.md section 4).
 
 use super::{
-    in_flight::Asked,
     relay::Source,
-    state::{LOGINS_BOUND, State, Turn},
+    state::{LOGINS_BOUND, State, in_flight::Asked, turn::Turn},
 };
 use crate::{
     catalogue::Half,
@@ -114,8 +113,7 @@ pub(super) fn validated(
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
     let rsp: im::server::ImValidateRsp = pdu.view()?;
-    let Some(attach) = super::from_db::attach_of(state, turn, link, rsp.attach_data.as_deref())
-    else {
+    let Some(attach) = state.db.attach_of(turn, link, rsp.attach_data.as_deref()) else {
         return Ok(());
     };
     let seq = pdu.header.seq_num;
@@ -139,6 +137,9 @@ pub(super) fn validated(
     client.user = user;
     client.open = true;
     let (client_type, online_status) = (client.client_type, client.online_status);
+    if state.config.protocol.edge_limits {
+        turn.admit(conn, state.config.limits.device_pdu);
+    }
     let entry = state.users.entry(user).or_default();
     entry.conns.insert(attach.handle, conn);
     entry.nick = name_of(&info.user_nick_name);

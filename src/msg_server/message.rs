@@ -1,42 +1,31 @@
 //! The message path (SYSTEM.md section 3).
 
 use super::{
-    SEND_LIST_BOUND, fan_out,
-    in_flight::Asked,
+    deliver::{self, Push},
+    fan_out,
     relay::{NO_DB, Source},
-    send_list::{AckKey, Entry},
-    state::{State, Turn},
+    state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
     catalogue::Half,
     conversation::Conversation,
     env::ConnId,
-    fact::Fact,
     wire::{
         Header, Malformed, Pdu,
         attach::{self, Attach},
         command as cmd,
         edit::Edit,
-        im,
+        fields, im,
+        msg_type::is_single,
         tt::extension::RefusedCode,
     },
 };
 use bytes::Bytes;
-use im::base_define::{MsgType, SessionType};
+use im::base_define::SessionType;
 use im::message::{ImMsgData, ImMsgDataAck};
 
 /// A connection may send so many messages in a rate window (SYSTEM.md section 3).
 const MESSAGES_PER_WINDOW: u32 = 20;
-
-/// The user in every relayed request and in IMMsgData.
-pub(super) const USER_ID: u32 = 1;
-
-const CREATE_TIME: u32 = 4;
-
-pub(super) fn is_single(msg: &ImMsgData) -> bool {
-    let single = [MsgType::SingleText, MsgType::SingleAudio];
-    single.iter().any(|&kind| msg.msg_type == kind as i32)
-}
 
 /// Step 1: a client's message goes to db_proxy, or is dropped without a reply.
 pub(super) fn from_client(
@@ -54,7 +43,7 @@ pub(super) fn from_client(
     } else {
         client.sent_in_window += 1;
         // The client's own from_user_id, not the logged-in one: a wart.
-        let to_self = is_single(&msg) && msg.from_user_id == msg.to_session_id;
+        let to_self = is_single(msg.msg_type) && msg.from_user_id == msg.to_session_id;
         to_self.then_some((RefusedCode::RefusedMalformed, "a message to oneself"))
     };
     let (user, handle) = (client.user, client.handle);
@@ -68,8 +57,8 @@ pub(super) fn from_client(
     match link {
         Ok(link) => {
             let body = Edit::of(&pdu.body)
-                .uint(USER_ID, u64::from(user))
-                .uint(CREATE_TIME, u64::from(turn.unix_seconds()))
+                .uint(fields::USER_ID, u64::from(user))
+                .uint(fields::CREATE_TIME, u64::from(turn.unix_seconds()))
                 .bytes(attach::FIELD, &Attach::handle(handle).encode())
                 .done();
             let missed = Some(conversation(&msg, user));
@@ -83,7 +72,7 @@ pub(super) fn from_client(
 
 /// The conversation of a message that `from` sends.
 fn conversation(msg: &ImMsgData, from: u32) -> Conversation {
-    if is_single(msg) {
+    if is_single(msg.msg_type) {
         Conversation::single(from, msg.to_session_id)
     } else {
         Conversation::Group(msg.to_session_id)
@@ -103,8 +92,7 @@ pub(super) fn from_db(
     if not_stored && !protocol.ack_after_store && !protocol.answered_refusals {
         return Ok(());
     }
-    let Some(attach) = super::from_db::attach_of(state, turn, link, msg.attach_data.as_deref())
-    else {
+    let Some(attach) = state.db.attach_of(turn, link, msg.attach_data.as_deref()) else {
         return Ok(());
     };
     let asked = Asked::of(pdu);
@@ -122,7 +110,7 @@ pub(super) fn from_db(
         return Ok(());
     }
     state.to_route(turn, pdu.clone());
-    if !is_single(&msg) {
+    if !is_single(msg.msg_type) {
         fan_out::start(state, turn, attach.handle, &msg, &pdu.body);
         return Ok(());
     }
@@ -134,7 +122,8 @@ pub(super) fn from_db(
 }
 
 fn ack(turn: &mut Turn<'_>, conn: ConnId, seq: u16, msg: &ImMsgData) {
-    let session_type = if is_single(msg) { SessionType::Single } else { SessionType::Group };
+    let session_type =
+        if is_single(msg.msg_type) { SessionType::Single } else { SessionType::Group };
     let ack = ImMsgDataAck {
         user_id: msg.from_user_id,
         session_id: msg.to_session_id,
@@ -158,7 +147,7 @@ pub(super) fn from_route(
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
     let msg: ImMsgData = pdu.view()?;
-    if is_single(&msg) {
+    if is_single(msg.msg_type) {
         push_single(state, turn, &msg, pdu, None);
     } else {
         fan_out::start(state, turn, 0, &msg, &pdu.body);
@@ -178,50 +167,7 @@ fn push_single(
     let mut targets = state.conns_of(from, origin);
     targets.extend(state.conns_of(to, None));
     let conversation = Conversation::single(from, to);
-    push(state, turn, Push { msg, pdu, conversation, targets, tracked: true });
-}
-
-/// One message to connections here.
-pub(super) struct Push<'a> {
-    pub(super) msg: &'a ImMsgData,
-    pub(super) pdu: &'a Pdu,
-    pub(super) conversation: Conversation,
-    pub(super) targets: Vec<ConnId>,
-    /// Each push is entered in that connection's send list.
-    pub(super) tracked: bool,
-}
-
-/// Pushes, in order.
-pub(super) fn push(state: &mut State, turn: &mut Turn<'_>, push: Push<'_>) {
-    let Push { msg, pdu, conversation, targets, tracked } = push;
-    let (from, msg_id) = (msg.from_user_id, msg.msg_id);
-    if !tracked {
-        turn.send_all(&targets, pdu);
-        return;
-    }
-    let resend = state.config.protocol.resend_until_acked;
-    for conn in targets {
-        let Some(client) = state.conns.get_mut(&conn) else { continue };
-        if resend && client.send_list.entries.len() >= SEND_LIST_BOUND {
-            let reason = format!("over {SEND_LIST_BOUND} messages without an ack");
-            state.close_client(turn, conn, &reason);
-            continue;
-        }
-        let entry = Entry {
-            msg_id,
-            from,
-            conversation,
-            written_at: turn.now.up,
-            resends: 0,
-            pdu: resend.then(|| pdu.clone()),
-        };
-        let user = client.user;
-        client.send_list.entries.push_back(entry);
-        let length = client.send_list.entries.len();
-        turn.send(conn, pdu.clone());
-        turn.fact(Fact::SendListAdded { conn, user, conversation, msg_id, from });
-        state.note_send_list(turn, length);
-    }
+    deliver::push(state, turn, Push { msg, pdu, conversation, targets, tracked: true });
 }
 
 /// Step 7: 0302 of a client.
@@ -232,30 +178,6 @@ pub(super) fn data_ack(
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
     let ack: ImMsgDataAck = pdu.view()?;
-    settle(state, turn, conn, ack.session_type, ack.session_id, ack.msg_id);
+    deliver::settle(state, turn, conn, ack.session_type, ack.session_id, ack.msg_id);
     Ok(())
-}
-
-/// Removes the entry that an ack or read ack names; of groups there are entries only with
-/// `conversation-keyed-acks`.
-pub(super) fn settle(
-    state: &mut State,
-    turn: &mut Turn<'_>,
-    conn: ConnId,
-    session_type: i32,
-    session_id: u32,
-    msg_id: u32,
-) {
-    let keyed = state.config.protocol.conversation_keyed_acks;
-    let Some(client) = state.conns.get_mut(&conn) else { return };
-    let single = session_type == SessionType::Single as i32;
-    let key = match (keyed, single) {
-        (true, true) => AckKey::Conversation(Conversation::single(client.user, session_id)),
-        (true, false) => AckKey::Conversation(Conversation::Group(session_id)),
-        (false, true) => AckKey::Sender(session_id),
-        (false, false) => return,
-    };
-    if let Some(Entry { conversation, .. }) = client.send_list.ack(key, msg_id) {
-        turn.fact(Fact::SendListAcked { conn, conversation, msg_id });
-    }
 }

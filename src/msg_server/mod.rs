@@ -4,7 +4,10 @@
 //! its file; `from_*` hold the tables from command to handler, one for each kind of link.
 
 mod buddy;
+mod config;
+mod deliver;
 mod dispatch;
+mod edge;
 mod fan_out;
 mod file;
 mod from_client;
@@ -12,7 +15,6 @@ mod from_db;
 mod from_route;
 mod group;
 mod hint;
-mod in_flight;
 mod links;
 mod login;
 mod message;
@@ -20,49 +22,22 @@ mod push;
 mod read;
 mod refusal;
 mod relay;
-mod send_list;
 mod state;
 #[cfg(test)]
 mod tests;
 mod text_cipher;
 mod timers;
 
-pub use in_flight::IN_FLIGHT_BOUND;
-pub use send_list::SEND_LIST_BOUND;
+pub use config::Config;
+pub use state::{in_flight::IN_FLIGHT_BOUND, send_list::SEND_LIST_BOUND};
 pub use text_cipher::{DEFAULT_TEXT_KEY, encrypt as encrypt_text};
 
 use crate::{
     env::{ConnId, Draw},
     link::{self, Action, Event, Now, Role},
-    protocol::Protocol,
-    timing::Timing,
     wire::tt::extension::RefusedCode,
 };
-use in_flight::Asked;
-use state::{State, Turn};
-
-/// How a msg_server is deployed.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Its switches.
-    pub protocol: Protocol,
-    /// Its durations.
-    pub timing: Timing,
-    /// The address that login_server hands to clients.
-    pub ip: String,
-    /// The port that clients dial.
-    pub port: u16,
-    /// What it announces to login_server as its capacity (100000 in the original).
-    pub max_conn_cnt: u32,
-    /// The host name that it announces to login_server.
-    pub host_name: String,
-    /// E: how many db_proxy entries are configured; at least 2 in the original.
-    pub db_entries: usize,
-    /// C: connections to each entry.
-    pub conns_per_entry: usize,
-    /// The AES-256 key under which clients encrypt texts; only pushes need it.
-    pub text_key: [u8; 32],
-}
+use state::{State, in_flight::Asked, turn::Turn};
 
 /// What msg_server's connections are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +123,9 @@ impl Role for MsgServer {
 fn opened(state: &mut State, turn: &mut Turn<'_>, conn: ConnId, kind: Kind) {
     let handle = state.next_handle();
     match kind {
+        Kind::Client if state.is_full() => {
+            turn.close(conn, "too many connections");
+        }
         Kind::Client => state.client_opened(turn, conn, handle),
         Kind::Db { index } => state.db.opened(index, conn),
         Kind::Route { .. } => state.route_opened(turn, conn),

@@ -1,8 +1,7 @@
 //! Pushes to phones through the push server (SYSTEM.md section 4, "Push").
 
 use super::{
-    message::is_single,
-    state::{State, Turn},
+    state::{State, turn::Turn},
     text_cipher,
 };
 use crate::{
@@ -12,11 +11,12 @@ use crate::{
         attach::{Attach, kind},
         check, command as cmd,
         im::{
-            base_define::{MsgType, UserStatType, UserTokenInfo},
+            base_define::{UserStatType, UserTokenInfo},
             buddy::{ImUsersStatReq, ImUsersStatRsp},
             message::ImMsgData,
             server::{ImGetDeviceTokenRsp, ImPushToUserReq},
         },
+        msg_type::{is_audio, is_single},
     },
 };
 
@@ -117,9 +117,7 @@ fn to_push_server(state: &State, turn: &mut Turn<'_>, push: &ImPushToUserReq) {
 
 /// What a phone shows; `None` for a text that cannot be read.
 fn flash(state: &State, msg: &ImMsgData) -> Option<Vec<u8>> {
-    let is = |kind: MsgType| msg.msg_type == kind as i32;
-    let audio = is(MsgType::SingleAudio) || is(MsgType::GroupAudio);
-    let text = match audio {
+    let text = match is_audio(msg.msg_type) {
         true => None,
         false => Some(text_cipher::decrypt(&state.config.text_key, &msg.msg_data)?),
     };
@@ -129,7 +127,7 @@ fn flash(state: &State, msg: &ImMsgData) -> Option<Vec<u8>> {
     let nick = &sender.nick[..];
     Some(match text {
         None => {
-            let says = if is_single(msg) { AUDIO } else { GROUP_AUDIO };
+            let says = if is_single(msg.msg_type) { AUDIO } else { GROUP_AUDIO };
             [nick, says.as_bytes()].concat()
         }
         Some(text) if has_image(&text) => SOME_MESSAGE.into(),
@@ -154,7 +152,7 @@ fn has_image(text: &[u8]) -> bool {
 /// JSON with the blanks of the original (golden 43).
 fn data(msg: &ImMsgData) -> String {
     let (from, kind) = (msg.from_user_id, msg.msg_type);
-    let group = match is_single(msg) {
+    let group = match is_single(msg.msg_type) {
         true => String::new(),
         false => format!("\t\"group_id\": {},\n", msg.to_session_id),
     };

@@ -1,10 +1,9 @@
 //! Read acks and their notices (SYSTEM.md section 4, "Notices").
 
 use super::{
-    in_flight::Asked,
-    message::{self, USER_ID},
+    deliver,
     relay::Source,
-    state::{State, Turn},
+    state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
     catalogue::Half,
@@ -14,6 +13,7 @@ use crate::{
         attach::{self, Attach},
         command as cmd,
         edit::Edit,
+        fields,
         im::message::{ImMsgDataReadAck, ImMsgDataReadNotify},
         tt::extension::RefusedCode,
     },
@@ -30,11 +30,11 @@ pub(super) fn ack(
     let ack: ImMsgDataReadAck = pdu.view()?;
     let Some(client) = state.conns.get(&conn) else { return Ok(()) };
     let (user, handle) = (client.user, client.handle);
-    message::settle(state, turn, conn, ack.session_type, ack.session_id, ack.msg_id);
+    deliver::settle(state, turn, conn, ack.session_type, ack.session_id, ack.msg_id);
     let confirmed = state.config.protocol.confirmed_read_acks;
     match state.db.pick(turn, Half::Other, user, pdu) {
         Some(link) => {
-            let body = Edit::of(&pdu.body).uint(USER_ID, u64::from(user));
+            let body = Edit::of(&pdu.body).uint(fields::USER_ID, u64::from(user));
             if confirmed {
                 let body = body.bytes(attach::FIELD, &Attach::handle(handle).encode()).done();
                 state.ask(turn, link, pdu.with_body(body), Source::client(conn, pdu));
@@ -74,8 +74,7 @@ pub(super) fn confirmed(
         return Ok(());
     }
     let stored: ImMsgDataReadNotify = pdu.view()?;
-    let Some(attach) = super::from_db::attach_of(state, turn, link, stored.attach_data.as_deref())
-    else {
+    let Some(attach) = state.db.attach_of(turn, link, stored.attach_data.as_deref()) else {
         return Ok(());
     };
     let asked = Asked { command: cmd::MSG_READ_ACK, seq: pdu.header.seq_num };

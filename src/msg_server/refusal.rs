@@ -1,10 +1,12 @@
 //! 07e1: what a client is told where the original is silent (switch `answered-refusals`).
 
 use super::{
-    hint,
-    in_flight::{Asked, Request},
-    login,
-    state::{State, Turn},
+    hint, login,
+    state::{
+        State,
+        in_flight::{Asked, Request},
+        turn::Turn,
+    },
 };
 use crate::{
     env::ConnId,
@@ -76,8 +78,7 @@ pub(super) fn from_db(
         return Ok(());
     }
     let refused: Refused = pdu.view()?;
-    let Some(attach) = super::from_db::attach_of(state, turn, link, refused.attach_data.as_deref())
-    else {
+    let Some(attach) = state.db.attach_of(turn, link, refused.attach_data.as_deref()) else {
         return Ok(());
     };
     let asked = Asked { command: refused.command_id as u16, seq: pdu.header.seq_num };

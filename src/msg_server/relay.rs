@@ -1,9 +1,9 @@
 //! Requests that go to db_proxy and come back (SYSTEM.md section 4, "Relayed to db_proxy").
 
-use super::{
+use super::state::{
+    State,
     in_flight::{Asked, Request},
-    message::USER_ID,
-    state::{State, Turn},
+    turn::Turn,
 };
 use crate::{
     catalogue::{self, AttachForm},
@@ -103,7 +103,7 @@ pub(super) fn request(
     };
     let attach = Attach { pdu: pdu_of_attach, ..Attach::handle(handle) };
     let body = Edit::of(&pdu.body)
-        .uint(USER_ID, u64::from(user))
+        .uint(fields::USER_ID, u64::from(user))
         .bytes(attach::FIELD, &attach.encode())
         .done();
     Ok(state.ask(turn, link, pdu.with_body(body), Source::client(conn, pdu)))
@@ -175,9 +175,9 @@ pub(super) fn reply(
     };
     let body = check::conform(entry.body, &pdu.body)?;
     // Every answer of db_proxy has its user in field 1 (a test of the catalogue).
-    let user = fields::uint(&body, USER_ID).unwrap_or_default();
+    let user = fields::uint(&body, fields::USER_ID).unwrap_or_default();
     let attach = fields::bytes(&body, attach::FIELD);
-    let Some(attach) = super::from_db::attach_of(state, turn, link, attach) else {
+    let Some(attach) = state.db.attach_of(turn, link, attach) else {
         return Ok(false);
     };
     let asked = Asked { command: request.id, seq: pdu.header.seq_num };

@@ -1,15 +1,11 @@
 //! What the tick does (SYSTEM.md sections 2 and 3).
 
 use super::{
+    config::Config,
     fan_out, hint,
-    state::{Conn, State, Turn},
+    state::{State, conn::Conn, in_flight::GIVE_UP, turn::Turn},
 };
-use crate::{env::ConnId, fact::Fact};
-
-/// After so many `Timing::request_timeout`s no answer is waited for, and others are told that
-/// they may miss something. Not sooner: a hint makes every client ask, and a store that is slow
-/// is not helped by that, while an answer that comes late is pushed (ours).
-pub(super) const GIVE_UP: u32 = 3;
+use crate::{env::ConnId, fact::Fact, timing::Timing};
 
 /// One `Timing::tick`: the rate window starts anew, silent clients are closed, send lists are
 /// expired or written again, requests without an answer are given up.
@@ -24,6 +20,7 @@ pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
         };
         closing.extend(reason.map(|reason| (conn.id, reason)));
     }
+    state.rates.tick();
     close_all(state, turn, closing);
     let (now, limit) = (turn.now.up, state.config.timing.request_timeout());
     let late = state.in_flight.late(now, limit);
@@ -41,7 +38,7 @@ fn close_all(state: &mut State, turn: &mut Turn<'_>, closing: Vec<(ConnId, Strin
 }
 
 /// Why a client is to be closed for its silence.
-fn overdue(conn: &Conn, turn: &Turn<'_>, timing: &crate::timing::Timing) -> Option<&'static str> {
+fn overdue(conn: &Conn, turn: &Turn<'_>, timing: &Timing) -> Option<&'static str> {
     let silent = turn.now.up.saturating_sub(conn.last_recv);
     let (limit, reason) = if conn.is_mobile() {
         (timing.mobile_timeout(), "a silent mobile client")
@@ -59,7 +56,7 @@ fn overdue(conn: &Conn, turn: &Turn<'_>, timing: &crate::timing::Timing) -> Opti
 }
 
 /// Expires or resends; a reason if the connection is to be closed.
-fn send_list(conn: &mut Conn, turn: &mut Turn<'_>, config: &super::Config) -> Option<String> {
+fn send_list(conn: &mut Conn, turn: &mut Turn<'_>, config: &Config) -> Option<String> {
     let (now, id) = (turn.now.up, conn.id);
     if !config.protocol.resend_until_acked {
         for entry in conn.send_list.expire(now, &config.timing) {

@@ -1,6 +1,22 @@
-//! Reading single fields of a body by their number, without decoding the rest of it.
+//! Fields of a body by their number: those that a server sets in raw bytes, and reading single ones
+//! without decoding the rest.
 
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+
+/// The user in every relayed request, and the sender in IMMsgData.
+pub const USER_ID: u32 = 1;
+
+/// `msg_id` of IMMsgData.
+pub const MSG_ID: u32 = 3;
+
+/// `create_time` of IMMsgData.
+pub const CREATE_TIME: u32 = 4;
+
+/// `client_type` of IMDeviceTokenReq.
+pub const CLIENT_TYPE: u32 = 3;
+
+/// `ip_addr_list` of IMFileHasOfflineRsp.
+pub const IP_ADDR_LIST: u32 = 3;
 
 /// The last varint of this field, cut to 32 bits as proto2 does; `None` if there is none. A body
 /// that is no protobuf is read up to where it breaks.

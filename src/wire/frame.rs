@@ -10,9 +10,14 @@ pub const MAX_LEN: u32 = 16 << 20;
 /// Why a byte stream can't be cut further; the connection is closed.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
-    /// A length under 16 or over 16 MiB.
-    #[error("a PDU length of {0}: expected 16 to {MAX_LEN}")]
-    Length(u32),
+    /// A length under 16 or over what is read of this peer.
+    #[error("a PDU length of {length}: expected 16 to {longest}")]
+    Length {
+        /// As the header says.
+        length: u32,
+        /// The most that is read of this peer; [`MAX_LEN`] where nothing else is said.
+        longest: u32,
+    },
     /// The stream failed, or ended within a PDU.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -28,18 +33,26 @@ impl tokio_util::codec::Decoder for Codec {
     type Error = FrameError;
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Pdu>, FrameError> {
-        let Some(head) = src.get(..4) else { return Ok(None) };
-        let length = u32::from_be_bytes(head.try_into().expect("four bytes"));
-        if !(HEADER_LEN as u32..=MAX_LEN).contains(&length) {
-            return Err(FrameError::Length(length));
-        }
-        if src.len() < length as usize {
-            return Ok(None);
-        }
-        let mut frame = src.split_to(length as usize).freeze();
-        frame.advance(4);
-        Ok(Some(Pdu { header: header(&mut frame), body: frame }))
+        cut(src, MAX_LEN)
     }
+}
+
+/// Cuts the first PDU of at most so many bytes off a buffer; `None` if it is not whole yet.
+///
+/// # Errors
+/// A length that no PDU of this peer has, before anything else of it is read.
+pub fn cut(src: &mut BytesMut, longest: u32) -> Result<Option<Pdu>, FrameError> {
+    let Some(head) = src.get(..4) else { return Ok(None) };
+    let length = u32::from_be_bytes(head.try_into().expect("four bytes"));
+    if !(HEADER_LEN as u32..=longest).contains(&length) {
+        return Err(FrameError::Length { length, longest });
+    }
+    if src.len() < length as usize {
+        return Ok(None);
+    }
+    let mut frame = src.split_to(length as usize).freeze();
+    frame.advance(4);
+    Ok(Some(Pdu { header: header(&mut frame), body: frame }))
 }
 
 /// The PDU that bytes are, no more and no less, with a copy of its body; `None` for others.
@@ -95,7 +108,10 @@ mod tests {
     fn lengths_out_of_bounds_are_errors_before_the_rest_of_the_header_is_there() {
         for length in [0, 1, 15, MAX_LEN + 1, u32::MAX] {
             let error = Codec.decode(&mut buffer(length, 0));
-            assert!(matches!(error, Err(FrameError::Length(l)) if l == length), "{length}");
+            assert!(
+                matches!(error, Err(FrameError::Length { length: l, .. }) if l == length),
+                "{length}"
+            );
         }
         for length in [16, 17, MAX_LEN] {
             assert!(matches!(Codec.decode(&mut buffer(length, 0)), Ok(None)), "{length}");

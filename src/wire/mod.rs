@@ -7,6 +7,7 @@ pub mod command;
 pub mod edit;
 pub mod fields;
 pub mod frame;
+pub mod msg_type;
 pub mod pdu;
 mod plain;
 

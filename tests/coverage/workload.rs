@@ -8,8 +8,7 @@ use std::{
 use teamtalk::env::ConnId;
 use teamtalk_sim::{
     explore::{case_of, run_case},
-    plan::{case::ProtocolSpec, generate::Profile},
-    properties::role_of,
+    plan::{Host, Role, case::ProtocolSpec, generate::Profile},
     record::{End, Kind},
 };
 
@@ -58,7 +57,7 @@ fn run(preset: &str) -> Workload {
     for seed in SEEDS {
         let case = case_of(seed, &ProtocolSpec::preset(preset), Profile::Default);
         let outcome = run_case(&case).expect("a preset resolves");
-        let mut peers: BTreeMap<(ConnId, End), String> = BTreeMap::new();
+        let mut peers: BTreeMap<(ConnId, End), &str> = BTreeMap::new();
         for line in &outcome.trace.lines {
             match &line.kind {
                 Kind::Connected { conn, end, peer, .. } => {
@@ -81,7 +80,9 @@ fn run(preset: &str) -> Workload {
     found
 }
 
-fn name(host: &str) -> String {
-    let role = role_of(host);
-    if role == "client" { "device".into() } else { role }
+fn name(host: &Host) -> &'static str {
+    match host.role() {
+        Role::Client => "device",
+        role => role.name(),
+    }
 }

@@ -14,6 +14,7 @@ use teamtalk::{
     wire::{Pdu, command as id},
 };
 use teamtalk_sim::{
+    plan::Role,
     record::{Applied, End, Frame, Kind, Line, shown},
     world::port,
 };
@@ -117,16 +118,16 @@ impl Observer {
                     return;
                 }
                 self.window.pdus.entry(way).or_default().push(frame.pdu.clone());
-                if &*line.host == "db" {
+                if line.host.role() == Role::Db {
                     self.done();
                 }
             }
             Kind::PduReceived(frame) => self.received(line, frame),
             Kind::Store(Applied { what, params, .. }) => {
                 let params: Vec<_> = params.iter().map(|param| shown(param).into()).collect();
-                let statement = match &*line.host {
-                    "redis" => Statement::redis([&what.to_string()].into_iter().chain(&params)),
-                    "sql" => Statement::sql(Server::Primary, what, &params),
+                let statement = match line.host.role() {
+                    Role::Redis => Statement::redis([&what.to_string()].into_iter().chain(&params)),
+                    _ if line.host == "sql" => Statement::sql(Server::Primary, what, &params),
                     _ => Statement::sql(Server::Replica, what, &params),
                 };
                 self.statement(at, statement);
@@ -177,11 +178,11 @@ impl Observer {
 
     fn received(&mut self, line: &Line, frame: &Frame) {
         let command = frame.pdu.command();
-        if &*line.host == "clients" {
+        if line.host.role() == Role::Client {
             let way = self.way(frame.conn, End::Dialler).expect("a client's link has a name");
             let label = way.client().expect("a client's link").to_string();
             *self.window.received.entry(label).or_default() += 1;
-        } else if &*line.host == "db" && command != id::OTHER_HEARTBEAT {
+        } else if line.host.role() == Role::Db && command != id::OTHER_HEARTBEAT {
             self.end_unanswered();
             let name = format!("{command:#06x} seq {}", frame.pdu.header.seq_num);
             let request = Request { name, statements: Vec::new() };

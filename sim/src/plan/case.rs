@@ -3,7 +3,10 @@
 use super::Plan;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, path::Path};
-use teamtalk::protocol::{Protocol, SWITCHES};
+use teamtalk::{
+    catalogue::limits::Limits,
+    protocol::{Protocol, SWITCHES},
+};
 
 /// The version of the file format that this build reads and writes.
 pub const FORMAT: u32 = 1;
@@ -17,12 +20,15 @@ pub struct ProtocolSpec {
     /// Switches by name that differ from the preset.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<String, bool>,
+    /// Limits by name that differ from the catalogue's defaults (switch `edge-limits`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, u32>,
 }
 
 impl ProtocolSpec {
     /// A preset as it is.
     pub fn preset(name: &str) -> Self {
-        Self { preset: name.into(), overrides: BTreeMap::new() }
+        Self { preset: name.into(), overrides: BTreeMap::new(), limits: BTreeMap::new() }
     }
 
     /// A preset's name, or a TOML file `preset = "hardened"` with `[overrides]`.
@@ -38,6 +44,7 @@ impl ProtocolSpec {
                  such as\n  preset = \"hardened\"\n  [overrides]\n  single-relation = false"
             ));
         };
+        spec.resolve_limits()?;
         spec.resolve().map(|_| spec)
     }
 
@@ -45,6 +52,8 @@ impl ProtocolSpec {
     pub fn label(&self) -> String {
         let switches: Vec<_> =
             self.overrides.iter().map(|(name, on)| format!("{name} = {on}")).collect();
+        let limits = self.limits.iter().map(|(name, most)| format!("{name} = {most}"));
+        let switches: Vec<_> = switches.into_iter().chain(limits).collect();
         match switches.as_slice() {
             [] => self.preset.clone(),
             some => format!("{} with {}", self.preset, some.join(", ")),
@@ -56,6 +65,14 @@ impl ProtocolSpec {
         let switches = self.overrides.iter();
         let named = switches.map(|(name, on)| format!("-{}{name}", if *on { "" } else { "no-" }));
         self.preset.clone() + &named.collect::<String>()
+    }
+
+    /// The values of all limits.
+    ///
+    /// # Errors
+    /// A sentence about a limit that does not exist, or about its value.
+    pub fn resolve_limits(&self) -> Result<Limits, String> {
+        Limits::with(&self.limits)
     }
 
     /// The switches themselves.
@@ -122,8 +139,10 @@ impl Case {
         }
         let case: Self =
             serde_json::from_value(value).map_err(|e| format!("{at}: not a case: {e}"))?;
-        case.protocols.base.resolve().map_err(|e| format!("{at}: {e}"))?;
-        case.protocols.candidate.resolve().map_err(|e| format!("{at}: {e}"))?;
+        for spec in [&case.protocols.base, &case.protocols.candidate] {
+            spec.resolve().map_err(|e| format!("{at}: {e}"))?;
+            spec.resolve_limits().map_err(|e| format!("{at}: {e}"))?;
+        }
         case.check().map_err(|e| format!("{at}: {e}"))?;
         Ok(case)
     }

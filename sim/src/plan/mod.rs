@@ -1,15 +1,19 @@
 //! A plan: everything that a run does, as data.
 
+mod ask;
 pub mod case;
 mod device;
 mod fault;
 pub mod generate;
 mod group;
+mod host;
 mod operation;
 
+pub use ask::Ask;
 pub use device::{Client, Device};
 pub use fault::{Cut, Fate, Fault, Trouble};
 pub use group::{Chat, Group, GroupKind, GroupRef};
+pub use host::{Host, NoHost, Role};
 pub use operation::{Action, Odd, Operation, Rogue, text_of};
 
 use serde::{Deserialize, Serialize};
@@ -78,8 +82,8 @@ pub enum Durability {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// Its name: `msg1`, `route1`, `db1`, `redis`, `sql`, `outside`, `client1` …
-    pub host: String,
+    /// Its name, which says what it runs.
+    pub host: Host,
     /// The protocol of its role.
     #[serde(default)]
     pub side: Side,
@@ -122,16 +126,21 @@ fn default_workers() -> usize {
 }
 
 impl Plan {
-    /// The hosts whose name starts with `role`, in name order.
-    pub fn hosts<'a>(&'a self, role: &'a str) -> Vec<&'a str> {
-        let mut hosts: Vec<_> =
-            self.nodes.iter().map(|n| n.host.as_str()).filter(|h| h.starts_with(role)).collect();
+    /// The hosts of a role, in name order.
+    pub fn hosts(&self, role: Role) -> Vec<&Host> {
+        let hosts = self.nodes.iter().map(|n| &n.host);
+        let mut hosts: Vec<_> = hosts.filter(|h| h.role() == role).collect();
         hosts.sort_unstable();
         hosts
     }
 
     /// The side of a host; `Base` if the plan has no such host.
     pub fn side_of(&self, host: &str) -> Side {
-        self.nodes.iter().find(|n| n.host == host).map_or(Side::Base, |n| n.side)
+        self.node(host).map_or(Side::Base, |n| n.side)
+    }
+
+    /// The node of this name.
+    pub fn node(&self, host: &str) -> Option<&Node> {
+        self.nodes.iter().find(|n| n.host == *host)
     }
 }

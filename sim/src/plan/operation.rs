@@ -1,8 +1,15 @@
 //! Operations of a plan: what users do.
 
-use super::group::{Chat, GroupRef};
+use super::{
+    ask::Ask,
+    group::{Chat, GroupRef},
+};
 use serde::{Deserialize, Serialize};
-use teamtalk::{msg_server, wire::command};
+use teamtalk::{
+    catalogue::{Args, question},
+    msg_server,
+    wire::command,
+};
 
 /// Characters of a text that is too long to be stored: over 4096 (SYSTEM.md section 6).
 const TOO_LONG: usize = 4_200;
@@ -91,38 +98,6 @@ pub enum Action {
         /// How many.
         count: u32,
     },
-    /// Ask for the latest msg_id of a chat.
-    Latest {
-        /// The chat.
-        #[serde(alias = "peer")]
-        chat: Chat,
-    },
-    /// Get messages of a chat by id.
-    ById {
-        /// The chat.
-        #[serde(alias = "peer")]
-        chat: Chat,
-        /// The msg_ids; if there are none, those of the newest messages that the device holds.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        ids: Vec<u32>,
-    },
-    /// Ask for the recent sessions.
-    Sessions,
-    /// Remove a recent session.
-    RemoveSession {
-        /// The chat.
-        #[serde(alias = "peer")]
-        chat: Chat,
-    },
-    /// Ask what time it is.
-    Time,
-    /// Log the user's PC out; phones only.
-    KickPc,
-    /// Ask which users are online.
-    Status {
-        /// Which.
-        users: Vec<u32>,
-    },
     /// Send a P2P command to a user; its data derives from the operation's id.
     P2p {
         /// The receiver.
@@ -147,54 +122,8 @@ pub enum Action {
         /// The users.
         users: Vec<u32>,
     },
-    /// Ask for one's groups.
-    GroupList,
-    /// Ask what a group is.
-    GroupInfo {
-        /// The group.
-        group: GroupRef,
-    },
-    /// Mute a group, or unmute it.
-    ShieldGroup {
-        /// The group.
-        group: GroupRef,
-        /// True to mute it, false to unmute it.
-        on: bool,
-    },
-    /// Ask who users are.
-    UserInfo {
-        /// Which.
-        users: Vec<u32>,
-    },
-    /// Ask for all users that changed since this time.
-    AllUsers {
-        /// In seconds since 1970; 0: all.
-        since: u32,
-    },
-    /// Ask for the departments.
-    Departments,
     /// Change the own picture; nobody answers.
     Avatar,
-    /// Change the own signature; it derives from the operation's id.
-    Sign,
-    /// Have no pushes at night, or have them again.
-    SetPushShield {
-        /// No pushes at night.
-        on: bool,
-    },
-    /// Ask for that setting.
-    AskPushShield,
-    /// Register the phone for pushes; phones only.
-    DeviceToken,
-    /// Offer a user a file; its name derives from the operation's id.
-    SendFile {
-        /// The receiver.
-        to: u32,
-        /// Leave it with the file server even if the receiver is online.
-        offline: bool,
-    },
-    /// Ask which files are waiting.
-    OfflineFiles,
     /// Note that a file waits for a user; nobody answers.
     AddOfflineFile {
         /// The receiver.
@@ -219,10 +148,14 @@ pub enum Action {
     },
     /// Drop the connection; the client reconnects by its own rule.
     Reconnect,
+    /// Ask a plain question. In a file its name stands in `do`, beside its arguments.
+    #[serde(untagged, skip_deserializing)]
+    Ask(Ask),
 }
 
 /// One timed operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
 pub struct Operation {
     /// Stable id; the payload derives from it.
     pub id: u32,
@@ -235,9 +168,58 @@ pub struct Operation {
     pub action: Action,
 }
 
+/// An operation as a file has it.
+#[derive(Deserialize)]
+struct Written {
+    id: u32,
+    at_ms: u64,
+    device: u32,
+    #[serde(flatten)]
+    action: serde_json::Map<String, serde_json::Value>,
+}
+
+impl TryFrom<Written> for Operation {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let Written { id, at_ms, device, action } = written;
+        let wrong = |why: String| format!("operation {id}: {why}");
+        let name = action.get("do").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let action = match question::of(name) {
+            Some((command, question)) => {
+                Action::Ask(Ask::read(command.id, &question, action).map_err(wrong)?)
+            }
+            None => serde_json::from_value(action.into()).map_err(|e| wrong(e.to_string()))?,
+        };
+        Ok(Self { id, at_ms, device, action })
+    }
+}
+
 impl Action {
-    /// Whether a person can do this with a client that works as it should: it is no odd text, no
-    /// malformed PDU and no connection without a login.
+    /// The question of this name, without arguments.
+    ///
+    /// # Panics
+    /// If there is none, or it has arguments.
+    pub fn ask(name: &str) -> Self {
+        Self::asking(name, Args::default())
+    }
+
+    /// The question of this name.
+    ///
+    /// # Panics
+    /// If there is none, or these are not its arguments.
+    pub fn asking(name: &str, args: Args<Chat, GroupRef>) -> Self {
+        Self::Ask(Ask::named(name, args))
+    }
+
+    /// Its name in a file (`do`).
+    pub fn name(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        value.get("do").and_then(serde_json::Value::as_str).unwrap_or_default().to_string()
+    }
+
+    /// Whether a person does this with a client that is in order: no odd text, no malformed PDU,
+    /// no connection without a login.
     pub fn is_proper(&self) -> bool {
         !matches!(self, Self::SendOdd { .. } | Self::Malformed { .. } | Self::Rogue { .. })
     }
@@ -254,15 +236,12 @@ impl Action {
             | Self::SendCipher { to }
             | Self::SendAudio { to }
             | Self::SendOdd { to, .. } => to.group_mut(),
-            Self::Read { chat }
-            | Self::Pull { chat, .. }
-            | Self::Latest { chat }
-            | Self::ById { chat, .. }
-            | Self::RemoveSession { chat } => chat.group_mut(),
-            Self::AddMembers { group, .. }
-            | Self::RemoveMembers { group, .. }
-            | Self::GroupInfo { group }
-            | Self::ShieldGroup { group, .. } => Some(group),
+            Self::Read { chat } | Self::Pull { chat, .. } => chat.group_mut(),
+            Self::AddMembers { group, .. } | Self::RemoveMembers { group, .. } => Some(group),
+            Self::Ask(Ask { args, .. }) => {
+                let Args { chat, group, .. } = args;
+                group.as_mut().or(chat.as_mut().and_then(Chat::group_mut))
+            }
             _ => None,
         }
     }
@@ -290,39 +269,13 @@ impl Operation {
             Action::Resend { of: None } => "sends again by hand what is not acked".into(),
             Action::Read { chat } => format!("opens the chat with {chat}"),
             Action::Pull { chat, count } => format!("pulls {count} messages with {chat}"),
-            Action::Latest { chat } => format!("asks for the latest msg_id with {chat}"),
-            Action::ById { chat, ids } if ids.is_empty() => {
-                format!("gets the messages with {chat} that it holds by their ids")
-            }
-            Action::ById { chat, ids } => format!("gets messages {ids:?} with {chat}"),
-            Action::Sessions => "asks for its recent sessions".into(),
-            Action::RemoveSession { chat } => format!("removes the session with {chat}"),
-            Action::Time => "asks what time it is".into(),
-            Action::KickPc => "logs the user's PC out".into(),
-            Action::Status { users } => format!("asks which of users {users:?} are online"),
             Action::P2p { to } => format!("sends a P2P command to user {to}"),
             Action::CreateGroup { members } => format!("creates a group of users {members:?}"),
             Action::AddMembers { group, users } => format!("adds users {users:?} to {group}"),
             Action::RemoveMembers { group, users } => {
                 format!("takes users {users:?} out of {group}")
             }
-            Action::GroupList => "asks for its groups".into(),
-            Action::GroupInfo { group } => format!("asks what {group} is"),
-            Action::ShieldGroup { group, on: true } => format!("mutes {group}"),
-            Action::ShieldGroup { group, on: false } => format!("unmutes {group}"),
-            Action::UserInfo { users } => format!("asks who users {users:?} are"),
-            Action::AllUsers { since: 0 } => "asks for all users".into(),
-            Action::AllUsers { since } => format!("asks for the users changed since {since}"),
-            Action::Departments => "asks for the departments".into(),
             Action::Avatar => "changes its picture".into(),
-            Action::Sign => format!("signs as \"{text}\""),
-            Action::SetPushShield { on: true } => "wants no pushes at night".into(),
-            Action::SetPushShield { on: false } => "wants pushes at night".into(),
-            Action::AskPushShield => "asks whether it has pushes at night".into(),
-            Action::DeviceToken => "registers for pushes".into(),
-            Action::SendFile { to, offline: false } => format!("offers file {text} to user {to}"),
-            Action::SendFile { to, offline: true } => format!("leaves file {text} for user {to}"),
-            Action::OfflineFiles => "asks which files wait".into(),
             Action::AddOfflineFile { to } => format!("notes that file {text} waits for user {to}"),
             Action::DelOfflineFile { from, of } => {
                 format!("has fetched file {} of user {from}", text_of(*of))
@@ -340,6 +293,7 @@ impl Operation {
                 format!("on a connection without a login {what}")
             }
             Action::Reconnect => "drops its connection".into(),
+            Action::Ask(ask) => ask.describe(&text),
         }
     }
 

@@ -4,10 +4,13 @@
 //! IMAudio that the message's row names (`record::inserts`).
 
 use super::{
-    Class, Property, Seen, Sort, Violation, role_of,
+    About, Class, Property, Seen, Sort, Subject, Violation,
     wire::{At, Message, conversation_of},
 };
-use crate::record::{Frame, Kind, Line, What, commits::Commits};
+use crate::{
+    plan::Role,
+    record::{Frame, Kind, Line, What, commits::Commits},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -53,13 +56,15 @@ impl AckedIsStored {
         line: &Line,
         (conversation, msg_id): (Conversation, u32),
         why: &str,
-        about: Vec<String>,
+        contents: &[&Arc<str>],
     ) -> Option<Violation> {
         let at = &line.host;
+        let contents = contents.iter().map(|content| Subject::Content(Arc::clone(content)));
+        let about = contents.collect::<About>().and(Subject::Message(conversation, msg_id));
         Some(Violation {
             property: "acked-is-stored",
             kind,
-            role: role_of("db"),
+            role: Role::Db,
             sentence: format!("msg_id {msg_id} of {conversation} was acked, but {why} (at {at})"),
             about,
         })
@@ -82,7 +87,8 @@ impl AckedIsStored {
                 let (asked, user) = (self.asked.get(&key)?, seen.known.clients.user(conn)?);
                 let conversation = conversation_of(user, asked.to, asked.msg_type);
                 let message = (user, asked.content.clone());
-                self.acked_as(seen.line, (conversation, ack.msg_id), message)
+                let found = self.acked_as(seen.line, (conversation, ack.msg_id), message)?;
+                Some(found.and(Subject::answer(conn, pdu)))
             }
             _ => None,
         }
@@ -95,21 +101,21 @@ impl AckedIsStored {
         message: Message,
     ) -> Option<Violation> {
         self.acked.insert(id);
-        let about = || vec![message.1.to_string()];
         let what = || format!("\"{}\" from user {}", message.1, message.0);
         match self.rows.get(&id).map(Vec::as_slice) {
             Some([row]) if *row == message => None,
             None => {
                 let why = format!("no such row is committed: {} is not stored", what());
-                self.violation("not-stored", line, id, &why, about())
+                self.violation("not-stored", line, id, &why, &[&message.1])
             }
             Some(rows) if !rows.contains(&message) => {
                 let why = format!("its row is \"{}\", not {}", rows[0].1, what());
-                self.violation("another-stored", line, id, &why, about())
+                self.violation("another-stored", line, id, &why, &[&message.1, &rows[0].1])
             }
             Some(rows) => {
                 let why = format!("{} rows have this id, {} among them", rows.len(), what());
-                self.violation("stored-twice", line, id, &why, about())
+                let contents: Vec<_> = rows.iter().map(|row| &row.1).collect();
+                self.violation("stored-twice", line, id, &why, &contents)
             }
         }
     }
@@ -120,7 +126,7 @@ impl AckedIsStored {
         let could_hit =
             |(c, _): &&(Conversation, u32)| matches!(c, Conversation::Group(_)) == group;
         let id = *self.acked.iter().find(could_hit)?;
-        self.violation("changed", line, id, &format!("`{statement}` may hit it"), Vec::new())
+        self.violation("changed", line, id, &format!("`{statement}` may hit it"), &[])
     }
 }
 
@@ -154,8 +160,9 @@ impl Property for AckedIsStored {
                 if rows.len() == 1 || !self.acked.contains(&id) {
                     return None;
                 }
+                let contents: Vec<_> = self.rows[&id].iter().map(|row| &row.1).collect();
                 let why = format!("a second row has this id: \"{content}\" from user {from}");
-                self.violation("stored-twice", line, id, &why, vec![content.clone()])
+                self.violation("stored-twice", line, id, &why, &contents)
             }
             Kind::Store(applied) if applied.store == "sql" => {
                 let durable = self.commits.observe(applied);

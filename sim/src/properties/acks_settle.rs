@@ -3,7 +3,7 @@
 //! `send-list-acked` asks whether the device got the message; a server that ignores acks passes it,
 //! at the price of resends and lost connections. So this one asks for the ack itself.
 
-use super::{Class, Property, Seen, Sort, Violation, role_of, wire::At};
+use super::{Class, Property, Seen, Sort, Subject, Violation, wire::At};
 use crate::record::{Kind, Line};
 use std::collections::BTreeMap;
 use teamtalk::{
@@ -40,14 +40,14 @@ impl AcksSettle {
         (line.sim_us > read + GRACE_US).then(|| Violation {
             property: self.name(),
             kind: "ignored",
-            role: role_of(&line.host),
+            role: line.host.role(),
             sentence: format!(
                 "{} read an ack of msg_id {msg_id} of {conversation} on connection {conn} at {} \
                  ms, and the entry {how}",
                 line.host,
                 read / 1_000
             ),
-            about: vec![format!("\"msg_id\":{msg_id},"), format!("\"{conversation}\"")],
+            about: [Subject::Message(conversation, msg_id), Subject::Ends(conn)].into(),
         })
     }
 }

@@ -4,8 +4,11 @@
 //! A request is what a device wrote and its msg_server read. One that is written again under the
 //! same seq_num before it is answered is one request.
 
-use super::{Class, Known, Property, Seen, Sort, Violation, role_of, wire::At};
-use crate::record::Kind;
+use super::{About, Class, Known, Property, Seen, Sort, Subject, Violation, wire::At};
+use crate::{
+    plan::{Host, Role},
+    record::Kind,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -23,11 +26,11 @@ pub struct Answered {
     /// The switch `confirmed-read-acks` is on, so a 0303 is a request.
     read_acks: bool,
     /// The hosts at both ends of a connection.
-    hosts: BTreeMap<ConnId, BTreeSet<Arc<str>>>,
+    hosts: BTreeMap<ConnId, BTreeSet<Host>>,
     /// Connections of which an end closed.
     closed: BTreeSet<ConnId>,
-    /// (Connection, seq_num, command) of what is not answered.
-    asked: BTreeSet<(ConnId, u16, u16)>,
+    /// (Connection, seq_num, command) of what is not answered; of a send, what it says.
+    asked: BTreeMap<(ConnId, u16, u16), Option<Arc<str>>>,
 }
 
 /// What answers a device's request; `None` for what is no request. A command that no device may
@@ -46,13 +49,13 @@ impl Answered {
             read_acks: protocol.confirmed_read_acks,
             hosts: BTreeMap::new(),
             closed: BTreeSet::new(),
-            asked: BTreeSet::new(),
+            asked: BTreeMap::new(),
         }
     }
 
     fn close(&mut self, conn: ConnId) {
         self.closed.insert(conn);
-        self.asked.retain(|asked| asked.0 != conn);
+        self.asked.retain(|asked, _| asked.0 != conn);
     }
 }
 
@@ -81,7 +84,7 @@ impl Property for Answered {
             }
             Kind::Disconnected { conn, .. } | Kind::StreamReset { conn } => self.close(*conn),
             Kind::HostDown => {
-                let of = |(conn, hosts): (&ConnId, &BTreeSet<Arc<str>>)| {
+                let of = |(conn, hosts): (&ConnId, &BTreeSet<Host>)| {
                     hosts.contains(&line.host).then_some(*conn)
                 };
                 let conns: Vec<_> = self.hosts.iter().filter_map(of).collect();
@@ -95,14 +98,16 @@ impl Property for Answered {
             At::ServerReads if !self.closed.contains(&conn) => {
                 let is_request = command != cmd::MSG_READ_ACK || self.read_acks;
                 if is_request && reply_of(command).is_some() {
-                    self.asked.insert((conn, seq, command));
+                    let content = seen.data.as_ref().map(|data| data.content.clone());
+                    self.asked.insert((conn, seq, command), content);
                 }
             }
             At::ServerWrites => {
                 let same_seq = self.asked.range((conn, seq, 0)..=(conn, seq, u16::MAX));
                 let answers =
                     |asked| command == cmd::OTHER_REFUSED || reply_of(asked) == Some(command);
-                let answered: Vec<_> = same_seq.copied().filter(|asked| answers(asked.2)).collect();
+                let same_seq = same_seq.map(|(asked, _)| *asked);
+                let answered: Vec<_> = same_seq.filter(|asked| answers(asked.2)).collect();
                 for asked in answered {
                     self.asked.remove(&asked);
                 }
@@ -113,20 +118,18 @@ impl Property for Answered {
     }
 
     fn pending(&self, _: &Known) -> Option<Violation> {
-        let (conn, seq, command) = self.asked.first()?;
+        let ((conn, seq, command), content) = self.asked.first_key_value()?;
+        let question = Subject::asked(*conn, *seq, *command);
+        let content = content.iter().cloned().map(Subject::Content);
         let name = name(*command).unwrap_or("a command that does not exist");
         Some(Violation {
             property: self.name(),
             kind: "silence",
-            role: role_of("msg"),
+            role: Role::Msg,
             sentence: format!(
                 "{command:#06x} ({name}) with seq_num {seq} on connection {conn} got no answer"
             ),
-            about: vec![
-                format!("\"conn\":{conn},"),
-                format!("\"command\":\"{command:#06x}\""),
-                format!("\"seq\":{seq},"),
-            ],
+            about: content.chain([question]).collect::<About>(),
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It compares what roles report (`Fact::HighWater`). Memory is not measured.
 
-use super::{Class, Property, Seen, Sort, Violation, role_of};
+use super::{Class, Property, Seen, Sort, Subject, Violation};
 use crate::record::Kind;
 use teamtalk::fact::Fact;
 
@@ -32,9 +32,9 @@ impl Property for Bounded {
         (length > bound).then(|| Violation {
             property: self.name(),
             kind: "over",
-            role: role_of(&line.host),
+            role: line.host.role(),
             sentence: format!("{}'s {queue} holds {length}, over its bound of {bound}", line.host),
-            about: vec![queue.clone()],
+            about: [Subject::Queue(line.host.clone(), queue.clone())].into(),
         })
     }
 }

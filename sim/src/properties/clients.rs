@@ -2,8 +2,11 @@
 //! judges nothing itself.
 
 use super::wire::{At, client_pdu};
-use crate::record::{End, Kind, Line};
-use std::{collections::BTreeMap, sync::Arc};
+use crate::{
+    plan::{Host, Role},
+    record::{End, Kind, Line},
+};
+use std::collections::BTreeMap;
 use teamtalk::{
     env::ConnId,
     fact::Fact,
@@ -14,7 +17,7 @@ use teamtalk::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
     /// The msg_server.
-    pub host: Arc<str>,
+    pub host: Host,
     /// The user whom a 0104 told that the login succeeded.
     pub user: Option<u32>,
     /// The client type that the last 0103 before the login named.
@@ -30,7 +33,7 @@ pub struct Served {
 pub struct Online {
     /// The user who is logged in on it.
     pub user: u32,
-    host: Arc<str>,
+    host: Host,
 }
 
 /// The commands that tell who is behind a connection.
@@ -53,7 +56,7 @@ impl Clients {
             Kind::Connected { conn, end: End::Dialler, device: Some(device), .. } => {
                 self.devices.insert(*conn, *device);
             }
-            Kind::Connected { conn, end: End::Acceptor, .. } if line.host.starts_with("msg") => {
+            Kind::Connected { conn, end: End::Acceptor, .. } if line.host.role() == Role::Msg => {
                 let host = line.host.clone();
                 let served = Served { host, user: None, client_type: 0, kicked: false, open: true };
                 self.served.insert(*conn, served);

@@ -6,10 +6,13 @@
 //! whom it names if it is under way at any line from the first write of the message to its commit.
 
 use super::{
-    Class, Known, Property, Seen, Sort, Violation, role_of,
+    Class, Known, Property, Seen, Sort, Subject, Violation,
     wire::{At, Message, conversation_of},
 };
-use crate::record::{Frame, Kind};
+use crate::{
+    plan::Role,
+    record::{Frame, Kind},
+};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     conversation::Conversation,
@@ -89,13 +92,18 @@ impl Delivered {
         (first != msg_id).then(|| Violation {
             property: "delivered",
             kind: "twice",
-            role: role_of("client"),
+            role: Role::Client,
             sentence: format!(
                 "device {device} shows \"{}\" from user {} as msg_id {first} and as msg_id \
                  {msg_id} of {conversation}",
                 message.1, message.0
             ),
-            about: vec![message.1.to_string()],
+            about: [
+                Subject::Content(message.1.clone()),
+                Subject::Message(conversation, first),
+                Subject::Message(conversation, msg_id),
+            ]
+            .into(),
         })
     }
 }
@@ -150,7 +158,7 @@ impl Property for Delivered {
                 return Some(Violation {
                     property: "delivered",
                     kind: if own { "own-message-lost" } else { "lost" },
-                    role: role_of("msg"),
+                    role: Role::Msg,
                     sentence: format!(
                         "device {device} of user {} is online and does not have \"{}\" from user \
                          {} in {}, which was {} device {} as msg_id {}",
@@ -162,7 +170,12 @@ impl Property for Delivered {
                         debt.device,
                         debt.msg_id
                     ),
-                    about: vec![message.1.to_string()],
+                    about: [
+                        Subject::Content(message.1.clone()),
+                        Subject::Message(debt.conversation, debt.msg_id),
+                        Subject::Device(*device),
+                    ]
+                    .into(),
                 });
             }
         }

@@ -1,8 +1,8 @@
 //! facts: what roles report is checked against the wire and the stores.
 
 use super::{
-    Class, Property, Seen, Sort, Violation, role_of,
-    wire::{At, is_group, text},
+    About, Class, Property, Seen, Sort, Subject, Violation,
+    wire::{At, conversation_of, held_content, is_group, text},
 };
 use crate::record::{Frame, Kind, Line};
 use bytes::Bytes;
@@ -40,13 +40,18 @@ pub struct Facts {
     acked: BTreeSet<(u32, u32)>,
 }
 
-fn lie(line: &Line, kind: &'static str, sentence: String) -> Option<Violation> {
+fn lie(
+    line: &Line,
+    kind: &'static str,
+    sentence: String,
+    about: impl Into<About>,
+) -> Option<Violation> {
     Some(Violation {
         property: "facts",
         kind,
-        role: role_of(&line.host),
+        role: line.host.role(),
         sentence: format!("{}: {sentence}", line.host),
-        about: Vec::new(),
+        about: about.into(),
     })
 }
 
@@ -76,7 +81,8 @@ impl Facts {
                 }
                 let id = data.msg_id;
                 let what = format!("pushed msg_id {id} on connection {conn} without an entry");
-                lie(line, "untracked-push", what)
+                let about = conversation_of(data.from_user_id, data.to_session_id, data.msg_type);
+                lie(line, "untracked-push", what, [Subject::Message(about, id)])
             }
             (At::ServerWrites, command::LOGIN_RES_USERLOGIN) => {
                 let user = seen.known.clients.user(conn)?;
@@ -84,7 +90,7 @@ impl Facts {
                     return None;
                 }
                 let what = format!("logged user {user} in on connection {conn} and did not say so");
-                lie(line, "untold-login", what)
+                lie(line, "untold-login", what, [Subject::Connection(conn)])
             }
             (At::DeviceReads, _) => {
                 self.device_reads(seen, conn, pdu);
@@ -139,16 +145,20 @@ impl Facts {
                 self.logged_in.insert((*conn, *user));
                 None
             }
-            Fact::SendListAcked { conn, msg_id, .. } if !self.acks.contains(&(*conn, *msg_id)) => {
+            Fact::SendListAcked { conn, conversation, msg_id }
+                if !self.acks.contains(&(*conn, *msg_id)) =>
+            {
                 let what =
                     format!("says msg_id {msg_id} was acked on connection {conn}; no ack came");
-                lie(line, "unfounded-ack", what)
+                let about = [Subject::Message(*conversation, *msg_id), Subject::Ends(*conn)];
+                lie(line, "unfounded-ack", what, about)
             }
             Fact::Stored { conversation, msg_id, .. }
                 if !self.rows.contains(&(*conversation, *msg_id)) =>
             {
                 let what = format!("says msg_id {msg_id} of {conversation} is stored; no such row");
-                lie(line, "unfounded-stored", what)
+                let about = [Subject::Message(*conversation, *msg_id)];
+                lie(line, "unfounded-stored", what, about)
             }
             Fact::DeviceOnline { device, conn, user }
                 if seen.known.clients.user(*conn) != Some(*user) =>
@@ -157,9 +167,10 @@ impl Facts {
                     "says device {device} is online as user {user} on connection {conn}; no 0104 \
                      says so"
                 );
-                lie(line, "unfounded-online", what)
+                let about = [Subject::Device(*device), Subject::Connection(*conn)];
+                lie(line, "unfounded-online", what, about)
             }
-            Fact::Held { device, msg_id, from, content, via, .. } => {
+            Fact::Held { device, conversation, msg_id, from, content, via } => {
                 let founded = match via {
                     Via::Sent => self.acked.contains(&(*device, *msg_id)),
                     Via::Push | Via::Pull => {
@@ -174,7 +185,9 @@ impl Facts {
                     "says device {device} holds \"{content}\" from user {from} as msg_id \
                      {msg_id}; nothing told it so"
                 );
-                lie(line, "unfounded-held", what)
+                let content = Subject::Content(held_content(content).into());
+                let about = [content, Subject::Message(*conversation, *msg_id)];
+                lie(line, "unfounded-held", what, about)
             }
             _ => None,
         }

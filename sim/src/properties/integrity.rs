@@ -7,10 +7,10 @@
 //! the constant that the original shows.
 
 use super::{
-    Class, Property, Seen, Sort, Violation, role_of,
+    Class, Property, Seen, Sort, Subject, Violation,
     wire::{At, content, conversation_of, conversation_with, is_audio, text},
 };
-use crate::record::Frame;
+use crate::{plan::Role, record::Frame};
 use bytes::Bytes;
 use std::{borrow::Cow, collections::BTreeSet};
 use teamtalk::{
@@ -115,7 +115,13 @@ impl Integrity {
         }
     }
 
-    fn judge(&self, told: &Told, latest: bool, what: impl Fn() -> String) -> Option<Violation> {
+    fn judge(
+        &self,
+        told: &Told,
+        latest: bool,
+        answer: impl FnOnce() -> Subject,
+        what: impl Fn() -> String,
+    ) -> Option<Violation> {
         if self.sent.contains(told) {
             return None;
         }
@@ -141,7 +147,7 @@ impl Integrity {
         Some(Violation {
             property: "integrity",
             kind,
-            role: role_of("db"),
+            role: Role::Db,
             sentence: format!(
                 "{} says \"{content}\" (type {}) of {} is from user {}; {why}",
                 what(),
@@ -149,7 +155,7 @@ impl Integrity {
                 told.conversation,
                 told.from
             ),
-            about: vec![content.into()],
+            about: [Subject::Content(known.into()), answer()].into(),
         })
     }
 }
@@ -188,13 +194,16 @@ impl Property for Integrity {
                 let what = || format!("{} on connection {conn}", name());
                 let user = seen.known.clients.user(conn).unwrap_or(0);
                 match carried(seen, user, pdu) {
-                    Ok((told, latest)) => told.iter().find_map(|t| self.judge(t, latest, what)),
+                    Ok((told, latest)) => {
+                        let answer = || Subject::answer(conn, pdu);
+                        told.iter().find_map(|t| self.judge(t, latest, answer, what))
+                    }
                     Err(malformed) => Some(Violation {
                         property: "integrity",
                         kind: "malformed",
-                        role: role_of(&seen.line.host),
+                        role: seen.line.host.role(),
                         sentence: format!("{}: {malformed}", what()),
-                        about: Vec::new(),
+                        about: [Subject::answer(conn, pdu)].into(),
                     }),
                 }
             }

@@ -1,5 +1,6 @@
 //! What must hold: each property reads the trace line by line and knows nothing else.
 
+mod about;
 mod acked_is_stored;
 mod acks_settle;
 mod answered;
@@ -26,12 +27,15 @@ mod unique_msg_id;
 mod unread;
 mod wire;
 
+pub use about::{About, Rows, Subject};
 pub use seen::{Class, Known, Seen};
-
-use crate::record::Line;
-use teamtalk::protocol::Protocol;
-
 pub use wire::{At, Message};
+
+use crate::{
+    plan::Role,
+    record::{Line, Trace},
+};
+use teamtalk::protocol::Protocol;
 
 /// Whether a property is broken by one event, or by something that never happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,17 +54,22 @@ pub struct Violation {
     /// In which of its ways it was broken, in a word, without ids or times.
     pub kind: &'static str,
     /// The role that broke it.
-    pub role: String,
+    pub role: Role,
     /// One sentence with the ids involved.
     pub sentence: String,
-    /// A word that lines about it contain: for the card.
-    pub about: Vec<String>,
+    /// What it is about: the card shows the lines that touch it.
+    pub about: About,
 }
 
 impl Violation {
     /// `property/kind/role`: the same for every instance of one bug.
     pub fn signature(&self) -> String {
         format!("{}/{}/{}", self.property, self.kind, self.role)
+    }
+
+    /// The same, about something more.
+    fn and(self, subject: Subject) -> Self {
+        Self { about: self.about.and(subject), ..self }
     }
 }
 
@@ -133,7 +142,7 @@ impl Properties {
 
 /// Shows a property of one's own the lines of a run that is over, as a run shows them to its own:
 /// what broke it, and at last what is still owed (examples/own_property.rs).
-pub fn judge(property: &mut dyn Property, trace: &crate::record::Trace) -> Vec<Violation> {
+pub fn judge(property: &mut dyn Property, trace: &Trace) -> Vec<Violation> {
     let (mut known, mut found) = (Known::default(), Vec::new());
     for line in &trace.lines {
         let seen = known.observe(line);
@@ -165,9 +174,4 @@ pub fn all(protocol: &Protocol) -> Vec<Box<dyn Property>> {
         Box::new(bounded::Bounded),
         Box::new(facts::Facts::new(protocol)),
     ]
-}
-
-/// The role of a host, by its name: `msg2` is a `msg`.
-pub fn role_of(host: &str) -> String {
-    host.trim_end_matches(|c: char| c.is_ascii_digit()).to_string()
 }

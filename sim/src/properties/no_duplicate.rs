@@ -1,7 +1,7 @@
 //! no-duplicate: one send, however often repeated, is one message.
 
-use super::{Class, Property, Seen, Sort, Violation, role_of, wire::Message};
-use crate::record::Kind;
+use super::{Class, Property, Seen, Sort, Subject, Violation, wire::Message};
+use crate::{plan::Role, record::Kind};
 use std::collections::BTreeMap;
 use teamtalk::conversation::Conversation;
 
@@ -32,17 +32,24 @@ impl Property for NoDuplicate {
         let Kind::Row { conversation, msg_id, from, content } = &seen.line.kind else {
             return None;
         };
-        let first = self.rows.insert(seen.message.clone()?, (*conversation, *msg_id))?;
+        let message = seen.message.clone()?;
+        let text = message.1.clone();
+        let first = self.rows.insert(message, (*conversation, *msg_id))?;
         Some(Violation {
             property: self.name(),
             kind: "two-rows",
-            role: role_of("db"),
+            role: Role::Db,
             sentence: format!(
                 "\"{content}\" from user {from} is stored under msg_id {} of {}, and again under \
                  msg_id {msg_id} of {conversation}",
                 first.1, first.0
             ),
-            about: vec![content.clone()],
+            about: [
+                Subject::Content(text),
+                Subject::Message(first.0, first.1),
+                Subject::Message(*conversation, *msg_id),
+            ]
+            .into(),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! no-panic: no role panics.
 
-use super::{Class, Property, Seen, Sort, Violation, role_of};
+use super::{Class, Property, Seen, Sort, Subject, Violation};
 use crate::record::Kind;
 
 /// See the module.
@@ -29,9 +29,9 @@ impl Property for NoPanic {
         Some(Violation {
             property: self.name(),
             kind: "panic",
-            role: role_of(&line.host),
+            role: line.host.role(),
             sentence: format!("{} panicked: {message}", line.host),
-            about: vec!["panic".into()],
+            about: [Subject::Host(line.host.clone())].into(),
         })
     }
 }

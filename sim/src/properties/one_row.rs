@@ -1,8 +1,8 @@
 //! one-row: one relation a pair, one recent session a user, peer and type, one live row of a
 //! member of a group.
 
-use super::{Class, Property, Seen, Sort, Violation, role_of};
-use crate::record::Kind;
+use super::{Class, Property, Rows, Seen, Sort, Subject, Violation};
+use crate::{plan::Role, record::Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::conversation::Conversation;
 
@@ -34,16 +34,18 @@ impl Property for OneRow {
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
-        let (kind, sentence) = match &seen.line.kind {
+        let (kind, sentence, rows) = match &seen.line.kind {
             Kind::RelationRow { conversation, id } => {
                 let first = self.relations.insert(*conversation, *id)?;
                 let of = format!("users {conversation}");
-                ("two-relations", format!("{of} have row {first} and row {id}"))
+                let rows = Rows::Relation(*conversation);
+                ("two-relations", format!("{of} have row {first} and row {id}"), rows)
             }
             Kind::SessionRow { user, peer, session_type, id } => {
                 let first = self.sessions.insert((*user, *peer, *session_type), *id)?;
                 let of = format!("user {user} with peer {peer}, type {session_type},");
-                ("two-sessions", format!("{of} have row {first} and row {id}"))
+                let rows = Rows::Session { user: *user, peer: *peer };
+                ("two-sessions", format!("{of} have row {first} and row {id}"), rows)
             }
             Kind::MemberRow { group, user, live } => {
                 let member = (*group, *user);
@@ -56,17 +58,12 @@ impl Property for OneRow {
                 }
                 let sentence =
                     format!("user {user} has two live rows as a member of group {group}");
-                ("two-members", sentence)
+                ("two-members", sentence, Rows::Member { group: *group, user: *user })
             }
             _ => return None,
         };
-        Some(Violation {
-            property: self.name(),
-            kind,
-            role: role_of("db"),
-            sentence,
-            about: Vec::new(),
-        })
+        let about = [Subject::Rows(rows)].into();
+        Some(Violation { property: self.name(), kind, role: Role::Db, sentence, about })
     }
 }
 

@@ -6,12 +6,14 @@
 //! after the asker had surely joined, and only if the asker was surely a member from then on.
 
 use super::{
-    Class, Known, Property, Seen, Sort, Violation,
+    About, Class, Known, Property, Seen, Sort, Subject, Violation,
     membership::Moment,
-    role_of,
     wire::{At, Message, conversation_of, conversation_with},
 };
-use crate::record::{Frame, Kind};
+use crate::{
+    plan::Role,
+    record::{Frame, Kind},
+};
 use std::collections::BTreeMap;
 use teamtalk::{
     conversation::Conversation,
@@ -73,8 +75,8 @@ struct ListRequest {
     count: usize,
 }
 
-fn violation(kind: &'static str, sentence: String, about: Vec<String>) -> Option<Violation> {
-    Some(Violation { property: "order", kind, role: role_of("db"), sentence, about })
+fn violation(kind: &'static str, sentence: String, about: About) -> Option<Violation> {
+    Some(Violation { property: "order", kind, role: Role::Db, sentence, about })
 }
 
 impl Viewer<'_> {
@@ -116,7 +118,12 @@ impl Order {
              it became msg_id {}",
             message.1, ack.msg_id
         );
-        violation("descending", sentence, vec![message.1.to_string()])
+        let about = [
+            Subject::Content(message.1.clone()),
+            Subject::Message(conversation, ack.msg_id),
+            Subject::Message(conversation, above),
+        ];
+        violation("descending", sentence, about.into())
     }
 
     fn list(&mut self, known: &Known, conn: ConnId, pdu: &Frame) -> Option<Violation> {
@@ -135,12 +142,15 @@ impl Order {
         };
         let name = command::name(pdu.command()).unwrap_or_default();
         let head = || format!("{name} seq {} on connection {conn} of {conversation}", key.1);
+        let about = |ids: &[u32]| {
+            let messages = ids.iter().map(|id| Subject::Message(conversation, *id));
+            messages.chain([Subject::answer(conn, pdu)]).collect::<About>()
+        };
         for pair in ids.windows(2) {
             let (above, below) = (pair[0], pair[1]);
-            let about = || vec![format!("\"conn\":{conn},")];
             if above <= below {
                 let sentence = format!("{} lists msg_id {below} after {above}", head());
-                return violation("unsorted", sentence, about());
+                return violation("unsorted", sentence, about(&[above, below]));
             }
             let rows = self.rows.get(&conversation);
             let mut between = rows.into_iter().flat_map(|rows| rows.range(below + 1..above));
@@ -153,7 +163,7 @@ impl Order {
                      committed before the request came",
                     head()
                 );
-                return violation("gap", sentence, about());
+                return violation("gap", sentence, about(&[above, *missing, below]));
             }
         }
         let missing = self.missing(viewer, conversation, &ids, request?)?;
@@ -163,7 +173,7 @@ impl Order {
             head(),
             ids.len()
         );
-        violation("missing", sentence, vec![format!("\"conn\":{conn},")])
+        violation("missing", sentence, about(&[missing]))
     }
 
     /// A message that should be on a page and is not: it was committed when the page was asked for,

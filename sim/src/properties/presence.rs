@@ -3,12 +3,12 @@
 //! An audit asks every route_server for the status of every user. The truth: a msg_server has an
 //! open connection of the PC class on which it has logged the user in (SYSTEM.md section 5).
 
-use super::{Class, Known, Property, Seen, Sort, Violation, role_of};
-use crate::record::{End, Kind, Line};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+use super::{About, Class, Known, Property, Seen, Sort, Subject, Violation};
+use crate::{
+    plan::{Host, Role},
+    record::{End, Kind, Line},
 };
+use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     env::ConnId,
     wire::{
@@ -23,11 +23,13 @@ const MOBILE: i32 = 0x10;
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Presence {
-    routes: BTreeSet<Arc<str>>,
+    routes: BTreeSet<Host>,
     /// The route_server that the auditor dialled.
-    dialled: BTreeMap<ConnId, String>,
+    dialled: BTreeMap<ConnId, Host>,
+    /// The links of a route_server.
+    links: BTreeMap<Host, Vec<ConnId>>,
     /// What the last audit was answered: who is online, by route_server and user.
-    answers: BTreeMap<String, BTreeMap<u32, bool>>,
+    answers: BTreeMap<Host, BTreeMap<u32, bool>>,
 }
 
 impl Presence {
@@ -68,13 +70,18 @@ impl Property for Presence {
 
     fn observe(&mut self, Seen { line, .. }: &Seen<'_>) -> Option<Violation> {
         match &line.kind {
-            Kind::HostUp if line.host.starts_with("route") => {
+            Kind::HostUp if line.host.role() == Role::Route => {
                 self.routes.insert(line.host.clone());
             }
             Kind::Connected { conn, end: End::Dialler, peer, .. }
-                if &*line.host == "outside" && peer.starts_with("route") =>
+                if line.host.role() == Role::Outside && peer.role() == Role::Route =>
             {
                 self.dialled.insert(*conn, peer.clone());
+            }
+            Kind::Connected { conn, end: End::Acceptor, peer, .. }
+                if line.host.role() == Role::Route && peer.role() != Role::Outside =>
+            {
+                self.links.entry(line.host.clone()).or_default().push(*conn);
             }
             Kind::Phase { phase: "audit" } => self.answers.clear(),
             _ => {
@@ -85,26 +92,32 @@ impl Property for Presence {
     }
 
     fn pending(&self, known: &Known) -> Option<Violation> {
-        let violation = |kind, sentence| {
-            let role = role_of("route");
-            Some(Violation { property: "presence", kind, role, sentence, about: Vec::new() })
+        let violation = |kind, sentence, about| {
+            let role = Role::Route;
+            Some(Violation { property: "presence", kind, role, sentence, about })
+        };
+        // A wrong view of a user comes of a word of theirs, or of a link, that was lost.
+        let about = |user, route: &Host| {
+            let links = self.links.get(route).into_iter().flatten();
+            links.map(|conn| Subject::Ends(*conn)).chain([Subject::User(user)]).collect::<About>()
         };
         let there = known.clients.all_served().filter(|s| s.open && s.client_type & MOBILE == 0);
         let there: BTreeMap<u32, &str> = there.filter_map(|s| Some((s.user?, &*s.host))).collect();
         for route in &self.routes {
-            let Some(said) = self.answers.get(&**route) else {
-                return violation("no-answer", format!("{route} does not say who is online"));
+            let Some(said) = self.answers.get(route) else {
+                let why = format!("{route} does not say who is online");
+                return violation("no-answer", why, [Subject::Host(route.clone())].into());
             };
             for (user, online) in said {
                 match (online, there.get(user)) {
                     (true, None) => {
                         let why =
                             format!("{route} says user {user} is on a PC, and no PC is there");
-                        return violation("ghost", why);
+                        return violation("ghost", why, about(*user, route));
                     }
                     (false, Some(host)) => {
                         let why = format!("{route} says user {user} is on no PC; one is at {host}");
-                        return violation("missing", why);
+                        return violation("missing", why, about(*user, route));
                     }
                     _ => {}
                 }
@@ -118,6 +131,7 @@ impl Property for Presence {
 mod tests {
     use super::Presence;
     use crate::{
+        plan::Role,
         properties::tape::Tape,
         record::{End, Kind},
     };
@@ -144,7 +158,7 @@ mod tests {
     fn audited(tape: &mut Tape<Presence>, said: &[[bool; 2]]) -> Option<String> {
         tape.line("world", Kind::Phase { phase: "audit" });
         for (n, online) in said.iter().enumerate() {
-            let (conn, peer) = (90 + n as u64, format!("route{}", n + 1));
+            let (conn, peer) = (90 + n as u64, Role::Route.numbered(n as u32 + 1));
             let connected =
                 Kind::Connected { conn, end: End::Dialler, peer, port: 8200, device: None };
             tape.line("outside", connected);

@@ -7,12 +7,12 @@
 //! in a group is forgiven if its user was not surely a member when the message was pushed, or did
 //! not stay one to the end, by the store: users who have left, or joined again, cannot ask for it.
 
-use super::{Class, Known, Property, Seen, Sort, Violation, clients::Clients, wire::At};
-use crate::record::Kind;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+use super::{Class, Known, Property, Seen, Sort, Subject, Violation, clients::Clients, wire::At};
+use crate::{
+    plan::{Host, Role},
+    record::Kind,
 };
+use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact, wire::command};
 
 type Entry = (ConnId, Conversation, u32);
@@ -31,7 +31,7 @@ const LOGS_OUT: &str = "logs out";
 #[derive(Debug, Default)]
 pub struct SendListAcked {
     /// The host that owns the server end of a connection.
-    servers: BTreeMap<ConnId, Arc<str>>,
+    servers: BTreeMap<ConnId, Host>,
     /// Open entries, with what is asked of a member.
     open: BTreeMap<Entry, Pushed>,
     /// Debts, with how the entry ended.
@@ -149,12 +149,12 @@ impl Property for SendListAcked {
             |kind, (device, conversation, msg_id): (u32, Conversation, u32), how| Violation {
                 property: "send-list-acked",
                 kind,
-                role: "msg".into(),
+                role: Role::Msg,
                 sentence: format!(
                     "the push of msg_id {msg_id} of conversation {conversation} to device \
                      {device} {how}"
                 ),
-                about: vec![format!("\"msg_id\":{msg_id},"), format!("\"{conversation}\"")],
+                about: [Subject::Message(conversation, msg_id), Subject::Device(device)].into(),
             };
         let waits = |device| self.offline_by_wish.contains(device);
         let mut debts = self.debts.iter();

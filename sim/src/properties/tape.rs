@@ -1,8 +1,11 @@
 //! Traces written by hand, for the tests of the properties.
 
 pub use super::pdus::*;
-use super::{Known, Property, Violation};
-use crate::record::{End, Frame, Kind, Line};
+use super::{Known, Property};
+use crate::{
+    plan::Host,
+    record::{End, Frame, Kind, Line},
+};
 use teamtalk::{
     conversation::Conversation,
     env::ConnId,
@@ -37,12 +40,15 @@ impl<P: Property> Tape<P> {
     /// Adds a line.
     pub fn line(&mut self, host: &str, kind: Kind) -> &mut Self {
         let sim_us = self.n + self.later_us;
-        let line = Line { n: self.n, sim_us, host: host.into(), incarnation: 1, kind };
+        let line = Line { n: self.n, sim_us, host: Host::of(host), incarnation: 1, kind };
         self.n += 1;
         let seen = self.known.observe(&line);
-        if self.property.looks_at().contains(&seen.class) {
-            let found = self.property.observe(&seen);
-            self.found.extend(found.as_ref().map(Violation::signature));
+        let looks = self.property.looks_at().contains(&seen.class);
+        if looks && let Some(found) = self.property.observe(&seen) {
+            // A card has the line that broke it in any case; others like it must touch it too.
+            let is_told = matches!(line.kind, Kind::Store(_)) || found.about.touches(&line);
+            assert!(is_told, "{found:?} is not about {line:?}");
+            self.found.push(found.signature());
         }
         self
     }
@@ -55,7 +61,9 @@ impl<P: Property> Tape<P> {
 
     /// The signature of what is owed.
     pub fn pending(&self) -> Option<String> {
-        self.property.pending(&self.known).as_ref().map(Violation::signature)
+        let owed = self.property.pending(&self.known)?;
+        assert!(!owed.about.is_empty(), "{owed:?} is about nothing");
+        Some(owed.signature())
     }
 
     /// A fact of a host.
@@ -86,7 +94,7 @@ impl<P: Property> Tape<P> {
         let made = |end, peer: &str, device| Kind::Connected {
             conn,
             end,
-            peer: peer.into(),
+            peer: Host::of(peer),
             port: 8000,
             device,
         };

@@ -4,10 +4,13 @@
 //! Messages are told apart by sender and content: the rig gives every send a text of its own.
 
 use super::{
-    Class, Property, Seen, Sort, Violation, role_of,
+    Class, Property, Seen, Sort, Subject, Violation,
     wire::{At, Message, content, conversation_of, conversation_with},
 };
-use crate::record::{Frame, Kind, Line};
+use crate::{
+    plan::Role,
+    record::{Frame, Kind, Line},
+};
 use std::{collections::BTreeMap, sync::Arc};
 use teamtalk::{
     conversation::Conversation,
@@ -56,13 +59,18 @@ impl UniqueMsgId {
         Some(Violation {
             property: "unique-msg-id",
             kind: "two-messages",
-            role: role_of("db"),
+            role: Role::Db,
             sentence: format!(
                 "in conversation {conversation} msg_id {msg_id} is of \"{}\" (from user {}) and, \
                  in {place} at {}, of \"{content}\" (from user {from})",
                 before.1, before.0, line.host,
             ),
-            about: vec![before.1.to_string(), content.into()],
+            about: [
+                Subject::Content(before.1.clone()),
+                Subject::Content(content.into()),
+                Subject::Message(conversation, msg_id),
+            ]
+            .into(),
         })
     }
 
@@ -78,7 +86,7 @@ impl UniqueMsgId {
             return None;
         }
         let user = seen.known.clients.user(conn)?;
-        match pdu.command() {
+        let found = match pdu.command() {
             command::MSG_DATA => {
                 let (body, (from, content)) = (&seen.data.as_ref()?.body, seen.message.as_ref()?);
                 let conversation = conversation_of(*from, body.to_session_id, body.msg_type);
@@ -102,7 +110,8 @@ impl UniqueMsgId {
                 self.rows(conversation, &list.msg_list, line)
             }
             _ => None,
-        }
+        }?;
+        Some(found.and(Subject::answer(conn, pdu)))
     }
 
     fn rows(

@@ -1,6 +1,9 @@
 //! What the properties read off PDUs: where they were seen, and which message they carry.
 
-use crate::record::{End, Frame, Kind, Line};
+use crate::{
+    plan::Role,
+    record::{End, Frame, Kind, Line},
+};
 use std::{borrow::Cow, sync::Arc};
 use teamtalk::{
     conversation::Conversation,
@@ -34,11 +37,11 @@ pub fn client_pdu(line: &Line) -> Option<(At, ConnId, &Frame)> {
         _ => return None,
     };
     // A msg_server accepts from devices only, a client host dials msg_servers only.
-    let at = match (frame.end, sent) {
-        (End::Dialler, true) if line.host.starts_with("client") => At::DeviceWrites,
-        (End::Dialler, false) if line.host.starts_with("client") => At::DeviceReads,
-        (End::Acceptor, true) if line.host.starts_with("msg") => At::ServerWrites,
-        (End::Acceptor, false) if line.host.starts_with("msg") => At::ServerReads,
+    let at = match (line.host.role(), frame.end, sent) {
+        (Role::Client, End::Dialler, true) => At::DeviceWrites,
+        (Role::Client, End::Dialler, false) => At::DeviceReads,
+        (Role::Msg, End::Acceptor, true) => At::ServerWrites,
+        (Role::Msg, End::Acceptor, false) => At::ServerReads,
         _ => return None,
     };
     Some((at, frame.conn, frame))
@@ -51,7 +54,7 @@ pub fn db_pdu(line: &Line) -> Option<(ConnId, &Frame, bool)> {
         Kind::PduReceived(frame) => (frame, false),
         _ => return None,
     };
-    let here = frame.end == End::Acceptor && line.host.starts_with("db");
+    let here = frame.end == End::Acceptor && line.host.role() == Role::Db;
     here.then_some((frame.conn, frame, sent))
 }
 

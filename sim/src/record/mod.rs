@@ -15,9 +15,10 @@ pub use applied::{Applied, Did, Effect, kept, kept_value, shown};
 pub use frame::Frame;
 pub use what::{Verb, What};
 
+use crate::plan::Host;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fmt::Write, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write};
 use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact};
 
 /// Which end of a connection.
@@ -44,7 +45,7 @@ pub enum Kind {
         /// This end.
         end: End,
         /// The other host.
-        peer: String,
+        peer: Host,
         /// The port of the acceptor.
         port: u16,
         /// The device slot, if a device dialled.
@@ -60,7 +61,7 @@ pub enum Kind {
     /// This host dialled another one and got no connection.
     ConnectFailed {
         /// The other host.
-        peer: String,
+        peer: Host,
         /// Its port.
         port: u16,
         /// The device slot, if a device dialled.
@@ -173,8 +174,8 @@ pub struct Line {
     pub n: u64,
     /// Simulated microseconds since the start.
     pub sim_us: u64,
-    /// The host, or `world`. Shared: a run has tens of thousands of lines and ten hosts.
-    pub host: Arc<str>,
+    /// The host, or `world`.
+    pub host: Host,
     /// Which incarnation of the host, from 1; 0 for `world`.
     pub incarnation: u32,
     /// What happened.
@@ -199,12 +200,12 @@ impl Line {
             Kind::PduSent(f) => frame("pdu_sent", f),
             Kind::PduReceived(f) => frame("pdu_received", f),
             Kind::Connected { conn, end, peer, port, device } => json!({"kind": "connected",
-                "conn": conn, "end": end, "peer": peer, "port": port, "device": device}),
+                "conn": conn, "end": end, "peer": &**peer, "port": port, "device": device}),
             Kind::Disconnected { conn, end } => {
                 json!({"kind": "disconnected", "conn": conn, "end": end})
             }
             Kind::ConnectFailed { peer, port, device, why } => json!({"kind": "connect_failed",
-                "peer": peer, "port": port, "device": device, "why": why}),
+                "peer": &**peer, "port": port, "device": device, "why": why}),
             Kind::Fact(fact) => {
                 let mut value = serde_json::to_value(fact).expect("facts are plain data");
                 value["kind"] = json!("fact");

@@ -44,6 +44,12 @@ impl What {
         })
     }
 
+    /// Whether it has this word, a table's name, in whatever case.
+    pub fn names(&self, table: &str) -> bool {
+        let mut words = self.text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.any(|word| word.eq_ignore_ascii_case(table))
+    }
+
     /// Whether the statement, once it is durable, may be worth lines of rows.
     pub fn may_be_rows(&self) -> bool {
         self.names_members || self.insert.as_ref().is_some_and(Insert::is_row)
@@ -114,6 +120,12 @@ mod tests {
         assert_eq!(changes("delete from IMGroupMessage_3"), Some(true));
         assert_eq!(changes("update IMGroup set status=1"), None);
         assert_eq!(changes("select * from IMMessage_3"), None);
+    }
+
+    #[test]
+    fn a_table_is_named_by_a_whole_word() {
+        let what = What::new("update `IMGroupMember` set status=? where groupId=?");
+        assert!(what.names("imgroupmember") && !what.names("imgroup") && !what.names("member"));
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 use crate::{
     explore::SeedReport,
-    plan::{Operation, case::Case, text_of},
-    properties::Violation,
+    plan::{Operation, case::Case},
+    properties::{About, Violation},
     record::{Applied, Kind, Line},
     world::{Outcome, describe},
 };
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 /// How many events a card shows, of those that touched what it is about.
 const EVENTS: usize = 14;
@@ -23,16 +26,14 @@ pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str)
     let _ = writeln!(out, "replay:  {replay}");
     let _ = writeln!(out, "trace:   {}", outcome.trace.hash());
     let _ = writeln!(out, "plan, in time order:");
-    let about = |op: &Operation| {
-        // An encrypted text is known by what travelled.
-        let content = op.content().unwrap_or_default();
-        let is = |a: &String| *a == text_of(op.id) || a.as_bytes() == content;
-        violation.about.iter().any(is)
-    };
+    let about = &violation.about;
+    let attempted: BTreeSet<u32> =
+        outcome.trace.lines.iter().filter_map(|line| about.attempted(line)).collect();
+    let told = |op: &Operation| about.is_sent_by(op) || attempted.contains(&op.id);
     let mut lines: Vec<(u64, String, bool)> = Vec::new();
     for op in &case.plan.operations {
         let what = op.describe();
-        lines.push((op.at_ms, format!("device {} {what}", op.device), about(op)));
+        lines.push((op.at_ms, format!("device {} {what}", op.device), told(op)));
     }
     for fault in &case.plan.faults {
         let hit = outcome.hits.get(&fault.id).map_or(String::new(), |n| format!(" [hit {n}]"));
@@ -54,7 +55,7 @@ pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str)
     let broken_by = outcome.broken_by.get(violation.property).copied();
     let end = if broken_by.is_some() { ", up to the one that broke it" } else { "" };
     let _ = writeln!(out, "the last events that touched it{end}:");
-    for line in events(&outcome.trace.lines, &violation.about, broken_by) {
+    for line in events(&outcome.trace.lines, about, broken_by) {
         let mark = if Some(line.n) == broken_by { '>' } else { ' ' };
         let _ = writeln!(out, "{mark} {}", printable(&event(line)));
     }
@@ -67,20 +68,15 @@ pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str)
     out
 }
 
-/// The last lines that touch a violation, up to the one that broke the property if one did. If
-/// it does not say what it is about, the lines before that one.
-fn events<'a>(lines: &'a [Line], about: &[String], broken_by: Option<u64>) -> Vec<&'a Line> {
+/// The last lines that touch a violation, up to the one that broke the property if one did.
+fn events<'a>(lines: &'a [Line], about: &About, broken_by: Option<u64>) -> Vec<&'a Line> {
     let until = lines.iter().rev().skip_while(|line| broken_by.is_some_and(|n| line.n > n));
-    let near = about.is_empty() && broken_by.is_some();
-    let shown = |line: &&Line| near || Some(line.n) == broken_by || touches(line, about);
+    let is_fault =
+        |line: &Line| matches!(line.kind, Kind::FaultStart { .. } | Kind::FaultEnd { .. });
+    let shown = |line: &&Line| is_fault(line) || Some(line.n) == broken_by || about.touches(line);
     let mut events: Vec<_> = until.filter(shown).take(EVENTS).collect();
     events.reverse();
     events
-}
-
-/// What a message is known by, and no part of a line's JSON.
-fn is_content(about: &str) -> bool {
-    !about.is_empty() && !about.starts_with('"')
 }
 
 /// More of one character in a row are counted and not shown.
@@ -104,33 +100,6 @@ fn printable(text: &str) -> String {
         }
     }
     out
-}
-
-fn touches(line: &Line, about: &[String]) -> bool {
-    if matches!(line.kind, Kind::FaultStart { .. } | Kind::FaultEnd { .. }) {
-        return true;
-    }
-    if about.is_empty() {
-        return false;
-    }
-    match &line.kind {
-        Kind::Row { content, .. } => about.contains(content),
-        Kind::Fact(_) => {
-            let json = line.to_json();
-            about.iter().all(|a| json.contains(a.as_str()))
-                || about.iter().any(|a| is_content(a) && json.contains(&format!("{a}\"")))
-        }
-        Kind::PduSent(f) | Kind::PduReceived(f) => {
-            let (command, seq) = (f.pdu.command(), f.pdu.header.seq_num);
-            let head = format!("\"conn\":{},\"command\":\"{command:#06x}\",\"seq\":{seq},", f.conn);
-            about.iter().all(|a| head.contains(a.as_str()))
-                || about
-                    .iter()
-                    .filter(|a| is_content(a))
-                    .any(|a| f.pdu.body.windows(a.len()).any(|w| w == a.as_bytes()))
-        }
-        _ => false,
-    }
 }
 
 fn event(line: &Line) -> String {
@@ -228,7 +197,11 @@ pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::{EVENTS, events, printable};
-    use crate::record::{End, Kind, Line};
+    use crate::{
+        plan::Role,
+        properties::{About, Subject},
+        record::{End, Kind, Line},
+    };
     use teamtalk::conversation::Conversation;
 
     #[test]
@@ -243,18 +216,18 @@ mod tests {
                 },
                 _ => Kind::Disconnected { conn: n, end: End::Dialler },
             };
-            Line { n, sim_us: n, host: "sql".into(), incarnation: 1, kind }
+            Line { n, sim_us: n, host: Role::Sql.host(), incarnation: 1, kind }
         };
         let lines: Vec<_> = (0..90).map(line).collect();
-        let shown = |about: &[&str], broken_by| {
-            let about: Vec<_> = about.iter().map(|a| a.to_string()).collect();
+        let shown = |about: About, broken_by| {
             events(&lines, &about, broken_by).iter().map(|line| line.n).collect::<Vec<_>>()
         };
         let touching: Vec<u64> = (0..90).step_by(3).collect();
-        assert_eq!(shown(&["a"], None), touching[30 - EVENTS..]);
-        assert_eq!(shown(&["a"], Some(7)), [0, 3, 6, 7]);
-        assert_eq!(shown(&[], Some(50)), (51 - EVENTS as u64..=50).collect::<Vec<_>>());
-        assert!(shown(&[], None).is_empty());
+        let a = || About::from([Subject::Content("a".into())]);
+        assert_eq!(shown(a(), None), touching[30 - EVENTS..]);
+        assert_eq!(shown(a(), Some(7)), [0, 3, 6, 7]);
+        assert_eq!(shown(About::default(), Some(50)), [50]);
+        assert!(shown(About::default(), None).is_empty());
     }
 
     #[test]

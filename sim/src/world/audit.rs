@@ -5,7 +5,7 @@
 //! the properties `unread` and `presence` judge the answers.
 
 use super::{SimEnv, env::port};
-use crate::plan::Plan;
+use crate::plan::{Plan, Role};
 use bytes::BytesMut;
 use std::{
     collections::BTreeSet,
@@ -70,11 +70,11 @@ impl Auditor {
     pub async fn serve(self, env: SimEnv, plan: Arc<Plan>) {
         let (orders, mut ordered) = mpsc::unbounded_channel();
         *self.desk() = Desk { orders: Some(orders), busy: false };
-        let names = |role| plan.hosts(role).into_iter().map(String::from).collect();
+        let names = |role| plan.hosts(role).into_iter().map(|host| host.to_string()).collect();
         let audit = Audit {
             users: plan.devices.iter().map(|d| d.user).collect(),
-            db: names("db"),
-            route: names("route"),
+            db: names(Role::Db),
+            route: names(Role::Route),
             timing: plan.pace.timing(),
         };
         while ordered.recv().await.is_some() {
@@ -148,7 +148,7 @@ async fn converse(
 mod tests {
     use crate::{
         explore::{case_of, run_case},
-        plan::{case::ProtocolSpec, generate::Profile},
+        plan::{Role, case::ProtocolSpec, generate::Profile},
         record::{End, Kind},
     };
     use std::collections::BTreeSet;
@@ -164,7 +164,7 @@ mod tests {
         for line in &lines[last.expect("an audit")..] {
             let Kind::PduReceived(frame) = &line.kind else { continue };
             match frame.pdu.command() {
-                _ if &*line.host != "outside" => {}
+                _ if line.host.role() != Role::Outside => {}
                 command::MSG_UNREAD_CNT_RESPONSE => {
                     let answer: ImUnreadMsgCntRsp = frame.pdu.view().expect("well formed");
                     users.insert(answer.user_id);
@@ -174,14 +174,16 @@ mod tests {
             }
         }
         assert_eq!(users, case.plan.devices.iter().map(|d| d.user).collect());
-        assert_eq!(routes, case.plan.hosts("route").len());
+        assert_eq!(routes, case.plan.hosts(Role::Route).len());
         let closed = |conn| {
             lines.iter().any(|l| {
             matches!(&l.kind, Kind::Disconnected { conn: c, end: End::Dialler } if *c == conn)
         })
         };
         let dialled = lines.iter().filter_map(|l| match &l.kind {
-            Kind::Connected { conn, end: End::Dialler, .. } if &*l.host == "outside" => Some(*conn),
+            Kind::Connected { conn, end: End::Dialler, .. } if l.host.role() == Role::Outside => {
+                Some(*conn)
+            }
             _ => None,
         });
         // The run ends with the last answer: its connection closes in the same step.

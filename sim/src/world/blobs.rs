@@ -1,7 +1,10 @@
 //! The blob store of a run: in memory, and what it is given is in the trace.
 
 use super::shared::Shared;
-use crate::record::{Applied, Effect, Kind, What, kept};
+use crate::{
+    plan::Host,
+    record::{Applied, Effect, Kind, What, kept},
+};
 use bytes::Bytes;
 use std::sync::Arc;
 use teamtalk::store::{
@@ -13,14 +16,14 @@ use teamtalk::store::{
 pub struct Recorded {
     blobs: Memory,
     shared: Shared,
-    host: String,
+    host: Host,
     put: Arc<What>,
 }
 
 impl Recorded {
     /// For a host; all of a run share `blobs`.
-    pub fn new(blobs: Memory, shared: Shared, host: &str) -> Self {
-        Self { blobs, shared, host: host.into(), put: What::new("put") }
+    pub fn new(blobs: Memory, shared: Shared, host: &Host) -> Self {
+        Self { blobs, shared, host: host.clone(), put: What::new("put") }
     }
 }
 

@@ -4,7 +4,10 @@ use super::{
     shared::{HostId, Shared},
     socket::Socket,
 };
-use crate::record::{End, Kind};
+use crate::{
+    plan::Host,
+    record::{End, Kind},
+};
 use std::{io, net::SocketAddr, time::Duration};
 use teamtalk::{
     env::{Endpoint, Env, Listener},
@@ -38,47 +41,41 @@ pub mod port {
 #[derive(Debug, Clone)]
 pub struct SimEnv {
     shared: Shared,
-    host: String,
+    host: Host,
     id: HostId,
     device: Option<u32>,
 }
 
 impl SimEnv {
     /// The seam of a host.
-    pub fn new(shared: Shared, host: &str, device: Option<u32>) -> Self {
-        Self { host: host.into(), id: shared.host(host), shared, device }
+    pub fn new(shared: Shared, host: &Host, device: Option<u32>) -> Self {
+        Self { host: host.clone(), id: shared.host(host), shared, device }
     }
 
     fn wrap(&self, inner: TcpStream, end: End) -> io::Result<Socket> {
-        let (local, peer): (SocketAddr, SocketAddr) = (inner.local_addr()?, inner.peer_addr()?);
+        let (local, there): (SocketAddr, SocketAddr) = (inner.local_addr()?, inner.peer_addr()?);
+        let name = turmoil::reverse_lookup(there.ip()).unwrap_or_default();
+        let mut shared = self.shared.lock();
+        let peer = shared.named(&name);
+        let (here, other) = (self.host.clone(), peer.clone());
+        // The acceptor knows itself by the address it bound; only its port tells streams apart.
+        let acceptor = |host: Host, addr: SocketAddr| {
+            let ip = turmoil::lookup(&*host);
+            (host, SocketAddr::new(ip, addr.port()))
+        };
         let (from, to) = match end {
-            End::Dialler => (local, peer),
-            End::Acceptor => (peer, local),
+            End::Dialler => ((here, local), acceptor(other, there)),
+            End::Acceptor => ((other, there), acceptor(here, local)),
         };
-        let name = |addr: SocketAddr| turmoil::reverse_lookup(addr.ip()).unwrap_or_default();
-        let id = {
-            let mut shared = self.shared.lock();
-            // The acceptor knows itself by the address it bound; only its port tells streams apart.
-            let id = shared.stream_between(
-                from,
-                SocketAddr::new(
-                    turmoil::lookup(if end == End::Dialler { name(to) } else { self.host.clone() }),
-                    to.port(),
-                ),
-            );
-            let stream = shared.streams.get_mut(&id).expect("just made");
-            match end {
-                End::Dialler => (stream.from, stream.to) = (self.host.clone(), name(to)),
-                End::Acceptor => (stream.from, stream.to) = (name(from), self.host.clone()),
-            }
-            id
-        };
-        let peer = name(if end == End::Dialler { to } else { from });
-        let (device, port) = (self.device, to.port());
+        let port = to.1.port();
+        let id = shared.stream_between(from, to);
+        let device = self.device;
         let line = Kind::Connected { conn: id, end, peer: peer.clone(), port, device };
-        self.shared.record(&self.host, line);
-        let pdus = !matches!(to.port(), port::REDIS | port::SQL | port::SQL_REPLICA);
-        Ok(Socket::new(inner, self.shared.clone(), (self.host.clone(), peer), id, end, pdus))
+        shared.record_at(self.id, line);
+        drop(shared);
+        let pdus = !matches!(port, port::REDIS | port::SQL | port::SQL_REPLICA);
+        let hosts = (self.host.clone(), peer);
+        Ok(Socket::new(inner, self.shared.clone(), hosts, id, end, pdus))
     }
 }
 
@@ -103,9 +100,10 @@ impl<'a> Dial<'a> {
     }
 
     fn fail(&self, why: &'static str) {
-        let (peer, port, device) = (self.to.host.clone(), self.to.port, self.env.device);
-        let line = Kind::ConnectFailed { peer, port, device, why };
-        self.env.shared.record(&self.env.host, line);
+        let (port, device) = (self.to.port, self.env.device);
+        let mut shared = self.env.shared.lock();
+        let peer = shared.named(&self.to.host);
+        shared.record_at(self.env.id, Kind::ConnectFailed { peer, port, device, why });
     }
 }
 

@@ -1,7 +1,7 @@
 //! The hosts of a world: which role runs where, and the way to the devices.
 
 use super::{
-    SimEnv,
+    Deployed, SimEnv,
     actions::{self, NoGroup},
     audit::Auditor,
     blobs::Recorded,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     fakes,
-    plan::{self, Durability, Operation, Plan, Side, TICK_MS},
+    plan::{self, Durability, Host, Operation, Plan, Role, Side, TICK_MS},
     record::Kind,
 };
 use std::{
@@ -24,6 +24,7 @@ use std::{
     time::Duration,
 };
 use teamtalk::{
+    catalogue::limits::Limits,
     client::{self, Command, DeviceStore},
     conversation::Chat,
     db_proxy,
@@ -44,14 +45,14 @@ const DB_CONNECTIONS: usize = 2;
 /// The ways to the devices, by slot.
 type Queues = Arc<Mutex<BTreeMap<u32, mpsc::UnboundedSender<Command>>>>;
 /// The ways to the rogues, by client host.
-type Rogues = Arc<Mutex<BTreeMap<String, mpsc::UnboundedSender<Operation>>>>;
+type Rogues = Arc<Mutex<BTreeMap<Host, mpsc::UnboundedSender<Operation>>>>;
 
 /// What outlives the hosts.
 #[derive(Clone)]
 pub struct Hosts {
     plan: Arc<Plan>,
-    base: Protocol,
-    candidate: Protocol,
+    base: Deployed,
+    candidate: Deployed,
     shared: Shared,
     redis: Arc<Mutex<fakes::redis::Engine>>,
     sql: Arc<Mutex<fakes::sql::Engine>>,
@@ -64,16 +65,17 @@ pub struct Hosts {
     pub auditor: Auditor,
     /// The disk under Redis.
     disk: Arc<Mutex<fakes::redis::Disk>>,
-    processes: BTreeMap<String, Process>,
+    processes: BTreeMap<Host, Process>,
 }
 
 impl Hosts {
     /// Stores with their users, and devices with empty stores.
-    pub fn new(plan: Plan, base: Protocol, candidate: Protocol, shared: Shared) -> Self {
+    pub fn new(plan: Plan, base: Deployed, candidate: Deployed, shared: Shared) -> Self {
         let (mut sql, mut redis) = (fakes::sql::Engine::new(), fakes::redis::Engine::new());
         population::fill_sql(&mut sql, &plan);
         population::fill_redis(&mut redis, &plan);
         population::record(&shared, &plan);
+        plan.nodes.iter().for_each(|node| _ = shared.host(&node.host));
         let devices = plan
             .devices
             .iter()
@@ -102,7 +104,7 @@ impl Hosts {
     pub fn register(&self, sim: &mut turmoil::Sim<'_>) {
         for node in &self.plan.nodes {
             let (hosts, host) = (self.clone(), node.host.clone());
-            sim.host(node.host.as_str(), move || {
+            sim.host(&*node.host, move || {
                 let (hosts, host) = (hosts.clone(), host.clone());
                 async move {
                     hosts.start(&host).await;
@@ -116,61 +118,63 @@ impl Hosts {
         let latency = Duration::from_millis(self.plan.latency_ticks * TICK_MS);
         for (i, a) in self.plan.nodes.iter().enumerate() {
             for b in &self.plan.nodes[i + 1..] {
-                sim.set_link_latency(a.host.as_str(), b.host.as_str(), latency);
+                sim.set_link_latency(&*a.host, &*b.host, latency);
             }
         }
     }
 
     /// Waits while the process is meant to be down, then counts the incarnation.
-    async fn start(&self, host: &str) {
+    async fn start(&self, host: &Host) {
         self.process(host).started().await;
         let mut shared = self.shared.lock();
         shared.started(host);
         shared.record(host, Kind::HostUp);
     }
 
-    fn protocol(&self, side: Side) -> Protocol {
+    fn deployed(&self, side: Side) -> &Deployed {
         match side {
-            Side::Base => self.base,
-            Side::Candidate => self.candidate,
+            Side::Base => &self.base,
+            Side::Candidate => &self.candidate,
         }
     }
 
-    async fn main(&self, host: &str) -> std::io::Result<()> {
+    async fn main(&self, host: &Host) -> std::io::Result<()> {
         let env = SimEnv::new(self.shared.clone(), host, None);
         let timing = self.plan.pace.timing();
-        let protocol = self.protocol(self.plan.side_of(host));
-        match crate::properties::role_of(host).as_str() {
-            "redis" => self.redis_main(&env, host).await,
-            "sql" => self.sql_main(&env, host).await,
-            "outside" => {
+        let Deployed { protocol, limits } = self.deployed(self.plan.side_of(host)).clone();
+        match host.role() {
+            Role::Redis => self.redis_main(&env, host).await,
+            Role::Sql => self.sql_main(&env, host).await,
+            Role::Outside => {
                 tokio::spawn(self.auditor.clone().serve(env.clone(), self.plan.clone()));
                 outside::run(env, timing).await.map(|_| ())
             }
-            "route" => {
-                let listen = Listen { port: port::ROUTE, kind: route_server::Kind::MsgServer };
+            Role::Route => {
+                let listen = Listen::new(port::ROUTE, route_server::Kind::MsgServer);
                 let role = route_server::RouteServer::new(protocol);
                 link::run(env, timing, role, vec![listen], Vec::new()).await.map(|_| ())
             }
-            "db" => {
+            Role::Db => {
                 let sql = fakes::sql::Connector::new(env.clone(), "sql", timing);
                 let config = db_proxy::Config {
                     port: port::DB,
                     redis: Endpoint::new("redis", port::REDIS),
                     timing,
                     protocol,
+                    limits,
                     workers: self.plan.db_workers,
                 };
                 let stop = self.process(host).clone().told_to_stop();
                 let blobs = Recorded::new(self.blobs.clone(), self.shared.clone(), host);
                 db_proxy::run_until(env, sql, blobs, config, stop).await
             }
-            "msg" => self.msg_main(env, host, protocol, timing).await,
-            _ => self.devices_main(host, timing).await,
+            Role::Msg => self.msg_main(env, host, protocol, limits, timing).await,
+            Role::Client => self.devices_main(host, timing).await,
+            Role::World => Ok(()),
         }
     }
 
-    async fn redis_main(&self, env: &SimEnv, host: &str) -> std::io::Result<()> {
+    async fn redis_main(&self, env: &SimEnv, host: &Host) -> std::io::Result<()> {
         let mut listener = env.bind(port::REDIS).await?;
         let hooks = self.recorder(host);
         loop {
@@ -180,7 +184,7 @@ impl Hosts {
         }
     }
 
-    async fn sql_main(&self, env: &SimEnv, host: &str) -> std::io::Result<()> {
+    async fn sql_main(&self, env: &SimEnv, host: &Host) -> std::io::Result<()> {
         let serve = async |port| -> std::io::Result<()> {
             let mut listener = env.bind(port).await?;
             let hooks = self.recorder(host);
@@ -196,21 +200,34 @@ impl Hosts {
         }
     }
 
-    fn recorder(&self, host: &str) -> Arc<dyn fakes::Hooks> {
+    fn recorder(&self, host: &Host) -> Arc<dyn fakes::Hooks> {
         Arc::new(Recorder::new(self.shared.clone(), host))
     }
 
     async fn msg_main(
         &self,
         env: SimEnv,
-        host: &str,
+        host: &Host,
         protocol: Protocol,
+        limits: Limits,
         timing: Timing,
     ) -> std::io::Result<()> {
-        let db = self.plan.hosts("db");
+        let db = self.plan.hosts(Role::Db);
+        let config = msg_server::Config {
+            protocol,
+            timing,
+            limits,
+            ip: host.to_string(),
+            port: port::MSG,
+            max_conn_cnt: 100_000,
+            host_name: host.to_string(),
+            db_entries: db.len(),
+            conns_per_entry: DB_CONNECTIONS,
+            text_key: msg_server::DEFAULT_TEXT_KEY,
+        };
         let mut dials = Vec::new();
         let mut dial = |host: &str, port, kind| {
-            dials.push(Dial { to: Endpoint::new(host, port), kind });
+            dials.push(Dial::new(Endpoint::new(host, port), kind).bounded(config.bounds(kind)));
         };
         for (entry, proxy) in db.iter().enumerate() {
             for n in 0..DB_CONNECTIONS {
@@ -221,32 +238,22 @@ impl Hosts {
         dial("outside", port::LOGIN, msg_server::Kind::Login { index: 0 });
         dial("outside", port::PUSH, msg_server::Kind::Push);
         dial("outside", port::FILE, msg_server::Kind::File);
-        for (index, route) in self.plan.hosts("route").into_iter().enumerate() {
+        for (index, route) in self.plan.hosts(Role::Route).into_iter().enumerate() {
             dial(route, port::ROUTE, msg_server::Kind::Route { index });
         }
-        let config = msg_server::Config {
-            protocol,
-            timing,
-            ip: host.into(),
-            port: port::MSG,
-            max_conn_cnt: 100_000,
-            host_name: host.into(),
-            db_entries: db.len(),
-            conns_per_entry: DB_CONNECTIONS,
-            text_key: msg_server::DEFAULT_TEXT_KEY,
-        };
-        let listen = Listen { port: port::MSG, kind: msg_server::Kind::Client };
+        let kind = msg_server::Kind::Client;
+        let listen = Listen::new(port::MSG, kind).bounded(config.bounds(kind));
         let role = msg_server::MsgServer::new(config);
         link::run(env, timing, role, vec![listen], dials).await.map(|_| ())
     }
 
-    async fn devices_main(&self, host: &str, timing: Timing) -> std::io::Result<()> {
-        let servers = self.plan.hosts("msg");
-        for device in self.plan.devices.iter().filter(|d| d.host == host) {
+    async fn devices_main(&self, host: &Host, timing: Timing) -> std::io::Result<()> {
+        let servers = self.plan.hosts(Role::Msg);
+        for device in self.plan.devices.iter().filter(|d| *host == *d.host) {
             let env = SimEnv::new(self.shared.clone(), host, Some(device.slot));
             let (sender, receiver) = mpsc::unbounded_channel();
             self.queues.lock().expect("no panic under it").insert(device.slot, sender);
-            let home = servers.iter().position(|s| *s == device.home).unwrap_or(0);
+            let home = servers.iter().position(|s| **s == *device.home).unwrap_or(0);
             let mut order = servers.clone();
             order.rotate_left(home);
             let config = client::Config {
@@ -258,16 +265,16 @@ impl Hosts {
                 password: password(device.user),
                 client_type: device.client.client_type(),
                 kind: device.client.kind(),
-                servers: order.iter().map(|s| Endpoint::new(*s, port::MSG)).collect(),
-                protocol: self.protocol(device.side),
+                servers: order.iter().map(|s| Endpoint::new(&***s, port::MSG)).collect(),
+                protocol: self.deployed(device.side).protocol,
                 timing,
             };
             let store = self.devices[&device.slot].clone();
             tokio::spawn(async move { client::run(env, config, receiver, store).await });
         }
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.rogues.lock().expect("no panic under it").insert(host.into(), sender);
-        tokio::spawn(rogue::run(self.shared.clone(), host.into(), self.plan.clone(), receiver));
+        self.rogues.lock().expect("no panic under it").insert(host.clone(), sender);
+        tokio::spawn(rogue::run(self.shared.clone(), host.clone(), self.plan.clone(), receiver));
         Ok(())
     }
 
@@ -284,7 +291,7 @@ impl Hosts {
 
     /// A host loses its power: how many commands its store lost, if it has one that can.
     pub fn power_cut(&self, host: &str) -> Option<u64> {
-        (host == "redis").then(|| {
+        self.plan.node(host).is_some_and(|n| n.host.role() == Role::Redis).then(|| {
             let mut redis = self.redis.lock().expect("no panic under it");
             self.disk.lock().expect("no panic under it").power_cut(&mut redis)
         })
@@ -303,16 +310,16 @@ impl Hosts {
             Err(NoGroup) => {
                 let (id, device, what) = (op.id, op.device, op.describe());
                 let line = Kind::Op { op: id, device, what, delivered: true };
-                self.shared.record("world", line);
+                self.shared.record_world(line);
                 let reason = "its group was not created".to_string();
-                self.shared.record("world", Kind::Fact(Fact::OpFailed { op: id, reason }));
+                self.shared.record_world(Kind::Fact(Fact::OpFailed { op: id, reason }));
             }
         }
     }
 
     /// Has the device's host do what needs no login.
     fn let_loose(&self, op: &Operation) {
-        let host = self.plan.devices.iter().find(|d| d.slot == op.device).map(|d| &d.host);
+        let host = self.plan.devices.iter().find(|d| d.slot == op.device).map(|d| d.host.as_str());
         let mut rogues = self.rogues.lock().expect("no panic under it");
         self.hand_over(op, host.and_then(|host| rogues.get_mut(host)), op.clone());
     }
@@ -320,7 +327,7 @@ impl Hosts {
     fn hand_over<T>(&self, op: &Operation, to: Option<&mut mpsc::UnboundedSender<T>>, what: T) {
         let open = to.filter(|queue| !queue.is_closed());
         let (id, device, delivered) = (op.id, op.device, open.is_some());
-        self.shared.record("world", Kind::Op { op: id, device, what: op.describe(), delivered });
+        self.shared.record_world(Kind::Op { op: id, device, what: op.describe(), delivered });
         if let Some(queue) = open {
             // The receiver was open just now, and nothing else runs meanwhile.
             let _ = queue.send(what);
@@ -340,8 +347,8 @@ impl Hosts {
     }
 
     /// The host in which the last panic happened: the one that turmoil was running.
-    pub fn panicked(&self) -> Option<String> {
-        self.shared.lock().trace.lines.last().map(|line| line.host.to_string())
+    pub fn panicked(&self) -> Option<Host> {
+        self.shared.lock().trace.lines.last().map(|line| line.host.clone())
     }
 }
 

@@ -25,7 +25,10 @@ pub use script::{Script, Setup};
 pub use shared::Shared;
 
 use crate::{
-    plan::{Action, Operation, Plan, TICK_MS, case::Case},
+    plan::{
+        Action, Host, Operation, Plan, Role, TICK_MS,
+        case::{Case, ProtocolSpec},
+    },
     properties::{Properties, Violation},
     record::{Kind, Trace, history::History},
 };
@@ -34,10 +37,11 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
     time::{Duration, SystemTime},
 };
-use teamtalk::{conversation::Chat, fact::Fact, protocol::Protocol, timing::Timing};
+use teamtalk::{
+    catalogue::limits::Limits, conversation::Chat, fact::Fact, protocol::Protocol, timing::Timing,
+};
 
 /// Operations of the liveness phase are numbered from here: a plan's never reach it.
 const LIVENESS_OPS: u32 = 1_000_000;
@@ -86,8 +90,9 @@ pub fn install_panic_hook() {
 /// # Errors
 /// If the case's protocols can't be resolved.
 pub fn run(case: &Case) -> Result<Outcome, String> {
-    let base = case.protocols.base.resolve()?;
-    let candidate = case.protocols.candidate.resolve()?;
+    let base = Deployed::of(&case.protocols.base)?;
+    let candidate = Deployed::of(&case.protocols.candidate)?;
+    let protocol = base.protocol;
     let plan = &case.plan;
     let shared = Shared::new(plan.noise);
     let mut sim = turmoil::Builder::new()
@@ -103,9 +108,24 @@ pub fn run(case: &Case) -> Result<Outcome, String> {
         .build();
     let hosts = Hosts::new(plan.clone(), base, candidate, shared.clone());
     hosts.register(&mut sim);
-    let mut driver = Driver::new(plan, &base, shared, hosts);
+    let mut driver = Driver::new(plan, &protocol, shared, hosts);
     driver.drive(&mut sim);
     Ok(driver.outcome())
+}
+
+/// What the nodes and devices of a side run.
+#[derive(Debug, Clone)]
+pub(crate) struct Deployed {
+    /// The switches.
+    pub protocol: Protocol,
+    /// The limits (switch `edge-limits`).
+    pub limits: Limits,
+}
+
+impl Deployed {
+    fn of(spec: &ProtocolSpec) -> Result<Self, String> {
+        Ok(Self { protocol: spec.resolve()?, limits: spec.resolve_limits()? })
+    }
 }
 
 /// Lines that the properties are shown together: no verdict is needed sooner, and their code and
@@ -130,7 +150,7 @@ struct Driver<'a> {
     creations: BTreeSet<u32>,
     created: BTreeMap<u32, u32>,
     /// Devices that are logged in, with their hosts.
-    online: BTreeMap<u32, Arc<str>>,
+    online: BTreeMap<u32, Host>,
     rest: Rest,
 }
 
@@ -196,7 +216,7 @@ impl<'a> Driver<'a> {
 
     /// Safety until the horizon, then liveness until nothing is owed or its bound has passed.
     fn drive(&mut self, sim: &mut turmoil::Sim<'_>) {
-        self.shared.record("world", Kind::Phase { phase: "safety" });
+        self.shared.record_world(Kind::Phase { phase: "safety" });
         let horizon = self.plan.horizon_ms;
         let bound = liveness_bound(&self.plan.pace.timing()).as_millis() as u64;
         let mut now = 0;
@@ -212,7 +232,7 @@ impl<'a> Driver<'a> {
             let stepped = catch_unwind(AssertUnwindSafe(|| sim.step()));
             if stepped.is_err() {
                 let message = PANICKED.with_borrow_mut(Option::take);
-                let host = self.hosts.panicked().unwrap_or_else(|| "world".into());
+                let host = self.hosts.panicked().unwrap_or_else(|| Role::World.host());
                 let message = message.unwrap_or_else(|| "no message".into());
                 self.shared.record(&host, Kind::Panic { message });
                 self.judge();
@@ -225,7 +245,7 @@ impl<'a> Driver<'a> {
             }
             let since = *healed_at.get_or_insert_with(|| {
                 self.shared.lock().now_us = now * 1_000;
-                self.shared.record("world", Kind::Phase { phase: "liveness" });
+                self.shared.record_world(Kind::Phase { phase: "liveness" });
                 now
             });
             if (now - since).is_multiple_of(100) {
@@ -275,7 +295,7 @@ impl<'a> Driver<'a> {
     fn audit(&mut self, now: u64) {
         self.shared.lock().now_us = now * 1_000;
         if self.hosts.auditor.start() {
-            self.shared.record("world", Kind::Phase { phase: "audit" });
+            self.shared.record_world(Kind::Phase { phase: "audit" });
         }
         self.rest.next_audit = Some(now + AUDIT_EVERY_MS);
     }

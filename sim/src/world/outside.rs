@@ -103,7 +103,7 @@ impl Role for FileServer {
 
 /// Runs all three until one ends, which none does by itself.
 pub(super) async fn run(env: SimEnv, timing: Timing) -> std::io::Result<Infallible> {
-    let listen = |port| vec![Listen { port, kind: Accepted }];
+    let listen = |port| vec![Listen::new(port, Accepted)];
     tokio::select! {
         biased;
         ended = link::run(env.clone(), timing, LoginServer, listen(port::LOGIN), Vec::new()) => ended,

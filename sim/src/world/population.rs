@@ -77,7 +77,7 @@ pub(super) fn fill_redis(engine: &mut redis::Engine, plan: &Plan) {
 pub(super) fn record(shared: &Shared, plan: &Plan) {
     for group in &plan.groups {
         for &user in &group.members {
-            shared.record("world", Kind::MemberRow { group: group.id, user, live: true });
+            shared.record_world(Kind::MemberRow { group: group.id, user, live: true });
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::shared::{HostId, Shared};
 use crate::{
     fakes,
+    plan::Host,
     record::{Applied, Kind, What, commits::Commits, inserts, members},
 };
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +17,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// For one listener of a host: a session of SQL stays with its listener.
-    pub fn new(shared: Shared, host: &str) -> Self {
+    pub fn new(shared: Shared, host: &Host) -> Self {
         let commits = Mutex::new(Commits::of(What::may_be_rows));
         Self { host: shared.host(host), shared, commits }
     }
@@ -55,6 +56,7 @@ mod tests {
     use super::Recorder;
     use crate::{
         fakes::Hooks,
+        plan::Role,
         record::{Kind, sql_applied},
         world::{Shared, blobs::Recorded},
     };
@@ -66,7 +68,7 @@ mod tests {
     #[test]
     fn a_row_is_recorded_at_its_commit_and_not_at_all_after_a_rollback() {
         let shared = Shared::new(1);
-        let recorder = Recorder::new(shared.clone(), "sql");
+        let recorder = Recorder::new(shared.clone(), &Role::Sql.host());
         let insert = |id: &str, effect: &str, committed| {
             let params = ["1", "1", "2", id, "text"];
             recorder.applied(sql_applied(INSERT, &params, effect, committed));
@@ -91,8 +93,8 @@ mod tests {
     #[tokio::test]
     async fn audio_is_recorded_as_what_the_blob_store_was_given() {
         let shared = Shared::new(1);
-        let recorder = Recorder::new(shared.clone(), "sql");
-        let blobs = Recorded::new(Memory::default(), shared.clone(), "db1");
+        let recorder = Recorder::new(shared.clone(), &Role::Sql.host());
+        let blobs = Recorded::new(Memory::default(), shared.clone(), &Role::Db.numbered(1));
         let apply = |what: &str, params: &[&str], id: u32| {
             recorder.applied(sql_applied(what, params, &format!("affected 1, id {id}"), true));
         };
@@ -116,8 +118,8 @@ mod tests {
     #[test]
     fn members_are_recorded_at_their_commit_beside_those_of_the_start() {
         let shared = Shared::new(1);
-        shared.record("world", Kind::MemberRow { group: 7, user: 1, live: true });
-        let recorder = Recorder::new(shared.clone(), "sql");
+        shared.record_world(Kind::MemberRow { group: 7, user: 1, live: true });
+        let recorder = Recorder::new(shared.clone(), &Role::Sql.host());
         let apply = |what: &str, params: &[&str], effect: &str, committed| {
             recorder.applied(sql_applied(what, params, effect, committed));
         };

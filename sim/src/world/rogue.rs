@@ -1,7 +1,7 @@
 //! Connections that do not log in: what a bad client, or anybody, does to a msg_server.
 
 use super::{SimEnv, env::port, shared::Shared};
-use crate::plan::{Action, Operation, Plan, Rogue};
+use crate::plan::{Action, Host, Operation, Plan, Rogue};
 use bytes::BytesMut;
 use std::{io, sync::Arc, time::Duration};
 use teamtalk::{
@@ -34,7 +34,7 @@ const GARBAGE: &[u8] = b"\x00\x00\x00\x05\x00";
 /// Does what it is told, side by side, until its host dies.
 pub async fn run(
     shared: Shared,
-    host: String,
+    host: Host,
     plan: Arc<Plan>,
     mut operations: mpsc::UnboundedReceiver<Operation>,
 ) {

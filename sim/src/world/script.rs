@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     fakes::{self, Hooks},
-    plan::TICK_MS,
+    plan::{Host, Role, TICK_MS},
     record::{Applied, Kind},
 };
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use teamtalk::{
+    catalogue::limits::Limits,
     db_proxy,
     env::{Endpoint, Env},
     link::{self, Dial, Listen},
@@ -38,11 +39,16 @@ use tokio::{
 /// connection each: the first is the login half, the second the other half.
 const DB_ENTRIES: usize = 2;
 
+/// The host of the client sockets.
+const CLIENTS: &str = "clients";
+/// The host that lines of the SQL replica are of.
+const REPLICA: &str = "sql-replica";
+
 /// What the cluster starts from.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// How many msg_servers: `msg1`, `msg2` …
-    pub msg_servers: usize,
+    pub msg_servers: u32,
     /// The switches of every role.
     pub protocol: Protocol,
     /// The durations of every role.
@@ -99,7 +105,7 @@ impl Script {
         stores(&mut sim, &shared, redis.clone(), setup);
         servers(&mut sim, &shared, setup);
         let (all, received) = (shared.clone(), Arc::new(Mutex::new(Some(received))));
-        sim.host("clients", move || {
+        sim.host(CLIENTS, move || {
             let received = received.lock().unwrap_or_else(PoisonError::into_inner).take();
             let shared = all.clone();
             async move {
@@ -189,7 +195,7 @@ fn stores(
     sql.close(session);
     let sql = Arc::new(Mutex::new(sql));
     let log = |host| Arc::new(Log { shared: shared.clone(), host }) as Arc<dyn Hooks>;
-    let hooks = log("redis");
+    let hooks = log(Role::Redis.host());
     host(sim, "redis", move || {
         let (redis, hooks) = (redis.clone(), hooks.clone());
         async move {
@@ -197,7 +203,7 @@ fn stores(
             fakes::redis::serve(listener, redis, hooks).await
         }
     });
-    let (primary, replica) = (log("sql"), log("sql-replica"));
+    let (primary, replica) = (log(Role::Sql.host()), log(Host::named(REPLICA, Role::Sql)));
     host(sim, "sql", move || {
         let (sql, primary, replica) = (sql.clone(), primary.clone(), replica.clone());
         async move {
@@ -212,37 +218,45 @@ fn stores(
 
 fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
     let Setup { protocol, timing, .. } = *setup;
-    let env = |name: &str| SimEnv::new(shared.clone(), name, None);
-    let outside = env("outside");
+    let env = |host: &Host| SimEnv::new(shared.clone(), host, None);
+    let outside = env(&Role::Outside.host());
     host(sim, "outside", move || {
-        let listen = Listen { port: port::LOGIN, kind: Accepted };
+        let listen = Listen::new(port::LOGIN, Accepted);
         forever(link::run(outside.clone(), timing, LoginServer, vec![listen], Vec::new()))
     });
-    let route = env("route");
+    let route = env(&Role::Route.host());
     host(sim, "route", move || {
-        let listen = Listen { port: port::ROUTE, kind: route_server::Kind::MsgServer };
+        let listen = Listen::new(port::ROUTE, route_server::Kind::MsgServer);
         let role = route_server::RouteServer::new(protocol);
         forever(link::run(route.clone(), timing, role, vec![listen], Vec::new()))
     });
-    let db = env("db");
+    let db = env(&Role::Db.host());
     host(sim, "db", move || {
         let sql = fakes::sql::Connector::new(db.clone(), "sql", timing);
         let redis = Endpoint::new("redis", port::REDIS);
-        let config = db_proxy::Config { port: port::DB, redis, timing, protocol, workers: 1 };
+        let config = db_proxy::Config {
+            port: port::DB,
+            redis,
+            timing,
+            protocol,
+            limits: Limits::default(),
+            workers: 1,
+        };
         forever(db_proxy::run(db.clone(), sql, config))
     });
     for n in 1..=setup.msg_servers {
-        let name = format!("msg{n}");
+        let name = Role::Msg.numbered(n);
         let env = env(&name);
         host(sim, &name.clone(), move || {
-            let listen = Listen { port: port::MSG, kind: msg_server::Kind::Client };
+            let listen = Listen::new(port::MSG, msg_server::Kind::Client);
             let config = msg_server::Config {
+                limits: Limits::default(),
                 protocol,
                 timing,
-                ip: name.clone(),
+                ip: name.to_string(),
                 port: port::MSG,
                 max_conn_cnt: 100_000,
-                host_name: name.clone(),
+                host_name: name.to_string(),
                 db_entries: DB_ENTRIES,
                 conns_per_entry: 1,
                 text_key: msg_server::DEFAULT_TEXT_KEY,
@@ -255,7 +269,7 @@ fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
 
 /// The links of a msg_server, in the order in which the original dials them.
 fn dials() -> Vec<Dial<msg_server::Kind>> {
-    let dial = |host, port, kind| Dial { to: Endpoint::new(host, port), kind };
+    let dial = |host, port, kind| Dial::new(Endpoint::new(host, port), kind);
     let db = (0..DB_ENTRIES).map(|index| dial("db", port::DB, msg_server::Kind::Db { index }));
     db.chain([
         dial("outside", port::LOGIN, msg_server::Kind::Login { index: 0 }),
@@ -273,7 +287,7 @@ async fn forever(
 /// Passes what a store does to the trace; no delays.
 struct Log {
     shared: Shared,
-    host: &'static str,
+    host: Host,
 }
 
 impl Hooks for Log {
@@ -282,19 +296,20 @@ impl Hooks for Log {
     }
 
     fn applied(&self, applied: Applied) {
-        self.shared.record(self.host, Kind::Store(applied));
+        self.shared.record(&self.host, Kind::Store(applied));
     }
 }
 
 /// The clients' host: one task a socket.
 async fn clients(shared: Shared, mut orders: mpsc::UnboundedReceiver<Order>) {
+    let clients = Host::named(CLIENTS, Role::Client);
     let mut open = BTreeMap::new();
     while let Some(order) = orders.recv().await {
         match order {
             Order::Connect { slot, server } => {
                 let (sender, bytes) = mpsc::unbounded_channel();
                 open.insert(slot, sender);
-                let env = SimEnv::new(shared.clone(), "clients", Some(slot));
+                let env = SimEnv::new(shared.clone(), &clients, Some(slot));
                 tokio::spawn(client(env, server, bytes));
             }
             Order::Send { slot, bytes } => {

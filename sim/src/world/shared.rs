@@ -3,6 +3,7 @@
 use super::{conditions::Conditions, socket::Wire};
 use crate::{
     noise::Noise,
+    plan::{Host, Role},
     record::{End, Kind, Line, Trace},
 };
 use std::{
@@ -40,14 +41,14 @@ pub struct EndState {
 pub const WINDOW: u64 = 64 << 10;
 
 /// One stream of the run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StreamState {
     /// The dialler's host.
-    pub from: String,
+    pub from: Host,
     /// The acceptor's host.
-    pub to: String,
+    pub to: Host,
     /// The two addresses: the dialler's, the acceptor's.
-    pub addrs: Option<(SocketAddr, SocketAddr)>,
+    pub addrs: (SocketAddr, SocketAddr),
     /// The dialler's end.
     pub dialler: EndState,
     /// The acceptor's end.
@@ -59,6 +60,12 @@ pub struct StreamState {
 }
 
 impl StreamState {
+    /// Neither end has shown up.
+    fn new(from: Host, to: Host, addrs: (SocketAddr, SocketAddr)) -> Self {
+        let (dialler, acceptor) = (EndState::default(), EndState::default());
+        Self { from, to, addrs, dialler, acceptor, reset: false, lost_data: false }
+    }
+
     /// An end of it.
     pub fn end(&mut self, end: End) -> &mut EndState {
         match end {
@@ -68,7 +75,7 @@ impl StreamState {
     }
 
     /// The host of an end, and that of the other one.
-    pub fn names(&self, end: End) -> (String, String) {
+    pub fn hosts(&self, end: End) -> (Host, Host) {
         match end {
             End::Dialler => (self.from.clone(), self.to.clone()),
             End::Acceptor => (self.to.clone(), self.from.clone()),
@@ -160,12 +167,21 @@ pub struct HostId(usize);
 /// A host's process.
 #[derive(Debug)]
 struct Process {
-    host: Arc<str>,
+    host: Host,
     /// Which one, from 1; 0 for `world`, and before the first.
     incarnation: u32,
     /// Its own clock, and the simulation's microseconds at the same moment: the two go on side by
     /// side, and to ask turmoil for every line costs more than the rest of recording it.
     clock: Option<(Instant, u64)>,
+}
+
+/// The driver: it is there before all others.
+const WORLD: HostId = HostId(0);
+
+impl Process {
+    fn new(host: Host) -> Self {
+        Self { host, incarnation: 0, clock: None }
+    }
 }
 
 fn micros(since: Duration) -> u64 {
@@ -210,7 +226,7 @@ impl Shared {
         Self(Arc::new(Mutex::new(Inner {
             trace: Trace::default(),
             noise: Noise::new(noise),
-            processes: Vec::new(),
+            processes: vec![Process::new(Role::World.host())],
             streams: Streams::default(),
             sockets: BTreeMap::new(),
             pairing: BTreeMap::new(),
@@ -227,37 +243,51 @@ impl Shared {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Appends a line of a host (`world` for the driver's own).
-    pub fn record(&self, host: &str, kind: Kind) {
+    /// Appends a line of a host.
+    pub fn record(&self, host: &Host, kind: Kind) {
         self.lock().record(host, kind);
     }
 
+    /// Appends a line of the driver's own.
+    pub fn record_world(&self, kind: Kind) {
+        self.lock().record_at(WORLD, kind);
+    }
+
     /// See [`Inner::host`].
-    pub fn host(&self, name: &str) -> HostId {
-        self.lock().host(name)
+    pub fn host(&self, host: &Host) -> HostId {
+        self.lock().host(host)
     }
 }
 
 impl Inner {
     /// Counts a new incarnation of a host's process, from within it.
-    pub fn started(&mut self, host: &str) {
+    pub fn started(&mut self, host: &Host) {
         let HostId(at) = self.host(host);
         let process = &mut self.processes[at];
         process.incarnation += 1;
         process.clock = turmoil::sim_elapsed().map(|since| (Instant::now(), micros(since)));
     }
 
-    /// The number of a host, whether it runs or not.
-    pub fn host(&mut self, name: &str) -> HostId {
-        let known = self.processes.iter().position(|process| &*process.host == name);
+    /// The number of a host, whether it runs or not; a new one is added.
+    pub fn host(&mut self, host: &Host) -> HostId {
+        let known = self.processes.iter().position(|process| process.host == *host);
         HostId(known.unwrap_or_else(|| {
-            self.processes.push(Process { host: name.into(), incarnation: 0, clock: None });
+            self.processes.push(Process::new(host.clone()));
             self.processes.len() - 1
         }))
     }
 
+    /// The host of a name.
+    ///
+    /// # Panics
+    /// If it was never [added](Self::host): there are no streams to it then.
+    pub fn named(&self, name: &str) -> Host {
+        let known = self.processes.iter().find(|process| process.host == *name);
+        known.expect("a host is added before it has streams").host.clone()
+    }
+
     /// See [`Shared::record`].
-    pub fn record(&mut self, host: &str, kind: Kind) {
+    pub fn record(&mut self, host: &Host, kind: Kind) {
         let host = self.host(host);
         self.record_at(host, kind);
     }
@@ -277,15 +307,19 @@ impl Inner {
         self.trace.lines.push(Line { n, sim_us, host, incarnation, kind });
     }
 
-    /// The number of the stream between two addresses: the same at both ends, whichever of
-    /// them asks first.
-    pub fn stream_between(&mut self, from: SocketAddr, to: SocketAddr) -> ConnId {
-        if let Some(id) = self.pairing.remove(&(from, to)) {
+    /// The number of the stream between two hosts with these addresses: the same at both ends,
+    /// whichever of them asks first.
+    pub fn stream_between(
+        &mut self,
+        (from, from_addr): (Host, SocketAddr),
+        (to, to_addr): (Host, SocketAddr),
+    ) -> ConnId {
+        let addrs = (from_addr, to_addr);
+        if let Some(id) = self.pairing.remove(&addrs) {
             return id;
         }
-        let id =
-            self.streams.add(StreamState { addrs: Some((from, to)), ..StreamState::default() });
-        self.pairing.insert((from, to), id);
+        let id = self.streams.add(StreamState::new(from, to, addrs));
+        self.pairing.insert(addrs, id);
         id
     }
 
@@ -300,14 +334,14 @@ impl Inner {
             end.blocked.clear();
             end.wakers.drain(..).for_each(Waker::wake);
         }
-        self.record("world", Kind::StreamReset { conn: id });
+        self.record_at(WORLD, Kind::StreamReset { conn: id });
     }
 
     /// The stream that a segment between two addresses belongs to, if it is known.
     pub fn stream_of(&self, src: SocketAddr, dst: SocketAddr) -> Option<ConnId> {
         // The latest first: ports come round again.
         let mut streams = self.streams.iter().rev();
-        let of = |s: &StreamState| s.addrs == Some((src, dst)) || s.addrs == Some((dst, src));
+        let of = |s: &StreamState| s.addrs == (src, dst) || s.addrs == (dst, src);
         streams.find(|(_, s)| of(s)).map(|(id, _)| id)
     }
 
@@ -317,7 +351,7 @@ impl Inner {
             for (name, end) in
                 [(&stream.from, &mut stream.dialler), (&stream.to, &mut stream.acceptor)]
             {
-                if name == host {
+                if *name == *host {
                     end.blocked.drain(..).for_each(Waker::wake);
                 }
             }
@@ -328,7 +362,8 @@ impl Inner {
     pub fn sockets_of(&self, host: &str) -> Vec<(ConnId, End)> {
         let at = |(id, end): &&(ConnId, End)| {
             let stream = &self.streams[id];
-            host == if *end == End::Dialler { &stream.from } else { &stream.to }
+            let at = if *end == End::Dialler { &stream.from } else { &stream.to };
+            *at == *host
         };
         self.sockets.keys().filter(at).copied().collect()
     }
@@ -336,13 +371,14 @@ impl Inner {
     /// Open streams of a host.
     pub fn open_of(&self, host: &str) -> Vec<ConnId> {
         let open = |s: &StreamState| (s.dialler.open || s.acceptor.open) && !s.reset;
-        let of = |s: &StreamState| s.from == host || s.to == host;
+        let of = |s: &StreamState| s.from == *host || s.to == *host;
         self.streams.iter().filter(|(_, s)| of(s) && open(s)).map(|(id, _)| id).collect()
     }
 
     /// Open streams between two hosts, either way round.
     pub fn open_between(&self, a: &str, b: &str) -> Vec<ConnId> {
-        let between = |s: &StreamState| (s.from == a && s.to == b) || (s.from == b && s.to == a);
+        let way = |s: &StreamState, from: &str, to: &str| s.from == *from && s.to == *to;
+        let between = |s: &StreamState| way(s, a, b) || way(s, b, a);
         let open = |s: &StreamState| (s.dialler.open || s.acceptor.open) && !s.reset;
         self.streams.iter().filter(|(_, s)| between(s) && open(s)).map(|(id, _)| id).collect()
     }

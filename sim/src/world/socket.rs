@@ -2,7 +2,10 @@
 //! flight, and does what running faults want.
 
 use super::shared::{HostId, Inner, Kill, Shared, StreamState};
-use crate::record::{End, Frame, Kind};
+use crate::{
+    plan::Host,
+    record::{End, Frame, Kind},
+};
 use bytes::BytesMut;
 use std::{
     io,
@@ -36,9 +39,9 @@ pub type Wire = Arc<Mutex<Option<turmoil::net::TcpStream>>>;
 pub struct Socket {
     inner: Wire,
     shared: Shared,
-    host: String,
+    host: Host,
     host_id: HostId,
-    peer: String,
+    peer: Host,
     id: ConnId,
     end: End,
     taps: Option<(Tap, Tap)>,
@@ -61,7 +64,7 @@ impl Socket {
     pub fn new(
         inner: turmoil::net::TcpStream,
         shared: Shared,
-        (host, peer): (String, String),
+        (host, peer): (Host, Host),
         id: ConnId,
         end: End,
         pdus: bool,
@@ -320,7 +323,7 @@ fn close(shared: &Shared, id: ConnId, end: End, finished: bool) {
     let Some(wire) = inner.sockets.remove(&(id, end)) else { return };
     let Inner { conditions, streams, orphaned, killing, .. } = &mut *inner;
     let Some(stream) = streams.get_mut(&id) else { return };
-    let (host, peer) = stream.names(end);
+    let (host, peer) = stream.hosts(end);
     let own = stream.end(end);
     own.open = false;
     own.wakers.clear();

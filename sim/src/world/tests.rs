@@ -11,9 +11,12 @@ use crate::{
     record::history::Outcome,
 };
 use std::collections::BTreeSet;
-use teamtalk::client::{Acks, Conduct};
+use teamtalk::{
+    catalogue::Args,
+    client::{Acks, Conduct},
+};
 
-/// As many as the enum has variants; `plan::generate`'s tests count the same.
+/// As many as there are actions and questions; `plan::generate`'s tests count the same.
 const KINDS: usize = 38;
 
 /// Simulated milliseconds from one operation to the next: the first send of a pair takes longest.
@@ -106,11 +109,23 @@ fn chats() -> Vec<Step> {
         (PC, Action::Resend { of: Some(7) }, no("refused: not stored")),
         (PEER, Action::Read { chat }, ok(0)),
         (PEER, Action::Pull { chat, count: 3 }, ok(0)),
-        (PEER, Action::Latest { chat }, ok(0)),
-        (PEER, Action::ById { chat, ids: vec![] }, ok(0)),
-        (PEER, Action::ById { chat, ids: vec![77] }, ok(0)),
-        (PEER, Action::Sessions, ok(0)),
-        (PEER, Action::RemoveSession { chat }, ok(0)),
+        (PEER, Action::asking("latest", Args { chat: Some(chat), ..Args::default() }), ok(0)),
+        (
+            PEER,
+            Action::asking("by_id", Args { chat: Some(chat), ids: vec![], ..Args::default() }),
+            ok(0),
+        ),
+        (
+            PEER,
+            Action::asking("by_id", Args { chat: Some(chat), ids: vec![77], ..Args::default() }),
+            ok(0),
+        ),
+        (PEER, Action::asking("sessions", Args::default()), ok(0)),
+        (
+            PEER,
+            Action::asking("remove_session", Args { chat: Some(chat), ..Args::default() }),
+            ok(0),
+        ),
     ]
 }
 
@@ -134,15 +149,30 @@ fn groups(first: u32) -> Vec<Step> {
         (PEER, Action::Send { to: none }, no("refused: not allowed")),
         (PHONE, Action::Read { chat }, ok(0)),
         (PEER, Action::Pull { chat, count: 5 }, ok(0)),
-        (PEER, Action::Latest { chat }, ok(0)),
-        (PEER, Action::ById { chat, ids: vec![1, 3] }, ok(0)),
-        (PEER, Action::RemoveSession { chat }, ok(0)),
+        (PEER, Action::asking("latest", Args { chat: Some(chat), ..Args::default() }), ok(0)),
+        (
+            PEER,
+            Action::asking("by_id", Args { chat: Some(chat), ids: vec![1, 3], ..Args::default() }),
+            ok(0),
+        ),
+        (
+            PEER,
+            Action::asking("remove_session", Args { chat: Some(chat), ..Args::default() }),
+            ok(0),
+        ),
         (PEER, add(vec![3]), ok(0)),
         (PEER, remove(vec![3]), no("result 1")),
         (PC, remove(vec![3]), ok(0)),
-        (PC, Action::GroupList, ok(0)),
-        (PC, Action::GroupInfo { group }, ok(0)),
-        (PC, Action::ShieldGroup { group, on: true }, ok(0)),
+        (PC, Action::asking("group_list", Args::default()), ok(0)),
+        (PC, Action::asking("group_info", Args { group: Some(group), ..Args::default() }), ok(0)),
+        (
+            PC,
+            Action::asking(
+                "shield_group",
+                Args { group: Some(group), on: Some(true), ..Args::default() },
+            ),
+            ok(0),
+        ),
     ]
 }
 
@@ -150,28 +180,39 @@ fn groups(first: u32) -> Vec<Step> {
 fn the_rest() -> Vec<Step> {
     let chat = Chat::User(1);
     vec![
-        (PEER, Action::Time, ok(0)),
-        (PEER, Action::Status { users: vec![1, 2] }, ok(0)),
+        (PEER, Action::asking("time", Args::default()), ok(0)),
+        (PEER, Action::asking("status", Args { users: vec![1, 2], ..Args::default() }), ok(0)),
         (PEER, Action::P2p { to: 1 }, ok(0)),
-        (PEER, Action::UserInfo { users: vec![1, 2] }, ok(0)),
-        (PEER, Action::AllUsers { since: 0 }, ok(0)),
-        (PEER, Action::Departments, ok(0)),
+        (PEER, Action::asking("user_info", Args { users: vec![1, 2], ..Args::default() }), ok(0)),
+        (PEER, Action::asking("all_users", Args { since: Some(0), ..Args::default() }), ok(0)),
+        (PEER, Action::asking("departments", Args::default()), ok(0)),
         (PEER, Action::Avatar, ok(0)),
-        (PEER, Action::Sign, ok(0)),
-        (PEER, Action::SetPushShield { on: true }, ok(0)),
-        (PEER, Action::AskPushShield, ok(0)),
-        (PEER, Action::DeviceToken, idle("this is no phone")),
-        (PHONE, Action::DeviceToken, ok(0)),
-        (PEER, Action::SendFile { to: 1, offline: true }, ok(0)),
+        (PEER, Action::asking("sign", Args::default()), ok(0)),
+        (
+            PEER,
+            Action::asking("set_push_shield", Args { on: Some(true), ..Args::default() }),
+            ok(0),
+        ),
+        (PEER, Action::asking("ask_push_shield", Args::default()), ok(0)),
+        (PEER, Action::asking("device_token", Args::default()), idle("this is no phone")),
+        (PHONE, Action::asking("device_token", Args::default()), ok(0)),
+        (
+            PEER,
+            Action::asking(
+                "send_file",
+                Args { to: Some(1), offline: Some(true), ..Args::default() },
+            ),
+            ok(0),
+        ),
         (PEER, Action::AddOfflineFile { to: 1 }, ok(0)),
-        (PC, Action::OfflineFiles, ok(0)),
+        (PC, Action::asking("offline_files", Args::default()), ok(0)),
         (PC, Action::DelOfflineFile { from: 2, of: 50 }, ok(0)),
         // What could not be stored (7, 8 and the resend) has used up an id each.
         (PEER, Action::SendAudio { to: chat }, ok(5)),
         (PEER, Action::Malformed { command: 0x0309 }, no("refused: malformed")),
         (PEER, Action::Malformed { command: 0x0399 }, no("refused: unknown command")),
-        (PEER, Action::KickPc, idle("this is no phone")),
-        (PHONE, Action::KickPc, ok(0)),
+        (PEER, Action::asking("kick_pc", Args::default()), idle("this is no phone")),
+        (PHONE, Action::asking("kick_pc", Args::default()), ok(0)),
         (PC, Action::Send { to: Chat::User(2) }, idle("not logged in")),
         (PC, Action::Login, ok(0)),
         (PC, Action::Reconnect, ok(0)),
@@ -188,13 +229,7 @@ fn under_hardened_every_action_ends_as_it_should() {
     steps.extend(groups(steps.len() as u32 + 1));
     steps.extend(the_rest());
     let actions: Vec<_> = steps.iter().map(|(d, action, _)| (*d, action.clone())).collect();
-    let kinds: BTreeSet<String> = actions
-        .iter()
-        .map(|(_, action)| {
-            let name = format!("{action:?}");
-            name.split(|c: char| !c.is_alphanumeric()).next().expect("a name").to_string()
-        })
-        .collect();
+    let kinds: BTreeSet<String> = actions.iter().map(|(_, action)| action.name()).collect();
     assert_eq!(kinds.len(), KINDS, "not every kind of action is here: {kinds:?}");
     let found = outcomes(&case("hardened", ours(), &actions));
     for ((step, found), n) in steps.iter().zip(found).zip(1..) {

@@ -6,27 +6,38 @@ use super::*;
 fn questions() -> Vec<(Action, u16, u16)> {
     vec![
         (Action::Pull { chat: CHAT, count: 3 }, 0x0309, 0x030a),
-        (Action::Latest { chat: CHAT }, 0x030b, 0x030c),
-        (Action::ById { chat: CHAT, ids: vec![1] }, 0x030d, 0x030e),
-        (Action::Sessions, 0x0201, 0x0202),
-        (Action::RemoveSession { chat: CHAT }, 0x0206, 0x0207),
-        (Action::Time, 0x0305, 0x0306),
-        (Action::KickPc, 0x010a, 0x010b),
-        (Action::Status { users: vec![PEER] }, 0x020a, 0x020b),
+        (ask("latest", Args { chat: Some(CHAT), ..Args::default() }), 0x030b, 0x030c),
+        (ask("by_id", Args { chat: Some(CHAT), ids: vec![1], ..Args::default() }), 0x030d, 0x030e),
+        (ask("sessions", Args::default()), 0x0201, 0x0202),
+        (ask("remove_session", Args { chat: Some(CHAT), ..Args::default() }), 0x0206, 0x0207),
+        (ask("time", Args::default()), 0x0305, 0x0306),
+        (ask("kick_pc", Args::default()), 0x010a, 0x010b),
+        (ask("status", Args { users: vec![PEER], ..Args::default() }), 0x020a, 0x020b),
         (Action::CreateGroup { name: "g".into(), members: vec![PEER] }, 0x0405, 0x0406),
         (Action::ChangeMembers { group: GROUP, add: true, users: vec![PEER] }, 0x0407, 0x0408),
-        (Action::GroupList, 0x0401, 0x0402),
-        (Action::GroupInfo { groups: vec![GROUP] }, 0x0403, 0x0404),
-        (Action::ShieldGroup { group: GROUP, on: true }, 0x0409, 0x040a),
-        (Action::UserInfo { users: vec![PEER] }, 0x0204, 0x0205),
-        (Action::AllUsers { since: 0 }, 0x0208, 0x0209),
-        (Action::Departments, 0x0210, 0x0211),
-        (Action::Sign { text: "busy".into() }, 0x0213, 0x0214),
-        (Action::SetPushShield { on: true }, 0x010c, 0x010d),
-        (Action::AskPushShield, 0x010e, 0x010f),
-        (Action::DeviceToken { token: "t".into() }, 0x0108, 0x0109),
-        (Action::SendFile { to: PEER, name: "f".into(), offline: false }, 0x0506, 0x0507),
-        (Action::OfflineFiles, 0x0509, 0x050a),
+        (ask("group_list", Args::default()), 0x0401, 0x0402),
+        (ask("group_info", Args { group: Some(GROUP), ..Args::default() }), 0x0403, 0x0404),
+        (
+            ask("shield_group", Args { group: Some(GROUP), on: Some(true), ..Args::default() }),
+            0x0409,
+            0x040a,
+        ),
+        (ask("user_info", Args { users: vec![PEER], ..Args::default() }), 0x0204, 0x0205),
+        (ask("all_users", Args { since: Some(0), ..Args::default() }), 0x0208, 0x0209),
+        (ask("departments", Args::default()), 0x0210, 0x0211),
+        (ask("sign", Args { text: "busy".into(), ..Args::default() }), 0x0213, 0x0214),
+        (ask("set_push_shield", Args { on: Some(true), ..Args::default() }), 0x010c, 0x010d),
+        (ask("ask_push_shield", Args::default()), 0x010e, 0x010f),
+        (ask("device_token", Args { text: "t".into(), ..Args::default() }), 0x0108, 0x0109),
+        (
+            ask(
+                "send_file",
+                Args { to: Some(PEER), text: "f".into(), offline: Some(false), ..Args::default() },
+            ),
+            0x0506,
+            0x0507,
+        ),
+        (ask("offline_files", Args::default()), 0x0509, 0x050a),
     ]
 }
 
@@ -91,7 +102,10 @@ fn a_question_ends_with_its_answer_a_timeout_a_refusal_or_its_connection() {
 
 #[test]
 fn only_a_phone_kicks_the_pc_or_has_a_token() {
-    for action in [Action::KickPc, Action::DeviceToken { token: "t".into() }] {
+    for action in [
+        ask("kick_pc", Args::default()),
+        ask("device_token", Args { text: "t".into(), ..Args::default() }),
+    ] {
         let mut rig = Rig::online(ClientKind::Windows);
         let out = rig.command(2, action);
         assert_eq!(reason_of(&facts(&out)), [(2, "this is no phone")]);
@@ -105,7 +119,8 @@ fn messages_by_id_are_stored_and_the_ids_held_are_asked_for_if_none_is_named() {
     for id in 1..=12 {
         rig.push(PEER, ME, id, "hi");
     }
-    let out = rig.command(2, Action::ById { chat: CHAT, ids: vec![] });
+    let out =
+        rig.command(2, ask("by_id", Args { chat: Some(CHAT), ids: vec![], ..Args::default() }));
     let asked = pdus(&out)[0].clone();
     let ids = asked.view::<ImGetMsgByIdReq>().unwrap().msg_id_list;
     assert_eq!(ids, (3..=12).rev().collect::<Vec<_>>());
@@ -132,7 +147,10 @@ fn messages_by_id_are_stored_and_the_ids_held_are_asked_for_if_none_is_named() {
 fn a_removed_session_shows_nothing_unread() {
     let mut rig = Rig::online(ClientKind::Ours);
     rig.push(PEER, ME, 1, "hi");
-    let asked = pdus(&rig.command(2, Action::RemoveSession { chat: CHAT }))[0].clone();
+    let asked =
+        pdus(&rig.command(2, ask("remove_session", Args { chat: Some(CHAT), ..Args::default() })))
+            [0]
+        .clone();
     let mut answer = ImRemoveSessionRsp {
         user_id: ME,
         result_code: 1,
@@ -143,7 +161,10 @@ fn a_removed_session_shows_nothing_unread() {
     let id = command::BUDDY_LIST_REMOVE_SESSION_RES;
     rig.pdu(id, asked.header.seq_num, &answer);
     assert_eq!(rig.store.unread[&CHAT], 1, "there was no such session");
-    let asked = pdus(&rig.command(3, Action::RemoveSession { chat: CHAT }))[0].clone();
+    let asked =
+        pdus(&rig.command(3, ask("remove_session", Args { chat: Some(CHAT), ..Args::default() })))
+            [0]
+        .clone();
     answer.result_code = 0;
     rig.pdu(id, asked.header.seq_num, &answer);
     assert!(rig.store.unread.is_empty());

@@ -52,7 +52,7 @@ fn notice(rig: &mut Rig, change: GroupModifyType, who: u32) -> Vec<Effect> {
 fn compare(rig: &mut Rig, latest: &[u32]) -> Vec<Effect> {
     rig.pdu(command::OTHER_CATCH_UP_HINT, 0, &CatchUpHint::default());
     rig.pass_alive(secs(6));
-    rig.command(50, Action::Sessions);
+    rig.command(50, ask("sessions", Args::default()));
     let seq = rig.store.seq_num;
     let id = command::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE;
     let out = rig.pdu(id, seq, &sessions_of(IN_GROUP, latest));
@@ -240,9 +240,15 @@ fn what_a_person_asks_about_a_chat_names_its_kind() {
     };
     for chat in [CHAT, IN_GROUP] {
         assert_eq!(named(Action::Pull { chat, count: 3 }), chat);
-        assert_eq!(named(Action::Latest { chat }), chat);
-        assert_eq!(named(Action::ById { chat, ids: vec![1] }), chat);
-        assert_eq!(named(Action::RemoveSession { chat }), chat);
+        assert_eq!(named(ask("latest", Args { chat: Some(chat), ..Args::default() })), chat);
+        assert_eq!(
+            named(ask("by_id", Args { chat: Some(chat), ids: vec![1], ..Args::default() })),
+            chat
+        );
+        assert_eq!(
+            named(ask("remove_session", Args { chat: Some(chat), ..Args::default() })),
+            chat
+        );
     }
 }
 
@@ -250,7 +256,12 @@ fn what_a_person_asks_about_a_chat_names_its_kind() {
 fn answers_about_a_group_are_stored_under_it() {
     let mut rig = Rig::online(Ours);
     let seq =
-        pdus(&rig.command(2, Action::ById { chat: IN_GROUP, ids: vec![1] }))[0].header.seq_num;
+        pdus(&rig.command(
+            2,
+            ask("by_id", Args { chat: Some(IN_GROUP), ids: vec![1], ..Args::default() }),
+        ))[0]
+            .header
+            .seq_num;
     let row = MsgInfo {
         msg_id: 1,
         from_session_id: PEER,
@@ -267,7 +278,10 @@ fn answers_about_a_group_are_stored_under_it() {
     };
     rig.pdu(command::MSG_GET_BY_MSG_ID_RES, seq, &answer);
     assert!(rig.store.messages.contains_key(&(Conversation::Group(GROUP), 1)));
-    let seq = pdus(&rig.command(3, Action::Latest { chat: IN_GROUP }))[0].header.seq_num;
+    let seq =
+        pdus(&rig.command(3, ask("latest", Args { chat: Some(IN_GROUP), ..Args::default() })))[0]
+            .header
+            .seq_num;
     let answer = ImGetLatestMsgIdRsp {
         user_id: ME,
         session_type: 2,
@@ -278,7 +292,11 @@ fn answers_about_a_group_are_stored_under_it() {
     rig.pdu(command::MSG_GET_LATEST_MSG_ID_RSP, seq, &answer);
     assert_eq!(group_pulls(&rig.pass_alive(secs(1))), [(IN_GROUP, 2)]);
     push(&mut rig, PEER, 3);
-    let seq = pdus(&rig.command(4, Action::RemoveSession { chat: IN_GROUP }))[0].header.seq_num;
+    let seq = pdus(
+        &rig.command(4, ask("remove_session", Args { chat: Some(IN_GROUP), ..Args::default() })),
+    )[0]
+    .header
+    .seq_num;
     let answer = ImRemoveSessionRsp {
         user_id: ME,
         result_code: 0,

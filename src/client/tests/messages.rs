@@ -181,7 +181,7 @@ fn pull_and_latest_end_with_their_answer_or_a_timeout() {
     let out = rig.command(2, Action::Pull { chat: CHAT, count: 10 });
     assert_eq!(pulls(&out), [(0, 10)]);
     assert!(facts(&rig.list(pull_seq(&out), [])).contains(&Fact::OpOk { op: 2, msg_id: 0 }));
-    let out = rig.command(3, Action::Latest { chat: CHAT });
+    let out = rig.command(3, ask("latest", Args { chat: Some(CHAT), ..Args::default() }));
     let answer = ImGetLatestMsgIdRsp {
         user_id: ME,
         session_type: SINGLE,
@@ -192,6 +192,6 @@ fn pull_and_latest_end_with_their_answer_or_a_timeout() {
     let seq = pdus(&out)[0].header.seq_num;
     let out = rig.pdu(command::MSG_GET_LATEST_MSG_ID_RSP, seq, &answer);
     assert_eq!(facts(&out), [Fact::OpOk { op: 3, msg_id: 0 }]);
-    rig.command(4, Action::Latest { chat: CHAT });
+    rig.command(4, ask("latest", Args { chat: Some(CHAT), ..Args::default() }));
     assert_eq!(reason_of(&facts(&rig.pass(secs(6)))), [(4, "no answer")]);
 }

@@ -12,6 +12,7 @@ mod reads;
 
 use super::*;
 use crate::{
+    catalogue::Args,
     conversation::Conversation,
     env::{Env, Listener},
     fact::{Fact, Via},
@@ -40,6 +41,11 @@ const CHAT: Chat = Chat::User(PEER);
 const SINGLE: i32 = SessionType::Single as i32;
 const GROUP: u32 = 77;
 const IN_GROUP: Chat = Chat::Group(GROUP);
+
+/// A plain question.
+fn ask(name: &str, args: Args<Chat, u32>) -> Action {
+    Action::Ask(Question::named(name, args).expect("a question with its arguments"))
+}
 
 struct Rig {
     device: Device,

@@ -27,28 +27,40 @@ fn what_groups_are_asked() {
         assert_eq!(change.change_type, change_type as i32);
         assert_eq!((change.group_id, change.member_id_list), (GROUP, vec![PEER]));
     }
-    let info = view::<ImGroupInfoListReq>(Action::GroupInfo { groups: vec![GROUP] });
+    let info = view::<ImGroupInfoListReq>(ask(
+        "group_info",
+        Args { group: Some(GROUP), ..Args::default() },
+    ));
     assert_eq!(info.group_version_list, [GroupVersionInfo { group_id: GROUP, version: 0 }]);
     for on in [true, false] {
-        let shield = view::<ImGroupShieldReq>(Action::ShieldGroup { group: GROUP, on });
+        let shield = view::<ImGroupShieldReq>(ask(
+            "shield_group",
+            Args { group: Some(GROUP), on: Some(on), ..Args::default() },
+        ));
         assert_eq!((shield.group_id, shield.shield_status), (GROUP, on.into()));
     }
 }
 
 #[test]
 fn what_is_asked_about_users_and_oneself() {
-    let users = view::<ImUsersInfoReq>(Action::UserInfo { users: vec![PEER] });
+    let users =
+        view::<ImUsersInfoReq>(ask("user_info", Args { users: vec![PEER], ..Args::default() }));
     assert_eq!(users.user_id_list, [PEER]);
-    let all = view::<ImAllUserReq>(Action::AllUsers { since: 5 });
+    let all = view::<ImAllUserReq>(ask("all_users", Args { since: Some(5), ..Args::default() }));
     assert_eq!(all.latest_update_time, 5);
-    assert_eq!(view::<ImDepartmentReq>(Action::Departments).latest_update_time, 0);
-    let sign = view::<ImChangeSignInfoReq>(Action::Sign { text: "busy".into() });
+    assert_eq!(view::<ImDepartmentReq>(ask("departments", Args::default())).latest_update_time, 0);
+    let sign =
+        view::<ImChangeSignInfoReq>(ask("sign", Args { text: "busy".into(), ..Args::default() }));
     assert_eq!(sign.sign_info, "busy");
     for on in [true, false] {
-        let shield = view::<ImPushShieldReq>(Action::SetPushShield { on });
+        let shield = view::<ImPushShieldReq>(ask(
+            "set_push_shield",
+            Args { on: Some(on), ..Args::default() },
+        ));
         assert_eq!(shield.shield_status, on.into());
     }
-    let token = view::<ImDeviceTokenReq>(Action::DeviceToken { token: "t".into() });
+    let token =
+        view::<ImDeviceTokenReq>(ask("device_token", Args { text: "t".into(), ..Args::default() }));
     assert_eq!((token.user_id, token.device_token), (ME, "t".into()));
 }
 
@@ -56,7 +68,10 @@ fn what_is_asked_about_users_and_oneself() {
 fn what_is_asked_about_files() {
     use TransferFileType::{FileTypeOffline, FileTypeOnline};
     for (offline, mode) in [(false, FileTypeOnline), (true, FileTypeOffline)] {
-        let action = Action::SendFile { to: PEER, name: "f".into(), offline };
+        let action = ask(
+            "send_file",
+            Args { to: Some(PEER), text: "f".into(), offline: Some(offline), ..Args::default() },
+        );
         let file = view::<ImFileReq>(action);
         assert_eq!((file.from_user_id, file.to_user_id), (ME, PEER));
         assert_eq!((file.file_name, file.trans_mode), ("f".into(), mode as i32));
@@ -124,27 +139,30 @@ fn a_result_that_is_not_0_is_a_failure_and_one_that_cannot_be_read_no_answer() {
             .encode_to_vec(),
         ),
         (
-            Action::ShieldGroup { group: GROUP, on: true },
+            ask("shield_group", Args { group: Some(GROUP), on: Some(true), ..Args::default() }),
             0x040a,
             ImGroupShieldRsp { result_code: 1, ..Default::default() }.encode_to_vec(),
         ),
         (
-            Action::Sign { text: "x".into() },
+            ask("sign", Args { text: "x".into(), ..Args::default() }),
             0x0214,
             ImChangeSignInfoRsp { result_code: 1, ..Default::default() }.encode_to_vec(),
         ),
         (
-            Action::SetPushShield { on: true },
+            ask("set_push_shield", Args { on: Some(true), ..Args::default() }),
             0x010d,
             ImPushShieldRsp { result_code: 1, ..Default::default() }.encode_to_vec(),
         ),
         (
-            Action::AskPushShield,
+            ask("ask_push_shield", Args::default()),
             0x010f,
             ImQueryPushShieldRsp { result_code: 1, ..Default::default() }.encode_to_vec(),
         ),
         (
-            Action::SendFile { to: PEER, name: "f".into(), offline: true },
+            ask(
+                "send_file",
+                Args { to: Some(PEER), text: "f".into(), offline: Some(true), ..Args::default() },
+            ),
             0x0507,
             ImFileRsp { result_code: 1, trans_mode: 2, ..Default::default() }.encode_to_vec(),
         ),

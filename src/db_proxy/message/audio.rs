@@ -10,17 +10,12 @@ use crate::{
         },
     },
     store::{blob::Blobs, sql::Value},
-    wire::im::{base_define::MsgType, message::ImMsgData},
+    wire::{im::message::ImMsgData, msg_type::is_audio},
 };
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// Bytes of the duration in front of the audio, big-endian.
 const DURATION_LEN: usize = 4;
-
-/// Whether a type of message is audio.
-pub fn is_audio(msg_type: i32) -> bool {
-    [MsgType::SingleAudio, MsgType::GroupAudio].map(|kind| kind as i32).contains(&msg_type)
-}
 
 /// What is stored as a message's content: a text as it is, audio after it was uploaded.
 ///

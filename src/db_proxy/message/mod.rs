@@ -26,9 +26,12 @@ use crate::{
         },
     },
     store::sql::{Outcome, Value},
-    wire::im::{
-        base_define::{MsgInfo, MsgType},
-        message::ImMsgData,
+    wire::{
+        im::{
+            base_define::{MsgInfo, MsgType},
+            message::ImMsgData,
+        },
+        msg_type::is_audio,
     },
 };
 use bytes::Bytes;
@@ -113,7 +116,7 @@ pub async fn infos<W: World>(
             continue;
         }
         let mut msg_data = found.get(row, "content").bytes();
-        if audio::is_audio(msg_type) {
+        if is_audio(msg_type) {
             msg_data = audio::restore(cx, on_failure, msg_data).await?;
         }
         infos.push(MsgInfo {

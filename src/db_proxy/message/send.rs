@@ -11,12 +11,10 @@ use crate::{
     wire::{
         Pdu, attach, command,
         edit::Edit,
+        fields,
         im::{base_define::MsgType, message::ImMsgData},
     },
 };
-
-/// Field number of IMMsgData.msg_id.
-const MSG_ID: u32 = 3;
 
 /// Stores the message and replies with the same bytes but for msg_id; 0 says that it was not
 /// accepted.
@@ -38,7 +36,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             0
         }
     };
-    let mut body = Edit::of(&request.body).uint(MSG_ID, msg_id.into());
+    let mut body = Edit::of(&request.body).uint(fields::MSG_ID, msg_id.into());
     if message.attach_data.is_none() {
         body = body.bytes(attach::FIELD, b"");
     }

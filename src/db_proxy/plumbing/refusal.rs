@@ -1,6 +1,7 @@
 //! 07e1: a request was not served, and why (switch `answered-refusals`).
 
 use crate::{
+    catalogue,
     db_proxy::{data::text::text, plumbing::silent::Silent},
     protocol::Protocol,
     wire::{
@@ -48,17 +49,32 @@ pub fn queue_full(protocol: &Protocol, request: &Pdu) -> Option<Pdu> {
     answer(request, RefusedCode::RefusedUnavailable, "worker queue full")
 }
 
+/// The refusal instead of an answer that is too long, or too much beside what waits already
+/// (switch `edge-limits`).
+pub fn instead_of(protocol: &Protocol, reply: &Pdu) -> Option<Pdu> {
+    if !protocol.answered_refusals {
+        return None;
+    }
+    let asked = catalogue::request_of(reply.command()).map_or(reply.command(), |asked| asked.id);
+    refuse(asked, reply, RefusedCode::RefusedUnavailable, "too much waits to be written")
+}
+
 fn answer(request: &Pdu, code: RefusedCode, reason: &str) -> Option<Pdu> {
-    let Envelope { user_id, attach_data } = Envelope::decode(request.body.clone()).ok()?;
+    refuse(request.command(), request, code, reason)
+}
+
+/// `like` is the request or its answer: both say whose it is in the same fields.
+fn refuse(asked: u16, like: &Pdu, code: RefusedCode, reason: &str) -> Option<Pdu> {
+    let Envelope { user_id, attach_data } = Envelope::decode(like.body.clone()).ok()?;
     Attach::decode(attach_data.as_ref()?).filter(|a| a.kind == attach::kind::HANDLE)?;
     let refused = Refused {
         user_id,
-        command_id: request.command().into(),
+        command_id: asked.into(),
         code: code as i32,
         reason: Some(text(reason.to_string())),
         attach_data,
     };
-    Some(Pdu::new(command::OTHER_REFUSED, request.header.seq_num, &refused))
+    Some(Pdu::new(command::OTHER_REFUSED, like.header.seq_num, &refused))
 }
 
 #[cfg(test)]

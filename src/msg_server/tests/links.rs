@@ -60,7 +60,7 @@ fn halves_fall_back_on_each_other() {
 #[test]
 fn links_of_a_half_are_drawn() {
     let mut rig = Rig::bare(Protocol::teamtalk());
-    rig.role.state.db = super::super::links::DbLinks::new(2, 2);
+    rig.role.state.db = super::super::state::db_links::DbLinks::new(2, 2);
     for index in 0..4 {
         rig.open(100 + index as u64, Kind::Db { index });
     }

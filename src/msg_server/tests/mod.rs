@@ -2,6 +2,7 @@
 //! capture's number is named.
 
 mod buddy;
+mod edge;
 mod file;
 mod group;
 mod hints;
@@ -15,6 +16,7 @@ mod switches;
 
 use super::{Config, Kind, MsgServer};
 use crate::{
+    catalogue::limits::Limits,
     env::{ConnId, Draw},
     fact::Fact,
     link::{Action, Event, Now, Role},
@@ -33,6 +35,7 @@ pub const LOGIN: ConnId = 3;
 pub const ROUTE: ConnId = 4;
 /// The first client's number in golden 01: handle 7.
 pub const ALICE: ConnId = 7;
+pub const BOB: ConnId = 8;
 
 /// A draw that counts and always gives the same.
 #[derive(Default)]
@@ -63,6 +66,8 @@ pub struct Done {
     pub sent: Vec<(ConnId, String)>,
     pub closed: Vec<ConnId>,
     pub facts: Vec<Fact>,
+    /// (connection, bytes of a PDU)
+    pub admitted: Vec<(ConnId, u32)>,
 }
 
 impl Done {
@@ -96,20 +101,29 @@ impl Done {
     }
 }
 
+/// Two db_proxies with a connection each.
+pub fn config(protocol: Protocol) -> Config {
+    Config {
+        protocol,
+        timing: Timing::original(),
+        ip: "127.0.0.1".into(),
+        port: 8000,
+        limits: Limits::default(),
+        max_conn_cnt: 100_000,
+        host_name: "vm".into(),
+        db_entries: 2,
+        conns_per_entry: 1,
+        text_key: crate::msg_server::DEFAULT_TEXT_KEY,
+    }
+}
+
 impl Rig {
     /// A server without links.
     pub fn bare(protocol: Protocol) -> Self {
-        let config = Config {
-            protocol,
-            timing: Timing::original(),
-            ip: "127.0.0.1".into(),
-            port: 8000,
-            max_conn_cnt: 100_000,
-            host_name: "vm".into(),
-            db_entries: 2,
-            conns_per_entry: 1,
-            text_key: crate::msg_server::DEFAULT_TEXT_KEY,
-        };
+        Self::bare_of(config(protocol))
+    }
+
+    fn bare_of(config: Config) -> Self {
         let now = Now { up: Duration::ZERO, unix: Duration::from_secs(1_795_404_613) };
         let (draw, kinds) = (FixedDraw::default(), BTreeMap::new());
         Self { role: MsgServer::new(config), now, draw, kinds }
@@ -117,7 +131,12 @@ impl Rig {
 
     /// A server with all links open, whose next client has handle 7 as in the captures.
     pub fn with(protocol: Protocol) -> Self {
-        let mut rig = Self::bare(protocol);
+        Self::of(config(protocol))
+    }
+
+    /// The same, configured otherwise.
+    pub fn of(config: Config) -> Self {
+        let mut rig = Self::bare_of(config);
         rig.open(DB_LOGIN, Kind::Db { index: 0 });
         rig.open(DB_OTHER, Kind::Db { index: 1 });
         rig.open(LOGIN, Kind::Login { index: 0 });
@@ -150,6 +169,7 @@ impl Rig {
             match action {
                 Action::Send { conn, pdu } => done.sent.push((conn, hex(&pdu.encode()))),
                 Action::Close { conn, .. } => done.closed.push(conn),
+                Action::Admit { conn, pdu } => done.admitted.push((conn, pdu)),
                 Action::Fact(fact) => done.facts.push(fact),
             }
         }

@@ -1,8 +1,12 @@
 //! What users do besides sending, in families that a plan has or has not.
 
 use super::groups::some_of;
-use crate::plan::{Action, Chat, GroupRef, Odd, Rogue};
-use teamtalk::wire::command;
+use crate::plan::{Action, Ask, Chat, GroupRef, Odd, Rogue};
+use std::sync::OnceLock;
+use teamtalk::{
+    catalogue::{Args, Question, question},
+    wire::command,
+};
 
 /// A user who does not exist.
 const NOBODY: u32 = 999;
@@ -41,21 +45,41 @@ impl Draw {
 pub(super) type Actions = Vec<(u64, Action)>;
 
 /// One thing that users do besides sending.
+#[derive(Clone, Copy)]
 struct Family {
     /// Out of a thousand operations, in a plan that has it.
     weight: u32,
     /// A client in order does it.
     proper: bool,
-    /// The actions; none if there is nothing to do it with.
-    make: fn(&Draw) -> Actions,
+    /// What it does.
+    make: Make,
 }
 
-const fn proper(weight: u32, make: fn(&Draw) -> Actions) -> Family {
-    Family { weight, proper: true, make }
+#[derive(Clone, Copy)]
+enum Make {
+    /// These actions; none if there is nothing to do it with.
+    Actions(fn(&Draw) -> Actions),
+    /// This question of the catalogue.
+    Ask(Question),
 }
 
-const fn improper(weight: u32, make: fn(&Draw) -> Actions) -> Family {
-    Family { weight, proper: false, make }
+const fn proper(weight: u32, make: fn(&Draw) -> Actions) -> Row {
+    Row::Own(Family { weight, proper: true, make: Make::Actions(make) })
+}
+
+const fn improper(weight: u32, make: fn(&Draw) -> Actions) -> Row {
+    Row::Own(Family { weight, proper: false, make: Make::Actions(make) })
+}
+
+/// A row of [`ORDER`].
+enum Row {
+    Own(Family),
+    /// A question, by its name.
+    Asked(&'static str),
+}
+
+const fn asked(name: &'static str) -> Row {
+    Row::Asked(name)
 }
 
 fn now(action: Action) -> Actions {
@@ -83,25 +107,19 @@ const MALFORMED: [u16; 12] = [
     0x0399,
 ];
 
-/// The first is in every plan: what is owed has to be read some time.
-const FAMILIES: [Family; 33] = [
+/// The first is in every plan: what is owed has to be read some time. Questions of the catalogue that
+/// are not named here follow in the catalogue's order; the order is which bit of a swarm each has.
+const ORDER: [Row; 33] = [
     proper(80, |d| now(Action::Read { chat: d.chat })),
     proper(40, |d| now(Action::Pull { chat: d.chat, count: 1 + d.more % 20 })),
     proper(45, |_| now(Action::Reconnect)),
-    proper(20, |d| now(Action::Latest { chat: d.chat })),
-    proper(20, |d| {
-        // Ids that are held, that exist, that never will.
-        let ids = match d.more % 3 {
-            0 => Vec::new(),
-            _ => vec![1 + d.more % 7, 1 + d.more % 11, 1 + d.more % 1_000],
-        };
-        now(Action::ById { chat: d.chat, ids })
-    }),
-    proper(15, |_| now(Action::Sessions)),
-    proper(20, |d| now(Action::RemoveSession { chat: d.chat })),
-    proper(10, |_| now(Action::Time)),
-    proper(20, |_| now(Action::KickPc)),
-    proper(10, |d| now(Action::Status { users: (1..=d.users).collect() })),
+    asked("latest"),
+    asked("by_id"),
+    asked("sessions"),
+    asked("remove_session"),
+    asked("time"),
+    asked("kick_pc"),
+    asked("status"),
     proper(15, |d| now(Action::P2p { to: d.peer })),
     proper(40, |_| now(Action::Resend { of: None })),
     proper(25, |d| {
@@ -112,19 +130,19 @@ const FAMILIES: [Family; 33] = [
     }),
     proper(25, |d| with_group(d, |group| Action::AddMembers { group, users: d.some_users() })),
     proper(30, |d| with_group(d, |group| Action::RemoveMembers { group, users: d.one_user() })),
-    proper(8, |_| now(Action::GroupList)),
-    proper(10, |d| with_group(d, |group| Action::GroupInfo { group })),
-    proper(10, |d| with_group(d, |group| Action::ShieldGroup { group, on: d.more % 3 != 0 })),
-    proper(6, |d| now(Action::UserInfo { users: d.some_users() })),
-    proper(6, |d| now(Action::AllUsers { since: d.pick(&[0, DURING_THE_RUN]) })),
-    proper(6, |_| now(Action::Departments)),
+    asked("group_list"),
+    asked("group_info"),
+    asked("shield_group"),
+    asked("user_info"),
+    asked("all_users"),
+    asked("departments"),
     proper(6, |_| now(Action::Avatar)),
-    proper(8, |_| now(Action::Sign)),
-    proper(6, |d| now(Action::SetPushShield { on: d.more % 2 == 0 })),
-    proper(6, |_| now(Action::AskPushShield)),
-    proper(10, |_| now(Action::DeviceToken)),
-    proper(10, |d| now(Action::SendFile { to: d.peer, offline: d.more % 2 == 0 })),
-    proper(6, |_| now(Action::OfflineFiles)),
+    asked("sign"),
+    asked("set_push_shield"),
+    asked("ask_push_shield"),
+    asked("device_token"),
+    asked("send_file"),
+    asked("offline_files"),
     proper(8, |d| now(Action::AddOfflineFile { to: d.peer })),
     proper(3, |d| now(Action::DelOfflineFile { from: d.peer, of: 0 })),
     improper(25, |d| {
@@ -148,19 +166,66 @@ const FAMILIES: [Family; 33] = [
     }),
 ];
 
+/// All families: those of [`ORDER`], then the questions that it does not name.
+fn families() -> &'static [Family] {
+    static FAMILIES: OnceLock<Vec<Family>> = OnceLock::new();
+    FAMILIES.get_or_init(|| {
+        let ask = |question: Question| Family {
+            weight: question.weight,
+            proper: true,
+            make: Make::Ask(question),
+        };
+        let in_order = ORDER.iter().filter_map(|row| match row {
+            Row::Own(family) => Some(*family),
+            Row::Asked(name) => question::of(name).map(|(_, question)| ask(question)),
+        });
+        let is_named = |question: &Question| {
+            ORDER.iter().any(|row| matches!(row, Row::Asked(name) if *name == question.name))
+        };
+        let rest = question::all().map(|(_, question)| question);
+        in_order.chain(rest.filter(|question| !is_named(question)).map(ask)).collect()
+    })
+}
+
 /// The operation of a draw: that of the family under `pick` (out of a thousand) among those
 /// whose bit is in `swarm`, or a send.
 pub(super) fn actions(draw: &Draw, pick: u32, swarm: u64, only_proper: bool) -> Actions {
     let mut under = 0;
-    for (bit, family) in FAMILIES.iter().enumerate() {
+    for (bit, family) in families().iter().enumerate() {
         let here = swarm >> bit & 1 == 1 && (family.proper || !only_proper);
         under += if here { family.weight } else { 0 };
         if pick < under {
-            let made = (family.make)(draw);
+            let made = match family.make {
+                Make::Actions(make) => make(draw),
+                Make::Ask(question) => ask(draw, &question),
+            };
             return if made.is_empty() { send(draw) } else { made };
         }
     }
     send(draw)
+}
+
+/// A question with the arguments that it has; none if it is about a group and there is none.
+fn ask(draw: &Draw, question: &Question) -> Actions {
+    let mut args = Args::default();
+    for name in question.arguments() {
+        match name {
+            "chat" => args.chat = Some(draw.chat),
+            "group" if draw.group.is_none() => return Vec::new(),
+            "group" => args.group = draw.group,
+            "users" => args.users = draw.some_users(),
+            // Ids that are held, that exist, that never will.
+            "ids" if !draw.more.is_multiple_of(3) => {
+                args.ids = vec![1 + draw.more % 7, 1 + draw.more % 11, 1 + draw.more % 1_000];
+            }
+            "since" => args.since = Some(draw.pick(&[0, DURING_THE_RUN])),
+            "on" => args.on = Some(!draw.more.is_multiple_of(3)),
+            "to" => args.to = Some(draw.peer),
+            "offline" => args.offline = Some(draw.more.is_multiple_of(2)),
+            _ => {}
+        }
+    }
+    now(Action::Ask(Ask::named(question.name, args)))
 }
 
 /// Mostly plain texts, which a card shows as they are.
@@ -171,4 +236,20 @@ fn send(draw: &Draw) -> Actions {
         1 | 2 => Action::SendAudio { to },
         _ => Action::Send { to },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{families, question};
+
+    /// A swarm is 64 bits, and a pick is out of a thousand.
+    #[test]
+    fn every_question_has_a_bit_of_a_swarm_and_all_weights_leave_room_for_sends() {
+        let all = families();
+        assert!(all.len() <= 64, "{} families", all.len());
+        let asked = question::all().count();
+        let own = super::ORDER.iter().filter(|row| matches!(row, super::Row::Own(_))).count();
+        assert_eq!(all.len(), own + asked);
+        assert!(all.iter().map(|family| family.weight).sum::<u32>() < 900);
+    }
 }

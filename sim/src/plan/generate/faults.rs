@@ -1,7 +1,7 @@
 //! What goes wrong in a generated plan.
 
 use super::HORIZON_MS;
-use crate::plan::{Cut, Device, Durability, Fate, Fault, Node, TICK_MS, Trouble};
+use crate::plan::{Cut, Device, Durability, Fate, Fault, Host, Node, Role, TICK_MS, Trouble};
 use proptest::{prelude::*, strategy::Union};
 use std::collections::BTreeSet;
 
@@ -62,24 +62,30 @@ struct Places {
 impl Places {
     fn new(nodes: &[Node], devices: &[Device]) -> Self {
         let used: BTreeSet<_> = devices.iter().map(|d| d.host.as_str()).collect();
-        let in_use = |host: &&String| !host.starts_with("client") || used.contains(host.as_str());
-        let all = nodes.iter().map(|n| &n.host).filter(|h| *h != "outside");
-        let hosts: Vec<_> = all.filter(in_use).cloned().collect();
-        let of = |role: &str| hosts.iter().filter(|h| h.starts_with(role)).cloned().collect();
-        let pairs = |a: &str, b: &str| -> Vec<(String, String)> {
-            let (a, b): (Vec<String>, Vec<String>) = (of(a), of(b));
+        let in_use = |host: &&Host| match host.role() {
+            Role::Outside => false,
+            Role::Client => used.contains(&***host),
+            _ => true,
+        };
+        let hosts: Vec<_> = nodes.iter().map(|n| &n.host).filter(in_use).collect();
+        let of = |role: Role| {
+            let hosts = hosts.iter().filter(|h| h.role() == role);
+            hosts.map(|h| h.to_string()).collect::<Vec<_>>()
+        };
+        let pairs = |a: Role, b: Role| -> Vec<(String, String)> {
+            let (a, b) = (of(a), of(b));
             a.iter().flat_map(|a| b.iter().map(|b| (a.clone(), b.clone()))).collect()
         };
         let homes: BTreeSet<_> = devices.iter().map(|d| (d.host.clone(), d.home.clone())).collect();
         // Weighted towards the links on which messages travel.
         let links = vec![
             (6, homes.into_iter().collect()),
-            (4, pairs("msg", "db")),
-            (3, pairs("msg", "route")),
-            (2, pairs("db", "redis")),
-            (2, pairs("db", "sql")),
+            (4, pairs(Role::Msg, Role::Db)),
+            (3, pairs(Role::Msg, Role::Route)),
+            (2, pairs(Role::Db, Role::Redis)),
+            (2, pairs(Role::Db, Role::Sql)),
         ];
-        Self { hosts, links }
+        Self { hosts: hosts.iter().map(|h| h.to_string()).collect(), links }
     }
 
     fn host(&self) -> impl Strategy<Value = String> + use<> {

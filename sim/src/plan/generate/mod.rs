@@ -6,7 +6,7 @@ mod faults;
 mod groups;
 mod operations;
 
-use super::{DB_WORKERS, Node, Pace, Plan, Side};
+use super::{DB_WORKERS, Node, Pace, Plan, Role, Side};
 use devices::devices;
 use faults::{durability, faults};
 use groups::groups;
@@ -120,11 +120,12 @@ fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
 
 /// All machines, in a registration order that the shape's `order` picks.
 fn nodes(shape: &Shape) -> Vec<Node> {
-    let mut hosts = vec!["redis".to_string(), "sql".into(), "outside".into()];
-    hosts.extend((1..=2).map(|n| format!("db{n}")));
-    hosts.extend((1..=shape.route_servers).map(|n| format!("route{n}")));
-    hosts.extend((1..=shape.msg_servers).map(|n| format!("msg{n}")));
-    hosts.extend((1..=2).map(|n| format!("client{n}")));
+    let mut hosts = vec![Role::Redis.host(), Role::Sql.host(), Role::Outside.host()];
+    let numbered =
+        [(Role::Db, 2), (Role::Route, shape.route_servers), (Role::Msg, shape.msg_servers)];
+    for (role, count) in numbered.into_iter().chain([(Role::Client, 2)]) {
+        hosts.extend((1..=count).map(|n| role.numbered(n)));
+    }
     let mut order = shape.order;
     let mut nodes = Vec::with_capacity(hosts.len());
     while !hosts.is_empty() {
@@ -209,9 +210,7 @@ mod tests {
         let (mut siblings, mut bursts) = (0, 0);
         for plan in plans(Clients::Mixed, Profile::Default) {
             for op in &plan.operations {
-                let name = format!("{:?}", op.action);
-                let end = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
-                *actions.entry(name[..end].to_string()).or_default() += 1;
+                *actions.entry(op.action.name()).or_default() += 1;
             }
             for device in &plan.devices {
                 clients.insert(device.client);
@@ -233,8 +232,8 @@ mod tests {
         }
         assert_eq!(actions.len(), 38, "{actions:?}");
         assert!(actions.values().all(|n| *n >= 20), "{actions:?}");
-        let all = actions.values().sum::<u32>() - actions["Login"];
-        let sends = actions["Send"] + actions["SendCipher"] + actions["SendAudio"];
+        let all = actions.values().sum::<u32>() - actions["login"];
+        let sends = actions["send"] + actions["send_cipher"] + actions["send_audio"];
         assert!(sends * 5 > all * 3, "{actions:?}");
         assert_eq!(clients.len(), 6);
         assert_eq!(conducts.len(), 6, "{conducts:?}");

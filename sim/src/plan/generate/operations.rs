@@ -69,7 +69,7 @@ pub(super) fn operations(
             let draw = Draw { user, peer, users, chat, group, more };
             let made = actions(&draw, pick, swarm, profile == Profile::Calm);
             let phones_only =
-                |action: &Action| matches!(action, Action::KickPc | Action::DeviceToken);
+                |action: &Action| matches!(action, Action::Ask(ask) if ask.is_for_phones());
             let fits = |action: &Action| !phones_only(action) || device.client.is_phone();
             for (delay, action) in made.into_iter().filter(|(_, action)| fits(action)) {
                 let slot = match &action {
@@ -110,7 +110,7 @@ fn register_phones(all: &mut Timed, devices: &[Device]) {
             .iter()
             .find(|(_, slot, action)| *slot == device.slot && matches!(action, Action::Login));
         if let Some((at, slot, _)) = login {
-            all.push((at + REGISTERING_MS, *slot, Action::DeviceToken));
+            all.push((at + REGISTERING_MS, *slot, Action::ask("device_token")));
         }
     }
 }
@@ -141,7 +141,7 @@ fn fetch_files(all: &mut Timed, devices: &[Device]) {
         let Action::AddOfflineFile { to } = action else { continue };
         if let Some(device) = devices.iter().find(|device| device.user == *to) {
             let (asks, fetches) = (at + FETCHING_MS, at + 2 * FETCHING_MS);
-            fetched.push((asks, device.slot, Action::OfflineFiles));
+            fetched.push((asks, device.slot, Action::ask("offline_files")));
             fetched.push((fetches, device.slot, Action::DelOfflineFile { from: *to, of: 0 }));
         }
     }

@@ -23,14 +23,16 @@ mod told;
 mod tries;
 
 use super::{
-    Class, Known, Property, Seen, Sort, Violation,
+    About, Class, Known, Property, Rows, Seen, Sort, Subject, Violation,
     answered::reply_of,
     membership::Moment,
-    role_of,
     seen::Stood,
     wire::{At, Message},
 };
-use crate::record::{Frame, Kind};
+use crate::{
+    plan::Role,
+    record::{Frame, Kind},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -69,8 +71,8 @@ struct Committed {
     last: Moment,
 }
 
-fn violation(kind: &'static str, sentence: String, about: Vec<String>) -> Option<Violation> {
-    Some(Violation { property: "isolation", kind, role: role_of("msg"), sentence, about })
+fn violation(kind: &'static str, sentence: String, about: About) -> Option<Violation> {
+    Some(Violation { property: "isolation", kind, role: Role::Msg, sentence, about })
 }
 
 fn is_question(command: u16) -> bool {
@@ -137,7 +139,7 @@ impl Isolation {
             return None;
         }
         let name = command::name(id).unwrap_or("a PDU");
-        let about = || vec![format!("\"conn\":{conn},")];
+        let about = || About::from([Subject::Connection(conn)]);
         let Some(user) = stood.user else {
             if id == command::LOGIN_RES_USERLOGIN {
                 return None;
@@ -153,7 +155,7 @@ impl Isolation {
         }
         let of_groups = told::of_groups(seen, pdu).unwrap_or_default();
         let head = || format!("connection {conn} is of user {user} and was sent {name}");
-        let stranger = told::whose(seen, pdu, user).or_else(|| {
+        let stranger = told::whose(seen, pdu, user).map(|why| (None, why)).or_else(|| {
             let foreign = |of: &&OfGroup| {
                 !known.membership.is_ever(
                     of.group,
@@ -163,10 +165,16 @@ impl Isolation {
                 )
             };
             let group = of_groups.iter().find(foreign)?.group;
-            Some(format!("which tells of group {group}; he is no member, nor was he in time"))
+            let why = format!("which tells of group {group}; he is no member, nor was he in time");
+            Some((Some(group), why))
         });
-        if let Some(why) = stranger {
-            return violation("no-member", format!("{}, {why}", head()), about());
+        let of_group = |group: Option<u32>| {
+            let pushed = seen.data.iter().map(|data| Subject::Content(data.content.clone()));
+            let member = group.map(|group| Subject::Rows(Rows::Member { group, user }));
+            pushed.chain(member).chain([Subject::answer(conn, pdu)]).collect::<About>()
+        };
+        if let Some((group, why)) = stranger {
+            return violation("no-member", format!("{}, {why}", head()), of_group(group));
         }
         let too_old = |of| {
             self.too_old(known, of, user, asked).or_else(|| self.pushed_too_late(known, of, user))
@@ -177,7 +185,9 @@ impl Isolation {
              became a member",
             head()
         );
-        Some(Violation { role: role_of("db"), ..violation("before-joining", why, about())? })
+        let about = of_group(Some(group));
+        let about = about.and(Subject::Message(Conversation::Group(group), msg_id));
+        Some(Violation { role: Role::Db, ..violation("before-joining", why, about)? })
     }
 
     /// The line from which on a user must have been a member to be told something, in the answer
@@ -225,7 +235,8 @@ impl Isolation {
                 "\"{content}\" is stored as msg_id {msg_id} of {conversation}; it came on \
                  connection {conn} only, which {why}"
             );
-            return violation("taken", sentence, vec![content.to_string()]);
+            let about = [Subject::Content(content.clone()), Subject::Connection(*conn)];
+            return violation("taken", sentence, about.into());
         }
         let Conversation::Group(group) = conversation else { return None };
         let arrived = known.sends.arrived(message).map(|at| at.n);
@@ -238,8 +249,9 @@ impl Isolation {
              was no member when it arrived, nor since",
             message.0
         );
-        let about = vec![content.to_string()];
-        Some(Violation { role: role_of("db"), ..violation("no-member", sentence, about)? })
+        let sender = Rows::Member { group, user: message.0 };
+        let about = [Subject::Content(content.clone()), Subject::Rows(sender)];
+        Some(Violation { role: Role::Db, ..violation("no-member", sentence, about.into())? })
     }
 }
 

@@ -1,10 +1,11 @@
 //! A client may write a send several times: which of these attempts a db_proxy stores.
 
 use crate::{
+    plan::Host,
     properties::{Seen, wire::Message},
     record::Kind,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 use teamtalk::{
     env::ConnId,
     wire::{
@@ -18,7 +19,7 @@ use teamtalk::{
 struct Try {
     /// The line at which it was read.
     at: u64,
-    host: Arc<str>,
+    host: Host,
     conn: ConnId,
     seq: u16,
     /// It is not answered, so the db_proxy may still store it.

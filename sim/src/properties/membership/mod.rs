@@ -14,7 +14,10 @@ mod change;
 mod tests;
 
 use super::wire::db_pdu;
-use crate::record::{Frame, Kind, Line};
+use crate::{
+    plan::Role,
+    record::{Frame, Kind, Line},
+};
 use change::{Change, Said};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{env::ConnId, wire::Malformed};
@@ -103,7 +106,7 @@ impl Membership {
             settled.for_each(|change| change.done = Some(at));
         }
         if let Kind::MemberRow { group, user, live } = line.kind {
-            let row = Row { at, live, from_start: &*line.host == "world" };
+            let row = Row { at, live, from_start: line.host.role() == Role::World };
             self.rows.entry((group, user)).or_default().push(row);
             self.known.entry(group).or_insert(line.n);
             if live && !self.founded.contains(&group) {

@@ -1,5 +1,6 @@
 use super::{GRAIN_US, Membership, Moment};
 use crate::{
+    plan::Host,
     properties::tape::{self, create_group, group_changed, group_created, refused},
     record::{End, Kind, Line},
 };
@@ -23,7 +24,7 @@ impl Reader {
     /// Returns the line's number.
     fn line(&mut self, host: &str, kind: Kind) -> u64 {
         let (n, sim_us) = (self.n, self.n * 1_000_000);
-        self.membership.observe(&Line { n, sim_us, host: host.into(), incarnation: 1, kind });
+        self.membership.observe(&Line { n, sim_us, host: Host::of(host), incarnation: 1, kind });
         self.n += 1;
         n
     }

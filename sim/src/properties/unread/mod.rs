@@ -12,11 +12,13 @@
 mod reads;
 
 use super::{
-    Class, Known, Property, Seen, Sort, Violation,
+    About, Class, Known, Property, Rows, Seen, Sort, Subject, Violation,
     membership::{GRAIN_US, Moment},
-    role_of,
 };
-use crate::record::{End, Kind, Line};
+use crate::{
+    plan::Role,
+    record::{End, Kind, Line},
+};
 use reads::{Reader, Reads};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
@@ -55,7 +57,7 @@ impl Unread {
 
     fn audited_answer(&mut self, line: &Line) -> Option<()> {
         let Kind::PduReceived(frame) = &line.kind else { return None };
-        let ours = &*line.host == "outside" && frame.end == End::Dialler;
+        let ours = line.host.role() == Role::Outside && frame.end == End::Dialler;
         if !ours || frame.pdu.command() != command::MSG_UNREAD_CNT_RESPONSE {
             return None;
         }
@@ -85,6 +87,14 @@ impl Unread {
     fn chats(&self, user: u32) -> BTreeSet<Chat> {
         let told = self.answers.get(&user).into_iter().flat_map(BTreeMap::keys);
         told.copied().chain(self.rows.keys().filter_map(|c| c.chat_of(user))).collect()
+    }
+}
+
+fn about(user: u32, chat: Chat) -> About {
+    let about = About::from([Subject::Unread { user, conversation: chat.conversation(user) }]);
+    match chat {
+        Chat::User(_) => about,
+        Chat::Group(group) => about.and(Subject::Rows(Rows::Member { group, user })),
     }
 }
 
@@ -142,15 +152,15 @@ impl Property for Unread {
     }
 
     fn pending(&self, known: &Known) -> Option<Violation> {
-        let violation = |kind, sentence, about| {
-            Some(Violation { property: "unread", kind, role: role_of("db"), sentence, about })
+        let violation = |kind, sentence, about: About| {
+            Some(Violation { property: "unread", kind, role: Role::Db, sentence, about })
         };
         // Whoever was told once that the login succeeded must be answered for.
         let users: BTreeSet<u32> = known.clients.all_served().filter_map(|s| s.user).collect();
         for user in users {
             let Some(counts) = self.answers.get(&user) else {
                 let why = format!("no db_proxy says what user {user} has not read");
-                return violation("no-answer", why, Vec::new());
+                return violation("no-answer", why, [Subject::User(user)].into());
             };
             for chat in self.chats(user) {
                 let (low, high) = self.bounds(known, (user, chat));
@@ -163,7 +173,7 @@ impl Property for Unread {
                     "user {user} is said to have {count} unread messages of {chat}; it is {truth}"
                 );
                 let kind = if count > high { "too-many" } else { "too-few" };
-                return violation(kind, why, vec![format!("\"{}\"", chat.conversation(user))]);
+                return violation(kind, why, about(user, chat));
             }
         }
         None

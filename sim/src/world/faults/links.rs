@@ -1,7 +1,7 @@
 //! The links of turmoil's network, brought to what the running conditions ask for.
 
 use crate::{
-    plan::TICK_MS,
+    plan::{Host, TICK_MS},
     world::{
         conditions::{Condition, Latency},
         shared::Inner,
@@ -111,10 +111,10 @@ impl Links {
     }
 
     /// Everything that is in flight to or from a host is lost; its links stay as they are.
-    pub fn empty(&self, sim: &Sim<'_>, host: &str, others: &[String]) {
-        for other in others.iter().filter(|other| *other != host) {
+    pub fn empty(&self, sim: &Sim<'_>, host: &str, others: &[Host]) {
+        for other in others.iter().filter(|other| **other != *host) {
             let link = self.now.get(&pair(host, other)).copied().unwrap_or_default();
-            sim.partition(host, other.as_str());
+            sim.partition(host, &**other);
             self.change(sim, &pair(host, other), Link { held: !link.held, ..link }, link);
         }
     }

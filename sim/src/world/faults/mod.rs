@@ -28,7 +28,7 @@ use super::{
     shared::{Inner, Kill, Shared},
 };
 use crate::{
-    plan::{Cut, Fate, Fault, Plan, TICK_MS, Trouble},
+    plan::{Cut, Fate, Fault, Host, Plan, TICK_MS, Trouble},
     record::Kind,
 };
 use links::{Links, in_flight};
@@ -49,7 +49,7 @@ pub struct Faults {
     pub ended: Vec<(u32, u64)>,
     links: Links,
     processes: Processes,
-    hosts: Vec<String>,
+    hosts: Vec<Host>,
     /// Drops that have found something in flight: they end in the next tick.
     dropped: BTreeSet<u32>,
     /// How long a process that was told to stop may go on, in simulated milliseconds.
@@ -111,7 +111,7 @@ impl Faults {
         fault: &Fault,
         now_ms: u64,
     ) {
-        shared.record("world", Kind::FaultStart { fault: fault.id, what: describe(fault) });
+        shared.record_world(Kind::FaultStart { fault: fault.id, what: describe(fault) });
         let conditions = self.conditions(&fault.trouble);
         let (hit, lost) = touched_at_start(sim, &mut shared.lock(), &conditions);
         let running = Running { fault: fault.id, conditions, hit, lost };
@@ -145,7 +145,7 @@ impl Faults {
         let cut = |from: &str, to: &str| Condition::Cut { from: from.into(), to: to.into() };
         let others = |host: &str| {
             let host = host.to_string();
-            self.hosts.iter().filter(move |other| **other != host)
+            self.hosts.iter().filter(move |other| **other != *host)
         };
         match trouble {
             Trouble::Partition { a, b, cut: Cut::AToB, .. } => vec![cut(a, b)],
@@ -171,7 +171,7 @@ impl Faults {
                 vec![Condition::SlowReader { host, peer, bytes }]
             }
             Trouble::Pause { host } => {
-                let hold = |other: &String| Condition::Hold { a: host.clone(), b: other.clone() };
+                let hold = |other: &Host| Condition::Hold { a: host.clone(), b: other.to_string() };
                 let paused = Condition::Paused(host.clone());
                 others(host).map(hold).chain([paused]).collect()
             }
@@ -217,19 +217,20 @@ impl Faults {
         host: &str,
     ) {
         self.hit_streams_of(shared, fault, host);
-        for other in self.hosts.iter().filter(|other| *other != host) {
+        for other in self.hosts.iter().filter(|other| **other != *host) {
             let mut shared = shared.lock();
-            for (from, to) in [(host, other.as_str()), (other, host)] {
+            for (from, to) in [(host, &**other), (&**other, host)] {
                 let (segments, _) = in_flight(sim, &shared, from, to);
                 add_hits(&mut shared, fault, segments);
             }
-            sim.partition(host, other.as_str());
+            sim.partition(host, &**other);
         }
         self.processes.kill(sim, shared, hosts, host, Kill::Power, false);
         self.links.empty(sim, host, &self.hosts);
         if let Some(commands) = hosts.power_cut(host) {
             let mut shared = shared.lock();
-            shared.record(host, Kind::StoreLost { store: "redis", commands });
+            let host = shared.named(host);
+            shared.record(&host, Kind::StoreLost { store: "redis", commands });
             add_hits(&mut shared, fault, commands);
         }
         set_down(shared, fault, host);
@@ -281,7 +282,7 @@ impl Faults {
         if let Some(fate) = fault.trouble.fate() {
             self.settle(shared, &running.lost, fate, fault.id, now_ms);
         }
-        shared.record("world", Kind::FaultEnd { fault: fault.id, hit: running.hit });
+        shared.record_world(Kind::FaultEnd { fault: fault.id, hit: running.hit });
         self.ended.push((fault.id, running.hit));
     }
 

@@ -39,7 +39,8 @@ impl Processes {
         hosts.process(host).down();
         {
             let mut shared = shared.lock();
-            shared.record(host, Kind::HostDown);
+            let host = shared.named(host);
+            shared.record(&host, Kind::HostDown);
             shared.killing = Some(how);
         }
         sim.crash(host);

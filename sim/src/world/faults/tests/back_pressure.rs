@@ -2,7 +2,7 @@
 //! bound of the role's queue.
 
 use crate::{
-    plan::TICK_MS,
+    plan::{Role, TICK_MS},
     properties::Properties,
     record::{Kind, Line},
     world::{
@@ -40,18 +40,18 @@ fn run(reader: Option<Condition>) -> Vec<Line> {
         .min_message_latency(tick)
         .max_message_latency(tick)
         .build();
-    let env = SimEnv::new(shared.clone(), "route1", None);
+    let env = SimEnv::new(shared.clone(), &Role::Route.numbered(1), None);
     sim.host("route1", move || {
         let env = env.clone();
         async move {
-            let listen = Listen { port: port::ROUTE, kind: route_server::Kind::MsgServer };
+            let listen = Listen::new(port::ROUTE, route_server::Kind::MsgServer);
             let role = route_server::RouteServer::new(Protocol::hardened());
             link::run(env, Timing::original(), role, vec![listen], Vec::new()).await?;
             Ok(())
         }
     });
     let to = || Endpoint::new("route1", port::ROUTE);
-    let env = SimEnv::new(shared.clone(), "msg1", None);
+    let env = SimEnv::new(shared.clone(), &Role::Msg.numbered(1), None);
     sim.host("msg1", move || {
         let env = env.clone();
         async move {
@@ -64,7 +64,7 @@ fn run(reader: Option<Condition>) -> Vec<Line> {
             std::future::pending().await
         }
     });
-    let env = SimEnv::new(shared.clone(), "msg2", None);
+    let env = SimEnv::new(shared.clone(), &Role::Msg.numbered(2), None);
     sim.host("msg2", move || {
         let env = env.clone();
         async move {

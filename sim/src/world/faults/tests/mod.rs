@@ -8,7 +8,7 @@ mod sockets;
 use crate::{
     explore::run_case,
     plan::{
-        Action, Chat, Client, Device, Durability, Fault, Node, Operation, Pace, Plan, Side,
+        Action, Chat, Client, Device, Durability, Fault, Host, Node, Operation, Pace, Plan, Side,
         Trouble,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
     },
@@ -47,7 +47,7 @@ fn plan(faults: &[(u64, u64, Trouble)]) -> Plan {
         latency_ticks: 1,
         db_workers: 4,
         redis: Durability::Always,
-        nodes: hosts.map(|h| Node { host: h.into(), side: Side::Base }).into(),
+        nodes: hosts.map(|h| Node { host: Host::of(h), side: Side::Base }).into(),
         devices: vec![device(1), device(2)],
         operations: logins.into_iter().chain(sends).enumerate().map(operation).collect(),
         faults: faults.iter().enumerate().map(fault).collect(),

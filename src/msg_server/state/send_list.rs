@@ -8,30 +8,30 @@ use std::{collections::VecDeque, time::Duration};
 pub const SEND_LIST_BOUND: usize = 4096;
 
 /// With `resend-until-acked`: after so many resends without an ack the connection is closed.
-pub(super) const RESENDS: u32 = 3;
+pub const RESENDS: u32 = 3;
 
 /// One push.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) msg_id: u32,
-    pub(super) from: u32,
-    pub(super) conversation: Conversation,
+pub struct Entry {
+    pub msg_id: u32,
+    pub from: u32,
+    pub conversation: Conversation,
     /// When it was last written.
-    pub(super) written_at: Duration,
-    pub(super) resends: u32,
+    pub written_at: Duration,
+    pub resends: u32,
     /// The push itself, kept by `resend-until-acked` only.
-    pub(super) pdu: Option<Pdu>,
+    pub pdu: Option<Pdu>,
 }
 
 /// The pushes of one connection, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct SendList {
-    pub(super) entries: VecDeque<Entry>,
+pub struct SendList {
+    pub entries: VecDeque<Entry>,
 }
 
 /// How an ack names an entry.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum AckKey {
+pub enum AckKey {
     /// The original: the ack's session_id is the sender of the message.
     Sender(u32),
     /// `conversation-keyed-acks`: the ack's session_id is the peer, whoever sent it.
@@ -40,7 +40,7 @@ pub(super) enum AckKey {
 
 impl SendList {
     /// Removes the first entry that an ack names.
-    pub(super) fn ack(&mut self, key: AckKey, msg_id: u32) -> Option<Entry> {
+    pub fn ack(&mut self, key: AckKey, msg_id: u32) -> Option<Entry> {
         let named = |entry: &Entry| {
             entry.msg_id == msg_id
                 && match key {
@@ -53,7 +53,7 @@ impl SendList {
     }
 
     /// Takes out what is older than the expiry.
-    pub(super) fn expire(&mut self, now: Duration, timing: &Timing) -> Vec<Entry> {
+    pub fn expire(&mut self, now: Duration, timing: &Timing) -> Vec<Entry> {
         let limit = timing.send_list_expiry();
         let old = |entry: &Entry| now.saturating_sub(entry.written_at) > limit;
         // Entries are in the order of their writing, so the old ones are in front.
@@ -62,11 +62,7 @@ impl SendList {
     }
 
     /// What is to be written again now; an error when an entry's resends are used up.
-    pub(super) fn resend(
-        &mut self,
-        now: Duration,
-        timing: &Timing,
-    ) -> Result<Vec<Entry>, Exhausted> {
+    pub fn resend(&mut self, now: Duration, timing: &Timing) -> Result<Vec<Entry>, Exhausted> {
         let interval = timing.resend_interval();
         let due = |entry: &Entry| now.saturating_sub(entry.written_at) >= interval;
         if let Some(entry) = self.entries.iter().find(|e| due(e) && e.resends >= RESENDS) {
@@ -85,6 +81,6 @@ impl SendList {
 /// A device that does not ack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no ack of message {msg_id} after {RESENDS} resends")]
-pub(super) struct Exhausted {
+pub struct Exhausted {
     msg_id: u32,
 }

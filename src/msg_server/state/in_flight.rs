@@ -10,47 +10,52 @@ use std::{
 /// The most requests of one connection that may wait at once (ours).
 pub const IN_FLIGHT_BOUND: usize = 1024;
 
+/// After so many `Timing::request_timeout`s no answer is waited for, and others are told that
+/// they may miss something. Not sooner: a hint makes every client ask, and a store that is slow
+/// is not helped by that, while an answer that comes late is pushed (ours).
+pub const GIVE_UP: u32 = 3;
+
 /// How a client knows its request again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Asked {
-    pub(super) command: u16,
-    pub(super) seq: u16,
+pub struct Asked {
+    pub command: u16,
+    pub seq: u16,
 }
 
 impl Asked {
-    pub(super) fn of(pdu: &Pdu) -> Self {
+    pub fn of(pdu: &Pdu) -> Self {
         Self { command: pdu.command(), seq: pdu.header.seq_num }
     }
 }
 
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Request {
-    pub(super) conn: ConnId,
-    pub(super) asked: Asked,
+pub struct Request {
+    pub conn: ConnId,
+    pub asked: Asked,
     /// Which link it went on: its answer comes on the same.
-    pub(super) link: ConnId,
-    pub(super) since: Duration,
+    pub link: ConnId,
+    pub since: Duration,
     /// Whose pushes are lost with its answer.
-    pub(super) missed: Option<Conversation>,
+    pub missed: Option<Conversation>,
     /// Its client was told that no answer came in time.
-    pub(super) late: bool,
+    pub late: bool,
 }
 
 /// All of them, by the handle of the connection: attach data carries that back.
 #[derive(Debug, Default)]
-pub(super) struct InFlight {
+pub struct InFlight {
     requests: BTreeMap<u32, VecDeque<Request>>,
 }
 
 /// A connection that waits for too much at once.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("over {IN_FLIGHT_BOUND} requests without an answer")]
-pub(super) struct Full;
+pub struct Full;
 
 impl InFlight {
     /// Remembers a request; tells how many of its connection wait now.
-    pub(super) fn add(&mut self, handle: u32, request: Request) -> Result<usize, Full> {
+    pub fn add(&mut self, handle: u32, request: Request) -> Result<usize, Full> {
         let waiting = self.requests.entry(handle).or_default();
         if waiting.len() >= IN_FLIGHT_BOUND {
             return Err(Full);
@@ -61,7 +66,7 @@ impl InFlight {
 
     /// A request was answered on this link: the oldest one of its name (a client may use a
     /// seq_num twice).
-    pub(super) fn answered(&mut self, link: ConnId, handle: u32, asked: Asked) -> Option<Request> {
+    pub fn answered(&mut self, link: ConnId, handle: u32, asked: Asked) -> Option<Request> {
         let waiting = self.requests.get_mut(&handle)?;
         let at = waiting.iter().position(|r| r.link == link && r.asked == asked)?;
         let request = waiting.remove(at);
@@ -72,7 +77,7 @@ impl InFlight {
     }
 
     /// A client is gone. What others may miss with an answer is remembered still.
-    pub(super) fn forget(&mut self, handle: u32) {
+    pub fn forget(&mut self, handle: u32) {
         if let Some(waiting) = self.requests.get_mut(&handle) {
             waiting.retain(|request| request.missed.is_some());
             if waiting.is_empty() {
@@ -82,13 +87,13 @@ impl InFlight {
     }
 
     /// Takes out what went on a link that closed.
-    pub(super) fn of_link(&mut self, link: ConnId) -> Vec<Request> {
+    pub fn of_link(&mut self, link: ConnId) -> Vec<Request> {
         self.take(|request| request.link == link)
     }
 
     /// What has waited for longer than `limit` and is not known to be late yet. A send stays, as
     /// late: its answer may come still, and will be pushed then.
-    pub(super) fn late(&mut self, now: Duration, limit: Duration) -> Vec<Request> {
+    pub fn late(&mut self, now: Duration, limit: Duration) -> Vec<Request> {
         let is_late = |r: &Request| !r.late && now.saturating_sub(r.since) > limit;
         let sends = self.requests.values_mut().flatten().filter(|r| r.missed.is_some());
         let mut late = Vec::new();
@@ -101,7 +106,7 @@ impl InFlight {
     }
 
     /// Takes out what is not worth waiting for any more.
-    pub(super) fn given_up(&mut self, now: Duration, limit: Duration) -> Vec<Request> {
+    pub fn given_up(&mut self, now: Duration, limit: Duration) -> Vec<Request> {
         self.take(|request| now.saturating_sub(request.since) > limit)
     }
 

@@ -1,111 +1,35 @@
-//! Connections, users and links, and what every handler needs to act.
+//! Everything that a msg_server knows: connections, users, links, what waits for whom.
+//!
+//! Nothing here serves a command; handlers do.
 
-use super::{
-    Config,
-    fan_out::FanOuts,
-    hint::Hints,
-    in_flight::{IN_FLIGHT_BOUND, InFlight},
-    links::DbLinks,
-    send_list::{Entry, SendList},
-};
+pub(super) mod conn;
+pub(super) mod db_links;
+pub(super) mod fan_outs;
+pub(super) mod hints;
+pub(super) mod in_flight;
+pub(super) mod rates;
+pub(super) mod send_list;
+pub(super) mod turn;
+
+use super::config::Config;
 use crate::{
-    env::{ConnId, Draw},
+    env::ConnId,
     fact::Fact,
-    link::{Action, Now},
     wire::{Pdu, command as cmd, im},
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, time::Duration};
-
-/// Client types of the mobile class have this bit set (SYSTEM.md section 2).
-const MOBILE: u32 = 0x10;
+use conn::{Conn, User};
+use db_links::DbLinks;
+use fan_outs::FanOuts;
+use hints::Hints;
+use in_flight::{IN_FLIGHT_BOUND, InFlight};
+use rates::Rates;
+use send_list::{Entry, SEND_LIST_BOUND, SendList};
+use std::collections::BTreeMap;
+use turn::Turn;
 
 /// The most logins that may wait for db_proxy at once (ours).
 pub(super) const LOGINS_BOUND: usize = 100_000;
-
-/// One event being handled: when, with which draws, and what is to be done.
-pub(super) struct Turn<'a> {
-    pub(super) now: Now,
-    pub(super) draw: &'a dyn Draw,
-    pub(super) out: &'a mut Vec<Action>,
-}
-
-impl Turn<'_> {
-    pub(super) fn send(&mut self, conn: ConnId, pdu: Pdu) {
-        self.out.push(Action::Send { conn, pdu });
-    }
-
-    pub(super) fn send_all(&mut self, conns: &[ConnId], pdu: &Pdu) {
-        for &conn in conns {
-            self.send(conn, pdu.clone());
-        }
-    }
-
-    pub(super) fn fact(&mut self, fact: Fact) {
-        self.out.push(Action::Fact(fact));
-    }
-
-    pub(super) fn refused(&mut self, conn: ConnId, command: u16, reason: impl Into<String>) {
-        self.fact(Fact::Refused { conn, command, reason: reason.into() });
-    }
-
-    /// Closes a connection on purpose, and says so.
-    pub(super) fn close(&mut self, conn: ConnId, reason: impl Into<String>) {
-        let reason = reason.into();
-        self.fact(Fact::Closed { conn, reason: reason.clone() });
-        self.out.push(Action::Close { conn, reason });
-    }
-
-    /// The wall clock in seconds, as PDUs carry it.
-    pub(super) fn unix_seconds(&self) -> u32 {
-        self.now.unix.as_secs() as u32
-    }
-}
-
-/// One device's connection.
-#[derive(Debug)]
-pub(super) struct Conn {
-    pub(super) id: ConnId,
-    /// Its number in this msg_server, as attach data carries it.
-    pub(super) handle: u32,
-    pub(super) opened_at: Duration,
-    pub(super) last_recv: Duration,
-    /// Empty until a login was asked for.
-    pub(super) login_name: Bytes,
-    /// 0 until a login was asked for.
-    pub(super) client_type: u32,
-    /// As the device asked for.
-    pub(super) online_status: i32,
-    /// 0 until the login succeeded: the original serves such connections as user 0.
-    pub(super) user: u32,
-    /// The login succeeded. A kicked connection stays open.
-    pub(super) open: bool,
-    /// Counted since the last tick.
-    pub(super) sent_in_window: u32,
-    pub(super) send_list: SendList,
-}
-
-impl Conn {
-    pub(super) fn is_mobile(&self) -> bool {
-        self.client_type & MOBILE != 0
-    }
-
-    /// Whether a login of `client_type` displaces this connection.
-    pub(super) fn same_class(&self, client_type: u32) -> bool {
-        (self.client_type ^ client_type) >> 4 == 0
-    }
-}
-
-/// A user with open connections here.
-#[derive(Debug, Default)]
-pub(super) struct User {
-    /// Handle to connection: broadcasts go in handle order.
-    pub(super) conns: BTreeMap<u32, ConnId>,
-    /// The last 070e said that a PC is on.
-    pub(super) pc_on: bool,
-    /// As the last login had it.
-    pub(super) nick: Bytes,
-}
 
 /// An open link to a file server.
 #[derive(Debug)]
@@ -135,6 +59,7 @@ pub(super) struct State {
     pub(super) file_servers: Vec<FileServer>,
     pub(super) fan_outs: FanOuts,
     pub(super) hints: Hints,
+    pub(super) rates: Rates,
     last_handle: u32,
     send_list_high: usize,
     logins_high: usize,
@@ -155,6 +80,7 @@ impl State {
             file_servers: Vec::new(),
             fan_outs: FanOuts::default(),
             hints: Hints::default(),
+            rates: Rates::default(),
             last_handle: 0,
             send_list_high: 0,
             logins_high: 0,
@@ -257,31 +183,15 @@ impl State {
     }
 
     pub(super) fn note_send_list(&mut self, turn: &mut Turn<'_>, length: usize) {
-        let bound = super::SEND_LIST_BOUND;
-        high_water(turn, "send_list", &mut self.send_list_high, length, bound);
+        turn.high_water("send_list", &mut self.send_list_high, length, SEND_LIST_BOUND);
     }
 
     pub(super) fn note_in_flight(&mut self, turn: &mut Turn<'_>, length: usize) {
-        high_water(turn, "in_flight", &mut self.in_flight_high, length, IN_FLIGHT_BOUND);
+        turn.high_water("in_flight", &mut self.in_flight_high, length, IN_FLIGHT_BOUND);
     }
 
     pub(super) fn note_logins(&mut self, turn: &mut Turn<'_>) {
         let length = self.logins.len();
-        high_water(turn, "logins_in_flight", &mut self.logins_high, length, LOGINS_BOUND);
-    }
-}
-
-/// Reports how long a queue is when it reaches a new maximum.
-pub(super) fn high_water(
-    turn: &mut Turn<'_>,
-    queue: &str,
-    high: &mut usize,
-    length: usize,
-    bound: usize,
-) {
-    if length > *high {
-        *high = length;
-        let (length, bound) = (length as u64, bound as u64);
-        turn.fact(Fact::HighWater { queue: queue.to_string(), length, bound });
+        turn.high_water("logins_in_flight", &mut self.logins_high, length, LOGINS_BOUND);
     }
 }

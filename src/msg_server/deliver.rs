@@ -1,0 +1,83 @@
+//! Pushes to connections here, and the acks that settle them (SYSTEM.md section 3, steps 4 to 7).
+
+use super::state::{
+    State,
+    send_list::{AckKey, Entry, SEND_LIST_BOUND},
+    turn::Turn,
+};
+use crate::{
+    conversation::Conversation,
+    env::ConnId,
+    fact::Fact,
+    wire::{
+        Pdu,
+        im::{base_define::SessionType, message::ImMsgData},
+    },
+};
+
+/// One message to connections here.
+pub(super) struct Push<'a> {
+    pub(super) msg: &'a ImMsgData,
+    pub(super) pdu: &'a Pdu,
+    pub(super) conversation: Conversation,
+    pub(super) targets: Vec<ConnId>,
+    /// Each push is entered in that connection's send list.
+    pub(super) tracked: bool,
+}
+
+/// Pushes, in order.
+pub(super) fn push(state: &mut State, turn: &mut Turn<'_>, push: Push<'_>) {
+    let Push { msg, pdu, conversation, targets, tracked } = push;
+    let (from, msg_id) = (msg.from_user_id, msg.msg_id);
+    if !tracked {
+        turn.send_all(&targets, pdu);
+        return;
+    }
+    let resend = state.config.protocol.resend_until_acked;
+    for conn in targets {
+        let Some(client) = state.conns.get_mut(&conn) else { continue };
+        if resend && client.send_list.entries.len() >= SEND_LIST_BOUND {
+            let reason = format!("over {SEND_LIST_BOUND} messages without an ack");
+            state.close_client(turn, conn, &reason);
+            continue;
+        }
+        let entry = Entry {
+            msg_id,
+            from,
+            conversation,
+            written_at: turn.now.up,
+            resends: 0,
+            pdu: resend.then(|| pdu.clone()),
+        };
+        let user = client.user;
+        client.send_list.entries.push_back(entry);
+        let length = client.send_list.entries.len();
+        turn.send(conn, pdu.clone());
+        turn.fact(Fact::SendListAdded { conn, user, conversation, msg_id, from });
+        state.note_send_list(turn, length);
+    }
+}
+
+/// Removes the entry that an ack or read ack names; of groups there are entries only with
+/// `conversation-keyed-acks`.
+pub(super) fn settle(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    conn: ConnId,
+    session_type: i32,
+    session_id: u32,
+    msg_id: u32,
+) {
+    let keyed = state.config.protocol.conversation_keyed_acks;
+    let Some(client) = state.conns.get_mut(&conn) else { return };
+    let single = session_type == SessionType::Single as i32;
+    let key = match (keyed, single) {
+        (true, true) => AckKey::Conversation(Conversation::single(client.user, session_id)),
+        (true, false) => AckKey::Conversation(Conversation::Group(session_id)),
+        (false, true) => AckKey::Sender(session_id),
+        (false, false) => return,
+    };
+    if let Some(Entry { conversation, .. }) = client.send_list.ack(key, msg_id) {
+        turn.fact(Fact::SendListAcked { conn, conversation, msg_id });
+    }
+}

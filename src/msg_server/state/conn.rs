@@ -1,0 +1,54 @@
+//! Clients: their connections, and the users behind them.
+
+use super::send_list::SendList;
+use crate::env::ConnId;
+use bytes::Bytes;
+use std::{collections::BTreeMap, time::Duration};
+
+/// Client types of the mobile class have this bit set (SYSTEM.md section 2).
+const MOBILE: u32 = 0x10;
+
+/// One device's connection.
+#[derive(Debug)]
+pub struct Conn {
+    pub id: ConnId,
+    /// Its number in this msg_server, as attach data carries it.
+    pub handle: u32,
+    pub opened_at: Duration,
+    pub last_recv: Duration,
+    /// Empty until a login was asked for.
+    pub login_name: Bytes,
+    /// 0 until a login was asked for.
+    pub client_type: u32,
+    /// As the device asked for.
+    pub online_status: i32,
+    /// 0 until the login succeeded: the original serves such connections as user 0.
+    pub user: u32,
+    /// The login succeeded. A kicked connection stays open.
+    pub open: bool,
+    /// Counted since the last tick.
+    pub sent_in_window: u32,
+    pub send_list: SendList,
+}
+
+impl Conn {
+    pub fn is_mobile(&self) -> bool {
+        self.client_type & MOBILE != 0
+    }
+
+    /// Whether a login of `client_type` displaces this connection.
+    pub fn same_class(&self, client_type: u32) -> bool {
+        (self.client_type ^ client_type) >> 4 == 0
+    }
+}
+
+/// A user with open connections here.
+#[derive(Debug, Default)]
+pub struct User {
+    /// Handle to connection: broadcasts go in handle order.
+    pub conns: BTreeMap<u32, ConnId>,
+    /// The last 070e said that a PC is on.
+    pub pc_on: bool,
+    /// As the last login had it.
+    pub nick: Bytes,
+}

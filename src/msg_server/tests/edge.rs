@@ -1,0 +1,152 @@
+//! edge-limits: every limit of the catalogue, at it and one over.
+
+use super::*;
+use crate::{
+    catalogue::{
+        self,
+        probe::{self, Probe},
+    },
+    link::Bounds,
+    wire::im,
+};
+use prost::Message;
+
+const SWITCHES: &[&str] = &["edge-limits", "answered-refusals", "login-gate"];
+/// A connection that is not logged in.
+const STRANGER: ConnId = 300;
+
+/// Why a limit had something refused; empty if none had.
+fn limit_of(done: &Done) -> Vec<String> {
+    let of = |fact: &Fact| match fact {
+        Fact::Refused { reason, .. } if reason.contains("at most") => Some(reason.clone()),
+        _ => None,
+    };
+    done.facts.iter().filter_map(of).collect()
+}
+
+/// Writes a body of this size in a window of its own; from whom the command may come.
+fn try_at(rig: &mut Rig, probe: &Probe, size: u32, at: f64) -> (ConnId, Done) {
+    rig.tick_at(at);
+    let before = catalogue::of(probe.command).expect("a command").before_login;
+    let conn = if before { STRANGER } else { ALICE };
+    (conn, rig.pdu(conn, probe.command, 5, &hex(&probe.body(size))))
+}
+
+fn rig() -> Rig {
+    let mut rig = Rig::only(SWITCHES);
+    rig.login(ALICE, 1, 0x12);
+    rig.open(STRANGER, Kind::Client);
+    rig
+}
+
+#[test]
+fn each_limit_lets_through_what_is_at_it_and_refuses_one_more_with_a_reason() {
+    for probe in probe::all(&Limits::default()) {
+        let what = format!("{:04x} {:?}", probe.command, probe.limit);
+        for (size, at) in [(probe.most - 1, 1.0), (probe.most, 2.0)] {
+            let (_, done) = try_at(&mut rig(), &probe, size, at);
+            assert!(limit_of(&done).is_empty(), "{what} {size}: {:?}", done.facts);
+        }
+        let mut rig = rig();
+        let (conn, done) = try_at(&mut rig, &probe, probe.most + 1, 1.0);
+        let refused = [(probe.command, 5, RefusedCode::RefusedMalformed)];
+        assert_eq!(done.told(conn), refused, "{what}: {:?}", done.facts);
+        assert_eq!(limit_of(&done).len(), 1, "{what}: {:?}", done.facts);
+        assert_eq!(done.sent.len(), 1, "{what}: nobody else notices");
+        assert!(done.closed.is_empty(), "{what}: {:?}", done.closed);
+    }
+}
+
+#[test]
+fn the_original_has_none_of_them() {
+    for probe in probe::all(&Limits::default()) {
+        let mut rig = Rig::teamtalk();
+        rig.login(ALICE, 1, 0x12);
+        rig.open(STRANGER, Kind::Client);
+        let (_, done) = try_at(&mut rig, &probe, probe.most + 1, 1.0);
+        assert!(limit_of(&done).is_empty(), "{:04x}: {:?}", probe.command, done.facts);
+    }
+}
+
+#[test]
+fn each_command_has_a_rate_and_what_is_far_beyond_it_costs_the_connection() {
+    let limits = Limits::default();
+    for command in catalogue::ALL.iter().filter(|command| !command.before_login) {
+        // A message's window is the device's, as in the original, and a logout ends it all.
+        let own = [cmd::MSG_DATA, cmd::LOGIN_REQ_LOGINOUT].contains(&command.id);
+        let Some(of) = limits.of(command.id).filter(|_| !own) else { continue };
+        let mut rig = rig();
+        let mut closed_at = None;
+        let mut told = BTreeMap::new();
+        let most = if command.reply.is_some() { of.rate.min(limits.requests) } else { of.rate };
+        for n in 1..=10 * most + 1 {
+            // Broken off: whatever is behind the edge does not wait for an answer.
+            let done = rig.pdu(ALICE, command.id, 5, "08");
+            for (_, _, code) in done.told(ALICE) {
+                told.entry(code as i32).or_insert(n);
+            }
+            if done.closed == [ALICE] {
+                closed_at = Some(n);
+            }
+        }
+        let too_many = told.get(&(RefusedCode::RefusedTooMany as i32));
+        assert_eq!(too_many, Some(&(most + 1)), "{}", command.name);
+        assert_eq!(closed_at, Some(10 * most + 1), "{}", command.name);
+    }
+}
+
+#[test]
+fn a_rate_is_the_users_whatever_device_they_have_and_a_tick_ends_the_window() {
+    let mut rig = rig();
+    rig.login(BOB, 1, 1);
+    let most = Limits::default().of(cmd::BUDDY_LIST_ALL_USER_REQUEST).expect("a limit").rate;
+    let told = |rig: &mut Rig, conn| {
+        let done = rig.pdu(conn, cmd::BUDDY_LIST_ALL_USER_REQUEST, 5, "0801100018");
+        done.told(conn).iter().map(|told| told.2).collect::<Vec<_>>()
+    };
+    for n in 0..most {
+        let conn = if n % 2 == 0 { ALICE } else { BOB };
+        assert_eq!(told(&mut rig, conn), [RefusedCode::RefusedMalformed], "let through");
+    }
+    for conn in [ALICE, BOB] {
+        assert_eq!(told(&mut rig, conn), [RefusedCode::RefusedTooMany]);
+    }
+    rig.tick_at(1.0);
+    assert_eq!(told(&mut rig, BOB), [RefusedCode::RefusedMalformed]);
+}
+
+#[test]
+fn a_stranger_writes_a_login_and_a_device_what_devices_write() {
+    let mut rig = Rig::only(SWITCHES);
+    let done = rig.login(ALICE, 1, 1);
+    let limits = Limits::default();
+    assert_eq!(done.admitted, [(ALICE, limits.device_pdu)]);
+    let mut rig = Rig::teamtalk();
+    assert_eq!(rig.login(ALICE, 1, 1).admitted, []);
+
+    let mut config = config(Protocol::teamtalk());
+    assert_eq!(config.bounds(Kind::Client), Bounds::ORIGINAL);
+    config.protocol.edge_limits = true;
+    let of = |kind| config.bounds(kind);
+    assert!(of(Kind::Client).pdu < 4_096 && of(Kind::Push).pdu == Bounds::ORIGINAL.pdu);
+    assert!(of(Kind::Client).unsent < of(Kind::Db { index: 0 }).unsent);
+    // A server's queue holds several of the longest answers.
+    assert!(of(Kind::Db { index: 0 }).unsent >= 4 * Bounds::ORIGINAL.pdu as usize);
+}
+
+#[test]
+fn one_connection_too_many_is_closed_and_what_is_announced_is_kept_to() {
+    let mut config = config(Protocol { edge_limits: true, ..Protocol::teamtalk() });
+    config.limits = Limits::with(&BTreeMap::from([("connections".into(), 2)])).expect("a limit");
+    let mut rig = Rig::of(config);
+    assert!(rig.open(ALICE, Kind::Client).closed.is_empty());
+    assert!(rig.open(BOB, Kind::Client).closed.is_empty());
+    assert_eq!(rig.open(STRANGER, Kind::Client).closed, [STRANGER]);
+    rig.gone(STRANGER);
+    rig.gone(BOB);
+    assert!(rig.open(301, Kind::Client).closed.is_empty());
+    let info = rig.open(900, Kind::Login { index: 1 });
+    let sent = unhex(info.to(900)[0]);
+    let info = im::server::ImMsgServInfo::decode(&sent[16..]).expect("0709");
+    assert_eq!(info.max_conn_cnt, 2);
+}
