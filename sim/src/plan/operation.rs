@@ -218,8 +218,8 @@ impl Action {
         value.get("do").and_then(serde_json::Value::as_str).unwrap_or_default().to_string()
     }
 
-    /// Whether a person does this with a client that is in order: no odd text, no malformed PDU,
-    /// no connection without a login.
+    /// Whether a person can do this with a client that works as it should: it is no odd text, no
+    /// malformed PDU and no connection without a login.
     pub fn is_proper(&self) -> bool {
         !matches!(self, Self::SendOdd { .. } | Self::Malformed { .. } | Self::Rogue { .. })
     }

@@ -308,8 +308,12 @@ mod tests {
         assert_eq!(owed(Some(asks), &[]), None, "maybe");
         assert_eq!(owed(None, &[leaves]), None);
         assert_eq!(owed(None, &[leaves, joins]), None);
-        assert_eq!(owed(None, &[joins]).as_deref(), LOST, "after the commit: he was a member");
-        assert_eq!(owed(None, &[asks]).as_deref(), LOST, "the store still has him");
+        assert_eq!(
+            owed(None, &[joins]).as_deref(),
+            LOST,
+            "after the commit: the user was a member"
+        );
+        assert_eq!(owed(None, &[asks]).as_deref(), LOST, "the store still has the user");
         assert_eq!(owed(None, &[asks, unavailable]).as_deref(), LOST, "and again");
         assert_eq!(owed(None, &[asks, gone]), None, "committed and never answered");
     }

@@ -379,7 +379,7 @@ mod tests {
         tape.changes(10, 2, true).group_row(6, (1, "in the same second"));
         paged(&mut tape, 20, 2, &[]);
         assert!(tape.found.is_empty(), "{:?}", tape.found);
-        // It arrived before he joined, and was committed long after.
+        // It arrived before the user joined, and was committed long after.
         tape.asks(10, group_message(5, 0, 1, "d")).changes(11, 4, false).changes(12, 4, true);
         tape.later(5).group_row(7, (1, "d"));
         paged(&mut tape, 40, 4, &[]);

@@ -32,7 +32,7 @@ const LOGS_OUT: &str = "logs out";
 pub struct SendListAcked {
     /// The host that owns the server end of a connection.
     servers: BTreeMap<ConnId, Host>,
-    /// Open entries, with what is asked of a member.
+    /// Open entries, with to whom they were pushed.
     open: BTreeMap<Entry, Pushed>,
     /// Debts, with how the entry ended.
     debts: BTreeMap<(u32, Conversation, u32), (&'static str, Pushed)>,
@@ -271,7 +271,11 @@ mod tests {
         assert_eq!(tape.denied(9, &[2]).fact("msg1", expired()).pending().as_deref(), LOST);
         let mut tape = pushed_to_group();
         tape.db_reads(crate::properties::tape::change_members(9, 1, G, false, &[2]));
-        assert_eq!(tape.fact("msg1", expired()).pending().as_deref(), LOST, "the store has him");
+        assert_eq!(
+            tape.fact("msg1", expired()).pending().as_deref(),
+            LOST,
+            "the store has the user"
+        );
         assert_eq!(tape.member(2, false).pending(), None);
     }
 }

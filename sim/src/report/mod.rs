@@ -79,7 +79,7 @@ fn events<'a>(lines: &'a [Line], about: &About, broken_by: Option<u64>) -> Vec<&
     events
 }
 
-/// More of one character in a row are counted and not shown.
+/// A longer run of one character is shown as its length.
 const LONGEST_RUN: usize = 24;
 
 /// A text as a terminal can show it: control characters (the duration in front of a voice message

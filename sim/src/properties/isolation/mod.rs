@@ -165,7 +165,9 @@ impl Isolation {
                 )
             };
             let group = of_groups.iter().find(foreign)?.group;
-            let why = format!("which tells of group {group}; he is no member, nor was he in time");
+            let why = format!(
+                "which tells of group {group}; user {user} is no member, nor was one in time"
+            );
             Some((Some(group), why))
         });
         let of_group = |group: Option<u32>| {
@@ -181,8 +183,8 @@ impl Isolation {
         };
         let (group, msg_id) = of_groups.iter().find_map(too_old)?;
         let why = format!(
-            "{}, which tells of msg_id {msg_id} of group {group}; that was committed before he \
-             became a member",
+            "{}, which tells of msg_id {msg_id} of group {group}; that was committed before user \
+             {user} became a member",
             head()
         );
         let about = of_group(Some(group));

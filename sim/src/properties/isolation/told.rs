@@ -117,8 +117,10 @@ pub fn whose(seen: &Seen<'_>, pdu: &Frame, user: u32) -> Option<String> {
         command::GROUP_CHANGE_MEMBER_NOTIFY => {
             let notice = pdu.view::<ImGroupChangeMemberNotify>().ok()?;
             let named = [&notice.cur_user_id_list, &notice.chg_user_id_list];
-            let whose =
-                || format!("of group {}; he neither is in it nor came or went", notice.group_id);
+            let whose = || {
+                let group = notice.group_id;
+                format!("of group {group}; user {user} neither is in it nor came or went")
+            };
             return named.iter().all(|users| !users.contains(&user)).then(whose);
         }
         command::MSG_LIST_RESPONSE => pdu.view::<ImGetMsgListRsp>().ok()?.user_id,

@@ -98,7 +98,7 @@ fn about(user: u32, chat: Chat) -> About {
     }
 }
 
-/// Whether a message must, and whether it may, count as long as it is not read.
+/// Whether a message that is not read must count, and whether it may.
 fn counts_for(known: &Known, user: u32, chat: Chat, row: &Row) -> (bool, bool) {
     if row.from == user {
         return (false, false);
