@@ -29,7 +29,8 @@ pub struct Answered {
     hosts: BTreeMap<ConnId, BTreeSet<Host>>,
     /// Connections of which at least one end has closed.
     closed: BTreeSet<ConnId>,
-    /// Requests that are not answered yet, as (connection, seq_num, command); of a send, its content.
+    /// Requests that are not answered yet, as (connection, seq_num, command); of a send, its
+    /// content.
     asked: BTreeMap<(ConnId, u16, u16), Option<Arc<str>>>,
 }
 

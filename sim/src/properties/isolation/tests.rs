@@ -293,7 +293,7 @@ fn what_came_since_a_db_proxy_was_asked_to_let_a_user_in_may_be_read() {
     joins.db_reads(change_members(6, 1, G, true, &[2])).group_row(4, (1, "a")).member(2, true);
     joins.db_writes(group_changed(6, 1, G, &[2])).asks(20, question()).tells(20, answer.clone());
     assert!(joins.found.is_empty(), "{:?}", joins.found);
-    // A user who comes back reads nothing from before; what they asked before they left is answered.
+    // A user who comes back reads nothing from before; what they asked before leaving is answered.
     let mut back = tape();
     back.changes(6, 2, true).group_row(4, (1, "a")).asks(20, question()).changes(7, 2, false);
     back.changes(8, 2, true).tells(20, answer.clone());
