@@ -23,13 +23,14 @@ use teamtalk::{
 /// See the module.
 #[derive(Debug)]
 pub struct Answered {
-    /// `confirmed-read-acks`: a 0303 is a request.
+    /// The switch `confirmed-read-acks` is on, so a 0303 is a request.
     read_acks: bool,
     /// The hosts at both ends of a connection.
     hosts: BTreeMap<ConnId, BTreeSet<Host>>,
-    /// Connections of which an end closed.
+    /// Connections of which at least one end has closed.
     closed: BTreeSet<ConnId>,
-    /// (Connection, seq_num, command) of what is not answered; of a send, what it says.
+    /// Requests that are not answered yet, as (connection, seq_num, command); of a send, its
+    /// content.
     asked: BTreeMap<(ConnId, u16, u16), Option<Arc<str>>>,
 }
 
