@@ -10,6 +10,7 @@ mod delivered;
 mod facts;
 mod integrity;
 mod isolation;
+mod let_through;
 mod membership;
 mod no_duplicate;
 mod no_panic;
@@ -31,7 +32,7 @@ pub use about::{About, Rows, Subject};
 pub use seen::{Class, Known, Seen};
 
 use crate::{plan::Role, record::Line};
-use teamtalk::protocol::Protocol;
+use teamtalk::{catalogue::limits::Limits, protocol::Protocol};
 
 /// Whether a property can be broken at any moment, or only by never being fulfilled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,9 +107,9 @@ pub struct Properties {
 }
 
 impl Properties {
-    /// Of a run that has not begun, for a deployment under this protocol.
-    pub fn new(protocol: &Protocol) -> Self {
-        let all = all(protocol);
+    /// Of a run that has not begun, for a deployment under this protocol and these limits.
+    pub fn new(protocol: &Protocol, limits: &Limits) -> Self {
+        let all = all_under(protocol, limits);
         let looking = Class::ALL.iter().map(|class| {
             let look = |at: &usize| all[*at].looks_at().contains(class);
             (0..all.len()).filter(look).collect()
@@ -136,8 +137,12 @@ impl Properties {
     }
 }
 
-/// All properties, fresh, for a deployment under this protocol.
+/// All properties, fresh, for a deployment under this protocol and the default limits.
 pub fn all(protocol: &Protocol) -> Vec<Box<dyn Property>> {
+    all_under(protocol, &Limits::default())
+}
+
+fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
     vec![
         Box::new(unique_msg_id::UniqueMsgId::default()),
         Box::new(acked_is_stored::AckedIsStored::default()),
@@ -153,7 +158,7 @@ pub fn all(protocol: &Protocol) -> Vec<Box<dyn Property>> {
         Box::new(unread::Unread::new(protocol)),
         Box::new(presence::Presence::default()),
         Box::new(no_panic::NoPanic),
-        Box::new(bounded::Bounded),
+        Box::new(bounded::Bounded::new(limits.clone())),
         Box::new(facts::Facts::new(protocol)),
     ]
 }

@@ -1,8 +1,7 @@
 //! The hosts of a world: which role runs where, and the way to the devices.
 
 use super::{
-    Deployed, SimEnv,
-    actions::{self, NoGroup},
+    Deployed, SimEnv, actions,
     audit::Auditor,
     blobs::{Memory, Recorded},
     env::port,
@@ -299,18 +298,18 @@ impl Hosts {
     /// Hands an operation to its device, or to the host's rogue. `created`: the groups that
     /// operations have created.
     pub fn perform(&self, op: &Operation, created: &BTreeMap<u32, u32>) {
-        match actions::of(op, created) {
+        match actions::of(op, created, &self.base.limits) {
             Ok(Some(action)) => {
                 let mut queues = self.queues.lock().expect("no panic under it");
                 let command = Command { op: op.id, action };
                 self.hand_over(op, queues.get_mut(&op.device), command);
             }
             Ok(None) => self.let_loose(op),
-            Err(NoGroup) => {
+            Err(why) => {
                 let (id, device, what) = (op.id, op.device, op.describe());
                 let line = Kind::Op { op: id, device, what, delivered: true };
                 self.shared.record_world(line);
-                let reason = "its group was not created".to_string();
+                let reason = why.to_string();
                 self.shared.record_world(Kind::Fact(Fact::OpFailed { op: id, reason }));
             }
         }
