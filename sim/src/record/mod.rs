@@ -155,9 +155,16 @@ pub enum Kind {
     HostUp,
     /// A host's process was killed, or ended.
     HostDown,
-    /// A role panicked.
+    /// A task of the host panicked, and the run is over.
     Panic {
-        /// Its message and place.
+        /// Its message.
+        message: String,
+        /// `file:line:column`.
+        at: String,
+    },
+    /// Tasks of the host ran without end within one tick, and the run is over.
+    Endless {
+        /// How that shows.
         message: String,
     },
     /// A phase began: `safety`, `liveness`, or `audit` for each audit.
@@ -239,7 +246,10 @@ impl Line {
             Kind::StreamReset { conn } => json!({"kind": "stream_reset", "conn": conn}),
             Kind::HostUp => json!({"kind": "host_up"}),
             Kind::HostDown => json!({"kind": "host_down"}),
-            Kind::Panic { message } => json!({"kind": "panic", "message": message}),
+            Kind::Panic { message, at } => {
+                json!({"kind": "panic", "message": message, "at": at})
+            }
+            Kind::Endless { message } => json!({"kind": "endless", "message": message}),
             Kind::Phase { phase } => json!({"kind": "phase", "phase": phase}),
         };
         value["n"] = json!(self.n);
