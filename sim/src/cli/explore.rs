@@ -104,7 +104,10 @@ impl<'a> Hunt<'a> {
     fn found(&mut self, seed: u64, Found { mut case, outcome }: Found) {
         for violation in &outcome.violations {
             case.expect = violation.signature();
-            let kind = if self.args.profile == Profile::Calm { "-calm" } else { "" };
+            let kind = match self.args.profile {
+                Profile::Default => String::new(),
+                other => format!("-{}", other.name()),
+            };
             let protocol = case.protocols.base.file_name();
             let file = format!("{protocol}{kind}-{seed}-{}.json", case.expect.replace('/', "-"));
             let path = self.folder.join(file);

@@ -1,7 +1,13 @@
 //! What there is: properties, profiles, switches.
 
 use super::{Failure, output::Output};
-use teamtalk::protocol::{Protocol, SWITCHES};
+use teamtalk::{
+    catalogue::{
+        Limit,
+        limits::{self, Limits, Named},
+    },
+    protocol::{Protocol, SWITCHES},
+};
 use teamtalk_sim::{
     plan::generate::PROFILES,
     properties::{self, Sort},
@@ -42,5 +48,21 @@ pub fn protocols(out: &mut Output) -> Result<u8, Failure> {
         "  preset = \"hardened\"\n  [overrides]\n  {} = false",
         SWITCHES[0].name
     ));
+    Ok(0)
+}
+
+pub fn limits(out: &mut Output) -> Result<u8, Failure> {
+    out.line("with edge-limits a device may send so much (default, and at most):\n");
+    for Named { name, limit, says } in limits::names() {
+        let Limit { default, ceiling } = limit;
+        out.line(format_args!("{name:<24} {default:>10} {ceiling:>11}  {says}"));
+    }
+    let values = Limits::default();
+    out.line(format_args!(
+        "\nfrom these follow: a PDU of {} bytes before the login, of {} bytes after it",
+        values.stranger_pdu, values.device_pdu
+    ));
+    out.line("A TOML file may set each up to the most it may be:");
+    out.line("  preset = \"hardened\"\n  [limits]\n  \"0204.user_id_list\" = 50");
     Ok(0)
 }

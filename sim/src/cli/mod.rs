@@ -79,6 +79,8 @@ enum Command {
     Profiles,
     /// List the presets and switches.
     Protocols,
+    /// List the limits of what devices may send (switch `edge-limits`).
+    Limits,
 }
 
 /// No campaign has more threads.
@@ -243,6 +245,7 @@ fn command(command: Command, out: &mut Output) -> Result<u8, Failure> {
         Command::Properties => lists::properties(out),
         Command::Profiles => lists::profiles(out),
         Command::Protocols => lists::protocols(out),
+        Command::Limits => lists::limits(out),
     }
 }
 

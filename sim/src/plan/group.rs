@@ -22,7 +22,7 @@ pub struct Group {
     pub id: u32,
     /// Which kind.
     pub kind: GroupKind,
-    /// The user who may take members out; a member only if he is among them.
+    /// The user who may take members out; a member only if among `members`.
     pub creator: u32,
     /// Users, ascending.
     pub members: Vec<u32>,
@@ -49,7 +49,7 @@ pub enum Chat {
     User(u32),
     /// In a group.
     Group {
-        /// Which.
+        /// The group.
         group: GroupRef,
     },
 }

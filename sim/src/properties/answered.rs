@@ -27,16 +27,17 @@ use teamtalk::{
 /// See the module.
 #[derive(Debug)]
 pub struct Answered {
-    /// `confirmed-read-acks`: a 0303 is a request.
+    /// The switch `confirmed-read-acks` is on, so a 0303 is a request.
     read_acks: bool,
     /// The hosts at both ends of a connection.
     hosts: BTreeMap<ConnId, BTreeSet<Host>>,
-    /// Connections of which an end closed.
+    /// Connections of which at least one end has closed.
     closed: BTreeSet<ConnId>,
-    /// (Connection, seq_num, command) of what is not answered.
+    /// Requests that are not answered yet, by (connection, seq_num, command).
     asked: BTreeMap<(ConnId, u16, u16), Asked>,
 }
 
+/// A request that is not answered yet.
 #[derive(Debug)]
 struct Asked {
     /// When its msg_server read it first, in simulated microseconds.

@@ -12,7 +12,7 @@ use std::{
     fmt::Write,
 };
 
-/// How many events that touched what is violated a card shows.
+/// How many events a card shows, of those that touched what it is about.
 const EVENTS: usize = 14;
 /// How many lines of the plan a card shows.
 const PLAN_LINES: usize = 15;
@@ -79,11 +79,11 @@ fn events<'a>(lines: &'a [Line], about: &About, broken_by: Option<u64>) -> Vec<&
     events
 }
 
-/// More of one character in a row are counted and not shown.
+/// A longer run of one character is shown as its length.
 const LONGEST_RUN: usize = 24;
 
-/// The length of a voice message in front of it is no text for a terminal, and a text that is too
-/// long for a store is too long for a card.
+/// A text as a terminal can show it: control characters (the duration in front of a voice message
+/// has some) are escaped, and long runs of one character are shortened.
 fn printable(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut out = String::new();
