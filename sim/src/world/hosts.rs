@@ -11,6 +11,7 @@ use super::{
     recorder::Recorder,
     rogue,
     shared::Shared,
+    watch::Watch,
 };
 use crate::{
     fakes,
@@ -63,12 +64,20 @@ pub struct Hosts {
     pub auditor: Auditor,
     /// The disk under Redis.
     disk: Arc<Mutex<fakes::redis::Disk>>,
+    /// Where the processes say that they run.
+    pub watch: Watch,
     processes: BTreeMap<Host, Process>,
 }
 
 impl Hosts {
     /// Stores with their users, and devices with empty stores.
-    pub fn new(plan: Plan, base: Deployed, candidate: Deployed, shared: Shared) -> Self {
+    pub fn new(
+        plan: Plan,
+        base: Deployed,
+        candidate: Deployed,
+        shared: Shared,
+        watch: Watch,
+    ) -> Self {
         let (mut sql, mut redis) = (fakes::sql::Engine::new(), fakes::redis::Engine::new());
         population::fill_sql(&mut sql, &plan);
         population::fill_redis(&mut redis, &plan);
@@ -95,6 +104,7 @@ impl Hosts {
             rogues: Arc::default(),
             auditor: Auditor::default(),
             disk: Arc::new(Mutex::new(disk)),
+            watch,
         }
     }
 
@@ -124,9 +134,11 @@ impl Hosts {
     /// Waits while the process is meant to be down, then counts the incarnation.
     async fn start(&self, host: &Host) {
         self.process(host).started().await;
+        self.watch.started(host);
         let mut shared = self.shared.lock();
-        shared.started(host);
-        shared.record(host, Kind::HostUp);
+        let id = shared.roster.id(host);
+        shared.roster.started(id);
+        shared.record_at(id, Kind::HostUp);
     }
 
     fn deployed(&self, side: Side) -> &Deployed {
@@ -277,7 +289,7 @@ impl Hosts {
     }
 
     /// The process of a host of the plan.
-    pub fn process(&self, host: &str) -> &Process {
+    pub fn process(&self, host: &Host) -> &Process {
         &self.processes[host]
     }
 
@@ -288,8 +300,8 @@ impl Hosts {
     }
 
     /// A host loses its power: how many commands its store lost, if it has one that can.
-    pub fn power_cut(&self, host: &str) -> Option<u64> {
-        self.plan.node(host).is_some_and(|n| n.host.role() == Role::Redis).then(|| {
+    pub fn power_cut(&self, host: &Host) -> Option<u64> {
+        (host.role() == Role::Redis).then(|| {
             let mut redis = self.redis.lock().expect("no panic under it");
             self.disk.lock().expect("no panic under it").power_cut(&mut redis)
         })
@@ -342,11 +354,6 @@ impl Hosts {
     /// kicked nor logged out since.
     pub fn wants_online(&self, device: u32) -> bool {
         self.devices[&device].lock().expect("no panic under it").logged_in
-    }
-
-    /// The host in which the last panic happened: the one that turmoil was running.
-    pub fn panicked(&self) -> Option<Host> {
-        self.shared.lock().trace.lines.last().map(|line| line.host.clone())
     }
 }
 

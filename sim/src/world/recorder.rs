@@ -1,6 +1,6 @@
 //! What the stores do, passed to the trace.
 
-use super::shared::{HostId, Shared};
+use super::{roster::HostId, shared::Shared};
 use crate::{
     fakes,
     plan::Host,

@@ -73,6 +73,10 @@ async fn list<W: World>(
             groups.push(Value::from(group));
         }
     }
+    // A list may name a hundred groups of others: none of them costs a statement of its own.
+    if only_own && groups.len() > 1 {
+        groups = membership::own(cx, on_failure, asked.user_id, &groups).await?;
+    }
     let mut group_info_list = Vec::new();
     if !groups.is_empty() {
         let text = format!(

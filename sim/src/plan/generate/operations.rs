@@ -93,7 +93,8 @@ pub(super) fn operations(
                 (0..BURST).map(|n| (at + n * BURST_EVERY_MS, device.slot, Action::Send { to })),
             );
         }
-        // Someone is off line on purpose when all is at rest: whoever still counts him shows.
+        // Some users are off line on purpose when all is at rest: a server that still counts them
+        // as online shows.
         if let Some(who) = farewell {
             let device = &devices[weighted(&weights, who)];
             all.push((LAST_MS, device.slot, Action::Logout));
@@ -138,7 +139,7 @@ fn creator_of(
     }
 }
 
-/// Whoever a file waits for asks what waits, and fetches it.
+/// The receiver of a file asks which files wait, and fetches it.
 fn fetch_files(all: &mut Timed, devices: &[Device]) {
     let mut fetched = Vec::new();
     for (at, _, action) in all.iter() {
@@ -163,7 +164,7 @@ fn name_creations(operations: &mut [Operation]) {
     }
 }
 
-/// Who has fetched a file fetches the last one that was noted for him, if there is any.
+/// The user who has fetched a file: the last one that was noted for them, if there is any.
 fn name_files(operations: &mut [Operation], devices: &[Device]) {
     let user = |slot: u32| devices.iter().find(|d| d.slot == slot).map(|d| d.user);
     let mut noted: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
