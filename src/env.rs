@@ -57,9 +57,10 @@ pub trait Env: Clone + Send + Sync + 'static {
     /// This host's wall clock since the Unix epoch (may be skewed, may step).
     fn unix_time(&self) -> Duration;
 
-    /// A draw, keyed by what it decides (`purpose`) and what it is about (`id`). Never keyed by
-    /// a node or a shared stream, so that removing one operation leaves all other draws alone.
-    fn random(&self, purpose: &'static str, id: u64) -> u64;
+    /// A draw, keyed by what it decides (`purpose`) and what it is about (`id`, often a hash of a
+    /// whole body: asked for only by a world that keys its draws). Never keyed by a node or a
+    /// shared stream, so that removing one operation leaves all other draws alone.
+    fn random(&self, purpose: &'static str, id: impl Fn() -> u64) -> u64;
 
     /// Reports what the role did.
     fn fact(&self, fact: Fact);
@@ -68,11 +69,11 @@ pub trait Env: Clone + Send + Sync + 'static {
 /// The draw as the roles without I/O receive it: `Env::random` behind an object.
 pub trait Draw {
     /// See [`Env::random`].
-    fn random(&self, purpose: &'static str, id: u64) -> u64;
+    fn random(&self, purpose: &'static str, id: &dyn Fn() -> u64) -> u64;
 }
 
 impl<E: Env> Draw for E {
-    fn random(&self, purpose: &'static str, id: u64) -> u64 {
+    fn random(&self, purpose: &'static str, id: &dyn Fn() -> u64) -> u64 {
         Env::random(self, purpose, id)
     }
 }

@@ -128,6 +128,10 @@ pub struct Command {
     pub relay: Option<Relay>,
     /// What answers it; `None` for what nobody answers.
     pub reply: Option<u16>,
+    /// The field in which a device says who it is, where the original believes it: with
+    /// `edge-limits` one that names another user is refused. Other fields that name the caller are
+    /// overwritten in every preset.
+    pub claim: Option<&'static str>,
     /// Its limits; `None` if no device may send it.
     pub limits: Option<CommandLimits>,
     /// What a person asks with it, if it is a question that needs nothing but its arguments.
@@ -145,6 +149,7 @@ impl Command {
             before_login: false,
             relay: None,
             reply: None,
+            claim: None,
             limits: None,
             question: None,
         }
@@ -182,6 +187,11 @@ impl Command {
 
     pub(super) const fn answered_by(mut self, reply: u16) -> Self {
         self.reply = Some(reply);
+        self
+    }
+
+    pub(super) const fn claims(mut self, field: &'static str) -> Self {
+        self.claim = Some(field);
         self
     }
 

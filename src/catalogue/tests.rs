@@ -114,3 +114,12 @@ fn questions_have_an_answer_and_a_name_of_their_own() {
         assert_eq!(same.count(), 1, "{}", question.name);
     }
 }
+
+#[test]
+fn a_claim_is_a_field_of_a_devices_body() {
+    let claims: Vec<_> = ALL.iter().filter_map(|c| Some((c, c.claim?))).collect();
+    assert!(!claims.is_empty());
+    for (command, claim) in claims {
+        assert!(from_device(command) && command.body.field(claim).is_some(), "{}", name(command));
+    }
+}

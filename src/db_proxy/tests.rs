@@ -6,7 +6,6 @@ use crate::{
     env::Endpoint,
     link::{Dial, Event, Link, test_env::MemoryEnv},
     protocol::Protocol,
-    store::blob::Memory,
     timing::Timing,
     wire::{
         Pdu,
@@ -35,7 +34,7 @@ fn start(env: &MemoryEnv, protocol: Protocol) -> (oneshot::Sender<()>, JoinHandl
     let env = env.host("db");
     let running = async move {
         let told = async { told.await.unwrap_or_default() };
-        run_until(env, Fake::default(), Memory::default(), config, told).await.unwrap();
+        run_until(env, Fake::default(), Fake::default(), config, told).await.unwrap();
     };
     (stop, tokio::spawn(running))
 }

@@ -14,8 +14,8 @@ use crate::{
 };
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-/// The most requests that may wait for one worker (ours; the original has no bound). Past it a
-/// request is refused.
+/// The most requests that may wait for one worker (ours; the original has no bound). Past it
+/// requests are refused.
 pub const QUEUE_BOUND: usize = 4096;
 
 /// A request and the connection that it came from.
@@ -49,10 +49,11 @@ impl<E: Env> Queues<E> {
     /// The request, if that worker's queue is full.
     pub fn dispatch(&mut self, conn: ConnId, pdu: Pdu) -> Result<(), Pdu> {
         let command = pdu.command();
-        // Attach data names connections, which differ from run to run: not part of the key.
-        let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
-        let seq_num = pdu.header.seq_num.to_be_bytes();
-        let id = draw_id(&[&command.to_be_bytes(), &body, &seq_num]);
+        let id = || {
+            // Attach data names connections, which differ from run to run: not part of the key.
+            let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
+            draw_id(&[&command.to_be_bytes(), &body, &pdu.header.seq_num.to_be_bytes()])
+        };
         let chosen = self.env.random("db-worker", id) % self.queues.len() as u64;
         let queue = &self.queues[chosen as usize];
         if let Err(full) = queue.try_send((conn, pdu)) {

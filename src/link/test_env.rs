@@ -107,8 +107,8 @@ impl Env for MemoryEnv {
         Duration::from_secs(1_800_000_000) + self.start.elapsed()
     }
 
-    fn random(&self, _purpose: &'static str, id: u64) -> u64 {
-        id
+    fn random(&self, _purpose: &'static str, id: impl Fn() -> u64) -> u64 {
+        id()
     }
 
     fn fact(&self, fact: Fact) {

@@ -1,6 +1,6 @@
 //! How a msg_server is deployed.
 
-use super::Kind;
+use super::kind::Kind;
 use crate::{catalogue::limits::Limits, link::Bounds, protocol::Protocol, timing::Timing};
 
 /// How a msg_server is deployed.

@@ -5,11 +5,11 @@ use super::state::{State, conn::Conn, in_flight::Asked, turn::Turn};
 use crate::{
     catalogue::{Command, limits::OfCommand},
     env::ConnId,
-    wire::{Pdu, command as cmd, tt::extension::RefusedCode},
+    wire::{Pdu, command as cmd, fields, tt::extension::RefusedCode},
 };
 
-/// So many times a rate are refused; what is sent beyond that in the same second is abuse, and costs
-/// the connection.
+/// PDUs over the rate are refused. Over so many times the rate in one second they are abuse, and
+/// cost the connection.
 const ABUSE: u32 = 10;
 
 /// What becomes of a PDU.
@@ -48,7 +48,35 @@ fn check(state: &mut State, conn: ConnId, entry: &Command, pdu: &Pdu) -> Result<
     }
     limits
         .check(entry.id, &pdu.body)
-        .map_err(|over| Over::Refused(RefusedCode::RefusedMalformed, over.to_string()))
+        .map_err(|over| Over::Refused(RefusedCode::RefusedMalformed, over.to_string()))?;
+    token(entry, pdu)?;
+    claim(entry, client, pdu)
+}
+
+/// A token that is a number: db_proxy would keep it under the key of the user of that number
+/// (SYSTEM.md section 6, 0108). No vendor has such tokens.
+fn token(entry: &Command, pdu: &Pdu) -> Result<(), Over> {
+    let token =
+        entry.body.field("device_token").map(|field| fields::bytes(&pdu.body, field.number));
+    match token.flatten() {
+        Some(token) if !token.is_empty() && token.iter().all(u8::is_ascii_digit) => {
+            let reason = "a device token that is a number".to_string();
+            Err(Over::Refused(RefusedCode::RefusedNotAllowed, reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a device says who it is; what claims nothing is malformed, whoever serves it finds out.
+fn claim(entry: &Command, client: &Conn, pdu: &Pdu) -> Result<(), Over> {
+    let Some(field) = entry.claim.and_then(|name| entry.body.field(name)) else { return Ok(()) };
+    match fields::uint(&pdu.body, field.number) {
+        Some(claimed) if claimed != client.user => {
+            let reason = format!("{} of {claimed}: it is of user {}", field.name, client.user);
+            Err(Over::Refused(RefusedCode::RefusedNotAllowed, reason))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// How many of a command a payer may send a second. A message counts for each device as in the

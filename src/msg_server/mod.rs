@@ -15,6 +15,7 @@ mod from_db;
 mod from_route;
 mod group;
 mod hint;
+mod kind;
 mod links;
 mod login;
 mod message;
@@ -29,47 +30,16 @@ mod text_cipher;
 mod timers;
 
 pub use config::Config;
+pub use kind::Kind;
 pub use state::{in_flight::IN_FLIGHT_BOUND, send_list::SEND_LIST_BOUND};
 pub use text_cipher::{DEFAULT_TEXT_KEY, encrypt as encrypt_text};
 
 use crate::{
     env::{ConnId, Draw},
-    link::{self, Action, Event, Now, Role},
+    link::{Action, Event, Now, Role},
     wire::tt::extension::RefusedCode,
 };
 use state::{State, in_flight::Asked, turn::Turn};
-
-/// What msg_server's connections are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A device.
-    Client,
-    /// A db_proxy.
-    Db {
-        /// The connection's place, entry by entry; the first ⌊E/2⌋·C are the login half.
-        index: usize,
-    },
-    /// A route_server.
-    Route {
-        /// Its place in the configuration.
-        index: usize,
-    },
-    /// A login_server.
-    Login {
-        /// Its place in the configuration.
-        index: usize,
-    },
-    /// A push server.
-    Push,
-    /// A file server.
-    File,
-}
-
-impl link::Kind for Kind {
-    fn is_server_link(self) -> bool {
-        self != Self::Client
-    }
-}
 
 /// The role without I/O.
 #[derive(Debug)]

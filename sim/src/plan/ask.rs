@@ -1,24 +1,16 @@
 //! Plain questions of a plan (`teamtalk::catalogue::question`).
 
 use super::group::{Chat, GroupRef};
-use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use teamtalk::catalogue::{self, Args, Question, question};
 
 /// A plain question, as an operation asks it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
     /// The command that asks it; in a file the question's name.
-    #[serde(rename = "do", serialize_with = "name")]
     pub command: u16,
     /// Its arguments.
-    #[serde(flatten)]
     pub args: Args<Chat, GroupRef>,
-}
-
-fn name<S: Serializer>(command: &u16, serializer: S) -> Result<S::Ok, S::Error> {
-    let question = catalogue::of(*command).and_then(|command| command.question);
-    serializer.serialize_str(question.map_or("?", |question| question.name))
 }
 
 impl Ask {
@@ -43,14 +35,13 @@ impl Ask {
         catalogue::of(self.command)?.question
     }
 
-    /// Reads one from what a file says beside `id`, `at_ms` and `device`.
+    /// Reads one from what a file says beside `id`, `at_ms`, `device` and `do`.
     pub(super) fn read(
         command: u16,
         question: &Question,
-        mut fields: Map<String, Value>,
+        arguments: Map<String, Value>,
     ) -> Result<Self, String> {
-        fields.remove("do");
-        let args = serde_json::from_value(fields.into()).map_err(|e| e.to_string())?;
+        let args = serde_json::from_value(arguments.into()).map_err(|e| e.to_string())?;
         question.check(&args)?;
         Ok(Self { command, args })
     }

@@ -14,7 +14,7 @@ pub use device::{Client, Device};
 pub use fault::{Cut, Fate, Fault, Trouble};
 pub use group::{Chat, Group, GroupKind, GroupRef};
 pub use host::{Host, NoHost, Role};
-pub use operation::{Action, Odd, Operation, Rogue, text_of};
+pub use operation::{Action, Odd, Operation, Rogue, Size, text_of};
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

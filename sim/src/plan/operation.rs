@@ -5,6 +5,7 @@ use super::{
     group::{Chat, GroupRef},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use teamtalk::{
     catalogue::{Args, question},
     msg_server,
@@ -45,6 +46,18 @@ pub enum Rogue {
     },
     /// Bytes that are no PDU.
     Garbage,
+}
+
+/// How much of what a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Size {
+    /// One less than the limit.
+    Under,
+    /// As much as the limit.
+    At,
+    /// One more than the limit; of a claim: another user.
+    Over,
 }
 
 /// What a user does.
@@ -141,6 +154,13 @@ pub enum Action {
         /// The command, which may not exist.
         command: u16,
     },
+    /// Write a PDU that tries one of the limits of the catalogue (`teamtalk::catalogue::probe`).
+    Probe {
+        /// Which, by its name: `0204.user_id_list`, `0204.body`, `0601.from_user_id`.
+        limit: String,
+        /// How much.
+        size: Size,
+    },
     /// Dial the device's msg_server, do not log in, send something, listen for a while, close.
     Rogue {
         /// What is sent.
@@ -149,13 +169,13 @@ pub enum Action {
     /// Drop the connection; the client reconnects by its own rule.
     Reconnect,
     /// Ask a plain question. In a file its name stands in `do`, beside its arguments.
-    #[serde(untagged, skip_deserializing)]
+    #[serde(skip)]
     Ask(Ask),
 }
 
 /// One timed operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "Written", into = "Written")]
 pub struct Operation {
     /// Stable id; the payload derives from it.
     pub id: u32,
@@ -169,27 +189,51 @@ pub struct Operation {
 }
 
 /// An operation as a file has it.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Written {
     id: u32,
     at_ms: u64,
     device: u32,
+    #[serde(rename = "do")]
+    name: String,
     #[serde(flatten)]
-    action: serde_json::Map<String, serde_json::Value>,
+    arguments: Map<String, Value>,
+}
+
+/// The tag of [`Action`].
+const DO: &str = "do";
+
+impl From<Operation> for Written {
+    fn from(op: Operation) -> Self {
+        let Operation { id, at_ms, device, action } = op;
+        let name = action.name();
+        let value = match action {
+            Action::Ask(ask) => serde_json::to_value(ask.args),
+            own => serde_json::to_value(own),
+        };
+        let mut arguments = match value {
+            Ok(Value::Object(arguments)) => arguments,
+            _ => Map::new(),
+        };
+        arguments.remove(DO);
+        Self { id, at_ms, device, name, arguments }
+    }
 }
 
 impl TryFrom<Written> for Operation {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
-        let Written { id, at_ms, device, action } = written;
+        let Written { id, at_ms, device, name, mut arguments } = written;
         let wrong = |why: String| format!("operation {id}: {why}");
-        let name = action.get("do").and_then(serde_json::Value::as_str).unwrap_or_default();
-        let action = match question::of(name) {
+        let action = match question::of(&name) {
             Some((command, question)) => {
-                Action::Ask(Ask::read(command.id, &question, action).map_err(wrong)?)
+                Action::Ask(Ask::read(command.id, &question, arguments).map_err(wrong)?)
             }
-            None => serde_json::from_value(action.into()).map_err(|e| wrong(e.to_string()))?,
+            None => {
+                arguments.insert(DO.into(), name.into());
+                serde_json::from_value(arguments.into()).map_err(|e| wrong(e.to_string()))?
+            }
         };
         Ok(Self { id, at_ms, device, action })
     }
@@ -214,14 +258,20 @@ impl Action {
 
     /// Its name in a file (`do`).
     pub fn name(&self) -> String {
+        if let Self::Ask(ask) = self {
+            return ask.question().map_or_else(String::new, |question| question.name.into());
+        }
         let value = serde_json::to_value(self).unwrap_or_default();
-        value.get("do").and_then(serde_json::Value::as_str).unwrap_or_default().to_string()
+        value.get(DO).and_then(Value::as_str).unwrap_or_default().to_string()
     }
 
     /// Whether a person can do this with a client that works as it should: it is no odd text, no
     /// malformed PDU and no connection without a login.
     pub fn is_proper(&self) -> bool {
-        !matches!(self, Self::SendOdd { .. } | Self::Malformed { .. } | Self::Rogue { .. })
+        !matches!(
+            self,
+            Self::SendOdd { .. } | Self::Malformed { .. } | Self::Probe { .. } | Self::Rogue { .. }
+        )
     }
 
     /// Whether it sends a message that can be stored.
@@ -283,6 +333,14 @@ impl Operation {
             Action::Malformed { command } => {
                 let name = command::name(*command).unwrap_or("a command that does not exist");
                 format!("writes {command:#06x} ({name}) with a body that breaks off")
+            }
+            Action::Probe { limit, size } => {
+                let size = match size {
+                    Size::Under => "one under",
+                    Size::At => "at",
+                    Size::Over => "one over",
+                };
+                format!("writes a PDU that is {size} the limit {limit}")
             }
             Action::Rogue { what } => {
                 let what = match what {

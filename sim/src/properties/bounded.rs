@@ -1,14 +1,28 @@
-//! bounded: queues, send lists and unsent output stay under their bounds.
-//!
-//! It compares what roles report (`Fact::HighWater`). Memory is not measured.
+//! bounded: queues, send lists and unsent output stay under their bounds, what a device may not send
+//! is not served, and no bytes of a client close a link between servers.
 
-use super::{Class, Property, Seen, Sort, Subject, Violation};
-use crate::record::Kind;
-use teamtalk::fact::Fact;
+use super::{Class, Known, Property, Seen, Sort, Subject, Violation, let_through::LetThrough};
+use crate::{
+    plan::Role,
+    record::{End, Kind},
+};
+use std::collections::BTreeSet;
+use teamtalk::{catalogue::limits::Limits, env::ConnId, fact::Fact};
 
 /// See the module.
 #[derive(Debug)]
-pub struct Bounded;
+pub struct Bounded {
+    let_through: LetThrough,
+    /// Connections that one server dialled to another.
+    links: BTreeSet<ConnId>,
+}
+
+impl Bounded {
+    /// Under these limits.
+    pub fn new(limits: Limits) -> Self {
+        Self { let_through: LetThrough::new(limits), links: BTreeSet::new() }
+    }
+}
 
 impl Property for Bounded {
     fn name(&self) -> &'static str {
@@ -16,7 +30,7 @@ impl Property for Bounded {
     }
 
     fn says(&self) -> &'static str {
-        "queues, send lists and unsent output stay under their bounds"
+        "queues, send lists and unsent output stay under their bounds, and what is over a limit is refused"
     }
 
     fn sort(&self) -> Sort {
@@ -24,10 +38,31 @@ impl Property for Bounded {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::Fact]
+        &[Class::Fact, Class::ClientPdu, Class::Event]
     }
 
-    fn observe(&mut self, Seen { line, .. }: &Seen<'_>) -> Option<Violation> {
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        if let Some(found) = self.let_through.observe(seen) {
+            return Some(found);
+        }
+        let line = seen.line;
+        match &line.kind {
+            Kind::Connected { conn, end: End::Dialler, device: None, .. } => {
+                if is_server(line.host.role()) {
+                    self.links.insert(*conn);
+                }
+            }
+            Kind::Fact(Fact::Closed { conn, reason }) if reason == TOO_MUCH => {
+                return self.links.contains(conn).then(|| Violation {
+                    property: self.name(),
+                    kind: "link-closed",
+                    role: line.host.role(),
+                    sentence: format!("{} closed a server's link: {reason}", line.host),
+                    about: [Subject::Connection(*conn)].into(),
+                });
+            }
+            _ => {}
+        }
         let Kind::Fact(Fact::HighWater { queue, length, bound }) = &line.kind else { return None };
         (length > bound).then(|| Violation {
             property: self.name(),
@@ -37,18 +72,110 @@ impl Property for Bounded {
             about: [Subject::Queue(line.host.clone(), queue.clone())].into(),
         })
     }
+
+    fn pending(&self, _: &Known) -> Option<Violation> {
+        self.let_through.pending()
+    }
+}
+
+/// Why a connection is closed that does not take what is written to it.
+const TOO_MUCH: &str = "too many unsent bytes";
+
+fn is_server(role: Role) -> bool {
+    matches!(role, Role::Msg | Role::Route | Role::Db)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Bounded;
-    use crate::properties::tape::Tape;
-    use teamtalk::fact::Fact;
+    use super::{Bounded, TOO_MUCH};
+    use crate::{
+        plan::Host,
+        properties::tape::Tape,
+        record::{End, Kind},
+    };
+    use teamtalk::{
+        catalogue::limits::Limits,
+        fact::Fact,
+        wire::{
+            Pdu, command,
+            im::{
+                buddy::{ImUsersInfoReq, ImUsersInfoRsp},
+                switch_service::Imp2pCmdMsg,
+            },
+            tt::extension::{Refused, RefusedCode},
+        },
+    };
+
+    fn tape() -> Tape<Bounded> {
+        Tape::new(Bounded::new(Limits::default()))
+    }
+
+    fn users(count: u32) -> Pdu {
+        let asked =
+            ImUsersInfoReq { user_id: 1, user_id_list: (0..count).collect(), attach_data: None };
+        Pdu::new(command::BUDDY_LIST_USER_INFO_REQUEST, 5, &asked)
+    }
+
+    fn refusal(asked: u16) -> Pdu {
+        let refused = Refused {
+            command_id: asked.into(),
+            code: RefusedCode::RefusedMalformed.into(),
+            ..Default::default()
+        };
+        Pdu::new(command::OTHER_REFUSED, 5, &refused)
+    }
+
+    #[test]
+    fn what_is_over_a_limit_has_to_be_refused() {
+        let answer =
+            Pdu::new(command::BUDDY_LIST_USER_INFO_RESPONSE, 5, &ImUsersInfoRsp::default());
+        let mut tape = tape();
+        tape.login(1, 7, 1);
+        assert!(tape.asks(7, users(200)).tells(7, answer.clone()).found.is_empty());
+        assert_eq!(tape.pending(), None);
+        tape.asks(7, users(201));
+        assert_eq!(tape.pending(), Some("bounded/let-through/msg".into()));
+        tape.tells(7, refusal(command::BUDDY_LIST_USER_INFO_REQUEST));
+        assert_eq!(tape.pending(), None);
+        assert_eq!(tape.asks(7, users(201)).tells(7, answer).found, ["bounded/let-through/msg"]);
+    }
+
+    #[test]
+    fn who_speaks_for_another_has_to_be_refused() {
+        let p2p = |from_user_id| {
+            let said = Imp2pCmdMsg { from_user_id, to_user_id: 2, cmd_msg_data: "x".into() };
+            Pdu::new(command::SWITCH_P2P_CMD, 5, &said)
+        };
+        let mut tape = tape();
+        tape.login(1, 7, 1).asks(7, p2p(1));
+        assert_eq!(tape.pending(), None);
+        tape.asks(7, p2p(2));
+        assert_eq!(tape.pending(), Some("bounded/let-through/msg".into()));
+        tape.tells(7, refusal(command::SWITCH_P2P_CMD));
+        assert_eq!(tape.pending(), None);
+    }
+
+    #[test]
+    fn a_slow_device_may_be_closed_and_a_server_may_not() {
+        let closed = |conn| Fact::Closed { conn, reason: TOO_MUCH.into() };
+        let mut tape = tape();
+        tape.login(1, 7, 1);
+        let made = Kind::Connected {
+            conn: 40,
+            end: End::Dialler,
+            peer: Host::of("db1"),
+            port: 1,
+            device: None,
+        };
+        tape.line("msg1", made);
+        assert!(tape.fact("msg1", closed(7)).found.is_empty());
+        assert_eq!(tape.fact("db1", closed(40)).found, ["bounded/link-closed/db"]);
+    }
 
     #[test]
     fn only_what_is_over_its_bound_is_found() {
         let high_water = |length| Fact::HighWater { queue: "send_list".into(), length, bound: 10 };
-        let mut tape = Tape::new(Bounded);
+        let mut tape = tape();
         assert!(tape.fact("msg1", high_water(10)).found.is_empty());
         assert_eq!(tape.fact("msg1", high_water(11)).found, ["bounded/over/msg"]);
     }

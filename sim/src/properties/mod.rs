@@ -10,6 +10,7 @@ mod delivered;
 mod facts;
 mod integrity;
 mod isolation;
+mod let_through;
 mod membership;
 mod no_duplicate;
 mod no_panic;
@@ -35,7 +36,7 @@ use crate::{
     plan::Role,
     record::{Line, Trace},
 };
-use teamtalk::protocol::Protocol;
+use teamtalk::{catalogue::limits::Limits, protocol::Protocol};
 
 /// Whether a property is broken by one event, or by something that never happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,9 +111,9 @@ pub struct Properties {
 }
 
 impl Properties {
-    /// The properties at the start of a run, for a deployment under this protocol.
-    pub fn new(protocol: &Protocol) -> Self {
-        let all = all(protocol);
+    /// The properties at the start of a run, for a deployment under this protocol and these limits.
+    pub fn new(protocol: &Protocol, limits: &Limits) -> Self {
+        let all = all_under(protocol, limits);
         let looking = Class::ALL.iter().map(|class| {
             let look = |at: &usize| all[*at].looks_at().contains(class);
             (0..all.len()).filter(look).collect()
@@ -154,8 +155,12 @@ pub fn judge(property: &mut dyn Property, trace: &Trace) -> Vec<Violation> {
     found
 }
 
-/// All properties, fresh, for a deployment under this protocol.
+/// All properties, fresh, for a deployment under this protocol and the default limits.
 pub fn all(protocol: &Protocol) -> Vec<Box<dyn Property>> {
+    all_under(protocol, &Limits::default())
+}
+
+fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
     vec![
         Box::new(unique_msg_id::UniqueMsgId::default()),
         Box::new(acked_is_stored::AckedIsStored::default()),
@@ -171,7 +176,7 @@ pub fn all(protocol: &Protocol) -> Vec<Box<dyn Property>> {
         Box::new(unread::Unread::new(protocol)),
         Box::new(presence::Presence::default()),
         Box::new(no_panic::NoPanic),
-        Box::new(bounded::Bounded),
+        Box::new(bounded::Bounded::new(limits.clone())),
         Box::new(facts::Facts::new(protocol)),
     ]
 }

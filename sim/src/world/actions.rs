@@ -1,31 +1,45 @@
 //! What a plan's operation is to a device.
 
-use crate::plan::{Action, Ask, Chat, GroupRef, Operation, text_of};
+use crate::plan::{Action, Ask, Chat, GroupRef, Operation, Size, text_of};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use teamtalk::{
-    catalogue::{Args, id},
+    catalogue::{
+        Args, id,
+        limits::Limits,
+        probe::{self, Probe, Which},
+    },
     client, conversation,
 };
 
 /// A body that ends within its first field: malformed, whatever the command.
 const BREAKS_OFF: &[u8] = b"\x08";
 
-/// The operation's group was to be created by another one, and was not so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NoGroup;
+/// Why a device is not told of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotDone {
+    /// Its group was to be created by another one, and was not so far.
+    #[error("its group was not created")]
+    NoGroup,
+    /// The deployment has no limit of this name.
+    #[error("no such limit")]
+    NoLimit,
+}
 
 /// The device's action; `None`: it is the rogue's. `created`: group ids by the operation that
 /// created them.
 pub(super) fn of(
     op: &Operation,
     created: &BTreeMap<u32, u32>,
-) -> Result<Option<client::Action>, NoGroup> {
+    limits: &Limits,
+) -> Result<Option<client::Action>, NotDone> {
     let text = || Bytes::from(op.content().unwrap_or_default());
     let name = || Bytes::from(text_of(op.id));
     let group = |group: GroupRef| match group {
         GroupRef::Known(id) => Ok(id),
-        GroupRef::Created { created_by } => created.get(&created_by).copied().ok_or(NoGroup),
+        GroupRef::Created { created_by } => {
+            created.get(&created_by).copied().ok_or(NotDone::NoGroup)
+        }
     };
     let chat = |chat: Chat| match chat {
         Chat::User(id) => Ok(conversation::Chat::User(id)),
@@ -62,9 +76,27 @@ pub(super) fn of(
             let args = Args { text, ..args.renamed(chat, group)? };
             client::Action::Ask(client::Question { command, args })
         }
+        Action::Probe { limit, size } => {
+            let probe = probe::named(limits, &limit).ok_or(NotDone::NoLimit)?;
+            let body = probe.body(probed(&probe, size));
+            client::Action::Raw { command: probe.command, body }
+        }
         Action::Rogue { .. } => return Ok(None),
         Action::Reconnect => client::Action::Disconnect,
     }))
+}
+
+/// A user who is in no plan: whoever claims to be them is not.
+const NOBODY: u32 = 0xffff_fff0;
+
+/// How much a probe writes.
+fn probed(probe: &Probe, size: Size) -> u32 {
+    match (probe.limit, size) {
+        (Which::Claim(_), _) => NOBODY,
+        (_, Size::Under) => probe.most - 1,
+        (_, Size::At) => probe.most,
+        (_, Size::Over) => probe.most + 1,
+    }
 }
 
 /// A phone keeps its token, whoever asks for it.

@@ -6,11 +6,32 @@ use crate::{
     record::{Applied, Effect, Kind, What, kept},
 };
 use bytes::Bytes;
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 use teamtalk::store::{
-    blob::{BlobError, Blobs, Memory},
+    blob::{BlobError, Blobs},
     sql::Value,
 };
+
+/// The blobs of a run; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Memory(Arc<Mutex<BTreeMap<String, Bytes>>>);
+
+impl Blobs for Memory {
+    async fn put(&self, bytes: Bytes) -> Result<String, BlobError> {
+        let mut blobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = format!("memory/{}", blobs.len() + 1);
+        blobs.insert(path.clone(), bytes);
+        Ok(path)
+    }
+
+    async fn get(&self, path: &str) -> Result<Bytes, BlobError> {
+        let blobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        blobs.get(path).cloned().ok_or_else(|| BlobError::Missing(path.to_string()))
+    }
+}
 
 /// As a host sees it.
 pub struct Recorded {

@@ -1,9 +1,6 @@
 //! `Env` on turmoil.
 
-use super::{
-    shared::{HostId, Shared},
-    socket::Socket,
-};
+use super::{roster::HostId, shared::Shared, socket::Socket};
 use crate::{
     plan::Host,
     record::{End, Kind},
@@ -56,26 +53,21 @@ impl SimEnv {
         let (local, there): (SocketAddr, SocketAddr) = (inner.local_addr()?, inner.peer_addr()?);
         let name = turmoil::reverse_lookup(there.ip()).unwrap_or_default();
         let mut shared = self.shared.lock();
-        let peer = shared.named(&name);
-        let (here, other) = (self.host.clone(), peer.clone());
+        let other = shared.roster.named(&name);
+        let peer = shared.roster.host(other).clone();
         // The acceptor knows itself by the address it bound; only its port tells streams apart.
-        let acceptor = |host: Host, addr: SocketAddr| {
-            let ip = turmoil::lookup(&*host);
-            (host, SocketAddr::new(ip, addr.port()))
-        };
+        let acceptor =
+            |host: &Host, addr: SocketAddr| SocketAddr::new(turmoil::lookup(&**host), addr.port());
         let (from, to) = match end {
-            End::Dialler => ((here, local), acceptor(other, there)),
-            End::Acceptor => ((other, there), acceptor(here, local)),
+            End::Dialler => ((self.id, local), (other, acceptor(&peer, there))),
+            End::Acceptor => ((other, there), (self.id, acceptor(&self.host, local))),
         };
-        let port = to.1.port();
-        let id = shared.stream_between(from, to);
-        let device = self.device;
-        let line = Kind::Connected { conn: id, end, peer: peer.clone(), port, device };
-        shared.record_at(self.id, line);
+        let (port, device) = (to.1.port(), self.device);
+        let id = shared.streams.between(from, to);
+        shared.record_at(self.id, Kind::Connected { conn: id, end, peer, port, device });
         drop(shared);
         let pdus = !matches!(port, port::REDIS | port::SQL | port::SQL_REPLICA);
-        let hosts = (self.host.clone(), peer);
-        Ok(Socket::new(inner, self.shared.clone(), hosts, id, end, pdus))
+        Ok(Socket::new(inner, self.shared.clone(), (self.id, other), id, end, pdus))
     }
 }
 
@@ -88,7 +80,12 @@ struct Dial<'a> {
 
 impl<'a> Dial<'a> {
     fn start(env: &'a SimEnv, to: &'a Endpoint) -> Self {
-        env.shared.lock().conditions.sent(&env.host, &to.host, None);
+        let mut shared = env.shared.lock();
+        if !shared.network.is_calm() {
+            let to = shared.roster.named(&to.host);
+            shared.network.sent(env.id, to, None);
+        }
+        drop(shared);
         Self { env, to, under_way: true }
     }
 
@@ -102,7 +99,8 @@ impl<'a> Dial<'a> {
     fn fail(&self, why: &'static str) {
         let (port, device) = (self.to.port, self.env.device);
         let mut shared = self.env.shared.lock();
-        let peer = shared.named(&self.to.host);
+        let peer = shared.roster.named(&self.to.host);
+        let peer = shared.roster.host(peer).clone();
         shared.record_at(self.env.id, Kind::ConnectFailed { peer, port, device, why });
     }
 }
@@ -158,7 +156,8 @@ impl Env for SimEnv {
         turmoil::since_epoch().unwrap_or_default()
     }
 
-    fn random(&self, purpose: &'static str, id: u64) -> u64 {
+    fn random(&self, purpose: &'static str, id: impl Fn() -> u64) -> u64 {
+        let id = id();
         self.shared.lock().noise.draw(purpose, id)
     }
 

@@ -1,10 +1,9 @@
 //! The hosts of a world: which role runs where, and the way to the devices.
 
 use super::{
-    Deployed, SimEnv,
-    actions::{self, NoGroup},
+    Deployed, SimEnv, actions,
     audit::Auditor,
-    blobs::Recorded,
+    blobs::{Memory, Recorded},
     env::port,
     outside,
     population::{self, password, user_name},
@@ -34,7 +33,6 @@ use teamtalk::{
     msg_server,
     protocol::Protocol,
     route_server,
-    store::blob::Memory,
     timing::Timing,
 };
 use tokio::sync::mpsc;
@@ -127,8 +125,9 @@ impl Hosts {
     async fn start(&self, host: &Host) {
         self.process(host).started().await;
         let mut shared = self.shared.lock();
-        shared.started(host);
-        shared.record(host, Kind::HostUp);
+        let id = shared.roster.id(host);
+        shared.roster.started(id);
+        shared.record_at(id, Kind::HostUp);
     }
 
     fn deployed(&self, side: Side) -> &Deployed {
@@ -279,7 +278,7 @@ impl Hosts {
     }
 
     /// The process of a host of the plan.
-    pub fn process(&self, host: &str) -> &Process {
+    pub fn process(&self, host: &Host) -> &Process {
         &self.processes[host]
     }
 
@@ -290,8 +289,8 @@ impl Hosts {
     }
 
     /// A host loses its power: how many commands its store lost, if it has one that can.
-    pub fn power_cut(&self, host: &str) -> Option<u64> {
-        self.plan.node(host).is_some_and(|n| n.host.role() == Role::Redis).then(|| {
+    pub fn power_cut(&self, host: &Host) -> Option<u64> {
+        (host.role() == Role::Redis).then(|| {
             let mut redis = self.redis.lock().expect("no panic under it");
             self.disk.lock().expect("no panic under it").power_cut(&mut redis)
         })
@@ -300,18 +299,18 @@ impl Hosts {
     /// Hands an operation to its device, or to the host's rogue. `created`: the groups that
     /// operations have created.
     pub fn perform(&self, op: &Operation, created: &BTreeMap<u32, u32>) {
-        match actions::of(op, created) {
+        match actions::of(op, created, &self.base.limits) {
             Ok(Some(action)) => {
                 let mut queues = self.queues.lock().expect("no panic under it");
                 let command = Command { op: op.id, action };
                 self.hand_over(op, queues.get_mut(&op.device), command);
             }
             Ok(None) => self.let_loose(op),
-            Err(NoGroup) => {
+            Err(why) => {
                 let (id, device, what) = (op.id, op.device, op.describe());
                 let line = Kind::Op { op: id, device, what, delivered: true };
                 self.shared.record_world(line);
-                let reason = "its group was not created".to_string();
+                let reason = why.to_string();
                 self.shared.record_world(Kind::Fact(Fact::OpFailed { op: id, reason }));
             }
         }

@@ -3,18 +3,20 @@
 mod actions;
 mod audit;
 mod blobs;
-mod conditions;
 mod env;
 mod faults;
 mod hosts;
+mod network;
 mod outside;
 mod population;
 mod process;
 mod recorder;
 mod rogue;
+mod roster;
 mod script;
 mod shared;
 mod socket;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -92,7 +94,6 @@ pub fn install_panic_hook() {
 pub fn run(case: &Case) -> Result<Outcome, String> {
     let base = Deployed::of(&case.protocols.base)?;
     let candidate = Deployed::of(&case.protocols.candidate)?;
-    let protocol = base.protocol;
     let plan = &case.plan;
     let shared = Shared::new(plan.noise);
     let mut sim = turmoil::Builder::new()
@@ -106,9 +107,10 @@ pub fn run(case: &Case) -> Result<Outcome, String> {
         .min_message_latency(Duration::from_millis(plan.latency_ticks * TICK_MS))
         .max_message_latency(Duration::from_millis(plan.latency_ticks * TICK_MS))
         .build();
+    let properties = Properties::new(&base.protocol, &base.limits);
     let hosts = Hosts::new(plan.clone(), base, candidate, shared.clone());
     hosts.register(&mut sim);
-    let mut driver = Driver::new(plan, &protocol, shared, hosts);
+    let mut driver = Driver::new(plan, properties, shared, hosts);
     driver.drive(&mut sim);
     Ok(driver.outcome())
 }
@@ -189,20 +191,21 @@ impl Outcome {
 }
 
 impl<'a> Driver<'a> {
-    fn new(plan: &'a Plan, protocol: &Protocol, shared: Shared, hosts: Hosts) -> Self {
+    fn new(plan: &'a Plan, properties: Properties, shared: Shared, hosts: Hosts) -> Self {
         let mut operations = plan.operations.clone();
         operations.sort_by_key(|op| (op.at_ms, op.id));
         operations.reverse();
         let creates = |op: &&Operation| matches!(op.action, Action::CreateGroup { .. });
+        let faults = faults::Faults::new(plan, &shared);
         Self {
             creations: operations.iter().filter(creates).map(|op| op.id).collect(),
             created: BTreeMap::new(),
             plan,
             shared,
             hosts,
-            faults: faults::Faults::new(plan),
+            faults,
             operations,
-            properties: Properties::new(protocol),
+            properties,
             followed: 0,
             judged: 0,
             violations: Vec::new(),
@@ -240,7 +243,7 @@ impl<'a> Driver<'a> {
             }
             now += TICK_MS;
             self.follow();
-            if now < horizon || !self.faults.all_over() {
+            if now < horizon || !self.faults.all_over(&self.shared) {
                 continue;
             }
             let since = *healed_at.get_or_insert_with(|| {

@@ -1,6 +1,6 @@
 //! What the stores do, passed to the trace.
 
-use super::shared::{HostId, Shared};
+use super::{roster::HostId, shared::Shared};
 use crate::{
     fakes,
     plan::Host,
@@ -58,9 +58,12 @@ mod tests {
         fakes::Hooks,
         plan::Role,
         record::{Kind, sql_applied},
-        world::{Shared, blobs::Recorded},
+        world::{
+            Shared,
+            blobs::{Memory, Recorded},
+        },
     };
-    use teamtalk::store::blob::{Blobs, Memory};
+    use teamtalk::store::blob::Blobs;
 
     const INSERT: &str = "insert into IMMessage_1 (`relateId`, `fromId`, `toId`, `msgId`, \
                           `content`) values(?, ?, ?, ?, ?)";

@@ -3,6 +3,7 @@
 
 use super::{
     SimEnv,
+    blobs::Memory,
     env::port,
     outside::{Accepted, LoginServer},
     shared::{Inner, Shared},
@@ -100,6 +101,11 @@ impl Script {
             .max_message_latency(tick)
             .build();
         let shared = Shared::new(0);
+        // Those that have no seam of their own to add them.
+        let sockets = Host::named(CLIENTS, Role::Client);
+        for host in [Role::Redis.host(), Role::Sql.host(), sockets] {
+            shared.host(&host);
+        }
         let (orders, received) = mpsc::unbounded_channel();
         let redis = Arc::new(Mutex::new(fakes::redis::Engine::new()));
         stores(&mut sim, &shared, redis.clone(), setup);
@@ -242,7 +248,7 @@ fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
             limits: Limits::default(),
             workers: 1,
         };
-        forever(db_proxy::run(db.clone(), sql, config))
+        forever(db_proxy::run(db.clone(), sql, Memory::default(), config))
     });
     for n in 1..=setup.msg_servers {
         let name = Role::Msg.numbered(n);

@@ -1,11 +1,12 @@
 //! The rig's socket: turmoil's stream, which counts bytes, records PDUs, has a window of bytes in
 //! flight, and does what running faults want.
 
-use super::shared::{HostId, Inner, Kill, Shared, StreamState};
-use crate::{
-    plan::Host,
-    record::{End, Frame, Kind},
+use super::{
+    roster::HostId,
+    shared::{Inner, Kill, Shared},
+    streams::StreamState,
 };
+use crate::record::{End, Frame, Kind};
 use bytes::BytesMut;
 use std::{
     io,
@@ -39,9 +40,8 @@ pub type Wire = Arc<Mutex<Option<turmoil::net::TcpStream>>>;
 pub struct Socket {
     inner: Wire,
     shared: Shared,
-    host: Host,
-    host_id: HostId,
-    peer: Host,
+    host: HostId,
+    peer: HostId,
     id: ConnId,
     end: End,
     taps: Option<(Tap, Tap)>,
@@ -64,23 +64,22 @@ impl Socket {
     pub fn new(
         inner: turmoil::net::TcpStream,
         shared: Shared,
-        (host, peer): (Host, Host),
+        (host, peer): (HostId, HostId),
         id: ConnId,
         end: End,
         pdus: bool,
     ) -> Self {
         let inner = Arc::new(Mutex::new(Some(inner)));
-        let host_id = {
+        {
             let mut shared = shared.lock();
             if let Some(stream) = shared.streams.get_mut(&id) {
                 stream.end(end).open = true;
                 stream.end(end).attached = true;
             }
             shared.sockets.insert((id, end), inner.clone());
-            shared.host(&host)
-        };
+        }
         let taps = pdus.then(Default::default);
-        Self { inner, shared, host, host_id, peer, id, end, taps, finished: false }
+        Self { inner, shared, host, peer, id, end, taps, finished: false }
     }
 
     /// How much a read may pass; `Err` once the stream has been reset. Remembers who to wake
@@ -88,21 +87,21 @@ impl Socket {
     fn readable(&self, cx: &Context<'_>) -> io::Result<Allowed> {
         let mut shared = self.shared.lock();
         let now = shared.now_us;
-        let Inner { conditions, streams, .. } = &mut *shared;
+        let Inner { network, streams, .. } = &mut *shared;
         let all = Ok(Allowed::Bytes { most: usize::MAX, tiny: None });
         let Some(stream) = streams.get_mut(&self.id) else { return all };
         check(stream, self.end, cx)?;
-        if conditions.is_empty() {
+        if network.is_calm() {
             return all;
         }
         let end = stream.end(self.end);
-        if conditions.is_paused(&self.host) {
+        if network.is_paused(self.host) {
             remember(&mut end.blocked, cx);
             return Ok(Allowed::Wait);
         }
-        let tiny = conditions.io_limit(&self.host);
+        let tiny = network.io_limit(self.host);
         let mut most = tiny.unwrap_or(usize::MAX);
-        if let Some(limit) = conditions.read_limit(&self.host, &self.peer) {
+        if let Some(limit) = network.read_limit(self.host, self.peer) {
             let (tick, read) = end.read_in_tick;
             let left = if tick == now { limit.saturating_sub(read) } else { limit };
             if left == 0 {
@@ -116,20 +115,20 @@ impl Socket {
     /// How much a write may pass; else as [`Self::readable`].
     fn writable(&self, cx: &Context<'_>) -> io::Result<Allowed> {
         let mut shared = self.shared.lock();
-        let Inner { conditions, streams, .. } = &mut *shared;
+        let Inner { network, streams, .. } = &mut *shared;
         let all = Ok(Allowed::Bytes { most: usize::MAX, tiny: None });
         let Some(stream) = streams.get_mut(&self.id) else { return all };
         check(stream, self.end, cx)?;
         let room = stream.room(self.end);
-        let paused = conditions.is_paused(&self.host);
+        let paused = network.is_paused(self.host);
         if paused || room == 0 {
             remember(&mut stream.end(self.end).blocked, cx);
             if paused {
-                conditions.paused(&self.host);
+                network.paused(self.host);
             }
             return Ok(Allowed::Wait);
         }
-        let tiny = conditions.io_limit(&self.host);
+        let tiny = network.io_limit(self.host);
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         Ok(Allowed::Bytes { most: room.min(tiny.unwrap_or(usize::MAX)), tiny })
     }
@@ -153,7 +152,7 @@ impl Socket {
             0 => Poll::Ready(Ok(())),
             _ => {
                 let mut shared = self.shared.lock();
-                shared.conditions.read_late(&self.host, &self.peer);
+                shared.network.read_late(self.host, self.peer);
                 remember(&mut shared.next_tick, cx);
                 Poll::Pending
             }
@@ -164,11 +163,11 @@ impl Socket {
     fn tap(&mut self, mut bytes: &[u8], sent: bool) {
         let mut shared = self.shared.lock();
         let now = shared.now_us;
-        let Inner { conditions, streams, .. } = &mut *shared;
+        let Inner { network, streams, .. } = &mut *shared;
         let Some(stream) = streams.get_mut(&self.id) else { return };
         if sent {
             stream.end(self.end).written += bytes.len() as u64;
-            stream.lost_data |= conditions.sent(&self.host, &self.peer, Some(self.id));
+            stream.lost_data |= network.sent(self.host, self.peer, Some(self.id));
         } else {
             let end = stream.end(self.end);
             end.read += bytes.len() as u64;
@@ -186,7 +185,7 @@ impl Socket {
             tap.frames += 1;
             let frame = Frame::new(self.id, self.end, tap.frames, pdu);
             let kind = if sent { Kind::PduSent(frame) } else { Kind::PduReceived(frame) };
-            shared.record_at(self.host_id, kind);
+            shared.record_at(self.host, kind);
         }
     }
 }
@@ -247,7 +246,7 @@ impl AsyncRead for Socket {
             buf.put_slice(part.filled());
             self.tap(part.filled(), false);
             if Some(part.filled().len()) == tiny {
-                self.shared.lock().conditions.made_smaller(&self.host);
+                self.shared.lock().network.made_smaller(self.host);
             }
             return Poll::Ready(Ok(()));
         }
@@ -272,7 +271,7 @@ impl AsyncWrite for Socket {
         if let Poll::Ready(Ok(n)) = ready {
             self.tap(&buf[..n], true);
             if n < buf.len() && Some(n) == tiny {
-                self.shared.lock().conditions.made_smaller(&self.host);
+                self.shared.lock().network.made_smaller(self.host);
             }
         }
         ready
@@ -285,13 +284,13 @@ impl AsyncWrite for Socket {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         {
             let mut shared = self.shared.lock();
-            let Inner { conditions, streams, .. } = &mut *shared;
+            let Inner { network, streams, .. } = &mut *shared;
             if let Some(stream) = streams.get_mut(&self.id) {
-                if conditions.is_paused(&self.host) {
+                if network.is_paused(self.host) {
                     remember(&mut stream.end(self.end).blocked, cx);
                     return Poll::Pending;
                 }
-                stream.lost_data |= conditions.sent(&self.host, &self.peer, Some(self.id));
+                stream.lost_data |= network.sent(self.host, self.peer, Some(self.id));
             }
         }
         self.finished = true;
@@ -305,7 +304,7 @@ impl Drop for Socket {
         if shared.killing.is_some() {
             // A runtime drops its tasks in an order that differs from run to run: the first socket
             // closes those of the whole host, in the order in which the streams came about.
-            let all = shared.sockets_of(&self.host);
+            let all = shared.sockets_of(self.host);
             drop(shared);
             for (id, end) in all {
                 close(&self.shared, id, end, self.finished && (id, end) == (self.id, self.end));
@@ -321,7 +320,7 @@ impl Drop for Socket {
 fn close(shared: &Shared, id: ConnId, end: End, finished: bool) {
     let mut inner = shared.lock();
     let Some(wire) = inner.sockets.remove(&(id, end)) else { return };
-    let Inner { conditions, streams, orphaned, killing, .. } = &mut *inner;
+    let Inner { network, streams, orphaned, killing, .. } = &mut *inner;
     let Some(stream) = streams.get_mut(&id) else { return };
     let (host, peer) = stream.hosts(end);
     let own = stream.end(end);
@@ -331,17 +330,14 @@ fn close(shared: &Shared, id: ConnId, end: End, finished: bool) {
     stream.peer(end).blocked.drain(..).for_each(Waker::wake);
     // The FIN goes this way, and what answers the peer's next segment with a reset is the other
     // one.
-    let fin_lost = if finished {
-        conditions.cuts(&host, &peer)
-    } else {
-        conditions.sent(&host, &peer, Some(id))
-    };
-    let cut = fin_lost || conditions.cuts(&peer, &host);
+    let fin_lost =
+        if finished { network.cuts(host, peer) } else { network.sent(host, peer, Some(id)) };
+    let cut = fin_lost || network.cuts(peer, host);
     stream.lost_data |= cut || *killing == Some(Kill::Power);
     if stream.lost_data && !stream.reset && *killing != Some(Kill::Power) {
         orphaned.insert(id);
     }
-    inner.record(&host, Kind::Disconnected { conn: id, end });
+    inner.record_at(host, Kind::Disconnected { conn: id, end });
     drop(inner);
     drop(wire.lock().unwrap_or_else(PoisonError::into_inner).take());
 }

@@ -4,7 +4,7 @@ use crate::{
     explore::run_case,
     plan::{
         Action, Chat, Client, Device, Group, GroupKind, GroupRef, Odd, Operation, Pace, Rogue,
-        Side,
+        Side, Size,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
     },
@@ -17,7 +17,7 @@ use teamtalk::{
 };
 
 /// As many as there are actions and questions; `plan::generate`'s tests count the same.
-const KINDS: usize = 38;
+const KINDS: usize = 39;
 
 /// Simulated milliseconds from one operation to the next: the first send of a pair takes longest.
 const APART_MS: u64 = 3_000;
@@ -209,6 +209,17 @@ fn the_rest() -> Vec<Step> {
         (PC, Action::DelOfflineFile { from: 2, of: 50 }, ok(0)),
         // What could not be stored (7, 8 and the resend) has used up an id each.
         (PEER, Action::SendAudio { to: chat }, ok(5)),
+        (PEER, Action::Probe { limit: "0204.user_id_list".into(), size: Size::At }, ok(0)),
+        (
+            PC,
+            Action::Probe { limit: "0204.user_id_list".into(), size: Size::Over },
+            no("refused: malformed"),
+        ),
+        (
+            PC,
+            Action::Probe { limit: "0601.from_user_id".into(), size: Size::Over },
+            no("refused: not allowed"),
+        ),
         (PEER, Action::Malformed { command: 0x0309 }, no("refused: malformed")),
         (PEER, Action::Malformed { command: 0x0399 }, no("refused: unknown command")),
         (PEER, Action::asking("kick_pc", Args::default()), idle("this is no phone")),

@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 /// The links to db_proxies.
 #[derive(Debug)]
 pub struct DbLinks {
-    /// The first place that is not of the login half.
+    /// How many places are of the login half: the first ones.
     split: usize,
     /// Links that may be picked, by their place.
     open: BTreeMap<usize, ConnId>,
-    /// All links that are up, those after a 0702 too: their replies still count.
+    /// All links that are up, also those after a 0702: their replies still count.
     up: BTreeMap<ConnId, usize>,
 }
 
@@ -80,7 +80,7 @@ impl DbLinks {
         })
     }
 
-    fn draw(&self, turn: &Turn<'_>, half: Half, id: impl FnOnce() -> u64) -> Option<ConnId> {
+    fn draw(&self, turn: &Turn<'_>, half: Half, id: impl Fn() -> u64) -> Option<ConnId> {
         let of = |half| -> Vec<ConnId> {
             let is_of = |index: usize| (index < self.split) == (half == Half::Login);
             self.open.iter().filter(|(index, _)| is_of(**index)).map(|(_, conn)| *conn).collect()
@@ -92,7 +92,7 @@ impl DbLinks {
         if links.len() < 2 {
             return links.first().copied();
         }
-        let drawn = turn.draw.random("db-link", id()) % links.len() as u64;
+        let drawn = turn.draw.random("db-link", &id) % links.len() as u64;
         Some(links[drawn as usize])
     }
 

@@ -150,3 +150,45 @@ fn one_connection_too_many_is_closed_and_what_is_announced_is_kept_to() {
     let info = im::server::ImMsgServInfo::decode(&sent[16..]).expect("0709");
     assert_eq!(info.max_conn_cnt, 2);
 }
+
+#[test]
+fn nobody_speaks_for_another_user() {
+    let p2p = im::switch_service::Imp2pCmdMsg {
+        from_user_id: 2,
+        to_user_id: 1,
+        cmd_msg_data: "x".into(),
+    };
+    let fetched =
+        im::file::ImFileDelOfflineReq { from_user_id: 1, to_user_id: 2, task_id: "t".into() };
+    let false_claims = [
+        (cmd::SWITCH_P2P_CMD, p2p.encode_to_vec()),
+        (cmd::FILE_DEL_OFFLINE_REQ, fetched.encode_to_vec()),
+    ];
+    for (command, body) in &false_claims {
+        let mut rig = rig();
+        rig.login(BOB, 2, 1);
+        let done = rig.pdu(ALICE, *command, 5, &hex(body));
+        assert_eq!(done.told(ALICE), [(*command, 5, RefusedCode::RefusedNotAllowed)]);
+        assert_eq!(done.sent.len(), 1, "nobody else notices");
+        let done = rig.pdu(BOB, *command, 5, &hex(body));
+        assert!(done.told(BOB).is_empty(), "it is true of user 2");
+        assert!(!done.sent.is_empty());
+    }
+}
+
+#[test]
+fn a_token_is_no_users_number() {
+    let of = |token: &str| {
+        let asked = im::login::ImDeviceTokenReq {
+            user_id: 1,
+            device_token: token.to_string().into(),
+            ..Default::default()
+        };
+        rig().pdu(ALICE, cmd::LOGIN_REQ_DEVICETOKEN, 5, &hex(&asked.encode_to_vec()))
+    };
+    let refused = [(cmd::LOGIN_REQ_DEVICETOKEN, 5, RefusedCode::RefusedNotAllowed)];
+    assert_eq!(of("17").told(ALICE), refused);
+    for token in ["", "17a", "ff00"] {
+        assert!(of(token).told(ALICE).is_empty(), "{token}");
+    }
+}

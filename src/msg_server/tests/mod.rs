@@ -45,7 +45,7 @@ pub struct FixedDraw {
 }
 
 impl Draw for FixedDraw {
-    fn random(&self, purpose: &'static str, _: u64) -> u64 {
+    fn random(&self, purpose: &'static str, _: &dyn Fn() -> u64) -> u64 {
         assert_eq!(purpose, "db-link");
         self.asked.set(self.asked.get() + 1);
         self.value

@@ -106,7 +106,7 @@ impl Env for TestEnv {
         Duration::ZERO
     }
 
-    fn random(&self, _purpose: &'static str, _id: u64) -> u64 {
+    fn random(&self, _purpose: &'static str, _id: impl Fn() -> u64) -> u64 {
         0
     }
 

@@ -1,10 +1,10 @@
 //! What users do besides sending, in families that a plan has or has not.
 
 use super::groups::some_of;
-use crate::plan::{Action, Ask, Chat, GroupRef, Odd, Rogue};
+use crate::plan::{Action, Ask, Chat, GroupRef, Odd, Rogue, Size};
 use std::sync::OnceLock;
 use teamtalk::{
-    catalogue::{Args, Question, question},
+    catalogue::{Args, Question, limits::Limits, probe, question},
     wire::command,
 };
 
@@ -109,7 +109,7 @@ const MALFORMED: [u16; 12] = [
 
 /// The first is in every plan: what is owed has to be read some time. Questions of the catalogue that
 /// are not named here follow in the catalogue's order; the order is which bit of a swarm each has.
-const ORDER: [Row; 33] = [
+const ORDER: [Row; 34] = [
     proper(80, |d| now(Action::Read { chat: d.chat })),
     proper(40, |d| now(Action::Pull { chat: d.chat, count: 1 + d.more % 20 })),
     proper(45, |_| now(Action::Reconnect)),
@@ -164,7 +164,20 @@ const ORDER: [Row; 33] = [
         };
         now(Action::Rogue { what })
     }),
+    improper(10, |d| now(Action::Probe { limit: limit(d.more), size: Size::Over })),
 ];
+
+/// The name of a limit; every one is drawn as often as any other.
+fn limit(draw: u32) -> String {
+    static NAMES: OnceLock<Vec<String>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| {
+        let probes = probe::all(&Limits::default()).into_iter().chain(probe::claims());
+        // What a stranger may send is a second login here.
+        let is_login = |probe: &probe::Probe| probe.command == command::LOGIN_REQ_USERLOGIN;
+        probes.filter(|probe| !is_login(probe)).map(|probe| probe.name()).collect()
+    });
+    names[draw as usize % names.len()].clone()
+}
 
 /// All families: those of [`ORDER`], then the questions that it does not name.
 fn families() -> &'static [Family] {

@@ -4,7 +4,7 @@
 //! reconnects goes deeper into what only happens without them.
 
 use super::{
-    HORIZON_MS, LOGINS_END_MS, Profile,
+    HORIZON_MS, LOGINS_END_MS, Profile, bounds,
     devices::{is_second, sibling},
     families::{Draw, actions},
     groups::{Creation, Groups},
@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// Nothing is begun in the last milliseconds before the horizon.
-const LAST_MS: u64 = HORIZON_MS - 500;
+pub(super) const LAST_MS: u64 = HORIZON_MS - 500;
 /// The sends of a burst: more than a msg_server takes in a second (SYSTEM.md section 3).
 const BURST: u64 = 26;
 /// Simulated milliseconds between two of them.
@@ -45,8 +45,12 @@ pub(super) fn operations(
     let farewell = prop::option::weighted(0.3, any::<u32>());
     let tokens = prop::bool::weighted(0.4);
     let swarm = any::<u64>().prop_map(|bits| bits | 1);
-    let all = (logins(&devices), swarm, rest, burst, farewell, tokens);
-    all.prop_map(move |(logins, swarm, rest, burst, farewell, tokens)| {
+    let at_bounds = match profile {
+        Profile::Bounds => bounds::operations(&devices).boxed(),
+        Profile::Default | Profile::Calm => Just(Vec::new()).boxed(),
+    };
+    let all = (logins(&devices), swarm, rest, burst, farewell, tokens, at_bounds);
+    all.prop_map(move |(logins, swarm, rest, burst, farewell, tokens, at_bounds)| {
         let peer = |user: u32, step: u32| (user - 1 + step) % users + 1;
         let weights: Vec<u32> =
             devices.iter().map(|d| if is_second(d.slot) { 1 } else { 2 }).collect();
@@ -95,6 +99,7 @@ pub(super) fn operations(
             let device = &devices[weighted(&weights, who)];
             all.push((LAST_MS, device.slot, Action::Logout));
         }
+        all.extend(at_bounds);
         fetch_files(&mut all, &devices);
         let mut operations = number(all);
         name_creations(&mut operations);

@@ -15,7 +15,7 @@
 //!   meanwhile meets the machine when it is up again: its kernel knows no such stream, and resets.
 
 mod describe;
-mod links;
+mod effects;
 mod processes;
 #[cfg(test)]
 mod tests;
@@ -23,288 +23,292 @@ mod tests;
 pub use describe::describe;
 
 use super::{
-    conditions::{Condition, Latency, Running},
     hosts::Hosts,
+    network::{Effect, Network, OnHost},
+    roster::{HostId, Roster},
     shared::{Inner, Kill, Shared},
 };
 use crate::{
-    plan::{Cut, Fate, Fault, Host, Plan, TICK_MS, Trouble},
+    plan::{Fate, Fault, Host, Plan, TICK_MS, Trouble},
     record::Kind,
 };
-use links::{Links, in_flight};
 use processes::Processes;
 use std::collections::BTreeSet;
 use teamtalk::env::{ConnId, draw_id};
 use turmoil::Sim;
 
-/// All faults of a run and the resets they leave behind.
+/// The faults of a run that have not begun, what became of those that have ended, and the resets
+/// that they leave behind. Those under way are the network's.
 #[derive(Debug)]
 pub struct Faults {
     /// Later ones first.
     waiting: Vec<Fault>,
-    running: Vec<Fault>,
-    /// Streams to reset, with the simulated millisecond from which on.
-    resets: Vec<(u64, ConnId)>,
     /// Faults that ended, with what they hit.
     pub ended: Vec<(u32, u64)>,
-    links: Links,
+    /// Streams to reset, with the simulated millisecond from which on.
+    resets: Vec<(u64, ConnId)>,
     processes: Processes,
-    hosts: Vec<Host>,
-    /// Drops that have found something in flight: they end in the next tick.
-    dropped: BTreeSet<u32>,
+    hosts: Vec<HostId>,
     /// How long a process that was told to stop may go on, in simulated milliseconds.
     stop_grace: u64,
 }
 
+/// What faults act on, at a simulated millisecond.
+struct Stage<'a, 'sim> {
+    sim: &'a mut Sim<'sim>,
+    shared: &'a Shared,
+    hosts: &'a Hosts,
+    now_ms: u64,
+}
+
+impl Stage<'_, '_> {
+    /// Tells turmoil what links have become.
+    fn tell(&self) {
+        let mut shared = self.shared.lock();
+        let Inner { network, roster, noise, .. } = &mut *shared;
+        network.tell(self.sim, roster, noise, self.now_ms);
+    }
+
+    /// A host of the plan by its name.
+    fn host(&self, name: &str) -> (HostId, Host) {
+        let shared = self.shared.lock();
+        let id = shared.roster.named(name);
+        (id, shared.roster.host(id).clone())
+    }
+
+    fn add_hits(&self, fault: u32, hits: u64) {
+        if let Some(running) = self.shared.lock().network.fault(fault) {
+            running.hit += hits;
+        }
+    }
+
+    /// A fault that ends a process hits its streams, unless it is down.
+    fn hit_streams_of(&self, fault: u32, host: HostId) {
+        let open = {
+            let shared = self.shared.lock();
+            let is_down = shared.network.is_down(host);
+            if is_down { 0 } else { shared.streams.open_of(host).len() }
+        };
+        self.add_hits(fault, open as u64);
+    }
+
+    /// Does something to all links of a host.
+    fn links_of(
+        &self,
+        host: HostId,
+        hosts: &[HostId],
+        change: fn(&Network, &Sim<'_>, &Roster, HostId, HostId),
+    ) {
+        let shared = self.shared.lock();
+        for other in hosts.iter().filter(|other| **other != host) {
+            change(&shared.network, self.sim, &shared.roster, host, *other);
+        }
+    }
+
+    /// A host's process is gone because of a fault.
+    fn set_down(&self, fault: u32, host: HostId) {
+        self.shared.lock().network.put_up(fault, &[Effect::Host(host, OnHost::Down)]);
+    }
+}
+
 impl Faults {
-    /// The faults of a plan.
-    pub fn new(plan: &Plan) -> Self {
+    /// The faults of a plan, whose hosts are known to `shared`.
+    pub fn new(plan: &Plan, shared: &Shared) -> Self {
         let mut waiting = plan.faults.clone();
         waiting.sort_by_key(|f| (f.at_ms, f.id));
         waiting.reverse();
+        let mut shared = shared.lock();
+        shared.network = Network::new(plan.latency_ticks);
         Self {
             waiting,
-            running: Vec::new(),
-            resets: Vec::new(),
             ended: Vec::new(),
-            links: Links::new(plan.latency_ticks),
+            resets: Vec::new(),
             processes: Processes::default(),
-            hosts: plan.nodes.iter().map(|n| n.host.clone()).collect(),
-            dropped: BTreeSet::new(),
+            hosts: plan.nodes.iter().map(|n| shared.roster.named(&n.host)).collect(),
             stop_grace: plan.pace.timing().stop_grace().as_millis() as u64,
         }
     }
 
     /// True when nothing is broken and nothing waits to break.
-    pub fn all_over(&self) -> bool {
-        self.waiting.is_empty() && self.running.is_empty()
+    pub fn all_over(&self, shared: &Shared) -> bool {
+        self.waiting.is_empty() && shared.lock().network.is_calm()
     }
 
     /// Ends, starts and continues faults at a simulated millisecond.
     pub fn apply(&mut self, sim: &mut Sim<'_>, shared: &Shared, hosts: &Hosts, now_ms: u64) {
-        let over = |f: &Fault| now_ms >= f.at_ms + f.for_ms || self.dropped.contains(&f.id);
-        let (over, running) = self.running.drain(..).partition(over);
-        self.running = running;
-        for fault in Vec::from_iter::<Vec<_>>(over) {
-            self.end(sim, shared, hosts, &fault, now_ms);
+        let mut stage = Stage { sim, shared, hosts, now_ms };
+        let over: Vec<_> = {
+            let shared = shared.lock();
+            let over = shared.network.running().iter().filter(|running| running.is_over(now_ms));
+            over.map(|running| running.fault.clone()).collect()
+        };
+        for fault in over {
+            self.end(&mut stage, &fault);
         }
         while self.waiting.last().is_some_and(|f| f.at_ms <= now_ms) {
             let fault = self.waiting.pop().expect("just seen");
-            self.start(sim, shared, hosts, &fault, now_ms);
-            self.running.push(fault);
+            self.start(&mut stage, fault);
         }
-        self.drop_what_is_in_flight(sim, shared, now_ms);
+        self.drop_what_is_in_flight(&stage);
         for host in self.processes.stopped(hosts, now_ms) {
-            self.end_stopped(sim, shared, hosts, &host);
+            self.end_stopped(&mut stage, &host);
         }
-        self.links.update(sim, &mut shared.lock(), now_ms);
+        stage.tell();
         self.reset_due(shared, now_ms);
         let goes_on = std::mem::take(&mut shared.lock().next_tick);
         goes_on.into_iter().for_each(std::task::Waker::wake);
     }
 
-    fn start(
-        &mut self,
-        sim: &mut Sim<'_>,
-        shared: &Shared,
-        hosts: &Hosts,
-        fault: &Fault,
-        now_ms: u64,
-    ) {
-        shared.record_world(Kind::FaultStart { fault: fault.id, what: describe(fault) });
-        let conditions = self.conditions(&fault.trouble);
-        let (hit, lost) = touched_at_start(sim, &mut shared.lock(), &conditions);
-        let running = Running { fault: fault.id, conditions, hit, lost };
-        shared.lock().conditions.0.push(running);
-        self.links.update(sim, &mut shared.lock(), now_ms);
-        match &fault.trouble {
+    fn start(&mut self, stage: &mut Stage<'_, '_>, fault: Fault) {
+        let (id, trouble) = (fault.id, fault.trouble.clone());
+        stage.shared.record_world(Kind::FaultStart { fault: id, what: describe(&fault) });
+        {
+            let mut shared = stage.shared.lock();
+            let effects = effects::of(&trouble, &shared.roster, &self.hosts);
+            let (hit, lost) = effects::hit(stage.sim, &mut shared, &effects);
+            shared.network.begin(fault, hit, lost);
+            shared.network.put_up(id, &effects);
+        }
+        stage.tell();
+        match &trouble {
             Trouble::Reset { a, b } => {
-                let mut shared = shared.lock();
-                let open = shared.open_between(a, b);
+                let mut shared = stage.shared.lock();
+                let (a, b) = (shared.roster.named(a), shared.roster.named(b));
+                let open = shared.streams.open_between(a, b);
                 open.iter().for_each(|id| shared.reset(*id));
-                add_hits(&mut shared, fault, open.len() as u64);
+                drop(shared);
+                stage.add_hits(id, open.len() as u64);
             }
             Trouble::Crash { host, refuses } => {
-                self.hit_streams_of(shared, fault, host);
-                self.processes.kill(sim, shared, hosts, host, Kill::Process, *refuses);
-                set_down(shared, fault, host);
+                let (number, host) = stage.host(host);
+                stage.hit_streams_of(id, number);
+                self.processes.kill(stage, &host, Kill::Process, *refuses);
+                stage.set_down(id, number);
             }
             Trouble::Stop { host } => {
-                let deadline = now_ms + self.stop_grace;
-                if self.processes.stop(hosts, host, deadline) {
-                    self.hit_streams_of(shared, fault, host);
+                let (number, host) = stage.host(host);
+                let deadline = stage.now_ms + self.stop_grace;
+                if self.processes.stop(stage.hosts, &host, deadline) {
+                    stage.hit_streams_of(id, number);
                 }
             }
-            Trouble::PowerCut { host } => self.cut_power(sim, shared, hosts, fault, host),
+            Trouble::PowerCut { host } => {
+                let (number, host) = stage.host(host);
+                self.cut_power(stage, id, number, &host);
+            }
             _ => {}
         }
     }
 
-    /// What a fault does to links and sockets from its start on.
-    fn conditions(&self, trouble: &Trouble) -> Vec<Condition> {
-        let cut = |from: &str, to: &str| Condition::Cut { from: from.into(), to: to.into() };
-        let others = |host: &str| {
-            let host = host.to_string();
-            self.hosts.iter().filter(move |other| **other != *host)
+    /// A drop that finds something in flight cuts the link for this tick.
+    fn drop_what_is_in_flight(&self, stage: &Stage<'_, '_>) {
+        let waiting: Vec<_> = {
+            let shared = stage.shared.lock();
+            let link = |fault: &Fault| match &fault.trouble {
+                Trouble::Drop { a, b, .. } => {
+                    Some((fault.id, shared.roster.named(a), shared.roster.named(b)))
+                }
+                _ => None,
+            };
+            let running = shared.network.running().iter().filter(|running| !running.is_done);
+            running.filter_map(|running| link(&running.fault)).collect()
         };
-        match trouble {
-            Trouble::Partition { a, b, cut: Cut::AToB, .. } => vec![cut(a, b)],
-            Trouble::Partition { a, b, cut: Cut::BToA, .. } => vec![cut(b, a)],
-            Trouble::Partition { a, b, cut: Cut::Both, .. } => vec![cut(a, b), cut(b, a)],
-            Trouble::Isolate { host, .. } => {
-                others(host).flat_map(|other| [cut(host, other), cut(other, host)]).collect()
+        for (id, a, b) in waiting {
+            let effects = effects::both_ways(a, b);
+            let mut shared = stage.shared.lock();
+            let (hit, lost) = effects::hit(stage.sim, &mut shared, &effects);
+            if hit == 0 {
+                continue;
             }
-            Trouble::Stall { a, b } => vec![Condition::Hold { a: a.clone(), b: b.clone() }],
-            Trouble::Jitter { a, b, ticks } => {
-                let latency = Latency::Drawn(*ticks);
-                vec![Condition::Latency { a: a.clone(), b: b.clone(), latency }]
+            if let Some(running) = shared.network.fault(id) {
+                (running.hit, running.lost, running.is_done) = (hit, lost, true);
             }
-            Trouble::SlowLink { a, b, ticks } => {
-                let latency = Latency::Fixed(*ticks);
-                vec![Condition::Latency { a: a.clone(), b: b.clone(), latency }]
-            }
-            Trouble::TinyIo { host, bytes } => {
-                vec![Condition::TinyIo { host: host.clone(), bytes: *bytes }]
-            }
-            Trouble::SlowReader { host, peer, bytes } => {
-                let (host, peer, bytes) = (host.clone(), peer.clone(), *bytes);
-                vec![Condition::SlowReader { host, peer, bytes }]
-            }
-            Trouble::Pause { host } => {
-                let hold = |other: &Host| Condition::Hold { a: host.clone(), b: other.to_string() };
-                let paused = Condition::Paused(host.clone());
-                others(host).map(hold).chain([paused]).collect()
-            }
-            Trouble::Drop { .. }
-            | Trouble::Reset { .. }
-            | Trouble::Crash { .. }
-            | Trouble::Stop { .. }
-            | Trouble::PowerCut { .. } => Vec::new(),
+            shared.network.put_up(id, &effects);
+            drop(shared);
+            stage.tell();
         }
     }
 
-    fn drop_what_is_in_flight(&mut self, sim: &Sim<'_>, shared: &Shared, now_ms: u64) {
-        for fault in &self.running {
-            let Trouble::Drop { a, b, .. } = &fault.trouble else { continue };
-            let mut shared = shared.lock();
-            let cut = |from: &str, to: &str| Condition::Cut { from: from.into(), to: to.into() };
-            let conditions = vec![cut(a, b), cut(b, a)];
-            let (hit, lost) = touched_at_start(sim, &mut shared, &conditions);
-            if hit > 0
-                && self.dropped.insert(fault.id)
-                && let Some(running) = shared.conditions.fault(fault.id)
-            {
-                (running.hit, running.lost, running.conditions) = (hit, lost, conditions);
-                self.links.update(sim, &mut shared, now_ms);
-            }
+    fn cut_power(&mut self, stage: &mut Stage<'_, '_>, fault: u32, number: HostId, host: &Host) {
+        stage.hit_streams_of(fault, number);
+        for other in self.hosts.iter().filter(|other| **other != number) {
+            let segments = {
+                let shared = stage.shared.lock();
+                let from = effects::in_flight(stage.sim, &shared, number, *other).0;
+                from + effects::in_flight(stage.sim, &shared, *other, number).0
+            };
+            stage.add_hits(fault, segments);
         }
+        // What is in flight is lost, and what its sockets say as they go.
+        stage.links_of(number, &self.hosts, Network::cut_off);
+        self.processes.kill(stage, host, Kill::Power, false);
+        stage.links_of(number, &self.hosts, Network::restore);
+        if let Some(commands) = stage.hosts.power_cut(host) {
+            stage.shared.record(host, Kind::StoreLost { store: "redis", commands });
+            stage.add_hits(fault, commands);
+        }
+        stage.set_down(fault, number);
     }
 
-    fn hit_streams_of(&self, shared: &Shared, fault: &Fault, host: &str) {
-        let mut shared = shared.lock();
-        if !shared.conditions.is_down(host) {
-            let open = shared.open_of(host).len() as u64;
-            add_hits(&mut shared, fault, open);
-        }
-    }
-
-    fn cut_power(
-        &mut self,
-        sim: &mut Sim<'_>,
-        shared: &Shared,
-        hosts: &Hosts,
-        fault: &Fault,
-        host: &str,
-    ) {
-        self.hit_streams_of(shared, fault, host);
-        for other in self.hosts.iter().filter(|other| **other != *host) {
-            let mut shared = shared.lock();
-            for (from, to) in [(host, &**other), (&**other, host)] {
-                let (segments, _) = in_flight(sim, &shared, from, to);
-                add_hits(&mut shared, fault, segments);
-            }
-            sim.partition(host, &**other);
-        }
-        self.processes.kill(sim, shared, hosts, host, Kill::Power, false);
-        self.links.empty(sim, host, &self.hosts);
-        if let Some(commands) = hosts.power_cut(host) {
-            let mut shared = shared.lock();
-            let host = shared.named(host);
-            shared.record(&host, Kind::StoreLost { store: "redis", commands });
-            add_hits(&mut shared, fault, commands);
-        }
-        set_down(shared, fault, host);
-    }
-
-    /// A process that was told to stop is gone: for every fault that wanted it.
-    fn end_stopped(&mut self, sim: &mut Sim<'_>, shared: &Shared, hosts: &Hosts, host: &str) {
-        self.processes.kill(sim, shared, hosts, host, Kill::Process, true);
-        for fault in &self.running {
-            if matches!(&fault.trouble, Trouble::Stop { host: h } if h == host) {
-                set_down(shared, fault, host);
-            }
-        }
-    }
-
-    fn end(
-        &mut self,
-        sim: &mut Sim<'_>,
-        shared: &Shared,
-        hosts: &Hosts,
-        fault: &Fault,
-        now_ms: u64,
-    ) {
-        if let Trouble::Stop { host } = &fault.trouble
-            && self.processes.is_stopping(host)
-        {
-            self.end_stopped(sim, shared, hosts, host);
-        }
-        let running = {
-            let mut shared = shared.lock();
-            let at = shared.conditions.0.iter().position(|r| r.fault == fault.id);
-            shared.conditions.0.remove(at.expect("it runs"))
+    /// A process that was told to stop is gone: for every fault that wanted it and goes on.
+    fn end_stopped(&mut self, stage: &mut Stage<'_, '_>, host: &Host) {
+        self.processes.kill(stage, host, Kill::Process, true);
+        let (wanted, number): (Vec<_>, _) = {
+            let shared = stage.shared.lock();
+            let wants =
+                |fault: &Fault| matches!(&fault.trouble, Trouble::Stop { host: h } if *host == **h);
+            let running = shared.network.running().iter();
+            let running = running.filter(|r| !r.is_over(stage.now_ms) && wants(&r.fault));
+            (running.map(|r| r.fault.id).collect(), shared.roster.named(host))
         };
-        self.links.update(sim, &mut shared.lock(), now_ms);
+        wanted.into_iter().for_each(|fault| stage.set_down(fault, number));
+    }
+
+    fn end(&mut self, stage: &mut Stage<'_, '_>, fault: &Fault) {
+        if let Trouble::Stop { host } = &fault.trouble {
+            let (_, host) = stage.host(host);
+            if self.processes.is_stopping(&host) {
+                self.end_stopped(stage, &host);
+            }
+        }
+        let ended = stage.shared.lock().network.end(fault.id);
+        stage.tell();
         match &fault.trouble {
-            Trouble::Crash { host, .. } | Trouble::Stop { host } | Trouble::PowerCut { host }
-                if !shared.lock().conditions.is_down(host) =>
-            {
-                self.processes.revive(sim, hosts, host);
+            Trouble::Crash { host, .. } | Trouble::Stop { host } | Trouble::PowerCut { host } => {
+                let (number, host) = stage.host(host);
+                if !stage.shared.lock().network.is_down(number) {
+                    self.processes.revive(stage.sim, stage.hosts, &host);
+                }
             }
             Trouble::Pause { host } => {
-                let mut shared = shared.lock();
-                if !shared.conditions.is_paused(host) {
-                    shared.unblock(host);
+                let mut shared = stage.shared.lock();
+                let host = shared.roster.named(host);
+                if !shared.network.is_paused(host) {
+                    shared.streams.unblock(host);
                 }
             }
             _ => {}
         }
         if let Some(fate) = fault.trouble.fate() {
-            self.settle(shared, &running.lost, fate, fault.id, now_ms);
+            self.settle(stage, &ended.lost, fate, fault.id);
         }
-        shared.record_world(Kind::FaultEnd { fault: fault.id, hit: running.hit });
-        self.ended.push((fault.id, running.hit));
+        stage.shared.record_world(Kind::FaultEnd { fault: fault.id, hit: ended.hit });
+        self.ended.push((fault.id, ended.hit));
     }
 
     /// Decides what becomes of the streams that lost data.
-    fn settle(
-        &mut self,
-        shared: &Shared,
-        lost: &BTreeSet<ConnId>,
-        fate: Fate,
-        fault: u32,
-        now_ms: u64,
-    ) {
-        let mut shared = shared.lock();
+    fn settle(&mut self, stage: &Stage<'_, '_>, lost: &BTreeSet<ConnId>, fate: Fate, fault: u32) {
+        let mut shared = stage.shared.lock();
+        let Inner { streams, roster, noise, .. } = &mut *shared;
         for id in lost {
-            let Some(stream) = shared.streams.get(id) else { continue };
-            let about =
-                draw_id(&[stream.from.as_bytes(), stream.to.as_bytes(), &fault.to_be_bytes()]);
+            let Some(stream) = streams.get(id) else { continue };
+            let (from, to) = (roster.host(stream.from), roster.host(stream.to));
+            let about = draw_id(&[from.as_bytes(), to.as_bytes(), &fault.to_be_bytes()]);
             match fate {
-                Fate::Reset => self.resets.push((now_ms, *id)),
+                Fate::Reset => self.resets.push((stage.now_ms, *id)),
                 Fate::ResetWithin { ms } => {
-                    let after = shared.noise.draw("reset-after", about) % ms.max(1);
-                    self.resets.push((now_ms + after, *id));
+                    let after = noise.draw("reset-after", about) % ms.max(1);
+                    self.resets.push((stage.now_ms + after, *id));
                 }
                 Fate::Silent => {}
             }
@@ -318,52 +322,11 @@ impl Faults {
         self.resets.extend(orphaned.into_iter().map(|id| (now_ms + TICK_MS, id)));
         let (due, later) = self.resets.drain(..).partition(|(at, id)| {
             let stream = &shared.streams[id];
-            *at <= now_ms && shared.conditions.clear(&stream.from, &stream.to)
+            *at <= now_ms && shared.network.is_clear(stream.from, stream.to)
         });
         self.resets = later;
         for (_, id) in Vec::from_iter::<Vec<_>>(due) {
             shared.reset(id);
         }
-    }
-}
-
-/// What is in flight when links go bad.
-fn touched_at_start(
-    sim: &Sim<'_>,
-    shared: &mut Inner,
-    conditions: &[Condition],
-) -> (u64, BTreeSet<ConnId>) {
-    let (mut hit, mut lost) = (0, BTreeSet::new());
-    for condition in conditions {
-        match condition {
-            Condition::Cut { from, to } => {
-                let (segments, streams) = in_flight(sim, shared, from, to);
-                hit += segments;
-                lost.extend(streams);
-            }
-            Condition::Hold { a, b } => {
-                hit += in_flight(sim, shared, a, b).0 + in_flight(sim, shared, b, a).0;
-            }
-            _ => {}
-        }
-    }
-    for id in &lost {
-        if let Some(stream) = shared.streams.get_mut(id) {
-            stream.lost_data = true;
-        }
-    }
-    (hit, lost)
-}
-
-fn add_hits(shared: &mut Inner, fault: &Fault, hits: u64) {
-    if let Some(running) = shared.conditions.fault(fault.id) {
-        running.hit += hits;
-    }
-}
-
-/// A host's process is gone because of a fault.
-fn set_down(shared: &Shared, fault: &Fault, host: &str) {
-    if let Some(running) = shared.lock().conditions.fault(fault.id) {
-        running.conditions.push(Condition::Down(host.into()));
     }
 }

@@ -294,7 +294,7 @@ fn a_removed_session_with_a_group_is_read() {
 fn who_catches_up_is_told_of_every_group() {
     let world = with_groups();
     let columns = ["peerId", "type", "updated", "status"];
-    // A session with a group that he is in, and with one that he has left.
+    // A session with a group that the user is in, and with one that they have left.
     let row = |peer: u32| [peer.into(), 2.into(), 88.into(), 0.into()];
     world.on("select * from IMRecentSession", rows(columns, &[row(1), row(6)]));
     // Removed, and not changed since.
@@ -318,7 +318,7 @@ fn who_catches_up_is_told_of_every_group() {
         .collect();
     let (ok, deleted) =
         (SessionStatusType::SessionStatusOk, SessionStatusType::SessionStatusDelete);
-    // Nothing of group 7 is for him.
+    // Nothing of group 7 is for this user.
     assert_eq!(list, [(1, 11, 88, ok), (4, 6, 50, deleted)]);
     assert_no_members_of_redis(&world.log());
 }

@@ -90,7 +90,7 @@ impl Env for Net {
         Duration::ZERO
     }
 
-    fn random(&self, _: &'static str, _: u64) -> u64 {
+    fn random(&self, _: &'static str, _: impl Fn() -> u64) -> u64 {
         0
     }
 

@@ -1,6 +1,7 @@
 //! Each kind of fault has the effect that its name says, seen in the trace of a hand-made plan.
 
 mod back_pressure;
+mod composition;
 mod network;
 mod process;
 mod sockets;

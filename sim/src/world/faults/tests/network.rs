@@ -160,3 +160,21 @@ fn latencies_overlap() {
     assert!((45..=60).contains(&slowest(&outcome, "client2", 3_210, 3_500)));
     assert!(slowest(&outcome, "client2", 3_600, 4_500) <= 10);
 }
+
+/// A drop is a cut of one tick: what else acts on the link goes on acting.
+#[test]
+fn a_drop_leaves_the_link_as_other_faults_want_it() {
+    let link = || names("client2", "msg1");
+    let drop = || {
+        let (a, b) = link();
+        Trouble::Drop { a, b, fate: Fate::Silent }
+    };
+    let (a, b) = link();
+    let stalled = run(plan(&[(2_000, 1_000, Trouble::Stall { a, b }), (2_300, 100, drop())]));
+    assert!(stalled.hits[&2] > 0, "what is held is in flight");
+    assert_eq!(count(&stalled, 2_010, 3_000, received("client2")), 0);
+    let cut =
+        run(plan(&[(2_000, 1_000, partition(Cut::Both, Fate::Silent)), (2_300, 100, drop())]));
+    assert_eq!(cut.hits[&2], 0, "a cut lets nothing be in flight");
+    assert_eq!(count(&cut, 2_010, 3_000, received("client2")), 0);
+}

@@ -2,8 +2,8 @@
 
 use super::{count, failed_dial, is_reset, lines, plan, received, run, sent, with};
 use crate::{
-    plan::{Durability, Trouble},
-    record::{Applied, Effect, Kind, Line, shown},
+    plan::{Cut, Durability, Fate, Trouble},
+    record::{Applied, Effect, End, Kind, Line, shown},
     world::Outcome,
 };
 use teamtalk::wire::command;
@@ -161,4 +161,27 @@ fn a_pause_stops_a_host_and_lets_it_go_on() {
     let ended = |l: &Line| closed("msg1")(l) || is_reset(l) || matches!(l.kind, Kind::HostDown);
     assert_eq!(count(&outcome, 2_000, 3_600, ended), 0, "nothing is lost");
     assert_eq!(outcome.found(), "holds");
+}
+
+/// The machine is back while the link to one of its peers is still cut, or held.
+#[test]
+fn a_power_cut_leaves_links_as_other_faults_want_them() {
+    let (a, b) = ("client2".to_string(), "msg1".to_string());
+    let cut = Trouble::Partition { a: a.clone(), b: b.clone(), cut: Cut::AToB, fate: Fate::Silent };
+    for trouble in [cut, Trouble::Stall { a, b }] {
+        let off = Trouble::PowerCut { host: "msg1".into() };
+        let outcome = run(plan(&[(2_000, 1_500, trouble), (2_200, 300, off)]));
+        assert_eq!(downs(&outcome, "msg1"), [("down", 2_200), ("up", 2_500)]);
+        let accepts = |host: &'static str| {
+            move |l: &Line| {
+                let Kind::Connected { peer, end: End::Acceptor, .. } = &l.kind else {
+                    return false;
+                };
+                l.host == "msg1" && *peer == host
+            }
+        };
+        assert_eq!(count(&outcome, 2_500, 3_500, accepts("client1")), 1);
+        assert_eq!(count(&outcome, 2_500, 3_500, accepts("client2")), 0);
+        assert_eq!(count(&outcome, 3_500, 5_500, accepts("client2")), 1);
+    }
 }
