@@ -6,6 +6,7 @@ mod frame;
 pub mod history;
 pub mod inserts;
 pub mod members;
+pub mod sizes;
 mod what;
 
 pub(crate) use applied::readable;
@@ -40,7 +41,7 @@ pub enum Kind {
     PduReceived(Frame),
     /// A connection was made (`device`: the device that dialled) or accepted.
     Connected {
-        /// The connection.
+        /// Its number.
         conn: ConnId,
         /// This end.
         end: End,
@@ -53,7 +54,7 @@ pub enum Kind {
     },
     /// An end of a connection was closed.
     Disconnected {
-        /// The connection.
+        /// Its number.
         conn: ConnId,
         /// This end.
         end: End,
@@ -148,7 +149,7 @@ pub enum Kind {
     },
     /// The rig reset a connection.
     StreamReset {
-        /// The connection.
+        /// Its number.
         conn: ConnId,
     },
     /// A host's process started (again).

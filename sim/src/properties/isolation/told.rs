@@ -20,10 +20,10 @@ use teamtalk::{
     },
 };
 
-/// What a PDU tells of one group.
+/// What a group shows to whoever is told of it.
 #[derive(Debug)]
 pub struct OfGroup {
-    /// The group's id.
+    /// The group.
     pub group: u32,
     /// Users who were members at some time since then may be told.
     pub since: Since,

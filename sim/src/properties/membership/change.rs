@@ -48,12 +48,12 @@ pub struct Change {
 pub enum Said {
     /// A group was made.
     Made {
-        /// The group's id, if the answer names it.
+        /// Its id, if it was made.
         group: Option<u32>,
     },
-    /// Users came or went.
+    /// Users were added or taken out.
     Changed {
-        /// Those users.
+        /// Who they are.
         users: BTreeSet<u32>,
     },
     /// Nothing was changed.
