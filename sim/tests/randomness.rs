@@ -1,6 +1,8 @@
 //! Where a turmoil simulation gets its randomness, and what makes it repeat: the claims of
 //! docs/DETERMINISM.md that a small program can show.
 
+#![expect(clippy::disallowed_methods, reason = "what turmoil does without a seed is the test")]
+
 use std::{
     collections::BTreeSet,
     hash::{BuildHasher, RandomState},
