@@ -33,13 +33,8 @@ fn noted(seen: &Seen) -> Vec<String> {
 }
 
 fn builder() -> Builder {
-    let mut builder = Builder::new();
-    builder
-        .tick_duration(TICK)
-        .simulation_duration(Duration::from_secs(3_600))
-        .min_message_latency(TICK)
-        .max_message_latency(TICK)
-        .rng_seed(1);
+    let mut builder = teamtalk_sim::seeded::network(1);
+    builder.simulation_duration(Duration::from_secs(3_600));
     builder
 }
 
