@@ -168,6 +168,7 @@ fn name(kind: &Kind) -> &'static str {
         Kind::HostUp => "host_up",
         Kind::HostDown => "host_down",
         Kind::Panic { .. } => "panic",
+        Kind::Endless { .. } => "endless",
         Kind::Phase { .. } => "phase",
     }
 }
@@ -178,8 +179,11 @@ fn the_lines_of_traces_are_described() {
     let common = fields(&text, "## Trace", 0);
     let (kinds, facts) = (further(&text, "## Trace", 1), further(&text, "### Facts", 0));
     // No kept case has these.
-    let rare =
-        [Kind::Panic { message: "at".into() }, Kind::StoreLost { store: "redis", commands: 1 }];
+    let rare = [
+        Kind::Panic { message: "a word".into(), at: "a.rs:1:1".into() },
+        Kind::Endless { message: "a word".into() },
+        Kind::StoreLost { store: "redis", commands: 1 },
+    ];
     let host = Role::Msg.numbered(1);
     let rare = rare.map(|kind| Line { n: 0, sim_us: 0, host: host.clone(), incarnation: 1, kind });
     let mut lines = Vec::from(rare);

@@ -30,7 +30,7 @@ pub struct Group {
 
 /// A group, as an operation names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a group's id, or {\"created_by\": an operation's id}")]
 pub enum GroupRef {
     /// By its id.
     Known(u32),
@@ -43,7 +43,7 @@ pub enum GroupRef {
 
 /// A chat, as an operation names it: in a file a number is a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a user's id, or {\"group\": …}")]
 pub enum Chat {
     /// With a user.
     User(u32),

@@ -2,16 +2,18 @@
 
 mod ask;
 pub mod case;
+pub mod check;
 mod device;
 mod fault;
 pub mod generate;
 mod group;
 mod host;
 mod operation;
+mod strict;
 
 pub use ask::Ask;
 pub use device::{Client, Device};
-pub use fault::{Cut, Fate, Fault, Trouble};
+pub use fault::{Cut, Fate, Fault, LONGEST_MS, Plant, Trouble};
 pub use group::{Chat, Group, GroupKind, GroupRef};
 pub use host::{Host, NoHost, Role};
 pub use operation::{Action, Odd, Operation, Rogue, Size, text_of};

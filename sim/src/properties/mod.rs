@@ -36,7 +36,7 @@ use crate::{
     plan::Role,
     record::{Line, Trace},
 };
-use teamtalk::{catalogue::limits::Limits, protocol::Protocol};
+use teamtalk::{catalogue::limits::Limits, protocol::Protocol, timing::Timing};
 
 /// Whether a property is broken by one event, or by something that never happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +96,11 @@ pub trait Property {
     fn pending(&self, _: &Known) -> Option<Violation> {
         None
     }
+    /// What is owed when its time is up, at a simulated microsecond: [`Self::pending`] without what
+    /// began so late that it had no time. The end of a run is no violation of that.
+    fn overdue(&self, known: &Known, _now_us: u64) -> Option<Violation> {
+        self.pending(known)
+    }
     /// Things worth a count that are no violations (`unacked though held`).
     fn notes(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
@@ -122,6 +127,12 @@ impl Properties {
         Self { known: Known::default(), all, looking }
     }
 
+    /// The same, for a deployment with these durations.
+    pub fn at_pace(mut self, timing: &Timing) -> Self {
+        self.known.answer_within_us = timing.request_timeout().as_micros() as u64;
+        self
+    }
+
     /// Takes the next line, and returns the safety violations that it causes.
     pub fn observe(&mut self, line: &Line) -> Vec<Violation> {
         let seen = self.known.observe(line);
@@ -133,6 +144,12 @@ impl Properties {
     pub fn owed(&self, audited: bool) -> Vec<Violation> {
         let these = self.all.iter().filter(|p| p.audited() == audited);
         these.filter_map(|p| p.pending(&self.known)).collect()
+    }
+
+    /// What is owed that no audit pays, when its time is up at a simulated microsecond.
+    pub fn overdue(&self, now_us: u64) -> Vec<Violation> {
+        let these = self.all.iter().filter(|p| !p.audited());
+        these.filter_map(|p| p.overdue(&self.known, now_us)).collect()
     }
 
     /// Counts that are no violations.

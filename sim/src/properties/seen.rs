@@ -26,6 +26,9 @@ pub struct Known {
     pub sends: Sends,
     /// The number of the last line.
     pub now: u64,
+    /// How long a request may wait for its answer, in simulated microseconds: until its
+    /// msg_server itself says that none came (`Timing::request_timeout`).
+    pub answer_within_us: u64,
 }
 
 /// The classes of lines among which properties choose what they look at.

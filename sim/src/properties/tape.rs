@@ -1,7 +1,7 @@
 //! Traces written by hand, for the tests of the properties.
 
 pub use super::pdus::*;
-use super::{Known, Property};
+use super::{Known, Property, Violation};
 use crate::{
     plan::Host,
     record::{End, Frame, Kind, Line},
@@ -57,6 +57,17 @@ impl<P: Property> Tape<P> {
     pub fn later(&mut self, seconds: u64) -> &mut Self {
         self.later_us += seconds * 1_000_000;
         self
+    }
+
+    /// The next line is of this simulated microsecond, which is not over.
+    pub fn at(&mut self, sim_us: u64) -> &mut Self {
+        self.later_us = sim_us - self.n;
+        self
+    }
+
+    /// What is owed when its time is up, at a simulated microsecond.
+    pub fn overdue(&self, now_us: u64) -> Option<Violation> {
+        self.property.overdue(&self.known, now_us)
     }
 
     /// The signature of what is owed.

@@ -40,7 +40,7 @@ pub enum Kind {
     PduReceived(Frame),
     /// A connection was made (`device`: the device that dialled) or accepted.
     Connected {
-        /// Its number.
+        /// The connection.
         conn: ConnId,
         /// This end.
         end: End,
@@ -53,7 +53,7 @@ pub enum Kind {
     },
     /// An end of a connection was closed.
     Disconnected {
-        /// Its number.
+        /// The connection.
         conn: ConnId,
         /// This end.
         end: End,
@@ -148,16 +148,23 @@ pub enum Kind {
     },
     /// The rig reset a connection.
     StreamReset {
-        /// Its number.
+        /// The connection.
         conn: ConnId,
     },
     /// A host's process started (again).
     HostUp,
     /// A host's process was killed, or ended.
     HostDown,
-    /// A role panicked.
+    /// A task of the host panicked, and the run is over.
     Panic {
-        /// Its message and place.
+        /// Its message.
+        message: String,
+        /// `file:line:column`.
+        at: String,
+    },
+    /// Tasks of the host ran without end within one tick, and the run is over.
+    Endless {
+        /// How that shows.
         message: String,
     },
     /// A phase began: `safety`, `liveness`, or `audit` for each audit.
@@ -239,7 +246,10 @@ impl Line {
             Kind::StreamReset { conn } => json!({"kind": "stream_reset", "conn": conn}),
             Kind::HostUp => json!({"kind": "host_up"}),
             Kind::HostDown => json!({"kind": "host_down"}),
-            Kind::Panic { message } => json!({"kind": "panic", "message": message}),
+            Kind::Panic { message, at } => {
+                json!({"kind": "panic", "message": message, "at": at})
+            }
+            Kind::Endless { message } => json!({"kind": "endless", "message": message}),
             Kind::Phase { phase } => json!({"kind": "phase", "phase": phase}),
         };
         value["n"] = json!(self.n);

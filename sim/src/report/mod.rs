@@ -123,6 +123,8 @@ fn event(line: &Line) -> String {
         Kind::Store(Applied { store, what, effect, .. }) => format!("{store}: {what}: {effect}"),
         Kind::FaultStart { what, .. } => format!("FAULT {what}"),
         Kind::FaultEnd { fault, hit } => format!("fault {fault} ends, hit {hit}"),
+        Kind::Panic { message, at } => format!("PANICS at {at}: {message}"),
+        Kind::Endless { message } => format!("RUNS WITHOUT END: {message}"),
         other => format!("{other:?}"),
     };
     format!("{:>10.3} ms {:<8} {what}", line.sim_us as f64 / 1_000.0, line.host)
@@ -185,7 +187,9 @@ pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
             found.entry(signature).or_default().push(report.seed);
         }
     }
-    if found.is_empty() {
+    if reports.is_empty() {
+        let _ = writeln!(out, "nothing is known: no seed ran");
+    } else if found.is_empty() {
         let _ = writeln!(out, "all properties held");
     }
     for (signature, seeds) in found {

@@ -75,8 +75,7 @@ async fn list<W: World>(
     }
     // A list may name a hundred groups of others: none of them costs a statement of its own.
     if only_own && groups.len() > 1 {
-        let own = membership::of(cx, on_failure, asked.user_id).await?;
-        groups.retain(|group| own.iter().any(|own| *group == Value::from(own.group)));
+        groups = membership::own(cx, on_failure, asked.user_id, &groups).await?;
     }
     let mut group_info_list = Vec::new();
     if !groups.is_empty() {

@@ -118,6 +118,22 @@ pub async fn members<W: World>(
     Ok((0..found.rows.len()).map(|row| found.get(row, "userId").uint()).collect())
 }
 
+/// Which of these groups a user is in.
+pub async fn own<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    user: u32,
+    groups: &[Value],
+) -> Result<Vec<Value>, StoreError> {
+    let text = format!(
+        "select groupId from IMGroupMember where userId=? and status=0 and groupId in ({})",
+        placeholders(groups.len())
+    );
+    let params: Vec<Value> = [user.into()].into_iter().chain(groups.iter().cloned()).collect();
+    let found = cx.select(on_failure, Server::Primary, &text, &params).await?;
+    Ok((0..found.rows.len()).map(|row| found.get(row, "groupId")).collect())
+}
+
 /// The groups that a user is in, by the last change of the membership, newest first. The original
 /// reads this from SQL too; without the switch it is read where lists are read, and the user may
 /// read each group from the second in which they joined.

@@ -38,6 +38,11 @@ pub const PROFILES: [(Profile, &str, &str); 3] = [
 ];
 
 impl Profile {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        PROFILES.iter().find(|(profile, ..)| *profile == self).map_or("?", |(_, name, _)| name)
+    }
+
     /// The profile of a name.
     pub fn by_name(name: &str) -> Option<Self> {
         PROFILES.iter().find(|(_, known, _)| *known == name).map(|(profile, ..)| *profile)

@@ -44,6 +44,7 @@ fn members_are_shown_to_members_only() {
         world.on("from IMGroup ", group_rows());
         world.on("where groupId=4", rows(["userId"], &[[1.into()], [9.into()]]));
         world.on("where groupId=1", rows(["userId"], &[[2.into()]]));
+        world.on("groupId in (1,4)", rows(["groupId"], &[[4.into()]]));
         let known = |group_id| GroupVersionInfo { group_id, version: 0 };
         let request = ImGroupInfoListReq {
             user_id: 9,
@@ -59,7 +60,8 @@ fn members_are_shown_to_members_only() {
     assert_eq!(
         log,
         [
-            "M select * from IMGroup where id in (1,4) and status=0 order by updated desc",
+            "M select groupId from IMGroupMember where userId=9 and status=0 and groupId in (1,4)",
+            "M select * from IMGroup where id in (4) and status=0 order by updated desc",
             "M select userId from IMGroupMember where groupId=4 and status=0 order by userId",
             "M select userId from IMGroupMember where groupId=1 and status=0 order by userId",
         ]
