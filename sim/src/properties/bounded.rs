@@ -1,5 +1,7 @@
 //! bounded: queues, send lists and unsent output stay under their bounds, what a device may not send
 //! is not served, and no bytes of a client close a link between servers.
+//!
+//! Queues are what roles report (`Fact::HighWater`). Memory is not measured.
 
 use super::{
     Class, Known, Property, Seen, Sort, Subject, Violation, bounds::Bounds, let_through::LetThrough,
@@ -51,10 +53,10 @@ impl Property for Bounded {
         }
         let line = seen.line;
         match &line.kind {
-            Kind::Connected { conn, end: End::Dialler, device: None, .. } => {
-                if is_server(line.host.role()) {
-                    self.links.insert(*conn);
-                }
+            Kind::Connected { conn, end: End::Dialler, device: None, .. }
+                if is_server(line.host.role()) =>
+            {
+                self.links.insert(*conn);
             }
             Kind::Fact(Fact::Closed { conn, reason }) if reason == TOO_MUCH => {
                 return self.links.contains(conn).then(|| Violation {
