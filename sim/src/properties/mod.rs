@@ -5,6 +5,7 @@ mod acked_is_stored;
 mod acks_settle;
 mod answered;
 mod bounded;
+mod bounds;
 mod clients;
 mod delivered;
 mod facts;
@@ -31,7 +32,10 @@ mod wire;
 pub use about::{About, Rows, Subject};
 pub use seen::{Class, Known, Seen};
 
-use crate::{plan::Role, record::Line};
+use crate::{
+    plan::Role,
+    record::{Line, sizes::Sizes},
+};
 use teamtalk::{catalogue::limits::Limits, protocol::Protocol};
 
 /// Whether a property can be broken at any moment, or only by never being fulfilled.
@@ -92,6 +96,10 @@ pub trait Property {
     fn pending(&self, _: &Known) -> Option<Violation> {
         None
     }
+    /// Whether something got too large, at the end of a run.
+    fn measured(&self, _: &Sizes) -> Option<Violation> {
+        None
+    }
     /// Things worth a count that are no violations (`unacked though held`).
     fn notes(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
@@ -129,6 +137,11 @@ impl Properties {
     pub fn owed(&self, audited: bool) -> Vec<Violation> {
         let these = self.all.iter().filter(|p| p.audited() == audited);
         these.filter_map(|p| p.pending(&self.known)).collect()
+    }
+
+    /// What got too large in a run that is over.
+    pub fn measured(&self, sizes: &Sizes) -> Vec<Violation> {
+        self.all.iter().filter_map(|p| p.measured(sizes)).collect()
     }
 
     /// Counts that are no violations.

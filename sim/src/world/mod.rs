@@ -15,6 +15,7 @@ mod rogue;
 mod roster;
 mod script;
 mod shared;
+mod sizes;
 mod socket;
 mod streams;
 #[cfg(test)]
@@ -32,7 +33,7 @@ use crate::{
         case::{Case, ProtocolSpec},
     },
     properties::{Properties, Violation},
-    record::{Kind, Trace, history::History},
+    record::{Kind, Trace, history::History, sizes::Sizes},
 };
 use hosts::Hosts;
 use std::{
@@ -53,6 +54,9 @@ const AUDIT_EVERY_MS: u64 = 1_000;
 /// Simulated milliseconds for which audits go on at least.
 const AUDITS_MS: u64 = 5_000;
 
+/// Simulated milliseconds from one measuring of the stores to the next.
+const MEASURED_EVERY_MS: u64 = 1_000;
+
 /// Everything that came of a run.
 #[derive(Debug)]
 pub struct Outcome {
@@ -69,6 +73,8 @@ pub struct Outcome {
     pub hits: BTreeMap<u32, u64>,
     /// Counts that are no violations.
     pub notes: BTreeMap<&'static str, u64>,
+    /// How large things got.
+    pub sizes: Sizes,
 }
 
 thread_local! {
@@ -154,6 +160,7 @@ struct Driver<'a> {
     /// Devices that are logged in, with their hosts.
     online: BTreeMap<u32, Host>,
     rest: Rest,
+    sizes: Sizes,
 }
 
 /// How far the end of the liveness phase has come; times in simulated milliseconds.
@@ -214,6 +221,7 @@ impl<'a> Driver<'a> {
             next_op: LIVENESS_OPS,
             online: BTreeMap::new(),
             rest: Rest::default(),
+            sizes: Sizes::default(),
         }
     }
 
@@ -243,6 +251,9 @@ impl<'a> Driver<'a> {
             }
             now += TICK_MS;
             self.follow();
+            if now.is_multiple_of(MEASURED_EVERY_MS) {
+                self.measure_stores();
+            }
             if now < horizon || !self.faults.all_over(&self.shared) {
                 continue;
             }
@@ -364,13 +375,26 @@ impl<'a> Driver<'a> {
         note(&mut self.violations, violation);
     }
 
-    fn outcome(self) -> Outcome {
+    /// Measures the stores: what they hold now may be the most that they ever held.
+    fn measure_stores(&mut self) {
+        self.hosts.measure(&mut self.sizes);
+    }
+
+    fn outcome(mut self) -> Outcome {
+        self.measure_stores();
+        {
+            let shared = self.shared.lock();
+            sizes::of_streams(&mut self.sizes, &shared.roster, &shared.streams);
+        }
+        for violation in self.properties.measured(&self.sizes) {
+            self.found(violation);
+        }
         let trace = std::mem::take(&mut self.shared.lock().trace);
         let history = History::of(&trace);
         let notes = self.properties.notes().collect();
         let hits = self.faults.ended.iter().copied().collect();
-        let Self { violations, broken_by, .. } = self;
-        Outcome { trace, history, violations, broken_by, hits, notes }
+        let Self { violations, broken_by, sizes, .. } = self;
+        Outcome { trace, history, violations, broken_by, hits, notes, sizes }
     }
 }
 
