@@ -22,7 +22,7 @@ pub enum Conversation {
 }
 
 impl Conversation {
-    /// This conversation as `user` names it; `None` for two others'.
+    /// This conversation as `user` names it; `None` if it is between two other users.
     pub fn chat_of(&self, user: u32) -> Option<Chat> {
         match *self {
             Self::Group(id) => Some(Chat::Group(id)),
@@ -83,7 +83,7 @@ impl Chat {
         }
     }
 
-    /// The conversation that `user` means by it.
+    /// The conversation that `user` means by this chat.
     pub fn conversation(self, user: u32) -> Conversation {
         match self {
             Self::User(peer) => Conversation::single(user, peer),

@@ -1,7 +1,7 @@
 //! What roles report: typed facts, tracing events in production, trace lines in the simulation.
 //!
-//! A fact that has a counterpart on the wire or in a store is checked against it by the rig: a
-//! role's word is not taken for it.
+//! The rig checks a fact that has a counterpart on the wire or in a store against it, so a role
+//! that reports wrongly is found out.
 
 use crate::{
     conversation::{Chat, Conversation},
@@ -75,7 +75,7 @@ pub enum Fact {
         /// The message's id.
         msg_id: u32,
     },
-    /// An entry went with its connection.
+    /// An entry was dropped because its connection ended.
     SendListDropped {
         /// The connection.
         conn: ConnId,
@@ -207,15 +207,15 @@ pub enum Fact {
         /// The msg_id of an acked send, the id of a group that was created, else 0.
         msg_id: u32,
     },
-    /// An operation ended without effect that it knows of.
+    /// An operation ended, and its client knows of no effect of it.
     OpFailed {
         /// The operation's id.
         op: u32,
         /// Why, in a few words.
         reason: String,
     },
-    /// A device stored a message: the first time, and when another one took its place under the
-    /// same id (SYSTEM.md section 7, "stores under").
+    /// A device stored a message: a new one, or one that took the place of another under the same
+    /// id (SYSTEM.md section 7, "stores under").
     Held {
         /// The device's slot.
         device: u32,
@@ -236,7 +236,7 @@ pub enum Fact {
         device: u32,
         /// The chat.
         chat: Chat,
-        /// How many.
+        /// How many messages.
         count: u32,
     },
 }

@@ -14,7 +14,8 @@ use teamtalk_sim::{
     record::{Kind, Line},
 };
 
-/// PDUs and store commands of `hardened`, at most so many times those of `teamtalk` (issue 3).
+/// PDUs and store commands of `hardened`, at most so many times those of `teamtalk`: polling
+/// everything is no protocol (our decision).
 const COST: f64 = 1.5;
 
 fn jobs() -> usize {

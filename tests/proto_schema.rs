@@ -58,7 +58,8 @@ fn golden() -> Items {
             items.insert(format!("message {message}"));
             for field in fields.as_array().expect("fields") {
                 let text = |key: &str| field[key].as_str().expect("text").to_owned();
-                // Unqualified names are of the same package or of IM.BaseDefine (README.md).
+                // Unqualified names are of the same package or of IM.BaseDefine
+                // (tests/golden/README.md).
                 let raw = text("type");
                 let ty = [raw.clone(), format!("{package}.{raw}"), format!("IM.BaseDefine.{raw}")]
                     .into_iter()

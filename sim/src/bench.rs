@@ -83,7 +83,7 @@ fn round(
     let one = || {
         let mut case = case.clone();
         case.plan.noise = noise.fetch_add(1, Ordering::Relaxed);
-        let outcome = run_case(&case)?;
+        let outcome = run_case(&case).map_err(|failed| failed.to_string())?;
         match outcome.violations.first() {
             Some(v) => Err(format!("the pinned plan broke {}: {}", v.signature(), v.sentence)),
             None => Ok(SeedReport::of(case.plan.noise, &case, &outcome)),

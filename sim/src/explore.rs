@@ -1,20 +1,20 @@
 //! Hunting through seeds.
 
+pub use crate::run::run_case;
 use crate::{
     plan::{
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
     },
     record::history::Outcome as OpOutcome,
-    seeded::on_seeded_thread,
-    world::{self, Outcome},
+    run::{Failed, Runner},
+    world::{Outcome, Watch, panics},
 };
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc,
     },
 };
@@ -29,23 +29,6 @@ pub fn case_of(seed: u64, protocol: &ProtocolSpec, profile: Profile) -> Case {
         plan: generate(seed, clients, profile),
         expect: "holds".into(),
     }
-}
-
-/// Runs a case on a thread of its own, with everything seeded.
-///
-/// # Errors
-/// If the case's protocols can't be resolved.
-pub fn run_case(case: &Case) -> Result<Outcome, String> {
-    run_case_with(case, 0)
-}
-
-/// Like [`run_case`], with another seed for what asks the system for randomness. A plan's trace
-/// must not depend on it: a `std` map iterated in a role shows by it.
-///
-/// # Errors
-/// If the case's protocols can't be resolved.
-pub fn run_case_with(case: &Case, entropy: u64) -> Result<Outcome, String> {
-    on_seeded_thread(case.plan.noise ^ entropy, || world::run(case))
 }
 
 /// What one seed did.
@@ -129,57 +112,190 @@ pub struct Campaign {
     pub keep_going: bool,
 }
 
+/// What a campaign has to say of one seed.
+#[derive(Debug)]
+pub enum Event {
+    /// It ran.
+    Ran(SeedReport, Option<Box<Found>>),
+    /// Its run came to nothing.
+    Lost {
+        /// The seed.
+        seed: u64,
+        /// Why.
+        failed: Failed,
+        /// How many jobs are left: a thread that does not end takes its job with it.
+        jobs: usize,
+    },
+}
+
 /// Runs a campaign. `each` is called on this thread for every seed, in no fixed order.
 ///
 /// # Errors
-/// If the protocol can't be resolved.
+/// If the protocol can't be resolved, or else if a run came to nothing: the first one that did.
 pub fn explore(
     campaign: &Campaign,
     stop: &AtomicBool,
     mut each: impl FnMut(&SeedReport, Option<Found>),
 ) -> Result<(), String> {
+    let mut lost = None;
+    explore_with(&Runner::default(), campaign, stop, |event| match event {
+        Event::Ran(report, found) => each(&report, found.map(|found| *found)),
+        Event::Lost { seed, failed, .. } => {
+            lost.get_or_insert(format!("seed {seed}: {failed}"));
+        }
+    })?;
+    lost.map_or(Ok(()), Err)
+}
+
+/// Like [`explore`], and says which seeds came to nothing. It ends early when `stop` is set, and
+/// when no job is left.
+///
+/// # Errors
+/// If the protocol can't be resolved.
+pub fn explore_with(
+    runner: &Runner,
+    campaign: &Campaign,
+    stop: &AtomicBool,
+    each: impl FnMut(Event),
+) -> Result<(), String> {
     campaign.protocol.resolve()?;
-    let next = AtomicU64::new(campaign.from);
-    let end = campaign.from.saturating_add(campaign.seeds);
+    let case_of = |seed| case_of(seed, &campaign.protocol, campaign.profile);
+    run_all(runner, campaign, &case_of, stop, each);
+    Ok(())
+}
+
+/// Runs the case that `case_of` makes of each seed of a campaign.
+fn run_all(
+    runner: &Runner,
+    campaign: &Campaign,
+    case_of: &(dyn Fn(u64) -> Case + Sync),
+    stop: &AtomicBool,
+    each: impl FnMut(Event),
+) {
+    let next = AtomicU64::new(0);
+    let jobs = AtomicUsize::new(campaign.jobs.max(1));
     let (sender, receiver) = mpsc::channel();
-    let failed = Mutex::new(None);
     #[allow(clippy::disallowed_methods, reason = "the rig's own threads")]
     std::thread::scope(|scope| {
         for _ in 0..campaign.jobs.max(1) {
-            let (sender, next, failed) = (sender.clone(), &next, &failed);
+            let (sender, next, jobs) = (sender.clone(), &next, &jobs);
             scope.spawn(move || {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end || stop.load(Ordering::Relaxed) {
-                        return;
+                while !stop.load(Ordering::Relaxed) {
+                    // Counted from 0: there is no seed after the largest one.
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    let seed = campaign.from.checked_add(n).filter(|_| n < campaign.seeds);
+                    let Some(seed) = seed else { return };
+                    let ran = panics::kept(&Watch::default(), || one(runner, seed, case_of));
+                    let event = ran.unwrap_or_else(|panicked| Err(panicked.into())).unwrap_or_else(
+                        |failed| {
+                            let lost = usize::from(failed.is_stuck());
+                            let jobs = jobs.fetch_sub(lost, Ordering::Relaxed) - lost;
+                            Event::Lost { seed, failed, jobs }
+                        },
+                    );
+                    if matches!(event, Event::Ran(_, Some(_))) && !campaign.keep_going {
+                        stop.store(true, Ordering::Relaxed);
                     }
-                    let mut case = case_of(seed, &campaign.protocol, campaign.profile);
-                    match run_case(&case) {
-                        Ok(outcome) => {
-                            let report = SeedReport::of(seed, &case, &outcome);
-                            let found = report.signatures.first().cloned().map(|signature| {
-                                case.expect = signature;
-                                Found { case, outcome }
-                            });
-                            if found.is_some() && !campaign.keep_going {
-                                stop.store(true, Ordering::Relaxed);
-                            }
-                            if sender.send((report, found)).is_err() {
-                                return;
-                            }
-                        }
-                        Err(error) => {
-                            *failed.lock().expect("no panic under it") = Some(error);
-                            return;
-                        }
+                    let job_is_lost =
+                        matches!(&event, Event::Lost { failed, .. } if failed.is_stuck());
+                    if sender.send(event).is_err() || job_is_lost {
+                        return;
                     }
                 }
             });
         }
         drop(sender);
-        for (report, found) in receiver {
-            each(&report, found);
-        }
+        receiver.into_iter().for_each(each);
     });
-    failed.into_inner().expect("no panic under it").map_or(Ok(()), Err)
+}
+
+/// Runs one seed of a campaign.
+fn one(runner: &Runner, seed: u64, case_of: &dyn Fn(u64) -> Case) -> Result<Event, Failed> {
+    let mut case = case_of(seed);
+    let outcome = runner.run(&case)?;
+    let report = SeedReport::of(seed, &case, &outcome);
+    let found = report.signatures.first().cloned().map(|signature| {
+        case.expect = signature;
+        Box::new(Found { case, outcome })
+    });
+    Ok(Event::Ran(report, found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Campaign, Event, case_of, run_all};
+    use crate::{
+        plan::{Fault, Plant, Trouble, case::ProtocolSpec, generate::Profile},
+        run::Runner,
+    };
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        sync::atomic::AtomicBool,
+        time::Duration,
+    };
+
+    /// What a campaign of seeds from 1 comes to, under which tasks of msg1 misbehave in some: the
+    /// seeds that ran, and the lost ones with the jobs that were left.
+    fn campaign(
+        seeds: u64,
+        jobs: usize,
+        planted: &[(u64, &str, Plant)],
+    ) -> (BTreeSet<u64>, BTreeMap<u64, usize>) {
+        let protocol = ProtocolSpec::preset("hardened");
+        let profile = Profile::Calm;
+        let make = |seed| {
+            let mut case = case_of(seed, &protocol, profile);
+            for (_, host, does) in planted.iter().filter(|(at, ..)| *at == seed) {
+                let trouble = Trouble::Planted { host: host.to_string(), does: *does };
+                case.plan.faults = vec![Fault { id: 1, at_ms: 1_000, for_ms: 5, trouble }];
+            }
+            case
+        };
+        let campaign = Campaign {
+            from: 1,
+            seeds,
+            jobs,
+            protocol: protocol.clone(),
+            profile,
+            keep_going: true,
+        };
+        let runner = Runner { patience: Duration::from_secs(2), ..Runner::default() };
+        let (mut ran, mut lost) = (BTreeSet::new(), BTreeMap::new());
+        run_all(&runner, &campaign, &make, &AtomicBool::new(false), |event| match event {
+            Event::Ran(report, _) => drop(ran.insert(report.seed)),
+            Event::Lost { seed, jobs, .. } => drop(lost.insert(seed, jobs)),
+        });
+        (ran, lost)
+    }
+
+    #[test]
+    fn a_thread_that_never_ends_takes_its_job_and_the_others_go_on() {
+        let (ran, lost) = campaign(6, 2, &[(2, "msg1", Plant::Hangs)]);
+        assert_eq!(ran, [1, 3, 4, 5, 6].into());
+        assert_eq!(lost, [(2, 1)].into());
+    }
+
+    #[test]
+    fn a_campaign_without_jobs_ends() {
+        let (ran, lost) = campaign(4, 1, &[(2, "msg1", Plant::Hangs)]);
+        assert_eq!((ran, lost), ([1].into(), [(2, 0)].into()));
+    }
+
+    #[test]
+    fn a_panic_of_the_rig_costs_its_seed_only() {
+        let (ran, lost) = campaign(3, 1, &[(2, "sql", Plant::Panics), (3, "msg1", Plant::Panics)]);
+        assert_eq!((ran, lost), ([1, 3].into(), [(2, 1)].into()));
+    }
+
+    #[test]
+    fn the_largest_seed_is_the_last_one() {
+        let protocol = ProtocolSpec::preset("hardened");
+        let profile = Profile::Calm;
+        let campaign =
+            Campaign { from: u64::MAX, seeds: 300, jobs: 2, protocol, profile, keep_going: true };
+        let mut seeds = Vec::new();
+        super::explore(&campaign, &AtomicBool::new(false), |report, _| seeds.push(report.seed))
+            .expect("a verdict");
+        assert_eq!(seeds, [u64::MAX]);
+    }
 }

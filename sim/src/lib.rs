@@ -3,8 +3,10 @@
 
 #[cfg(not(tokio_unstable))]
 compile_error!(
-    "build with --cfg tokio_unstable: .cargo/config.toml sets it, but RUSTFLAGS in the \
-     environment replaces it. Unset RUSTFLAGS."
+    "the flags of .cargo/config.toml are not in effect (`--cfg tokio_unstable` is not set), and \
+     without them runs are not deterministic. Either RUSTFLAGS or CARGO_ENCODED_RUSTFLAGS is set in \
+     the environment, which replaces them: unset it, or add `--cfg tokio_unstable` to it. Or cargo \
+     was started outside of the repository, where it does not read its configuration."
 );
 
 pub mod bench;
@@ -15,5 +17,6 @@ pub mod plan;
 pub mod properties;
 pub mod record;
 pub mod report;
+pub mod run;
 pub mod seeded;
 pub mod world;

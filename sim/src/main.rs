@@ -1,22 +1,16 @@
 //! `sim`: explore, run, replay and compare simulations from the command line.
 
+// They panic where their stream is closed or full: `cli::output` does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 
-fn main() -> std::process::ExitCode {
-    end_quietly_with_the_reader();
-    keep_memory_for_the_next_run();
-    teamtalk_sim::world::install_panic_hook();
-    cli::main()
-}
+use std::{panic::catch_unwind, process::ExitCode};
 
-/// `cargo sim explore | head` ends as other programs do, and not with a panic: Rust ignores the
-/// signal that says so.
-fn end_quietly_with_the_reader() {
-    #[cfg(unix)]
-    // SAFETY: nothing else has run yet, and the default action is a valid one.
-    unsafe {
-        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
-    }
+fn main() -> ExitCode {
+    keep_memory_for_the_next_run();
+    // A panic has been printed by then.
+    catch_unwind(cli::main).unwrap_or(ExitCode::from(cli::RIG_FAILED))
 }
 
 /// A run takes some megabytes and gives them back; the next one takes as many. glibc would hand

@@ -18,7 +18,8 @@ use bytes::Bytes;
 
 /// Set in the client types of phones (SYSTEM.md section 2).
 const MOBILE: u32 = 0x10;
-/// The size in bytes that files are said to have: none is there, and none is transferred (ours).
+/// The size in bytes that is given for every file; there is no file, and none is transferred
+/// (ours).
 pub(super) const FILE_SIZE: u32 = 1024;
 
 impl Device {
@@ -89,7 +90,7 @@ impl Device {
         self.tell(turn, op, cmd::FILE_DEL_OFFLINE_REQ, &message);
     }
 
-    /// Writes what nobody answers: its operation ends with that.
+    /// Writes a PDU that nobody answers: its operation ends with that.
     fn tell(&mut self, turn: &mut Turn<'_>, op: u32, command: u16, message: &impl prost::Message) {
         let pdu = Pdu::new(command, turn.store.next_seq(), message);
         let seq_num = pdu.header.seq_num;

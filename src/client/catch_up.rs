@@ -1,9 +1,10 @@
-//! `catch-up-on-gap`: asking for what pushes and lost connections skipped (ours).
+//! `catch-up-on-gap`: asking for messages that were not pushed, or pushed to a lost connection
+//! (ours).
 //!
-//! A sweep asks for a conversation's messages from the newest unknown one down, a page at a
-//! time, past what is held. What the pages did not have is a hole; the next sweep asks for it
-//! again, in a group once (`DeviceStore::swept`). What is asked for is asked again until it is
-//! answered, as long as the device is online.
+//! A sweep asks for the messages of a conversation from the newest one that is missing downwards, a
+//! page at a time, past those that are held. An id that the pages did not have is a hole: the next
+//! sweep asks for it again, in a group only once (`DeviceStore::swept`). A page that is not
+//! answered is asked for again, as long as the device is online.
 
 use super::{
     device::{Device, Turn},
@@ -15,24 +16,24 @@ use std::time::Duration;
 /// A conversation that is being caught up.
 #[derive(Debug)]
 pub(super) struct Sweep {
-    /// Nothing at or below this is asked for.
+    /// The sweep asks only for ids above this.
     floor: u32,
-    /// Nothing above this is asked for.
+    /// The sweep asks only for ids up to this.
     top: u32,
-    /// What is above this has been answered.
+    /// The pages for all ids above this have come.
     cursor: u32,
     /// When to start; `None` while a page is awaited.
     pub due: Option<Duration>,
 }
 
-/// What hints (07e2) led to; all of it is forgotten at a login, which compares by itself.
+/// What hints (07e2) led to. A login forgets it: the device compares then anyway.
 #[derive(Debug, Default)]
 pub(super) struct Hints {
-    /// When one led to a question last.
+    /// When a hint last made the device ask.
     asked: Option<Duration>,
-    /// When the next one does.
+    /// When it asks because of a hint next.
     pub due: Option<Duration>,
-    /// One came while the question was under way.
+    /// A hint came while the answer was awaited.
     again: bool,
 }
 
@@ -45,9 +46,9 @@ impl Device {
         }
     }
 
-    /// Asks for the sessions, unless they are asked for; then once more after the answer, which
-    /// may have been made before what the hint is about. A store in trouble makes many hints:
-    /// they lead to one question within an answer timeout.
+    /// Asks for the sessions. If they are being asked for already, it asks once more after that
+    /// answer, which may be older than what the hint is about. A store in trouble causes many
+    /// hints: they make the device ask once within an answer timeout.
     fn compare_soon(&mut self, turn: &mut Turn<'_>) {
         if self.requests.values().any(|request| request.asked == Asked::Sessions) {
             self.hints.again = true;
@@ -59,7 +60,7 @@ impl Device {
         self.hints_due(turn);
     }
 
-    /// Compares, if a hint's time has come.
+    /// Asks for the sessions, if the time for it has come.
     pub(super) fn hints_due(&mut self, turn: &mut Turn<'_>) {
         if self.hints.due.is_some_and(|due| due <= turn.now) {
             self.hints = Hints { asked: Some(turn.now), due: None, again: false };
@@ -74,7 +75,7 @@ impl Device {
         }
     }
 
-    /// After a login or a hint: what the server has against what is held.
+    /// After a login or a hint: compares what the server has with what is held.
     pub(super) fn compare_sessions(
         &mut self,
         turn: &mut Turn<'_>,
@@ -87,7 +88,7 @@ impl Device {
         let user = self.config.user;
         let chats = turn.store.progress.keys().filter_map(|c| c.chat_of(user));
         for chat in chats.filter(|&chat| !turn.store.has_left(chat)).collect::<Vec<_>>() {
-            // One that waits for its start asks for the same, and for less than is known now.
+            // A sweep that has not begun yet would ask for a part of what this one asks for.
             if self.sweeps.get(&chat).is_none_or(|sweep| sweep.due.is_some()) {
                 self.sweeps.remove(&chat);
                 self.start_sweep(turn, chat, turn.now);
@@ -96,8 +97,8 @@ impl Device {
         self.sweep_due(turn);
     }
 
-    /// A message of this id exists. If that shows a gap, it is asked for a tick later: answers of
-    /// db_proxy's workers, and so pushes and acks, may overtake each other.
+    /// A message of this id exists. If that shows a gap, the device asks for it a tick later:
+    /// answers of db_proxy's workers, and so pushes and acks, may overtake each other.
     pub(super) fn heard_of(&mut self, turn: &mut Turn<'_>, chat: Chat, msg_id: u32) {
         let conversation = self.conversation(chat);
         turn.store.heard_of(conversation, msg_id);
@@ -122,7 +123,7 @@ impl Device {
         let chats: Vec<Chat> =
             self.sweeps.iter().filter(|(_, s)| due(s)).map(|(&chat, _)| chat).collect();
         for chat in chats {
-            // What came meanwhile may have closed the gap, or widened it.
+            // Messages that came meanwhile may have closed the gap, or widened it.
             let latest = turn.store.behind(self.conversation(chat));
             match (latest, self.sweeps.get_mut(&chat)) {
                 (Some((floor, top)), Some(sweep)) => {
@@ -146,7 +147,7 @@ impl Device {
         turn.store.swept(conversation, sweep.floor, sweep.top);
         let top = sweep.top;
         self.sweeps.remove(&chat);
-        // Only what is newer than this sweep: its holes wait for a later one.
+        // Only ids that this sweep did not ask for: its holes wait for a later one.
         if turn.store.progress.get(&conversation).is_some_and(|p| p.latest > p.contiguous.max(top))
         {
             self.start_sweep(turn, chat, turn.now + self.config.timing.tick());
@@ -162,8 +163,8 @@ impl Device {
     ) {
         let Some(sweep) = self.sweeps.get_mut(&chat) else { return };
         let full = ids.len() >= PAGE as usize;
-        // Not a full page: there is nothing below it. Else go on below its lowest, and in any
-        // case below where it began.
+        // A page that is not full was the last one. After a full one the sweep goes on below its
+        // lowest id, and in any case below the id that it began with.
         let below = ids.min().map_or(0, |id| id.saturating_sub(1));
         sweep.cursor = if full { below.min(sweep.cursor.saturating_sub(1)) } else { 0 };
         self.next_page(turn, chat);

@@ -100,12 +100,12 @@ impl Device {
                     self.hinted(turn, &hint.user_id_list);
                 }
             }
-            // Whatever else answers a request of a person.
+            // Any other answer to a request of a person.
             _ => self.concluded(turn, pdu),
         }
     }
 
-    /// Ends the request that a PDU answers, and the operation that it is of, well.
+    /// Ends the request that a PDU answers, and its operation, with success.
     fn person_answered(&mut self, turn: &mut Turn<'_>, pdu: &Pdu) -> bool {
         let request = self.answered(pdu);
         if let Some(op) = request.as_ref().and_then(|request| request.asked.op()) {
@@ -114,8 +114,8 @@ impl Device {
         request.is_some()
     }
 
-    /// Whatever comes under the seq_num of a PDU that was written as it was, but for a refusal,
-    /// is its answer.
+    /// Whatever comes under the seq_num of a raw PDU ([`Asked::Raw`]) is its answer, unless it is a
+    /// refusal.
     fn raw_answered(&mut self, turn: &mut Turn<'_>, pdu: &Pdu) {
         let request = self.requests.get(&pdu.header.seq_num);
         if request.is_some_and(|request| matches!(request.asked, Asked::Raw { .. }))
@@ -157,7 +157,7 @@ impl Device {
             () => return,
         };
         let first = self.hold(turn, self.conversation(chat), msg_id, from, content, Via::Push);
-        // Stored first: an ack says that the server may forget.
+        // The message is stored before it is acked: after an ack the server may forget it.
         if from != user && self.habits().open_chat_reads && self.open == Some(chat) {
             let ack = self.read_ack_pdu(turn, chat, msg_id);
             self.write_ack(turn, ack);
@@ -173,7 +173,7 @@ impl Device {
         self.heard_of(turn, chat, msg_id);
     }
 
-    /// The session_id that a push is acked with, if it is.
+    /// The session_id that a push is acked with; `None` if it is not acked.
     fn acked_with(&self, chat: Chat, from: u32) -> Option<u32> {
         let (habits, user) = (self.habits(), self.config.user);
         match chat {
@@ -210,7 +210,7 @@ impl Device {
         }
     }
 
-    /// Stores a message; true if it is new, or took another one's place.
+    /// Stores a message; true if it is new or took the place of another one.
     pub(super) fn hold(
         &self,
         turn: &mut Turn<'_>,

@@ -27,19 +27,19 @@ pub enum Event {
     Started,
     /// The connection asked for is there.
     Connected {
-        /// It.
+        /// Its number.
         conn: ConnId,
     },
     /// The connection asked for did not come about.
     ConnectFailed {
-        /// Why.
+        /// Why, in a few words.
         reason: String,
     },
     /// A PDU came on the connection.
     Pdu(Pdu),
     /// The connection is gone, and not by [`Effect::Disconnect`].
     Closed {
-        /// Why.
+        /// Why, in a few words.
         reason: String,
     },
     /// The time of [`Device::due`] has come.
@@ -53,14 +53,14 @@ pub enum Event {
 pub enum Effect {
     /// Connect; `Connected` or `ConnectFailed` answers.
     Connect {
-        /// Where to.
+        /// The server to dial.
         to: Endpoint,
     },
     /// Write what is queued and close, or give up connecting; no event answers.
     Disconnect,
     /// Write a PDU.
     Send(Pdu),
-    /// Report.
+    /// Report what the device did.
     Fact(Fact),
 }
 
@@ -92,7 +92,7 @@ impl Turn<'_> {
 /// Times are since the program's start.
 #[derive(Debug)]
 pub(super) enum Phase {
-    /// Offline by wish.
+    /// Offline because the person wants it so.
     Offline,
     /// Offline until the next try.
     Waiting { until: Duration },
@@ -115,25 +115,26 @@ pub struct Device {
     pub(super) phase: Phase,
     /// When the server was last heard.
     pub(super) heard: Duration,
-    /// Waits since the last good login.
+    /// How often it waited to reconnect since the last successful login.
     pub(super) tries: u32,
     /// Login operations that wait for the answer.
     pub(super) logins: Vec<u32>,
     /// Messages in flight, by seq_num.
     pub(super) sends: BTreeMap<u16, Sending>,
-    /// Windows: numbers of messages that wait for the one in flight.
+    /// Numbers of the messages that wait for the one in flight (`Habits::one_in_flight`).
     pub(super) queue: VecDeque<u64>,
-    /// Windows: when the last message was taken.
+    /// When the last message was taken (`Habits::one_in_flight`).
     pub(super) last_send: Option<Duration>,
     /// Requests in flight, by seq_num.
     pub(super) requests: BTreeMap<u16, Request>,
-    /// Ours: chats that are being caught up.
+    /// Chats that are being caught up (`catch-up-on-gap`).
     pub(super) sweeps: BTreeMap<Chat, Sweep>,
-    /// Ours: what hints led to.
+    /// What hints led to (`catch-up-hint`).
     pub(super) hints: Hints,
     /// The chat that is open.
     pub(super) open: Option<Chat>,
-    /// iOS: the msg_ids of notices (0304) that were answered since the program's start.
+    /// The msg_ids of notices (0304) that were answered since the program's start
+    /// (`OnReadNotify::ReadAckOnce`).
     pub(super) answered_reads: BTreeMap<Chat, BTreeSet<u32>>,
     /// Acks that wait for their time ([`super::Acks::Late`]).
     pub(super) late_acks: VecDeque<(Duration, Pdu)>,
@@ -194,7 +195,7 @@ impl Device {
                 self.log_in(turn, conn);
             }
             Event::Connected { .. } => {}
-            // Sent on its way before the device hung up by itself.
+            // The report was under way when the device hung up by itself.
             Event::ConnectFailed { .. } | Event::Closed { .. }
                 if matches!(self.phase, Phase::Offline | Phase::Waiting { .. }) => {}
             Event::ConnectFailed { reason } | Event::Closed { reason } => self.lose(turn, &reason),
@@ -218,7 +219,7 @@ impl Device {
 
     /// When the connection counts as dead, unless the server is heard before.
     fn silence(&self) -> Option<Duration> {
-        // A connection that is lost without a word skips pushes like any other.
+        // A connection that dies silently loses pushes like any other.
         let hears = self.habits().hears_silence && self.config.protocol.hear_silence;
         hears.then(|| self.heard + self.config.timing.client_silence())
     }

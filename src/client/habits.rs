@@ -1,10 +1,10 @@
-//! What each client software does (SYSTEM.md section 7), as a table.
+//! In what client programs differ (SYSTEM.md section 7), as a table.
 
 use super::ClientKind;
 use crate::timing::Timing;
 use std::time::Duration;
 
-/// Whose id an ack of a single message carries as `session_id`.
+/// Whose id the ack of a message between two users carries as `session_id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Named {
     /// The user's own.
@@ -13,7 +13,7 @@ pub(super) enum Named {
     Peer,
 }
 
-/// What becomes of a message that comes under an id that is held already.
+/// What a client does with a message that comes under an id that it holds already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SameId {
     /// The first one stays.
@@ -27,10 +27,11 @@ pub(super) enum SameId {
 pub(super) enum OnReadNotify {
     /// Nothing.
     Nothing,
-    /// A read ack of its own, but only one for each msg_id of a chat. That condition is our own
-    /// decision, in every preset, and the least that ends it: by SYSTEM.md section 7 each notice is
-    /// answered, so two iPhones of one user answer each other's notices for ever, as real ones do.
-    /// A notice that is no higher than what the device has acked itself is answered too, once.
+    /// A read ack of its own, but only one for each msg_id of a chat. By SYSTEM.md section 7 each
+    /// notice is answered, so two iPhones of one user answer each other's notices for ever, as real
+    /// ones do. The condition is our own decision, in every preset, and the least that ends such a
+    /// loop. A notice that is no higher than what the device has acked itself is answered too,
+    /// once.
     ReadAckOnce,
     /// A read ack of its own, if it shows the chat as unread.
     ReadAckIfUnread,
@@ -38,8 +39,8 @@ pub(super) enum OnReadNotify {
 
 /// The habits of one client software.
 pub(super) struct Habits {
-    /// When a message that is written now is given up or written again, since the program's
-    /// start.
+    /// When a message that is written now (the argument) is given up or written again if it is not
+    /// acked. Both times are since the program's start.
     pub ack_due: fn(&Timing, Duration) -> Duration,
     /// How often a message is written, the first time included.
     pub tries: u32,
@@ -92,7 +93,7 @@ static WINDOWS: Habits = Habits {
 };
 
 static ANDROID: Habits = Habits {
-    // A timer of its own looks at all messages: what is too old at a look is given up.
+    // A timer looks at all messages at a fixed interval, and gives up what is too old by then.
     ack_due: |timing, now| {
         let (late, look) = (now + timing.android_ack_timeout(), timing.android_ack_look());
         let looks = late.as_micros().div_ceil(look.as_micros().max(1));
@@ -150,7 +151,8 @@ static MAC: Habits = Habits {
     hears_silence: false,
 };
 
-/// Ours: what of the above is sound. What it does beyond hangs on the protocol's switches.
+/// Ours: the sound ones of the habits above. What it does beyond them depends on the switches of
+/// the protocol.
 static OURS: Habits = Habits {
     ack_due: |timing, now| now + timing.client_answer_timeout(),
     tries: 1,
@@ -162,7 +164,7 @@ static OURS: Habits = Habits {
     heartbeat: Timing::client_heartbeat,
     reconnect: Timing::windows_reconnect,
     pulls_unread: false,
-    // Its read ack will clear the count of all there is.
+    // The read ack that follows clears the count of all messages there are.
     opens_at_newest: true,
     on_read_notify: OnReadNotify::Nothing,
     open_chat_reads: false,

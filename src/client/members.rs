@@ -1,4 +1,4 @@
-//! The device's user comes into groups and goes out of them.
+//! How the device learns that its user joined or left a group.
 
 use super::{
     device::{Device, Turn},
@@ -21,15 +21,16 @@ impl Device {
         }
         let chat = Chat::Group(notice.group_id);
         match GroupModifyType::try_from(notice.change_type) {
-            // The next message, or the next comparison, shows what is missing.
+            // What is missing shows with the next message, or when sessions are compared next.
             Ok(GroupModifyType::Add) => self.belongs_to(turn, chat),
             Ok(GroupModifyType::Del) => self.leave(turn, notice.group_id),
             Err(_) => {}
         }
     }
 
-    /// The user is in a group, as a notice or the sessions say. A notice may have been lost, so
-    /// sessions count as much; that they may be older than the user's leaving costs a page.
+    /// The user is in a group, as a notice or the list of sessions says. The list counts as much as
+    /// a notice, which may have been lost. If the list is older than the user's leaving, that costs
+    /// one page.
     pub(super) fn belongs_to(&self, turn: &mut Turn<'_>, chat: Chat) {
         if let Chat::Group(group) = chat {
             turn.store.left.remove(&group);
@@ -45,7 +46,7 @@ impl Device {
             self.open = None;
         }
         self.sweeps.remove(&chat);
-        // Else it would be written again until it is answered.
+        // Else the request would be written again until it is answered.
         self.requests.retain(|_, request| request.asked != Asked::CatchUp { chat });
         self.removed(turn, chat);
     }

@@ -1,8 +1,8 @@
 //! A device: login, send, ack, catch up, reconnect (SYSTEM.md section 7).
 //!
-//! [`Device`] decides and does no I/O; [`run`] is its shell; [`DeviceStore`] is what survives a
-//! crash of it. What real clients do differently is a table (`habits`); what ours does beyond
-//! hangs on the switches of its [`Protocol`].
+//! [`Device`] decides and does no I/O; [`run`] does the I/O for it; [`DeviceStore`] is what
+//! survives a crash of the program. In what real clients differ is a table (`habits`); what ours
+//! does beyond that depends on the switches of its [`Protocol`].
 
 mod actions;
 mod catch_up;
@@ -52,9 +52,9 @@ pub enum Acks {
     /// As its kind does: once it is stored.
     #[default]
     Prompt,
-    /// So many milliseconds later (of the clock, never scaled).
+    /// Some time later, by the clock: this is never scaled.
     Late {
-        /// How many.
+        /// Milliseconds.
         ms: u64,
     },
     /// Never.
@@ -109,24 +109,24 @@ pub struct Command {
     pub action: Action,
 }
 
-/// One thing that a person can do. Every one ends in one `Fact::OpOk` or `Fact::OpFailed`,
-/// unless the program crashes first; a send with `idempotent-send` ends whenever its answer
-/// comes, crashes or not.
+/// One thing that a person can do. Each ends in one `Fact::OpOk` or `Fact::OpFailed`, unless the
+/// program crashes first; a send with `idempotent-send` ends when its answer comes, even after a
+/// crash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Go online, and stay so until a logout or a kick. Fails with the first failed try; the
-    /// device goes on trying.
+    /// Go online, and stay online until a logout or a kick. The operation fails with the first
+    /// failed try; the device goes on trying.
     Login,
     /// Send a text.
     Send {
-        /// Where to.
+        /// The chat that it goes to.
         to: Chat,
         /// As it travels (base64 of the cipher in real clients); not checked here.
         text: Bytes,
     },
     /// Send a voice message.
     SendAudio {
-        /// Where to.
+        /// The chat that it goes to.
         to: Chat,
         /// Its length in seconds, 4 bytes big-endian, and the recording.
         audio: Bytes,
@@ -140,27 +140,27 @@ pub enum Action {
     /// Open a chat: pull what is unread, then ack it as read. It stays open until another one is
     /// opened or written to, or a logout.
     Read {
-        /// Which.
+        /// The chat to open.
         chat: Chat,
     },
     /// Pull the latest messages of a chat.
     Pull {
-        /// Which.
+        /// The chat.
         chat: Chat,
-        /// How many at most.
+        /// The most messages to ask for.
         count: u32,
     },
     /// Ask a plain question.
     Ask(Question),
     /// Send a P2P command (0601); nobody answers.
     P2p {
-        /// To whom.
+        /// The receiver.
         to: u32,
-        /// What.
+        /// The command's text.
         data: Bytes,
     },
-    /// Write a PDU as it is, under a seq_num of its own: what no client of ours does by itself.
-    /// Ends with whatever comes back under that seq_num.
+    /// Write a PDU as it is, under a seq_num of its own, which our client never does by itself. The
+    /// operation ends with whatever comes back under that seq_num.
     Raw {
         /// Its command.
         command: u16,
@@ -171,7 +171,7 @@ pub enum Action {
     CreateGroup {
         /// Its name.
         name: Bytes,
-        /// Its members; the creator is one only if he is named (SYSTEM.md section 6).
+        /// Its members; the creator is a member only if named here (SYSTEM.md section 6).
         members: Vec<u32>,
     },
     /// Add users to a group, or take them out (0407).
@@ -180,10 +180,10 @@ pub enum Action {
         group: u32,
         /// Add, or take out.
         add: bool,
-        /// Whom.
+        /// The users to add or to take out.
         users: Vec<u32>,
     },
-    /// Change the own picture (020c); nobody answers.
+    /// Change the user's picture (020c); nobody answers.
     Avatar {
         /// Its address.
         url: Bytes,
@@ -195,7 +195,7 @@ pub enum Action {
         /// The file's name, also its task id.
         name: Bytes,
     },
-    /// Take such a note back (050c), as its receiver; nobody answers.
+    /// Delete such a note (050c), as its receiver; nobody answers.
     DelOfflineFile {
         /// The sender.
         from: u32,

@@ -1,8 +1,8 @@
-//! Sends: from the person's hand until the ack.
+//! Sends: from when the person presses "send" until the ack.
 //!
-//! A message is in the store's outbox until it is acked. With `idempotent-send` ours writes it
-//! again (the same token) after each answer timeout, reconnect or crash until it is acked or
-//! refused for good. Else the person is told that it failed, and may press "resend".
+//! A message is in the store's outbox until it is acked. With `idempotent-send` our client writes
+//! it again, with the same token, after each answer timeout, reconnect or crash until it is acked
+//! or refused for good. Else the person is told that it failed, and may press "resend".
 
 use super::{
     ClientKind, Content, Outgoing,
@@ -24,7 +24,7 @@ use crate::{
 use bytes::{BufMut, Bytes, BytesMut};
 use std::time::Duration;
 
-/// The wait for the answer doubles with each try on a connection, so often at most (ours).
+/// The wait for the answer doubles with each try on a connection, but at most so often (ours).
 const LONGEST_WAIT: u32 = 2;
 
 /// A message in flight on this connection.
@@ -35,7 +35,7 @@ pub(super) struct Sending {
     pub pdu: Pdu,
     /// How often it was written.
     pub tries: u32,
-    /// Its last try was answered: not now.
+    /// The server refused the last try for now (07e1): it is written again.
     pub put_off: bool,
     pub due: Duration,
 }
@@ -161,7 +161,7 @@ impl Device {
         let due = (self.habits().ack_due)(&self.config.timing, turn.now);
         let persistent = self.is_persistent();
         let Some(sending) = self.sends.get_mut(&seq_num) else { return };
-        // Servers that are slow because they have much to do are not given more of it.
+        // A server that is slow because of its load is not given more load.
         let longer = if persistent { 1 << sending.tries.min(LONGEST_WAIT) } else { 1 };
         (sending.due, sending.put_off) = (turn.now + (due - turn.now) * longer, false);
         sending.tries += 1;
@@ -178,7 +178,7 @@ impl Device {
 
     pub(super) fn acked(&mut self, turn: &mut Turn<'_>, seq_num: u16, ack: &ImMsgDataAck) {
         let Some(Sending { number, .. }) = self.sends.remove(&seq_num) else {
-            // Too late for the person, but it says that the message is there to be pulled.
+            // The ack is too late for the person, but it says that the message can be pulled.
             self.heard_of(turn, Chat::of(ack.session_type, ack.session_id), ack.msg_id);
             return;
         };
@@ -211,7 +211,7 @@ impl Device {
         self.send_queued(turn);
     }
 
-    /// Messages whose time is up.
+    /// Writes messages again, or gives them up, whose time for an ack is over.
     pub(super) fn sends_due(&mut self, turn: &mut Turn<'_>) {
         let late = self.sends.iter().filter(|(_, s)| s.due <= turn.now);
         for seq_num in late.map(|(&seq, _)| seq).collect::<Vec<_>>() {
@@ -258,7 +258,8 @@ impl Device {
         }
     }
 
-    /// After a crash nobody waits for what was in flight, unless it is written again.
+    /// After a crash no operation waits for the messages that were in flight, unless they are
+    /// written again.
     pub(super) fn forget_unsent(&self, turn: &mut Turn<'_>) {
         if !self.is_persistent() {
             turn.store.outbox.values_mut().for_each(|message| message.waiting.clear());

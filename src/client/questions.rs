@@ -1,4 +1,4 @@
-//! What a person asks for: one request, one answer.
+//! Requests of a person that have one answer each.
 
 use super::{
     actions::FILE_SIZE,
@@ -152,8 +152,8 @@ impl Device {
         self.ask(turn, asked, cmd::GROUP_CHANGE_MEMBER_REQUEST, &request);
     }
 
-    /// Ends the request that a PDU answers, and the operation that it is of, as the answer says.
-    /// One whose result cannot be read is no answer.
+    /// Ends the request that a PDU answers, and its operation, as the answer says. A PDU whose
+    /// result cannot be read is no answer.
     pub(super) fn concluded(&mut self, turn: &mut Turn<'_>, pdu: &Pdu) {
         let Ok(Outcome { result, msg_id }) = outcome(pdu) else { return };
         if pdu.command() == cmd::GROUP_CHANGE_MEMBER_RESPONSE && result == 0 {
@@ -167,8 +167,8 @@ impl Device {
         }
     }
 
-    /// Who asked for a change gets no notice of it, and the answer may be too late for the
-    /// person.
+    /// The device that asks for a change gets no notice of it, so it takes note of the answer, even
+    /// one that is too late for the person.
     fn changed_members(&mut self, turn: &mut Turn<'_>, pdu: &Pdu) {
         let Ok(answer) = pdu.view::<ImGroupChangeMemberRsp>() else { return };
         let notice = ImGroupChangeMemberNotify {
@@ -184,14 +184,14 @@ impl Device {
 
 /// What an answer says about its request.
 struct Outcome {
-    /// 0: done.
+    /// 0 if it was done.
     result: u32,
-    /// Of `Fact::OpOk`.
+    /// The `msg_id` of `Fact::OpOk`.
     msg_id: u32,
 }
 
-/// Answers without a result, and of any body (0109 has none, nor has 0402 without a db_proxy),
-/// are good ones.
+/// An answer without a result means success, whatever its body (0109 has none, nor has 0402 without
+/// a db_proxy).
 fn outcome(pdu: &Pdu) -> Result<Outcome, Malformed> {
     let entry = catalogue::of(pdu.command());
     let result = entry.and_then(|entry| Some((entry.body, entry.body.field("result_code")?)));

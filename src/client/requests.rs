@@ -1,4 +1,4 @@
-//! Requests in flight: what each is for, what answers it, what becomes of it without an answer.
+//! Requests in flight: what each is for, what answers it, and what happens when no answer comes.
 
 use super::{
     ClientKind,
@@ -50,12 +50,12 @@ pub(super) enum Asked {
         chat: Chat,
         msg_id: u32,
     },
-    /// A person asked; this command is the answer.
+    /// A request of a person, with the command that answers it.
     Answer {
         op: u32,
         by: u16,
     },
-    /// Anything under its seq_num is an answer.
+    /// A raw PDU: anything under its seq_num is an answer.
     Raw {
         op: u32,
     },
@@ -91,7 +91,7 @@ impl Asked {
 pub(super) struct Request {
     pub asked: Asked,
     pub pdu: Pdu,
-    /// The number of its operation's last attempt.
+    /// The number of the last attempt of its operation, from 1.
     pub attempt: u32,
     /// How often it was written.
     pub tries: u32,
@@ -122,13 +122,13 @@ impl Device {
             user_id: self.config.user,
             latest_update_time: 0,
             attach_data: None,
-            // Messages of a session that was removed elsewhere are missing here all the same.
+            // Removed sessions are asked for too: this device may miss messages of them.
             with_removed: self.catches_up().then_some(1),
         };
         self.ask(turn, asked, command::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST, &sessions);
     }
 
-    /// Asks for the unread counts, unless they are asked for.
+    /// Asks for the unread counts, unless that is under way already.
     pub(super) fn ask_unread(&mut self, turn: &mut Turn<'_>) {
         if self.requests.values().all(|r| r.asked != Asked::Unread) {
             let unread = ImUnreadMsgCntReq { user_id: self.config.user, attach_data: None };
@@ -212,7 +212,7 @@ impl Device {
     /// Whether a refused request is written again, at its timeout.
     fn repeats(&self, request: &Request, code: RefusedCode) -> bool {
         match request.asked {
-            // A group that the user is not in any more, if he ever was.
+            // The user is not in that group any more, or never was.
             Asked::CatchUp { chat: Chat::Group(_) } if code == RefusedCode::RefusedNotAllowed => {
                 false
             }
@@ -222,7 +222,7 @@ impl Device {
         }
     }
 
-    /// Requests whose time is up.
+    /// Writes requests again, or gives them up, whose time for an answer is over.
     pub(super) fn requests_due(&mut self, turn: &mut Turn<'_>) {
         let late = self.requests.iter().filter(|(_, r)| r.due <= turn.now);
         for seq_num in late.map(|(&seq, _)| seq).collect::<Vec<_>>() {
@@ -256,18 +256,18 @@ impl Device {
         }
     }
 
-    /// A request ended without its answer, and is not written again.
+    /// Ends a request that had no answer and is not written again.
     fn unserved(&mut self, turn: &mut Turn<'_>, asked: Asked, reason: &str) {
         if let Some(op) = asked.op() {
             turn.failed(op, reason);
         }
         if let Asked::ReadAck { .. } = asked {
-            // What the server counts says whether the ack has to be written again.
+            // The unread counts of the server will say whether the ack has to be written again.
             self.ask_unread(turn);
         }
     }
 
-    /// The connection is lost, and the requests with it.
+    /// The connection is lost, and with it the answers to all requests.
     pub(super) fn forget_requests(&mut self, turn: &mut Turn<'_>) {
         self.hints = Hints::default();
         for request in std::mem::take(&mut self.requests).into_values() {

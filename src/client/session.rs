@@ -33,8 +33,6 @@ impl Device {
         self.phase = Phase::Dialling;
     }
 
-    // The views' strings may be String or Bytes.
-    #[allow(clippy::useless_conversion)]
     pub(super) fn log_in(&mut self, turn: &mut Turn<'_>, conn: ConnId) {
         let request = ImLoginReq {
             user_name: self.config.user_name.clone().into(),

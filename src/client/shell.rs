@@ -21,7 +21,8 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-/// Events that may wait for the device; then its reader waits, and so does the server.
+/// The most events that may wait for the device. Past it the task that reads the socket waits, and
+/// so does the server.
 const EVENTS_BOUND: usize = 1024;
 
 enum Raw<S> {
@@ -79,7 +80,7 @@ pub async fn run<E: Env>(
             }
         };
         let now = Now { up: shell.start.elapsed(), unix: shell.env.unix_time() };
-        // A panic of another holder leaves the store as it was between two of its changes.
+        // After a panic of another holder the store is as it was between two changes.
         let mut stored = store.lock().unwrap_or_else(PoisonError::into_inner);
         device.handle(now, &mut stored, event, &mut effects);
         drop(stored);
@@ -106,7 +107,7 @@ impl<E: Env> Shell<E> {
         }
     }
 
-    /// What a task has reported already.
+    /// What a task has reported, if anything waits.
     fn reported(&mut self) -> Option<Event> {
         while let Ok(raw) = self.raw.try_recv() {
             if let Some(event) = self.take(raw) {

@@ -1,19 +1,20 @@
 //! What a device keeps over crashes: messages, unread counts, how far it has caught up, and what
-//! its person sent that was not acked.
+//! its person sent and no ack has come for.
 
 use crate::conversation::{Chat, Conversation};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The most holes that are remembered of one conversation; then the oldest is forgotten (ours).
+/// The most holes that are remembered of one conversation; past it the oldest is forgotten (ours).
 const HOLES_BOUND: usize = 64;
 
-/// How many sweeps may miss an id of a group: what was written before its user joined cannot be
-/// pulled by anyone, and is not asked for for ever (ours). Of a chat of two, every sweep asks.
+/// After so many sweeps without it an id of a group is not asked for any more (ours): it may be of
+/// a message from before the user joined, which they cannot pull. In a chat of two every sweep
+/// asks.
 const GROUP_SWEEPS: u32 = 2;
 
-/// The msg_id that the original acks and pushes while Redis is away (SYSTEM.md section 3): no
-/// count, so it tells nothing about what is missing.
+/// The msg_id that the original acks and pushes while Redis is away (SYSTEM.md section 3). It is
+/// not drawn from the counter, so it says nothing about what is missing.
 const NO_COUNT: u32 = u32::MAX;
 
 /// A stored message.
@@ -62,7 +63,8 @@ pub struct Outgoing {
     pub waiting: BTreeMap<u32, u32>,
 }
 
-/// The durable part of a device. Holds whatever was received: its size is the history's.
+/// What survives a crash of the program. It holds every message received, so it grows with the
+/// history.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeviceStore {
     /// Every message held.
@@ -79,9 +81,10 @@ pub struct DeviceStore {
     pub seq_num: u16,
     /// Messages sent so far: the number of the last one, which its token ends with.
     pub sends: u64,
-    /// What was sent and not acked, by number. Its size is that of what failed.
+    /// Messages that were sent and not acked, by number. Those that failed stay.
     pub outbox: BTreeMap<u64, Outgoing>,
-    /// `confirmed-read-acks`: what was acked as read and not confirmed: the msg_id.
+    /// `confirmed-read-acks`: the msg_id up to which a chat was acked as read, where that is not
+    /// confirmed.
     pub unconfirmed_reads: BTreeMap<Chat, u32>,
 }
 
@@ -128,8 +131,8 @@ impl DeviceStore {
         }
     }
 
-    /// A message of this id and content is held, in whatever conversation: what a Windows client
-    /// takes for a repeat (SYSTEM.md section 7).
+    /// Whether a message of this id and content is held, in any conversation: a Windows client
+    /// takes the new one for a repeat (SYSTEM.md section 7).
     pub fn is_repeat(&self, msg_id: u32, content: &str) -> bool {
         self.progress
             .keys()
@@ -137,8 +140,8 @@ impl DeviceStore {
             .any(|m| m.content == content)
     }
 
-    /// How many messages above `floor` and up to `top` others may have sent: all ids but those
-    /// held as `user`'s own.
+    /// How many messages above `floor` and up to `top` others may have sent: all ids, less those of
+    /// messages held that `user` sent.
     pub fn from_others(&self, conversation: Conversation, user: u32, floor: u32, top: u32) -> u32 {
         if floor >= top {
             return 0;
@@ -159,8 +162,8 @@ impl DeviceStore {
         held.last().map_or(0, |((_, id), _)| *id)
     }
 
-    /// What is to be asked for: ids above the first and up to the second, holes included. `None`
-    /// if nothing is missing.
+    /// Which ids to ask for: those above the first value and up to the second, holes included.
+    /// `None` if nothing is missing.
     pub fn behind(&self, conversation: Conversation) -> Option<(u32, u32)> {
         let progress = self.progress.get(&conversation)?;
         let under_holes = progress.holes.keys().next().map_or(u32::MAX, |id| id - 1);
@@ -173,8 +176,8 @@ impl DeviceStore {
         self.missing(conversation, floor, top, 1).first().copied()
     }
 
-    /// A sweep over the ids above `floor` and up to `top` has been answered: what is not held is
-    /// a hole; in a group, unless a sweep missed it before.
+    /// A sweep over the ids above `floor` and up to `top` has been answered: an id that is not held
+    /// is a hole now, but in a group not one that an earlier sweep missed too.
     pub fn swept(&mut self, conversation: Conversation, floor: u32, top: u32) {
         let missing = self.missing(conversation, floor, top, HOLES_BOUND);
         let is_group = matches!(conversation, Conversation::Group(_));

@@ -134,9 +134,9 @@ impl Device {
         })
     }
 
-    /// Read acks that were given up, or lost with their connection: they are written again where
-    /// anything is counted; the others are taken as confirmed. Whether what is counted came after
-    /// them can't be told: this device may not hold it yet.
+    /// Read acks that were given up, or lost with their connection. Where the server counts
+    /// anything as unread they are written again; the others are taken as confirmed. Whether the
+    /// messages counted came after the ack can't be told: this device may not hold them yet.
     fn settle_reads(&mut self, turn: &mut Turn<'_>, counts: &BTreeMap<Chat, (u32, u32)>) {
         if !self.confirms_reads() {
             return;

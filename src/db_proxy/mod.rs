@@ -1,8 +1,10 @@
 //! db_proxy: a table from command to handler over Redis and SQL (SYSTEM.md section 6).
 //!
-//! Requests of all msg_servers go to a pool of workers; each request goes to a random worker
-//! with its own queue and its own pair of SQL connections, so requests of one connection may
-//! run side by side and be answered out of order. There is no retry anywhere.
+//! Requests of all msg_servers go to a pool of workers; each request goes to a random worker with
+//! its own queue and its own pair of SQL connections, so requests of one connection may run side by
+//! side and be answered out of order. What fails is not tried again, with one exception: a
+//! transaction that met a deadlock, or waited too long for a lock, runs once more
+//! (`plumbing::transaction`).
 
 mod data;
 mod file;
@@ -48,7 +50,7 @@ use tokio::{
 };
 use user::user_change;
 
-/// How many replies may wait for the shell; workers wait when there are more.
+/// The most replies that may wait to be written; past it workers wait.
 const REPLIES_BOUND: usize = 1024;
 
 /// How one db_proxy is set up.
@@ -56,7 +58,7 @@ const REPLIES_BOUND: usize = 1024;
 pub struct Config {
     /// The port that msg_servers dial.
     pub port: u16,
-    /// Redis.
+    /// Where Redis is.
     pub redis: Endpoint,
     /// The durations.
     pub timing: Timing,
@@ -96,7 +98,7 @@ impl<E: Env, C: Connector, B: Blobs> World for Real<E, C, B> {
     type Blobs = B;
 }
 
-/// Bytes that are kept free for short answers beside long ones that wait.
+/// Bytes of a link's bound that long answers leave free for short ones.
 const SPARE: usize = 1 << 20;
 
 /// Writes an answer. With `edge-limits` one that is longer than a PDU may be, or for which there is
@@ -206,12 +208,12 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
     }
 }
 
-/// 0702: pick this db_proxy no more.
+/// 0702: tells a msg_server to send no more requests here.
 fn stop_notice() -> Pdu {
     Pdu::new(command::OTHER_STOP_RECV_PACKET, 0, &ImStopReceivePacket { result: 0 })
 }
 
-/// Waits for a time that is not set yet: for ever.
+/// Waits for a time; for ever if it is not set.
 async fn passed(exit: &mut Option<Pin<Box<Sleep>>>) {
     match exit {
         Some(sleep) => sleep.await,
@@ -219,13 +221,13 @@ async fn passed(exit: &mut Option<Pin<Box<Sleep>>>) {
     }
 }
 
-/// What a db_proxy does unasked.
+/// What a db_proxy does by itself.
 async fn background<W: World>(mut cx: Context<W>) {
     user_change::load(&mut cx).await;
     group::job::run(cx).await;
 }
 
-/// A worker never ends; the job does when it is stopped.
+/// A task has ended. That is in order only for the group job when it is stopped: workers never end.
 fn worker_ended(ended: Result<(), JoinError>) -> io::Result<()> {
     match ended {
         Err(error) if error.is_cancelled() => Ok(()),

@@ -14,8 +14,8 @@ use crate::{
 };
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-/// The most requests that may wait for one worker (ours; the original has no bound). Past it a
-/// request is refused.
+/// The most requests that may wait for one worker (ours; the original has no bound). Past it
+/// requests are refused.
 pub const QUEUE_BOUND: usize = 4096;
 
 /// A request and the connection that it came from.

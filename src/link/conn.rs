@@ -1,6 +1,6 @@
-//! One connection: a task that cuts PDUs from what comes, and a buffer of what goes. The owner
-//! writes the buffer itself when it has nothing else to do; what the socket does not take at once
-//! is left to a second task.
+//! One connection: a task that cuts PDUs from what is read, and a buffer of what is to be written.
+//! The owner writes the buffer itself when it has nothing else to do; what the socket does not take
+//! at once is left to a second task.
 
 use crate::{
     env::{ConnId, Stream},
@@ -37,9 +37,9 @@ const BATCH: usize = 64 << 10;
 pub(crate) enum FromConn {
     /// A PDU came.
     Pdu(Pdu),
-    /// It ended by itself: nothing more will come.
+    /// The connection ended by itself: nothing more will come.
     Ended(String),
-    /// Its bytes are no PDUs: it must be closed from this side.
+    /// What came is no PDU: the connection must be closed from this side.
     Broken(String),
 }
 
@@ -58,20 +58,20 @@ pub(crate) struct Conn<S> {
 #[derive(Debug)]
 struct Out<S> {
     writing: Mutex<Writing<S>>,
-    /// There is something for the writer's task.
+    /// Wakes the writer's task: the owner has left it something to write.
     left: Notify,
 }
 
 #[derive(Debug)]
 struct Writing<S> {
     socket: WriteHalf<S>,
-    /// What the socket has not taken.
+    /// Bytes that the socket has not taken yet.
     unsent: BytesMut,
-    /// The writer's task is at it: the owner keeps off.
+    /// The writer's task is writing, so the owner must not.
     is_left: bool,
     /// Nothing more is queued: close when all is written.
     closes: bool,
-    /// How a write of the owner failed; the task reports it.
+    /// The error of a write by the owner; the writer's task reports it.
     failed: Option<io::Error>,
     /// A write failed: nothing is written any more.
     dead: bool,
@@ -190,12 +190,13 @@ impl<S: Stream> Conn<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite> Out<S> {
-    /// Nobody panics while he holds it.
+    /// No code panics while it holds the lock, so it cannot be poisoned.
     fn writing(&self) -> MutexGuard<'_, Writing<S>> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what the owner could not, as often as there is something, until the end.
+    /// The writer's task: writes what the owner could not, whenever there is something, until the
+    /// connection ends.
     async fn write_what_is_left(&self) -> io::Result<()> {
         loop {
             self.left.notified().await;
@@ -233,7 +234,7 @@ impl<S: AsyncRead + AsyncWrite> Writing<S> {
             self.unsent.advance(written);
         }
         if self.unsent.capacity() > BATCH {
-            // What a slow peer once took is not kept for the connection's life.
+            // The capacity that a slow peer once needed is given back.
             self.unsent = BytesMut::new();
         }
         Pin::new(&mut self.socket).poll_flush(cx)

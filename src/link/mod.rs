@@ -24,24 +24,26 @@ pub use sockets::Link;
 /// closed with a logged reason (SYSTEM.md section 3).
 pub const UNSENT_BOUND: usize = 4 << 20;
 
-/// What one connection may hold; past either it is closed with a logged reason.
+/// What one connection may make this process hold. Past either bound it is closed with a logged
+/// reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// Bytes of a PDU that it reads, header included: no more is ever kept of one that is not whole.
+    /// The longest PDU that is read of it, in bytes, header included. No more than that is kept of
+    /// a PDU that has not come whole.
     pub pdu: u32,
     /// Bytes that wait to be written to it.
     pub unsent: usize,
 }
 
 impl Bounds {
-    /// Those of every preset (SYSTEM.md sections 1 and 3).
+    /// The bounds of every preset (SYSTEM.md sections 1 and 3).
     pub const ORIGINAL: Self = Self { pdu: MAX_LEN, unsent: UNSENT_BOUND };
 }
 
 /// What a connection is for, as a role names it.
 pub trait Kind: Copy + Debug + PartialEq + Send + 'static {
-    /// True for links between servers: [`Link`] sends their heartbeats and closes them after
-    /// 30 s without a byte (SYSTEM.md section 2). A client connection's timeouts are its role's.
+    /// True for links between servers: [`Link`] sends their heartbeats and closes them after 30 s
+    /// without a byte (SYSTEM.md section 2). Timeouts of clients are left to the role.
     fn is_server_link(self) -> bool;
 }
 
@@ -59,24 +61,24 @@ pub struct Now {
 pub enum Event<K> {
     /// A connection was accepted or dialled.
     Opened {
-        /// It.
+        /// Its number.
         conn: ConnId,
         /// What it is for.
         kind: K,
     },
     /// A PDU came. Heartbeats of server links are not shown.
     Pdu {
-        /// From where.
+        /// The connection that it came on.
         conn: ConnId,
-        /// What that is for.
+        /// What that connection is for.
         kind: K,
-        /// It.
+        /// Header and body as they came.
         pdu: Pdu,
     },
     /// A connection is gone: closed by the peer, by an error, a timeout, or by an action.
     /// Comes exactly once for each `Opened`.
     Closed {
-        /// It.
+        /// Its number.
         conn: ConnId,
         /// What it was for.
         kind: K,
@@ -92,26 +94,26 @@ pub enum Event<K> {
 pub enum Action {
     /// Write a PDU.
     Send {
-        /// To where.
+        /// The connection to write it to.
         conn: ConnId,
-        /// It.
+        /// Header and body as they are to travel.
         pdu: Pdu,
     },
     /// Write what is queued, then close.
     Close {
-        /// It.
+        /// The connection to close.
         conn: ConnId,
         /// Why, in a few words.
         reason: String,
     },
     /// A connection may write PDUs of so many bytes from now on, header included.
     Admit {
-        /// It.
+        /// Its number.
         conn: ConnId,
-        /// Bytes.
+        /// The longest PDU that is read of it, in bytes.
         pdu: u32,
     },
-    /// Report.
+    /// Report what the role did.
     Fact(Fact),
 }
 

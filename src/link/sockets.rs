@@ -24,7 +24,8 @@ use tokio::{
     time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout},
 };
 
-/// Events that may wait for the role; then readers wait, and so do their peers.
+/// The most events that may wait for the role. Past it the tasks that read sockets wait, and so do
+/// the peers that write to them.
 const EVENTS_BOUND: usize = 1024;
 
 /// The first queue length, in bytes, that is worth a [`Fact::HighWater`].
@@ -48,24 +49,25 @@ struct Open<S, K> {
     sent: Duration,
     /// A 0702 came: no heartbeats and no timeout any more (SYSTEM.md section 2).
     stopped: bool,
-    /// It is among those that are to be written.
+    /// The connection is in [`Link::queued`] already.
     queued: bool,
 }
 
 impl<S: Stream, K> Open<S, K> {
-    /// Bytes that wait to be written, after another try if this PDU would be too much.
+    /// Bytes that wait to be written. If this PDU would be one too many, what waits is first
+    /// offered to the socket once more.
     fn waiting_beside(&self, pdu: &Pdu) -> usize {
         let waiting = self.conn.unsent();
         if waiting + size(pdu) <= self.unsent {
             return waiting;
         }
-        // It may only be that nobody has tried.
+        // Perhaps the socket has room and nothing was written to it since.
         self.conn.flush();
         self.conn.unsent()
     }
 }
 
-/// The sockets of one role. Dropping it ends all its tasks and connections.
+/// The sockets of one role. Dropping this ends all its tasks and connections.
 pub struct Link<E: Env, K: Kind> {
     env: E,
     timing: Timing,
@@ -73,7 +75,7 @@ pub struct Link<E: Env, K: Kind> {
     ticks: Interval,
     dials: Vec<Dial<K>>,
     conns: BTreeMap<ConnId, Open<E::Stream, K>>,
-    /// Connections with something to write, in the order in which they got it.
+    /// Connections with something to write, in the order in which they got their first byte.
     queued: Vec<ConnId>,
     raw: mpsc::Receiver<Raw<E::Stream, K>>,
     raw_in: mpsc::Sender<Raw<E::Stream, K>>,
@@ -268,7 +270,7 @@ impl<E: Env, K: Kind> Link<E, K> {
         }
     }
 
-    /// Dials until a connection comes about. `tries` counts the waits since the last good one.
+    /// Dials until a connection is made. `tries` counts the waits since the last success.
     fn dial(&mut self, index: usize, wait: Duration, tries: u32) {
         let dial = &self.dials[index];
         let Dial { to, kind, bounds } = dial.clone();
@@ -280,7 +282,8 @@ impl<E: Env, K: Kind> Link<E, K> {
         });
     }
 
-    /// Reports a new maximum: `always`, or when it reaches a power of two not reached before.
+    /// Reports a new maximum: always if `always` is set, else only when it reaches a power of two
+    /// for the first time.
     fn report_high_water(&mut self, length: usize, bound: usize, always: bool) {
         let length = length as u64;
         let next = (self.high_water + 1).next_power_of_two().max(FIRST_HIGH_WATER);
@@ -341,7 +344,8 @@ async fn accept<L: Listener, K: Kind>(
                     return;
                 }
             }
-            // Such as no file descriptors left: it may get better, and a busy loop would not help.
+            // For example, no file descriptors are left. That may pass, and trying again at once
+            // would not help.
             Err(error) => {
                 tracing::warn!(%error, "accept failed");
                 sleep(timing.tick()).await;

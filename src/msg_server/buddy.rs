@@ -21,7 +21,7 @@ use crate::{
 };
 use bytes::Bytes;
 
-/// 020a: to the route master, with the attach of an empty PDU (golden 20).
+/// 020a: to the route master, its attach data with an empty PDU (golden 20).
 pub(super) fn users_status(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -44,7 +44,7 @@ pub(super) fn users_status(
     Ok(())
 }
 
-/// 020b: what it is for, its attach data says.
+/// 020b: its attach data says what it is for.
 pub(super) fn users_status_rsp(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -75,7 +75,7 @@ pub(super) fn users_status_rsp(
     Ok(())
 }
 
-/// 0601: unchanged to the sender's other connections, the target's, and route.
+/// 0601: passed on unchanged to the sender's other connections, to the target's, and to route.
 pub(super) fn p2p(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -103,8 +103,8 @@ pub(super) fn p2p_from_route(
     Ok(())
 }
 
-/// 0206: relayed; of a single session the user's other connections and route hear at once,
-/// whatever db_proxy will say (golden 48).
+/// 0206: relayed. If the session is with a user, the other connections of the requester and route
+/// are told at once, whatever db_proxy will answer (golden 48).
 pub(super) fn remove_session(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -113,7 +113,7 @@ pub(super) fn remove_session(
 ) -> Result<(), Malformed> {
     let req: im::buddy::ImRemoveSessionReq = pdu.view()?;
     let sent = relay::request(state, turn, conn, pdu)?;
-    // What was refused to the requester's face did not happen.
+    // A request that was refused has no effect to tell others about.
     let refused = !sent && state.config.protocol.answered_refusals;
     let Some(client) = state.conns.get(&conn) else { return Ok(()) };
     if refused || req.session_type != SessionType::Single as i32 {
@@ -143,7 +143,7 @@ pub(super) fn session_removed(
     Ok(())
 }
 
-/// 0214: passed on; after a success everyone is to hear, through route.
+/// 0214: passed on. After a success everyone is told, through route.
 pub(super) fn sign_info_stored(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -161,7 +161,7 @@ pub(super) fn sign_info_stored(
     Ok(())
 }
 
-/// 0215, which route sends to the server that reported it too: to all clients.
+/// 0215, which route also sends to the server that reported the change: passed on to all clients.
 pub(super) fn sign_info_changed(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -174,8 +174,8 @@ pub(super) fn sign_info_changed(
     Ok(())
 }
 
-/// 020c: relayed without attach, so no answer can come; with `answered-refusals` it is attached
-/// for db_proxy to refuse it.
+/// 020c: relayed without attach data, so no answer can find its way back. With `answered-refusals`
+/// it has attach data, and db_proxy refuses it.
 pub(super) fn change_avatar(
     state: &mut State,
     turn: &mut Turn<'_>,

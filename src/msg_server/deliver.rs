@@ -15,13 +15,13 @@ use crate::{
     },
 };
 
-/// One message to connections here.
+/// One message that is to be pushed to connections here.
 pub(super) struct Push<'a> {
     pub(super) msg: &'a ImMsgData,
     pub(super) pdu: &'a Pdu,
     pub(super) conversation: Conversation,
     pub(super) targets: Vec<ConnId>,
-    /// Each push is entered in that connection's send list.
+    /// Whether each push is entered in the send list of its connection.
     pub(super) tracked: bool,
 }
 
@@ -58,7 +58,7 @@ pub(super) fn push(state: &mut State, turn: &mut Turn<'_>, push: Push<'_>) {
     }
 }
 
-/// Removes the entry that an ack or read ack names; of groups there are entries only with
+/// Removes the entry that an ack or read ack names. Messages of groups have entries only with
 /// `conversation-keyed-acks`.
 pub(super) fn settle(
     state: &mut State,

@@ -8,8 +8,8 @@ use crate::{
     wire::{Pdu, command as cmd, fields, tt::extension::RefusedCode},
 };
 
-/// So many times a rate are refused; what is sent beyond that in the same second is abuse, and costs
-/// the connection.
+/// PDUs over the rate are refused. Over so many times the rate in one second they are abuse, and
+/// cost the connection.
 const ABUSE: u32 = 10;
 
 /// What becomes of a PDU.

@@ -44,7 +44,7 @@ pub(super) fn start(
         return;
     }
     let Some(link) = link else {
-        // Nobody here gets this message pushed.
+        // This message is pushed to nobody here.
         hint::missed_here(state, turn);
         return;
     };
@@ -55,7 +55,7 @@ pub(super) fn start(
     state.fan_outs.note(turn);
 }
 
-/// Any link of the other half; which one is drawn by the message alone.
+/// Asks on a link of the other half; the draw of the link is keyed by the message alone.
 fn ask_about(state: &State, turn: &mut Turn<'_>, message: &Bytes, pdu: Pdu) -> Option<ConnId> {
     let link = state.db.pick_about(turn, Half::Other, pdu.command(), message)?;
     turn.send(link, pdu);
@@ -94,13 +94,14 @@ fn push(
     let Some(group) = rsp.group_info_list.iter().find(|group| group.group_id == group_id) else {
         turn.refused(link, cmd::GROUP_INFO_RESPONSE, "no such group");
         if from_store {
-            // It was there when the message was stored.
+            // The group was there when the message was stored.
             hint::missed_here(state, turn);
         }
         return Ok(());
     };
     let members = &group.group_member_list;
-    // With members-from-store he was one when the message was stored, which is what counts.
+    // With members-from-store the sender was a member when the message was stored, and only that
+    // counts.
     if !from_store && !members.contains(&msg.from_user_id) {
         turn.refused(link, cmd::GROUP_INFO_RESPONSE, "the sender is no member");
         return Ok(());
@@ -127,7 +128,8 @@ fn push(
     Ok(())
 }
 
-/// 0712: device tokens of the members who have not muted the group, even if there are none.
+/// 0712: asks for the device tokens of the members who have not muted the group, even if that is
+/// nobody.
 pub(super) fn shields(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -146,12 +148,12 @@ pub(super) fn shields(
     Ok(())
 }
 
-/// A db_proxy link is gone: members here miss what it was asked for.
+/// A db_proxy link is gone: members here miss the messages whose members it was asked for.
 pub(super) fn link_closed(state: &mut State, turn: &mut Turn<'_>, link: ConnId) {
     give_up(state, turn, |waiting| waiting.link == link);
 }
 
-/// Given up as requests of clients are.
+/// Gives up what has waited too long, as with requests of clients.
 pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
     let (now, limit) = (turn.now.up, state.config.timing.request_timeout() * GIVE_UP);
     give_up(state, turn, |waiting| now.saturating_sub(waiting.since) > limit);

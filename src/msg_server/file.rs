@@ -38,7 +38,7 @@ pub(super) fn opened(state: &mut State, turn: &mut Turn<'_>, conn: ConnId) {
     turn.send(conn, Pdu::new(cmd::OTHER_FILE_SERVER_IP_REQ, 0, &ImFileServerIpReq {}));
 }
 
-/// Its link closed.
+/// The link of a file server closed.
 pub(super) fn closed(state: &mut State, turn: &mut Turn<'_>, conn: ConnId) {
     state.file_servers.retain(|server| server.conn != conn);
     let lost = state.in_flight.of_link(conn);
@@ -64,7 +64,7 @@ pub(super) fn dispatch(
     dispatch::of_link(handler(pdu.command()), state, turn, link, pdu)
 }
 
-/// 0734.
+/// 0734: where clients reach that file server.
 fn addresses_rsp(
     state: &mut State,
     _: &mut Turn<'_>,
@@ -120,7 +120,7 @@ pub(super) fn offer(
         let transfer = Pdu::new(cmd::OTHER_FILE_TRANSFER_REQ, seq, &transfer);
         state.ask(turn, server, transfer, source);
     } else if let Some(&master) = state.routes.first() {
-        // Whether the target has a PC on elsewhere decides about the mode.
+        // The mode depends on whether the target has a PC online elsewhere: route knows.
         let body = Some(prost::Message::encode_to_vec(&transfer).into());
         let attach = Attach { kind: kind::FILE, handle, service_type: 0, pdu: body };
         let ask = ImUsersStatReq {
@@ -137,7 +137,7 @@ pub(super) fn offer(
     Ok(())
 }
 
-/// 020b with a 0731 attached: ONLINE makes it a direct transfer.
+/// 020b with a 0731 attached: a target who is online gets a direct transfer.
 pub(super) fn status(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -168,7 +168,7 @@ pub(super) fn status(
     Ok(())
 }
 
-/// 0732: the requester hears where to upload, the target that a file is offered.
+/// 0732: the requester is told where to upload the file, the target that it is offered.
 fn transfer_rsp(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -233,8 +233,8 @@ pub(super) fn notice(
     Ok(())
 }
 
-/// 050a: passed on with its attach, and with the addresses that db_proxy does not know (ours:
-/// nobody else could fill that field).
+/// 050a: passed on with its attach data, and with the addresses of the file server, which db_proxy
+/// does not know (ours: nobody else could fill that field).
 pub(super) fn offline_list(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -298,7 +298,7 @@ pub(super) fn fetched(
     Ok(())
 }
 
-/// False: the client was told that it is not served.
+/// Sends a request on to a db_proxy. False if there is none and the client was told so.
 fn to_db(state: &State, turn: &mut Turn<'_>, conn: ConnId, asked: &Pdu, pdu: Pdu) -> bool {
     let user = state.conns.get(&conn).map_or(0, |client| client.user);
     if let Some(link) = state.db.pick(turn, Half::Other, user, asked) {

@@ -36,15 +36,15 @@ pub(super) fn handler(command: u16) -> Option<Handler> {
     })
 }
 
-/// Serves one PDU of a client. Connections that are not logged in, or were kicked, are served
-/// too, the first as user 0 (SYSTEM.md section 4, "Not logged in"), but for `login-gate`.
+/// Serves one PDU of a client. Without `login-gate` connections that are not logged in, or were
+/// kicked, are served too, the former as user 0 (SYSTEM.md section 4, "Not logged in").
 pub(super) fn dispatch(
     state: &mut State,
     turn: &mut Turn<'_>,
     conn: ConnId,
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
-    // What a connection sent before it was closed here is not served any more.
+    // PDUs that a client sent before this server closed its connection are not served.
     let Some(client) = state.conns.get_mut(&conn) else { return Ok(()) };
     client.last_recv = turn.now.up;
     let command = pdu.command();
@@ -76,7 +76,7 @@ fn heartbeat(_: &mut State, turn: &mut Turn<'_>, conn: ConnId, pdu: &Pdu) -> Res
     Ok(())
 }
 
-/// 0305.
+/// 0305: what time it is.
 fn time(_: &mut State, turn: &mut Turn<'_>, conn: ConnId, pdu: &Pdu) -> Result<(), Malformed> {
     let _: im::message::ImClientTimeReq = pdu.view()?;
     let rsp = im::message::ImClientTimeRsp { server_time: turn.unix_seconds() };

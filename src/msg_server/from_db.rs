@@ -47,7 +47,7 @@ pub(super) fn dispatch(
     }
 }
 
-/// 0702.
+/// 0702: this db_proxy stops, and is asked for nothing more.
 fn stopped(state: &mut State, _: &mut Turn<'_>, link: ConnId, _: &Pdu) -> Result<(), Malformed> {
     state.db.stopped(link);
     Ok(())

@@ -41,14 +41,14 @@ pub(super) fn dispatch(
     dispatch::of_link(handler(pdu.command()), state, turn, link, pdu)
 }
 
-/// 070d.
+/// 070d: a user has logged in elsewhere, or a phone kicks their PCs.
 fn kick(state: &mut State, turn: &mut Turn<'_>, _: ConnId, pdu: &Pdu) -> Result<(), Malformed> {
     let msg: im::server::ImServerKickUser = pdu.view()?;
     login::kick(state, turn, msg.user_id, msg.client_type as u32, msg.reason, None);
     Ok(())
 }
 
-/// 0203: to all PC clients here, the user himself too.
+/// 0203: passed on to all PC clients here, those of the user included.
 fn status_notify(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -61,7 +61,7 @@ fn status_notify(
     Ok(())
 }
 
-/// 070e: remembered, and 020e to the user's mobile connections.
+/// 070e: remembered, and told to the user's mobile connections (020e).
 fn pc_login_status(
     state: &mut State,
     turn: &mut Turn<'_>,

@@ -34,7 +34,8 @@ pub(super) fn create(
     relay::request(state, turn, conn, pdu).map(drop)
 }
 
-/// 0408: passed on; after a success everyone concerned hears, but not the requester.
+/// 0408: passed on. After a success all members and all who were taken out are told, but not the
+/// requester.
 pub(super) fn changed(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -72,7 +73,7 @@ pub(super) fn change_notice(
     Ok(())
 }
 
-/// To the changed, then to the current members: who is in both lists gets it twice.
+/// To the changed users, then to the current members: a user in both lists gets it twice.
 fn to_members(
     state: &State,
     turn: &mut Turn<'_>,

@@ -22,15 +22,15 @@ pub(super) fn everyone_here(state: &State, turn: &mut Turn<'_>) {
     }
 }
 
-/// To a new route master: while this server had no master, its messages went to nobody else.
+/// To a new route master: while this server had no master, its messages reached no other server.
 pub(super) fn through_route(state: &State, turn: &mut Turn<'_>) {
     if state.config.protocol.catch_up_hint {
         state.to_route(turn, pdu([]));
     }
 }
 
-/// Messages of these conversations may be stored without having been pushed: their users are
-/// told, here and elsewhere; who is in a group is not known here, so everyone is.
+/// Messages of these conversations may be stored without having been pushed. Their users are told,
+/// here and elsewhere. Who is in a group is not known here, so for a group everyone is told.
 pub(super) fn missed(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -45,14 +45,14 @@ pub(super) fn missed(
     tick(state, turn);
 }
 
-/// Everyone here may have missed a message, which other servers push themselves.
+/// Everyone here may have missed a message. Other servers push it themselves.
 pub(super) fn missed_here(state: &mut State, turn: &mut Turn<'_>) {
     state.hints.everyone_here = true;
     tick(state, turn);
 }
 
-/// Tells them, but after that not again within `Timing::request_timeout`: what loses one message
-/// loses many, and what a client is to ask for is the same.
+/// Tells those who are to be told, but not again within `Timing::request_timeout`: what loses one
+/// message loses many, and one hint makes a client ask for all of them.
 pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
     if turn.now.up < state.hints.not_before {
         return;
@@ -94,7 +94,7 @@ pub(super) fn from_route(
     Ok(())
 }
 
-/// Clients are not told of whom else it is.
+/// Clients are not told who else gets the hint.
 fn users_here(state: &State, turn: &mut Turn<'_>, users: &BTreeSet<u32>) {
     for &user in users {
         turn.send_all(&state.conns_of(user, None), &pdu([]));

@@ -20,12 +20,12 @@ impl State {
         }
     }
 
-    /// Whether another connection of a device is one too many; never in the original.
+    /// Whether one more connection of a device would be too many; never so in the original.
     pub(super) fn is_full(&self) -> bool {
         self.config.protocol.edge_limits && self.conns.len() >= self.config.limits.connections
     }
 
-    /// 0709 to a login server.
+    /// A link to a login server opened: 0709.
     pub(super) fn login_opened(&mut self, turn: &mut Turn<'_>, conn: ConnId) {
         self.logins_up.push(conn);
         let config = &self.config;
@@ -40,7 +40,8 @@ impl State {
         turn.send(conn, Pdu::new(cmd::OTHER_MSG_SERV_INFO, 0, &info));
     }
 
-    /// 0707 if this link becomes the master, then 0708 with everyone who is online here.
+    /// A link to a route_server opened: 0707 if it becomes the master, then 0708 with everyone who
+    /// is online here.
     pub(super) fn route_opened(&mut self, turn: &mut Turn<'_>, conn: ConnId) {
         self.routes.push(conn);
         if self.routes.len() == 1 {
@@ -54,11 +55,12 @@ impl State {
         let user_stat_list = self.open_conns().map(stat).collect();
         let info = im::server::ImOnlineUserInfo { user_stat_list };
         turn.send(conn, Pdu::new(cmd::OTHER_ONLINE_USER_INFO, 0, &info));
-        // What came through this link while it was closed went by everyone here.
+        // Everyone here missed what would have come through this link while it was closed.
         hint::everyone_here(self, turn);
     }
 
-    /// The oldest link that is left becomes the master and is told so.
+    /// A link to a route_server closed. The oldest one that is left becomes the master and is told
+    /// so.
     pub(super) fn route_closed(&mut self, turn: &mut Turn<'_>, conn: ConnId) {
         let was_master = self.routes.first() == Some(&conn);
         self.routes.retain(|&link| link != conn);
@@ -69,7 +71,7 @@ impl State {
         self.unanswered(turn, lost, "the route_server is gone");
     }
 
-    /// A db_proxy link is gone, and what it had not answered with it.
+    /// A link to a db_proxy closed, and with it the answers that it owed.
     pub(super) fn db_closed(&mut self, turn: &mut Turn<'_>, conn: ConnId) {
         self.db.closed(conn);
         let lost = self.in_flight.of_link(conn);

@@ -24,7 +24,7 @@ fn name_of(name: &impl AsRef<[u8]>) -> Bytes {
     Bytes::copy_from_slice(name.as_ref())
 }
 
-/// 0103.
+/// 0103: a login, which db_proxy validates.
 pub(super) fn request(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -38,7 +38,7 @@ pub(super) fn request(
         state.refuse(turn, conn, Asked::of(pdu), code, "a second login on this connection");
         return Ok(());
     }
-    // Before parsing: this is the original's order.
+    // The original looks at this before it parses the request.
     let missing = if !state.db.any_open() {
         Some((ResultType::RefuseReasonNoDbServer, "no db_proxy"))
     } else if state.logins_up.is_empty() {
@@ -73,7 +73,7 @@ pub(super) fn request(
     Ok(())
 }
 
-/// With `answered-refusals`: no 0704 will come, or not in time.
+/// With `answered-refusals`: ends a login for which no 0704 will come, or none in time.
 pub(super) fn unanswered(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -87,7 +87,7 @@ pub(super) fn unanswered(
     refuse(state, turn, conn, seq, ResultType::RefuseReasonNoDbServer, OUT_OF_ORDER.into());
 }
 
-/// 0104 that says no, then the end of the connection.
+/// Refuses a login by 0104 and closes the connection.
 fn refuse(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -99,13 +99,13 @@ fn refuse(
     let mut body = Vec::new();
     prost::encoding::uint32::encode(1, &turn.unix_seconds(), &mut body);
     prost::encoding::int32::encode(2, &(code as i32), &mut body);
-    // The text as db_proxy sent it, whatever its encoding.
+    // The text is passed on as db_proxy sent it, whatever its encoding.
     prost::encoding::bytes::encode(3, &text, &mut body);
     turn.send(conn, Pdu::raw(cmd::LOGIN_RES_USERLOGIN, seq, body.into()));
     state.close_client(turn, conn, &format!("login refused with code {}", code as i32));
 }
 
-/// 0704.
+/// 0704: what db_proxy says of a login.
 pub(super) fn validated(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -159,9 +159,9 @@ pub(super) fn validated(
     Ok(())
 }
 
-/// Kicks the connection of the same class with the lowest handle, already kicked ones included
-/// (a wart: a second kick hits the same one again). The socket stays open and is served, but
-/// for `login-gate`, which closes it.
+/// Kicks the connection of the same class with the lowest handle, even if it was kicked before (a
+/// wart: a second kick hits the same one again). The socket stays open and is served; with
+/// `login-gate` it is closed.
 pub(super) fn kick(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -186,7 +186,7 @@ fn to_route_kick(state: &State, turn: &mut Turn<'_>, user: u32, client_type: u32
     state.to_route(turn, Pdu::new(cmd::OTHER_SERVER_KICK_USER, 0, &msg));
 }
 
-/// 0105: the device token is emptied, the client is answered and closed.
+/// 0105: the user's device token is emptied, the client is answered and its connection closed.
 pub(super) fn logout(
     state: &mut State,
     turn: &mut Turn<'_>,

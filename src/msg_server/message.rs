@@ -24,7 +24,7 @@ use bytes::Bytes;
 use im::base_define::SessionType;
 use im::message::{ImMsgData, ImMsgDataAck};
 
-/// A connection may send so many messages in a rate window (SYSTEM.md section 3).
+/// The most messages that a connection may send in a rate window (SYSTEM.md section 3).
 const MESSAGES_PER_WINDOW: u32 = 20;
 
 /// Step 1: a client's message goes to db_proxy, or is dropped without a reply.
@@ -42,7 +42,7 @@ pub(super) fn from_client(
         Some((RefusedCode::RefusedTooMany, "over 20 messages a second"))
     } else {
         client.sent_in_window += 1;
-        // The client's own from_user_id, not the logged-in one: a wart.
+        // A wart: this compares the from_user_id of the client, not the user who is logged in.
         let to_self = is_single(msg.msg_type) && msg.from_user_id == msg.to_session_id;
         to_self.then_some((RefusedCode::RefusedMalformed, "a message to oneself"))
     };
@@ -133,13 +133,13 @@ fn ack(turn: &mut Turn<'_>, conn: ConnId, seq: u16, msg: &ImMsgData) {
     turn.send(conn, Pdu::new(cmd::MSG_DATA_ACK, seq, &ack));
 }
 
-/// 0705 with the bare message as attach, on the link that the reply came on.
+/// 0705 with the bare message as attach data, on the link that the reply came on.
 fn device_token_request(turn: &mut Turn<'_>, link: ConnId, user: u32, message: Bytes) {
     let req = im::server::ImGetDeviceTokenReq { user_id: vec![user], attach_data: Some(message) };
     turn.send(link, Pdu::new(cmd::OTHER_GET_DEVICE_TOKEN_REQ, 0, &req));
 }
 
-/// Step 6: a message from another msg_server: a single one is pushed as it came.
+/// Step 6: a message of another msg_server. One between two users is pushed as it came.
 pub(super) fn from_route(
     state: &mut State,
     turn: &mut Turn<'_>,

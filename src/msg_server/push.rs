@@ -33,7 +33,7 @@ const IMAGE_END: &[u8] = b":}]&$~@#@";
 /// The most bytes of a text that are shown.
 const FLASH_BYTES: usize = 37;
 
-/// How the push server shows it: in full, or silently because a PC is on.
+/// How a phone shows a push: with an alert, or silently because a PC is online.
 const PUSH_ALERT: u32 = 1;
 const PUSH_SILENT: u32 = 2;
 
@@ -41,8 +41,8 @@ fn push_type(pc_on: bool) -> u32 {
     if pc_on { PUSH_SILENT } else { PUSH_ALERT }
 }
 
-/// 0706: the devices of those who are here in one 070f; whether the others have a PC on, route
-/// is asked about each.
+/// 0706: one 070f for the devices of users who are connected here. For each of the others route is
+/// asked whether they have a PC online.
 pub(super) fn tokens(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -133,7 +133,7 @@ fn flash(state: &State, msg: &ImMsgData) -> Option<Vec<u8>> {
         Some(text) if has_image(&text) => SOME_MESSAGE.into(),
         Some(text) => {
             let mut flash = [nick, b":", &text].concat();
-            // By bytes: a character may be cut in two.
+            // The cut is by bytes, and may split a character.
             if flash.len() > FLASH_BYTES {
                 flash.truncate(FLASH_BYTES);
                 flash.extend(b"...");

@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// 0303: relayed, and noticed to the user's other connections and route at once. With
-/// `confirmed-read-acks` the notice waits until db_proxy says that it is stored.
+/// 0303: relayed, while the user's other connections and route get the notice (0304) at once. With
+/// `confirmed-read-acks` the notice waits until db_proxy says that the read ack is stored.
 pub(super) fn ack(
     state: &mut State,
     turn: &mut Turn<'_>,

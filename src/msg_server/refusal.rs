@@ -19,8 +19,8 @@ use crate::{
 use bytes::Bytes;
 
 impl State {
-    /// A client's request is not served: reported, and with `answered-refusals` the client is
-    /// told which request, and why.
+    /// A client's request is not served. That is reported, and with `answered-refusals` the client
+    /// is told which request it is, and why.
     pub(super) fn refuse(
         &self,
         turn: &mut Turn<'_>,
@@ -54,7 +54,7 @@ impl State {
     pub(super) fn unanswered(&mut self, turn: &mut Turn<'_>, lost: Vec<Request>, reason: &str) {
         if self.config.protocol.answered_refusals {
             for Request { conn, asked, .. } in lost.iter().filter(|request| !request.late) {
-                // The login has a failure reply of its own.
+                // A login has a reply of its own for failures.
                 if asked.command == cmd::LOGIN_REQ_USERLOGIN {
                     login::unanswered(self, turn, *conn, asked.seq, reason);
                 } else if self.conns.contains_key(conn) {
@@ -89,7 +89,7 @@ pub(super) fn from_db(
     let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
     turn.refused(conn, asked.command, String::from_utf8_lossy(refused.reason()));
     turn.send(conn, pdu.with_body(body));
-    // The message may be stored all the same, and is not pushed.
+    // The message may be stored nevertheless, and then is not pushed.
     if refused.code() == RefusedCode::RefusedUnavailable {
         hint::missed(state, turn, request.into_iter().filter_map(|request| request.missed));
     }

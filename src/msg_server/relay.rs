@@ -24,7 +24,7 @@ use bytes::Bytes;
 pub(super) struct Source {
     pub(super) conn: ConnId,
     pub(super) asked: Asked,
-    /// Whose pushes are lost with its answer.
+    /// The conversation whose members miss a push if no answer comes.
     pub(super) missed: Option<Conversation>,
 }
 
@@ -36,8 +36,8 @@ impl Source {
 }
 
 impl State {
-    /// Sends a client's request on to another server and remembers it until it is answered.
-    /// False: it was refused, because too many of this client wait already.
+    /// Sends a client's request on to another server and remembers it until it is answered. False
+    /// if it was refused, because too many of this client wait already.
     pub(super) fn ask(
         &mut self,
         turn: &mut Turn<'_>,
@@ -67,8 +67,7 @@ impl State {
 /// Why a request is refused when no db_proxy is open.
 pub(super) const NO_DB: &str = "no db_proxy";
 
-/// Relays a client's request with its user and handle set, or refuses it. False: it was not
-/// sent.
+/// Relays a client's request with its user and handle set, or refuses it. False if it was not sent.
 pub(super) fn request(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -109,7 +108,7 @@ pub(super) fn request(
     Ok(state.ask(turn, link, pdu.with_body(body), Source::client(conn, pdu)))
 }
 
-/// What a client is told when no db_proxy is open: most are told nothing.
+/// The answer of msg_server itself when no db_proxy is open; for most requests there is none.
 fn without_db(pdu: &Pdu, user: u32) -> Result<Option<Pdu>, Malformed> {
     let seq = pdu.header.seq_num;
     Ok(match pdu.command() {
@@ -160,8 +159,8 @@ fn without_db(pdu: &Pdu, user: u32) -> Result<Option<Pdu>, Malformed> {
     })
 }
 
-/// Passes db_proxy's reply on to the connection that asked, if it is there still, without the
-/// attach. False: it is no such reply.
+/// Passes db_proxy's reply on, without its attach data, to the connection that asked, if it is
+/// still there. False if it is not such a reply.
 pub(super) fn reply(
     state: &mut State,
     turn: &mut Turn<'_>,

@@ -1,7 +1,8 @@
-//! The text of a message in the clear: only a push shows it.
+//! Encryption of texts. Only a push to a phone needs a text in the clear.
 //!
-//! Clients encrypt with AES-256-ECB under one key that all share: no secrecy, but it is what
-//! they do. Zero padded, the last 4 bytes are the big-endian length; then base64.
+//! Clients encrypt with AES-256-ECB under one key that all of them share, which keeps nothing
+//! secret. The text is padded with zeros, its length is in the last 4 bytes, big-endian, and the
+//! result is in base64.
 
 use aes::{
     Aes256,

@@ -55,7 +55,8 @@ fn overdue(conn: &Conn, turn: &Turn<'_>, timing: &Timing) -> Option<&'static str
     }
 }
 
-/// Expires or resends; a reason if the connection is to be closed.
+/// Expires entries of the send list or writes them again. Returns a reason if the connection is to
+/// be closed.
 fn send_list(conn: &mut Conn, turn: &mut Turn<'_>, config: &Config) -> Option<String> {
     let (now, id) = (turn.now.up, conn.id);
     if !config.protocol.resend_until_acked {

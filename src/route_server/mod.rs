@@ -78,7 +78,7 @@ impl RouteServer {
         Ok(())
     }
 
-    /// 0707: noted, used nowhere.
+    /// 0707: read, and used nowhere.
     fn role_set(&mut self, _: ConnId, _: &Pdu, _: &mut Vec<Action>) -> Result<(), Malformed> {
         Ok(())
     }
@@ -100,7 +100,7 @@ impl RouteServer {
         }
         let pc_present = self.presence.has_pc(user);
         let is_pc = kind & MOBILE == 0;
-        // The notice is skipped when the entry is gone with its last link.
+        // No notice when the entry is gone with its last link.
         if self.presence.knows(user) {
             let status = match (offline, pc_present) {
                 (false, true) => Some(1),
@@ -126,8 +126,9 @@ impl RouteServer {
         self.to_all(out, &Pdu::new(cmd::BUDDY_LIST_STATUS_NOTIFY, 0, &notice));
     }
 
-    /// 0708: what a msg_server holds when its link opens. No notices in the original; with
-    /// `presence-by-link` it replaces what the link had reported, and others hear of the change.
+    /// 0708: who is online at a msg_server when its link opens. The original sends no notices of
+    /// it; with `presence-by-link` it replaces what the link had reported, and others hear of the
+    /// change.
     fn online_users(
         &mut self,
         conn: ConnId,
@@ -148,7 +149,7 @@ impl RouteServer {
         }
         if let Some(before) = before {
             let changed = self.announce_changes(before, out);
-            // What came of their PCs while the link was closed went by the phones behind it.
+            // While the link was closed, the phones behind it were not told about PCs.
             for user in phones.into_iter().filter(|user| !changed.contains(user)) {
                 let pdu = pc_status(user, u32::from(self.presence.has_pc(user)));
                 out.push(Action::Send { conn, pdu });
@@ -157,8 +158,8 @@ impl RouteServer {
         Ok(())
     }
 
-    /// `presence-by-link`: what a link reported is void; who had a PC on before. `None` for the
-    /// original, where all stays.
+    /// `presence-by-link`: forgets what a link reported, and returns who had a PC on before that.
+    /// `None` for the original, which forgets nothing.
     fn forget_link(&mut self, conn: ConnId) -> Option<BTreeSet<u32>> {
         let Presence::ByLink(table) = &mut self.presence else { return None };
         let before = table.with_pc();
@@ -166,7 +167,8 @@ impl RouteServer {
         Some(before)
     }
 
-    /// No notices in the original: who was only there stays unannounced, and counts stay.
+    /// A link closed. The original sends no notices: that users who were only behind it are gone is
+    /// not announced, and their counts stay.
     fn link_closed(&mut self, conn: ConnId, out: &mut Vec<Action>) {
         if let Presence::Shared(table) = &mut self.presence {
             table.close_link(conn);
@@ -176,7 +178,8 @@ impl RouteServer {
         }
     }
 
-    /// 070e and 0203 for everyone whose PC came or went since `before`; who that is.
+    /// Sends 070e and 0203 for everyone whose PC came or went since `before`, and returns who that
+    /// is.
     fn announce_changes(&self, before: BTreeSet<u32>, out: &mut Vec<Action>) -> BTreeSet<u32> {
         let Presence::ByLink(table) = &self.presence else { return BTreeSet::new() };
         let changed: BTreeSet<u32> =

@@ -13,7 +13,7 @@ struct Entry {
     counts: BTreeMap<u32, u32>,
 }
 
-/// The original's: all users that some msg_server reported.
+/// The original's table: all users that some msg_server reported.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     users: BTreeMap<u32, Entry>,
@@ -102,7 +102,7 @@ impl ByLink {
         }
     }
 
-    /// What a link reported is void, because it closed or reports anew.
+    /// Forgets what a link reported, because it closed or reports anew.
     pub(super) fn forget_link(&mut self, link: ConnId) {
         self.users.retain(|_, links| {
             links.remove(&link);

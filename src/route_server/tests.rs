@@ -195,7 +195,7 @@ fn by_link_a_link_reports_anew() {
     let sent = rig.pdu(1, cmd::OTHER_ONLINE_USER_INFO, "0a06080110011801");
     assert_eq!(sent, [to_both(0x070e, "08011001"), to_both(0x0203, "0a0408011001")].concat());
     assert!(rig.pdu(1, cmd::OTHER_ONLINE_USER_INFO, "0a06080110011801").is_empty(), "no change");
-    // Another link: his phone hears that the PC is on.
+    // Another link: the user's phone hears that the PC is on.
     let sent = rig.pdu(2, cmd::OTHER_ONLINE_USER_INFO, "0a06080110011812");
     assert_eq!(sent, [(2, 0x070e, "08011001".into())]);
     // The count is 1, not 2.

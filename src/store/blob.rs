@@ -15,9 +15,9 @@ pub enum BlobError {
     Failed(String),
 }
 
-/// Keeps bytes under paths of its own choice. Applies its own deadline.
+/// Keeps bytes under paths of its own choice, within a deadline of its own.
 pub trait Blobs: Send + Sync + 'static {
-    /// Keeps the bytes: where they are.
+    /// Keeps the bytes and returns the path to them.
     fn put(&self, bytes: Bytes) -> impl Future<Output = Result<String, BlobError>> + Send;
     /// The bytes at a path that [`Blobs::put`] gave.
     fn get(&self, path: &str) -> impl Future<Output = Result<Bytes, BlobError>> + Send;

@@ -1,5 +1,6 @@
-//! SQL at the grain of one statement, or of some in one round trip: text in MySQL dialect, parameters, rows, counts, error
-//! codes. Transactions are the statements `BEGIN`, `COMMIT` and `ROLLBACK`.
+//! SQL at the grain of one statement, or of several in one round trip: text in MySQL dialect,
+//! parameters, rows, counts, error codes. Transactions are the statements `BEGIN`, `COMMIT` and
+//! `ROLLBACK`.
 
 use bytes::Bytes;
 use std::future::Future;
@@ -98,11 +99,11 @@ pub struct Statement<'a> {
     pub params: &'a [Value],
 }
 
-/// Where a batch ended early: what came before had its effect, what comes after never ran.
+/// Where a batch ended early: the statements before it had their effect, those after it never ran.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("statement {at} of the batch: {error}")]
 pub struct BatchError {
-    /// The place of the statement that failed, from 0. It says nothing when the connection was
+    /// The place of the statement that failed, from 0. It means nothing when the connection was
     /// lost: any of the batch may have run.
     pub at: usize,
     /// Its error.
@@ -141,10 +142,11 @@ pub trait Connection: Send + 'static {
         params: &[Value],
     ) -> impl Future<Output = Result<Outcome, SqlError>> + Send;
 
-    /// Runs statements one after the other until one fails; each is one of its own, as if it came
-    /// alone. Whose client is gone meanwhile may be run to the end. A client that can sends them in
-    /// one round trip, with one deadline for all (MySQL: `CLIENT_MULTI_STATEMENTS`, whose statements
-    /// carry their parameters in the text); else each is a round trip of its own.
+    /// Runs statements one after the other until one fails, each as if it had come alone. If the
+    /// connection is lost on the way, the server may still run all of them. An implementation that
+    /// can sends them in one round trip, with one deadline for all (MySQL:
+    /// `CLIENT_MULTI_STATEMENTS`, whose statements carry their parameters in the text); this one
+    /// makes a round trip of each.
     fn batch(
         &mut self,
         statements: &[Statement<'_>],

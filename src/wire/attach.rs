@@ -50,7 +50,7 @@ impl Attach {
     }
 
     /// Reads either shape; `None` if it is too short for the first one. A PDU that is cut short
-    /// counts as none. What follows is ignored.
+    /// counts as absent; bytes after the PDU are ignored.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let word =
             |i: usize| Some(u32::from_be_bytes(bytes.get(i * 4..i * 4 + 4)?.try_into().ok()?));

@@ -1,5 +1,5 @@
-//! Setting and removing top-level fields in raw bytes: what is not named stays, byte for byte,
-//! unknown fields too.
+//! Setting and removing top-level fields in raw bytes. All other fields stay byte for byte, unknown
+//! ones too.
 //!
 //! An occurrence is found by its number alone, whatever its wire type: a peer that reads more
 //! leniently than we do must not find an old value beside the new one (our own decision).

@@ -7,7 +7,7 @@ use std::io;
 /// The longest PDU, header included.
 pub const MAX_LEN: u32 = 16 << 20;
 
-/// Why a byte stream can't be cut further; the connection is closed.
+/// Why no more PDUs can be cut from a byte stream. Its connection is closed.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     /// A length under 16 or over what is read of this peer.
@@ -55,7 +55,7 @@ pub fn cut(src: &mut BytesMut, longest: u32) -> Result<Option<Pdu>, FrameError> 
     Ok(Some(Pdu { header: header(&mut frame), body: frame }))
 }
 
-/// The PDU that bytes are, no more and no less, with a copy of its body; `None` for others.
+/// The PDU that the bytes consist of, with a copy of its body; `None` if they are not exactly one.
 pub fn whole(bytes: &[u8]) -> Option<Pdu> {
     let (length, mut rest) = bytes.split_first_chunk()?;
     let length = u32::from_be_bytes(*length);
@@ -80,7 +80,7 @@ fn header(from: &mut impl Buf) -> Header {
 impl tokio_util::codec::Encoder<Pdu> for Codec {
     type Error = io::Error;
 
-    /// Fails with `InvalidInput` for a PDU that the peer would close the connection for.
+    /// Fails with `InvalidInput` for a PDU so long that the peer would close the connection.
     fn encode(&mut self, pdu: Pdu, dst: &mut BytesMut) -> io::Result<()> {
         if pdu.body.len() > MAX_LEN as usize - HEADER_LEN {
             let length = HEADER_LEN + pdu.body.len();

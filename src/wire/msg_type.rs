@@ -1,8 +1,8 @@
-//! What the type of a message says (enum MsgType); one outside the enum says nothing.
+//! What the type of a message says (enum MsgType). A value outside the enum is neither.
 
 use super::im::base_define::MsgType;
 
-/// Whether it is of two users: a text or audio between them.
+/// Whether it is between two users, text or audio.
 pub fn is_single(msg_type: i32) -> bool {
     [MsgType::SingleText, MsgType::SingleAudio].iter().any(|&kind| msg_type == kind as i32)
 }

@@ -1,4 +1,4 @@
-//! The quick half of [`super::check`]: most bodies are as they should be, and one pass sees it.
+//! The quick half of [`super::check`]: most bodies conform as they are, and one pass shows it.
 
 use super::check::{Kind, Label, MAX_DEPTH, Table};
 use prost::encoding::{WireType, decode_varint};

@@ -87,7 +87,7 @@ impl Flow {
     /// Reads a capture.
     ///
     /// # Panics
-    /// If its files are not there or not what README.md says.
+    /// If its files are not there or not what tests/golden/README.md says.
     pub fn load(name: &'static str) -> Self {
         let events = lines(name, "pdus")
             .expect("a capture has PDUs")
@@ -163,7 +163,7 @@ fn unhex(text: &str) -> Vec<u8> {
 
 fn statement(line: &str) -> (Server, String) {
     let line: Statement = serde_json::from_str(line).expect("a line of a capture");
-    // README.md gives those of 00–25, 36 and 48; those of 43 follow from its inserts.
+    // tests/golden/README.md gives those of 00–25, 36 and 48; those of 43 follow from its inserts.
     let server = match line.conn {
         1457 | 1458 | 1636 | 1637 | 2995 | 2996 => Server::Primary,
         1459 | 1460 | 1622 | 1623 | 1638 | 1639 | 2997 | 2998 => Server::Replica,

@@ -261,7 +261,7 @@ impl Body<'_> {
     }
 }
 
-/// Fields that README.md leaves out of the comparison: ip, port, max_conn_cnt, host_name.
+/// Fields that tests/golden/README.md leaves out of the comparison: ip, port, max_conn_cnt, host_name.
 const DEPLOYED: &[(&str, u32)] = &[
     ("IM.Server.IMMsgServInfo", 1),
     ("IM.Server.IMMsgServInfo", 2),

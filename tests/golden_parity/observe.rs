@@ -132,7 +132,9 @@ impl Observer {
                 };
                 self.statement(at, statement);
             }
-            Kind::Panic { message } => self.window.problems.push(message.clone()),
+            Kind::Panic { message, .. } | Kind::Endless { message } => {
+                self.window.problems.push(message.clone())
+            }
             _ => {}
         }
     }

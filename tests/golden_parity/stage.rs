@@ -36,7 +36,7 @@ pub struct Stage {
     slots: BTreeMap<String, u32>,
 }
 
-/// A user as README.md seeds it: `sent` is what its clients send as their password.
+/// A user as tests/golden/README.md seeds it: `sent` is what its clients send as their password.
 pub fn user(id: u32, name: &str, sent: &str) -> User {
     let digest = Md5::digest(format!("{sent}{}", User::salt(id)));
     let password = digest.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -1,8 +1,13 @@
 //! A case: a plan, the protocols it runs under and what is expected, in one file.
 
-use super::Plan;
+use super::{Plan, check, strict};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Read},
+    path::Path,
+};
 use teamtalk::{
     catalogue::limits::Limits,
     protocol::{Protocol, SWITCHES},
@@ -10,6 +15,9 @@ use teamtalk::{
 
 /// The version of the file format that this build reads and writes.
 pub const FORMAT: u32 = 1;
+
+/// No case file is larger, in bytes.
+pub const LARGEST_FILE: u64 = 64 << 20;
 
 /// A preset and the switches that differ from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,83 +129,65 @@ pub struct Case {
 }
 
 impl Case {
-    /// Reads a case file.
+    /// Reads a case file: every field of it means something, and it can be run.
     ///
     /// # Errors
-    /// A sentence that names the file and what was expected.
+    /// A sentence that names the file, the place in it and what was expected.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let at = path.display();
-        let text = fs::read_to_string(path).map_err(|e| format!("{at}: {e}"))?;
-        let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| {
-            format!("{at}: not a whole JSON document ({e}); is the file truncated?")
-        })?;
-        let format = value.get("format").and_then(serde_json::Value::as_u64);
+        let text = read_text(path)?;
+        Self::parse(&text).map_err(|e| format!("{}: {e}", path.display()))
+    }
+
+    /// Like [`Self::read`], from the text of a file.
+    fn parse(text: &str) -> Result<Self, String> {
+        let document = strict::json(text)?;
+        let format = document.get("format").and_then(serde_json::Value::as_u64);
         if format != Some(FORMAT.into()) {
             let found =
                 format.map_or("no format version".into(), |f| format!("format version {f}"));
-            return Err(format!("{at}: {found}, but this build reads format version {FORMAT}"));
+            return Err(format!("{found}, but this build reads format version {FORMAT}"));
         }
-        let case: Self =
-            serde_json::from_value(value).map_err(|e| format!("{at}: not a case: {e}"))?;
-        for spec in [&case.protocols.base, &case.protocols.candidate] {
-            spec.resolve().map_err(|e| format!("{at}: {e}"))?;
-            spec.resolve_limits().map_err(|e| format!("{at}: {e}"))?;
+        let case = strict::case(document)?;
+        let Protocols { base, candidate } = &case.protocols;
+        for (side, spec) in [("base", base), ("candidate", candidate)] {
+            let resolved = spec.resolve().and_then(|_| spec.resolve_limits());
+            resolved.map_err(|e| format!("protocols.{side}: {e}"))?;
         }
-        case.check().map_err(|e| format!("{at}: {e}"))?;
+        check::check(&case)?;
         Ok(case)
     }
 
-    /// Writes it beside its place, then moves it there: a case is never half written.
+    /// Writes it beside its place, then moves it there: a case is never half written, and nothing
+    /// is left beside it.
     ///
     /// # Errors
     /// A sentence that names the file.
     pub fn write(&self, path: &Path) -> Result<(), String> {
         let text = serde_json::to_string_pretty(self).map_err(|e| e.to_string())? + "\n";
-        let aside = path.with_extension("json.part");
-        let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(failed)?;
-        }
-        fs::write(&aside, text).map_err(failed)?;
-        fs::rename(&aside, path).map_err(failed)
-    }
-
-    /// That every name in the plan is one of its hosts or devices.
-    fn check(&self) -> Result<(), String> {
-        let plan = &self.plan;
-        let host = |name: &str| {
-            if plan.nodes.iter().any(|n| n.host == name) {
-                Ok(())
-            } else {
-                Err(format!("the plan names host `{name}`, which is not among its nodes"))
-            }
-        };
-        for device in &plan.devices {
-            host(&device.host)?;
-            host(&device.home)?;
-        }
-        for group in &plan.groups {
-            if group.id == 0 || plan.groups.iter().filter(|g| g.id == group.id).count() > 1 {
-                return Err(format!(
-                    "group {}: ids of groups are from 1 and each its own",
-                    group.id
-                ));
-            }
-        }
-        for op in &plan.operations {
-            if !plan.devices.iter().any(|d| d.slot == op.device) {
-                return Err(format!(
-                    "operation {} is of device {}, which is not in the plan",
-                    op.id, op.device
-                ));
-            }
-        }
-        for fault in &plan.faults {
-            for name in fault.trouble.hosts() {
-                host(name)?;
-            }
-            fault.check()?;
-        }
-        Ok(())
+        let aside = path.with_extension(format!("{}.part", std::process::id()));
+        let folder = path.parent().unwrap_or(Path::new(""));
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&aside, text))
+            .and_then(|()| fs::rename(&aside, path))
+            .map_err(|e| {
+                let _ = fs::remove_file(&aside);
+                format!("{}: {e}", path.display())
+            })
     }
 }
+
+/// The text of a file that may not be endless.
+fn read_text(path: &Path) -> Result<String, String> {
+    let at = path.display();
+    let failed = |e: io::Error| format!("{at}: {e}");
+    let mut text = String::new();
+    let file = fs::File::open(path).map_err(failed)?;
+    file.take(LARGEST_FILE + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > LARGEST_FILE {
+        return Err(format!("{at}: larger than {LARGEST_FILE} bytes: no case"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,20 @@ pub enum Fate {
     Silent,
 }
 
+/// How a planted task misbehaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Plant {
+    /// It panics.
+    Panics,
+    /// It is ready again and again, and lets others run in between.
+    Yields,
+    /// The same, and it calls the world each time.
+    Calls,
+    /// It never lets anybody else run.
+    Hangs,
+}
+
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "fault")]
@@ -133,6 +147,14 @@ pub enum Trouble {
         /// The host.
         host: String,
     },
+    /// A task of a host's process misbehaves. No generator draws it: it is there to test what the
+    /// rig makes of a role that does.
+    Planted {
+        /// The host.
+        host: String,
+        /// How.
+        does: Plant,
+    },
     /// A machine stands still while time goes on (a virtual machine that is moved). Nothing comes
     /// in or goes out, nothing is lost; see `world::faults` for what goes on inside.
     Pause {
@@ -156,6 +178,7 @@ impl Trouble {
             | Self::Crash { host, .. }
             | Self::Stop { host }
             | Self::PowerCut { host }
+            | Self::Planted { host, .. }
             | Self::Pause { host } => vec![host],
             Self::SlowReader { host, peer, .. } => {
                 [Some(host), peer.as_ref()].into_iter().flatten().map(String::as_str).collect()
@@ -188,7 +211,8 @@ pub struct Fault {
     pub trouble: Trouble,
 }
 
-/// No fault starts later or lasts longer than this, in simulated milliseconds.
+/// No plan's horizon is later, and no fault starts later or lasts longer than this, in simulated
+/// milliseconds.
 pub const LONGEST_MS: u64 = 1_000_000;
 /// No latency of a fault is longer than this, in ticks.
 pub const SLOWEST_TICKS: u64 = 10_000;
@@ -199,22 +223,28 @@ impl Fault {
     /// # Errors
     /// A sentence that names the fault.
     pub fn check(&self) -> Result<(), String> {
-        let wrong = |what: &str| Err(format!("fault {}: {what}", self.id));
-        if self.at_ms > LONGEST_MS || self.for_ms > LONGEST_MS {
-            return wrong(&format!("starts after or lasts longer than {LONGEST_MS} ms"));
+        let wrong = |what: String| Err(format!("fault {}: {what}", self.id));
+        let within = |field: &str, value: u64, least: u64, most: u64| {
+            if (least..=most).contains(&value) {
+                return Ok(());
+            }
+            wrong(format!("field `{field}`: {value} is not within {least} to {most}"))
+        };
+        within("at_ms", self.at_ms, 0, LONGEST_MS)?;
+        within("for_ms", self.for_ms, 1, LONGEST_MS)?;
+        if let Some(Fate::ResetWithin { ms }) = self.trouble.fate() {
+            within("fate.reset_within.ms", ms, 0, LONGEST_MS)?;
         }
         if let [a, b] = self.trouble.hosts()[..]
             && a == b
         {
-            return wrong(&format!("`{a}` has no link to itself"));
+            return wrong(format!("`{a}` has no link to itself"));
         }
         match self.trouble {
-            Trouble::Jitter { ticks, .. } | Trouble::SlowLink { ticks, .. }
-                if !(1..=SLOWEST_TICKS).contains(&ticks) =>
-            {
-                wrong(&format!("a latency is 1 to {SLOWEST_TICKS} ticks, not {ticks}"))
+            Trouble::Jitter { ticks, .. } | Trouble::SlowLink { ticks, .. } => {
+                within("ticks", ticks, 1, SLOWEST_TICKS)
             }
-            Trouble::TinyIo { bytes: 0, .. } => wrong("reads and writes pass at least 1 byte"),
+            Trouble::TinyIo { bytes, .. } => within("bytes", bytes as u64, 1, u64::MAX),
             _ => Ok(()),
         }
     }

@@ -22,7 +22,7 @@ pub struct Group {
     pub id: u32,
     /// Which kind.
     pub kind: GroupKind,
-    /// The user who may take members out; a member only if he is among them.
+    /// The user who may take members out; a member only if among `members`.
     pub creator: u32,
     /// Users, ascending.
     pub members: Vec<u32>,
@@ -30,7 +30,7 @@ pub struct Group {
 
 /// A group, as an operation names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a group's id, or {\"created_by\": an operation's id}")]
 pub enum GroupRef {
     /// By its id.
     Known(u32),
@@ -43,13 +43,13 @@ pub enum GroupRef {
 
 /// A chat, as an operation names it: in a file a number is a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a user's id, or {\"group\": …}")]
 pub enum Chat {
     /// With a user.
     User(u32),
     /// In a group.
     Group {
-        /// Which.
+        /// The group.
         group: GroupRef,
     },
 }

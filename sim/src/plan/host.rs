@@ -45,9 +45,9 @@ pub struct NoHost(String);
 
 impl Role {
     /// Those that a plan has once, under their own name.
-    const SINGLE: [Self; 3] = [Self::Redis, Self::Sql, Self::Outside];
+    pub(super) const SINGLE: [Self; 3] = [Self::Redis, Self::Sql, Self::Outside];
     /// Those that a plan may have several of.
-    const NUMBERED: [Self; 4] = [Self::Route, Self::Db, Self::Msg, Self::Client];
+    pub(super) const NUMBERED: [Self; 4] = [Self::Route, Self::Db, Self::Msg, Self::Client];
 
     /// How signatures and the names of hosts call it.
     pub fn name(self) -> &'static str {
@@ -61,6 +61,12 @@ impl Role {
             Self::Client => "client",
             Self::World => "world",
         }
+    }
+
+    /// Whether what runs there is the rig's, and no role under test: a store, the servers around
+    /// the cluster, or the driver.
+    pub fn is_of_the_rig(self) -> bool {
+        matches!(self, Self::Redis | Self::Sql | Self::Outside | Self::World)
     }
 
     /// The host under the role's own name: the only one, or that of a script, which numbers none.

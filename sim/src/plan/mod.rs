@@ -2,16 +2,18 @@
 
 mod ask;
 pub mod case;
+pub mod check;
 mod device;
 mod fault;
 pub mod generate;
 mod group;
 mod host;
 mod operation;
+mod strict;
 
 pub use ask::Ask;
 pub use device::{Client, Device};
-pub use fault::{Cut, Fate, Fault, Trouble};
+pub use fault::{Cut, Fate, Fault, LONGEST_MS, Plant, Trouble};
 pub use group::{Chat, Group, GroupKind, GroupRef};
 pub use host::{Host, NoHost, Role};
 pub use operation::{Action, Odd, Operation, Rogue, Size, text_of};
@@ -61,8 +63,8 @@ impl Pace {
         }
     }
 
-    /// So many seconds of SYSTEM.md's time: for what is no role's timer, such as a store's
-    /// flushes.
+    /// So many of SYSTEM.md's seconds at this pace: for durations that are no role's timers, such
+    /// as the time between a store's flushes.
     pub fn seconds(self, seconds: u32) -> Duration {
         self.timing().tick() * seconds
     }
@@ -100,7 +102,7 @@ pub struct Node {
 pub struct Plan {
     /// Which durations.
     pub pace: Pace,
-    /// The seed of the keyed draws.
+    /// The seed of the keyed draws, of turmoil and of the run's `getrandom`.
     pub noise: u64,
     /// One-way latency of every link, in ticks.
     pub latency_ticks: u64,

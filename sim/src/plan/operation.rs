@@ -12,7 +12,7 @@ use teamtalk::{
     wire::command,
 };
 
-/// The content that no store takes: over 4096 characters (SYSTEM.md section 6).
+/// Characters of a text that is too long to be stored: over 4096 (SYSTEM.md section 6).
 const TOO_LONG: usize = 4_200;
 
 /// The longest voice message, in seconds.
@@ -26,7 +26,7 @@ pub enum Odd {
     TooLong,
     /// Not UTF-8: it can't be stored.
     NotUtf8,
-    /// Nothing: it is not served.
+    /// Empty: a msg_server drops it.
     Empty,
 }
 
@@ -36,12 +36,12 @@ pub enum Odd {
 pub enum Rogue {
     /// A text in the name of the device's user.
     Text {
-        /// To whom.
+        /// The receiver.
         to: u32,
     },
     /// A question for the unread counts of a user.
     Unread {
-        /// Whose.
+        /// The user whose counts are asked for.
         of: u32,
     },
     /// Bytes that are no PDU.
@@ -92,8 +92,8 @@ pub enum Action {
     },
     /// Press "resend" at a message that is not acked.
     Resend {
-        /// Which operation sent it first; none: the device's oldest that failed, else its oldest
-        /// that is not acked.
+        /// The operation that sent it first. Without one it is the device's oldest send that
+        /// failed, else its oldest that is not acked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         of: Option<u32>,
     },
@@ -118,21 +118,21 @@ pub enum Action {
     },
     /// Create a temporary group.
     CreateGroup {
-        /// Its members: the creator is one only if he is named.
+        /// Its members: the creator is one only if listed.
         members: Vec<u32>,
     },
     /// Add users to a group.
     AddMembers {
         /// The group.
         group: GroupRef,
-        /// Whom.
+        /// The users.
         users: Vec<u32>,
     },
     /// Take users out of a group.
     RemoveMembers {
         /// The group.
         group: GroupRef,
-        /// Whom.
+        /// The users.
         users: Vec<u32>,
     },
     /// Change the own picture; nobody answers.
@@ -181,9 +181,9 @@ pub struct Operation {
     pub id: u32,
     /// When, in simulated milliseconds.
     pub at_ms: u64,
-    /// Which device.
+    /// The slot of the device that does it.
     pub device: u32,
-    /// What.
+    /// What is done.
     #[serde(flatten)]
     pub action: Action,
 }
@@ -265,8 +265,8 @@ impl Action {
         value.get(DO).and_then(Value::as_str).unwrap_or_default().to_string()
     }
 
-    /// Whether a person does this with a client that is in order: no odd text, no malformed PDU,
-    /// no connection without a login.
+    /// Whether a person can do this with a client that works as it should: it is no odd text, no
+    /// malformed PDU and no connection without a login.
     pub fn is_proper(&self) -> bool {
         !matches!(
             self,
@@ -274,7 +274,7 @@ impl Action {
         )
     }
 
-    /// Whether it sends a message that is in order.
+    /// Whether it sends a message that can be stored.
     pub fn is_send(&self) -> bool {
         matches!(self, Self::Send { .. } | Self::SendCipher { .. } | Self::SendAudio { .. })
     }

@@ -120,7 +120,7 @@ impl AckedIsStored {
         }
     }
 
-    /// A statement on messages that took effect after rows were acked.
+    /// Judges a statement that changed rows of messages, if any of their sort was acked before.
     fn changes(&self, line: &Line, statement: &What) -> Option<Violation> {
         let group = statement.changes_messages?;
         let could_hit =

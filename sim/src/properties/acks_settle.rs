@@ -1,7 +1,7 @@
 //! acks-settle: an ack that a msg_server read ends the send-list entry that it names.
 //!
-//! Ours, beside DESIGN.md's table: `send-list-acked` asks whether the device got the message, and
-//! a server that ignores acks passes it, at the price of resends and lost connections.
+//! `send-list-acked` asks whether the device got the message; a server that ignores acks passes it,
+//! at the price of resends and lost connections. So this one asks for the ack itself.
 
 use super::{Class, Property, Seen, Sort, Subject, Violation, wire::At};
 use crate::record::{Kind, Line};

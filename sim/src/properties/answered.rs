@@ -3,6 +3,10 @@
 //!
 //! A request is what a device wrote and its msg_server read. One that is written again under the
 //! same seq_num before it is answered is one request.
+//!
+//! A request has time until its msg_server would give up waiting itself (`Timing::request_timeout`).
+//! One that was read later than that before the bound of the liveness phase is not judged: devices
+//! ask by themselves until a run ends, and what they ask last can't be answered any more.
 
 use super::{About, Class, Known, Property, Seen, Sort, Subject, Violation, wire::At};
 use crate::{
@@ -23,14 +27,23 @@ use teamtalk::{
 /// See the module.
 #[derive(Debug)]
 pub struct Answered {
-    /// `confirmed-read-acks`: a 0303 is a request.
+    /// The switch `confirmed-read-acks` is on, so a 0303 is a request.
     read_acks: bool,
     /// The hosts at both ends of a connection.
     hosts: BTreeMap<ConnId, BTreeSet<Host>>,
-    /// Connections of which an end closed.
+    /// Connections of which at least one end has closed.
     closed: BTreeSet<ConnId>,
-    /// (Connection, seq_num, command) of what is not answered; of a send, what it says.
-    asked: BTreeMap<(ConnId, u16, u16), Option<Arc<str>>>,
+    /// Requests that are not answered yet, by (connection, seq_num, command).
+    asked: BTreeMap<(ConnId, u16, u16), Asked>,
+}
+
+/// A request that is not answered yet.
+#[derive(Debug)]
+struct Asked {
+    /// When its msg_server read it first, in simulated microseconds.
+    at_us: u64,
+    /// Of a send, what it says.
+    content: Option<Arc<str>>,
 }
 
 /// What answers a device's request; `None` for what is no request. A command that no device may
@@ -99,7 +112,8 @@ impl Property for Answered {
                 let is_request = command != cmd::MSG_READ_ACK || self.read_acks;
                 if is_request && reply_of(command).is_some() {
                     let content = seen.data.as_ref().map(|data| data.content.clone());
-                    self.asked.insert((conn, seq, command), content);
+                    let asked = Asked { at_us: line.sim_us, content };
+                    self.asked.entry((conn, seq, command)).or_insert(asked);
                 }
             }
             At::ServerWrites => {
@@ -118,7 +132,20 @@ impl Property for Answered {
     }
 
     fn pending(&self, _: &Known) -> Option<Violation> {
-        let ((conn, seq, command), content) = self.asked.first_key_value()?;
+        self.asked_before(u64::MAX)
+    }
+
+    fn overdue(&self, known: &Known, now_us: u64) -> Option<Violation> {
+        self.asked_before(now_us.saturating_sub(known.answer_within_us))
+    }
+}
+
+impl Answered {
+    /// A request that was read up to a simulated microsecond and is not answered.
+    fn asked_before(&self, until_us: u64) -> Option<Violation> {
+        let mut asked = self.asked.iter();
+        let ((conn, seq, command), Asked { content, .. }) =
+            asked.find(|(_, asked)| asked.at_us <= until_us)?;
         let question = Subject::asked(*conn, *seq, *command);
         let content = content.iter().cloned().map(Subject::Content);
         let name = name(*command).unwrap_or("a command that does not exist");
@@ -227,6 +254,29 @@ mod tests {
         tape.asks(10, list_request(5, 1, 2)).line("msg2", Kind::HostDown);
         tape.login(2, 20, 2).hang_up(2, 20);
         assert_eq!(tape.pending().as_deref(), Some(SILENCE), "others closed");
+    }
+
+    #[test]
+    fn what_is_asked_just_before_the_bound_had_no_time() {
+        const BOUND_US: u64 = 50_000_000;
+        // Two requests of seq_num 5 and 6, so many microseconds before the bound.
+        let asked = |five: u64, six: u64| {
+            let mut tape = tape(Protocol::hardened());
+            tape.known.answer_within_us = 2_400_000;
+            tape.at(BOUND_US - five).asks(10, list_request(5, 1, 2));
+            tape.at(BOUND_US - six).asks(10, list_request(6, 1, 2));
+            tape
+        };
+        let late = |tape: &Tape<Answered>| tape.overdue(BOUND_US).map(|found| found.sentence);
+        let young = asked(2_300_000, 10_000);
+        assert_eq!(young.pending().as_deref(), Some(SILENCE), "a run does not rest yet");
+        assert_eq!(late(&young), None, "the end of a run is no silence");
+        let mut old = asked(2_500_000, 10_000);
+        assert!(late(&old).is_some_and(|sentence| sentence.contains("seq_num 5 ")));
+        old.asks(10, list_request(5, 1, 2));
+        assert!(late(&old).is_some(), "asked again it is the same request");
+        old.tells(10, list(5, 1, 2, &[]));
+        assert_eq!(late(&old), None);
     }
 
     #[test]

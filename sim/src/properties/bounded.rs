@@ -1,6 +1,9 @@
 //! bounded: queues, send lists and unsent output stay under their bounds, what a device may not send
 //! is not served, no bytes of a client close a link between servers, and what the world measures by
-//! itself (`bounds`) stays under its bounds too.
+//! itself stays under its bounds.
+//!
+//! Queues are what roles report (`Fact::HighWater`); what sockets and stores hold is measured from
+//! outside (`bounds`). The memory of a role is not measured.
 
 use super::{
     Class, Known, Property, Seen, Sort, Subject, Violation, bounds::Bounds, let_through::LetThrough,

@@ -1,4 +1,5 @@
-//! Who is behind a connection, as the wire tells it. Properties ask; it judges nothing.
+//! Who is behind a connection, by what was written on it. It follows the run for the properties and
+//! judges nothing itself.
 
 use super::wire::{At, client_pdu};
 use crate::{
@@ -19,18 +20,18 @@ pub struct Served {
     pub host: Host,
     /// The user whom a 0104 told that the login succeeded.
     pub user: Option<u32>,
-    /// As the last 0103 before that said.
+    /// The client type that the last 0103 before the login named.
     pub client_type: i32,
-    /// A 0107 was written.
+    /// A 0107 (kick) was written on it.
     pub kicked: bool,
-    /// This end is open.
+    /// The msg_server's end is open.
     pub open: bool,
 }
 
 /// A device that was told that it is logged in, and has not lost its connection since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Online {
-    /// Its user.
+    /// The user who is logged in on it.
     pub user: u32,
     host: Host,
 }
@@ -127,7 +128,7 @@ impl Clients {
         self.served.get(&conn)?.user
     }
 
-    /// All ends at msg_servers that there ever were.
+    /// The msg_servers' ends of all connections so far, closed ones too.
     pub fn all_served(&self) -> impl Iterator<Item = &Served> {
         self.served.values()
     }

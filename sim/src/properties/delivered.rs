@@ -1,9 +1,9 @@
 //! delivered: a message acked, or held by any device but the sender's, is shown once on every
 //! device of its conversation that is online at the end.
 //!
-//! The ack counts when the device reads it. In a group a message is owed to who is a member at its
-//! commit and, in the store, to the end; a change of members that names him excuses him if it is
-//! under way at any line from the first write of the message to the commit.
+//! An ack counts once the device reads it. In a group a message is owed to every user who is a
+//! member at its commit and stays one, by the store, to the end. A change of members excuses a user
+//! whom it names if it is under way at any line from the first write of the message to its commit.
 
 use super::{
     Class, Known, Property, Seen, Sort, Subject, Violation,
@@ -21,14 +21,14 @@ use teamtalk::{
     wire::{command, im::message::ImMsgDataAck},
 };
 
-/// Why a message must arrive: by this it is `acked to` or `held by` a device.
+/// Why a message must arrive: it was acked to a device, or a device holds it.
 #[derive(Debug)]
 struct Debt {
     conversation: Conversation,
     how: &'static str,
     device: u32,
     msg_id: u32,
-    /// The line since which it must.
+    /// The line at which that happened.
     since: u64,
 }
 
@@ -37,7 +37,7 @@ struct Debt {
 struct Fate {
     /// The devices that wrote it.
     origins: BTreeSet<u32>,
-    /// It must arrive.
+    /// Why it must arrive, if it must.
     owed: Option<Debt>,
     /// The devices that show it, and under which msg_id.
     shown: BTreeMap<u32, u32>,
@@ -308,8 +308,12 @@ mod tests {
         assert_eq!(owed(Some(asks), &[]), None, "maybe");
         assert_eq!(owed(None, &[leaves]), None);
         assert_eq!(owed(None, &[leaves, joins]), None);
-        assert_eq!(owed(None, &[joins]).as_deref(), LOST, "after the commit: he was a member");
-        assert_eq!(owed(None, &[asks]).as_deref(), LOST, "the store still has him");
+        assert_eq!(
+            owed(None, &[joins]).as_deref(),
+            LOST,
+            "after the commit: the user was a member"
+        );
+        assert_eq!(owed(None, &[asks]).as_deref(), LOST, "the store still has the user");
         assert_eq!(owed(None, &[asks, unavailable]).as_deref(), LOST, "and again");
         assert_eq!(owed(None, &[asks, gone]), None, "committed and never answered");
     }

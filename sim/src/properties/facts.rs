@@ -1,4 +1,4 @@
-//! facts: a role's word is checked against the wire and the stores.
+//! facts: what roles report is checked against the wire and the stores.
 
 use super::{
     About, Class, Property, Seen, Sort, Subject, Violation,
@@ -24,9 +24,9 @@ use teamtalk::{
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// `conversation-keyed-acks`: pushes to groups have entries too.
+    /// The switch `conversation-keyed-acks` is on, so pushes to groups have entries too.
     groups_tracked: bool,
-    /// Entries that a role said it made.
+    /// Send-list entries that a msg_server reported, as (connection, msg_id).
     added: BTreeSet<(ConnId, u32)>,
     /// Acks and read acks that came in, by connection.
     acks: BTreeSet<(ConnId, u32)>,

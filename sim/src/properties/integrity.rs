@@ -1,9 +1,10 @@
 //! integrity: what a device receives was sent, by that sender, to that conversation, unchanged.
 //!
 //! Every message that a msg_server writes to a device is looked at: pushes, lists, and the
-//! latest messages beside sessions and unread counts. Audio whose recording is right and whose
-//! duration is another one (SYSTEM.md section 6, "Audio": history gives back 0) is a kind of its
-//! own; a latest one may be shown as the constant of the original.
+//! latest messages beside sessions and unread counts. A voice message with the right recording and
+//! another duration is a violation of a kind of its own: the original's history gives back 0
+//! (SYSTEM.md section 6, "Audio"). As the latest message of a chat, a voice message may be shown as
+//! the constant that the original shows.
 
 use super::{
     Class, Property, Seen, Sort, Subject, Violation,
@@ -24,7 +25,7 @@ use teamtalk::{
     },
 };
 
-/// What is shown of a latest message that is audio.
+/// What the original shows in the place of a voice message that is the latest of its chat.
 const AUDIO_AS_LATEST: &[u8] = b"QhGXlpFjvMFUNrtl1aaPzA==";
 
 /// A message as a device is told it.
@@ -72,7 +73,8 @@ impl Told {
     }
 }
 
-/// The messages that a PDU to a user carries, and whether they are only the latest of each session.
+/// The messages that a PDU to a user carries, and whether they are shown as the latest ones of
+/// their chats.
 fn carried(seen: &Seen<'_>, user: u32, pdu: &Frame) -> Result<(Vec<Told>, bool), Malformed> {
     let rows = |session_type, session_id, rows: &[MsgInfo]| {
         let conversation = conversation_with(user, session_type, session_id);
@@ -158,7 +160,7 @@ impl Integrity {
     }
 }
 
-/// Whether this is audio of that recording.
+/// Whether a message that was sent is audio with this recording.
 fn same_audio(sent: &Told, recording: &str) -> bool {
     is_audio(sent.msg_type) && content(sent.msg_type, &sent.content) == recording
 }

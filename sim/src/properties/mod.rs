@@ -31,14 +31,15 @@ mod wire;
 
 pub use about::{About, Rows, Subject};
 pub use seen::{Class, Known, Seen};
+pub use wire::{At, Message};
 
 use crate::{
     plan::Role,
-    record::{Line, sizes::Sizes},
+    record::{Line, Trace, sizes::Sizes},
 };
-use teamtalk::{catalogue::limits::Limits, protocol::Protocol};
+use teamtalk::{catalogue::limits::Limits, protocol::Protocol, timing::Timing};
 
-/// Whether a property can be broken at any moment, or only by never being fulfilled.
+/// Whether a property is broken by one event, or by something that never happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sort {
     /// Broken at one line of the trace.
@@ -52,7 +53,7 @@ pub enum Sort {
 pub struct Violation {
     /// The property's name.
     pub property: &'static str,
-    /// Which way of breaking it, without ids or times.
+    /// In which of its ways it was broken, in a word, without ids or times.
     pub kind: &'static str,
     /// The role that broke it.
     pub role: Role,
@@ -76,25 +77,30 @@ impl Violation {
 
 /// A check over a trace.
 pub trait Property {
-    /// Its name.
+    /// Its name, as `cargo sim properties` lists it.
     fn name(&self) -> &'static str;
-    /// One sentence.
+    /// What it promises, in one sentence.
     fn says(&self) -> &'static str;
-    /// Its sort.
+    /// Whether it is safety or liveness.
     fn sort(&self) -> Sort;
-    /// What it looks at: it is shown no other lines.
+    /// The classes of lines that it is shown.
     fn looks_at(&self) -> &'static [Class] {
         Class::ALL
     }
-    /// Takes the next line; a safety violation if this line breaks it.
+    /// Takes the next line, and returns the violation if this line breaks a safety property.
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation>;
     /// Whether what is owed can be paid by an audit only (`world::audit`).
     fn audited(&self) -> bool {
         false
     }
-    /// What is still owed, if anything, as far as the run is known.
+    /// Something that is still owed at this point of the run, if anything is.
     fn pending(&self, _: &Known) -> Option<Violation> {
         None
+    }
+    /// What is owed when its time is up, at a simulated microsecond: [`Self::pending`] without what
+    /// began so late that it had no time. The end of a run is no violation of that.
+    fn overdue(&self, known: &Known, _now_us: u64) -> Option<Violation> {
+        self.pending(known)
     }
     /// Whether something got too large, at the end of a run.
     fn measured(&self, _: &Sizes) -> Option<Violation> {
@@ -110,12 +116,12 @@ pub trait Property {
 pub struct Properties {
     known: Known,
     all: Vec<Box<dyn Property>>,
-    /// The places of those that look at a class, by its number.
+    /// For each class, by its number, the places in `all` of the properties that look at it.
     looking: Vec<Vec<usize>>,
 }
 
 impl Properties {
-    /// Of a run that has not begun, for a deployment under this protocol and these limits.
+    /// The properties at the start of a run, for a deployment under this protocol and these limits.
     pub fn new(protocol: &Protocol, limits: &Limits) -> Self {
         let all = all_under(protocol, limits);
         let looking = Class::ALL.iter().map(|class| {
@@ -126,17 +132,29 @@ impl Properties {
         Self { known: Known::default(), all, looking }
     }
 
-    /// Takes the next line; the safety violations that it is.
+    /// The same, for a deployment with these durations.
+    pub fn at_pace(mut self, timing: &Timing) -> Self {
+        self.known.answer_within_us = timing.request_timeout().as_micros() as u64;
+        self
+    }
+
+    /// Takes the next line, and returns the safety violations that it causes.
     pub fn observe(&mut self, line: &Line) -> Vec<Violation> {
         let seen = self.known.observe(line);
         let looking = self.looking[seen.class as usize].iter();
         looking.filter_map(|&at| self.all[at].observe(&seen)).collect()
     }
 
-    /// What is still owed that an audit pays, or all the rest.
+    /// What is still owed: to the properties that need an audit, or to all others.
     pub fn owed(&self, audited: bool) -> Vec<Violation> {
         let these = self.all.iter().filter(|p| p.audited() == audited);
         these.filter_map(|p| p.pending(&self.known)).collect()
+    }
+
+    /// What is owed that no audit pays, when its time is up at a simulated microsecond.
+    pub fn overdue(&self, now_us: u64) -> Vec<Violation> {
+        let these = self.all.iter().filter(|p| !p.audited());
+        these.filter_map(|p| p.overdue(&self.known, now_us)).collect()
     }
 
     /// What got too large in a run that is over.
@@ -148,6 +166,20 @@ impl Properties {
     pub fn notes(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.all.iter().flat_map(|p| p.notes())
     }
+}
+
+/// Shows a property of one's own the lines of a run that is over, as a run shows them to its own:
+/// what broke it, and at last what is still owed (examples/own_property.rs).
+pub fn judge(property: &mut dyn Property, trace: &Trace) -> Vec<Violation> {
+    let (mut known, mut found) = (Known::default(), Vec::new());
+    for line in &trace.lines {
+        let seen = known.observe(line);
+        if property.looks_at().contains(&seen.class) {
+            found.extend(property.observe(&seen));
+        }
+    }
+    found.extend(property.pending(&known));
+    found
 }
 
 /// All properties, fresh, for a deployment under this protocol and the default limits.

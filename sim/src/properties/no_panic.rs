@@ -1,4 +1,7 @@
-//! no-panic: no role panics.
+//! no-panic: no role panics, and none runs without end within one tick of simulated time.
+//!
+//! A panic in a host of the rig's own, a store or the servers around the cluster, is the rig's: the
+//! run has failed, and nothing is said of the roles ([`crate::run`]).
 
 use super::{Class, Property, Seen, Sort, Subject, Violation};
 use crate::record::Kind;
@@ -13,7 +16,7 @@ impl Property for NoPanic {
     }
 
     fn says(&self) -> &'static str {
-        "no role panics"
+        "no role panics or runs without end"
     }
 
     fn sort(&self) -> Sort {
@@ -25,14 +28,15 @@ impl Property for NoPanic {
     }
 
     fn observe(&mut self, Seen { line, .. }: &Seen<'_>) -> Option<Violation> {
-        let Kind::Panic { message } = &line.kind else { return None };
-        Some(Violation {
-            property: self.name(),
-            kind: "panic",
-            role: line.host.role(),
-            sentence: format!("{} panicked: {message}", line.host),
-            about: [Subject::Host(line.host.clone())].into(),
-        })
+        let host = &line.host;
+        let (kind, sentence) = match &line.kind {
+            _ if host.role().is_of_the_rig() => return None,
+            Kind::Panic { message, at } => ("panic", format!("{host} panicked at {at}: {message}")),
+            Kind::Endless { message } => ("endless", format!("{host} ran without end: {message}")),
+            _ => return None,
+        };
+        let about = [Subject::Host(host.clone())].into();
+        Some(Violation { property: self.name(), kind, role: host.role(), sentence, about })
     }
 }
 
@@ -45,7 +49,13 @@ mod tests {
     fn a_panic_is_found_and_nothing_else() {
         let mut tape = Tape::new(NoPanic);
         assert!(tape.line("db1", Kind::HostUp).found.is_empty());
-        tape.line("db1", Kind::Panic { message: "x".into() });
-        assert_eq!(tape.found, ["no-panic/panic/db"]);
+        let panic = || Kind::Panic { message: "x".into(), at: "src/link.rs:1:1".into() };
+        tape.line("db1", panic());
+        tape.line("msg2", Kind::Endless { message: "x".into() });
+        assert_eq!(tape.found, ["no-panic/panic/db", "no-panic/endless/msg"]);
+        for host in ["sql", "redis", "outside", "world"] {
+            tape.line(host, panic());
+        }
+        assert_eq!(tape.found.len(), 2, "{:?}", tape.found);
     }
 }

@@ -1,9 +1,9 @@
 //! order: a sender who waited for an ack has a lower msg_id before than after; history is in
 //! msg_id order, without gaps that are not explained.
 //!
-//! A page is wanted whole: what was committed before it was asked for, and is within its range and
-//! count, is on it. Of a group only what was sent when the asker had surely joined, and if he is
-//! surely a member since.
+//! A page must be whole: everything that was committed before it was asked for, and that is within
+//! its range and count, is on it. Of a group's page that is said only of messages that were sent
+//! after the asker had surely joined, and only if the asker was surely a member from then on.
 
 use super::{
     About, Class, Known, Property, Seen, Sort, Subject, Violation,
@@ -24,7 +24,7 @@ use teamtalk::{
     },
 };
 
-/// A send as its device knows it.
+/// A send, as far as its device knows.
 #[derive(Debug, Clone)]
 struct Send {
     device: u32,
@@ -39,15 +39,15 @@ struct Send {
 pub struct Order {
     sends: BTreeMap<Message, Send>,
     asked: BTreeMap<(ConnId, u16), Message>,
-    /// By device and conversation.
+    /// The highest msg_id that was acked to a device in a conversation.
     highest_ack: BTreeMap<(u32, Conversation), u32>,
-    /// The row that was first committed under an id.
+    /// The rows by msg_id; of several with one id, the first.
     rows: BTreeMap<Conversation, BTreeMap<u32, Row>>,
     /// List requests that are not answered.
     lists: BTreeMap<(ConnId, u16), ListRequest>,
 }
 
-/// A message row.
+/// When a message was sent and stored.
 #[derive(Debug, Clone, Copy)]
 struct Row {
     /// When its message first arrived at a msg_server.
@@ -66,11 +66,12 @@ struct Viewer<'a> {
 /// A 0309 as a msg_server read it.
 #[derive(Debug, Clone, Copy)]
 struct ListRequest {
-    /// The line at which it was read (of one that was written again the first may be answered).
+    /// The line at which it was first read: a client may write it again, and the first may be the
+    /// one that is answered.
     since: u64,
-    /// From which id down; 0 from the newest.
+    /// The msg_id from which the page goes down; 0: from the newest.
     begin: u32,
-    /// How many at most.
+    /// How many messages the page has at most.
     count: usize,
 }
 
@@ -175,8 +176,8 @@ impl Order {
         violation("missing", sentence, about(&[missing]))
     }
 
-    /// A message above or below a page that should be on it: it was there when the page was asked
-    /// for, and the page has room for it.
+    /// A message that should be on a page and is not: it was committed when the page was asked for,
+    /// it is in the page's range, and the page has room for it.
     fn missing(
         &self,
         viewer: Viewer<'_>,
@@ -378,7 +379,7 @@ mod tests {
         tape.changes(10, 2, true).group_row(6, (1, "in the same second"));
         paged(&mut tape, 20, 2, &[]);
         assert!(tape.found.is_empty(), "{:?}", tape.found);
-        // It arrived before he joined, and was committed long after.
+        // It arrived before the user joined, and was committed long after.
         tape.asks(10, group_message(5, 0, 1, "d")).changes(11, 4, false).changes(12, 4, true);
         tape.later(5).group_row(7, (1, "d"));
         paged(&mut tape, 40, 4, &[]);

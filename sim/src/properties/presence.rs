@@ -24,11 +24,11 @@ const MOBILE: i32 = 0x10;
 #[derive(Debug, Default)]
 pub struct Presence {
     routes: BTreeSet<Host>,
-    /// The route_server that the auditor dialled.
+    /// The route_server at the other end of each connection of the auditor.
     dialled: BTreeMap<ConnId, Host>,
     /// The links of a route_server.
     links: BTreeMap<Host, Vec<ConnId>>,
-    /// What the last audit was answered: who is online, by route_server and user.
+    /// The answers to the last audit: whether a user is online, by route_server and user.
     answers: BTreeMap<Host, BTreeMap<u32, bool>>,
 }
 

@@ -1,5 +1,5 @@
-//! What every property needs to know of a run, followed once for all of them, and a line with what
-//! is known of it. It judges nothing.
+//! What several properties need to know of a run, followed once for all of them, and each line with
+//! what it means. It judges nothing.
 
 use super::{
     clients::Clients,
@@ -15,20 +15,23 @@ use teamtalk::{
     wire::{command, im::message::ImMsgData},
 };
 
-/// A run up to a line.
+/// What is known of a run, up to some line.
 #[derive(Debug, Default)]
 pub struct Known {
     /// Who is behind a connection.
     pub clients: Clients,
     /// Who is a member of a group.
     pub membership: Membership,
-    /// What devices sent.
+    /// When devices sent what.
     pub sends: Sends,
     /// The number of the last line.
     pub now: u64,
+    /// How long a request may wait for its answer, in simulated microseconds: until its
+    /// msg_server itself says that none came (`Timing::request_timeout`).
+    pub answer_within_us: u64,
 }
 
-/// What a line is, as far as properties choose what they look at.
+/// The classes of lines among which properties choose what they look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// A PDU between a device and a msg_server.
@@ -37,7 +40,7 @@ pub enum Class {
     DbPdu,
     /// Another PDU.
     OtherPdu,
-    /// A role's word.
+    /// Something that a role reported.
     Fact,
     /// A row was committed.
     Row,
@@ -47,12 +50,12 @@ pub enum Class {
     Event,
 }
 
-/// A line that has just happened.
+/// The line that has just happened, and what it means.
 #[derive(Debug)]
 pub struct Seen<'a> {
-    /// It.
+    /// The line itself.
     pub line: &'a Line,
-    /// What it is.
+    /// Its class.
     pub class: Class,
     /// Its PDU, if that is between a device and a msg_server.
     pub client: Option<(At, ConnId, &'a Frame)>,
@@ -63,24 +66,25 @@ pub struct Seen<'a> {
     pub db: Option<(ConnId, &'a Frame, bool)>,
     /// Its PDU, if that is a 0301 of `client` or `db`.
     pub data: Option<Data>,
-    /// The message of a row, of a device's word that it holds one, and of `data`. Its sender is
-    /// whom the line names; of a 0301 that a device writes it is the user of the device, of one
-    /// that a msg_server reads the user whom it logged in there, and if there is none, `None`.
+    /// The message that the line is about: of a row, of `Fact::Held`, and of `data`. Its sender is
+    /// the one that the line names. A 0301 that a device writes is from the user of that device,
+    /// one that a msg_server reads is from the user whom it has logged in on that connection;
+    /// `None` if there is no such user.
     pub message: Option<Message>,
     /// The run, this line included.
     pub known: &'a Known,
 }
 
-/// How a connection of a msg_server stands.
+/// The state of a device's connection at its msg_server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stood {
     /// The user who is logged in.
     pub user: Option<u32>,
-    /// A 0107 was written.
+    /// A 0107 (kick) was written on it.
     pub kicked: bool,
 }
 
-/// A 0301.
+/// A 0301, decoded.
 #[derive(Debug)]
 pub struct Data {
     /// Its body.
@@ -134,7 +138,7 @@ impl Known {
 }
 
 impl Class {
-    /// All of them, by their numbers.
+    /// All classes, in the order of their numbers.
     pub const ALL: &'static [Self] = &[
         Self::ClientPdu,
         Self::DbPdu,

@@ -2,10 +2,10 @@
 //!
 //! An entry (server, connection, conversation, msg_id) is paid when it is acked, or when the
 //! device behind the connection holds the message, by whichever push or pull. Expiry or a
-//! closed connection turns it into a debt of the device. Debts of a device whose user logged it
-//! out, or took its place on another one (0107), wait for its next login. One of a group is
-//! forgiven if its user was not surely a member when it was pushed, or in the store not to the
-//! end: who has left, or joined again, cannot ask for the message.
+//! closed connection turns it into a debt of the device. The debts of a device that its user logged
+//! out, or that was kicked by another of the user's devices (0107), wait for its next login. A debt
+//! in a group is forgiven if its user was not surely a member when the message was pushed, or did
+//! not stay one to the end, by the store: users who have left, or joined again, cannot ask for it.
 
 use super::{Class, Known, Property, Seen, Sort, Subject, Violation, clients::Clients, wire::At};
 use crate::{
@@ -24,7 +24,7 @@ struct Pushed {
     at: u64,
 }
 
-/// How a trace words `plan::Action::Logout`.
+/// The words of a trace for `plan::Action::Logout`.
 const LOGS_OUT: &str = "logs out";
 
 /// See the module.
@@ -32,13 +32,13 @@ const LOGS_OUT: &str = "logs out";
 pub struct SendListAcked {
     /// The host that owns the server end of a connection.
     servers: BTreeMap<ConnId, Host>,
-    /// Open entries, with what is asked of a member.
+    /// Open entries, with to whom they were pushed.
     open: BTreeMap<Entry, Pushed>,
     /// Debts, with how the entry ended.
     debts: BTreeMap<(u32, Conversation, u32), (&'static str, Pushed)>,
     held: BTreeSet<(u32, Conversation, u32)>,
-    /// Devices whose person logged out, that wrote a 0105 or read a 0107, since they were last
-    /// online.
+    /// Devices that are off line because their users want it: they logged out, wrote a 0105 or read
+    /// a 0107 since they were last online.
     offline_by_wish: BTreeSet<u32>,
     unacked_though_held: u64,
 }
@@ -104,7 +104,7 @@ impl Property for SendListAcked {
             }
         }
         match &line.kind {
-            // Off line already, its person logs out: no 0105 says so.
+            // A device that is off line already is logged out: it writes no 0105.
             Kind::Op { device, what, delivered: true, .. } if what == LOGS_OUT => {
                 self.offline_by_wish.insert(*device);
             }
@@ -271,7 +271,11 @@ mod tests {
         assert_eq!(tape.denied(9, &[2]).fact("msg1", expired()).pending().as_deref(), LOST);
         let mut tape = pushed_to_group();
         tape.db_reads(crate::properties::tape::change_members(9, 1, G, false, &[2]));
-        assert_eq!(tape.fact("msg1", expired()).pending().as_deref(), LOST, "the store has him");
+        assert_eq!(
+            tape.fact("msg1", expired()).pending().as_deref(),
+            LOST,
+            "the store has the user"
+        );
         assert_eq!(tape.member(2, false).pending(), None);
     }
 }

@@ -1,5 +1,5 @@
-//! What devices send: when a message was first written, first arrived and was stored. Properties
-//! ask; it judges nothing.
+//! When each message was first written, first arrived at a msg_server and was stored. It follows
+//! the run for the properties and judges nothing itself.
 
 use super::{
     membership::Moment,
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub struct Sends(BTreeMap<Message, Moments>);
 
-/// The first moment of each.
+/// The first time that each of these happened to a message.
 #[derive(Debug, Default)]
 struct Moments {
     written: Option<Moment>,
@@ -21,8 +21,8 @@ struct Moments {
 }
 
 impl Sends {
-    /// Takes the next line that has a message: a row, or a 0301 seen `at` an end of a device's
-    /// connection. Others are no sends.
+    /// Takes the next line that is about a message: a row, or a 0301 at one end of a device's
+    /// connection. Any other line is ignored.
     pub fn observe(&mut self, line: &Line, at: Option<At>, message: &Message) {
         let first: fn(&mut Moments) -> &mut Option<Moment> = match (&line.kind, at) {
             (Kind::Row { .. }, _) => |moments| &mut moments.stored,

@@ -1,7 +1,7 @@
 //! Traces written by hand, for the tests of the properties.
 
 pub use super::pdus::*;
-use super::{Known, Property};
+use super::{Known, Property, Violation};
 use crate::{
     plan::Host,
     record::{End, Frame, Kind, Line},
@@ -19,11 +19,11 @@ use teamtalk::{
     },
 };
 
-/// A property, and what it said so far.
+/// A property under test, and what it has found so far.
 pub struct Tape<P> {
-    /// Under test.
+    /// The property.
     pub property: P,
-    /// What it can know.
+    /// What is known of the run so far.
     pub known: Known,
     n: u64,
     later_us: u64,
@@ -32,12 +32,12 @@ pub struct Tape<P> {
 }
 
 impl<P: Property> Tape<P> {
-    /// Nothing has happened yet.
+    /// A tape without a line.
     pub fn new(property: P) -> Self {
         Self { property, known: Known::default(), n: 0, later_us: 0, found: Vec::new() }
     }
 
-    /// The next line.
+    /// Adds a line.
     pub fn line(&mut self, host: &str, kind: Kind) -> &mut Self {
         let sim_us = self.n + self.later_us;
         let line = Line { n: self.n, sim_us, host: Host::of(host), incarnation: 1, kind };
@@ -53,10 +53,21 @@ impl<P: Property> Tape<P> {
         self
     }
 
-    /// Simulated seconds pass; else a line takes a microsecond.
+    /// Lets simulated seconds pass; otherwise lines are a microsecond apart.
     pub fn later(&mut self, seconds: u64) -> &mut Self {
         self.later_us += seconds * 1_000_000;
         self
+    }
+
+    /// The next line is of this simulated microsecond, which is not over.
+    pub fn at(&mut self, sim_us: u64) -> &mut Self {
+        self.later_us = sim_us - self.n;
+        self
+    }
+
+    /// What is owed when its time is up, at a simulated microsecond.
+    pub fn overdue(&self, now_us: u64) -> Option<Violation> {
+        self.property.overdue(&self.known, now_us)
     }
 
     /// The signature of what is owed.
@@ -199,13 +210,13 @@ impl<P: Property> Tape<P> {
         self.frame("db1", End::Acceptor, true, 70, pdu)
     }
 
-    /// User 1 adds a user to group [`G`] or removes him, and db1 says that it is done.
+    /// User 1 adds a user to group [`G`] or removes one, and db1 says that it is done.
     pub fn changes(&mut self, seq: u16, user: u32, adds: bool) -> &mut Self {
         self.db_reads(change_members(seq, 1, G, adds, &[user]));
         self.member(user, adds).db_writes(group_changed(seq, 1, G, &[user]))
     }
 
-    /// User 1 asks to remove users from group [`G`], and db1 says that he may not.
+    /// User 1 asks to remove users from group [`G`], and db1 says that it is not allowed.
     pub fn denied(&mut self, seq: u16, users: &[u32]) -> &mut Self {
         self.db_reads(change_members(seq, 1, G, false, users));
         self.db_writes(group_changed(seq, 1, G, &[]))

@@ -1,7 +1,7 @@
 //! unique-msg-id: no two messages of one conversation carry the same msg_id, in acks, pushes,
 //! pulls or rows.
 //!
-//! A message is told by its sender and content: the rig gives every send its own text.
+//! Messages are told apart by sender and content: the rig gives every send a text of its own.
 
 use super::{
     Class, Property, Seen, Sort, Subject, Violation,

@@ -11,9 +11,9 @@ use teamtalk::{
     wire::im::base_define::{MsgType, SessionType},
 };
 
-/// A message is known by its sender and its content: the rig gives every send its own text.
-/// Content as text, so that it can be compared with rows and facts; shared, as every property that
-/// follows messages keeps it.
+/// A message, told apart from others by its sender and content: the rig gives every send a text of
+/// its own. The content is text, so that it can be compared with rows and facts, and shared, since
+/// every property that follows messages keeps it.
 pub type Message = (u32, Arc<str>);
 
 /// Where a PDU between a device and a msg_server was seen.
@@ -63,7 +63,7 @@ pub fn conversation_of(from: u32, to: u32, msg_type: i32) -> Conversation {
     if is_group(msg_type) { Conversation::Group(to) } else { Conversation::single(from, to) }
 }
 
-/// The conversation that a user means by a session.
+/// The conversation that a user's session_type and session_id name.
 pub fn conversation_with(user: u32, session_type: i32, session_id: u32) -> Conversation {
     if session_type == SessionType::Group as i32 {
         Conversation::Group(session_id)
@@ -86,7 +86,7 @@ pub fn is_audio(msg_type: i32) -> bool {
 /// section 6, "Audio").
 const DURATION_LEN: usize = 4;
 
-/// The content that a message is known by, as text: of audio what is behind the duration.
+/// The content by which a message is known, as text: of audio, what follows the duration.
 pub fn content(msg_type: i32, data: &[u8]) -> Cow<'_, str> {
     match data.split_at_checked(DURATION_LEN) {
         Some((_, audio)) if is_audio(msg_type) && !audio.is_empty() => text(audio),
@@ -94,8 +94,8 @@ pub fn content(msg_type: i32, data: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The same of a content as a device reports it. The rig's texts never start with a NUL, and its
-/// audio always does: no recording is 16 million units long.
+/// [`content`], of a content as a device reports it. The rig's texts never start with a NUL, and
+/// its audio always does: no recording is 16 million units long.
 pub fn held_content(content: &str) -> Cow<'_, str> {
     if !content.starts_with('\0') {
         return content.into();
@@ -104,7 +104,7 @@ pub fn held_content(content: &str) -> Cow<'_, str> {
     if behind.is_empty() { content.into() } else { behind.into() }
 }
 
-/// Bytes as text.
+/// Bytes as text; what is not UTF-8 becomes U+FFFD.
 pub fn text(content: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(content)
 }

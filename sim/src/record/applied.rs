@@ -1,4 +1,4 @@
-//! What a store applied, as data: a run has thousands of these, and few are ever shown.
+//! What a store applied, kept as data: a run has thousands of these, and few are ever shown.
 
 use super::what::What;
 use bytes::Bytes;
@@ -16,18 +16,18 @@ pub struct Applied {
     pub params: Vec<Value>,
     /// What it did.
     pub effect: Effect,
-    /// Whether that is committed.
+    /// Whether the effect is durable at once: false within a transaction.
     pub committed: bool,
 }
 
 /// What a command or statement did; [`fmt::Display`] is what a trace shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Of a statement.
+    /// The effect of a SQL statement.
     Sql {
         /// The session, if the statement belonged to its transaction.
         transaction: Option<u64>,
-        /// What it did there.
+        /// What the statement did.
         did: Did,
     },
     /// A word that was answered.
@@ -45,9 +45,9 @@ pub enum Effect {
 /// What a statement did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Did {
-    /// It read.
+    /// It read so many rows.
     Rows(usize),
-    /// It changed, or might have.
+    /// It was one that changes rows, though perhaps none matched.
     Changed {
         /// How many rows.
         rows: u64,
@@ -61,7 +61,7 @@ pub enum Did {
         /// Its text.
         message: String,
     },
-    /// The connection ended, and with it the transaction.
+    /// The connection ended, which undid the transaction.
     ConnectionLost,
 }
 
@@ -98,8 +98,9 @@ impl fmt::Display for Did {
     }
 }
 
-/// Bytes for a trace, which must not hold on to a connection's buffer: later reads would find
-/// another buffer with other room in it, and faults count reads.
+/// A copy of bytes, for a trace. The trace must not hold on to a connection's read buffer: later
+/// reads would find another buffer with other room in it, and what is recorded would change what
+/// happens.
 pub fn kept(bytes: &Bytes) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }

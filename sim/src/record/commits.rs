@@ -1,4 +1,4 @@
-//! Which SQL statements took effect for good, and when: read off the lines of the store.
+//! Which SQL statements became durable, and when, by the store's lines of the trace.
 
 use super::{
     applied::{Applied, Did, Effect},
@@ -18,8 +18,8 @@ pub struct Durable {
     pub id: u64,
 }
 
-/// Follows the transactions of a database. A session's number is never used twice, so what a
-/// crash left open is never mistaken for another's.
+/// Follows the transactions of a database. A session's number is never used twice, so a transaction
+/// that a crash left open is not taken for that of another session.
 #[derive(Debug)]
 pub struct Commits {
     open: BTreeMap<u64, Vec<Durable>>,
@@ -40,8 +40,8 @@ impl Commits {
         Self { open: BTreeMap::new(), wanted }
     }
 
-    /// Takes the next statement applied; what became durable by it, in the order of the
-    /// statements.
+    /// Takes the next statement that was applied, and returns those that became durable by it, in
+    /// their order.
     pub fn observe(&mut self, applied: &Applied) -> Vec<Durable> {
         let Effect::Sql { transaction, did } = &applied.effect else { return Vec::new() };
         let Some(session) = transaction else {

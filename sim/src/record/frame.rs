@@ -1,4 +1,4 @@
-//! A frame of the trace, decoded once however many properties look at it.
+//! A frame of the trace. It is decoded once, however many properties look at it.
 
 use super::End;
 use std::{any::Any, borrow::Cow, cell::OnceCell, fmt, ops::Deref};
@@ -16,13 +16,13 @@ pub struct Frame {
     pub end: End,
     /// The k-th frame in its direction of this connection, from 1.
     pub k: u64,
-    /// It.
+    /// The PDU.
     pub pdu: Pdu,
     decoded: Decoded,
 }
 
-/// The body as the first reader asked for it. It follows from the PDU, so it counts neither for
-/// equality nor in a copy.
+/// The body, decoded as the type for which it was first asked. It follows from the PDU, so it is
+/// left out of comparisons and copies.
 #[derive(Default)]
 struct Decoded(OnceCell<Box<dyn Any + Send>>);
 
@@ -41,12 +41,12 @@ impl Frame {
         match decoded.downcast_ref::<Result<M, Malformed>>() {
             Some(Ok(view)) => Ok(Cow::Borrowed(view)),
             Some(Err(malformed)) => Err(malformed.clone()),
-            // The first reader took it for something else.
+            // It was first asked for as another type.
             None => self.pdu.view().map(Cow::Owned),
         }
     }
 
-    /// Drops what [`Frame::view`] keeps: nobody is going to ask again.
+    /// Frees what [`Frame::view`] keeps, once nobody will ask again.
     pub fn forget(&mut self) {
         self.decoded = Decoded::default();
     }

@@ -26,9 +26,9 @@ pub struct Entry {
     pub device: u32,
     /// When it was handed to its device, in simulated microseconds.
     pub invoked_us: u64,
-    /// What came of it.
+    /// How it ended.
     pub outcome: Outcome,
-    /// Its attempts.
+    /// How often its PDU was written.
     pub attempts: u32,
     /// The first attempt was not answered in time, or never.
     pub first_unanswered: bool,

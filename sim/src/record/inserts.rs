@@ -1,4 +1,4 @@
-//! What an INSERT stores, read off its columns and not off a role's word.
+//! What an INSERT stores, by its columns and values rather than by what a role reports.
 
 use super::{Kind, applied::shown, commits::Durable};
 use std::borrow::Cow;
@@ -9,9 +9,9 @@ use teamtalk::{conversation::Conversation, store::sql::Value, wire::im::base_def
 pub struct Insert {
     /// The table, in lower case.
     pub table: String,
-    /// What each row has in which column, whose names are in lower case.
+    /// The rows, each as its columns (names in lower case) with their values.
     rows: Vec<Vec<(String, Cell)>>,
-    /// How many parameters it needs.
+    /// How many parameters the statement takes.
     params: usize,
 }
 
@@ -69,7 +69,7 @@ impl Insert {
         Some(Self { table, rows, params })
     }
 
-    /// Whether it may be worth a line.
+    /// Whether it inserts a row that has a line of its own in the trace.
     pub fn is_row(&self) -> bool {
         let is_message = |of: &str| self.table.starts_with(of);
         matches!(self.table.as_str(), SESSIONS | RELATIONS)
@@ -83,7 +83,7 @@ impl Insert {
         rows.iter().map(move |cells| Values { cells, params })
     }
 
-    /// The path that a row of IMAudio keeps, if it inserts one.
+    /// The path in the blob store, if it inserts a row of IMAudio.
     pub fn audio_path<'a>(&'a self, params: &'a [Value]) -> Option<Cow<'a, str>> {
         let row = self.rows(params).next().filter(|_| self.table == AUDIO)?;
         row.get("path").map(shown)
@@ -117,9 +117,9 @@ const MESSAGES: &str = "immessage_";
 const GROUP_MESSAGES: &str = "imgroupmessage_";
 const AUDIO: &str = "imaudio";
 
-/// The line that a durable statement is worth: a message, session or relation row. `recording`
-/// gives, as text, what is kept of the row of IMAudio with that id: it is the content of audio
-/// whose recording is found, else the id is.
+/// The line of the trace for a durable statement, if it inserts a message, session or relation.
+/// `recording` finds the recording, as text, for the id of a row of IMAudio. It is the content of a
+/// voice message; if it is not found, the id is.
 pub fn row(statement: &Durable, recording: impl FnOnce(&str) -> Option<String>) -> Option<Kind> {
     let insert = statement.what.insert.as_ref()?;
     let values = insert.rows(&statement.params).next()?;

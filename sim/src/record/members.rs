@@ -1,5 +1,5 @@
-//! Who became a member of a group or ceased to be one, read off what is committed to
-//! `IMGroupMember` and not off a role's word.
+//! Who became a member of a group or ceased to be one, by what is committed to `IMGroupMember`
+//! rather than by what a role reports.
 
 use super::{Kind, applied::shown, commits::Durable, inserts::Values};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,11 +16,11 @@ struct Change {
     group: u32,
     /// Whose rows; `None` for all of the group.
     users: Option<BTreeSet<u32>>,
-    /// What they are afterwards.
+    /// Whether they are members afterwards.
     live: bool,
 }
 
-/// Whether a statement may be worth lines: told without a copy of its text.
+/// Whether a statement may change members: it names the table.
 pub fn may_be_rows(statement: &str) -> bool {
     statement
         .as_bytes()
@@ -28,9 +28,9 @@ pub fn may_be_rows(statement: &str) -> bool {
         .any(|part| part.eq_ignore_ascii_case(TABLE.as_bytes()))
 }
 
-/// The lines that a durable statement is worth: a row that was inserted, and each user whose row
-/// has another status now. `known` tells the users that a group has rows of, and whether they
-/// are members.
+/// The lines of the trace for a durable statement: one for each row that it inserted, and for each
+/// user whose row has another status now. `known` gives the users of whom a group has rows, and
+/// whether they are members.
 pub fn rows(statement: &Durable, known: impl FnOnce(u32) -> BTreeMap<u32, bool>) -> Vec<Kind> {
     // Most statements are about something else.
     if !statement.what.names_members {
@@ -77,7 +77,7 @@ impl Change {
         let users = match (after(conditions, "userid", "="), listed(conditions, "userid")) {
             (Some(user), _) => Some(BTreeSet::from([user])),
             (None, Some(users)) => Some(users),
-            // By something that is not understood.
+            // The condition is one that is not understood here.
             (None, None) if conditions.contains(&"userid") || conditions.contains(&"id") => {
                 return None;
             }
@@ -128,7 +128,8 @@ mod tests {
     use crate::record::{Kind, commits::Durable, what::What};
     use std::collections::BTreeMap;
 
-    /// (Group, user, whether he is a member now): users 1 and 2 are members, 3 was.
+    /// (Group, user, whether the user is a member now). Before, users 1 and 2 are members, 3 was
+    /// one.
     fn of(what: &str, params: &[u32]) -> Vec<(u32, u32, bool)> {
         let params = params.iter().map(|param| (*param).into()).collect();
         let known = |group| {

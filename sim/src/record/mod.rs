@@ -41,7 +41,7 @@ pub enum Kind {
     PduReceived(Frame),
     /// A connection was made (`device`: the device that dialled) or accepted.
     Connected {
-        /// It.
+        /// The connection.
         conn: ConnId,
         /// This end.
         end: End,
@@ -54,12 +54,12 @@ pub enum Kind {
     },
     /// An end of a connection was closed.
     Disconnected {
-        /// It.
+        /// The connection.
         conn: ConnId,
         /// This end.
         end: End,
     },
-    /// A dial of this host came to nothing.
+    /// This host dialled another one and got no connection.
     ConnectFailed {
         /// The other host.
         peer: Host,
@@ -70,27 +70,27 @@ pub enum Kind {
         /// `refused`, or `given up` after silence.
         why: &'static str,
     },
-    /// A role's word.
+    /// Something that a role reported.
     Fact(Fact),
     /// A store applied a command or statement.
     Store(Applied),
-    /// A message row was committed (read off the statement, not off the role's word), in the
-    /// order of the commits.
+    /// A message row was committed: known from the statement, not from what the role reported. Rows
+    /// come in the order of the commits.
     Row {
-        /// Of which conversation.
+        /// The message's conversation.
         conversation: Conversation,
-        /// Under which id.
+        /// The message's id.
         msg_id: u32,
-        /// Who sent it.
+        /// The user who sent it.
         from: u32,
-        /// Its content.
+        /// Its content, of a voice message the recording.
         content: String,
     },
     /// A row of `IMRecentSession` was inserted and committed.
     SessionRow {
-        /// Whose session.
+        /// The user whose session it is.
         user: u32,
-        /// With which user or group.
+        /// The user or group with whom it is.
         peer: u32,
         /// 1 single, 2 group.
         session_type: u32,
@@ -99,7 +99,7 @@ pub enum Kind {
     },
     /// A row of `IMRelationShip` was inserted and committed.
     RelationRow {
-        /// Of which pair.
+        /// The pair of users.
         conversation: Conversation,
         /// The row's id.
         id: u64,
@@ -111,7 +111,7 @@ pub enum Kind {
         group: u32,
         /// The user.
         user: u32,
-        /// Whether he is a member now.
+        /// Whether the user is a member now.
         live: bool,
     },
     /// An operation was handed to its device.
@@ -120,7 +120,7 @@ pub enum Kind {
         op: u32,
         /// The device's slot.
         device: u32,
-        /// What, readable.
+        /// What the device is to do, in words.
         what: String,
         /// False if the device's host was down.
         delivered: bool,
@@ -129,39 +129,46 @@ pub enum Kind {
     FaultStart {
         /// Its id.
         fault: u32,
-        /// What, readable.
+        /// What it does, in words.
         what: String,
     },
     /// A fault ended.
     FaultEnd {
         /// Its id.
         fault: u32,
-        /// How many streams, connects, segments, reads, writes or store commands it touched; 0:
-        /// it was idle.
+        /// How many streams, connects, segments, reads, writes or store commands it touched; at 0
+        /// the fault was idle.
         hit: u64,
     },
-    /// A store lost what it had answered for.
+    /// A store lost changes that it had confirmed.
     StoreLost {
         /// `redis`.
         store: &'static str,
-        /// How many commands that had changed something.
+        /// How many of its commands, of those that had changed something.
         commands: u64,
     },
     /// The rig reset a connection.
     StreamReset {
-        /// It.
+        /// The connection.
         conn: ConnId,
     },
     /// A host's process started (again).
     HostUp,
     /// A host's process was killed, or ended.
     HostDown,
-    /// A role panicked.
+    /// A task of the host panicked, and the run is over.
     Panic {
-        /// Its message and place.
+        /// Its message.
+        message: String,
+        /// `file:line:column`.
+        at: String,
+    },
+    /// Tasks of the host ran without end within one tick, and the run is over.
+    Endless {
+        /// How that shows.
         message: String,
     },
-    /// A phase began: `safety`, `liveness` or `audit` (as often as there is one).
+    /// A phase began: `safety`, `liveness`, or `audit` for each audit.
     Phase {
         /// Its name.
         phase: &'static str,
@@ -240,7 +247,10 @@ impl Line {
             Kind::StreamReset { conn } => json!({"kind": "stream_reset", "conn": conn}),
             Kind::HostUp => json!({"kind": "host_up"}),
             Kind::HostDown => json!({"kind": "host_down"}),
-            Kind::Panic { message } => json!({"kind": "panic", "message": message}),
+            Kind::Panic { message, at } => {
+                json!({"kind": "panic", "message": message, "at": at})
+            }
+            Kind::Endless { message } => json!({"kind": "endless", "message": message}),
             Kind::Phase { phase } => json!({"kind": "phase", "phase": phase}),
         };
         value["n"] = json!(self.n);

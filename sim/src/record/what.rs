@@ -1,5 +1,5 @@
-//! The texts of commands and statements: few, each of them on many lines of a trace. What
-//! readers ask of a text is decided once.
+//! The texts of commands and statements. There are few of them, each on many lines of a trace, so
+//! what readers want to know of a text is worked out once.
 
 use super::{inserts::Insert, members};
 use std::{fmt, ops::Deref, sync::Arc};
@@ -14,20 +14,20 @@ pub struct What {
     pub insert: Option<Insert>,
     /// Whether it names the table of members.
     pub names_members: bool,
-    /// Whether it changes or deletes rows of messages: then whether those of groups.
+    /// `Some` if it changes or deletes rows of messages: true for those of groups.
     pub changes_messages: Option<bool>,
 }
 
 /// The part that a statement has in its transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// Begins one; commits the one before it.
+    /// Begins a transaction, and commits the one before it.
     Begin,
-    /// Ends it for good.
+    /// Commits it.
     Commit,
     /// Undoes it.
     Rollback,
-    /// Is within it.
+    /// Is a statement within it.
     Other,
 }
 

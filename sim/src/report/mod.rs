@@ -12,7 +12,7 @@ use std::{
     fmt::Write,
 };
 
-/// How many events that touched what is violated a card shows.
+/// How many events a card shows, of those that touched what it is about.
 const EVENTS: usize = 14;
 /// How many lines of the plan a card shows.
 const PLAN_LINES: usize = 15;
@@ -79,11 +79,11 @@ fn events<'a>(lines: &'a [Line], about: &About, broken_by: Option<u64>) -> Vec<&
     events
 }
 
-/// More of one character in a row are counted and not shown.
+/// A longer run of one character is shown as its length.
 const LONGEST_RUN: usize = 24;
 
-/// The length of a voice message in front of it is no text for a terminal, and a text that is too
-/// long for a store is too long for a card.
+/// A text as a terminal can show it: control characters (the duration in front of a voice message
+/// has some) are escaped, and long runs of one character are shortened.
 fn printable(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut out = String::new();
@@ -123,6 +123,8 @@ fn event(line: &Line) -> String {
         Kind::Store(Applied { store, what, effect, .. }) => format!("{store}: {what}: {effect}"),
         Kind::FaultStart { what, .. } => format!("FAULT {what}"),
         Kind::FaultEnd { fault, hit } => format!("fault {fault} ends, hit {hit}"),
+        Kind::Panic { message, at } => format!("PANICS at {at}: {message}"),
+        Kind::Endless { message } => format!("RUNS WITHOUT END: {message}"),
         other => format!("{other:?}"),
     };
     format!("{:>10.3} ms {:<8} {what}", line.sim_us as f64 / 1_000.0, line.host)
@@ -185,7 +187,9 @@ pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
             found.entry(signature).or_default().push(report.seed);
         }
     }
-    if found.is_empty() {
+    if reports.is_empty() {
+        let _ = writeln!(out, "nothing is known: no seed ran");
+    } else if found.is_empty() {
         let _ = writeln!(out, "all properties held");
     }
     for (signature, seeds) in found {

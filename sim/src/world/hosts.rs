@@ -12,6 +12,7 @@ use super::{
     rogue,
     shared::Shared,
     sizes,
+    watch::Watch,
 };
 use crate::{
     fakes,
@@ -67,12 +68,20 @@ pub struct Hosts {
     pub auditor: Auditor,
     /// The disk under Redis.
     disk: Arc<Mutex<fakes::redis::Disk>>,
+    /// Where the processes say that they run.
+    pub watch: Watch,
     processes: BTreeMap<Host, Process>,
 }
 
 impl Hosts {
     /// Stores with their users, and devices with empty stores.
-    pub fn new(plan: Plan, base: Deployed, candidate: Deployed, shared: Shared) -> Self {
+    pub fn new(
+        plan: Plan,
+        base: Deployed,
+        candidate: Deployed,
+        shared: Shared,
+        watch: Watch,
+    ) -> Self {
         let (mut sql, mut redis) = (fakes::sql::Engine::new(), fakes::redis::Engine::new());
         population::fill_sql(&mut sql, &plan);
         population::fill_redis(&mut redis, &plan);
@@ -99,6 +108,7 @@ impl Hosts {
             rogues: Arc::default(),
             auditor: Auditor::default(),
             disk: Arc::new(Mutex::new(disk)),
+            watch,
         }
     }
 
@@ -128,6 +138,7 @@ impl Hosts {
     /// Waits while the process is meant to be down, then counts the incarnation.
     async fn start(&self, host: &Host) {
         self.process(host).started().await;
+        self.watch.started(host);
         let mut shared = self.shared.lock();
         let id = shared.roster.id(host);
         shared.roster.started(id);
@@ -354,11 +365,6 @@ impl Hosts {
     /// kicked nor logged out since.
     pub fn wants_online(&self, device: u32) -> bool {
         self.devices[&device].lock().expect("no panic under it").logged_in
-    }
-
-    /// The host in which the last panic happened: the one that turmoil was running.
-    pub fn panicked(&self) -> Option<Host> {
-        self.shared.lock().trace.lines.last().map(|line| line.host.clone())
     }
 }
 

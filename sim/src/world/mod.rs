@@ -8,6 +8,8 @@ mod faults;
 mod hosts;
 mod network;
 mod outside;
+pub mod panics;
+mod plant;
 mod population;
 mod process;
 mod recorder;
@@ -20,24 +22,27 @@ mod socket;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use crate::plan::text_of;
 pub use env::{SimEnv, port};
 pub use faults::describe;
+pub use panics::Panicked;
 pub use script::{Script, Setup};
 pub use shared::Shared;
+pub use watch::Watch;
 
 use crate::{
     plan::{
-        Action, Host, Operation, Plan, Role, TICK_MS,
+        Action, Host, Operation, Plan, TICK_MS,
         case::{Case, ProtocolSpec},
     },
     properties::{Properties, Violation},
     record::{Kind, Trace, history::History, sizes::Sizes},
+    seeded,
 };
 use hosts::Hosts;
 use std::{
-    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
     time::{Duration, SystemTime},
@@ -57,6 +62,10 @@ const AUDITS_MS: u64 = 5_000;
 /// Simulated milliseconds from one measuring of the stores to the next.
 const MEASURED_EVERY_MS: u64 = 1_000;
 
+/// No run is longer, in simulated milliseconds: one that is has no end. The longest plan, with its
+/// last fault and everything owed after it, takes less.
+const LONGEST_RUN_MS: u64 = 3_600_000;
+
 /// Everything that came of a run.
 #[derive(Debug)]
 pub struct Outcome {
@@ -75,46 +84,34 @@ pub struct Outcome {
     pub notes: BTreeMap<&'static str, u64>,
     /// How large things got.
     pub sizes: Sizes,
+    /// The panic that ended the run.
+    pub panicked: Option<Panicked>,
 }
 
-thread_local! {
-    static PANICKED: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
-/// Makes panics of simulated roles part of the trace instead of the terminal's. Once a process.
-pub fn install_panic_hook() {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if turmoil::in_simulation() {
-            PANICKED.with_borrow_mut(|p| *p = Some(info.to_string().replace('\n', " ")));
-        } else {
-            usual(info);
-        }
-    }));
-}
-
-/// Runs a case on the thread it is called on; see [`crate::seeded::on_seeded_thread`].
+/// Runs a case on the thread it is called on; see [`crate::run`].
 ///
 /// # Errors
 /// If the case's protocols can't be resolved.
-pub fn run(case: &Case) -> Result<Outcome, String> {
+///
+/// # Panics
+/// If the rig itself does, outside of any host.
+pub fn run(case: &Case, watch: &Watch) -> Result<Outcome, String> {
     let base = Deployed::of(&case.protocols.base)?;
     let candidate = Deployed::of(&case.protocols.candidate)?;
     let plan = &case.plan;
     let shared = Shared::new(plan.noise);
-    let mut sim = turmoil::Builder::new()
-        .tick_duration(Duration::from_millis(TICK_MS))
-        .simulation_duration(Duration::from_secs(3_600))
+    let mut sim = seeded::network(plan.noise)
+        .simulation_duration(Duration::from_millis(LONGEST_RUN_MS + TICK_MS))
         .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(population::EPOCH))
-        .rng_seed(plan.noise)
         // In writes: more than fit in the window of a socket, byte by byte, and a FIN.
         .tcp_capacity(1 << 17)
         .ephemeral_ports(10_000..=60_000)
         .min_message_latency(Duration::from_millis(plan.latency_ticks * TICK_MS))
         .max_message_latency(Duration::from_millis(plan.latency_ticks * TICK_MS))
         .build();
-    let properties = Properties::new(&base.protocol, &base.limits);
-    let hosts = Hosts::new(plan.clone(), base, candidate, shared.clone());
+    watch.begins(&shared);
+    let properties = Properties::new(&base.protocol, &base.limits).at_pace(&plan.pace.timing());
+    let hosts = Hosts::new(plan.clone(), base, candidate, shared.clone(), watch.clone());
     hosts.register(&mut sim);
     let mut driver = Driver::new(plan, properties, shared, hosts);
     driver.drive(&mut sim);
@@ -161,6 +158,7 @@ struct Driver<'a> {
     online: BTreeMap<u32, Host>,
     rest: Rest,
     sizes: Sizes,
+    panicked: Option<Panicked>,
 }
 
 /// How far the end of the liveness phase has come; times in simulated milliseconds.
@@ -222,6 +220,7 @@ impl<'a> Driver<'a> {
             online: BTreeMap::new(),
             rest: Rest::default(),
             sizes: Sizes::default(),
+            panicked: None,
         }
     }
 
@@ -233,7 +232,9 @@ impl<'a> Driver<'a> {
         let mut now = 0;
         let mut healed_at = None;
         loop {
-            self.shared.lock().now_us = now * 1_000;
+            assert!(now < LONGEST_RUN_MS, "the run has no end: it was not over after {now} ms");
+            self.shared.lock().tick(now * 1_000);
+            self.hosts.watch.at(now);
             self.hosts.flush(now);
             self.faults.apply(sim, &self.shared, &self.hosts, now);
             while self.operations.last().is_some_and(|op| op.at_ms <= now) {
@@ -242,11 +243,18 @@ impl<'a> Driver<'a> {
             }
             let stepped = catch_unwind(AssertUnwindSafe(|| sim.step()));
             if stepped.is_err() {
-                let message = PANICKED.with_borrow_mut(Option::take);
-                let host = self.hosts.panicked().unwrap_or_else(|| Role::World.host());
-                let message = message.unwrap_or_else(|| "no message".into());
-                self.shared.record(&host, Kind::Panic { message });
+                let panicked = panics::take();
+                let Panicked { host, at, message, endless, .. } = &panicked;
+                let (at, message) = (at.clone(), message.clone());
+                self.shared.record(
+                    host,
+                    match endless {
+                        true => Kind::Endless { message },
+                        false => Kind::Panic { message, at },
+                    },
+                );
                 self.judge();
+                self.panicked = Some(panicked);
                 return;
             }
             now += TICK_MS;
@@ -286,7 +294,8 @@ impl<'a> Driver<'a> {
             return false;
         }
         if late && !std::mem::replace(&mut self.rest.late, true) {
-            owed.into_iter().for_each(|violation| self.found(violation));
+            let overdue = self.properties.overdue(now * 1_000);
+            overdue.into_iter().for_each(|violation| self.found(violation));
         }
         let Some(next_audit) = self.rest.next_audit else {
             self.rest.audits_end = (since + bound).max(now + AUDITS_MS);
@@ -393,8 +402,8 @@ impl<'a> Driver<'a> {
         let history = History::of(&trace);
         let notes = self.properties.notes().collect();
         let hits = self.faults.ended.iter().copied().collect();
-        let Self { violations, broken_by, sizes, .. } = self;
-        Outcome { trace, history, violations, broken_by, hits, notes, sizes }
+        let Self { violations, broken_by, sizes, panicked, .. } = self;
+        Outcome { trace, history, violations, broken_by, hits, notes, sizes, panicked }
     }
 }
 

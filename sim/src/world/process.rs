@@ -1,14 +1,14 @@
-//! The strings on which the driver has the processes of the hosts.
+//! How the driver of a run stops and starts the processes of the hosts.
 
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// What a process is told, and what it tells.
+/// What a process is told by the driver, and what it reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct State {
     /// It is meant to be down: it waits before it does anything.
     down: bool,
-    /// SIGTERM.
+    /// It was told to stop (SIGTERM).
     stop: bool,
     /// Its role has returned.
     ended: bool,
@@ -29,7 +29,7 @@ impl Process {
         self.0.send_replace(State::default());
     }
 
-    /// SIGTERM.
+    /// It was told to stop (SIGTERM).
     pub fn stop(&self) {
         self.0.send_modify(|state| state.stop = true);
     }

@@ -12,6 +12,7 @@ use crate::{
     fakes::{self, Hooks},
     plan::{Host, Role, TICK_MS},
     record::{Applied, Kind},
+    seeded,
 };
 use bytes::Bytes;
 use std::{
@@ -90,15 +91,10 @@ impl Script {
     /// # Panics
     /// If SQL refuses a row of `setup`.
     pub fn new(setup: &Setup) -> Self {
-        let tick = Duration::from_millis(TICK_MS);
-        let mut sim = turmoil::Builder::new()
-            .tick_duration(tick)
+        let mut sim = seeded::network(0)
             .simulation_duration(Duration::from_secs(3_600))
             .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(setup.epoch))
-            .rng_seed(0)
             .tcp_capacity(1 << 16)
-            .min_message_latency(tick)
-            .max_message_latency(tick)
             .build();
         let shared = Shared::new(0);
         // Those that have no seam of their own to add them.
@@ -130,6 +126,8 @@ impl Script {
     pub fn step(&mut self) {
         self.sim.step().expect("a host ended");
         self.now += Duration::from_millis(TICK_MS);
+        let now_us = self.shared.lock().now_us;
+        self.shared.lock().tick(now_us);
     }
 
     /// Simulated time since the start.

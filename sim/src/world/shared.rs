@@ -2,6 +2,7 @@
 
 use super::{
     network::Network,
+    panics::{self, Endless},
     roster::{HostId, Roster, WORLD},
     socket::Wire,
     streams::Streams,
@@ -13,10 +14,18 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard},
+    panic::panic_any,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
     task::Waker,
 };
 use teamtalk::env::ConnId;
+
+/// The most calls of the world (reads, writes, draws, facts) in one tick. Hosts make some hundreds;
+/// reads of single bytes from full windows are some hundred thousand a stream.
+const MOST_CALLS: u64 = 10_000_000;
+
+/// The most lines of trace in one tick. Hosts make some dozens.
+const MOST_LINES: usize = 300_000;
 
 /// How a host is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +60,10 @@ pub struct Inner {
     pub killing: Option<Kill>,
     /// The driver's clock, for lines outside any host.
     pub now_us: u64,
+    /// How often it was locked in this tick.
+    calls: u64,
+    /// How many lines were recorded in this tick.
+    lines: usize,
 }
 
 /// A handle on it.
@@ -71,12 +84,32 @@ impl Shared {
             next_tick: Vec::new(),
             killing: None,
             now_us: 0,
+            calls: 0,
+            lines: 0,
         })))
     }
 
     /// The contents. A role's panic must not hide what led to it, so poison is ignored.
+    ///
+    /// # Panics
+    /// With [`Endless`], at the first call beyond [`MOST_CALLS`] of a tick.
     pub fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.calls += 1;
+        if inner.calls == MOST_CALLS {
+            drop(inner);
+            panic_any(Endless(format!("it called the world {MOST_CALLS} times within one tick")));
+        }
+        inner
+    }
+
+    /// The trace so far, unless it is in use.
+    pub fn try_trace(&self) -> Option<Trace> {
+        match self.0.try_lock() {
+            Ok(inner) => Some(inner.trace.clone()),
+            Err(TryLockError::Poisoned(inner)) => Some(inner.into_inner().trace.clone()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Appends a line of a host.
@@ -96,14 +129,30 @@ impl Shared {
 }
 
 impl Inner {
+    /// A tick begins, at this simulated microsecond.
+    pub fn tick(&mut self, now_us: u64) {
+        (self.now_us, self.calls, self.lines) = (now_us, 0, 0);
+    }
+
     /// See [`Shared::record`].
     pub fn record(&mut self, host: &Host, kind: Kind) {
         let host = self.roster.id(host);
         self.record_at(host, kind);
     }
 
-    /// [`Shared::record`] of a host whose number is known.
+    /// [`Shared::record`] of a host whose number is known. Nothing is recorded any more once a
+    /// task has panicked, until the driver says so.
+    ///
+    /// # Panics
+    /// With [`Endless`], at the first line beyond [`MOST_LINES`] of a tick.
     pub fn record_at(&mut self, host: HostId, kind: Kind) {
+        if panics::is_over() {
+            return;
+        }
+        self.lines += 1;
+        if self.lines == MOST_LINES {
+            panic_any(Endless(format!("it made {MOST_LINES} lines of trace within one tick")));
+        }
         // A host that is being killed is in the simulation, but its clock is not to be trusted.
         let simulated = self.killing.is_none() && turmoil::in_simulation();
         let clock = if simulated { self.roster.clock(host) } else { None };

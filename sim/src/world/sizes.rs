@@ -11,15 +11,16 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// The families of db_proxy's keys (SYSTEM.md section 6); a number or a text stands in front of the
-/// one with a leading underscore and behind those with one at the end.
-const FAMILIES: [&str; 9] = [
+/// The families of db_proxy's keys (SYSTEM.md section 6); a number or a text stands in front of
+/// those with a leading underscore and behind those with one at the end.
+const FAMILIES: [&str; 10] = [
     "msg_id_",
     "group_msg_id_",
     "unread_",
     "group_member_",
     "group_set_",
     "_im_user_group",
+    "_im_group_msg",
     "device_",
     "total_user_update",
     "last_update_group",
@@ -138,6 +139,7 @@ mod tests {
             ("group_member_3", "group_member_"),
             ("group_set_3", "group_set_"),
             ("4_3_im_user_group", "_im_user_group"),
+            ("3_im_group_msg", "_im_group_msg"),
             ("device_7", "device_"),
             ("device_any_text_", "device_"),
             ("total_user_update", "total_user_update"),

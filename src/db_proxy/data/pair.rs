@@ -1,4 +1,4 @@
-//! Two users, whoever of them asks.
+//! Two users, in an order that does not depend on who asks.
 
 use crate::store::sql::Value;
 

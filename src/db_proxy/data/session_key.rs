@@ -1,4 +1,4 @@
-//! Whose session with whom.
+//! Which session: its owner, and the user or group that it is with.
 
 use crate::store::sql::Value;
 

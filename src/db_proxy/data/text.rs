@@ -12,7 +12,7 @@ pub fn raw<T: AsRef<[u8]> + ?Sized>(text: &T) -> &[u8] {
     text.as_ref()
 }
 
-/// The number that a Redis value starts with, as C's `atoi` reads it: 0 if there is none.
+/// The number that a Redis value starts with; 0 if it starts with no digit, as C's `atoi` has it.
 pub fn number(value: &[u8]) -> u32 {
     let digits = value.iter().take_while(|b| b.is_ascii_digit());
     digits.fold(0_u32, |n, b| n.saturating_mul(10).saturating_add(u32::from(b - b'0')))

@@ -1,4 +1,4 @@
-//! Members of groups in SQL and Redis, and 0407: members come or go.
+//! 0407: users are added to a group or taken out.
 
 use crate::{
     db_proxy::{
@@ -26,8 +26,8 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// Result 1: the user may not do it, or nobody would change; with `members-from-store` only if he
-/// may not, or named nobody.
+/// Result 1: the user may not do it, or nobody would be added or taken out. With
+/// `members-from-store` it is result 1 only if the user may not do it, or named nobody.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGroupChangeMemberReq = request.view()?;
     let adds = asked.change_type == GroupModifyType::Add as i32;

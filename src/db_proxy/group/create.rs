@@ -19,8 +19,8 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// Makes a group of the members in the request; the creator is none by himself. Result 1: no
-/// name, no members, or not stored.
+/// Makes a group of the members in the request; the creator is a member only if named there. Result
+/// 1: no name, no members, or not stored.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGroupCreateReq = request.view()?;
     let ids: BTreeSet<u32> = asked.member_id_list.iter().copied().collect();
@@ -82,7 +82,7 @@ fn or_zero<W: World>(cx: &Context<W>, group: Result<u32, StoreError>) -> Result<
     }
 }
 
-/// A new group has no members: what is left of an older one of that id goes.
+/// A new group has no members yet: those left of an older group of that id are deleted.
 async fn forget_members<W: World>(cx: &mut Context<W>, group: u32) -> Result<(), Silent> {
     const TEXT: &str = "delete from IMGroupMember where groupId=?";
     cx.write(TEXT, &[group.into()]).await?;

@@ -1,9 +1,10 @@
-//! Switch `members-from-store`: groups are made and their members changed in one transaction
-//! each. Redis follows, for db_proxies without the switch; when it does not, nothing is wrong here.
+//! Switch `members-from-store`: groups are made and their members changed in one transaction each.
+//! Redis is written afterwards, for db_proxies without the switch; with the switch nothing depends
+//! on it.
 //!
-//! A COMMIT without an answer is looked after: what is as asked is a success. A change that finds
-//! everybody as asked is one too (ours; the original answers an ADD of members with result 1): a
-//! client whose answer was lost asks again.
+//! When COMMIT has no answer, the store is read: if all is as asked, the change is a success. So is
+//! a change that finds everybody as asked already (ours; the original answers an ADD of members
+//! with result 1): a client whose answer was lost asks again.
 
 use crate::{
     db_proxy::{
@@ -24,7 +25,7 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Makes a group of these members, ascending and not none: its id.
+/// Makes a group of these members, in ascending order and at least one. Returns its id.
 pub async fn create<W: World>(
     cx: &mut Context<W>,
     asked: &ImGroupCreateReq,
@@ -36,8 +37,8 @@ pub async fn create<W: World>(
     Ok(group)
 }
 
-/// Adds (`adds`) or removes members; `None` if the user may not do it, or names nobody. Where all
-/// are as asked already, they are the changed ones.
+/// Adds members (`adds`) or takes them out; `None` if the user may not do it, or named nobody. If
+/// all are as asked already, all who were named count as changed.
 ///
 /// # Errors
 /// [`StoreError::NotAllowed`] if there is no such group.
@@ -50,7 +51,7 @@ pub async fn change<W: World>(
     match transact(cx, &Changing { asked, adds, ids }).await? {
         Changed::Nothing => Ok(None),
         Changed::Before { change, joined } => {
-            // Who changed them may not have come to Redis.
+            // The request that changed them may not have written Redis.
             for (user, time) in joined {
                 members::note_joined_at(cx, group, user, time).await;
             }
@@ -65,7 +66,7 @@ pub async fn change<W: World>(
             } else {
                 members::note_left(cx, group, &change.changed).await;
             }
-            // With unread-from-store TTMember says where the unread ones begin.
+            // With unread-from-store TTMember says after which message a member counts unread ones.
             if !cx.protocol().unread_from_store {
                 members::set_read(cx, group, &change.changed).await;
             }
@@ -95,8 +96,8 @@ impl<W: World> Transaction<W> for Creation<'_> {
         Ok(group)
     }
 
-    /// By its id, which no other group has; but a MySQL before 8.0 that was restarted meanwhile
-    /// may give it once more, hence creator and second.
+    /// Whether there is a group of that id. A MySQL before 8.0 that was restarted meanwhile may
+    /// have given the id to another group, so creator and second must match too.
     async fn took_effect(&self, cx: &mut Context<W>, &group: &u32) -> Result<bool, StoreError> {
         const TEXT: &str = "select creator,created from IMGroup where id=?";
         let found = cx.primary(TEXT, &[group.into()]).await?;
@@ -127,7 +128,7 @@ enum Changed {
     Now(Change),
 }
 
-/// Locks the group first: changes of one group take turns, and each sees who is in it.
+/// Locks the group first, so that changes of one group take turns and each sees all members.
 impl<W: World> Transaction<W> for Changing<'_> {
     type Done = Changed;
 
@@ -206,7 +207,7 @@ async fn join<W: World>(
     membership::hide_until_now(cx, group, users).await
 }
 
-/// Their sessions with the group go with them.
+/// Takes members out and removes their sessions with the group.
 fn leave<W: World>(cx: &mut Context<W>, group: u32, users: &[u32]) {
     let (among, params) = membership::among(group, users);
     cx.defer(format!("update IMGroupMember set status=1 {among}"), &params);

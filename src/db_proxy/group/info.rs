@@ -25,18 +25,18 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// Lists them with their members by their last change, newest first; groups that are not known
-/// are left out. Whether the user is in them is not looked at but with `members-from-store`, and
-/// then not for a message of his that is to be pushed: he may have left since. The members who are
-/// to get such a message are those who may read it: not who joined after it was stored.
+/// Lists them with their members by their last change, newest first; groups that are not known are
+/// left out. Only `members-from-store` asks whether the user is in them, and not when a message of
+/// the user is to be pushed: they may have left since. Such a message goes to the members who may
+/// read it, not to those who joined after it was stored.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGroupInfoListReq = request.view()?;
     let from_store = cx.protocol().members_from_store;
     let fan_out = asked.attach_data.as_deref().and_then(Attach::decode);
     let fan_out = fan_out.filter(|attach| from_store && attach.kind == kind::GROUP);
     let group_info_list = match list(cx, &asked, from_store && fan_out.is_none()).await {
-        // Nobody waits for a refusal, but msg_server tells its clients that they missed a
-        // message when it hears of no group.
+        // Nobody waits for a refusal here. But msg_server tells its clients that they may have
+        // missed a message when the answer has no group.
         Err(error) if fan_out.is_some() => {
             tracing::warn!(%error, "members not read");
             Vec::new()
@@ -68,10 +68,14 @@ async fn list<W: World>(
     let from_store = cx.protocol().members_from_store;
     let mut groups = Vec::new();
     for &group in versions.keys() {
-        // The rows that are read below say it just as well.
+        // The rows that are read below show it just as well.
         if from_store || group::exists(cx, on_failure, group).await? {
             groups.push(Value::from(group));
         }
+    }
+    // A list may name a hundred groups of others: none of them costs a statement of its own.
+    if only_own && groups.len() > 1 {
+        groups = membership::own(cx, on_failure, asked.user_id, &groups).await?;
     }
     let mut group_info_list = Vec::new();
     if !groups.is_empty() {
@@ -110,8 +114,8 @@ async fn list<W: World>(
     Ok(group_info_list)
 }
 
-/// With only those members who may read a message, and without the groups of which that can not be
-/// told: as if there were no such group.
+/// Keeps only the members who may read a message. A group of which that cannot be read is left out,
+/// as if there were no such group.
 async fn who_may_read<W: World>(
     cx: &mut Context<W>,
     groups: Vec<GroupInfo>,

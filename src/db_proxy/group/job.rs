@@ -14,7 +14,7 @@ use crate::{
     store::{cache::Cache, sql::Server},
 };
 
-/// Runs the job for ever. Begins where the last db_proxy stopped, or now.
+/// Runs the job for ever, beginning where the last db_proxy stopped, or now.
 pub async fn run<W: World>(mut cx: Context<W>) {
     let kept = cx.cache().get(keys::GROUP_JOB).await.ok().flatten();
     let mut last = match kept.as_deref().map(number) {
@@ -33,7 +33,8 @@ pub async fn run<W: World>(mut cx: Context<W>) {
     }
 }
 
-/// One round over the groups with a message since `last`: the time to look from next.
+/// One round over the groups with a message since `last`. Returns the time from which the next
+/// round looks.
 async fn round<W: World>(cx: &mut Context<W>, last: u32) -> u32 {
     const TEXT: &str = "select id, lastChated from IMGroup where status=0 and lastChated >=?";
     let found = cx.select(OnFailure::Empty, Server::Replica, TEXT, &[last.into()]).await;

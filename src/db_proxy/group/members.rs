@@ -18,14 +18,14 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// The row of a new member.
+/// Inserts the row of a new member.
 pub const INSERT: &str = "insert into IMGroupMember\
     (`groupId`, `userId`, `status`, `created`, `updated`) values (?,?,0,?,?)";
 
 /// Who changed, and who is in the group now.
 #[derive(Debug, Default)]
 pub struct Change {
-    /// Who came or went.
+    /// Who was added or taken out.
     pub changed: Vec<u32>,
     /// Who is in the group afterwards.
     pub current: Vec<u32>,
@@ -97,7 +97,7 @@ pub async fn note_left<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) {
     }
 }
 
-/// Those who changed have read what there is, best effort.
+/// Takes all messages as read by those who were added or taken out, best effort.
 pub async fn set_read<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) {
     let from_store = cx.protocol().unread_from_store;
     for &id in ids {

@@ -1,6 +1,6 @@
-//! Switch `members-from-store`: who is in which group is what `IMGroupMember` says on the
-//! primary. `TTMember` keeps from which message on a member may read; one who joined before the
-//! switch was turned on may read from the second in which he joined.
+//! Switch `members-from-store`: who is in which group is what `IMGroupMember` says on the primary.
+//! `TTMember` keeps after which message a member may read; a member who joined before the switch
+//! was turned on may read from the second in which they joined.
 
 use crate::{
     db_proxy::{
@@ -18,9 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// From where on a member may read a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Since {
-    /// From the second in which he joined, by the clocks of msg_servers (the original).
+    /// From the second in which they joined, by the clocks of msg_servers (the original).
     Second(u32),
-    /// After the message that was the latest when he joined.
+    /// After the message that was the latest when they joined.
     Message(u32),
 }
 
@@ -33,7 +33,7 @@ impl Since {
         }
     }
 
-    /// The latest message that he may not read, as far as that is known.
+    /// The latest message that they may not read; 0 if that is not known by its id.
     pub fn hidden(self) -> u32 {
         match self {
             Self::Second(_) => 0,
@@ -47,9 +47,9 @@ impl Since {
 pub struct Membership {
     /// The group.
     pub group: u32,
-    /// When he joined, in seconds.
+    /// When they joined, in seconds.
     pub joined: u32,
-    /// From where on he may read it.
+    /// From where on they may read it.
     pub since: Since,
 }
 
@@ -64,7 +64,7 @@ pub async fn exists<W: World>(
     Ok(!found.rows.is_empty())
 }
 
-/// When a user joined a group, in seconds; `None` if he is not in it.
+/// When a user joined a group, in seconds; `None` if they are not in it.
 pub async fn joined<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -78,7 +78,7 @@ pub async fn joined<W: World>(
     Ok((!found.rows.is_empty()).then(|| found.get(0, "updated").uint()))
 }
 
-/// From where on a user may read a group; `None` if he is not in it.
+/// From where on a user may read a group; `None` if they are not in it.
 pub async fn since<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -118,9 +118,25 @@ pub async fn members<W: World>(
     Ok((0..found.rows.len()).map(|row| found.get(row, "userId").uint()).collect())
 }
 
-/// The groups that a user is in, by the last change of the membership, newest first. This is
-/// read from SQL in the original too; without the switch from where lists are read, and he may
-/// read from the second in which he joined.
+/// Which of these groups a user is in.
+pub async fn own<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    user: u32,
+    groups: &[Value],
+) -> Result<Vec<Value>, StoreError> {
+    let text = format!(
+        "select groupId from IMGroupMember where userId=? and status=0 and groupId in ({})",
+        placeholders(groups.len())
+    );
+    let params: Vec<Value> = [user.into()].into_iter().chain(groups.iter().cloned()).collect();
+    let found = cx.select(on_failure, Server::Primary, &text, &params).await?;
+    Ok((0..found.rows.len()).map(|row| found.get(row, "groupId")).collect())
+}
+
+/// The groups that a user is in, by the last change of the membership, newest first. The original
+/// reads this from SQL too; without the switch it is read where lists are read, and the user may
+/// read each group from the second in which they joined.
 pub async fn of<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -147,7 +163,7 @@ pub async fn of<W: World>(
     Ok((0..found.rows.len()).map(membership).collect())
 }
 
-/// Their ids only: what the original reads where it needs no more.
+/// The ids of the groups that a user is in, in the same order.
 pub async fn ids_of<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -161,10 +177,10 @@ pub async fn ids_of<W: World>(
     Ok((0..found.rows.len()).map(|row| found.get(row, "groupId").uint()).collect())
 }
 
-/// In a transaction: that a user is a member, and stays one until it ends.
+/// In a transaction: makes sure that a user is a member, and stays one until the transaction ends.
 ///
 /// # Errors
-/// [`StoreError::NotAllowed`] if he is not.
+/// [`StoreError::NotAllowed`] if they are not.
 pub async fn hold<W: World>(cx: &mut Context<W>, group: u32, user: u32) -> Result<(), StoreError> {
     const TEXT: &str =
         "select id from IMGroupMember where groupId=? and userId=? and status=0 for update";
@@ -174,7 +190,7 @@ pub async fn hold<W: World>(cx: &mut Context<W>, group: u32, user: u32) -> Resul
     }
 }
 
-/// In the transaction in which they join: what is there until now is not for them.
+/// In the transaction in which users join: hides all messages up to now from them.
 pub async fn hide_until_now<W: World>(
     cx: &mut Context<W>,
     group: u32,
@@ -185,7 +201,7 @@ pub async fn hide_until_now<W: World>(
     Ok(())
 }
 
-/// In the transaction in which they join: they may read what comes after `latest`.
+/// In the transaction in which users join: lets them read only messages after `latest`.
 pub fn hide<W: World>(cx: &mut Context<W>, group: u32, users: &[u32], latest: u32) {
     let text = format!(
         "insert into TTMember (`userId`,`groupId`,`sinceId`) values {} \

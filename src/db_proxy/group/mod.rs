@@ -1,4 +1,5 @@
-//! Groups: keys in Redis, members, counters, messages (SYSTEM.md section 3, step 3; section 6).
+//! Groups: members, counters and messages, as handlers ask for them (SYSTEM.md section 3, step 3;
+//! section 6).
 
 pub mod change_member;
 pub mod create;
@@ -42,7 +43,7 @@ pub async fn exists<W: World>(
     or_empty(on_failure, read.map_err(StoreError::from))
 }
 
-/// When a user joined a group, in seconds; `None` if he is not in it.
+/// When a user joined a group, in seconds; `None` if they are not in it.
 pub async fn joined<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -71,7 +72,7 @@ pub async fn members<W: World>(
     Ok(hash.keys().map(|user| number(user)).collect())
 }
 
-/// From where on a user may read a group; `None` if he is not in it.
+/// From where on a user may read a group; `None` if they are not in it.
 pub async fn since<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -84,7 +85,7 @@ pub async fn since<W: World>(
     if joined(cx, on_failure, group, user).await?.is_none() {
         return Ok(None);
     }
-    // Asked for once more, as in golden 19.
+    // The original asks twice (golden 19).
     Ok(Some(Since::Second(joined(cx, on_failure, group, user).await?.unwrap_or(0))))
 }
 
@@ -104,7 +105,7 @@ pub async fn set_read<W: World>(
     Ok(cx.cache().hmset(&keys::member_counter(group, user), &counter).await?)
 }
 
-/// How many messages of a group a user has not read; his own counter is not asked for if the
+/// How many messages of a group a user has not read. The counter of the user is not read if the
 /// group has none.
 pub async fn unread<W: World>(
     cx: &mut Context<W>,
@@ -145,17 +146,17 @@ pub async fn latest<W: World>(
     Ok(message::latest_in(&found, from))
 }
 
-/// A condition of a list beside group, status and time of joining.
+/// What a list asks for besides group, status and time of joining.
 pub struct Among<'a> {
-    /// In SQL, ` and …`.
+    /// The condition in SQL, ` and …`.
     pub text: &'a str,
     /// Its values.
     pub params: Vec<Value>,
-    /// At most how many.
+    /// The most messages.
     pub limit: u32,
 }
 
-/// The messages of a group that a member may see, those since he joined; none for others.
+/// The messages of a group that a member may see, those since they joined; none for other users.
 pub async fn list<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,

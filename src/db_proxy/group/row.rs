@@ -12,7 +12,7 @@ use crate::{
     wire::im::group::ImGroupCreateReq,
 };
 
-/// Inserts the group's row: its id.
+/// Inserts the row of a new group. Returns its id; 0 if there is none.
 pub async fn insert<W: World>(
     cx: &mut Context<W>,
     asked: &ImGroupCreateReq,
@@ -33,7 +33,7 @@ pub async fn insert<W: World>(
     Ok(cx.primary(TEXT, &params).await?.last_insert_id as u32)
 }
 
-/// Best effort: a counter that is missing starts at 0 by itself.
+/// Sets the counter of msg_ids to 0, best effort: one that is missing starts at 0 by itself.
 pub async fn start_counter<W: World>(cx: &mut Context<W>, group: u32) {
     if let Err(error) = cx.cache().set(&keys::msg_id_of_group(group), "0").await {
         tracing::warn!(%error, group, "counter not reset");

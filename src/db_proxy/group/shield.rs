@@ -23,7 +23,7 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// A member's field in what is set for a group; there is one setting.
+/// The field of a member's setting for a group; the only setting is number 1.
 fn field(user: u32) -> String {
     format!("{user}_1")
 }
@@ -55,10 +55,10 @@ pub async fn set<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Si
     Ok(reply(request, command::GROUP_SHIELD_GROUP_RESPONSE, &response))
 }
 
-/// 0711. Lists all that were asked for, ascending; one who has set nothing has status 0.
+/// 0711. Lists all users that were asked for, ascending; those who have set nothing have status 0.
 pub async fn query<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGroupGetShieldReq = request.view()?;
-    // A push too many is better than none.
+    // One push too many is better than a push too few.
     let on_failure = OnFailure::Empty;
     let group_id = asked.group_id;
     // With members-from-store the members in the request were read from the store a moment ago.

@@ -17,10 +17,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 /// Bytes of the duration in front of the audio, big-endian.
 const DURATION_LEN: usize = 4;
 
-/// What is stored as a message's content: a text as it is, audio after it was uploaded.
+/// What is stored as a message's content: a text as it is; for audio, after it was uploaded, the id
+/// of its row.
 ///
 /// # Errors
-/// Nothing is to be stored: the upload failed, or there is nothing behind the duration.
+/// The message is not to be stored: the upload failed, or there is nothing after the duration.
 pub async fn content<W: World>(
     cx: &mut Context<W>,
     message: &ImMsgData,
@@ -51,9 +52,10 @@ pub async fn content<W: World>(
     }
 }
 
-/// The content of an audio message as it is read: a duration of 0 (with `whole-audio` its own) and
-/// the bytes. Without a row, or (unless reads are honest) without its blob, the row's id stays. It
-/// is read from where the message was, which is never behind it.
+/// The content of an audio message as it is read: a duration of 0 (with `whole-audio` its own),
+/// then the bytes. Without the row, or (unless reads are honest) without the blob, it is the row's
+/// id. The row is read from the server from which the message was read, so it is there if the
+/// message is.
 pub async fn restore<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,

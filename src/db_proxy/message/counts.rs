@@ -15,9 +15,9 @@ use crate::{
 /// What a user has not read of a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unread {
-    /// Who wrote it.
+    /// The user who wrote the messages.
     pub peer: u32,
-    /// How many messages; not 0 but in what Redis holds.
+    /// How many messages; 0 only where a counter of Redis says so.
     pub count: u32,
     /// Their relation, if it was looked up already.
     pub relation: Option<u32>,

@@ -17,11 +17,11 @@ use crate::{
 };
 use bytes::Bytes;
 
-/// Stores a message: the msg_id that it is acked with, never 0. Without `ack-after-store` that
-/// says nothing about the insert.
+/// Stores a message. Returns the msg_id that it is acked with, never 0. Without `ack-after-store`
+/// there is one even if the insert failed.
 ///
 /// # Errors
-/// [`Silent::NotAllowed`] is never answered by the original; any other one has msg_id 0.
+/// The original does not answer [`Silent::NotAllowed`], and answers any other error with msg_id 0.
 pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result<u32, Silent> {
     let (user, group) = (message.from_user_id, message.to_session_id);
     let token = written::token(cx.protocol(), message)?;
@@ -38,7 +38,7 @@ pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result
     let own = session_of(cx, Key::group(user, group)).await?;
     let place = Place::Group(group);
     let drawn = written::draw(cx, place, message).await?;
-    // Once more, as in golden 18: to one who has just left nothing is stored.
+    // Asked once more, as in golden 18: nothing is stored for a sender who has just left.
     let written = match group::joined(cx, on_failure, group, user).await? {
         Some(_) => written::write(cx, place, drawn, token, None, message).await,
         None => Err(Silent::Store(StoreError::NoEffect("left the group"))),
@@ -48,10 +48,10 @@ pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result
     Ok(msg_id)
 }
 
-/// Switch `members-from-store`: the sender's membership is looked at in the transaction that
-/// stores, and once before, so that one who may not send draws no msg_id: each would be a hole
-/// that the members' clients look for. His session follows: the message is stored, whatever
-/// becomes of that.
+/// Switch `members-from-store`: the sender's membership is checked in the transaction that stores
+/// the message, and once before it, so that a sender who may not send draws no msg_id: each one
+/// drawn in vain is a hole that the clients of the members ask for. The sender's session is written
+/// afterwards; the message stays stored if that fails.
 async fn store_as_member<W: World>(
     cx: &mut Context<W>,
     message: &ImMsgData,
@@ -60,7 +60,7 @@ async fn store_as_member<W: World>(
     let (user, group) = (message.from_user_id, message.to_session_id);
     let place = Place::Group(group);
     if membership::joined(cx, OnFailure::Fail, group, user).await?.is_none() {
-        return stored_before_he_left(cx, place, token, message).await;
+        return stored_before_leaving(cx, place, token, message).await;
     }
     let drawn = written::draw(cx, place, message).await?;
     let written = written::write(cx, place, drawn, token, None, message).await;
@@ -72,10 +72,10 @@ async fn store_as_member<W: World>(
     Ok(msg_id)
 }
 
-/// The send of one who is no member: a send that is stored is acked again though he has left the
-/// group since. An earlier try that is still to commit holds his membership (`membership::hold`),
-/// so it is found here or will not be stored.
-async fn stored_before_he_left<W: World>(
+/// The send of a user who is no member. A repeat of a send that is stored is acked again, though
+/// its sender has left the group since. An earlier try that has yet to commit holds the membership
+/// (`membership::hold`), so it is found here or will not be stored.
+async fn stored_before_leaving<W: World>(
     cx: &mut Context<W>,
     place: Place,
     token: Option<Bytes>,
@@ -87,7 +87,7 @@ async fn stored_before_he_left<W: World>(
     }
 }
 
-/// What follows a message that was written, and the msg_id that it is acked with.
+/// What is done after a message was written. Returns the msg_id that it is acked with.
 async fn acked<W: World>(
     cx: &mut Context<W>,
     message: &ImMsgData,
@@ -99,7 +99,7 @@ async fn acked<W: World>(
             after_insert(cx, message.to_session_id, message.from_user_id, fresh).await;
             Ok(msg_id)
         }
-        // The outcome of the insert does not reach the reply.
+        // The reply does not depend on the outcome of the insert.
         Err(Silent::Store(_) | Silent::NotStored(_)) if !cx.protocol().ack_after_store => {
             Ok(drawn as u32)
         }
@@ -115,8 +115,9 @@ async fn session_of<W: World>(cx: &mut Context<W>, key: Key) -> Result<u32, Stor
     if id == 0 { Err(StoreError::NoEffect("session without an id")) } else { Ok(id) }
 }
 
-/// The group's last message is now, and the sender has read it. A repeated send is not counted
-/// again; with `unread-from-store` none is, and nobody's own messages are unread.
+/// Notes the time of the group's last message, counts it, and takes it as read by its sender. A
+/// repeated send is not counted again. With `unread-from-store` nothing is counted here: nobody's
+/// own messages are unread.
 async fn after_insert<W: World>(cx: &mut Context<W>, group: u32, user: u32, fresh: bool) {
     const TEXT: &str = "update IMGroup set lastChated=? where id=?";
     let _ = cx.execute(Server::Primary, TEXT, &[cx.now.into(), group.into()]).await;
@@ -125,7 +126,7 @@ async fn after_insert<W: World>(cx: &mut Context<W>, group: u32, user: u32, fres
     }
     let counted = async {
         group::count_message(cx, group).await?;
-        // Twice, as in golden 18.
+        // The original does it twice (golden 18).
         group::set_read(cx, group, user).await?;
         group::set_read(cx, group, user).await
     };

@@ -39,8 +39,8 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     Ok(reply(request, command::MSG_GET_LATEST_MSG_ID_RSP, &response))
 }
 
-/// Whether the user is in the group is looked at with `members-from-store` only: then there is
-/// no message for others, nor one before a member joined.
+/// Only `members-from-store` asks whether the user is in the group: then there is no message for
+/// others, nor one from before a member joined.
 async fn latest_of_group<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,

@@ -1,5 +1,5 @@
-//! Rows of messages between two users: `IMMessage_0` to `IMMessage_7` by relation
-//! (SYSTEM.md section 6).
+//! Rows of messages, as handlers read and insert them: `IMMessage_0` to `IMMessage_7` by relation,
+//! `IMGroupMessage_0` to `IMGroupMessage_7` by group (SYSTEM.md section 6).
 
 pub mod audio;
 pub mod by_id;
@@ -67,8 +67,8 @@ pub async fn latest_single<W: World>(
     }
 }
 
-/// The latest message of a relation; it counts as the peer's, whoever sent it, but for the
-/// switch `true-latest-sender`.
+/// The latest message of a relation. Without the switch `true-latest-sender` the peer counts as its
+/// sender, whoever sent it.
 pub async fn latest_of<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,

@@ -1,4 +1,4 @@
-//! 0303: a user has read a conversation. Not answered, but for the switch `confirmed-read-acks`.
+//! 0303: a user has read a conversation. Answered only with the switch `confirmed-read-acks`.
 
 use crate::{
     db_proxy::{
@@ -18,8 +18,8 @@ use crate::{
     },
 };
 
-/// Clears the counter of the peer or group, whatever came after msg_id, or, with
-/// `unread-from-store`, raises the mark to msg_id.
+/// Clears the counter of the peer or group, even if messages after msg_id are counted. With
+/// `unread-from-store` it raises the mark to msg_id instead.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let read: ImMsgDataReadAck = request.view()?;
     let (user, peer) = (read.user_id, read.session_id);
@@ -32,7 +32,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         let cleared = cx.cache().hdel(&keys::unread(user), &peer.to_string()).await;
         cleared.map(drop).map_err(StoreError::from)
     };
-    // An msg_server that does not wait for the answer attaches nothing.
+    // A msg_server that does not wait for the answer attaches nothing.
     let confirmed = cx.protocol().confirmed_read_acks && read.attach_data.is_some();
     match stored {
         Err(error) if confirmed => return Err(error.into()),

@@ -47,9 +47,9 @@ pub async fn raise_to_latest<W: World>(cx: &mut Context<W>, key: Key) -> Result<
     }
 }
 
-/// What a user has not read: of each peer with whom he has a session, removed or not, in text
-/// order of the peers as the original has them, and of each group that he is in, by his last
-/// change there.
+/// What a user has not read: of each peer with whom they have a session, removed or not, in text
+/// order of the peers as in the original, and of each group that they are in, by the last change of
+/// their membership.
 pub async fn counts<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -151,7 +151,7 @@ struct Known {
 }
 
 impl Known {
-    /// Whether nothing can be after a mark. Saves the count of a conversation that is read.
+    /// Whether there is no message after a mark. Saves counting a conversation that is read.
     fn all_read(&self, mark: u32) -> bool {
         self.last_id != 0 && self.last_id <= mark
     }
@@ -164,7 +164,7 @@ struct AllKnown {
     groups: BTreeMap<u32, Known>,
 }
 
-/// Reads both at once: a push asks for each user who is pushed to.
+/// Reads both in one statement: this is asked for each user whom a push goes to.
 async fn known<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -191,7 +191,7 @@ async fn known<W: World>(
         let last_id = if floor { number("lastId") } else { 0 };
         let known_as = Known { id: number("relateId"), last_id };
         match low {
-            // User 0 has no relations: a group.
+            // User 0 has no relations, so this is the row of a group.
             0 => known.groups.insert(high, known_as),
             _ => known.peers.insert(if low == user { high } else { low }, known_as),
         };

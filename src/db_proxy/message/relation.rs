@@ -16,11 +16,11 @@ use crate::{
     },
 };
 
-/// How often an insert into `TTRelation` that met another one is followed by a new read. One is
-/// enough unless the other transaction rolled back.
+/// How often the relation is read, and its insert tried, when another request inserts it at the
+/// same time. A second round is needed only if the other transaction rolled back.
 const ROUNDS: u32 = 3;
 
-/// The relation of a pair, for reads; 0 if there is none. Never adds one.
+/// The relation of a pair, for reads, which add none; 0 if there is none.
 pub async fn find<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -77,7 +77,7 @@ async fn find_live<W: World>(
 ) -> Result<u32, StoreError> {
     const TEXT: &str = "select id from IMRelationShip where smallId=? and bigId=? and status = 0";
     let found = cx.select(on_failure, server, TEXT, &pair.params()).await?;
-    // Of several rows the last read counts.
+    // Of several rows the last one counts.
     Ok(found.rows.len().checked_sub(1).map_or(0, |last| found.get(last, "id").uint()))
 }
 
@@ -102,7 +102,7 @@ async fn add<W: World>(
     }
     let id = insert(cx, pair).await?;
     if id != 0 {
-        // Its failure is logged and ignored, as in the original.
+        // A failure is logged and ignored, as in the original.
         if let Err(error) = cx.cache().set(&keys::msg_id_of_relation(id), "0").await {
             tracing::warn!(%error, relation = id, "counter not reset");
         }
@@ -143,7 +143,8 @@ async fn find_or_add_single<W: World>(cx: &mut Context<W>, pair: Pair) -> Result
     Err(StoreError::NoEffect("relation neither found nor added"))
 }
 
-/// Only a send whose id the store gives notices if a relation is not what is known of it.
+/// The id is used only with `id-floor-from-store`: only a send that raises the floor notices if the
+/// relation is gone.
 fn known<W: World>(cx: &Context<W>, pair: Pair) -> Option<u32> {
     cx.shared.caches.relations.get(&pair).filter(|_| cx.protocol().id_floor_from_store)
 }
@@ -179,7 +180,7 @@ impl<W: World> Transaction<W> for Claim {
     }
 }
 
-/// The messages that an adopted relation already has are under the floor.
+/// Puts the floor of an adopted relation over the messages that it has already.
 async fn raise_floor_of_old<W: World>(
     cx: &mut Context<W>,
     pair: Pair,
@@ -218,8 +219,8 @@ pub async fn next_msg_id<W: World>(
     }
 }
 
-/// The same for a group: its row of `TTRelation` is that of user 0, who has no relations, and is
-/// made by the first message after the switch was turned on.
+/// The same for a group. Its row of `TTRelation` is that of user 0, who has no relations; the first
+/// message after the switch was turned on makes it.
 pub async fn next_group_msg_id<W: World>(
     cx: &mut Context<W>,
     group: u32,
@@ -241,8 +242,8 @@ pub fn add_floor_of_group<W: World>(cx: &mut Context<W>, group: u32) {
     }
 }
 
-/// In a transaction: a group's latest msg_id, 0 if there is none. With its row of `TTRelation`
-/// no message comes after it until the transaction ends.
+/// In a transaction: a group's latest msg_id, 0 if there is none. If the group has a row in
+/// `TTRelation` that is locked, so no message follows until the transaction ends.
 pub async fn hold_latest_of_group<W: World>(
     cx: &mut Context<W>,
     group: u32,

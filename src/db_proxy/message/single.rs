@@ -18,11 +18,11 @@ use crate::{
     wire::im::message::ImMsgData,
 };
 
-/// Stores a message: the msg_id that it is acked with, never 0. Without `ack-after-store` that
-/// says nothing about the insert.
+/// Stores a message. Returns the msg_id that it is acked with, never 0. Without `ack-after-store`
+/// there is one even if the insert failed.
 ///
 /// # Errors
-/// The reply has msg_id 0, or is a 07e1.
+/// Every error is answered with msg_id 0, or with a 07e1.
 pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result<u32, Silent> {
     let (from, to) = (message.from_user_id, message.to_session_id);
     if from == to {
@@ -51,7 +51,7 @@ pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result
             }
             msg_id
         }
-        // The outcome of the insert does not reach the reply.
+        // The reply does not depend on the outcome of the insert.
         Err(Silent::Store(_) | Silent::NotStored(_)) if !cx.protocol().ack_after_store => {
             drawn as u32
         }
@@ -86,13 +86,14 @@ async fn sessions<W: World>(
     sessions_as_original(cx, own, peer).await
 }
 
-/// Of the sender's session and of the receiver's.
+/// The keys of the sender's session and of the receiver's.
 fn keys(message: &ImMsgData) -> [Key; 2] {
     let (from, to) = (message.from_user_id, message.to_session_id);
     [Key::single(from, to), Key::single(to, from)]
 }
 
-/// The original's way: the peer's session takes the place of the sender's if it was added.
+/// The original's way: if the peer's session had to be added, its id takes the place of the
+/// sender's.
 async fn sessions_as_original<W: World>(
     cx: &mut Context<W>,
     own: Key,

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Lists each peer with unread messages, in text order of the ids, then the groups, each with the
-/// latest message. One without a message is left out, of the total too.
+/// latest message. A peer or group without a message is left out, and not counted in the total.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImUnreadMsgCntReq = request.view()?;
     let on_failure = cx.on_failed_query();

@@ -32,7 +32,7 @@ const TOKEN_LEN: usize = 16;
 pub struct Written {
     /// Its id.
     pub msg_id: u32,
-    /// It was written now: not before, as a repeated send was.
+    /// Whether it was written now; a repeated send was written before.
     pub fresh: bool,
 }
 
@@ -42,9 +42,9 @@ struct Send<'a> {
     content: Bytes,
     token: Option<Bytes>,
     place: Place,
-    /// The rows of its sessions that go with it.
+    /// The rows of its sessions, which are touched in the same transaction.
     sessions: Option<[u32; 2]>,
-    /// What Redis gave: the msg_id, or −1.
+    /// The msg_id drawn from Redis, or −1.
     drawn: i64,
 }
 
@@ -59,8 +59,8 @@ pub fn token(protocol: &Protocol, message: &ImMsgData) -> Result<Option<Bytes>, 
     }
 }
 
-/// Draws a msg_id from Redis and reports it; never 0. −1 as the original has it while Redis is
-/// unreachable: the insert into an unsigned column then fails, and 4294967295 is acked
+/// Draws a msg_id from Redis and reports it; never 0. While Redis is unreachable it is −1, as in
+/// the original: the insert into an unsigned column then fails, and 4294967295 is acked
 /// nevertheless.
 pub async fn draw<W: World>(
     cx: &mut Context<W>,
@@ -86,11 +86,12 @@ pub async fn draw<W: World>(
     Ok(msg_id.into())
 }
 
-/// Writes the row, alone or in a transaction with what must not differ from it, and reports.
+/// Writes the row, alone or in one transaction with what must agree with it, and reports.
 /// `sessions` are rows to be touched in that transaction.
 ///
 /// # Errors
-/// [`Silent::NotStored`], [`Silent::Store`], or that the token is another message's.
+/// [`Silent::NotStored`], [`Silent::Store`], or [`Silent::Ignored`] if the token is of another
+/// conversation.
 pub async fn write<W: World>(
     cx: &mut Context<W>,
     place: Place,
@@ -125,8 +126,7 @@ pub async fn write<W: World>(
     inserted
 }
 
-/// The msg_id that a send is stored as already, without storing it; `None` if it is not, or has no
-/// token.
+/// The msg_id under which a send is stored already; `None` if it is not, or has no token.
 ///
 /// # Errors
 /// As [`write`].
@@ -178,7 +178,7 @@ fn not_written(error: StoreError) -> Silent {
     }
 }
 
-/// Best effort: without it the next send's id is raised just as well.
+/// Raises the counter in Redis, best effort: if that fails, the store raises the next id too.
 async fn raise_counter<W: World>(cx: &mut Context<W>, place: Place, msg_id: u32) {
     if let Err(error) = cx.cache().set(&place.counter_key(), &msg_id.to_string()).await {
         tracing::warn!(%error, ?place, "counter not raised");
@@ -186,12 +186,12 @@ async fn raise_counter<W: World>(cx: &mut Context<W>, place: Place, msg_id: u32)
 }
 
 impl Send<'_> {
-    /// Whether the store may raise the id. Not −1: nothing of that send is to be stored.
+    /// Whether the store may raise the id. Not if it is −1: that send is not to be stored.
     fn has_floor(&self, protocol: &Protocol) -> bool {
         protocol.has_floor() && self.drawn > 0
     }
 
-    /// The group whose member the sender must be.
+    /// The group that the sender must be a member of, if any.
     fn members_of(&self, protocol: &Protocol) -> Option<u32> {
         match self.place {
             Place::Group(group) if protocol.members_from_store => Some(group),
@@ -206,7 +206,7 @@ impl Send<'_> {
             || self.sessions.is_some()
     }
 
-    /// The row alone.
+    /// Inserts the row alone.
     async fn insert_row<W: World>(&self, cx: &mut Context<W>) -> Result<u32, StoreError> {
         let (text, params) = message::insert(self.place, self.drawn, self.message, &self.content);
         match cx.primary(&text, &params).await?.affected {
@@ -216,9 +216,9 @@ impl Send<'_> {
     }
 }
 
-/// The token's row, the sender's membership, the id's floor, the message and its sessions, all or
-/// nothing: the msg_id. The token comes first: a send that is stored is acked again though its
-/// sender has left the group since.
+/// The token's row, the sender's membership, the floor of the msg_id, the message and its sessions,
+/// all or nothing. Returns the msg_id. The token comes first: a repeat of a stored send is acked
+/// again though its sender has left the group since.
 impl<W: World> Transaction<W> for Send<'_> {
     type Done = u32;
 
@@ -268,7 +268,7 @@ impl<W: World> Transaction<W> for Send<'_> {
     }
 }
 
-/// The msg_id that the send with this token was stored as.
+/// The msg_id under which the send with this token was stored.
 async fn find_first<W: World>(
     cx: &mut Context<W>,
     place: Place,

@@ -18,7 +18,7 @@ use crate::{
 };
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-/// What of the world a handler sees besides the stores; every [`Env`] is one.
+/// What a handler sees of the world besides the stores. Every [`Env`] is one.
 pub trait Host: Clone + Send + Sync + 'static {
     /// This host's wall clock since the Unix epoch.
     fn unix_time(&self) -> Duration;
@@ -54,7 +54,7 @@ pub struct Shared<W: World> {
     pub host: W::Host,
     /// Redis.
     pub cache: W::Cache,
-    /// Audio.
+    /// The blob store, for audio.
     pub blobs: W::Blobs,
     /// The switches.
     pub protocol: Protocol,
@@ -66,7 +66,7 @@ pub struct Shared<W: World> {
 
 const BEGIN: &str = "BEGIN";
 
-/// The statement that limits idle transactions; whole seconds follow.
+/// The statement that limits idle transactions, up to the number of whole seconds.
 pub const LIMIT_IDLE: &str = "set session idle_transaction_timeout=";
 
 /// One worker's context: its own pair of SQL connections, and what it shares with the others.
@@ -115,7 +115,7 @@ impl<W: World> Context<W> {
         &self.shared.protocol
     }
 
-    /// Reports.
+    /// Reports what the role did.
     pub fn fact(&self, fact: Fact) {
         self.shared.host.fact(fact);
     }
@@ -137,9 +137,9 @@ impl<W: World> Context<W> {
         if self.protocol().catch_up_on_gap { Server::Primary } else { Server::Replica }
     }
 
-    /// Runs one statement on this worker's connection to a server, opened anew if there is none
-    /// or the last one was lost. Never repeats a statement. On the primary, what was deferred runs
-    /// before it; an error may be of that.
+    /// Runs one statement on this worker's connection to a server, which is opened if there is none
+    /// or the last one was lost. Never repeats a statement. On the primary the deferred statements
+    /// run before it, and the error may be of one of them.
     pub async fn execute(
         &mut self,
         server: Server,
@@ -150,8 +150,7 @@ impl<W: World> Context<W> {
         result
     }
 
-    /// [`Self::execute`], and whether it came to this statement: true unless one that was deferred
-    /// failed.
+    /// [`Self::execute`], and whether this statement was reached: false if a deferred one failed.
     async fn execute_where(
         &mut self,
         server: Server,
@@ -187,22 +186,22 @@ impl<W: World> Context<W> {
         (reached, result)
     }
 
-    /// Inside a transaction: a statement whose outcome nobody needs goes to the primary with the
+    /// Inside a transaction: keeps a statement whose outcome is not needed, to be sent with the
     /// next one, or with COMMIT, in the same round trip. If it fails, that one does not run.
     pub fn defer(&mut self, text: impl Into<Cow<'static, str>>, params: &[Value]) {
         self.deferred.push(Deferred { text: text.into(), params: params.to_vec() });
     }
 
-    /// Opens a transaction, with the next statement.
+    /// Opens a transaction; BEGIN goes with the next statement.
     pub fn begin(&mut self) {
         self.deferred.clear();
         self.defer(BEGIN, &[]);
     }
 
-    /// Commits, after what is deferred.
+    /// Runs what is deferred, then COMMIT.
     ///
     /// # Errors
-    /// Whether one of the deferred failed, or COMMIT.
+    /// Which of them failed: a deferred statement, or COMMIT.
     pub async fn commit(&mut self) -> Result<(), NotCommitted> {
         match self.execute_where(Server::Primary, "COMMIT", &[]).await {
             (_, Ok(_)) => Ok(()),
@@ -211,10 +210,10 @@ impl<W: World> Context<W> {
         }
     }
 
-    /// Before a BEGIN, once a connection: a transaction that waits for its next statement for
-    /// longer than a statement may take is ended by the server. Without it the locks of a process
-    /// that lost its power stay for as long as the server believes in its connection (ours;
-    /// MariaDB 10.3 and later).
+    /// Before a BEGIN, once for each connection: has the server end a transaction that waits for
+    /// its next statement for longer than a statement may take. Without this the locks of a process
+    /// that lost its power stay until the server notices that its connection is dead (ours; MariaDB
+    /// 10.3 and later).
     pub async fn limit_idle_transactions(&mut self) -> Result<(), StoreError> {
         if self.primary.is_some() && self.limited {
             return Ok(());
@@ -241,9 +240,9 @@ impl<W: World> Context<W> {
         Ok(self.execute(Server::Primary, text, params).await?)
     }
 
-    /// Runs one INSERT, UPDATE or DELETE on the primary; whether it changed a row. One that failed
-    /// changed none, as in the original, unless the request is refused for it
-    /// (`answered-refusals`): nobody knows what a lost connection did.
+    /// Runs one INSERT, UPDATE or DELETE on the primary; whether it changed a row. A statement that
+    /// failed counts as one that changed none, as in the original. But with `answered-refusals` a
+    /// lost connection is an error, since nobody knows what the statement did.
     pub async fn write(&mut self, text: &str, params: &[Value]) -> Result<bool, StoreError> {
         match self.primary(text, params).await {
             Ok(done) => Ok(done.affected != 0),
@@ -256,9 +255,9 @@ impl<W: World> Context<W> {
         }
     }
 
-    /// Ends a transaction without effect. A transaction whose connection is gone has ended with
-    /// it; one whose ROLLBACK fails ends as its connection is dropped here; one whose BEGIN still
-    /// waits for its first statement has none.
+    /// Ends a transaction without effect. If its connection is gone it has ended already; if
+    /// ROLLBACK fails, the connection is dropped here and the transaction ends with it; if BEGIN
+    /// was not sent yet, there is nothing to end.
     pub async fn roll_back(&mut self) {
         let begun = self.deferred.first().is_none_or(|first| first.text != BEGIN);
         self.deferred.clear();
@@ -276,8 +275,8 @@ impl<W: World> Context<W> {
     }
 }
 
-/// Runs what was deferred and then a statement, as one batch; whether it came to the statement,
-/// and that one's outcome.
+/// Runs what was deferred and then a statement, as one batch. Returns whether the statement was
+/// reached, and its outcome.
 async fn flush<C: Connection>(
     connection: &mut C,
     deferred: &[Deferred],

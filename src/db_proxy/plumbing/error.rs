@@ -9,22 +9,23 @@ use crate::store::{
 /// Why a store gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// SQL.
+    /// SQL failed.
     #[error(transparent)]
     Sql(#[from] SqlError),
-    /// Redis.
+    /// Redis failed.
     #[error(transparent)]
     Cache(#[from] CacheError),
-    /// The blob store.
+    /// The blob store failed.
     #[error(transparent)]
     Blob(#[from] BlobError),
     /// An audio message without audio.
     #[error("no audio behind the duration")]
     NoAudio,
-    /// A statement ran without error but not as it had to (no changed row, no new id).
+    /// A statement ran without an error, but without the effect that it had to have (no changed
+    /// row, no new id).
     #[error("{0}")]
     NoEffect(&'static str),
-    /// What only the store could tell: the user may not do this.
+    /// The store shows that the user may not do this.
     #[error("not allowed: {0}")]
     NotAllowed(&'static str),
     /// COMMIT failed: the transaction may or may not have its effect, now or later.
@@ -46,7 +47,7 @@ impl StoreError {
         self.code() == Some(code::DUPLICATE)
     }
 
-    /// Whether a transaction may do better if it is run again at once.
+    /// Whether a transaction may succeed if it is run again at once.
     pub fn lost_a_lock(&self) -> bool {
         matches!(self.code(), Some(code::DEADLOCK | code::LOCK_WAIT_TIMEOUT))
     }

@@ -23,9 +23,9 @@ struct Envelope {
     attach_data: Option<Bytes>,
 }
 
-/// The refusal of a request that is not served; `None` if the original's silence stays: without
-/// the switch, for a command that has no reply, and for a request that no client waits for (its
-/// attach data is not the handle of a connection).
+/// The refusal of a request that is not served. `None` where silence stays, as in the original:
+/// without the switch, for a command that has no reply, and for a request that no client waits for
+/// (its attach data is not the handle of a connection).
 pub fn of(protocol: &Protocol, request: &Pdu, why: &Silent) -> Option<Pdu> {
     if !protocol.answered_refusals {
         return None;

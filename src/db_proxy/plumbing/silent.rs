@@ -2,8 +2,8 @@
 
 use crate::{db_proxy::plumbing::error::StoreError, wire::Malformed};
 
-/// A request without the reply that it asked for: silence in the original, a 07e1 with the switch
-/// `answered-refusals` (see `refusal`). The connection stays.
+/// Why a request has not the reply that it asked for. The original is silent then; with the switch
+/// `answered-refusals` there is a 07e1 (see `refusal`). The connection stays open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Silent {
     /// The body is not what the command says (SYSTEM.md section 1).
@@ -12,10 +12,10 @@ pub enum Silent {
     /// This command has no handler, or none of its replies fits.
     #[error("no handler")]
     NoHandler,
-    /// The command has no reply: all is done.
+    /// The command has no reply, and was served.
     #[error("done without a reply")]
     Done,
-    /// The original ignores it: it makes no sense.
+    /// The request makes no sense; the original ignores it.
     #[error("ignored: {0}")]
     Ignored(&'static str),
     /// The group is not known, or the user is not in it.

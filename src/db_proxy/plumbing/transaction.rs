@@ -6,10 +6,10 @@ use crate::db_proxy::plumbing::{
 };
 use std::future::Future;
 
-/// The statements between BEGIN and COMMIT. They may run twice. BEGIN goes with the first of them,
-/// and those that are deferred ([`Context::defer`]) with the one after them or with COMMIT.
+/// The statements between BEGIN and COMMIT. They may run twice. BEGIN is sent with the first of
+/// them, and a deferred one ([`Context::defer`]) with the one after it or with COMMIT.
 pub trait Transaction<W: World>: Sync {
-    /// What it finds out.
+    /// What the statements find out.
     type Done: Send + Sync;
     /// Runs the statements; an error rolls back.
     fn run(
@@ -17,9 +17,8 @@ pub trait Transaction<W: World>: Sync {
         cx: &mut Context<W>,
     ) -> impl Future<Output = Result<Self::Done, StoreError>> + Send;
 
-    /// Whether the store is as the statements were to leave it, asked after their COMMIT had no
-    /// answer, when the transaction's connection is gone or rolled back. False if that can't be
-    /// told.
+    /// Asked when COMMIT had no answer and the transaction has ended: whether the store is as the
+    /// statements were to leave it. False if that can't be told.
     fn took_effect(
         &self,
         _: &mut Context<W>,
@@ -33,8 +32,8 @@ pub trait Transaction<W: World>: Sync {
 /// run once more (ours); any other error rolls back and is returned.
 ///
 /// # Errors
-/// [`StoreError::Unknown`] when COMMIT itself failed and [`Transaction::took_effect`] does not see
-/// an effect. There may be one yet: a COMMIT may be on its way to the server still.
+/// [`StoreError::Unknown`] when COMMIT itself failed and [`Transaction::took_effect`] sees no
+/// effect. There may be one later: the COMMIT may still be on its way to the server.
 pub async fn transact<W: World, T: Transaction<W>>(
     cx: &mut Context<W>,
     transaction: &T,

@@ -54,7 +54,8 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     Ok(reply(request, command::OTHER_GET_DEVICE_TOKEN_RSP, &response))
 }
 
-/// All that a user has not read, as a push shows it: peers without a message count too.
+/// How much a user has not read, as a push shows it: counts of peers without a message are
+/// included.
 async fn unread<W: World>(cx: &mut Context<W>, user: u32) -> Result<u32, StoreError> {
     let on_failure = OnFailure::Empty;
     let Counts { peers, groups } = if cx.protocol().unread_from_store {

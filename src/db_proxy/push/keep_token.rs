@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// Keeps the token as `kind:token`, both ways, and takes the user's former token from whoever has
-/// it now. Always answered; a failure of Redis leaves things as they are.
+/// Keeps the token by user and the user by token, and takes the user's former token from whoever
+/// has it now. Always answered, even if Redis fails.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImDeviceTokenReq = request.view()?;
     if let Err(error) = keep(cx, &asked).await {

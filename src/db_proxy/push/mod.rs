@@ -12,7 +12,7 @@ use crate::{
     store::sql::Server,
 };
 
-/// Whether a user wants no pushes at night (1), as they have set it; `None` if there is no such user.
+/// What a user has set: 1 for no pushes at night; `None` if there is no such user.
 pub async fn shield_status<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,

@@ -15,7 +15,8 @@ use crate::{
     store::sql::{Server, Value},
 };
 
-/// How often an insert into `TTSession` that met another one is followed by a new read.
+/// How often the session is read, and its insert tried, when another request inserts it at the same
+/// time.
 const ROUNDS: u32 = 3;
 
 /// The id of a live session; 0 if there is none.
@@ -51,8 +52,8 @@ pub async fn find_or_add<W: World>(
     if id == 0 { Err(StoreError::NoEffect("session without an id")) } else { Ok(id) }
 }
 
-/// Revives a removed session or inserts a new one: its id. The original's way lets two requests
-/// insert one each; `single-session` does not.
+/// Revives a removed session or inserts a new one. Returns its id. In the original's way two
+/// requests at the same time insert one each; with `single-session` they do not.
 pub async fn add<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -66,23 +67,23 @@ pub async fn add<W: World>(
         return insert(cx, key).await;
     }
     let changed = revive(cx, found).await?;
-    // The row already is what the update makes of it (the same second): a failure in the
-    // original, where only the count of changed rows is looked at.
+    // The row is already what the update makes of it (the same second). The original takes that for
+    // a failure: it looks only at the count of changed rows.
     if !changed && on_failure == OnFailure::Empty {
         return Err(StoreError::NoEffect("session not revived: no row changed"));
     }
     Ok(found)
 }
 
-/// Sets `updated` of a session, by its id. Its outcome matters to nobody.
+/// Sets `updated` of a session, by its id. A failure is ignored.
 pub async fn touch<W: World>(cx: &mut Context<W>, id: u32, updated: u32) {
     const TEXT: &str = "update IMRecentSession set `updated`=? where id=?";
     let _ = cx.execute(Server::Primary, TEXT, &[updated.into(), id.into()]).await;
 }
 
-/// The rows of two users' sessions with each other (`single-session`), for a message that is to
-/// be stored: [`touch_pair`] makes them live. Those that are not known are looked for in one
-/// statement, and added.
+/// The ids of two users' sessions with each other (`single-session`), for a message that is to be
+/// stored, whose transaction makes them live ([`touch_pair`]). Sessions that this process does not
+/// know are looked for in one statement, and added if there are none.
 pub async fn of_pair<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -103,13 +104,12 @@ pub async fn of_pair<W: World>(
     Ok(ids)
 }
 
-/// After a send that failed the sessions are looked for anew: a store that was restored may not
-/// have them.
+/// Forgets sessions after a send that failed: a store that was restored may not have them.
 pub fn forget<W: World>(cx: &Context<W>, keys: [Key; 2]) {
     keys.iter().for_each(|key| cx.shared.caches.sessions.forget(key));
 }
 
-/// The live sessions, 0 where there is none.
+/// The ids of the live sessions, 0 where there is none.
 async fn find_pair<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -166,7 +166,7 @@ async fn last_id<W: World>(
     key: Key,
 ) -> Result<u32, StoreError> {
     let found = cx.select(on_failure, server, text, &key.params()).await?;
-    // Of several rows the last read counts.
+    // Of several rows the last one counts.
     Ok(found.rows.len().checked_sub(1).map_or(0, |last| found.get(last, "id").uint()))
 }
 

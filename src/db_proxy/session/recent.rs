@@ -25,18 +25,18 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// What a user's session with a group says of it.
+/// A row of a session, without its id.
 #[derive(Debug, Clone, Copy, Default)]
 struct Session {
     removed: bool,
     updated: u32,
 }
 
-/// Lists at most 100 sessions that changed after the time asked for, each with its latest
-/// message; one without a message is left out. Removed ones too if the request asks for them
-/// (switch `catch-up-on-gap`), and then every group that the user is in, whenever its session
-/// changed and if there is one at all: other devices of the user may hold less than they have,
-/// and a group's sessions follow its messages only every few seconds.
+/// Lists at most 100 sessions that changed after the time asked for, each with its latest message;
+/// a session without a message is left out. If the request asks for it (switch `catch-up-on-gap`),
+/// removed sessions are listed too, and then every group that the user is in, with or without a
+/// session, whenever that changed: other devices of the user may hold less, and sessions with a
+/// group are updated only every few seconds.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     const LIVE: &str = "select * from IMRecentSession where userId = ? and status = 0 \
         and updated >? order by updated desc limit 100";
@@ -104,7 +104,8 @@ fn info(
     }
 }
 
-/// The groups that a user is in, if that matters, and whether they were looked at.
+/// The groups that a user is in, each with whether it was listed; `None` if membership does not
+/// matter.
 struct Groups(Option<BTreeMap<u32, (Membership, bool)>>);
 
 impl Groups {
@@ -122,8 +123,8 @@ impl Groups {
         Ok(Self(Some(groups.into_iter().map(|of| (of.group, (of, false))).collect())))
     }
 
-    /// The latest message of a group as far as the user may read it. A session with a group goes
-    /// when its user leaves: what was said there later is not for him.
+    /// The latest message of a group, if the user may read it. A user who has left the group gets
+    /// none.
     async fn latest<W: World>(
         &mut self,
         cx: &mut Context<W>,

@@ -44,7 +44,7 @@ async fn remove<W: World>(cx: &mut Context<W>, key: Key) -> Result<bool, Silent>
     }
     let from_store = cx.protocol().unread_from_store;
     if from_store {
-        // Before the session goes: a request that fails here can be made again.
+        // Before the session is removed, so that a request that fails here can be made again.
         let marked = read_mark::raise_to_latest(cx, key).await;
         failed(cx, marked)?;
     }
@@ -59,7 +59,7 @@ async fn remove<W: World>(cx: &mut Context<W>, key: Key) -> Result<bool, Silent>
     Ok(true)
 }
 
-/// A failed write: refused with `answered-refusals`, else taken as "nothing changed".
+/// What a failed write means: an error with `answered-refusals`, else that nothing changed.
 fn failed<W: World, T>(
     cx: &Context<W>,
     written: Result<T, StoreError>,

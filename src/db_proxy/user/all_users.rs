@@ -16,8 +16,8 @@ use crate::{
     },
 };
 
-/// Lists all users who have not left for time 0, else those changed since. Looks into the store
-/// only if this process knows of a change after that time.
+/// For time 0 lists all users who have not left, else those who changed since. Reads the store only
+/// if this process knows of a change after that time.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     const ALL: &str = "select * from IMUser where status != 3";
     const CHANGED: &str = "select * from IMUser where updated>=?";

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Lists them; the time to ask from next is that of the latest change.
+/// Lists them, with the time of the latest change, from which the client asks next.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     const TEXT: &str = "select * from IMDepart where updated>?";
     let asked: ImDepartmentReq = request.view()?;

@@ -1,4 +1,4 @@
-//! 0213: a user changes his signature.
+//! 0213: a user changes their signature.
 
 use crate::{
     db_proxy::{

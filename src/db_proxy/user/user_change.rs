@@ -1,5 +1,5 @@
-//! When a user was last changed is kept in Redis for the next process (SYSTEM.md section 6, 0208
-//! and 0213); another db_proxy beside this one is not told.
+//! The time of the last change of a user (SYSTEM.md section 6, 0208 and 0213). It is kept in Redis
+//! for the next process; another db_proxy that runs beside this one is not told.
 
 use crate::{
     db_proxy::{
@@ -18,7 +18,7 @@ pub async fn load<W: World>(cx: &mut Context<W>) {
     }
 }
 
-/// A user is changed now.
+/// Notes that a user is changed now.
 pub async fn mark<W: World>(cx: &mut Context<W>) {
     cx.shared.caches.user_change.set(cx.now);
     if let Err(error) = cx.cache().set(keys::USER_CHANGE, &cx.now.to_string()).await {

@@ -25,10 +25,10 @@ use std::fmt::Write;
 const OK: &str = "成功";
 const WRONG: &str = "用户名/密码错误";
 const LOCKED: &str = "用户名/密码错误次数太多";
-/// Ours, switch `honest-reads`: nobody looked at the password.
+/// Ours, switch `honest-reads`: the password could not be checked.
 const UNAVAILABLE: &str = "服务暂不可用";
 
-/// Compares the password and counts failures by name; always answered.
+/// Checks the password and counts failures by name. Always answered.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let login: ImValidateReq = request.view()?;
     let shared = cx.shared.clone();
@@ -63,7 +63,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     Ok(reply(request, command::OTHER_VALIDATE_RSP, &response))
 }
 
-/// The user, if the password is his. Of several rows the last read counts.
+/// The user, if the password is right. Of several rows the last one counts.
 fn matching_user(found: &Outcome, password: &[u8]) -> Option<UserInfo> {
     let row = found.rows.len().checked_sub(1)?;
     let column = |name| found.get(row, name);

@@ -20,13 +20,13 @@ pub struct Conn {
     pub login_name: Bytes,
     /// 0 until a login was asked for.
     pub client_type: u32,
-    /// As the device asked for.
+    /// The online status that the device asked for.
     pub online_status: i32,
     /// 0 until the login succeeded: the original serves such connections as user 0.
     pub user: u32,
-    /// The login succeeded. A kicked connection stays open.
+    /// Whether the login succeeded. It stays true when the connection is kicked.
     pub open: bool,
-    /// Counted since the last tick.
+    /// Messages since the last tick.
     pub sent_in_window: u32,
     pub send_list: SendList,
 }
@@ -47,8 +47,8 @@ impl Conn {
 pub struct User {
     /// Handle to connection: broadcasts go in handle order.
     pub conns: BTreeMap<u32, ConnId>,
-    /// The last 070e said that a PC is on.
+    /// Whether the last 070e said that a PC of the user is online.
     pub pc_on: bool,
-    /// As the last login had it.
+    /// The nickname as the last login had it.
     pub nick: Bytes,
 }

@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 /// The links to db_proxies.
 #[derive(Debug)]
 pub struct DbLinks {
-    /// The first place that is not of the login half.
+    /// How many places are of the login half: the first ones.
     split: usize,
     /// Links that may be picked, by their place.
     open: BTreeMap<usize, ConnId>,
-    /// All links that are up, those after a 0702 too: their replies still count.
+    /// All links that are up, also those after a 0702: their replies still count.
     up: BTreeMap<ConnId, usize>,
 }
 

@@ -10,12 +10,12 @@ use std::{
 /// The most requests of one connection that may wait at once (ours).
 pub const IN_FLIGHT_BOUND: usize = 1024;
 
-/// After so many `Timing::request_timeout`s no answer is waited for, and others are told that
-/// they may miss something. Not sooner: a hint makes every client ask, and a store that is slow
-/// is not helped by that, while an answer that comes late is pushed (ours).
+/// After so many `Timing::request_timeout`s no answer is waited for any more, and others are told
+/// that they may have missed a message (ours). Sooner would be worse: a hint makes every client
+/// ask, which does not help a slow store, while a message whose answer comes late is still pushed.
 pub const GIVE_UP: u32 = 3;
 
-/// How a client knows its request again.
+/// What tells a client which of its requests is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
     pub command: u16,
@@ -36,9 +36,9 @@ pub struct Request {
     /// Which link it went on: its answer comes on the same.
     pub link: ConnId,
     pub since: Duration,
-    /// Whose pushes are lost with its answer.
+    /// The conversation whose members miss a push if no answer comes.
     pub missed: Option<Conversation>,
-    /// Its client was told that no answer came in time.
+    /// Whether its client was told that no answer came in time.
     pub late: bool,
 }
 
@@ -48,7 +48,7 @@ pub struct InFlight {
     requests: BTreeMap<u32, VecDeque<Request>>,
 }
 
-/// A connection that waits for too much at once.
+/// A connection has too many requests waiting.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("over {IN_FLIGHT_BOUND} requests without an answer")]
 pub struct Full;
@@ -76,7 +76,7 @@ impl InFlight {
         request
     }
 
-    /// A client is gone. What others may miss with an answer is remembered still.
+    /// Forgets the requests of a client that is gone, except those whose answer others wait for.
     pub fn forget(&mut self, handle: u32) {
         if let Some(waiting) = self.requests.get_mut(&handle) {
             waiting.retain(|request| request.missed.is_some());
@@ -86,13 +86,13 @@ impl InFlight {
         }
     }
 
-    /// Takes out what went on a link that closed.
+    /// Takes out the requests that went on a link that closed.
     pub fn of_link(&mut self, link: ConnId) -> Vec<Request> {
         self.take(|request| request.link == link)
     }
 
-    /// What has waited for longer than `limit` and is not known to be late yet. A send stays, as
-    /// late: its answer may come still, and will be pushed then.
+    /// Takes out what has waited for longer than `limit`. Sends are marked as late and stay: their
+    /// answer may still come, and the message is pushed then.
     pub fn late(&mut self, now: Duration, limit: Duration) -> Vec<Request> {
         let is_late = |r: &Request| !r.late && now.saturating_sub(r.since) > limit;
         let sends = self.requests.values_mut().flatten().filter(|r| r.missed.is_some());
@@ -105,7 +105,7 @@ impl InFlight {
         late
     }
 
-    /// Takes out what is not worth waiting for any more.
+    /// Takes out the requests that have waited for longer than `limit`, sends too.
     pub fn given_up(&mut self, now: Duration, limit: Duration) -> Vec<Request> {
         self.take(|request| now.saturating_sub(request.since) > limit)
     }

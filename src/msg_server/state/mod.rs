@@ -47,7 +47,7 @@ pub(super) struct State {
     pub(super) users: BTreeMap<u32, User>,
     /// Logins that wait for 0704, by user name and handle.
     pub(super) logins: BTreeMap<(Bytes, u32), ConnId>,
-    /// Requests that wait for another server; see there which are recorded.
+    /// Requests that wait for another server; [`State::ask`] says which are recorded.
     pub(super) in_flight: InFlight,
     pub(super) db: DbLinks,
     /// Open route links, oldest first: the first is the master.
@@ -89,8 +89,8 @@ impl State {
         }
     }
 
-    /// Every connection of the process takes a number, links too (golden 01: the first client
-    /// after four links and two listening sockets is 7).
+    /// Every connection of the process takes a number, also links and listening sockets (golden 01:
+    /// the first client after four links and two listening sockets is 7).
     pub(super) fn next_handle(&mut self) -> u32 {
         self.last_handle = self.last_handle.wrapping_add(1);
         self.last_handle
@@ -131,8 +131,8 @@ impl State {
         ids.filter_map(|id| self.conns.get(id))
     }
 
-    /// Closes a client on purpose. What its end means to others is said at once, as the original
-    /// does; the `Closed` event that follows finds nothing left.
+    /// Closes a client on purpose. Others are told at once that it is gone, as the original does;
+    /// the `Closed` event that follows finds nothing left to do.
     pub(super) fn close_client(&mut self, turn: &mut Turn<'_>, id: ConnId, reason: &str) {
         if self.conns.contains_key(&id) {
             turn.close(id, reason);
@@ -156,7 +156,7 @@ impl State {
             user.conns.remove(&conn.handle);
             if user.conns.is_empty() {
                 self.users.remove(&conn.user);
-                // A wart: others who are logging in under this name are forgotten with it.
+                // A wart: other logins under this name that are under way are forgotten with it.
                 self.logins.retain(|(name, _), _| *name != conn.login_name);
             }
         }

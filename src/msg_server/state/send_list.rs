@@ -61,7 +61,8 @@ impl SendList {
         self.entries.drain(..count).collect()
     }
 
-    /// What is to be written again now; an error when an entry's resends are used up.
+    /// The entries that are to be written again now; an error if one was written again as often as
+    /// it may be.
     pub fn resend(&mut self, now: Duration, timing: &Timing) -> Result<Vec<Entry>, Exhausted> {
         let interval = timing.resend_interval();
         let due = |entry: &Entry| now.saturating_sub(entry.written_at) >= interval;

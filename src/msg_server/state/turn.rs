@@ -7,7 +7,7 @@ use crate::{
     wire::Pdu,
 };
 
-/// One event being handled: when, with which draws, and what is to be done.
+/// The event that is being handled: its time, the draws for it, and the actions so far.
 pub struct Turn<'a> {
     pub now: Now,
     pub draw: &'a dyn Draw,
@@ -40,7 +40,7 @@ impl Turn<'_> {
         self.out.push(Action::Close { conn, reason });
     }
 
-    /// A connection may write longer PDUs from now on.
+    /// Lets a connection write longer PDUs from now on.
     pub fn admit(&mut self, conn: ConnId, pdu: u32) {
         self.out.push(Action::Admit { conn, pdu });
     }

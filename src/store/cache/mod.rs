@@ -1,7 +1,7 @@
 //! Redis as db_proxy sees it: few typed commands on a fixed pool of multiplexed connections.
 //!
-//! All keys live in database 1 (SYSTEM.md section 6). There is no retry: what an error means
-//! for the request is the caller's decision, so [`CacheError`] says whether the command may
+//! All keys live in database 1 (SYSTEM.md section 6). Nothing is tried again here: what an error
+//! means for the request is the caller's decision, so [`CacheError`] says whether the command may
 //! have run.
 
 use crate::{
@@ -21,8 +21,8 @@ pub const CONNECTIONS: usize = 2;
 /// The database number of every key (SYSTEM.md section 6).
 pub const DATABASE: i64 = 1;
 
-/// After this many commands in a row ran into the response timeout a connection is given up: a
-/// stream that lost a segment never answers again, and nothing else would tell.
+/// After so many commands in a row without a response in time a connection is given up: a stream
+/// that lost a segment never answers again, and nothing else would show that.
 const TIMEOUTS_BEFORE_RECONNECT: u32 = 2;
 
 /// Field and value pairs of a hash, in text order of the fields.

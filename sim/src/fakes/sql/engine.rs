@@ -37,7 +37,7 @@ pub enum Step {
     Blocked,
 }
 
-/// A user to seed: the rest of the IMUser row follows golden/README.md ("Users"), and the
+/// A user to seed: the rest of the IMUser row follows the users of tests/golden/README.md and the
 /// captured logins: the domain is the name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {

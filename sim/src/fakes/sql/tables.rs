@@ -1,7 +1,7 @@
-//! The tables of SYSTEM.md section 6 and our side tables.
+//! The tables of the original (docs/schema.sql) and our side tables (src/store/side_tables.sql):
+//! a test holds them to both files.
 //!
-//! SYSTEM.md names columns and the lengths that matter; the other lengths and the defaults are
-//! ours: every column but those of a message's or relation's identity may be left out.
+//! Every column but those of a message's or relation's identity may be left out of an INSERT.
 
 use super::schema::{Column, TableDef, Type};
 use bytes::Bytes;

@@ -1,5 +1,6 @@
 //! How a seed becomes a plan. Nothing random happens after this except keyed draws.
 
+mod bounds;
 mod devices;
 mod families;
 mod faults;
@@ -25,15 +26,23 @@ pub enum Profile {
     Default,
     /// No faults, and clients that are in order; second devices all the same.
     Calm,
+    /// Limits tried from below, at them and over them; a group of hundreds; no faults.
+    Bounds,
 }
 
 /// All profiles, with their names and what they are for.
-pub const PROFILES: [(Profile, &str, &str); 2] = [
+pub const PROFILES: [(Profile, &str, &str); 3] = [
     (Profile::Default, "default", "faults, bad clients, second devices: 2 to 3 servers"),
     (Profile::Calm, "calm", "no faults, and clients that are in order; second devices"),
+    (Profile::Bounds, "bounds", "limits tried at, under and over; a group of hundreds; no faults"),
 ];
 
 impl Profile {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        PROFILES.iter().find(|(profile, ..)| *profile == self).map_or("?", |(_, name, _)| name)
+    }
+
     /// The profile of a name.
     pub fn by_name(name: &str) -> Option<Self> {
         PROFILES.iter().find(|(_, known, _)| *known == name).map(|(profile, ..)| *profile)
@@ -91,12 +100,24 @@ fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
     shape().prop_flat_map(move |shape| {
         let devices = devices(&shape, clients, profile);
         let groups = groups(shape.users);
+        let groups = match profile {
+            Profile::Bounds => {
+                let crowd = bounds::crowd(shape.users);
+                (groups, crowd)
+                    .prop_map(|(mut groups, crowd)| {
+                        groups.known.push(crowd);
+                        groups
+                    })
+                    .boxed()
+            }
+            Profile::Default | Profile::Calm => groups.boxed(),
+        };
         (Just(shape), devices, groups).prop_flat_map(move |(shape, devices, groups)| {
             let nodes = nodes(&shape);
             let operations = operations(&devices, shape.users, &groups, profile);
             let faults = match profile {
                 Profile::Default => faults(&nodes, &devices).boxed(),
-                Profile::Calm => Just(Vec::new()).boxed(),
+                Profile::Calm | Profile::Bounds => Just(Vec::new()).boxed(),
             };
             let before = (Just(shape), Just(nodes), Just(devices), Just(groups.known));
             (before, operations, faults, durability()).prop_map(

@@ -4,7 +4,7 @@
 //! reconnects goes deeper into what only happens without them.
 
 use super::{
-    HORIZON_MS, LOGINS_END_MS, Profile,
+    HORIZON_MS, LOGINS_END_MS, Profile, bounds,
     devices::{is_second, sibling},
     families::{Draw, actions},
     groups::{Creation, Groups},
@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// Nothing is begun in the last milliseconds before the horizon.
-const LAST_MS: u64 = HORIZON_MS - 500;
+pub(super) const LAST_MS: u64 = HORIZON_MS - 500;
 /// The sends of a burst: more than a msg_server takes in a second (SYSTEM.md section 3).
 const BURST: u64 = 26;
 /// Simulated milliseconds between two of them.
@@ -45,8 +45,12 @@ pub(super) fn operations(
     let farewell = prop::option::weighted(0.3, any::<u32>());
     let tokens = prop::bool::weighted(0.4);
     let swarm = any::<u64>().prop_map(|bits| bits | 1);
-    let all = (logins(&devices), swarm, rest, burst, farewell, tokens);
-    all.prop_map(move |(logins, swarm, rest, burst, farewell, tokens)| {
+    let at_bounds = match profile {
+        Profile::Bounds => bounds::operations(&devices).boxed(),
+        Profile::Default | Profile::Calm => Just(Vec::new()).boxed(),
+    };
+    let all = (logins(&devices), swarm, rest, burst, farewell, tokens, at_bounds);
+    all.prop_map(move |(logins, swarm, rest, burst, farewell, tokens, at_bounds)| {
         let peer = |user: u32, step: u32| (user - 1 + step) % users + 1;
         let weights: Vec<u32> =
             devices.iter().map(|d| if is_second(d.slot) { 1 } else { 2 }).collect();
@@ -89,11 +93,13 @@ pub(super) fn operations(
                 (0..BURST).map(|n| (at + n * BURST_EVERY_MS, device.slot, Action::Send { to })),
             );
         }
-        // Someone is off line on purpose when all is at rest: whoever still counts him shows.
+        // Some users are off line on purpose when all is at rest: a server that still counts them
+        // as online shows.
         if let Some(who) = farewell {
             let device = &devices[weighted(&weights, who)];
             all.push((LAST_MS, device.slot, Action::Logout));
         }
+        all.extend(at_bounds);
         fetch_files(&mut all, &devices);
         let mut operations = number(all);
         name_creations(&mut operations);
@@ -133,7 +139,7 @@ fn creator_of(
     }
 }
 
-/// Whoever a file waits for asks what waits, and fetches it.
+/// The receiver of a file asks which files wait, and fetches it.
 fn fetch_files(all: &mut Timed, devices: &[Device]) {
     let mut fetched = Vec::new();
     for (at, _, action) in all.iter() {
@@ -158,7 +164,7 @@ fn name_creations(operations: &mut [Operation]) {
     }
 }
 
-/// Who has fetched a file fetches the last one that was noted for him, if there is any.
+/// The user who has fetched a file: the last one that was noted for them, if there is any.
 fn name_files(operations: &mut [Operation], devices: &[Device]) {
     let user = |slot: u32| devices.iter().find(|d| d.slot == slot).map(|d| d.user);
     let mut noted: BTreeMap<u32, (u32, u32)> = BTreeMap::new();

@@ -1,15 +1,21 @@
 //! isolation: nothing reaches or is taken from a connection that is not logged in, was kicked,
 //! or is no member.
 //!
-//! Logged in and kicked are judged by what the msg_server had written on the connection. What is
-//! of a group may be written to a user who may have been a member (`membership`) at some time
-//! since: for a message that is pushed, or shown beside a session, since its row was committed;
-//! for the answer to a question, since that arrived at the msg_server. Of the history of a group
-//! he may be told what was committed since a db_proxy was asked to let him in. Where the store says
-//! who is a member (`members-from-store`, with a floor for msg_ids), a message is pushed to nobody who became one after its
-//! commit: what one of his devices missed the history would not give it. A message to a
-//! group may be stored if its sender may have been a member at some time since the try of it that
-//! is stored arrived at its db_proxy. Who came and went is told to those and to the members.
+//! Whether a connection is logged in or kicked follows from what the msg_server has written on it.
+//! What concerns a group may be written to a user who may have been a member (`membership`) at some
+//! time since a certain moment:
+//!
+//! - a message that is pushed, or shown beside a session: since its row was committed;
+//! - the answer to a question: since the question arrived at the msg_server.
+//!
+//! Of the history of a group a user may be told what was committed after a db_proxy was asked to
+//! let them in. Where the store says who is a member (`members-from-store`, with a floor for
+//! msg_ids), a message is not pushed to users who joined after its commit: a device that missed the
+//! push could not get it from the history.
+//!
+//! A message to a group may be stored if its sender may have been a member at some time since the
+//! attempt that is stored arrived at its db_proxy. That users came or went is told to them and to
+//! the members.
 
 #[cfg(test)]
 mod tests;
@@ -35,16 +41,16 @@ use teamtalk::{conversation::Conversation, env::ConnId, protocol::Protocol, wire
 use told::{OfGroup, Since};
 use tries::Tries;
 
-/// Simulated microseconds by which two times in whole seconds, of two clocks, may be off.
+/// Simulated microseconds by which the times of two clocks that count whole seconds may differ.
 const GRAIN_US: u64 = 2_000_000;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Isolation {
-    /// What came less than so many simulated microseconds before a join may be seen.
+    /// A user may see what was committed up to this many simulated microseconds before they joined.
     grain_us: u64,
-    /// Members are who the store says, and a join takes its turn with the messages of its group
-    /// (its floor), so that the order of the commits is theirs.
+    /// The store says who is a member, and a join waits for its turn among the messages of its
+    /// group (at the floor), so that joins and messages take effect in the order of their commits.
     from_store: bool,
     tries: Tries,
     /// The lines at which questions (connection, seq_num, command) that are not answered were
@@ -54,11 +60,11 @@ pub struct Isolation {
     rows: BTreeMap<(u32, u32), Committed>,
     /// Contents that came on a connection that was logged in and not kicked.
     welcome: BTreeSet<Arc<str>>,
-    /// Contents that came on another one, which, and how it stood.
+    /// Contents that came on other connections, with the connection and what was wrong with it.
     intruding: BTreeMap<Arc<str>, (ConnId, &'static str)>,
 }
 
-/// When rows were committed under one id: there may be several.
+/// When the rows with one msg_id were committed: the original may store several.
 #[derive(Debug, Clone, Copy)]
 struct Committed {
     first: Moment,
@@ -97,8 +103,8 @@ impl Isolation {
         }
     }
 
-    /// The line at which the question was read that a PDU answers; 0 if it answers none. It is
-    /// answered by this.
+    /// The line at which the question was read that a PDU answers, or 0 if it answers none. The
+    /// question counts as answered from then on.
     fn question(&mut self, conn: ConnId, pdu: &Frame) -> u64 {
         let (seq, answer) = (pdu.header.seq_num, pdu.command());
         let same_seq = self.asked.range((conn, seq, 0)..=(conn, seq, u16::MAX));
@@ -124,7 +130,7 @@ impl Isolation {
         }
     }
 
-    /// What is written on a connection, before it is.
+    /// Judges a PDU that a msg_server writes, by how the connection stood before it.
     fn tells(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         let asked = self.question(conn, pdu);
         let (stood, known) = (seen.stood?, seen.known);
@@ -159,7 +165,9 @@ impl Isolation {
                 )
             };
             let group = of_groups.iter().find(foreign)?.group;
-            let why = format!("which tells of group {group}; he is no member, nor was he in time");
+            let why = format!(
+                "which tells of group {group}; user {user} is no member, nor was one in time"
+            );
             Some((Some(group), why))
         });
         let of_group = |group: Option<u32>| {
@@ -175,8 +183,8 @@ impl Isolation {
         };
         let (group, msg_id) = of_groups.iter().find_map(too_old)?;
         let why = format!(
-            "{}, which tells of msg_id {msg_id} of group {group}; that was committed before he \
-             became a member",
+            "{}, which tells of msg_id {msg_id} of group {group}; that was committed before user \
+             {user} became a member",
             head()
         );
         let about = of_group(Some(group));
@@ -184,8 +192,8 @@ impl Isolation {
         Some(Violation { role: Role::Db, ..violation("before-joining", why, about)? })
     }
 
-    /// The line since which whoever was a member may be told something, as the answer to a
-    /// question that was read in line `asked`.
+    /// The line from which on a user must have been a member to be told something, in the answer
+    /// to a question that was read in line `asked`.
     fn since_of(&self, known: &Known, of: &OfGroup, asked: u64) -> u64 {
         match &of.since {
             Since::Question => asked,
@@ -214,7 +222,7 @@ impl Isolation {
         (!was_in(row.first) && !was_in(row.last)).then_some((of.group, msg_id))
     }
 
-    /// A row of a message, as it is committed.
+    /// Judges a row of a message when it is committed.
     fn stores(
         &self,
         known: &Known,
@@ -249,7 +257,7 @@ impl Isolation {
     }
 }
 
-/// The line since which whoever was a member may be sent a message.
+/// The line from which on a user must have been a member to be pushed a message.
 fn since(known: &Known, message: &Message) -> u64 {
     let first = known.sends.stored(message).or_else(|| known.sends.arrived(message));
     first.map_or(0, |at| at.n)

@@ -132,7 +132,10 @@ fn where_the_store_says_who_is_a_member_nothing_is_pushed_from_before_the_join()
     assert!(found(Protocol::hardened(), false, false).is_empty());
     // Who was one then, and is one again, may have been looked up then.
     assert!(found(Protocol::hardened(), false, true).is_empty());
-    assert!(found(Protocol::teamtalk(), true, false).is_empty(), "by Redis he may have been one");
+    assert!(
+        found(Protocol::teamtalk(), true, false).is_empty(),
+        "by Redis the user may have been one"
+    );
 }
 
 /// Questions, and answers of group G to user 2; all but the first two tell of msg_id 4.
@@ -278,7 +281,7 @@ fn nothing_is_read_from_before_the_join() {
 }
 
 #[test]
-fn what_came_since_a_db_proxy_was_asked_to_let_him_in_may_be_read() {
+fn what_came_since_a_db_proxy_was_asked_to_let_a_user_in_may_be_read() {
     let (question, answer) = answers().into_iter().nth(2).expect("a list");
     let question = || Pdu::raw(question, 5, Bytes::new());
     let tape = || {
@@ -290,7 +293,7 @@ fn what_came_since_a_db_proxy_was_asked_to_let_him_in_may_be_read() {
     joins.db_reads(change_members(6, 1, G, true, &[2])).group_row(4, (1, "a")).member(2, true);
     joins.db_writes(group_changed(6, 1, G, &[2])).asks(20, question()).tells(20, answer.clone());
     assert!(joins.found.is_empty(), "{:?}", joins.found);
-    // Who comes back reads nothing from before; what was asked before he left is answered.
+    // A user who comes back reads nothing from before; what they asked before leaving is answered.
     let mut back = tape();
     back.changes(6, 2, true).group_row(4, (1, "a")).asks(20, question()).changes(7, 2, false);
     back.changes(8, 2, true).tells(20, answer.clone());

@@ -1,4 +1,4 @@
-//! What a PDU to a device tells, and about whom.
+//! What a PDU to a device tells of groups, and for whom it is.
 
 use crate::{
     properties::{
@@ -20,25 +20,25 @@ use teamtalk::{
     },
 };
 
-/// Something of a group.
+/// What a PDU tells of one group.
 #[derive(Debug)]
 pub struct OfGroup {
-    /// It.
+    /// The group's id.
     pub group: u32,
-    /// Who was a member at some time since then may be told.
+    /// Users who were members at some time since then may be told.
     pub since: Since,
-    /// The msg_ids of its history that are told.
+    /// The msg_ids of its messages that are shown.
     pub shown: Vec<u32>,
 }
 
-/// Since when.
+/// The moment since which a user must have been a member.
 #[derive(Debug)]
 pub enum Since {
-    /// The question that this answers.
+    /// When the question arrived that this answers.
     Question,
-    /// The question or, if that is earlier, the commit of what is shown.
+    /// When the question arrived or, if that is earlier, when what is shown was committed.
     Shown,
-    /// The commit of a message that is pushed, under this msg_id.
+    /// When the message that is pushed was committed; with its msg_id.
     Pushed(Message, u32),
 }
 
@@ -88,7 +88,8 @@ pub fn of_groups(seen: &Seen<'_>, pdu: &Frame) -> Option<Vec<OfGroup>> {
             });
             of.collect()
         }
-        // A session outlives the membership, what is shown beside it need not be older.
+        // A session stays when its user has left the group, and may go on to show what was the
+        // latest message then.
         command::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE => {
             let told = pdu.view::<ImRecentContactSessionRsp>().ok()?;
             let sessions = told.contact_session_list.iter();
@@ -104,7 +105,7 @@ pub fn of_groups(seen: &Seen<'_>, pdu: &Frame) -> Option<Vec<OfGroup>> {
     })
 }
 
-/// Says whose a PDU is, if it is not for this user.
+/// Says for whom a PDU is, if it is not for this user.
 pub fn whose(seen: &Seen<'_>, pdu: &Frame, user: u32) -> Option<String> {
     let owner = match pdu.command() {
         command::MSG_DATA => {
@@ -116,8 +117,10 @@ pub fn whose(seen: &Seen<'_>, pdu: &Frame, user: u32) -> Option<String> {
         command::GROUP_CHANGE_MEMBER_NOTIFY => {
             let notice = pdu.view::<ImGroupChangeMemberNotify>().ok()?;
             let named = [&notice.cur_user_id_list, &notice.chg_user_id_list];
-            let whose =
-                || format!("of group {}; he neither is in it nor came or went", notice.group_id);
+            let whose = || {
+                let group = notice.group_id;
+                format!("of group {group}; user {user} neither is in it nor came or went")
+            };
             return named.iter().all(|users| !users.contains(&user)).then(whose);
         }
         command::MSG_LIST_RESPONSE => pdu.view::<ImGetMsgListRsp>().ok()?.user_id,

@@ -1,4 +1,4 @@
-//! Which try of a send it is that a db_proxy stores.
+//! A client may write a send several times: which of these attempts a db_proxy stores.
 
 use crate::{
     plan::Host,
@@ -14,7 +14,7 @@ use teamtalk::{
     },
 };
 
-/// A 0301 at a db_proxy.
+/// One attempt: a 0301 that a db_proxy read.
 #[derive(Debug)]
 struct Try {
     /// The line at which it was read.
@@ -22,7 +22,7 @@ struct Try {
     host: Host,
     conn: ConnId,
     seq: u16,
-    /// It may be stored from now on.
+    /// It is not answered, so the db_proxy may still store it.
     open: bool,
 }
 
@@ -63,8 +63,9 @@ impl Tries {
         }
     }
 
-    /// The line at which a db_proxy read what is stored now: of the tries that it may be the
-    /// first, and if all are answered the last one. `None` if no db_proxy has read it.
+    /// The line at which a db_proxy read the attempt that is stored now. If several may be the one,
+    /// the first of them; if all are answered, the last. `None` if no db_proxy has read the
+    /// message.
     pub fn stored(&self, message: &Message) -> Option<u64> {
         let tries = self.0.get(message)?;
         tries.iter().find(|one| one.open).or(tries.last()).map(|one| one.at)

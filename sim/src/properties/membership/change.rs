@@ -1,4 +1,4 @@
-//! Changes of members, as a db_proxy is asked for them and answers.
+//! Changes of members: what a db_proxy is asked for, and what it answers.
 
 use super::Moment;
 use crate::record::Frame;
@@ -29,15 +29,15 @@ pub struct Request {
 /// A change of members.
 #[derive(Debug)]
 pub struct Change {
-    /// What asked for it.
+    /// The request that asked for it.
     pub request: Request,
-    /// `None` if it is to be made.
+    /// The group; `None` while it is still to be made.
     pub group: Option<u32>,
-    /// Who may come or go by it.
+    /// The users who may come or go by it.
     pub users: BTreeSet<u32>,
     /// When the request was received.
     pub from: Moment,
-    /// When the answer was written or, without one, nothing can come of it any more.
+    /// When it ended: the answer was written or, without one, it can have no effect any more.
     pub done: Option<Moment>,
     /// An answer was written.
     pub is_answered: bool,
@@ -48,12 +48,12 @@ pub struct Change {
 pub enum Said {
     /// A group was made.
     Made {
-        /// It.
+        /// The group's id, if the answer names it.
         group: Option<u32>,
     },
-    /// These came or went.
+    /// Users came or went.
     Changed {
-        /// They.
+        /// Those users.
         users: BTreeSet<u32>,
     },
     /// Nothing was changed.
@@ -61,7 +61,7 @@ pub enum Said {
 }
 
 impl Change {
-    /// Whether it is under way at any line from `from` to `to`.
+    /// Whether the change is under way at any line from `from` to `to`.
     pub fn overlaps(&self, from: u64, to: u64) -> bool {
         self.from.n <= to && self.done.is_none_or(|done| done.n >= from)
     }
@@ -86,7 +86,7 @@ impl Change {
     }
 }
 
-/// What a PDU answers, if it answers for sure, and what it says.
+/// The request that a PDU answers, and what it says; `None` if the change may still happen.
 pub fn answered(conn: ConnId, pdu: &Frame) -> Result<Option<(Request, Said)>, Malformed> {
     let (command, user, attach, said) = match pdu.command() {
         command::GROUP_CREATE_RESPONSE => {

@@ -1,13 +1,13 @@
-//! Who is a member of a group, and for how long: for sure, maybe or not. Properties ask; it
-//! judges nothing.
+//! Who is a member of a group at which lines of the trace: surely, maybe or not. It follows the run
+//! for the properties and judges nothing itself.
 //!
 //! What is committed to `IMGroupMember` is the truth. While a change that names a user is under
-//! way, from the line at which a db_proxy received the 0405 or 0407 to the line at which it wrote
-//! the answer, he may be a member or not; if there is no answer, until nothing can come of it any
-//! more, which is some time after the faults are over. An answer that
-//! says who came or went names the others no more, and one that says that nothing was changed
-//! names nobody, but for whom the store has a row of since the request. Before anything is known
-//! of a group nobody is a member.
+//! way, that user may be a member or not. A change is under way from the line at which a db_proxy
+//! received the 0405 or 0407 to the line at which it wrote the answer; without an answer, until
+//! nothing can come of it any more, which is some time after the faults are over. An answer that
+//! says who came or went excuses nobody else, and one that says that nothing was changed excuses
+//! only users whose rows have changed since the request. Before anything is known of a group nobody
+//! is a member.
 
 mod change;
 #[cfg(test)]
@@ -22,12 +22,13 @@ use change::{Change, Said};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{env::ConnId, wire::Malformed};
 
-/// Simulated microseconds of the grain of `created` and of the time of joining.
+/// Simulated microseconds in a second, the unit of `created` and of the time of joining.
 pub const GRAIN_US: u64 = 1_000_000;
 
-/// Simulated microseconds after which nothing comes any more of a request that was not answered:
-/// what its db_proxy does waits for one statement (`Timing::sql_timeout`, 5 s in real pace), and
-/// a transaction without a client is ended after as long.
+/// Simulated microseconds after which a request that was not answered has no effect any more: its
+/// db_proxy waits for one statement at most (`Timing::sql_timeout`), and SQL ends a transaction
+/// without a client after as long. That is 5 s each at the original's pace, and less at the brisk
+/// one: this is enough for both.
 const SETTLED_US: u64 = 10_000_000;
 
 /// When something happened.
@@ -49,28 +50,28 @@ impl Moment {
 /// How a user who is a member now became one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Join {
-    /// Not before this.
+    /// The earliest moment at which it may have happened.
     from: Moment,
-    /// Surely done by this.
+    /// The moment by which it surely had happened.
     until: Moment,
-    /// He was one when the run started.
+    /// The user was a member when the run started.
     from_start: bool,
 }
 
 impl Join {
-    /// Whether something that happened then surely came after it, in seconds of any clock.
+    /// Whether the join was surely over at that moment, by any clock that counts seconds.
     pub fn is_before(&self, at: Moment) -> bool {
         let after = |until: Moment| until.n < at.n && until.us + GRAIN_US <= at.us;
         self.from_start || after(self.until)
     }
 
-    /// Whether something that happened then surely came before it, by so many microseconds.
+    /// Whether that moment surely came before the join, by at least this many microseconds.
     pub fn is_after(&self, at: Moment, grain_us: u64) -> bool {
         at.n < self.from.n && at.us + grain_us <= self.from.us
     }
 }
 
-/// A row of `IMGroupMember` got this status.
+/// A change of a row's status in `IMGroupMember`.
 #[derive(Debug, Clone, Copy)]
 struct Row {
     at: Moment,
@@ -85,9 +86,10 @@ pub struct Membership {
     rows: BTreeMap<(u32, u32), Vec<Row>>,
     /// The line at which a group was first heard of.
     known: BTreeMap<u32, u64>,
-    /// The first members of a group: who was one before it is known that it is made.
+    /// The first members of each group: those of whom rows were committed before the answer that
+    /// said that the group was made.
     founders: BTreeMap<u32, BTreeSet<u32>>,
-    /// The groups that are known to be made.
+    /// The groups of which an answer or a request shows that they are made.
     founded: BTreeSet<u32>,
     changes: Vec<Change>,
     /// When the faults were over, in simulated microseconds.
@@ -172,12 +174,12 @@ impl Membership {
         self.rows.get(&(group, user)).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the store has him as a member at a line.
+    /// Whether a user is a member by the store at a line.
     pub fn stored(&self, group: u32, user: u32, n: u64) -> bool {
         self.rows(group, user).iter().rev().find(|row| row.at.n <= n).is_some_and(|row| row.live)
     }
 
-    /// Whether a change that names him is under way at any line from `from` to `to`.
+    /// Whether a change that names a user is under way at any line from `from` to `to`.
     pub fn is_changing(&self, group: u32, user: u32, from: u64, to: u64) -> bool {
         self.changes(group, user).any(|change| change.overlaps(from, to))
     }
@@ -190,7 +192,7 @@ impl Membership {
             || self.is_changing(group, user, from, to)
     }
 
-    /// Whether the store has him as a member at all lines from `from` to `to`.
+    /// Whether a user is a member by the store at all lines from `from` to `to`.
     pub fn stays(&self, group: u32, user: u32, from: u64, to: u64) -> bool {
         let leaves = |row: &Row| !row.live && (from..=to).contains(&row.at.n);
         self.stored(group, user, from) && !self.rows(group, user).iter().any(leaves)
@@ -201,14 +203,14 @@ impl Membership {
         self.stays(group, user, from, to) && !self.is_changing(group, user, from, to)
     }
 
-    /// How a user who is a member in the store became one the last time.
+    /// How a user who is a member by the store became one, the last time.
     pub fn join(&self, group: u32, user: u32) -> Option<Join> {
         let last = self.rows(group, user).len().checked_sub(1)?;
         self.join_of(group, user, last)
     }
 
-    /// How a user became a member as who he was at a line or, if he was none, after it. If a
-    /// change was under way at the line he may still be who he was before that.
+    /// The join by which a user was a member at a line or, if they were none, their next one after
+    /// it. If a change was under way at the line, what was true before that change counts.
     pub fn join_at(&self, group: u32, user: u32, n: u64) -> Option<Join> {
         let under_way = self.changes(group, user).filter(|change| change.overlaps(n, n));
         let n = under_way.map(|change| change.from.n).min().unwrap_or(n);
@@ -219,7 +221,7 @@ impl Membership {
         self.join_of(group, user, then.or_else(after)?)
     }
 
-    /// How a user became a member as who he is in one of his rows.
+    /// The join that led to one of a user's rows.
     fn join_of(&self, group: u32, user: u32, row: usize) -> Option<Join> {
         let rows = &self.rows(group, user)[..=row];
         let out = rows.iter().rposition(|row| !row.live).map_or(0, |at| at + 1);
@@ -236,8 +238,8 @@ impl Membership {
         Some(Join { from, until, from_start })
     }
 
-    /// Whether a member sees a message in the history: he surely joined before it was sent, and is
-    /// surely a member since. Sent at `sent`, looked at in line `to`.
+    /// Whether a user surely sees a message in the history: they surely joined before it was sent
+    /// (at `sent`), and were surely a member from then on until they looked (in line `to`).
     pub fn sees(&self, group: u32, user: u32, sent: Moment, to: u64) -> bool {
         self.join(group, user).is_some_and(|join| join.is_before(sent))
             && self.is_always(group, user, sent.n, to)

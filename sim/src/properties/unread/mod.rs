@@ -1,13 +1,13 @@
 //! unread: at rest the unread counts equal what was sent and not read.
 //!
-//! An audit asks a db_proxy for the counts of every user. A message is surely read if its msg_id
-//! is not above a read ack that a device which is online at the end wrote, or that a db_proxy has
-//! confirmed (without `confirmed-read-acks`: has received); maybe, if any device wrote such a
-//! read ack. Removing a session reads what was committed before.
+//! An audit asks a db_proxy for the counts of every user. A message is surely read if a read ack
+//! names its msg_id or a higher one, and a device that is online at the end wrote that ack, or a
+//! db_proxy has confirmed it (without `confirmed-read-acks`: has received it). It is maybe read if
+//! any device wrote such an ack. To remove a session is to read what was committed before.
 //!
-//! In a group the messages of others count since the user became a member, the last time; one that
-//! was sent or committed within a second of his joining may count or not. The store says who is a
-//! member; who is none is told no count.
+//! In a group the messages of others count from the user's last joining on; those that were sent or
+//! committed within a second of it may count or not. The store says who is a member; no count is
+//! expected for users who are not.
 
 mod reads;
 
@@ -45,7 +45,7 @@ struct Row {
 pub struct Unread {
     reads: Reads,
     rows: BTreeMap<Conversation, Vec<Row>>,
-    /// What the last audit was answered: the counts by chat of each user.
+    /// The answers to the last audit: the counts of each user, by chat.
     answers: BTreeMap<u32, BTreeMap<Chat, u32>>,
 }
 
@@ -69,7 +69,7 @@ impl Unread {
         Some(())
     }
 
-    /// The lowest and the highest count that are true of what a user has not read.
+    /// The lowest and the highest count that may be true of what a user has not read.
     fn bounds(&self, known: &Known, reader: Reader) -> (u32, u32) {
         let (user, chat) = reader;
         let (sure, maybe) = self.reads.up_to(known, reader);
@@ -83,7 +83,7 @@ impl Unread {
         (low, high)
     }
 
-    /// Where a user may have something to read.
+    /// The chats in which a user may have something to read.
     fn chats(&self, user: u32) -> BTreeSet<Chat> {
         let told = self.answers.get(&user).into_iter().flat_map(BTreeMap::keys);
         told.copied().chain(self.rows.keys().filter_map(|c| c.chat_of(user))).collect()
@@ -98,7 +98,7 @@ fn about(user: u32, chat: Chat) -> About {
     }
 }
 
-/// Whether a message must, and whether it may, count as long as it is not read.
+/// Whether a message that is not read must count, and whether it may.
 fn counts_for(known: &Known, user: u32, chat: Chat, row: &Row) -> (bool, bool) {
     if row.from == user {
         return (false, false);

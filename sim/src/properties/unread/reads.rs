@@ -1,4 +1,4 @@
-//! What users have read, surely and maybe: read acks and removed sessions.
+//! What users have read, surely or maybe, by their read acks and by sessions that they removed.
 
 use crate::{
     properties::{Known, Seen, wire::At},
@@ -18,7 +18,7 @@ use teamtalk::{
     },
 };
 
-/// The user who reads, and where.
+/// A user, and the chat in which they read.
 pub type Reader = (u32, Chat);
 
 /// A session being removed.
@@ -28,7 +28,7 @@ struct Removal {
     from: u64,
     /// The line at which it said that it is done.
     done: Option<u64>,
-    /// It said so with success.
+    /// It said that it succeeded.
     sure: bool,
 }
 
@@ -36,9 +36,9 @@ struct Removal {
 #[derive(Debug)]
 pub struct Reads {
     confirmed_read_acks: bool,
-    /// The highest read ack that each device wrote.
+    /// The highest msg_id of the read acks that each device wrote.
     written: BTreeMap<(Reader, u32), u32>,
-    /// The highest read ack that a db_proxy has.
+    /// The highest msg_id of the read acks that a db_proxy is known to have.
     arrived: BTreeMap<Reader, u32>,
     removals: BTreeMap<Reader, Vec<Removal>>,
 }
@@ -70,7 +70,7 @@ impl Reads {
         }
         let read = pdu.view::<ImMsgDataReadAck>().ok()?;
         let device = known.clients.device(conn)?;
-        // What a device writes that is not logged in reads nothing.
+        // A read ack of a device that is not logged in reads nothing.
         let user = known.clients.online().get(&device)?.user;
         let reader = (user, Chat::of(read.session_type, read.session_id));
         let written = self.written.entry((reader, device)).or_default();
@@ -117,7 +117,7 @@ impl Reads {
         *arrived = msg_id.max(*arrived);
     }
 
-    /// Up to which msg_id a user has surely read, and up to which maybe.
+    /// The msg_ids up to which a user has surely read, and up to which maybe.
     pub fn up_to(&self, known: &Known, reader: Reader) -> (u32, u32) {
         let (mut sure, mut maybe) = (self.arrived.get(&reader).copied().unwrap_or(0), 0);
         for (&(_, device), &msg_id) in self.written.range((reader, 0)..=(reader, u32::MAX)) {
@@ -129,8 +129,8 @@ impl Reads {
         (sure, sure.max(maybe))
     }
 
-    /// Whether what was committed in a line is surely, and whether it is maybe, read as its
-    /// session was removed.
+    /// Whether a message that was committed in a line is surely read, and whether it is maybe read,
+    /// because its session was removed.
     pub fn removed(&self, reader: Reader, committed: u64) -> (bool, bool) {
         let removals = || self.removals.get(&reader).into_iter().flatten();
         let sure = removals().any(|r| r.sure && committed < r.from);

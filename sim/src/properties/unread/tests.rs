@@ -130,7 +130,7 @@ fn a_removed_session_is_read_up_to_then() {
 }
 
 /// User 2 (device 2, connection 20) and user 1 are members of the group from the start: 5 and
-/// 6 are from user 1, 7 is from user 2 himself.
+/// 6 are from user 1, 7 is from user 2.
 fn group() -> Tape<Unread> {
     let mut tape = Tape::new(Unread::new(&Protocol::hardened()));
     tape.group(&[1, 2]).login(1, 10, 1).login(2, 20, 2).hang_up(1, 10);
@@ -184,7 +184,7 @@ fn what_was_before_the_join_does_not_count_nor_for_who_is_no_member() {
     assert_eq!(allowed(&mut tape), [0, 1]);
     assert_eq!(allowed(tape.later(5).group_row(9, (1, "d"))), [1, 2]);
     tape.later(5).db_reads(change_members(10, 1, G, false, &[2]));
-    assert_eq!(allowed(&mut tape), [1, 2], "the store still has him");
+    assert_eq!(allowed(&mut tape), [1, 2], "the store still has the user");
     assert_eq!(allowed(tape.member(2, false)), [0]);
     tape.later(5).db_reads(change_members(11, 1, G, true, &[2])).member(2, true);
     assert_eq!(allowed(tape.later(9).group_row(10, (1, "e"))), [0, 1], "it is being done");

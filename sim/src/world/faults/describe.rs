@@ -1,6 +1,6 @@
 //! Faults in words.
 
-use crate::plan::{Cut, Fate, Fault, Trouble};
+use crate::plan::{Cut, Fate, Fault, Plant, Trouble};
 
 /// A fault in a few words.
 pub fn describe(fault: &Fault) -> String {
@@ -41,6 +41,15 @@ pub fn describe(fault: &Fault) -> String {
         }
         Trouble::Stop { host } => format!("tell {host} to stop, back after {ms} ms"),
         Trouble::PowerCut { host } => format!("cut the power of {host}, back after {ms} ms"),
+        Trouble::Planted { host, does } => {
+            let does = match does {
+                Plant::Panics => "panics",
+                Plant::Yields => "is ready again and again",
+                Plant::Calls => "calls the world again and again",
+                Plant::Hangs => "never lets others run",
+            };
+            format!("planted: a task of {host} {does}")
+        }
         Trouble::Pause { host } => format!("{host} stands still for {ms} ms"),
     }
 }

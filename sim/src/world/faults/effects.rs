@@ -57,6 +57,7 @@ pub fn of(trouble: &Trouble, roster: &Roster, hosts: &[HostId]) -> Vec<Effect> {
         | Trouble::Reset { .. }
         | Trouble::Crash { .. }
         | Trouble::Stop { .. }
+        | Trouble::Planted { .. }
         | Trouble::PowerCut { .. } => Vec::new(),
     }
 }

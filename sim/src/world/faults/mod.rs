@@ -25,6 +25,7 @@ pub use describe::describe;
 use super::{
     hosts::Hosts,
     network::{Effect, Network, OnHost},
+    plant,
     roster::{HostId, Roster},
     shared::{Inner, Kill, Shared},
 };
@@ -191,6 +192,11 @@ impl Faults {
                 if self.processes.stop(stage.hosts, &host, deadline) {
                     stage.hit_streams_of(id, number);
                 }
+            }
+            Trouble::Planted { host, does } => {
+                let runtime = stage.hosts.watch.runtime(host);
+                let started = runtime.is_some_and(|at| plant::start(*does, &at, stage.shared));
+                stage.add_hits(id, started.into());
             }
             Trouble::PowerCut { host } => {
                 let (number, host) = stage.host(host);

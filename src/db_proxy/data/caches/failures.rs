@@ -69,7 +69,7 @@ impl Failures {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Bytes, VecDeque<Duration>>> {
-        // Nothing panics while it is held; if something did, the counts are still good.
+        // No code panics while it holds the lock; if one did, the counts would still be good.
         self.names.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

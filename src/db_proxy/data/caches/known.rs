@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// The most keys that are kept (ours), some 10 MB; then all are asked for anew.
+/// The most keys that are kept, some 10 MB (ours). Past it all are forgotten and asked for anew.
 const MOST: usize = 1 << 16;
 
 /// Ids by key. Shared by all workers.
@@ -29,7 +29,7 @@ impl<K: Ord> Known<K> {
         self.of().get(key).copied()
     }
 
-    /// Keeps an id. It must be committed.
+    /// Keeps an id, which must be committed in the store.
     pub fn learn(&self, key: K, id: u32) {
         let mut known = self.of();
         if known.len() >= MOST {
@@ -38,7 +38,7 @@ impl<K: Ord> Known<K> {
         known.insert(key, id);
     }
 
-    /// The store has said otherwise.
+    /// Forgets a key: the store has shown another id, or none.
     pub fn forget(&self, key: &K) {
         self.of().remove(key);
     }

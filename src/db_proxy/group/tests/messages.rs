@@ -47,7 +47,7 @@ pub(super) fn with_group() -> Fake {
     world
 }
 
-/// Group 1 with its member 1 and his session 5 in SQL.
+/// Group 1 with its member 1 and that user's session 5 in SQL.
 fn stored_group() -> Fake {
     let world = Fake::default();
     for _ in ["before the draw", "in the transaction"] {

@@ -44,6 +44,7 @@ fn members_are_shown_to_members_only() {
         world.on("from IMGroup ", group_rows());
         world.on("where groupId=4", rows(["userId"], &[[1.into()], [9.into()]]));
         world.on("where groupId=1", rows(["userId"], &[[2.into()]]));
+        world.on("groupId in (1,4)", rows(["groupId"], &[[4.into()]]));
         let known = |group_id| GroupVersionInfo { group_id, version: 0 };
         let request = ImGroupInfoListReq {
             user_id: 9,
@@ -59,7 +60,8 @@ fn members_are_shown_to_members_only() {
     assert_eq!(
         log,
         [
-            "M select * from IMGroup where id in (1,4) and status=0 order by updated desc",
+            "M select groupId from IMGroupMember where userId=9 and status=0 and groupId in (1,4)",
+            "M select * from IMGroup where id in (4) and status=0 order by updated desc",
             "M select userId from IMGroupMember where groupId=4 and status=0 order by userId",
             "M select userId from IMGroupMember where groupId=1 and status=0 order by userId",
         ]
@@ -294,7 +296,7 @@ fn a_removed_session_with_a_group_is_read() {
 fn who_catches_up_is_told_of_every_group() {
     let world = with_groups();
     let columns = ["peerId", "type", "updated", "status"];
-    // A session with a group that he is in, and with one that he has left.
+    // A session with a group that the user is in, and with one that they have left.
     let row = |peer: u32| [peer.into(), 2.into(), 88.into(), 0.into()];
     world.on("select * from IMRecentSession", rows(columns, &[row(1), row(6)]));
     // Removed, and not changed since.
@@ -318,7 +320,7 @@ fn who_catches_up_is_told_of_every_group() {
         .collect();
     let (ok, deleted) =
         (SessionStatusType::SessionStatusOk, SessionStatusType::SessionStatusDelete);
-    // Nothing of group 7 is for him.
+    // Nothing of group 7 is for this user.
     assert_eq!(list, [(1, 11, 88, ok), (4, 6, 50, deleted)]);
     assert_no_members_of_redis(&world.log());
 }

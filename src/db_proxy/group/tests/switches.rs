@@ -140,7 +140,7 @@ fn a_repeated_send_is_acked_though_its_sender_has_left() {
     assert_eq!(reply.msg_id, 33);
     assert!(!world.log().iter().any(|l| l.starts_with("INCRBY")));
     assert!(matches!(world.facts()[..], [Fact::RepeatAnswered { msg_id: 33, from: 1, .. }]));
-    // He leaves between the look and the transaction, or is still in.
+    // The sender leaves between the check and the transaction, or is still in.
     let world = Fake::default();
     world.on(LOOK, rows(["updated"], &[[500.into()]])).on("insert into TTSend", refused(1062));
     world.on("from TTSend", first());

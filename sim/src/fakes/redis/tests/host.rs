@@ -4,6 +4,7 @@ use crate::{
         redis::{Engine, Stored, serve},
     },
     record::{Applied, shown},
+    seeded,
 };
 use bytes::Bytes;
 use redis::{
@@ -47,8 +48,7 @@ async fn connect(version: ProtocolVersion) -> redis::RedisResult<MultiplexedConn
 }
 
 fn world(engine: &Arc<Mutex<Engine>>, hooks: &Arc<Fixed>) -> turmoil::Sim<'static> {
-    let mut sim =
-        turmoil::Builder::new().tick_duration(crate::fakes::TICK).tcp_capacity(4096).build();
+    let mut sim = seeded::network(0).tcp_capacity(4096).build();
     let (engine, hooks) = (engine.clone(), hooks.clone());
     sim.host("redis", move || {
         let (engine, hooks) = (engine.clone(), hooks.clone());

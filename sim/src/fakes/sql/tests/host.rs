@@ -2,10 +2,11 @@
 
 use crate::{
     fakes::{
-        Hooks, TICK, lock,
+        Hooks, lock,
         sql::{Connector, Engine, PRIMARY_PORT, REPLICA_PORT, serve},
     },
     record::{Applied, shown},
+    seeded,
 };
 use std::{
     io,
@@ -130,11 +131,8 @@ fn parts(before: u32, after: u32) -> (Arc<Mutex<Engine>>, Arc<Fixed>) {
 }
 
 fn world(engine: &Arc<Mutex<Engine>>, hooks: &Arc<Fixed>) -> turmoil::Sim<'static> {
-    let mut sim = turmoil::Builder::new()
-        .tick_duration(TICK)
-        .tcp_capacity(4096)
-        .simulation_duration(Duration::from_secs(120))
-        .build();
+    let mut sim =
+        seeded::network(0).tcp_capacity(4096).simulation_duration(Duration::from_secs(120)).build();
     let (engine, hooks) = (engine.clone(), hooks.clone());
     sim.host("sql", move || {
         let (engine, hooks) = (engine.clone(), hooks.clone());

@@ -5,6 +5,7 @@ use crate::{
     plan::{Fault, Role, TICK_MS, Trouble, WINDOW},
     properties::Properties,
     record::{Kind, Line},
+    seeded,
     world::{
         SimEnv,
         env::port,
@@ -34,13 +35,7 @@ const BODY: usize = 60_000;
 /// then all lines of the trace. At each tick it is checked that no window is passed.
 fn run(reader: Option<OnHost>) -> Vec<Line> {
     let shared = Shared::new(1);
-    let tick = Duration::from_millis(TICK_MS);
-    let mut sim = turmoil::Builder::new()
-        .tick_duration(tick)
-        .tcp_capacity(1 << 17)
-        .min_message_latency(tick)
-        .max_message_latency(tick)
-        .build();
+    let mut sim = seeded::network(0).tcp_capacity(1 << 17).build();
     let env = SimEnv::new(shared.clone(), &Role::Route.numbered(1), None);
     sim.host("route1", move || {
         let env = env.clone();

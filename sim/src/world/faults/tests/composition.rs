@@ -9,7 +9,8 @@ use crate::{
         Cut, Durability, Fate, Fault, Node, Pace, Plan, Role, Side, TICK_MS, Trouble,
         case::ProtocolSpec,
     },
-    world::{Deployed, Shared, faults::Faults, hosts::Hosts},
+    seeded,
+    world::{Deployed, Shared, Watch, faults::Faults, hosts::Hosts},
 };
 use proptest::{prelude::*, test_runner::Config};
 use std::{
@@ -91,9 +92,7 @@ async fn host(me: usize, desk: Arc<Desk>) -> turmoil::Result {
 fn arrivals(faults: &[Fault]) -> Arrivals {
     let plan = plan(faults.to_vec());
     let tick = Duration::from_millis(TICK_MS);
-    let mut sim = turmoil::Builder::new()
-        .tick_duration(tick)
-        .rng_seed(1)
+    let mut sim = seeded::network(1)
         .udp_capacity(1 << 10)
         .min_message_latency(tick * LATENCY as u32)
         .max_message_latency(tick * LATENCY as u32)
@@ -105,7 +104,8 @@ fn arrivals(faults: &[Fault]) -> Arrivals {
     }
     let shared = Shared::new(plan.noise);
     let deployed = Deployed::of(&ProtocolSpec::preset("hardened")).expect("a preset");
-    let hosts = Hosts::new(plan.clone(), deployed.clone(), deployed, shared.clone());
+    let hosts =
+        Hosts::new(plan.clone(), deployed.clone(), deployed, shared.clone(), Watch::default());
     let mut faults = Faults::new(&plan, &shared);
     for step in 0..STEPS + AFTER {
         desk.step.store(step, Relaxed);

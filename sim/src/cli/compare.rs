@@ -1,0 +1,97 @@
+//! Traces compared: two files, or a seed run twice.
+
+use super::{
+    Failure, NOT_DETERMINISTIC, VIOLATED, WRONG, interrupt,
+    output::{Output, Scratch},
+};
+use indicatif::ProgressBar;
+use std::{fs, path::Path, process::Command as Process, sync::atomic::Ordering};
+use teamtalk_sim::plan::case::ProtocolSpec;
+
+/// Compares two traces line by line; prints the first difference.
+pub fn diff(left: &Path, right: &Path, out: &mut Output) -> Result<u8, Failure> {
+    let read = |p: &Path| fs::read_to_string(p).map_err(|e| format!("{}: {e}", p.display()));
+    let (a, b) = (read(left)?, read(right)?);
+    match first_difference(&a, &b) {
+        None => {
+            out.line("the traces are the same, byte for byte");
+            Ok(0)
+        }
+        Some(text) => {
+            out.line(text);
+            Ok(NOT_DETERMINISTIC)
+        }
+    }
+}
+
+fn first_difference(a: &str, b: &str) -> Option<String> {
+    if a == b {
+        return None;
+    }
+    let (mut left, mut right) = (a.lines(), b.lines());
+    for n in 0.. {
+        let pair = (left.next(), right.next());
+        if pair.0 != pair.1 || pair == (None, None) {
+            let end = "(the trace ends here)";
+            let (l, r) = (pair.0.unwrap_or(end), pair.1.unwrap_or(end));
+            return Some(format!("the first difference is in line {n}:\n- {l}\n+ {r}"));
+        }
+    }
+    None
+}
+
+/// Runs each seed in two processes.
+pub fn determinism(seeds: u64, from: u64, protocol: &str, out: &mut Output) -> Result<u8, Failure> {
+    ProtocolSpec::parse(protocol)?;
+    interrupt::listen();
+    let scratch = Scratch::new("determinism")?;
+    let bar = ProgressBar::new(seeds);
+    for n in 0..seeds {
+        let Some(seed) = from.checked_add(n) else { break };
+        let traces = [1, 2].map(|entropy| trace_of(seed, entropy, protocol, &scratch.0));
+        if interrupt::STOP.load(Ordering::Relaxed) {
+            return Err(Failure::Interrupted(format!("{n} of {seeds} seeds were compared")));
+        }
+        let [first, second] = traces;
+        bar.inc(1);
+        if let Some(text) = first_difference(&first?, &second?) {
+            bar.finish_and_clear();
+            out.line(format_args!("seed {seed} is NOT deterministic: {text}"));
+            return Ok(NOT_DETERMINISTIC);
+        }
+    }
+    let seeds = bar.position();
+    bar.finish_and_clear();
+    out.line(format_args!(
+        "{seeds} seeds, each run in two processes: the same traces, byte for byte"
+    ));
+    Ok(0)
+}
+
+/// The trace of a seed, from a process of its own.
+fn trace_of(seed: u64, entropy: u64, protocol: &str, scratch: &Path) -> Result<String, Failure> {
+    let this = std::env::current_exe().map_err(|e| e.to_string())?;
+    let path = scratch.join("trace.jsonl");
+    // What asks the system for randomness gets another answer in each process.
+    let done = Process::new(&this)
+        .args(["run", &seed.to_string(), "--protocol", protocol])
+        .args(["--entropy", &entropy.to_string(), "--trace"])
+        .arg(&path)
+        .output()
+        .map_err(|e| format!("{}: {e}", this.display()))?;
+    let said = String::from_utf8_lossy(&done.stderr).trim().to_string();
+    let said = said.strip_prefix("error: ").unwrap_or(&said).to_string();
+    match done.status.code() {
+        Some(code) if code == 0 || code == i32::from(VIOLATED) => {
+            let text = fs::read_to_string(&path);
+            let text = text.map_err(|e| format!("{}: {e}", path.display()))?;
+            fs::remove_file(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            Ok(text)
+        }
+        Some(code) if code == i32::from(WRONG) => Err(Failure::Wrong(said)),
+        _ => Err(Failure::Rig(format!(
+            "seed {seed}: its process ended with {}: {said}",
+            done.status
+        ))),
+    }
+}

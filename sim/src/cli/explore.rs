@@ -1,0 +1,162 @@
+//! A campaign.
+
+use super::{
+    Explore, Failure, INTERRUPTED, RIG_FAILED, VIOLATED, WRONG, interrupt, jobs_or_cores,
+    output::{OutFile, Output, complain, quoted_path, try_folder},
+    run::command_of,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    path::PathBuf,
+};
+use teamtalk_sim::{
+    explore::{Campaign, Event, Found, SeedReport, explore_with},
+    plan::{case::ProtocolSpec, generate::Profile},
+    report,
+    run::Runner,
+};
+
+pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
+    interrupt::listen();
+    let protocol = ProtocolSpec::parse(&args.protocol)?;
+    let folder = args.out.clone().unwrap_or_else(in_the_target_folder);
+    try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
+    let json = args.json.as_deref().map(OutFile::tried).transpose()?;
+    let jobs = jobs_or_cores(args.jobs);
+    let campaign = Campaign {
+        from: args.from,
+        seeds: args.seeds.min((u64::MAX - args.from).saturating_add(1)),
+        jobs,
+        protocol,
+        profile: args.profile,
+        keep_going: args.keep_going,
+    };
+    let runner = Runner { patience: args.patience.duration(), ..Runner::default() };
+    let mut hunt = Hunt::new(&args, folder, &campaign, out);
+    explore_with(&runner, &campaign, &interrupt::STOP, |event| hunt.take(event))?;
+    Ok(hunt.end(json))
+}
+
+/// `sim/` in the folder that cargo builds in, unless only cargo's configuration names that.
+fn in_the_target_folder() -> PathBuf {
+    let named = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"].map(env::var_os);
+    let named = named.into_iter().flatten().find(|folder| !folder.is_empty());
+    named.map_or_else(|| "target".into(), PathBuf::from).join("sim")
+}
+
+/// A campaign as it goes on.
+struct Hunt<'a> {
+    args: &'a Explore,
+    folder: PathBuf,
+    out: &'a mut Output,
+    bar: ProgressBar,
+    seeds: u64,
+    reports: BTreeMap<u64, SeedReport>,
+    /// Signatures of which a card was printed.
+    shown: BTreeSet<String>,
+    /// Seeds whose runs came to nothing.
+    lost: Vec<u64>,
+}
+
+impl<'a> Hunt<'a> {
+    fn new(args: &'a Explore, folder: PathBuf, campaign: &Campaign, out: &'a mut Output) -> Self {
+        let style = "{bar:30} {pos}/{len} seeds, {per_sec}, {eta} left  {msg}";
+        let style = ProgressStyle::with_template(style).expect("a fixed template");
+        let bar = ProgressBar::new(campaign.seeds).with_style(style);
+        let (reports, shown, lost) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+        Self { args, folder, out, bar, seeds: campaign.seeds, reports, shown, lost }
+    }
+
+    fn take(&mut self, event: Event) {
+        self.bar.inc(1);
+        match event {
+            Event::Ran(report, found) => {
+                if let Some(found) = found {
+                    self.found(report.seed, *found);
+                    self.bar.set_message(format!("{} signatures", self.shown.len()));
+                }
+                self.reports.insert(report.seed, report);
+            }
+            Event::Lost { seed, failed, jobs } => {
+                self.lost.push(seed);
+                let again = self.again(seed);
+                self.bar.suspend(|| {
+                    complain(format_args!("seed {seed}: {failed}\n  again: {again}"));
+                    if failed.is_stuck() {
+                        complain(format_args!("  its thread still runs; {jobs} jobs go on"));
+                    }
+                });
+            }
+        }
+        if self.out.is_gone() {
+            interrupt::STOP.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    /// The command that runs a seed of it.
+    fn again(&self, seed: u64) -> String {
+        command_of(seed, &self.args.protocol, self.args.profile)
+    }
+
+    /// Writes the case of each violation, then prints its card if it is the first of its kind.
+    fn found(&mut self, seed: u64, Found { mut case, outcome }: Found) {
+        for violation in &outcome.violations {
+            case.expect = violation.signature();
+            let kind = match self.args.profile {
+                Profile::Default => String::new(),
+                other => format!("-{}", other.name()),
+            };
+            let protocol = case.protocols.base.file_name();
+            let file = format!("{protocol}{kind}-{seed}-{}.json", case.expect.replace('/', "-"));
+            let path = self.folder.join(file);
+            let written = case.write(&path);
+            let replay = match &written {
+                Ok(()) => format!("cargo sim replay {}", quoted_path(&path)),
+                Err(_) => self.again(seed),
+            };
+            let is_first = self.shown.insert(case.expect.clone());
+            let card = is_first.then(|| report::card(&case, &outcome, violation, &replay));
+            self.bar.suspend(|| {
+                if let Err(error) = written {
+                    complain(format_args!("error: the case is not kept: {error}"));
+                }
+                if let Some(card) = card {
+                    self.out.line(card);
+                }
+            });
+        }
+    }
+
+    /// Prints the summary and writes what each seed did.
+    fn end(self, json: Option<OutFile>) -> u8 {
+        let seconds = self.bar.elapsed().as_secs_f64();
+        self.bar.finish_and_clear();
+        self.out.print(report::summary(&self.reports, seconds));
+        if !self.lost.is_empty() {
+            let seeds: Vec<_> = self.lost.iter().map(u64::to_string).collect();
+            self.out.line(format_args!("WITHOUT A VERDICT: seeds {}", seeds.join(", ")));
+        }
+        let ran = (self.reports.len() + self.lost.len()) as u64;
+        let is_interrupted = interrupt::is_interrupted() && ran < self.seeds;
+        if is_interrupted {
+            self.out.line(format_args!("interrupted after {ran} of {} seeds", self.seeds));
+        }
+        let is_written = json.is_none_or(|mut file| {
+            let text = serde_json::to_string_pretty(&self.reports).expect("plain data");
+            let written = file.write(&text);
+            if let Err(error) = &written {
+                complain(format_args!("error: {error}"));
+            }
+            written.is_ok()
+        });
+        match () {
+            () if !self.shown.is_empty() => VIOLATED,
+            () if !self.lost.is_empty() => RIG_FAILED,
+            () if !is_written => WRONG,
+            () if is_interrupted => INTERRUPTED,
+            () => 0,
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The command line (DESIGN.md, "Command line").
+
+mod compare;
+mod explore;
+mod interrupt;
+mod lists;
+mod output;
+mod run;
+
+use clap::{Args, Parser, Subcommand};
+use indicatif::ProgressBar;
+use output::{Output, complain};
+use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
+use teamtalk_sim::{
+    plan::generate::{PROFILES, Profile},
+    run::PATIENCE,
+};
+
+/// A property was violated.
+const VIOLATED: u8 = 1;
+/// Wrong usage, or a file that can't be read or written.
+const WRONG: u8 = 2;
+const NOT_DETERMINISTIC: u8 = 3;
+/// The rig itself failed.
+pub const RIG_FAILED: u8 = 4;
+/// Ctrl-C: what a shell says of a process that it ended.
+const INTERRUPTED: u8 = 130;
+
+/// Deterministic simulation of a TeamTalk-compatible back end.
+///
+/// Exit status, the first that applies: 1 a property was violated (`replay`: also where the case
+/// expects it; its last line says so), 3 not deterministic, 4 the rig itself failed or gave a run
+/// up (of `replay` this comes first), 2 wrong usage, or a file or standard output that can't be
+/// read or written, 130 interrupted, 0 all held.
+#[derive(Parser)]
+#[command(name = "cargo sim", bin_name = "cargo sim", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Explore(Explore),
+    Run(Run),
+    Replay(Replay),
+    Keep(Keep),
+    /// Show the first event in which two traces differ.
+    Diff {
+        /// A trace file, as `run --trace` writes it.
+        left: PathBuf,
+        /// Another.
+        right: PathBuf,
+    },
+    /// Run seeds twice, in separate processes, and compare the traces byte for byte.
+    Determinism {
+        /// How many seeds.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+        seeds: u64,
+        /// The first seed.
+        #[arg(long, default_value_t = 1)]
+        from: u64,
+        /// `hardened`, `teamtalk` or a TOML file.
+        #[arg(long, default_value = "hardened")]
+        protocol: String,
+    },
+    /// Measure the pinned plan beside the same hosts idle, in one run.
+    Bench {
+        /// How many times each.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+        runs: u64,
+        /// How many at once (default: one for each core).
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+        jobs: Option<u16>,
+    },
+    /// List the properties.
+    Properties,
+    /// List the profiles.
+    Profiles,
+    /// List the presets and switches.
+    Protocols,
+    /// List the limits of what devices may send (switch `edge-limits`).
+    Limits,
+}
+
+/// No campaign has more threads.
+const MOST_JOBS: i64 = 1_024;
+
+/// Hunt through seeds for a violated property.
+///
+/// The case of a violation is written to the folder --out, then its card is printed; the first
+/// one ends the hunt, unless --keep-going is given. Ctrl-C ends it after the seeds that are under
+/// way, with the summary of what was done; a second one ends it at once.
+///
+/// A run that stands still is given up (--patience): its thread can't be ended and is left alone,
+/// and the hunt goes on with one job less. A card, and status 1, remain what they are if its case
+/// can't be written.
+#[derive(Args)]
+struct Explore {
+    /// How many seeds; none is larger than 18446744073709551615.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// How many at once (default: one for each core).
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+    jobs: Option<u16>,
+    /// `hardened`, `teamtalk` or a TOML file.
+    #[arg(long, default_value = "hardened")]
+    protocol: String,
+    /// What the plans are like: see `profiles`.
+    #[arg(long, default_value = "default", value_parser = profile)]
+    profile: Profile,
+    /// Go on after the first violation.
+    #[arg(long)]
+    keep_going: bool,
+    /// Where failing cases are written (default: `sim` in cargo's target folder, which is
+    /// CARGO_TARGET_DIR or `target`). It is tried before the first seed.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Write what each seed did as JSON. The file is opened before the first seed.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+/// Run one seed and print what it did.
+///
+/// The card of each violation, the backtrace of a panic, and the hash of the trace.
+#[derive(Args)]
+struct Run {
+    /// The seed.
+    seed: u64,
+    /// `hardened`, `teamtalk` or a TOML file.
+    #[arg(long, default_value = "hardened")]
+    protocol: String,
+    /// What the plan is like: see `profiles`.
+    #[arg(long, default_value = "default", value_parser = profile)]
+    profile: Profile,
+    /// Write the trace here, as JSON lines; of a run that is given up, as far as it came.
+    #[arg(long)]
+    trace: Option<PathBuf>,
+    /// Print the roles' log, filtered as `RUST_LOG` is.
+    #[arg(long)]
+    log: Option<String>,
+    /// Another seed for the system's randomness: nothing may depend on it (`determinism`).
+    #[arg(long, default_value_t = 0, hide = true)]
+    entropy: u64,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+/// Replay cases and compare them with what they expect.
+///
+/// A case that can't be run, or in which a field means nothing, is refused before any is run
+/// (status 2): the place in it is named, and what is allowed there.
+#[derive(Args)]
+struct Replay {
+    /// Case files.
+    #[arg(required = true)]
+    cases: Vec<PathBuf>,
+    /// Write the trace of the (last) case here, as JSON lines.
+    #[arg(long)]
+    trace: Option<PathBuf>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+/// Move a case to traces/ under a telling name.
+#[derive(Args)]
+struct Keep {
+    /// The case file.
+    case: PathBuf,
+}
+
+#[derive(Args)]
+struct Patience {
+    /// Give a run up whose simulated time stands still for so many seconds of real time.
+    #[arg(long = "patience", value_name = "SECONDS", default_value_t = PATIENCE.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
+}
+
+impl Patience {
+    fn duration(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
+/// Why a command ended without a result.
+#[derive(Debug)]
+enum Failure {
+    /// Wrong usage, or a file that can't be read or written.
+    Wrong(String),
+    /// The rig itself failed.
+    Rig(String),
+    /// Ctrl-C.
+    Interrupted(String),
+}
+
+impl From<String> for Failure {
+    fn from(sentence: String) -> Self {
+        Self::Wrong(sentence)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wrong(sentence) | Self::Rig(sentence) => write!(f, "error: {sentence}"),
+            Self::Interrupted(sentence) => write!(f, "interrupted: {sentence}"),
+        }
+    }
+}
+
+/// Parses the arguments and does what they say.
+pub fn main() -> ExitCode {
+    let mut out = Output::default();
+    let status = command(Cli::parse().command, &mut out).unwrap_or_else(|failure| {
+        complain(&failure);
+        match failure {
+            Failure::Wrong(_) => WRONG,
+            Failure::Rig(_) => RIG_FAILED,
+            Failure::Interrupted(_) => INTERRUPTED,
+        }
+    });
+    // A verdict stays what it is; without one, nobody has read that all held.
+    let is_unread = out.failed().is_some();
+    ExitCode::from(if is_unread && [0, INTERRUPTED].contains(&status) { WRONG } else { status })
+}
+
+fn command(command: Command, out: &mut Output) -> Result<u8, Failure> {
+    match command {
+        Command::Explore(args) => explore::explore(args, out),
+        Command::Run(args) => run::run(args, out),
+        Command::Replay(args) => run::replay(args, out),
+        Command::Keep(args) => run::keep(&args, out),
+        Command::Diff { left, right } => compare::diff(&left, &right, out),
+        Command::Determinism { seeds, from, protocol } => {
+            compare::determinism(seeds, from, &protocol, out)
+        }
+        Command::Bench { runs, jobs } => bench(runs, jobs, out),
+        Command::Properties => lists::properties(out),
+        Command::Profiles => lists::profiles(out),
+        Command::Protocols => lists::protocols(out),
+        Command::Limits => lists::limits(out),
+    }
+}
+
+fn bench(runs: u64, jobs: Option<u16>, out: &mut Output) -> Result<u8, Failure> {
+    let bar = ProgressBar::new(runs);
+    let table = teamtalk_sim::bench::bench(runs, jobs_or_cores(jobs), || bar.inc(1));
+    bar.finish_and_clear();
+    out.print(table.map_err(Failure::Rig)?);
+    Ok(0)
+}
+
+fn profile(name: &str) -> Result<Profile, String> {
+    Profile::by_name(name).ok_or_else(|| {
+        let known: Vec<_> = PROFILES.iter().map(|(_, name, _)| *name).collect();
+        format!("expected one of {}", known.join(", "))
+    })
+}
+
+fn profile_name(profile: Profile) -> &'static str {
+    PROFILES.iter().find(|(known, ..)| *known == profile).map_or("", |(_, name, _)| name)
+}
+
+fn jobs_or_cores(jobs: Option<u16>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    jobs.map_or_else(cores, usize::from)
+}

@@ -1,0 +1,166 @@
+//! One run: of a seed, or of a case.
+
+use super::{
+    Failure, Keep, RIG_FAILED, Replay, Run, VIOLATED, WRONG,
+    output::{OutFile, Output, complain, quoted, quoted_path},
+    profile_name,
+};
+use std::{ffi::OsStr, fs, path::Path};
+use teamtalk_sim::{
+    explore::{SeedReport, case_of},
+    plan::{
+        case::{Case, ProtocolSpec},
+        generate::Profile,
+    },
+    record::Trace,
+    report,
+    run::{Failed, Runner},
+    world::Outcome,
+};
+
+/// The command that runs a seed.
+pub fn command_of(seed: u64, protocol: &str, profile: Profile) -> String {
+    let protocol = quoted(OsStr::new(protocol));
+    format!("cargo sim run {seed} --protocol {protocol} --profile {}", profile_name(profile))
+}
+
+pub fn run(args: Run, out: &mut Output) -> Result<u8, Failure> {
+    if let Some(filter) = &args.log {
+        let filter = tracing_subscriber::EnvFilter::try_new(filter)
+            .map_err(|e| format!("--log `{filter}`: {e}"))?;
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
+    let protocol = ProtocolSpec::parse(&args.protocol)?;
+    let mut file = args.trace.as_deref().map(OutFile::tried).transpose()?;
+    let case = case_of(args.seed, &protocol, args.profile);
+    let runner =
+        Runner { entropy: args.entropy, backtraces: true, patience: args.patience.duration() };
+    let outcome = match runner.run(&case) {
+        Ok(outcome) => outcome,
+        Err(failed) => {
+            write_trace(&mut file, &failed.trace);
+            return Err(came_to_nothing(&format!("seed {}", args.seed), &failed));
+        }
+    };
+    let is_written = write_trace(&mut file, &outcome.trace);
+    let replay = command_of(args.seed, &args.protocol, args.profile);
+    for violation in &outcome.violations {
+        out.line(report::card(&case, &outcome, violation, &replay));
+    }
+    print_backtrace(&outcome, out);
+    let report = SeedReport::of(args.seed, &case, &outcome);
+    out.line(format_args!(
+        "seed {}: {}; {} of {} sends acked, {} faults",
+        args.seed,
+        outcome.found(),
+        report.acked,
+        report.sends,
+        report.faults
+    ));
+    let lines = outcome.trace.lines.len();
+    out.line(format_args!("trace {} ({lines} lines)", outcome.trace.hash()));
+    Ok(match outcome.violations.is_empty() {
+        false => VIOLATED,
+        true if is_written => 0,
+        true => WRONG,
+    })
+}
+
+pub fn replay(args: Replay, out: &mut Output) -> Result<u8, Failure> {
+    let cases: Vec<_> =
+        args.cases.iter().map(|p| Case::read(p).map(|c| (p, c))).collect::<Result<_, _>>()?;
+    let mut file = args.trace.as_deref().map(OutFile::tried).transpose()?;
+    let runner =
+        Runner { backtraces: true, patience: args.patience.duration(), ..Runner::default() };
+    let (mut violated, mut failed, mut is_written) = (false, None, true);
+    for (path, case) in cases {
+        if out.is_gone() {
+            break;
+        }
+        let outcome = match runner.run(&case) {
+            Ok(outcome) => outcome,
+            Err(why) => {
+                is_written &= write_trace(&mut file, &why.trace);
+                let why = came_to_nothing(&path.display().to_string(), &why);
+                complain(&why);
+                failed = Some(why);
+                continue;
+            }
+        };
+        is_written &= write_trace(&mut file, &outcome.trace);
+        violated |= print_replay(path, &case, &outcome, out);
+    }
+    Ok(match failed {
+        Some(_) => RIG_FAILED,
+        None if violated => VIOLATED,
+        None if is_written => 0,
+        None => WRONG,
+    })
+}
+
+/// Whether it violated something, or was to.
+fn print_replay(path: &Path, case: &Case, outcome: &Outcome, out: &mut Output) -> bool {
+    let replay = format!("cargo sim replay {}", quoted_path(path));
+    let expected = outcome.violation(&case.expect);
+    if let Some(violation) = expected.or(outcome.violations.first()) {
+        out.print(report::card(case, outcome, violation, &replay));
+    }
+    print_backtrace(outcome, out);
+    let hash = outcome.trace.hash();
+    out.line(format_args!("{}: {}, trace {hash}", path.display(), outcome.found()));
+    let is_expected = outcome.is_expected(&case.expect);
+    match is_expected {
+        true => out.line("as expected"),
+        false => out.line(format_args!("NOT as expected: the case expects {}", case.expect)),
+    }
+    !outcome.violations.is_empty() || !is_expected
+}
+
+fn print_backtrace(outcome: &Outcome, out: &mut Output) {
+    let panicked = outcome.panicked.as_ref();
+    if let Some(frames) = panicked.and_then(|panicked| panicked.backtrace.as_ref()) {
+        out.line(format_args!("backtrace:\n{frames}\n"));
+    }
+}
+
+fn came_to_nothing(what: &str, failed: &Failed) -> Failure {
+    let mut sentence = format!("{what}: {failed}");
+    if let Some(frames) = failed.backtrace() {
+        sentence += &format!("\nbacktrace:\n{frames}");
+    }
+    Failure::Rig(sentence)
+}
+
+/// Whether it was written, if it was asked for. If it can't be, that is said and all else goes on.
+fn write_trace(file: &mut Option<OutFile>, trace: &Trace) -> bool {
+    let Some(file) = file else { return true };
+    let written = file.write(&trace.to_jsonl());
+    if let Err(error) = &written {
+        complain(format_args!("error: {error}"));
+    }
+    written.is_ok()
+}
+
+pub fn keep(args: &Keep, out: &mut Output) -> Result<u8, Failure> {
+    let path = &args.case;
+    let case = Case::read(path)?;
+    let name = path.display();
+    let outcome = Runner::default()
+        .run(&case)
+        .map_err(|failed| came_to_nothing(&name.to_string(), &failed))?;
+    if !outcome.is_expected(&case.expect) {
+        let (expect, found) = (&case.expect, outcome.found());
+        return Err(format!("{name}: expects {expect}, but {found}: not kept").into());
+    }
+    let seed = case.seed.map_or(String::new(), |s| format!("-{s}"));
+    let expected = case.expect.replace('/', "-");
+    let kept = format!("{}-{expected}{seed}.json", case.protocols.base.file_name());
+    let kept = Path::new("traces").join(kept);
+    if kept.exists() {
+        return Err(format!("{} is there already", kept.display()).into());
+    }
+    case.write(&kept)?;
+    fs::remove_file(path).map_err(|e| format!("{name}: {e}"))?;
+    out.line(kept.display());
+    Ok(0)
+}

@@ -1,0 +1,217 @@
+//! What a case file is refused for, and what is read.
+
+use super::{Case, ProtocolSpec};
+use crate::{
+    explore::case_of,
+    plan::generate::{PROFILES, Profile},
+};
+use serde_json::{Value, json};
+
+/// A case with an element in every list.
+fn document() -> Value {
+    let case = case_of(1, &ProtocolSpec::preset("hardened"), Profile::Default);
+    let mut document = serde_json::to_value(case).expect("plain data");
+    document["plan"]["groups"] =
+        json!([{"id": 1, "kind": "normal", "creator": 1, "members": [1, 2]}]);
+    document["plan"]["faults"] =
+        json!([{"id": 1, "at_ms": 1_000, "for_ms": 500, "fault": "pause", "host": "msg1"}]);
+    document["plan"]["operations"] = json!([{"id": 1, "at_ms": 300, "device": 1, "do": "login"}]);
+    document
+}
+
+fn parse(document: &Value) -> Result<Case, String> {
+    Case::parse(&document.to_string())
+}
+
+/// The refusal of a document after a change.
+fn refused(change: impl FnOnce(&mut Value)) -> String {
+    let mut document = document();
+    change(&mut document);
+    parse(&document).map(|_| ()).expect_err("refused")
+}
+
+/// The refusal when the value at a JSON pointer is another one.
+fn with(pointer: &str, value: Value) -> String {
+    refused(|document| {
+        *document.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value;
+    })
+}
+
+/// The refusal when a list has an element more: its first one, again.
+fn doubled(list: &str) -> String {
+    refused(|document| {
+        let list = document.pointer_mut(list).and_then(Value::as_array_mut).expect("a list");
+        list.push(list[0].clone());
+    })
+}
+
+#[test]
+fn what_generate_makes_is_read_as_it_was_written() {
+    for (profile, name, _) in PROFILES {
+        for protocol in ["hardened", "teamtalk"].map(ProtocolSpec::preset) {
+            for seed in (0..100).chain([u64::MAX]) {
+                let case = case_of(seed, &protocol, profile);
+                let text = serde_json::to_string(&case).expect("plain data");
+                assert_eq!(
+                    Case::parse(&text),
+                    Ok(case),
+                    "seed {seed}, {name}, {}",
+                    protocol.preset
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn each_id_is_used_once() {
+    assert!(doubled("/plan/operations").starts_with("operation 1: there is another one"));
+    assert!(doubled("/plan/faults").starts_with("fault 1: there is another one"));
+    assert!(doubled("/plan/devices").starts_with("device 1: there is another one"));
+    assert!(doubled("/plan/groups").starts_with("group 1: there is another one"));
+    assert!(doubled("/plan/nodes").contains("there is another one of this name"));
+    assert!(doubled("/plan/groups/0/members").starts_with("group 1: field `members`: user"));
+}
+
+#[test]
+fn a_world_has_every_role_under_its_name() {
+    let without = |role: &str| {
+        refused(|document| {
+            let nodes = document["plan"]["nodes"].as_array_mut().expect("a list");
+            nodes.retain(|node| !node["host"].as_str().expect("a name").starts_with(role));
+        })
+    };
+    for role in ["msg", "route", "db", "client", "redis", "sql", "outside"] {
+        let error = without(role);
+        assert!(
+            error.starts_with(&format!("plan: field `nodes`: there is no `{role}` (")),
+            "{error}"
+        );
+    }
+    for name in ["mgs1", "msg", "sql2", "redis1", "", "1", "msg1x", "Msg1", "world"] {
+        let error = with("/plan/nodes/0/host", json!(name));
+        assert!(
+            error.starts_with(&format!("node `{name}`: `{name}` is no host: expected")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn numbers_stay_within_their_bounds() {
+    let most = u64::MAX;
+    for (pointer, value, start) in [
+        (
+            "/plan/horizon_ms",
+            json!(most),
+            "plan: field `horizon_ms`: 18446744073709551615 is not within 1 to 1000000",
+        ),
+        ("/plan/horizon_ms", json!(0), "plan: field `horizon_ms`: 0 is not"),
+        ("/plan/latency_ticks", json!(0), "plan: field `latency_ticks`: 0 is not within 1 to"),
+        ("/plan/latency_ticks", json!(most), "plan: field `latency_ticks`: "),
+        ("/plan/db_workers", json!(0), "plan: field `db_workers`: 0 is not within 1 to"),
+        ("/plan/db_workers", json!(most), "plan: field `db_workers`: "),
+        (
+            "/plan/devices/0/user",
+            json!(0),
+            "device 1: field `user`: 0 is not within 1 to 2147483647",
+        ),
+        ("/plan/devices/0/user", json!(u32::MAX), "device 1: field `user`: 4294967295 is not"),
+        ("/plan/devices/0/slot", json!(0), "device 0: field `slot`: "),
+        ("/plan/devices/0/host", json!("msg1"), "device 1: field `host`: `msg1` is no client host"),
+        ("/plan/devices/0/home", json!("client1"), "device 1: field `home`: `client1` is no msg"),
+        ("/plan/devices/0/home", json!("msg9"), "device 1: field `home`: `msg9` is not among"),
+        ("/plan/groups/0/id", json!(0), "group 0: field `id`: "),
+        ("/plan/groups/0/creator", json!(u32::MAX), "group 1: field `creator`: "),
+        ("/plan/groups/0/members/0", json!(0), "group 1: field `members`: 0 is not within"),
+        ("/plan/operations/0/id", json!(1_000_000), "operation 1000000: field `id`: "),
+        (
+            "/plan/operations/0/at_ms",
+            json!(9_000),
+            "operation 1: field `at_ms`: 9000 is not before",
+        ),
+        ("/plan/operations/0/device", json!(77), "operation 1: field `device`: the plan has no"),
+        ("/plan/faults/0/at_ms", json!(most), "fault 1: field `at_ms`: "),
+        ("/plan/faults/0/for_ms", json!(0), "fault 1: field `for_ms`: 0 is not within 1 to"),
+        ("/plan/faults/0/for_ms", json!(most), "fault 1: field `for_ms`: "),
+        ("/expect", json!("hold"), "field `expect`: `hold` is neither `holds` nor a signature"),
+        ("/expect", json!("no-such/thing/msg"), "field `expect`: "),
+        ("/protocols/base/preset", json!("x"), "protocols.base: unknown preset `x`"),
+        (
+            "/protocols/candidate/overrides",
+            json!({"x": true}),
+            "protocols.candidate: unknown switch `x`",
+        ),
+        ("/format", json!(2), "format version 2, but this build reads format version 1"),
+    ] {
+        let error = if pointer.ends_with("overrides") {
+            refused(|document| document["protocols"]["candidate"]["overrides"] = value)
+        } else {
+            with(pointer, value)
+        };
+        assert!(error.starts_with(start), "{pointer}: {error}");
+    }
+}
+
+#[test]
+fn conduct_and_fates_have_bounds_too() {
+    let late = json!({"acks": {"late": {"ms": u64::MAX}}, "ignores_kick": false});
+    let error = refused(|document| document["plan"]["devices"][0]["conduct"] = late);
+    assert!(error.starts_with("device 1: field `conduct.acks.late.ms`: "), "{error}");
+    let fault = json!({"id": 1, "at_ms": 5, "for_ms": 5, "fault": "isolate", "host": "msg1",
+        "fate": {"reset_within": {"ms": u64::MAX}}});
+    let error = with("/plan/faults/0", fault);
+    assert!(error.starts_with("fault 1: field `fate.reset_within.ms`: "), "{error}");
+    let fault = json!({"id": 1, "at_ms": 5, "for_ms": 5, "fault": "pause", "host": "msg7"});
+    assert_eq!(with("/plan/faults/0", fault), "fault 1: `msg7` is not among the plan's nodes");
+}
+
+#[test]
+fn lists_are_not_endless() {
+    let error = with("/plan/groups/0/members", json!(vec![1; 100_001]));
+    assert_eq!(error, "group 1: field `members`: 100001 elements, at most 100000 are allowed");
+    let error = refused(|document| {
+        let operation =
+            json!({"id": 1, "at_ms": 1, "device": 1, "do": "status", "users": vec![1; 100_001]});
+        document["plan"]["operations"] = json!([operation]);
+    });
+    assert!(error.starts_with("operation 1: field `users`: 100001 elements"), "{error}");
+    let error = refused(|document| {
+        let node = document["plan"]["nodes"][0].clone();
+        document["plan"]["nodes"] = json!(vec![node; 65]);
+    });
+    assert!(error.starts_with("plan: field `nodes`: 65 elements, at most 64"), "{error}");
+}
+
+#[test]
+fn unknown_fields_are_refused_at_every_level() {
+    for (pointer, start) in [
+        ("", "field `x`: unknown field `x`"),
+        ("/plan", "field `plan.x`: unknown field `x`"),
+        ("/protocols", "field `protocols.x`: unknown field `x`"),
+        ("/plan/nodes/0", "node `"),
+        ("/plan/devices/0", "device 1: field `x`: unknown field `x`"),
+        ("/plan/groups/0", "group 1: field `x`: unknown field `x`"),
+        ("/plan/operations/0", "operation 1: field `x`: unknown field `x`"),
+        ("/plan/faults/0", "fault 1: field `x`: unknown field `x`"),
+    ] {
+        let error = refused(|document| {
+            document.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}"))["x"] = json!(1);
+        });
+        assert!(
+            error.starts_with(start) && error.contains("unknown field `x`"),
+            "{pointer}: {error}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_case_at_all_is_refused_with_a_reason() {
+    let truncated = Case::parse("{\"format\": 1, \"plan\"").expect_err("no case");
+    assert!(truncated.contains("is the file truncated?"), "{truncated}");
+    for text in ["", "[]", "7", "null", "{\"format\": 1}", "{\"format\": 1, \"plan\": []}"] {
+        assert!(Case::parse(text).is_err(), "{text}");
+    }
+    let error = with("/plan/operations", json!(7));
+    assert!(error.contains("field `plan.operations`: invalid type: integer `7`"), "{error}");
+}

@@ -1,0 +1,241 @@
+//! Whether a case can be run and means what it says. What is refused here would else panic in the
+//! rig, never end, or be passed over in silence.
+
+use super::{Action, Ask, LONGEST_MS, Node, Operation, Plan, Role, case::Case};
+use crate::properties;
+use std::{collections::BTreeSet, fmt::Display};
+use teamtalk::{client::Acks, protocol::Protocol};
+
+/// No plan has more machines: each pair is a link that every tick looks at.
+pub const MOST_NODES: usize = 64;
+/// No plan has more devices.
+pub const MOST_DEVICES: usize = 1_000;
+/// No plan starts with more groups.
+pub const MOST_GROUPS: usize = 1_000;
+/// No plan has more operations.
+pub const MOST_OPERATIONS: usize = 100_000;
+/// No plan has more faults.
+pub const MOST_FAULTS: usize = 1_000;
+/// No list in a plan (members of a group; users or ids that an operation names) is longer: more
+/// than one PDU takes, for what a server must refuse is tried too.
+pub const MOST_ITEMS: usize = 100_000;
+/// Ids of users, groups, devices and faults are 1 to this: the `id` columns of the original's
+/// tables are INT.
+pub const LARGEST_ID: u32 = i32::MAX as u32;
+/// Ids of operations are 1 to this: above are those of the liveness phase.
+pub const LARGEST_OPERATION: u32 = 999_999;
+/// The latency of a plan's links is 1 to this, in ticks: 5 s one way, more than any timer of a
+/// client waits.
+pub const HIGHEST_LATENCY_TICKS: u64 = 1_000;
+/// A db_proxy has 1 to this many workers.
+pub const MOST_WORKERS: usize = 1_024;
+
+/// Checks all of it.
+///
+/// # Errors
+/// A sentence with the place (`operation 12: field `at_ms`: …`) and what is allowed there.
+pub fn check(case: &Case) -> Result<(), String> {
+    let plan = &case.plan;
+    lengths(plan)?;
+    numbers(plan)?;
+    nodes(plan)?;
+    devices(plan)?;
+    groups(plan)?;
+    operations(plan)?;
+    faults(plan)?;
+    expectation(&case.expect)
+}
+
+fn lengths(plan: &Plan) -> Result<(), String> {
+    for (list, length, most) in [
+        ("nodes", plan.nodes.len(), MOST_NODES),
+        ("devices", plan.devices.len(), MOST_DEVICES),
+        ("groups", plan.groups.len(), MOST_GROUPS),
+        ("operations", plan.operations.len(), MOST_OPERATIONS),
+        ("faults", plan.faults.len(), MOST_FAULTS),
+    ] {
+        at_most("plan", list, length, most)?;
+    }
+    Ok(())
+}
+
+fn numbers(plan: &Plan) -> Result<(), String> {
+    within("plan", "horizon_ms", plan.horizon_ms, 1, LONGEST_MS)?;
+    within("plan", "latency_ticks", plan.latency_ticks, 1, HIGHEST_LATENCY_TICKS)?;
+    within("plan", "db_workers", plan.db_workers, 1, MOST_WORKERS)
+}
+
+/// Each host is there once, and no role is missing.
+fn nodes(plan: &Plan) -> Result<(), String> {
+    let mut hosts = BTreeSet::new();
+    for Node { host, .. } in &plan.nodes {
+        unique(&mut hosts, host, || format!("node `{host}`"))?;
+    }
+    for role in Role::SINGLE.into_iter().chain(Role::NUMBERED) {
+        if plan.hosts(role).is_empty() {
+            return Err(format!(
+                "plan: field `nodes`: there is no `{role}` ({}), and every world has one",
+                what_is(role)
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn what_is(role: Role) -> &'static str {
+    match role {
+        Role::Redis => "the cache",
+        Role::Sql => "the SQL store",
+        Role::Outside => "login, push and file server",
+        Role::Route => "a route_server",
+        Role::Db => "a db_proxy",
+        Role::Msg => "a msg_server",
+        Role::Client => "a host of devices",
+        Role::World => "the driver",
+    }
+}
+
+fn devices(plan: &Plan) -> Result<(), String> {
+    let mut slots = BTreeSet::new();
+    for device in &plan.devices {
+        let place = format!("device {}", device.slot);
+        within(&place, "slot", device.slot, 1, LARGEST_ID)?;
+        unique(&mut slots, device.slot, || place.clone())?;
+        within(&place, "user", device.user, 1, LARGEST_ID)?;
+        for (field, host, role) in
+            [("host", &device.host, Role::Client), ("home", &device.home, Role::Msg)]
+        {
+            let place = format!("{place}: field `{field}`");
+            is_host(plan, &place, host)?;
+            if plan.hosts(role).iter().all(|known| **known != **host) {
+                return Err(format!("{place}: `{host}` is no {role} host"));
+            }
+        }
+        if let Acks::Late { ms } = device.conduct.acks {
+            within(&place, "conduct.acks.late.ms", ms, 0, LONGEST_MS)?;
+        }
+    }
+    Ok(())
+}
+
+fn groups(plan: &Plan) -> Result<(), String> {
+    let mut ids = BTreeSet::new();
+    for group in &plan.groups {
+        let place = format!("group {}", group.id);
+        within(&place, "id", group.id, 1, LARGEST_ID)?;
+        unique(&mut ids, group.id, || place.clone())?;
+        within(&place, "creator", group.creator, 1, LARGEST_ID)?;
+        at_most(&place, "members", group.members.len(), MOST_ITEMS)?;
+        let mut members = BTreeSet::new();
+        for &member in &group.members {
+            within(&place, "members", member, 1, LARGEST_ID)?;
+            if !members.insert(member) {
+                return Err(format!("{place}: field `members`: user {member} is in it twice"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn operations(plan: &Plan) -> Result<(), String> {
+    let slots: BTreeSet<_> = plan.devices.iter().map(|device| device.slot).collect();
+    let mut ids = BTreeSet::new();
+    for op in &plan.operations {
+        let place = format!("operation {}", op.id);
+        within(&place, "id", op.id, 1, LARGEST_OPERATION)?;
+        unique(&mut ids, op.id, || place.clone())?;
+        before_the_end(&place, op.at_ms, plan)?;
+        if !slots.contains(&op.device) {
+            let slot = op.device;
+            return Err(format!("{place}: field `device`: the plan has no device in slot {slot}"));
+        }
+        for (field, length) in lists_of(op) {
+            at_most(&place, field, length, MOST_ITEMS)?;
+        }
+    }
+    Ok(())
+}
+
+/// The lists in an operation, with their fields.
+fn lists_of(op: &Operation) -> Vec<(&'static str, usize)> {
+    match &op.action {
+        Action::Ask(Ask { args, .. }) => vec![("users", args.users.len()), ("ids", args.ids.len())],
+        Action::CreateGroup { members } => vec![("members", members.len())],
+        Action::AddMembers { users, .. } | Action::RemoveMembers { users, .. } => {
+            vec![("users", users.len())]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn faults(plan: &Plan) -> Result<(), String> {
+    let mut ids = BTreeSet::new();
+    for fault in &plan.faults {
+        let place = format!("fault {}", fault.id);
+        within(&place, "id", fault.id, 1, LARGEST_ID)?;
+        unique(&mut ids, fault.id, || place.clone())?;
+        before_the_end(&place, fault.at_ms, plan)?;
+        for host in fault.trouble.hosts() {
+            is_host(plan, &place, host)?;
+        }
+        fault.check()?;
+    }
+    Ok(())
+}
+
+fn expectation(expect: &str) -> Result<(), String> {
+    let property = expect.split('/').next().unwrap_or_default();
+    let all = properties::all(&Protocol::hardened());
+    let is_signature =
+        expect.split('/').count() == 3 && all.iter().any(|known| known.name() == property);
+    if expect == "holds" || is_signature {
+        return Ok(());
+    }
+    let names: Vec<_> = all.iter().map(|property| property.name()).collect();
+    Err(format!(
+        "field `expect`: `{expect}` is neither `holds` nor a signature `property/kind/role` of one of {}",
+        names.join(", ")
+    ))
+}
+
+fn within<T: PartialOrd + Display>(
+    place: &str,
+    field: &str,
+    value: T,
+    least: T,
+    most: T,
+) -> Result<(), String> {
+    if least <= value && value <= most {
+        return Ok(());
+    }
+    Err(format!("{place}: field `{field}`: {value} is not within {least} to {most}"))
+}
+
+fn at_most(place: &str, list: &str, length: usize, most: usize) -> Result<(), String> {
+    if length <= most {
+        return Ok(());
+    }
+    Err(format!("{place}: field `{list}`: {length} elements, at most {most} are allowed"))
+}
+
+fn unique<T: Ord>(seen: &mut BTreeSet<T>, id: T, place: impl Fn() -> String) -> Result<(), String> {
+    if seen.insert(id) {
+        return Ok(());
+    }
+    Err(format!("{}: there is another one of this name; each is its own", place()))
+}
+
+fn before_the_end(place: &str, at_ms: u64, plan: &Plan) -> Result<(), String> {
+    if at_ms < plan.horizon_ms {
+        return Ok(());
+    }
+    let horizon = plan.horizon_ms;
+    Err(format!("{place}: field `at_ms`: {at_ms} is not before the plan's horizon_ms, {horizon}"))
+}
+
+fn is_host(plan: &Plan, place: &str, host: &str) -> Result<(), String> {
+    if plan.node(host).is_some() {
+        return Ok(());
+    }
+    Err(format!("{place}: `{host}` is not among the plan's nodes"))
+}

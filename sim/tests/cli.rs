@@ -1,0 +1,323 @@
+//! The binary `sim` from the outside: its exit statuses, what it says, and which files it leaves.
+
+use serde_json::{Value, json};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+
+/// A folder of one test, empty at first, gone at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli {name}"));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("a folder for temporary files");
+        Self(path)
+    }
+
+    /// `sim` in this folder.
+    fn sim(&self, args: &[&str]) -> Command {
+        let mut sim = Command::new(env!("CARGO_BIN_EXE_sim"));
+        sim.args(args).current_dir(&self.0).stdin(Stdio::null());
+        for name in ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"] {
+            sim.env_remove(name);
+        }
+        sim
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.sim(args).output().expect("it starts")
+    }
+
+    /// Writes a small case, with a change, as `case.json`.
+    fn case(&self, change: impl FnOnce(&mut Value)) {
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let kept = kept.join("../traces/hardened-no-panic-panic-msg.json");
+        let text = fs::read_to_string(kept).expect("a kept case");
+        let mut case = serde_json::from_str(&text).expect("JSON");
+        change(&mut case);
+        fs::write(self.0.join("case.json"), case.to_string()).expect("writes");
+    }
+
+    /// The names of what is in it, or in a folder of it.
+    fn files(&self, folder: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.0.join(folder)) else { return Vec::new() };
+        let name = |entry: io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
+        let mut names: Vec<_> =
+            entries.map(|entry| name(entry).into_string().expect("UTF-8")).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn status(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| panic!("{}: {}", output.status, err(output)))
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A campaign that finds something soon: the original, hunted.
+const HUNT: [&str; 5] = ["explore", "--protocol", "teamtalk", "--seeds", "20"];
+
+#[test]
+fn a_case_that_cannot_be_run_is_refused_with_its_place() {
+    type Change = fn(&mut Value);
+    let cases: [(Change, &str); 6] = [
+        (|case| case["plan"]["operations"][1]["id"] = json!(1), "operation 1: there is another"),
+        (
+            |case| {
+                let nodes = case["plan"]["nodes"].as_array_mut().expect("a list");
+                nodes.retain(|node| node["host"] != "sql");
+            },
+            "there is no `sql` (the SQL store)",
+        ),
+        (
+            |case| {
+                let nodes = case["plan"]["nodes"].as_array_mut().expect("a list");
+                nodes.push(nodes[0].clone());
+            },
+            "node `redis`: there is another",
+        ),
+        (
+            |case| case["plan"]["faults"][0]["hots"] = json!("msg1"),
+            "fault 1: field `hots`: unknown",
+        ),
+        (|case| case["plan"]["horizon_ms"] = json!(u64::MAX), "plan: field `horizon_ms`: "),
+        (|case| case["plan"]["devices"][0]["user"] = json!(u32::MAX), "device 1: field `user`: "),
+    ];
+    let folder = Folder::new("refused");
+    for (change, place) in cases {
+        folder.case(change);
+        let output = folder.run(&["replay", "case.json"]);
+        assert_eq!(status(&output), 2, "{place}");
+        assert!(err(&output).starts_with("error: case.json: "), "{}", err(&output));
+        assert!(err(&output).contains(place), "{place}: {}", err(&output));
+        assert_eq!(out(&output), "");
+    }
+}
+
+#[test]
+fn a_panic_of_a_role_is_a_violation_with_its_place_and_backtrace() {
+    let folder = Folder::new("role panic");
+    folder.case(|_| {});
+    let output = folder.run(&["replay", "case.json"]);
+    assert_eq!(status(&output), 1, "{}", err(&output));
+    let text = out(&output);
+    assert!(
+        text.contains("VIOLATED no-panic/panic/msg\n  msg1 panicked at sim/src/world/plant.rs:")
+    );
+    assert!(text.contains("backtrace:\n") && text.ends_with("as expected\n"), "{text}");
+    assert!(!text.contains("a spawned task panicked"), "tokio's echo of it: {text}");
+}
+
+#[test]
+fn a_panic_of_the_rig_is_status_4() {
+    let folder = Folder::new("rig panic");
+    folder.case(|case| case["plan"]["faults"][0]["host"] = json!("sql"));
+    let output = folder.run(&["replay", "case.json", "--trace", "trace.jsonl"]);
+    assert_eq!(status(&output), 4);
+    let text = err(&output);
+    assert!(text.contains("case.json: the rig itself failed: sql panicked at "), "{text}");
+    assert!(text.contains("backtrace:\n"), "{text}");
+    assert_eq!(folder.files(""), ["case.json", "trace.jsonl"], "what happened is kept");
+}
+
+#[test]
+fn a_run_that_stands_still_is_given_up() {
+    let folder = Folder::new("stuck");
+    folder.case(|case| case["plan"]["faults"][0]["does"] = json!("hangs"));
+    let output = folder.run(&["replay", "case.json", "--patience", "1"]);
+    assert_eq!(status(&output), 4);
+    let text = err(&output);
+    assert!(text.contains("given up: simulated time stands at 2000 ms for 1 s"), "{text}");
+}
+
+#[test]
+fn a_role_that_only_yields_is_ended_and_found() {
+    let folder = Folder::new("endless");
+    folder.case(|case| case["plan"]["faults"][0]["does"] = json!("yields"));
+    let output = folder.run(&["replay", "case.json", "--patience", "4"]);
+    assert_eq!(status(&output), 1);
+    assert!(out(&output).contains("VIOLATED no-panic/endless/msg\n  msg1 ran without end: "));
+}
+
+#[test]
+fn the_case_of_a_card_is_there() {
+    let folder = Folder::new("hunt");
+    let output = folder.sim(&HUNT).env("CARGO_TARGET_DIR", "my target").output().expect("starts");
+    assert_eq!(status(&output), 1, "{}", err(&output));
+    let text = out(&output);
+    let replays: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("replay:  ")).collect();
+    assert!(!replays.is_empty(), "{text}");
+    for replay in replays {
+        // The name of the folder has a space: a shell needs the quotes.
+        let path =
+            replay.strip_prefix("cargo sim replay '").and_then(|path| path.strip_suffix('\''));
+        let path = path.unwrap_or_else(|| panic!("{replay}"));
+        assert!(path.starts_with("my target/sim/teamtalk-"), "{path}");
+        assert!(folder.0.join(path).is_file(), "{path}");
+    }
+    assert!(folder.files("my target/sim").iter().all(|name| name.ends_with(".json")));
+}
+
+#[test]
+fn a_case_that_cannot_be_written_loses_no_card_and_no_status() {
+    let folder = Folder::new("unwritten");
+    let hunt = [&HUNT[..], &["--out", "out", "--jobs", "1"]].concat();
+    assert_eq!(status(&folder.run(&hunt)), 1);
+    let names = folder.files("out");
+    assert!(!names.is_empty());
+    for name in &names {
+        // Nothing can be moved to where a folder is that is not empty.
+        fs::remove_file(folder.0.join("out").join(name)).expect("a file");
+        fs::create_dir_all(folder.0.join("out").join(name).join("x")).expect("a folder");
+    }
+    let output = folder.run(&hunt);
+    assert_eq!(status(&output), 1);
+    assert!(
+        err(&output).contains("error: the case is not kept: out/teamtalk-"),
+        "{}",
+        err(&output)
+    );
+    let again = "replay:  cargo sim run 1 --protocol teamtalk --profile default";
+    assert!(out(&output).contains("VIOLATED ") && out(&output).contains(again), "{}", out(&output));
+    assert_eq!(folder.files("out"), names, "nothing is left beside them");
+}
+
+#[test]
+fn paths_are_tried_before_anything_runs() {
+    let folder = Folder::new("tried");
+    fs::write(folder.0.join("file"), "kept").expect("writes");
+    for (args, name) in [
+        (&["explore", "--seeds", "100000", "--out", "file"][..], "file: "),
+        (&["explore", "--seeds", "100000", "--out", "file/x"], "file/x: "),
+        (&["explore", "--seeds", "100000", "--json", "missing/x.json"], "missing/x.json: "),
+        (&["explore", "--seeds", "100000", "--json", "."], ".: "),
+        (&["run", "1", "--trace", "missing/x.jsonl"], "missing/x.jsonl: "),
+        (&["replay", "file", "--trace", "x.jsonl"], "file: "),
+    ] {
+        let output = folder.run(args);
+        assert_eq!((status(&output), out(&output).as_str()), (2, ""), "{args:?}");
+        assert!(err(&output).starts_with(&format!("error: {name}")), "{args:?}: {}", err(&output));
+    }
+    assert_eq!(fs::read_to_string(folder.0.join("file")).ok().as_deref(), Some("kept"));
+}
+
+#[test]
+fn a_full_or_closed_standard_output_ends_quietly() {
+    let folder = Folder::new("output");
+    let into = |args: &[&str], stdout: Stdio| {
+        let child = folder.sim(args).stdout(stdout).stderr(Stdio::piped()).spawn();
+        let output = child.and_then(|child| child.wait_with_output()).expect("it starts");
+        (status(&output), err(&output))
+    };
+    let full = || File::options().write(true).open("/dev/full").expect("on Linux").into();
+    let closed = || {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        drop(reader);
+        writer.into()
+    };
+    let (code, text) = into(&["properties"], full());
+    assert!(code == 2 && text.starts_with("error: standard output: "), "{code}: {text}");
+    assert_eq!(into(&["properties"], closed()), (2, String::new()));
+    assert_eq!(into(&HUNT, closed()), (1, String::new()), "what was found was found");
+    let hunt = [&HUNT[..], &["--json", "seeds.json"]].concat();
+    assert_eq!(into(&hunt, full()).0, 1);
+    assert_eq!(folder.files(""), ["seeds.json", "target"], "and what was done is written");
+}
+
+#[test]
+fn what_cannot_be_written_at_the_end_is_said() {
+    let folder = Folder::new("full");
+    let output = folder.run(&["run", "1", "--profile", "calm", "--trace", "/dev/full"]);
+    assert_eq!(status(&output), 2);
+    assert!(err(&output).starts_with("error: /dev/full: "), "{}", err(&output));
+    assert!(out(&output).contains("seed 1: holds"), "{}", out(&output));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_campaign_says_what_was_done() {
+    let folder = Folder::new("interrupted");
+    let args = ["explore", "--seeds", "100000", "--profile", "calm", "--json", "seeds.json"];
+    let child = folder.sim(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.expect("it starts");
+    #[expect(clippy::disallowed_methods, reason = "no simulation runs in this process")]
+    while !folder.0.join("target/sim").exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Since the folder is there, it listens.
+    let interrupt = |id: u32| {
+        let killed = Command::new("kill").args(["-INT", &id.to_string()]).status();
+        assert!(killed.expect("kill").success());
+    };
+    interrupt(child.id());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(status(&output), 130, "{}", err(&output));
+    assert!(out(&output).contains("interrupted after "), "{}", out(&output));
+    let seeds = fs::read_to_string(folder.0.join("seeds.json")).expect("it was written");
+    assert!(serde_json::from_str::<Value>(&seeds).expect("JSON").is_object());
+}
+
+#[test]
+fn the_last_seed_of_all_is_the_last_one() {
+    let folder = Folder::new("last seed");
+    let from = u64::MAX.to_string();
+    let args = ["explore", "--from", &from, "--jobs", "2", "--profile", "calm"];
+    let output = folder.run(&args);
+    assert_eq!(status(&output), 0, "{}", out(&output));
+    assert!(out(&output).starts_with("1 seeds in "), "{}", out(&output));
+}
+
+#[test]
+fn determinism_leaves_nothing_behind() {
+    let folder = Folder::new("scratch");
+    fs::create_dir(folder.0.join("tmp")).expect("a folder");
+    let sim = |args: &[&str]| folder.sim(args).env("TMPDIR", "tmp").output().expect("it starts");
+    let output = sim(&["determinism", "--seeds", "1"]);
+    assert_eq!(status(&output), 0, "{}", err(&output));
+    fs::write(folder.0.join("p.toml"), "preset = \"x\"").expect("writes");
+    let output = sim(&["determinism", "--seeds", "1", "--protocol", "p.toml"]);
+    assert_eq!(status(&output), 2);
+    assert_eq!(folder.files("tmp"), [""; 0]);
+}
+
+#[test]
+fn wrong_usage_is_status_2_and_help_names_the_statuses() {
+    let folder = Folder::new("usage");
+    for args in [
+        &["explore", "--jobs", "0"][..],
+        &["explore", "--seeds", "0"],
+        &["explore", "--protocol", "x"],
+        &["explore", "--patience", "0"],
+        &["run"],
+        &["replay", "missing.json"],
+        &["replay", "."],
+        &["nothing"],
+    ] {
+        let output = folder.run(args);
+        assert_eq!((status(&output), out(&output).as_str()), (2, ""), "{args:?}");
+        assert!(!err(&output).contains("panicked"), "{args:?}: {}", err(&output));
+    }
+    let help = out(&folder.run(&["--help"]));
+    for status in ["1 a property", "2 wrong usage", "3 not", "4 the rig", "130 interrupted"] {
+        assert!(help.contains(status), "{status}: {help}");
+    }
+}

@@ -1,0 +1,213 @@
+//! docs/FORMATS.md has the fields that the code reads and writes, and no others.
+
+use crate::{
+    ROOT,
+    probe::{expected, keeps, object, required},
+    quoted, read, section, tables,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+use teamtalk::{client::Conduct, fact::Fact};
+use teamtalk_sim::{
+    explore::{SeedReport, run_case},
+    plan::{
+        Device, Fault, Group, Node, Operation, Plan, Role, Trouble,
+        case::{Case, FORMAT, ProtocolSpec, Protocols},
+        generate::{Clients, Profile, generate},
+    },
+    record::{Kind, Line},
+};
+
+type Names = BTreeSet<String>;
+
+fn document() -> String {
+    read("docs/FORMATS.md")
+}
+
+/// The names in the first column of a section's n-th table.
+fn fields(text: &str, heading: &str, n: usize) -> Names {
+    let section = section(text, heading);
+    let tables = tables(section);
+    let names = tables[n].iter().map(|row| quoted(row[0]).next().expect("a name").to_string());
+    names.collect()
+}
+
+/// The further fields of each kind in a section's n-th table.
+fn further(text: &str, heading: &str, n: usize) -> BTreeMap<String, Names> {
+    let section = section(text, heading);
+    let tables = tables(section);
+    let row = |row: &Vec<&str>| {
+        let kind = quoted(row[0]).next().expect("a name").to_string();
+        (kind, quoted(row[1]).map(String::from).collect())
+    };
+    tables[n].iter().map(row).collect()
+}
+
+#[test]
+fn the_tables_of_a_case_have_the_fields_of_its_types() {
+    let text = document();
+    let wrong = json!({"?": 0});
+    for (heading, n, actual) in [
+        ("## Case", 0, expected::<Case>(wrong.clone())),
+        ("### Protocols", 0, expected::<Protocols>(wrong.clone())),
+        ("### Protocols", 1, expected::<ProtocolSpec>(wrong.clone())),
+        ("### Plan", 0, expected::<Plan>(wrong.clone())),
+        ("### Node", 0, expected::<Node>(wrong.clone())),
+        ("### Device", 0, expected::<Device>(wrong.clone())),
+        ("### Device", 1, expected::<Conduct>(wrong.clone())),
+        ("### Group", 0, expected::<Group>(wrong.clone())),
+    ] {
+        assert_eq!(fields(&text, heading, n), actual, "{heading}");
+    }
+    let version = format!("| `format` | number | the version of this format: {FORMAT} |");
+    assert!(text.contains(&version), "format {FORMAT}");
+}
+
+/// Compares a table of kinds with an enum that is told apart by `tag`.
+fn compare<T: DeserializeOwned + Serialize>(described: &BTreeMap<String, Names>, tag: &str) {
+    let variants = expected::<T>(json!({tag: "?"}));
+    assert_eq!(described.keys().cloned().collect::<Names>(), variants, "{tag}");
+    for (kind, fields) in described {
+        let mut value = object(tag, kind);
+        let required = required::<T>(&mut value);
+        let undescribed: Vec<_> = required.difference(fields).collect();
+        assert!(undescribed.is_empty(), "{tag} {kind} has {undescribed:?} too");
+        for field in fields.difference(&required) {
+            assert!(keeps::<T>(&value, field), "{tag} {kind} has no {field}");
+        }
+    }
+}
+
+#[test]
+fn faults_and_facts_have_the_fields_of_their_types() {
+    let text = document();
+    compare::<Trouble>(&further(&text, "### Fault", 1), "fault");
+    compare::<Fact>(&further(&text, "### Facts", 0), "fact");
+    let mut stall = object("fault", "stall");
+    stall.extend([("a".to_string(), json!("")), ("b".to_string(), json!(""))]);
+    let mut described = fields(&text, "### Fault", 0);
+    assert!(described.remove("fault"));
+    assert_eq!(described, required::<Fault>(&mut stall));
+}
+
+/// Checks that each field of an object is described.
+fn written(described: &Names, value: &Value, what: &str) {
+    let Value::Object(fields) = value else { panic!("{what}: {value}") };
+    let names: Names = fields.keys().cloned().collect();
+    let others: Vec<_> = names.difference(described).collect();
+    assert!(others.is_empty(), "{what}: {others:?} are not described");
+}
+
+/// Every kind of operation and of fault is in some plan; those with optional fields are in some
+/// with them, or take them.
+#[test]
+fn everything_in_kept_and_in_generated_plans_is_described_and_nothing_else() {
+    let text = document();
+    let generated = (0..300).map(|seed| generate(seed, Clients::Mixed, Profile::Default));
+    let plans = kept().into_iter().map(|case| case.plan).chain(generated);
+    let plans: Vec<_> = plans.map(|p| serde_json::to_value(p).expect("plain data")).collect();
+    for (list, heading, tag) in
+        [("operations", "### Operation", "do"), ("faults", "### Fault", "fault")]
+    {
+        let (own, further) = (fields(&text, heading, 0), further(&text, heading, 1));
+        // An example of each kind, and the fields of all.
+        let mut seen: BTreeMap<&str, (&Map<String, Value>, Names)> = BTreeMap::new();
+        for one in plans.iter().flat_map(|plan| plan[list].as_array().expect("a list")) {
+            let (kind, fields) = (one[tag].as_str().expect("a kind"), one.as_object());
+            let fields = fields.expect("an object");
+            let of_kind = further.get(kind).unwrap_or_else(|| panic!("{kind} is not described"));
+            written(&own.union(of_kind).cloned().collect(), one, kind);
+            seen.entry(kind).or_insert((fields, Names::new())).1.extend(fields.keys().cloned());
+        }
+        for (kind, described) in &further {
+            let (example, fields) =
+                seen.get(kind.as_str()).unwrap_or_else(|| panic!("no plan has {kind}"));
+            for field in own.union(described).filter(|field| !fields.contains(*field)) {
+                let is_kept = match tag {
+                    "do" => keeps::<Operation>(example, field),
+                    _ => keeps::<Fault>(example, field),
+                };
+                assert!(is_kept, "{kind} has no {field}");
+            }
+        }
+    }
+}
+
+fn kept() -> Vec<Case> {
+    let folder = std::fs::read_dir(Path::new(ROOT).join("traces")).expect("traces/ is there");
+    let mut paths: Vec<_> = folder.map(|entry| entry.expect("a readable entry").path()).collect();
+    paths.sort();
+    paths.iter().map(|path| Case::read(path).unwrap_or_else(|e| panic!("{e}"))).collect()
+}
+
+/// The name of each kind of line: a new one does not compile here before it is described.
+fn name(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::PduSent(_) => "pdu_sent",
+        Kind::PduReceived(_) => "pdu_received",
+        Kind::Connected { .. } => "connected",
+        Kind::Disconnected { .. } => "disconnected",
+        Kind::ConnectFailed { .. } => "connect_failed",
+        Kind::Fact(_) => "fact",
+        Kind::Store(_) => "store",
+        Kind::Row { .. } => "row",
+        Kind::SessionRow { .. } => "session_row",
+        Kind::RelationRow { .. } => "relation_row",
+        Kind::MemberRow { .. } => "member_row",
+        Kind::Op { .. } => "op",
+        Kind::FaultStart { .. } => "fault_start",
+        Kind::FaultEnd { .. } => "fault_end",
+        Kind::StoreLost { .. } => "store_lost",
+        Kind::StreamReset { .. } => "stream_reset",
+        Kind::HostUp => "host_up",
+        Kind::HostDown => "host_down",
+        Kind::Panic { .. } => "panic",
+        Kind::Endless { .. } => "endless",
+        Kind::Phase { .. } => "phase",
+    }
+}
+
+#[test]
+fn the_lines_of_traces_are_described() {
+    let text = document();
+    let common = fields(&text, "## Trace", 0);
+    let (kinds, facts) = (further(&text, "## Trace", 1), further(&text, "### Facts", 0));
+    // No kept case has these.
+    let rare = [
+        Kind::Panic { message: "a word".into(), at: "a.rs:1:1".into() },
+        Kind::Endless { message: "a word".into() },
+        Kind::StoreLost { store: "redis", commands: 1 },
+    ];
+    let host = Role::Msg.numbered(1);
+    let rare = rare.map(|kind| Line { n: 0, sim_us: 0, host: host.clone(), incarnation: 1, kind });
+    let mut lines = Vec::from(rare);
+    for case in kept().into_iter().step_by(4) {
+        lines.extend(run_case(&case).unwrap_or_else(|e| panic!("{e}")).trace.lines);
+    }
+    let mut seen = Names::new();
+    for line in &lines {
+        let value: Value = serde_json::from_str(&line.to_json()).expect("a line is JSON");
+        let kind = name(&line.kind);
+        assert_eq!(value["kind"], kind);
+        let mut described: Names = common.union(&kinds[kind]).cloned().collect();
+        if let Some(fact) = value["fact"].as_str().filter(|_| kind == "fact") {
+            described.extend(facts[fact].iter().cloned());
+        }
+        written(&described, &value, kind);
+        let fields = value.as_object().expect("just seen");
+        assert!(described.iter().all(|name| fields.contains_key(name)), "{kind}: {value}");
+        seen.insert(kind.to_string());
+    }
+    assert_eq!(seen, kinds.keys().cloned().collect(), "no run has the others");
+}
+
+#[test]
+fn the_report_of_explore_has_the_fields_of_its_type() {
+    let report = serde_json::to_value(SeedReport::default()).expect("plain data");
+    let actual: Names = report.as_object().expect("an object").keys().cloned().collect();
+    assert_eq!(fields(&document(), "## Report of explore", 0), actual);
+}
