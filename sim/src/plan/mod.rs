@@ -8,6 +8,7 @@ mod fault;
 pub mod generate;
 mod group;
 mod host;
+mod json;
 mod operation;
 mod strict;
 

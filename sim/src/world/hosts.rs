@@ -278,7 +278,7 @@ impl Hosts {
                 user_name: user_name(device.user),
                 password: password(device.user),
                 client_type: device.client.client_type(),
-                kind: device.client.kind(),
+                habits: device.client.habits(),
                 servers: order.iter().map(|s| Endpoint::new(&***s, port::MSG)).collect(),
                 protocol: self.deployed(device.side).protocol,
                 timing,
