@@ -55,10 +55,10 @@ impl Property for Bounded {
         }
         let line = seen.line;
         match &line.kind {
-            Kind::Connected { conn, end: End::Dialler, device: None, .. } => {
-                if is_server(line.host.role()) {
-                    self.links.insert(*conn);
-                }
+            Kind::Connected { conn, end: End::Dialler, device: None, .. }
+                if is_server(line.host.role()) =>
+            {
+                self.links.insert(*conn);
             }
             Kind::Fact(Fact::Closed { conn, reason }) if reason == TOO_MUCH => {
                 return self.links.contains(conn).then(|| Violation {

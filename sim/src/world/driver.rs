@@ -108,11 +108,11 @@ impl<'a> Driver<'a> {
             assert!(now < LONGEST_RUN_MS, "the run has no end: it was not over after {now} ms");
             self.shared.lock().tick(now * 1_000);
             self.hosts.watch.at(now);
-            self.hosts.flush(now);
+            self.hosts.stores.flush(now);
             self.faults.apply(sim, &self.shared, &self.hosts, now);
             while self.operations.last().is_some_and(|op| op.at_ms <= now) {
                 let op = self.operations.pop().expect("just seen");
-                self.hosts.perform(&op, &self.created);
+                self.hosts.devices.perform(&op, &self.created);
             }
             let stepped = catch_unwind(AssertUnwindSafe(|| sim.step()));
             if stepped.is_err() {
@@ -160,7 +160,7 @@ impl<'a> Driver<'a> {
         let owed = self.properties.owed(false);
         let everyone_here = || {
             let mut devices = self.plan.devices.iter().map(|d| d.slot);
-            devices.all(|d| self.online.contains_key(&d) || !self.hosts.wants_online(d))
+            devices.all(|d| self.online.contains_key(&d) || !self.hosts.devices.wants_online(d))
         };
         let late = now - since > bound;
         if !late && (now - since < 500 || !owed.is_empty() || !everyone_here()) {
@@ -199,14 +199,15 @@ impl<'a> Driver<'a> {
     /// Each online user opens once every chat that its client shows as unread.
     fn open_unread_chats(&mut self, now: u64) {
         let online: Vec<_> = self.online.keys().copied().collect();
-        let chats =
-            online.iter().flat_map(|d| self.hosts.unread_chats(*d).into_iter().map(|c| (*d, c)));
+        let chats = online
+            .iter()
+            .flat_map(|d| self.hosts.devices.unread_chats(*d).into_iter().map(|c| (*d, c)));
         for (device, chat) in chats.collect::<Vec<_>>() {
             if self.opened.insert((device, chat)) {
                 self.next_op += 1;
                 let action = Action::Read { chat: chat.into() };
                 let op = Operation { id: self.next_op, at_ms: now, device, action };
-                self.hosts.perform(&op, &self.created);
+                self.hosts.devices.perform(&op, &self.created);
             }
         }
     }
@@ -259,7 +260,7 @@ impl<'a> Driver<'a> {
 
     /// Measures the stores: what they hold now may be the most that they ever held.
     fn measure_stores(&mut self) {
-        self.hosts.measure(&mut self.sizes);
+        self.hosts.stores.measure(&mut self.sizes);
     }
 
     /// What came of the run.

@@ -21,6 +21,7 @@ mod shared;
 mod sizes;
 mod socket;
 mod streams;
+mod tap;
 #[cfg(test)]
 mod tests;
 mod watch;
