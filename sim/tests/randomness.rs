@@ -1,6 +1,11 @@
 //! Where a turmoil simulation gets its randomness, and what makes it repeat: the claims of
 //! docs/DETERMINISM.md that a small program can show.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "turmoil's own builder, without a seed, is a subject"
+)]
+
 use std::{
     collections::BTreeSet,
     hash::{BuildHasher, RandomState},

@@ -107,7 +107,9 @@ fn written(described: &Names, value: &Value, what: &str) {
 #[test]
 fn everything_in_kept_and_in_generated_plans_is_described_and_nothing_else() {
     let text = document();
-    let generated = (0..300).map(|seed| generate(seed, Clients::Mixed, Profile::Default));
+    let profiles = [Profile::Default, Profile::Bounds].into_iter();
+    let generated = profiles
+        .flat_map(|profile| (0..300).map(move |seed| generate(seed, Clients::Mixed, profile)));
     let plans = kept().into_iter().map(|case| case.plan).chain(generated);
     let plans: Vec<_> = plans.map(|p| serde_json::to_value(p).expect("plain data")).collect();
     for (list, heading, tag) in

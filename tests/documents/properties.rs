@@ -62,9 +62,17 @@ fn the_kinds_of_violations_are_those_that_the_properties_have() {
     for row in described(&text) {
         let [name, .., file] = row;
         let folder = file.strip_suffix("mod.rs").map(String::from);
-        let sources = crate::files().into_iter().filter(|source| match &folder {
-            Some(folder) => source.path.starts_with(folder) && !source.path.ends_with("tests.rs"),
-            None => source.path == file,
+        // Its own file or folder, and others that are a part of it.
+        let part = format!("property: \"{name}\"");
+        let sources = crate::files().into_iter().filter(|source| {
+            let is_own = match &folder {
+                Some(folder) => {
+                    source.path.starts_with(folder) && !source.path.ends_with("tests.rs")
+                }
+                None => source.path == file,
+            };
+            let is_part = source.path.starts_with("sim/src/properties/");
+            is_own || is_part && source.text.contains(&part)
         });
         let code: String = sources
             .map(|source| source.text.split("\nmod tests {").next().unwrap_or_default().to_string())
