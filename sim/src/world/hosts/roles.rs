@@ -42,7 +42,9 @@ impl Hosts {
                 outside::run(env, timing).await.map(|_| ())
             }
             Role::Route => {
-                let listen = Listen::new(port::ROUTE, route_server::Kind::MsgServer);
+                let kind = route_server::Kind::MsgServer;
+                let bounds = route_server::bounds(&protocol, &limits);
+                let listen = Listen::new(port::ROUTE, kind).bounded(bounds);
                 let role = route_server::RouteServer::new(protocol);
                 link::run(env, timing, role, vec![listen], Vec::new()).await.map(|_| ())
             }
