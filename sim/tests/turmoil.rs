@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+use teamtalk_sim::{fakes::TICK, seeded::network};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{sleep, sleep_until, timeout},
@@ -16,7 +17,6 @@ use turmoil::{
     net::{TcpListener, TcpStream},
 };
 
-const TICK: Duration = Duration::from_millis(5);
 const PORT: u16 = 80;
 /// Simulated time after which nothing comes any more.
 const LONG: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ fn noted(seen: &Seen) -> Vec<String> {
 }
 
 fn builder() -> Builder {
-    let mut builder = teamtalk_sim::seeded::network(1);
+    let mut builder = network(1);
     builder.simulation_duration(Duration::from_secs(3_600));
     builder
 }

@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn words_are_quoted_where_a_shell_would_take_them_apart() {
         for (word, shown) in [
-            ("traces/a-1.json", "traces/a-1.json"),
+            ("cases/a-1.json", "cases/a-1.json"),
             ("my cases/a.json", "'my cases/a.json'"),
             ("it's", r"'it'\''s'"),
             ("$(rm x);*", "'$(rm x);*'"),

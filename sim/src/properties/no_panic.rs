@@ -49,7 +49,7 @@ mod tests {
     fn a_panic_is_found_and_nothing_else() {
         let mut tape = Tape::new(NoPanic);
         assert!(tape.line("db1", Kind::HostUp).found.is_empty());
-        let panic = || Kind::Panic { message: "x".into(), at: "src/link.rs:1:1".into() };
+        let panic = || Kind::Panic { message: "x".into(), at: "src/link/mod.rs:1:1".into() };
         tape.line("db1", panic());
         tape.line("msg2", Kind::Endless { message: "x".into() });
         assert_eq!(tape.found, ["no-panic/panic/db", "no-panic/endless/msg"]);

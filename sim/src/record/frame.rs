@@ -16,7 +16,7 @@ pub struct Frame {
     pub end: End,
     /// The k-th frame in its direction of this connection, from 1.
     pub k: u64,
-    /// Header and body as they travelled.
+    /// The PDU.
     pub pdu: Pdu,
     decoded: Decoded,
 }

@@ -41,7 +41,7 @@ pub enum Kind {
     PduReceived(Frame),
     /// A connection was made (`device`: the device that dialled) or accepted.
     Connected {
-        /// Its number.
+        /// The connection.
         conn: ConnId,
         /// This end.
         end: End,
@@ -54,7 +54,7 @@ pub enum Kind {
     },
     /// An end of a connection was closed.
     Disconnected {
-        /// Its number.
+        /// The connection.
         conn: ConnId,
         /// This end.
         end: End,
@@ -149,7 +149,7 @@ pub enum Kind {
     },
     /// The rig reset a connection.
     StreamReset {
-        /// Its number.
+        /// The connection.
         conn: ConnId,
     },
     /// A host's process started (again).

@@ -226,6 +226,6 @@ mod tests {
             "/home/me/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/redis-1.8.0/src/a.rs";
         assert_eq!(short(file), "redis-1.8.0/src/a.rs");
         assert_eq!(short("/rustc/59807616e1fa/library/core/src/a.rs"), "library/core/src/a.rs");
-        assert_eq!(short("src/link.rs"), "src/link.rs");
+        assert_eq!(short("src/link/mod.rs"), "src/link/mod.rs");
     }
 }

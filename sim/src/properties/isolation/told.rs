@@ -20,10 +20,10 @@ use teamtalk::{
     },
 };
 
-/// What a group shows to whoever is told of it.
+/// What a PDU tells of one group.
 #[derive(Debug)]
 pub struct OfGroup {
-    /// The group.
+    /// The group's id.
     pub group: u32,
     /// Users who were members at some time since then may be told.
     pub since: Since,

@@ -48,12 +48,12 @@ pub struct Change {
 pub enum Said {
     /// A group was made.
     Made {
-        /// Its id, if it was made.
+        /// The group's id, if the answer names it.
         group: Option<u32>,
     },
-    /// Users were added or taken out.
+    /// Users came or went.
     Changed {
-        /// Who they are.
+        /// Those users.
         users: BTreeSet<u32>,
     },
     /// Nothing was changed.

@@ -25,10 +25,10 @@ use teamtalk::{env::ConnId, wire::Malformed};
 /// Simulated microseconds in a second, the unit of `created` and of the time of joining.
 pub const GRAIN_US: u64 = 1_000_000;
 
-/// Simulated microseconds after which a request that was not answered has no more effect: its
-/// db_proxy waits for one statement (`Timing::sql_timeout`: 1 s in a brisk run, 5 s in real pace),
-/// and a transaction without a client is ended after as long. Twice the longer one, so that it is
-/// enough at either pace.
+/// Simulated microseconds after which a request that was not answered has no effect any more: its
+/// db_proxy waits for one statement at most (`Timing::sql_timeout`), and SQL ends a transaction
+/// without a client after as long. That is 5 s each at the original's pace, and less at the brisk
+/// one: this is enough for both.
 const SETTLED_US: u64 = 10_000_000;
 
 /// When something happened.

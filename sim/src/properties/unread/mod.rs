@@ -5,9 +5,9 @@
 //! db_proxy has confirmed it (without `confirmed-read-acks`: has received it). It is maybe read if
 //! any device wrote such an ack. To remove a session is to read what was committed before.
 //!
-//! In a group the messages of others count since the user became a member, the last time; one that
-//! was sent or committed within a second of their joining may count or not. The store says who is a
-//! member; a user who is not one is told no count.
+//! In a group the messages of others count from the user's last joining on; those that were sent or
+//! committed within a second of it may count or not. The store says who is a member; no count is
+//! expected for users who are not.
 
 mod reads;
 
