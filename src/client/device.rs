@@ -214,13 +214,13 @@ impl Device {
     }
 
     pub(super) fn habits(&self) -> &'static Habits {
-        self.config.kind.habits()
+        self.config.habits
     }
 
     /// When the connection counts as dead, unless the server is heard before.
     fn silence(&self) -> Option<Duration> {
         // A connection that dies silently loses pushes like any other.
-        let hears = self.habits().hears_silence && self.config.protocol.hear_silence;
+        let hears = self.habits().follows_switches && self.config.protocol.hear_silence;
         hears.then(|| self.heard + self.config.timing.client_silence())
     }
 

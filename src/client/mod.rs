@@ -1,13 +1,15 @@
 //! A device: login, send, ack, catch up, reconnect (SYSTEM.md section 7).
 //!
 //! [`Device`] decides and does no I/O; [`run`] does the I/O for it; [`DeviceStore`] is what
-//! survives a crash of the program. In what real clients differ is a table (`habits`); what ours
-//! does beyond that depends on the switches of its [`Protocol`].
+//! survives a crash of the program. In what client programs differ is
+//! data ([`Habits`]); what ours does beyond that depends on the switches of its [`Protocol`].
 
 mod actions;
 mod catch_up;
 mod chat;
 mod device;
+#[cfg(any(test, feature = "emulated-clients"))]
+pub mod emulated;
 mod habits;
 mod members;
 mod outbox;
@@ -21,6 +23,7 @@ mod tests;
 mod unread;
 
 pub use device::{Device, Effect, Event};
+pub use habits::{Habits, Named, OnReadNotify, SameId};
 pub use questions::Question;
 pub use shell::run;
 pub use store::{Content, DeviceStore, Message, Outgoing, Progress};
@@ -29,27 +32,11 @@ use crate::{conversation::Chat, env::Endpoint, protocol::Protocol, timing::Timin
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// Whose habits a device has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClientKind {
-    /// The Windows client of SYSTEM.md section 7.
-    Windows,
-    /// The Android client of SYSTEM.md section 7.
-    Android,
-    /// The iOS client of SYSTEM.md section 7.
-    Ios,
-    /// The Mac client of SYSTEM.md section 7.
-    Mac,
-    /// Ours: acks repeats, sends side by side, catches up (if the protocol says so).
-    Ours,
-}
-
 /// When a device acks what is pushed to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Acks {
-    /// As its kind does: once it is stored.
+    /// As its program does: once it is stored.
     #[default]
     Prompt,
     /// Some time later, by the clock: this is never scaled.
@@ -61,7 +48,7 @@ pub enum Acks {
     Never,
 }
 
-/// How a device departs from its kind: what a bad client does. Default: not at all.
+/// How a device departs from what its program does, as a bad client would. Default: not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Conduct {
@@ -87,8 +74,8 @@ pub struct Config {
     pub user: u32,
     /// 0x01 Windows, 0x02 Mac, 0x11 iOS, 0x12 Android.
     pub client_type: u32,
-    /// Its habits.
-    pub kind: ClientKind,
+    /// What its program does: [`Habits::OURS`], but for programs that are emulated.
+    pub habits: &'static Habits,
     /// How it departs from them.
     pub conduct: Conduct,
     /// The msg_servers, the preferred one first; the next one's turn comes after a failed

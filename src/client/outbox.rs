@@ -5,7 +5,7 @@
 //! or refused for good. Else the person is told that it failed, and may press "resend".
 
 use super::{
-    ClientKind, Content, Outgoing,
+    Content, Outgoing,
     device::{Device, Turn},
     reason,
 };
@@ -43,7 +43,7 @@ pub(super) struct Sending {
 impl Device {
     /// True if this device writes a send again until it is answered.
     fn is_persistent(&self) -> bool {
-        self.config.kind == ClientKind::Ours && self.config.protocol.idempotent_send
+        self.habits().follows_switches && self.config.protocol.idempotent_send
     }
 
     /// Whether a message may be taken now: written, or kept until the device is online again.

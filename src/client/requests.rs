@@ -1,7 +1,6 @@
 //! Requests in flight: what each is for, what answers it, and what happens when no answer comes.
 
 use super::{
-    ClientKind,
     catch_up::Hints,
     device::{Device, Turn},
     outbox::{may_pass, refusal},
@@ -101,7 +100,7 @@ pub(super) struct Request {
 impl Device {
     /// True if this is our client and it catches up.
     pub(super) fn catches_up(&self) -> bool {
-        self.config.kind == ClientKind::Ours && self.config.protocol.catch_up_on_gap
+        self.habits().follows_switches && self.config.protocol.catch_up_on_gap
     }
 
     /// Recent sessions, unread counts, group list (SYSTEM.md section 7).

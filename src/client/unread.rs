@@ -1,7 +1,6 @@
 //! Unread counts and read acks.
 
 use super::{
-    ClientKind,
     device::{Device, Turn},
     habits::OnReadNotify,
     requests::{Asked, PAGE},
@@ -22,7 +21,7 @@ use std::collections::BTreeMap;
 impl Device {
     /// True if this device's read acks are requests, answered by a 0304 of their seq_num.
     fn confirms_reads(&self) -> bool {
-        self.config.kind == ClientKind::Ours && self.config.protocol.confirmed_read_acks
+        self.habits().follows_switches && self.config.protocol.confirmed_read_acks
     }
 
     /// Opens a chat: pulls what is unread, then acks it as read.

@@ -1,6 +1,6 @@
 //! A case: a plan, the protocols it runs under and what is expected, in one file.
 
-use super::{Plan, check, strict};
+use super::{Plan, check, json, strict};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -140,7 +140,7 @@ impl Case {
 
     /// Like [`Self::read`], from the text of a file.
     fn parse(text: &str) -> Result<Self, String> {
-        let document = strict::json(text)?;
+        let document = json::json(text)?;
         let format = document.get("format").and_then(serde_json::Value::as_u64);
         if format != Some(FORMAT.into()) {
             let found =

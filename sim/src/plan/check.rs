@@ -4,7 +4,11 @@
 use super::{Action, Ask, LONGEST_MS, Node, Operation, Plan, Role, case::Case};
 use crate::properties;
 use std::{collections::BTreeSet, fmt::Display};
-use teamtalk::{client::Acks, protocol::Protocol};
+use teamtalk::{
+    catalogue::{limits::Limits, probe},
+    client::Acks,
+    protocol::Protocol,
+};
 
 /// No plan has more machines: each pair is a link that every tick looks at.
 pub const MOST_NODES: usize = 64;
@@ -148,6 +152,11 @@ fn operations(plan: &Plan) -> Result<(), String> {
         if !slots.contains(&op.device) {
             let slot = op.device;
             return Err(format!("{place}: field `device`: the plan has no device in slot {slot}"));
+        }
+        if let Action::Probe { limit, .. } = &op.action
+            && probe::named(&Limits::default(), limit).is_none()
+        {
+            return Err(format!("{place}: field `limit`: the catalogue has no limit `{limit}`"));
         }
         for (field, length) in lists_of(op) {
             at_most(&place, field, length, MOST_ITEMS)?;

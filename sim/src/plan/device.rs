@@ -2,7 +2,7 @@
 
 use super::Side;
 use serde::{Deserialize, Serialize};
-use teamtalk::client::{ClientKind, Conduct};
+use teamtalk::client::{Conduct, Habits, emulated};
 
 /// Which client software a device runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,13 +34,13 @@ impl Client {
     }
 
     /// Its habits.
-    pub fn kind(self) -> ClientKind {
+    pub fn habits(self) -> &'static Habits {
         match self {
-            Self::Windows => ClientKind::Windows,
-            Self::Mac => ClientKind::Mac,
-            Self::Android => ClientKind::Android,
-            Self::Ios => ClientKind::Ios,
-            Self::OursPc | Self::OursPhone => ClientKind::Ours,
+            Self::Windows => &emulated::WINDOWS,
+            Self::Mac => &emulated::MAC,
+            Self::Android => &emulated::ANDROID,
+            Self::Ios => &emulated::IOS,
+            Self::OursPc | Self::OursPhone => &Habits::OURS,
         }
     }
 

@@ -8,6 +8,7 @@ mod fault;
 pub mod generate;
 mod group;
 mod host;
+mod json;
 mod operation;
 mod strict;
 
@@ -24,6 +25,11 @@ use teamtalk::timing::Timing;
 
 /// Simulated milliseconds of one turmoil tick: latencies and fault times are multiples of it.
 pub const TICK_MS: u64 = 5;
+
+/// The most bytes that one end of a stream may have written and the other not read: then writes
+/// wait, as with the buffers of a real TCP. The room is there for the writer as soon as the reader
+/// has read, without the latency of an acknowledgement.
+pub const WINDOW: u64 = 64 << 10;
 
 /// Workers of each db_proxy, unless the plan says otherwise.
 pub const DB_WORKERS: usize = 12;

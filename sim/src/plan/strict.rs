@@ -1,25 +1,10 @@
-//! Reading a case without passing over anything: a field that means nothing, or is given twice,
-//! is refused with its place. Serde alone lets such fields pass wherever a type is flattened into
+//! Reading a case without passing over anything: a field that means nothing is refused with its
+//! place. Serde alone lets such fields pass wherever a type is flattened into
 //! another one or is an enum's unit variant.
 
 use super::{Device, Fault, Group, Node, Operation, case::Case};
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor},
-};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use std::fmt;
-
-/// A JSON document in which no object has a field twice.
-///
-/// # Errors
-/// What is wrong with it, and the line and column.
-pub fn json(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map(|Unique(value)| value).map_err(|e| match e.is_data() {
-        true => e.to_string(),
-        false => format!("not a whole JSON document ({e}); is the file truncated?"),
-    })
-}
 
 /// The case in a document.
 ///
@@ -214,72 +199,10 @@ fn complained_of(value: &Value, error: &str, at: &mut Path, found: &mut Vec<Path
     }
 }
 
-/// A JSON value; a field that an object has twice is an error, and not the last one.
-struct Unique(Value);
-
-impl<'de> Deserialize<'de> for Unique {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(UniqueVisitor).map(Self)
-    }
-}
-
-struct UniqueVisitor;
-
-impl<'de> Visitor<'de> for UniqueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, is: bool) -> Result<Value, E> {
-        Ok(is.into())
-    }
-
-    fn visit_u64<E>(self, n: u64) -> Result<Value, E> {
-        Ok(n.into())
-    }
-
-    fn visit_i64<E>(self, n: i64) -> Result<Value, E> {
-        Ok(n.into())
-    }
-
-    fn visit_f64<E>(self, n: f64) -> Result<Value, E> {
-        Ok(n.into())
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(text.into())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Value, A::Error> {
-        let mut elements = Vec::new();
-        while let Some(Unique(value)) = all.next_element()? {
-            elements.push(value);
-        }
-        Ok(Value::Array(elements))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut all: A) -> Result<Value, A::Error> {
-        let mut fields = Map::new();
-        while let Some((name, Unique(value))) = all.next_entry::<String, _>()? {
-            if fields.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("field `{name}` is given twice")));
-            }
-            fields.insert(name, value);
-        }
-        Ok(Value::Object(fields))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{json, whole};
-    use crate::plan::{Device, Fault, Group, Operation};
+    use super::whole;
+    use crate::plan::{Device, Fault, Group, Operation, json::json};
     use serde::{Serialize, de::DeserializeOwned};
 
     fn refused<T: DeserializeOwned + Serialize>(text: &str) -> String {
@@ -364,13 +287,5 @@ mod tests {
         let text = r#"{"id":1,"kind":"normal","creator":1,"members":[1,2,true]}"#;
         let error = refused::<Group>(text);
         assert!(error.starts_with("field `members[2]`: invalid type: boolean `true`"), "{error}");
-    }
-
-    #[test]
-    fn a_field_twice_is_refused_with_its_line() {
-        let error = json("{\"a\": 1,\n \"b\": [{\"a\": 2, \"a\": 3}]}").expect_err("twice");
-        assert!(error.starts_with("field `a` is given twice at line 2"), "{error}");
-        let text = r#"{"a":[1,-1,0.5,true,null,"x\ny",{"b":18446744073709551615}]}"#;
-        assert_eq!(json(text).ok(), serde_json::from_str(text).ok());
     }
 }

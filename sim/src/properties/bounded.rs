@@ -1,12 +1,16 @@
 //! bounded: queues, send lists and unsent output stay under their bounds, what a device may not send
-//! is not served, and no bytes of a client close a link between servers.
+//! is not served, no bytes of a client close a link between servers, and what the world measures by
+//! itself stays under its bounds.
 //!
-//! Queues are what roles report (`Fact::HighWater`). Memory is not measured.
+//! Queues are what roles report (`Fact::HighWater`); what sockets and stores hold is measured from
+//! outside (`bounds`). The memory of a role is not measured.
 
-use super::{Class, Known, Property, Seen, Sort, Subject, Violation, let_through::LetThrough};
+use super::{
+    Class, Known, Property, Seen, Sort, Subject, Violation, bounds::Bounds, let_through::LetThrough,
+};
 use crate::{
     plan::Role,
-    record::{End, Kind},
+    record::{End, Kind, sizes::Sizes},
 };
 use std::collections::BTreeSet;
 use teamtalk::{catalogue::limits::Limits, env::ConnId, fact::Fact};
@@ -15,6 +19,7 @@ use teamtalk::{catalogue::limits::Limits, env::ConnId, fact::Fact};
 #[derive(Debug)]
 pub struct Bounded {
     let_through: LetThrough,
+    bounds: Bounds,
     /// Connections that one server dialled to another.
     links: BTreeSet<ConnId>,
 }
@@ -22,7 +27,8 @@ pub struct Bounded {
 impl Bounded {
     /// Under these limits.
     pub fn new(limits: Limits) -> Self {
-        Self { let_through: LetThrough::new(limits), links: BTreeSet::new() }
+        let (bounds, links) = (Bounds::new(&limits), BTreeSet::new());
+        Self { let_through: LetThrough::new(limits), bounds, links }
     }
 }
 
@@ -77,6 +83,10 @@ impl Property for Bounded {
 
     fn pending(&self, _: &Known) -> Option<Violation> {
         self.let_through.pending()
+    }
+
+    fn measured(&self, sizes: &Sizes) -> Option<Violation> {
+        self.bounds.judge(sizes)
     }
 }
 

@@ -5,6 +5,7 @@ mod acked_is_stored;
 mod acks_settle;
 mod answered;
 mod bounded;
+mod bounds;
 mod clients;
 mod delivered;
 mod facts;
@@ -34,7 +35,7 @@ pub use wire::{At, Message};
 
 use crate::{
     plan::Role,
-    record::{Line, Trace},
+    record::{Line, Trace, sizes::Sizes},
 };
 use teamtalk::{catalogue::limits::Limits, protocol::Protocol, timing::Timing};
 
@@ -101,6 +102,10 @@ pub trait Property {
     fn overdue(&self, known: &Known, _now_us: u64) -> Option<Violation> {
         self.pending(known)
     }
+    /// Whether something got too large, at the end of a run.
+    fn measured(&self, _: &Sizes) -> Option<Violation> {
+        None
+    }
     /// Things worth a count that are no violations (`unacked though held`).
     fn notes(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
@@ -150,6 +155,11 @@ impl Properties {
     pub fn overdue(&self, now_us: u64) -> Vec<Violation> {
         let these = self.all.iter().filter(|p| !p.audited());
         these.filter_map(|p| p.overdue(&self.known, now_us)).collect()
+    }
+
+    /// What got too large in a run that is over.
+    pub fn measured(&self, sizes: &Sizes) -> Vec<Violation> {
+        self.all.iter().filter_map(|p| p.measured(sizes)).collect()
     }
 
     /// Counts that are no violations.

@@ -6,6 +6,7 @@ mod frame;
 pub mod history;
 pub mod inserts;
 pub mod members;
+pub mod sizes;
 mod what;
 
 pub(crate) use applied::readable;

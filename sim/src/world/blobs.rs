@@ -19,6 +19,13 @@ use teamtalk::store::{
 #[derive(Debug, Clone, Default)]
 pub struct Memory(Arc<Mutex<BTreeMap<String, Bytes>>>);
 
+impl Memory {
+    /// How many files there are.
+    pub fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
 impl Blobs for Memory {
     async fn put(&self, bytes: Bytes) -> Result<String, BlobError> {
         let mut blobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,12 +11,16 @@ use super::{
     recorder::Recorder,
     rogue,
     shared::Shared,
+    sizes,
     watch::Watch,
 };
 use crate::{
     fakes,
     plan::{self, Durability, Host, Operation, Plan, Role, Side, TICK_MS},
-    record::Kind,
+    record::{
+        Kind,
+        sizes::{Measure, Sizes},
+    },
 };
 use std::{
     collections::BTreeMap,
@@ -274,7 +278,7 @@ impl Hosts {
                 user_name: user_name(device.user),
                 password: password(device.user),
                 client_type: device.client.client_type(),
-                kind: device.client.kind(),
+                habits: device.client.habits(),
                 servers: order.iter().map(|s| Endpoint::new(&***s, port::MSG)).collect(),
                 protocol: self.deployed(device.side).protocol,
                 timing,
@@ -297,6 +301,13 @@ impl Hosts {
     pub fn flush(&self, now_ms: u64) {
         let redis = self.redis.lock().expect("no panic under it");
         self.disk.lock().expect("no panic under it").tick(&redis, now_ms);
+    }
+
+    /// Notes how much the stores hold.
+    pub fn measure(&self, sizes: &mut Sizes) {
+        sizes::of_redis(sizes, &self.redis.lock().expect("no panic under it"));
+        sizes::of_sql(sizes, &self.sql.lock().expect("no panic under it"));
+        sizes.note(&Role::Outside.host(), Measure::Blobs, self.blobs.len() as u64);
     }
 
     /// A host loses its power: how many commands its store lost, if it has one that can.

@@ -17,6 +17,7 @@ mod rogue;
 mod roster;
 mod script;
 mod shared;
+mod sizes;
 mod socket;
 mod streams;
 #[cfg(test)]
@@ -37,7 +38,7 @@ use crate::{
         case::{Case, ProtocolSpec},
     },
     properties::{Properties, Violation},
-    record::{Kind, Trace, history::History},
+    record::{Kind, Trace, history::History, sizes::Sizes},
     seeded,
 };
 use hosts::Hosts;
@@ -57,6 +58,9 @@ const LIVENESS_OPS: u32 = 1_000_000;
 const AUDIT_EVERY_MS: u64 = 1_000;
 /// Simulated milliseconds for which audits go on at least.
 const AUDITS_MS: u64 = 5_000;
+
+/// Simulated milliseconds from one measuring of the stores to the next.
+const MEASURED_EVERY_MS: u64 = 1_000;
 
 /// No run is longer, in simulated milliseconds: one that is has no end. The longest plan, with its
 /// last fault and everything owed after it, takes less.
@@ -78,6 +82,8 @@ pub struct Outcome {
     pub hits: BTreeMap<u32, u64>,
     /// Counts that are no violations.
     pub notes: BTreeMap<&'static str, u64>,
+    /// How large things got.
+    pub sizes: Sizes,
     /// The panic that ended the run.
     pub panicked: Option<Panicked>,
 }
@@ -151,6 +157,7 @@ struct Driver<'a> {
     /// Devices that are logged in, with their hosts.
     online: BTreeMap<u32, Host>,
     rest: Rest,
+    sizes: Sizes,
     panicked: Option<Panicked>,
 }
 
@@ -212,6 +219,7 @@ impl<'a> Driver<'a> {
             next_op: LIVENESS_OPS,
             online: BTreeMap::new(),
             rest: Rest::default(),
+            sizes: Sizes::default(),
             panicked: None,
         }
     }
@@ -251,6 +259,9 @@ impl<'a> Driver<'a> {
             }
             now += TICK_MS;
             self.follow();
+            if now.is_multiple_of(MEASURED_EVERY_MS) {
+                self.measure_stores();
+            }
             if now < horizon || !self.faults.all_over(&self.shared) {
                 continue;
             }
@@ -373,13 +384,26 @@ impl<'a> Driver<'a> {
         note(&mut self.violations, violation);
     }
 
-    fn outcome(self) -> Outcome {
+    /// Measures the stores: what they hold now may be the most that they ever held.
+    fn measure_stores(&mut self) {
+        self.hosts.measure(&mut self.sizes);
+    }
+
+    fn outcome(mut self) -> Outcome {
+        self.measure_stores();
+        {
+            let shared = self.shared.lock();
+            sizes::of_streams(&mut self.sizes, &shared.roster, &shared.streams);
+        }
+        for violation in self.properties.measured(&self.sizes) {
+            self.found(violation);
+        }
         let trace = std::mem::take(&mut self.shared.lock().trace);
         let history = History::of(&trace);
         let notes = self.properties.notes().collect();
         let hits = self.faults.ended.iter().copied().collect();
-        let Self { violations, broken_by, panicked, .. } = self;
-        Outcome { trace, history, violations, broken_by, hits, notes, panicked }
+        let Self { violations, broken_by, sizes, panicked, .. } = self;
+        Outcome { trace, history, violations, broken_by, hits, notes, sizes, panicked }
     }
 }
 

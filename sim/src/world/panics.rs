@@ -177,7 +177,10 @@ fn frames(backtrace: &Backtrace) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Endless, kept, short, take};
-    use crate::world::watch::Watch;
+    use crate::{
+        record::Kind,
+        world::{shared::Shared, watch::Watch},
+    };
     use std::panic::{catch_unwind, panic_any};
 
     #[test]
@@ -198,6 +201,20 @@ mod tests {
         assert_eq!(done, Ok(7));
         let panicked = kept(&watch, || panic_any(Endless("why".into()))).expect_err("it panicked");
         assert_eq!(panicked.sentence(), "world ran without end: why");
+    }
+
+    #[test]
+    fn who_records_without_end_within_a_tick_is_ended() {
+        let shared = Shared::new(1);
+        let record = |lines: usize| {
+            shared.lock().tick(0);
+            let line = || shared.record_world(Kind::Phase { phase: "safety" });
+            kept(&Watch::default(), || (0..lines).for_each(|_| line())).map_err(|p| p.sentence())
+        };
+        assert_eq!(record(200_000), Ok(()));
+        assert_eq!(record(200_000), Ok(()), "the next tick has its own");
+        let ended = record(1_000_000).expect_err("too many");
+        assert!(ended.starts_with("world ran without end: it made 300000 lines"), "{ended}");
     }
 
     #[test]

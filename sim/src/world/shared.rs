@@ -22,7 +22,7 @@ use teamtalk::env::ConnId;
 
 /// The most calls of the world (reads, writes, draws, facts) in one tick. Hosts make some hundreds;
 /// reads of single bytes from full windows are some hundred thousand a stream.
-const MOST_CALLS: u64 = 10_000_000;
+const MOST_CALLS: u64 = 4_000_000;
 
 /// The most lines of trace in one tick. Hosts make some dozens.
 const MOST_LINES: usize = 300_000;

@@ -72,10 +72,7 @@ impl Socket {
         let inner = Arc::new(Mutex::new(Some(inner)));
         {
             let mut shared = shared.lock();
-            if let Some(stream) = shared.streams.get_mut(&id) {
-                stream.end(end).open = true;
-                stream.end(end).attached = true;
-            }
+            shared.streams.attach(id, end);
             shared.sockets.insert((id, end), inner.clone());
         }
         let taps = pdus.then(Default::default);
@@ -112,14 +109,14 @@ impl Socket {
         Ok(Allowed::Bytes { most, tiny })
     }
 
-    /// How much a write may pass; else as [`Self::readable`].
-    fn writable(&self, cx: &Context<'_>) -> io::Result<Allowed> {
+    /// How much of a write of so many bytes may pass; else as [`Self::readable`].
+    fn writable(&self, cx: &Context<'_>, bytes: usize) -> io::Result<Allowed> {
         let mut shared = self.shared.lock();
         let Inner { network, streams, .. } = &mut *shared;
         let all = Ok(Allowed::Bytes { most: usize::MAX, tiny: None });
         let Some(stream) = streams.get_mut(&self.id) else { return all };
         check(stream, self.end, cx)?;
-        let room = stream.room(self.end);
+        let room = stream.room(self.end, bytes);
         let paused = network.is_paused(self.host);
         if paused || room == 0 {
             remember(&mut stream.end(self.end).blocked, cx);
@@ -186,6 +183,10 @@ impl Socket {
             let frame = Frame::new(self.id, self.end, tap.frames, pdu);
             let kind = if sent { Kind::PduSent(frame) } else { Kind::PduReceived(frame) };
             shared.record_at(self.host, kind);
+        }
+        let unfinished = tap.buffer.len() as u64;
+        if !sent && unfinished > 0 {
+            shared.streams.unfinished(self.id, self.end, unfinished);
         }
     }
 }
@@ -265,7 +266,9 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let Allowed::Bytes { most, tiny } = self.writable(cx)? else { return Poll::Pending };
+        let Allowed::Bytes { most, tiny } = self.writable(cx, buf.len())? else {
+            return Poll::Pending;
+        };
         let part = &buf[..buf.len().min(most)];
         let ready = self.wire(|s| s.poll_write(cx, part));
         if let Poll::Ready(Ok(n)) = ready {
@@ -323,11 +326,6 @@ fn close(shared: &Shared, id: ConnId, end: End, finished: bool) {
     let Inner { network, streams, orphaned, killing, .. } = &mut *inner;
     let Some(stream) = streams.get_mut(&id) else { return };
     let (host, peer) = stream.hosts(end);
-    let own = stream.end(end);
-    own.open = false;
-    own.wakers.clear();
-    own.blocked.clear();
-    stream.peer(end).blocked.drain(..).for_each(Waker::wake);
     // The FIN goes this way, and what answers the peer's next segment with a reset is the other
     // one.
     let fin_lost =
@@ -337,6 +335,7 @@ fn close(shared: &Shared, id: ConnId, end: End, finished: bool) {
     if stream.lost_data && !stream.reset && *killing != Some(Kill::Power) {
         orphaned.insert(id);
     }
+    streams.close(id, end);
     inner.record_at(host, Kind::Disconnected { conn: id, end });
     drop(inner);
     drop(wire.lock().unwrap_or_else(PoisonError::into_inner).take());

@@ -1,8 +1,8 @@
 //! The streams of a run, as the rig sees them from outside: how much went through each end, and
 //! what became of it.
 
-use super::roster::HostId;
-use crate::record::End;
+use super::{roster::HostId, sizes::Accepted};
+use crate::{plan::WINDOW, record::End};
 use std::{collections::BTreeMap, net::SocketAddr, task::Waker};
 use teamtalk::env::ConnId;
 
@@ -21,14 +21,13 @@ pub struct EndState {
     pub wakers: Vec<Waker>,
     /// Tasks that wait until the other end has read, or until the host goes on: woken by either.
     pub blocked: Vec<Waker>,
+    /// The most bytes that it had written, or was about to write, and the other had not read.
+    pub most_unread: u64,
+    /// The most bytes of a PDU that it had read and that was not whole.
+    pub most_unfinished: u64,
     /// The last tick in which it read, by the driver's clock, and how many bytes.
     pub read_in_tick: (u64, usize),
 }
-
-/// The most bytes that one end may have written and the other not read: then writes wait, as
-/// with the buffers of a real TCP. The room is there for the writer as soon as the reader has
-/// read, without the latency of an acknowledgement.
-pub const WINDOW: u64 = 64 << 10;
 
 /// One stream of the run.
 #[derive(Debug)]
@@ -84,16 +83,20 @@ impl StreamState {
         })
     }
 
-    /// How many more bytes an end may write; see [`WINDOW`]. Not bounded while the other end is
-    /// unknown, or known to be gone: what is written to it then is answered with a reset.
-    pub fn room(&mut self, end: End) -> u64 {
+    /// An end is about to write so many bytes: how many more it may; see [`WINDOW`]. Not bounded
+    /// while the other end is unknown, or known to be gone: what is written to it then is answered
+    /// with a reset.
+    pub fn room(&mut self, end: End, bytes: usize) -> u64 {
         let lost_data = self.lost_data;
         let peer = self.peer(end);
         if !peer.attached || (!peer.open && !lost_data) {
             return u64::MAX;
         }
         let read = peer.read;
-        WINDOW.saturating_sub(self.end(end).written - read)
+        let end = self.end(end);
+        let unread = end.written - read;
+        end.most_unread = end.most_unread.max(unread + bytes as u64);
+        WINDOW.saturating_sub(unread)
     }
 }
 
@@ -104,6 +107,7 @@ pub struct Streams {
     all: Vec<StreamState>,
     /// Those whose other end has not shown up yet, by the dialler's and acceptor's address.
     pairing: BTreeMap<(SocketAddr, SocketAddr), ConnId>,
+    accepted: Accepted,
 }
 
 impl Streams {
@@ -156,6 +160,43 @@ impl Streams {
     pub fn open_between(&self, a: HostId, b: HostId) -> Vec<ConnId> {
         let between = |s: &StreamState| [(a, b), (b, a)].contains(&(s.from, s.to)) && s.is_open();
         self.iter().filter(|(_, s)| between(s)).map(|(id, _)| id).collect()
+    }
+
+    /// An end of a stream has shown up.
+    pub fn attach(&mut self, id: ConnId, end: End) {
+        let Some(stream) = self.get_mut(&id) else { return };
+        (stream.end(end).open, stream.end(end).attached) = (true, true);
+        let host = stream.to;
+        if end == End::Acceptor {
+            self.accepted.opened(host);
+        }
+    }
+
+    /// An end of a stream is closed: what it waited for does not come any more, and the other's
+    /// writes wait for it no longer.
+    pub fn close(&mut self, id: ConnId, end: End) {
+        let Some(stream) = self.get_mut(&id) else { return };
+        let own = stream.end(end);
+        own.open = false;
+        own.wakers.clear();
+        own.blocked.clear();
+        stream.peer(end).blocked.drain(..).for_each(Waker::wake);
+        let host = stream.to;
+        if end == End::Acceptor {
+            self.accepted.closed(host);
+        }
+    }
+
+    /// An end of a stream has read so many bytes of a PDU that is not whole.
+    pub fn unfinished(&mut self, id: ConnId, end: End, bytes: u64) {
+        let Some(stream) = self.get_mut(&id) else { return };
+        let most = &mut stream.end(end).most_unfinished;
+        *most = bytes.max(*most);
+    }
+
+    /// How many connections that a host had accepted were open at once.
+    pub fn most_accepted(&self) -> impl Iterator<Item = (HostId, u64)> {
+        self.accepted.most()
     }
 
     /// Both ends of a stream fail from now on. False if they did already, or are closed.

@@ -68,7 +68,7 @@ fn answer(id: u16) -> Bytes {
 }
 
 fn phone() -> Rig {
-    let mut rig = Rig::new(ClientKind::Ours);
+    let mut rig = Rig::new(&OURS);
     rig.device.config.client_type = 0x12;
     rig.logged_in()
 }
@@ -106,7 +106,7 @@ fn only_a_phone_kicks_the_pc_or_has_a_token() {
         ask("kick_pc", Args::default()),
         ask("device_token", Args { text: "t".into(), ..Args::default() }),
     ] {
-        let mut rig = Rig::online(ClientKind::Windows);
+        let mut rig = Rig::online(&WINDOWS);
         let out = rig.command(2, action);
         assert_eq!(reason_of(&facts(&out)), [(2, "this is no phone")]);
         assert_eq!(pdus(&out), []);
@@ -115,7 +115,7 @@ fn only_a_phone_kicks_the_pc_or_has_a_token() {
 
 #[test]
 fn messages_by_id_are_stored_and_the_ids_held_are_asked_for_if_none_is_named() {
-    let mut rig = Rig::online(ClientKind::Ios);
+    let mut rig = Rig::online(&IOS);
     for id in 1..=12 {
         rig.push(PEER, ME, id, "hi");
     }
@@ -145,7 +145,7 @@ fn messages_by_id_are_stored_and_the_ids_held_are_asked_for_if_none_is_named() {
 
 #[test]
 fn a_removed_session_shows_nothing_unread() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     rig.push(PEER, ME, 1, "hi");
     let asked =
         pdus(&rig.command(2, ask("remove_session", Args { chat: Some(CHAT), ..Args::default() })))
@@ -176,7 +176,7 @@ fn a_removed_session_shows_nothing_unread() {
 
 #[test]
 fn a_p2p_command_ends_when_it_is_written() {
-    let mut rig = Rig::online(ClientKind::Mac);
+    let mut rig = Rig::online(&MAC);
     let out = rig.command(2, Action::P2p { to: PEER, data: "x".into() });
     assert_eq!(pdus(&out)[0].command(), command::SWITCH_P2P_CMD);
     assert!(facts(&out).contains(&Fact::OpOk { op: 2, msg_id: 0 }));
@@ -184,7 +184,7 @@ fn a_p2p_command_ends_when_it_is_written() {
 
 #[test]
 fn a_raw_pdu_ends_with_whatever_comes_back() {
-    let mut rig = Rig::online(ClientKind::Windows);
+    let mut rig = Rig::online(&WINDOWS);
     let raw = |op| (op, Action::Raw { command: 0x0309, body: Bytes::from_static(b"\xff") });
     let (op, action) = raw(2);
     let out = rig.command(op, action);

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn after_a_login_ours_pulls_the_difference_in_pages() {
-    let mut rig = Rig::new(ClientKind::Ours);
+    let mut rig = Rig::new(&OURS);
     let message = Message { from: PEER, content: "m1".into() };
     rig.store.hold(Conversation::single(ME, PEER), 1, message, false);
     rig.command(1, Action::Login);
@@ -23,7 +23,7 @@ fn after_a_login_ours_pulls_the_difference_in_pages() {
 
 #[test]
 fn a_push_that_skips_is_followed_by_a_pull_unless_the_gap_closes() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     rig.push(PEER, ME, 1, "1");
     assert_eq!(pulls(&rig.push(PEER, ME, 3, "3")), [], "pushes may overtake each other");
     rig.push(PEER, ME, 2, "2");
@@ -42,7 +42,7 @@ fn a_push_that_skips_is_followed_by_a_pull_unless_the_gap_closes() {
 
 #[test]
 fn a_hole_is_asked_for_again_at_the_next_login_only() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     rig.push(PEER, ME, 1, "1");
     rig.push(PEER, ME, 3, "3");
     let out = rig.pass_alive(secs(1));
@@ -61,7 +61,7 @@ fn a_hole_is_asked_for_again_at_the_next_login_only() {
 
 #[test]
 fn a_late_ack_leads_to_a_pull_of_the_message() {
-    let mut rig = Rig::without(ClientKind::Ours, "idempotent-send");
+    let mut rig = Rig::without(&OURS, "idempotent-send");
     let seq = pdus(&rig.send(2))[0].header.seq_num;
     rig.pass_alive(secs(6));
     assert_eq!(facts(&rig.ack(seq, 1)), []);
@@ -70,7 +70,7 @@ fn a_late_ack_leads_to_a_pull_of_the_message() {
 
 #[test]
 fn without_the_switch_ours_does_not_catch_up() {
-    let mut rig = Rig::new(ClientKind::Ours);
+    let mut rig = Rig::new(&OURS);
     rig.device.config.protocol = Protocol::teamtalk();
     rig.command(1, Action::Login);
     let asked = rig.log_in();
@@ -81,7 +81,7 @@ fn without_the_switch_ours_does_not_catch_up() {
 
 #[test]
 fn unanswered_recent_sessions_are_asked_for_again() {
-    let mut rig = Rig::new(ClientKind::Ours);
+    let mut rig = Rig::new(&OURS);
     rig.command(1, Action::Login);
     let asked = rig.log_in();
     let out = rig.pass_alive(secs(12));
@@ -91,7 +91,7 @@ fn unanswered_recent_sessions_are_asked_for_again() {
 
 #[test]
 fn sessions_are_asked_for_with_the_removed_ones_if_it_catches_up() {
-    for (kind, with_removed) in [(ClientKind::Ours, Some(1)), (ClientKind::Ios, None)] {
+    for (kind, with_removed) in [(&OURS, Some(1)), (&IOS, None)] {
         let mut rig = Rig::new(kind);
         rig.command(1, Action::Login);
         let asked = rig.log_in();
@@ -108,7 +108,7 @@ fn hint(rig: &mut Rig, users: &[u32]) -> Vec<Pdu> {
 
 #[test]
 fn hints_lead_to_one_comparison_at_a_time_and_one_more_after_it() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     assert_eq!(hint(&mut rig, &[7, 8]).len(), 0, "for others");
     let asked = hint(&mut rig, &[]);
     assert_eq!(asked.len(), 1);
@@ -137,9 +137,9 @@ fn hints_lead_to_one_comparison_at_a_time_and_one_more_after_it() {
 #[test]
 fn others_ignore_hints_and_so_does_ours_without_the_switch() {
     for mut rig in [
-        Rig::without(ClientKind::Ours, "catch-up-hint"),
-        Rig::without(ClientKind::Ours, "catch-up-on-gap"),
-        Rig::online(ClientKind::Android),
+        Rig::without(&OURS, "catch-up-hint"),
+        Rig::without(&OURS, "catch-up-on-gap"),
+        Rig::online(&ANDROID),
     ] {
         assert_eq!(hint(&mut rig, &[]).len(), 0);
     }
@@ -147,7 +147,7 @@ fn others_ignore_hints_and_so_does_ours_without_the_switch() {
 
 #[test]
 fn a_refused_page_is_asked_for_again_as_long_as_the_device_is_online() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     rig.push(PEER, ME, 3, "3");
     let asked = sent(&rig.pass_alive(secs(1)), command::MSG_LIST_REQUEST);
     for code in [RefusedCode::RefusedUnavailable, RefusedCode::RefusedNotAllowed] {

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn login_sends_the_md5_and_then_asks_what_real_clients_ask() {
-    let mut rig = Rig::new(ClientKind::Windows);
+    let mut rig = Rig::new(&WINDOWS);
     assert_eq!(connects(&rig.event(Event::Started)), [""; 0]);
     assert_eq!(connects(&rig.command(1, Action::Login)), ["a"]);
     let out = rig.event(Event::Connected { conn: 5 });
@@ -22,14 +22,14 @@ fn login_sends_the_md5_and_then_asks_what_real_clients_ask() {
 
 #[test]
 fn a_device_that_was_online_goes_online_after_a_crash() {
-    let mut rig = Rig::new(ClientKind::Ours);
+    let mut rig = Rig::new(&OURS);
     rig.store.logged_in = true;
     assert_eq!(connects(&rig.event(Event::Started)), ["a"]);
 }
 
 #[test]
 fn reconnects_wait_3_s_and_one_more_each_up_to_15_and_the_next_server_is_tried() {
-    let mut rig = Rig::online(ClientKind::Windows);
+    let mut rig = Rig::online(&WINDOWS);
     let out = rig.event(Event::Closed { reason: "eof".into() });
     let offline = Fact::DeviceOffline { device: 9, conn: 5, reason: "eof".into() };
     assert_eq!(facts(&out), [offline]);
@@ -51,7 +51,7 @@ fn reconnects_wait_3_s_and_one_more_each_up_to_15_and_the_next_server_is_tried()
 
 #[test]
 fn a_refused_or_unanswered_login_fails_and_is_tried_again() {
-    let mut rig = Rig::new(ClientKind::Ours);
+    let mut rig = Rig::new(&OURS);
     rig.command(1, Action::Login);
     rig.event(Event::Connected { conn: 5 });
     let out = rig.pdu(command::LOGIN_RES_USERLOGIN, 1, &login_answer(6));
@@ -65,7 +65,7 @@ fn a_refused_or_unanswered_login_fails_and_is_tried_again() {
 
 #[test]
 fn a_kick_and_a_logout_end_the_wish_to_be_online() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     let kick = ImKickUser { user_id: ME, kick_reason: 1 };
     let out = rig.pdu(command::LOGIN_KICK_USER, 0, &kick);
     assert!(out.contains(&Effect::Disconnect));
@@ -82,7 +82,7 @@ fn a_kick_and_a_logout_end_the_wish_to_be_online() {
 
 #[test]
 fn a_dropped_connection_comes_back_by_itself() {
-    let mut rig = Rig::online(ClientKind::Windows);
+    let mut rig = Rig::online(&WINDOWS);
     let out = rig.command(2, Action::Disconnect);
     assert_eq!(out[0], Effect::Disconnect);
     assert!(facts(&out).contains(&Fact::OpOk { op: 2, msg_id: 0 }));
@@ -91,7 +91,7 @@ fn a_dropped_connection_comes_back_by_itself() {
 
 #[test]
 fn heartbeats_every_five_seconds() {
-    for kind in [ClientKind::Windows, ClientKind::Ours] {
+    for kind in [&WINDOWS, &OURS] {
         let out = Rig::online(kind).pass_alive(secs(21));
         assert_eq!(sent(&out, command::OTHER_HEARTBEAT).len(), 4);
     }
@@ -99,7 +99,7 @@ fn heartbeats_every_five_seconds() {
 
 #[test]
 fn ours_hangs_up_on_a_silent_server_and_others_do_not() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     rig.pass_alive(secs(100));
     assert!(rig.device.online().is_some());
     rig.pass(secs(14));
@@ -109,19 +109,18 @@ fn ours_hangs_up_on_a_silent_server_and_others_do_not() {
     let reason = "the server is silent".to_string();
     assert!(facts(&out).contains(&Fact::DeviceOffline { device: 9, conn: 5, reason }));
     assert_eq!(connects(&rig.pass(secs(3))), ["a"]);
-    let others = [ClientKind::Windows, ClientKind::Android, ClientKind::Ios, ClientKind::Mac]
-        .map(Rig::online);
+    let others = [&WINDOWS, &ANDROID, &IOS, &MAC].map(Rig::online);
     let mut others = Vec::from(others);
-    others.push(Rig::without(ClientKind::Ours, "hear-silence"));
+    others.push(Rig::without(&OURS, "hear-silence"));
     for mut rig in others {
         rig.pass(secs(1_000));
-        assert!(rig.device.online().is_some(), "{:?}", rig.device.config.kind);
+        assert!(rig.device.online().is_some(), "{:?}", rig.device.config.habits);
     }
 }
 
 #[test]
 fn a_device_that_ignores_its_kick_goes_on() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     rig.device.config.conduct.ignores_kick = true;
     let kick = ImKickUser { user_id: ME, kick_reason: 1 };
     assert_eq!(rig.pdu(command::LOGIN_KICK_USER, 0, &kick), []);
@@ -130,7 +129,7 @@ fn a_device_that_ignores_its_kick_goes_on() {
 
 #[test]
 fn a_login_that_a_server_can_not_judge_is_tried_again() {
-    let mut rig = Rig::new(ClientKind::Ours);
+    let mut rig = Rig::new(&OURS);
     rig.command(1, Action::Login);
     let login = pdus(&rig.event(Event::Connected { conn: 5 }))[0].clone();
     let out = rig.refuse(&login, RefusedCode::RefusedUnavailable);
@@ -144,7 +143,7 @@ async fn on_a_network_a_device_logs_in_reconnects_and_stops_dialling_after_a_log
     let mut listener = env.bind(1).await.unwrap();
     let (commands, received) = mpsc::unbounded_channel();
     let store = Arc::new(Mutex::new(DeviceStore::default()));
-    let config = Config { servers: vec![Endpoint::new("a", 1)], ..config(ClientKind::Ours) };
+    let config = Config { servers: vec![Endpoint::new("a", 1)], ..config(&OURS) };
     tokio::spawn(run(env.host("c"), config, received, store.clone()));
     commands.send(Command { op: 1, action: Action::Login }).unwrap();
     for _ in 0..2 {

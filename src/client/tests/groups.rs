@@ -1,7 +1,6 @@
 //! Chats of groups, and who is in them.
 
 use super::*;
-use ClientKind::{Android, Ios, Mac, Ours, Windows};
 
 const OTHER: u32 = 3;
 
@@ -70,7 +69,7 @@ fn texts_and_audios_travel_as_their_kind_and_are_tried_again_alike() {
         (text(IN_GROUP), IN_GROUP, MsgType::GroupText, "hi"),
         (audio(IN_GROUP), IN_GROUP, MsgType::GroupAudio, "\0\0\0\x02\u{fffd}hi"),
     ] {
-        let mut rig = Rig::online(Ours);
+        let mut rig = Rig::online(&OURS);
         let first = sent(&rig.command(2, action.clone()), command::MSG_DATA);
         let view = first[0].view::<ImMsgData>().unwrap();
         assert_eq!((view.to_session_id, view.msg_type), (chat.id(), msg_type as i32));
@@ -88,7 +87,7 @@ fn texts_and_audios_travel_as_their_kind_and_are_tried_again_alike() {
         assert_eq!(facts(&out), [Fact::OpOk { op: 2, msg_id: 1 }, held]);
 
         // By hand, after it failed.
-        let mut rig = Rig::online(Mac);
+        let mut rig = Rig::online(&MAC);
         rig.command(2, action);
         rig.pass(secs(8));
         let again = sent(&rig.command(3, Action::Resend { of: Some(2) }), command::MSG_DATA);
@@ -98,7 +97,7 @@ fn texts_and_audios_travel_as_their_kind_and_are_tried_again_alike() {
 
 #[test]
 fn a_group_and_a_user_of_one_number_are_two_chats() {
-    let mut rig = Rig::online(Ours);
+    let mut rig = Rig::online(&OURS);
     rig.push_as(MsgType::GroupAudio, PEER, PEER, 1, "in the group");
     rig.push(PEER, ME, 1, "to me");
     let (group, single) = (Conversation::Group(PEER), Conversation::single(ME, PEER));
@@ -110,7 +109,7 @@ fn a_group_and_a_user_of_one_number_are_two_chats() {
 #[test]
 fn pushes_of_others_are_counted_and_all_are_acked_by_whom_acks_groups() {
     for (kind, acked) in
-        [(Android, true), (Windows, false), (Ios, true), (Mac, false), (Ours, true)]
+        [(&ANDROID, true), (&WINDOWS, false), (&IOS, true), (&MAC, false), (&OURS, true)]
     {
         let mut rig = Rig::online(kind);
         let expected = |id| if acked { vec![(GROUP, id, 2)] } else { vec![] };
@@ -124,7 +123,7 @@ fn pushes_of_others_are_counted_and_all_are_acked_by_whom_acks_groups() {
         }
         assert_eq!(facts(&push(&mut rig, PEER, 1)), [], "a repeat");
     }
-    let mut rig = Rig::online(Ours);
+    let mut rig = Rig::online(&OURS);
     rig.device.config.conduct.acks = Acks::Never;
     assert_eq!(acks(&push(&mut rig, PEER, 1)), []);
     rig.device.config.conduct.acks = Acks::Late { ms: 2_000 };
@@ -134,7 +133,7 @@ fn pushes_of_others_are_counted_and_all_are_acked_by_whom_acks_groups() {
 
 #[test]
 fn a_group_is_read_like_a_chat_of_two() {
-    let mut rig = Rig::online(Ours);
+    let mut rig = Rig::online(&OURS);
     push(&mut rig, PEER, 1);
     push(&mut rig, OTHER, 2);
     let out = rig.command(2, Action::Read { chat: IN_GROUP });
@@ -163,7 +162,7 @@ fn a_group_is_read_like_a_chat_of_two() {
 
 #[test]
 fn counts_of_groups_are_shown_and_pulled_by_windows() {
-    for (kind, pulled) in [(Windows, vec![(IN_GROUP, 9)]), (Mac, vec![])] {
+    for (kind, pulled) in [(&WINDOWS, vec![(IN_GROUP, 9)]), (&MAC, vec![])] {
         let mut rig = Rig::new(kind);
         rig.command(1, Action::Login);
         let asked = rig.log_in();
@@ -177,7 +176,7 @@ fn counts_of_groups_are_shown_and_pulled_by_windows() {
 #[test]
 fn another_device_that_reads_a_group_clears_its_count() {
     for (kind, answered) in
-        [(Windows, false), (Mac, false), (Ours, false), (Android, true), (Ios, true)]
+        [(&WINDOWS, false), (&MAC, false), (&OURS, false), (&ANDROID, true), (&IOS, true)]
     {
         let mut rig = Rig::online(kind);
         push(&mut rig, PEER, 1);
@@ -192,7 +191,7 @@ fn another_device_that_reads_a_group_clears_its_count() {
 
 #[test]
 fn the_open_group_of_android_acks_as_read() {
-    let mut rig = Rig::online(Android);
+    let mut rig = Rig::online(&ANDROID);
     rig.command(2, Action::Read { chat: IN_GROUP });
     let out = push(&mut rig, PEER, 1);
     assert_eq!((reads(&out), acks(&out)), (vec![(IN_GROUP, 1)], vec![]));
@@ -203,7 +202,7 @@ fn the_open_group_of_android_acks_as_read() {
 
 #[test]
 fn gaps_in_a_group_are_seen_by_pushes_own_sends_and_sessions() {
-    let mut rig = Rig::online(Ours);
+    let mut rig = Rig::online(&OURS);
     push(&mut rig, PEER, 2);
     let out = rig.pass_alive(secs(1));
     assert_eq!(group_pulls(&out), [(IN_GROUP, 1)]);
@@ -227,7 +226,7 @@ fn gaps_in_a_group_are_seen_by_pushes_own_sends_and_sessions() {
 #[test]
 fn what_a_person_asks_about_a_chat_names_its_kind() {
     let named = |action: Action| {
-        let mut rig = Rig::online(Ours);
+        let mut rig = Rig::online(&OURS);
         let pdu = pdus(&rig.command(2, action))[0].clone();
         let (session_type, session_id) = match pdu.command() {
             0x0309 => pdu.view::<ImGetMsgListReq>().map(|r| (r.session_type, r.session_id)),
@@ -254,7 +253,7 @@ fn what_a_person_asks_about_a_chat_names_its_kind() {
 
 #[test]
 fn answers_about_a_group_are_stored_under_it() {
-    let mut rig = Rig::online(Ours);
+    let mut rig = Rig::online(&OURS);
     let seq =
         pdus(&rig.command(
             2,
@@ -310,7 +309,7 @@ fn answers_about_a_group_are_stored_under_it() {
 
 #[test]
 fn who_is_taken_out_of_a_group_forgets_what_is_unread_and_missing() {
-    let mut rig = Rig::online(Ours);
+    let mut rig = Rig::online(&OURS);
     push(&mut rig, PEER, 1);
     push(&mut rig, PEER, 5);
     assert_eq!(group_pulls(&rig.pass_alive(secs(1))), [(IN_GROUP, 4)]);
@@ -335,7 +334,7 @@ fn who_is_taken_out_of_a_group_forgets_what_is_unread_and_missing() {
 
 #[test]
 fn who_joins_a_group_again_is_counted_and_caught_up_again() {
-    let mut rig = Rig::online(Ours);
+    let mut rig = Rig::online(&OURS);
     notice(&mut rig, GroupModifyType::Del, ME);
     push(&mut rig, PEER, 3);
     assert_eq!(facts(&notice(&mut rig, GroupModifyType::Add, ME)), []);
@@ -345,7 +344,7 @@ fn who_joins_a_group_again_is_counted_and_caught_up_again() {
 
 #[test]
 fn an_own_change_is_known_by_its_answer() {
-    let mut rig = Rig::online(Ours);
+    let mut rig = Rig::online(&OURS);
     push(&mut rig, PEER, 1);
     let leave = Action::ChangeMembers { group: GROUP, add: false, users: vec![ME] };
     let seq = pdus(&rig.command(2, leave))[0].header.seq_num;
@@ -365,7 +364,7 @@ fn an_own_change_is_known_by_its_answer() {
 
 #[test]
 fn what_was_written_before_the_join_is_asked_for_twice_and_never_again() {
-    let mut rig = Rig::online(Ours);
+    let mut rig = Rig::online(&OURS);
     notice(&mut rig, GroupModifyType::Add, ME);
     let mut out = compare(&mut rig, &[50]);
     assert_eq!(group_pulls(&out), [(IN_GROUP, 50)]);
@@ -383,7 +382,7 @@ fn what_was_written_before_the_join_is_asked_for_twice_and_never_again() {
 
 #[test]
 fn a_group_that_refuses_its_pages_is_not_asked_again() {
-    let mut rig = Rig::online(Ours);
+    let mut rig = Rig::online(&OURS);
     push(&mut rig, PEER, 3);
     let asked = sent(&rig.pass_alive(secs(1)), command::MSG_LIST_REQUEST);
     rig.refuse(&asked[0], RefusedCode::RefusedUnavailable);

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_send_is_acked_by_seq_num_and_stored() {
-    for kind in [ClientKind::Windows, ClientKind::Ours] {
+    for kind in [&WINDOWS, &OURS] {
         let mut rig = Rig::online(kind);
         let out = rig.send(2);
         let pdu = &pdus(&out)[0];
@@ -27,7 +27,7 @@ fn a_send_is_acked_by_seq_num_and_stored() {
 
 #[test]
 fn an_ack_with_msg_id_0_is_a_failure() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     let seq = pdus(&rig.send(2))[0].header.seq_num;
     assert_eq!(reason_of(&facts(&rig.ack(seq, 0))), [(2, "not stored")]);
     assert!(rig.store.messages.is_empty());
@@ -35,7 +35,7 @@ fn an_ack_with_msg_id_0_is_a_failure() {
 
 #[test]
 fn windows_repeats_a_send_once_with_the_same_seq_num() {
-    let mut rig = Rig::online(ClientKind::Windows);
+    let mut rig = Rig::online(&WINDOWS);
     let first = pdus(&rig.send(2))[0].clone();
     let out = rig.pass(secs(6));
     assert_eq!(sent(&out, command::MSG_DATA), std::slice::from_ref(&first));
@@ -51,7 +51,7 @@ fn windows_repeats_a_send_once_with_the_same_seq_num() {
 
 #[test]
 fn ours_does_not_repeat_a_send_without_its_switch() {
-    let mut rig = Rig::without(ClientKind::Ours, "idempotent-send");
+    let mut rig = Rig::without(&OURS, "idempotent-send");
     let first = pdus(&rig.send(2))[0].clone();
     assert_eq!(first.view::<ImMsgData>().unwrap().send_token, None);
     let out = rig.pass(secs(6));
@@ -63,7 +63,7 @@ fn ours_does_not_repeat_a_send_without_its_switch() {
 
 #[test]
 fn windows_has_one_message_in_flight_and_refuses_a_hasty_second() {
-    let mut rig = Rig::online(ClientKind::Windows);
+    let mut rig = Rig::online(&WINDOWS);
     let seq = pdus(&rig.send(2))[0].header.seq_num;
     rig.now += Duration::from_millis(99);
     assert_eq!(reason_of(&facts(&rig.send(3))), [(3, "too soon after another message")]);
@@ -78,7 +78,7 @@ fn windows_has_one_message_in_flight_and_refuses_a_hasty_second() {
 
 #[test]
 fn ours_has_several_messages_in_flight() {
-    let mut rig = Rig::without(ClientKind::Ours, "idempotent-send");
+    let mut rig = Rig::without(&OURS, "idempotent-send");
     let (a, b) = (rig.send(2), rig.send(3));
     assert_eq!((pdus(&a).len(), pdus(&b).len()), (1, 1));
     let lost = rig.event(Event::Closed { reason: "eof".into() });
@@ -88,7 +88,7 @@ fn ours_has_several_messages_in_flight() {
 
 #[test]
 fn pushes_are_stored_counted_and_acked_with_the_peers_id() {
-    for kind in [ClientKind::Windows, ClientKind::Ours] {
+    for kind in [&WINDOWS, &OURS] {
         let mut rig = Rig::online(kind);
         let out = rig.push(PEER, ME, 1, "hi");
         let ack = sent(&out, command::MSG_DATA_ACK)[0].view::<ImMsgDataAck>().unwrap();
@@ -106,7 +106,7 @@ fn pushes_are_stored_counted_and_acked_with_the_peers_id() {
 
 #[test]
 fn a_repeat_is_acked_by_ours_and_ignored_by_windows() {
-    for (kind, acks) in [(ClientKind::Windows, 0), (ClientKind::Ours, 1)] {
+    for (kind, acks) in [(&WINDOWS, 0), (&OURS, 1)] {
         let mut rig = Rig::online(kind);
         rig.push(PEER, ME, 1, "hi");
         let out = rig.push(PEER, ME, 1, "hi");
@@ -120,7 +120,7 @@ fn a_repeat_is_acked_by_ours_and_ignored_by_windows() {
 
 #[test]
 fn reading_pulls_what_is_unread_then_acks_the_last_message() {
-    let mut rig = Rig::new(ClientKind::Ours);
+    let mut rig = Rig::new(&OURS);
     rig.device.config.protocol = Protocol::teamtalk();
     rig.command(1, Action::Login);
     let asked = rig.log_in();
@@ -144,7 +144,7 @@ fn reading_pulls_what_is_unread_then_acks_the_last_message() {
 
 #[test]
 fn windows_pulls_each_unread_session_after_a_login() {
-    let mut rig = Rig::new(ClientKind::Windows);
+    let mut rig = Rig::new(&WINDOWS);
     rig.command(1, Action::Login);
     let asked = rig.log_in();
     let out = rig.answer_all(&asked, &[200], &[(3, 200)]);
@@ -158,7 +158,7 @@ fn windows_pulls_each_unread_session_after_a_login() {
 
 #[test]
 fn another_device_that_reads_clears_the_count() {
-    let mut rig = Rig::online(ClientKind::Windows);
+    let mut rig = Rig::online(&WINDOWS);
     rig.push(PEER, ME, 1, "hi");
     let out = rig.read_notify(0, 1);
     assert_eq!(facts(&out), [Fact::UnreadShown { device: 9, chat: CHAT, count: 0 }]);
@@ -166,7 +166,7 @@ fn another_device_that_reads_clears_the_count() {
 
 #[test]
 fn an_unread_answer_replaces_what_is_shown() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     rig.push(PEER, ME, 1, "hi");
     rig.event(Event::Closed { reason: "eof".into() });
     rig.pass(secs(3));
@@ -177,7 +177,7 @@ fn an_unread_answer_replaces_what_is_shown() {
 
 #[test]
 fn pull_and_latest_end_with_their_answer_or_a_timeout() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     let out = rig.command(2, Action::Pull { chat: CHAT, count: 10 });
     assert_eq!(pulls(&out), [(0, 10)]);
     assert!(facts(&rig.list(pull_seq(&out), [])).contains(&Fact::OpOk { op: 2, msg_id: 0 }));

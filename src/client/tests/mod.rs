@@ -10,7 +10,10 @@ mod outbox;
 mod questions;
 mod reads;
 
-use super::*;
+use super::{
+    emulated::{ANDROID, IOS, MAC, WINDOWS},
+    *,
+};
 use crate::{
     catalogue::Args,
     conversation::Conversation,
@@ -35,6 +38,7 @@ use tokio::{
 };
 use tokio_util::codec::Decoder;
 
+const OURS: Habits = Habits::OURS;
 const ME: u32 = 1;
 const PEER: u32 = 2;
 const CHAT: Chat = Chat::User(PEER);
@@ -53,20 +57,20 @@ struct Rig {
     now: Duration,
 }
 
-fn config(kind: ClientKind) -> Config {
+fn config(habits: &'static Habits) -> Config {
     Config {
         device: 9,
         install: 0x0102_0304_0506_0708,
         user_name: "alice".into(),
         password: "12345".into(),
         user: ME,
-        client_type: match kind {
-            ClientKind::Windows | ClientKind::Ours => 0x01,
-            ClientKind::Mac => 0x02,
-            ClientKind::Ios => 0x11,
-            ClientKind::Android => 0x12,
+        client_type: match habits.name {
+            "mac" => 0x02,
+            "ios" => 0x11,
+            "android" => 0x12,
+            _ => 0x01,
         },
-        kind,
+        habits,
         conduct: Conduct::default(),
         servers: vec![Endpoint::new("a", 1), Endpoint::new("b", 1)],
         protocol: Protocol::hardened(),
@@ -85,19 +89,19 @@ fn reason_of(facts: &[Fact]) -> Vec<(u32, &str)> {
 }
 
 impl Rig {
-    fn new(kind: ClientKind) -> Self {
-        let device = Device::new(config(kind), 0);
+    fn new(habits: &'static Habits) -> Self {
+        let device = Device::new(config(habits), 0);
         Self { device, store: DeviceStore::default(), now: Duration::ZERO }
     }
 
     /// Logged in, with nothing unread and no sessions.
-    fn online(kind: ClientKind) -> Self {
-        Self::new(kind).logged_in()
+    fn online(habits: &'static Habits) -> Self {
+        Self::new(habits).logged_in()
     }
 
     /// The same with one switch of `hardened` off.
-    fn without(kind: ClientKind, switch: &str) -> Self {
-        let mut rig = Self::new(kind);
+    fn without(habits: &'static Habits, switch: &str) -> Self {
+        let mut rig = Self::new(habits);
         assert!(rig.device.config.protocol.set(switch, false));
         rig.logged_in()
     }

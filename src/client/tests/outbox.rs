@@ -20,7 +20,7 @@ fn reconnect(rig: &mut Rig) -> Vec<Effect> {
 
 #[test]
 fn a_send_is_written_again_until_its_ack() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     let first = sends(&rig.send(2));
     assert_eq!(first[0].1, token(1));
     let tries: Vec<Effect> = [6, 12, 24, 24, 24]
@@ -45,7 +45,7 @@ fn a_send_is_written_again_until_its_ack() {
 
 #[test]
 fn a_send_survives_its_connection_and_a_crash() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     let first = sends(&rig.send(2));
     let out = rig.lose();
     assert!(facts(&out).contains(&Fact::AttemptTimedOut { op: 2, attempt: 1 }));
@@ -66,11 +66,11 @@ fn a_send_survives_its_connection_and_a_crash() {
 
 #[test]
 fn a_device_that_is_offline_by_wish_takes_no_messages() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     rig.command(2, Action::Logout);
     rig.lose();
     assert_eq!(reason_of(&facts(&rig.send(3))), [(3, "not logged in")]);
-    for kind in [ClientKind::Windows, ClientKind::Ios] {
+    for kind in [&WINDOWS, &IOS] {
         let mut rig = Rig::online(kind);
         rig.lose();
         assert_eq!(reason_of(&facts(&rig.send(3))), [(3, "not logged in")]);
@@ -81,7 +81,7 @@ fn a_device_that_is_offline_by_wish_takes_no_messages() {
 fn refusals_that_may_pass_put_a_send_off_and_others_end_it() {
     use RefusedCode::*;
     for code in [RefusedUnavailable, RefusedTooMany, RefusedNotLoggedIn] {
-        let mut rig = Rig::online(ClientKind::Ours);
+        let mut rig = Rig::online(&OURS);
         let pdu = pdus(&rig.send(2))[0].clone();
         rig.pass_alive(secs(3));
         assert_eq!(rig.refuse(&pdu, code), [], "{code:?}");
@@ -97,14 +97,14 @@ fn refusals_that_may_pass_put_a_send_off_and_others_end_it() {
         (RefusedNotAllowed, "refused: not allowed"),
         (RefusedUnknownCommand, "refused: unknown command"),
     ] {
-        let mut rig = Rig::online(ClientKind::Ours);
+        let mut rig = Rig::online(&OURS);
         let pdu = pdus(&rig.send(2))[0].clone();
         assert_eq!(reason_of(&facts(&rig.refuse(&pdu, code))), [(2, reason)]);
         rig.lose();
         assert_eq!(sends(&reconnect(&mut rig)), [], "it is not written again");
         assert_eq!(sends(&rig.pass_alive(secs(60))), []);
     }
-    let mut rig = Rig::without(ClientKind::Ours, "idempotent-send");
+    let mut rig = Rig::without(&OURS, "idempotent-send");
     let pdu = pdus(&rig.send(2))[0].clone();
     let out = rig.refuse(&pdu, RefusedUnavailable);
     assert_eq!(reason_of(&facts(&out)), [(2, reason::UNAVAILABLE)]);
@@ -113,7 +113,7 @@ fn refusals_that_may_pass_put_a_send_off_and_others_end_it() {
 
 #[test]
 fn a_resend_by_hand_is_a_new_request() {
-    for kind in [ClientKind::Windows, ClientKind::Android, ClientKind::Ios, ClientKind::Mac] {
+    for kind in [&WINDOWS, &ANDROID, &IOS, &MAC] {
         let mut rig = Rig::online(kind);
         let nothing = rig.command(2, Action::Resend { of: None });
         assert_eq!(reason_of(&facts(&nothing)), [(2, "nothing to send again")]);
@@ -135,7 +135,7 @@ fn a_resend_by_hand_is_a_new_request() {
 
 #[test]
 fn after_a_crash_a_message_can_be_sent_again_by_hand() {
-    let mut rig = Rig::online(ClientKind::Android);
+    let mut rig = Rig::online(&ANDROID);
     rig.send(3);
     rig.crash();
     assert_eq!(sends(&reconnect(&mut rig)), [], "not by itself");
@@ -146,7 +146,7 @@ fn after_a_crash_a_message_can_be_sent_again_by_hand() {
 
 #[test]
 fn ours_resends_with_the_same_token_and_both_operations_end() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     let first = sends(&rig.send(2));
     let out = rig.command(3, Action::Resend { of: None });
     let again = sends(&out);
@@ -162,7 +162,7 @@ fn ours_resends_with_the_same_token_and_both_operations_end() {
 
 #[test]
 fn a_refused_message_can_be_sent_again_by_hand() {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     let pdu = pdus(&rig.send(2))[0].clone();
     rig.refuse(&pdu, RefusedCode::RefusedNotStored);
     let out = rig.command(3, Action::Resend { of: None });
@@ -171,7 +171,7 @@ fn a_refused_message_can_be_sent_again_by_hand() {
 
 #[test]
 fn bytes_travel_as_they_are() {
-    let mut rig = Rig::online(ClientKind::Mac);
+    let mut rig = Rig::online(&MAC);
     let text = Bytes::from_static(b"op-2\xff\xfe");
     let out = rig.command(2, Action::Send { to: CHAT, text: text.clone() });
     assert_eq!(pdus(&out)[0].view::<ImMsgData>().unwrap().msg_data, text);

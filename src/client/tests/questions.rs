@@ -1,11 +1,10 @@
 //! What the questions say, and what their answers do.
 
 use super::*;
-use ClientKind::{Android, Ours};
 
 /// The one PDU that an action leads to.
 fn asked(action: Action) -> Pdu {
-    let mut rig = Rig::online(Android);
+    let mut rig = Rig::online(&ANDROID);
     let out = rig.command(2, action);
     assert_eq!(pdus(&out).len(), 1);
     pdus(&out)[0].clone()
@@ -85,7 +84,7 @@ fn what_nobody_answers_ends_when_it_is_written() {
         (Action::AddOfflineFile { to: PEER, name: "f".into() }, 0x050b),
         (Action::DelOfflineFile { from: PEER, name: "f".into() }, 0x050c),
     ] {
-        let mut rig = Rig::online(Ours);
+        let mut rig = Rig::online(&OURS);
         let out = rig.command(2, action.clone());
         let pdu = pdus(&out)[0].clone();
         assert_eq!(pdu.command(), id);
@@ -109,7 +108,7 @@ fn what_nobody_answers_ends_when_it_is_written() {
 
 #[test]
 fn a_new_group_is_told_by_its_id() {
-    let mut rig = Rig::online(Ours);
+    let mut rig = Rig::online(&OURS);
     let ask = Action::CreateGroup { name: "g".into(), members: vec![ME] };
     let seq = pdus(&rig.command(2, ask))[0].header.seq_num;
     let answer = ImGroupCreateRsp { group_id: Some(GROUP), ..Default::default() };
@@ -168,7 +167,7 @@ fn a_result_that_is_not_0_is_a_failure_and_one_that_cannot_be_read_no_answer() {
         ),
     ];
     for (action, id, answer) in failures {
-        let mut rig = Rig::online(Ours);
+        let mut rig = Rig::online(&OURS);
         let seq = pdus(&rig.command(2, action.clone()))[0].header.seq_num;
         let broken = rig.event(Event::Pdu(Pdu::raw(id, seq, Bytes::from_static(b"\xff"))));
         assert_eq!(facts(&broken), [], "{action:?}");
@@ -181,7 +180,7 @@ fn a_result_that_is_not_0_is_a_failure_and_one_that_cannot_be_read_no_answer() {
 
 #[test]
 fn a_file_that_is_offered_needs_no_reaction() {
-    let mut rig = Rig::online(Ours);
+    let mut rig = Rig::online(&OURS);
     let offer = ImFileNotify { trans_mode: 1, ..Default::default() };
     assert_eq!(rig.pdu(command::FILE_NOTIFY, 0, &offer), []);
 }

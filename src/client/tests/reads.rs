@@ -8,7 +8,7 @@ fn reads(out: &[Effect]) -> Vec<Pdu> {
 
 /// A device that holds message 1 of the peer, and has just acked it as read for operation 2.
 fn reading() -> (Rig, Pdu) {
-    let mut rig = Rig::online(ClientKind::Ours);
+    let mut rig = Rig::online(&OURS);
     rig.push(PEER, ME, 1, "hi");
     let out = rig.command(2, Action::Read { chat: CHAT });
     let out = rig.list(pull_seq(&out), [1]);
@@ -94,9 +94,7 @@ fn a_refused_read_ack_is_repeated_or_left_to_the_count() {
 
 #[test]
 fn without_the_switch_and_elsewhere_a_read_ack_is_not_answered() {
-    for mut rig in
-        [Rig::without(ClientKind::Ours, "confirmed-read-acks"), Rig::online(ClientKind::Mac)]
-    {
+    for mut rig in [Rig::without(&OURS, "confirmed-read-acks"), Rig::online(&MAC)] {
         rig.push(PEER, ME, 1, "hi");
         rig.store.unread.clear();
         let out = rig.command(2, Action::Read { chat: CHAT });

@@ -56,6 +56,11 @@ impl Engine {
         self.dbs.get(&db).into_iter().flatten()
     }
 
+    /// All keys of all databases with their values, in order.
+    pub fn all(&self) -> impl Iterator<Item = (&Bytes, &Stored)> {
+        self.dbs.values().flatten()
+    }
+
     /// How many commands have changed something.
     pub fn changes(&self) -> u64 {
         self.changes

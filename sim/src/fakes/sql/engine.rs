@@ -199,6 +199,13 @@ impl Engine {
         rows.map(|row| names().zip(row.iter().cloned()).collect()).collect()
     }
 
+    /// How many committed rows each table has.
+    pub fn row_counts(&self) -> impl Iterator<Item = (&str, usize)> {
+        let rows =
+            |table: &Table| table.keys().filter(|key| table.committed(key).is_some()).count();
+        self.tables.iter().map(move |table| (&*table.def.name, rows(table)))
+    }
+
     /// The names of all tables.
     pub fn table_names(&self) -> impl Iterator<Item = &str> {
         self.tables.iter().map(|table| &*table.def.name)

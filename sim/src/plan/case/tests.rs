@@ -167,6 +167,16 @@ fn conduct_and_fates_have_bounds_too() {
 }
 
 #[test]
+fn a_limit_to_try_is_one_of_the_catalogue() {
+    let probe = |limit| json!([{"id": 1, "at_ms": 1, "device": 1, "do": "probe", "limit": limit, "size": "at"}]);
+    let mut document = document();
+    document["plan"]["operations"] = probe("0204.user_id_list");
+    assert!(parse(&document).is_ok());
+    let error = with("/plan/operations", probe("0204.users"));
+    assert_eq!(error, "operation 1: field `limit`: the catalogue has no limit `0204.users`");
+}
+
+#[test]
 fn lists_are_not_endless() {
     let error = with("/plan/groups/0/members", json!(vec![1; 100_001]));
     assert_eq!(error, "group 1: field `members`: 100001 elements, at most 100000 are allowed");

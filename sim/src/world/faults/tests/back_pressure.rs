@@ -2,7 +2,7 @@
 //! bound of the role's queue.
 
 use crate::{
-    plan::{Fault, Role, TICK_MS, Trouble},
+    plan::{Fault, Role, TICK_MS, Trouble, WINDOW},
     properties::Properties,
     record::{Kind, Line},
     seeded,
@@ -11,7 +11,6 @@ use crate::{
         env::port,
         network::{Effect, OnHost},
         shared::Shared,
-        streams::WINDOW,
     },
 };
 use bytes::Bytes;
