@@ -212,7 +212,7 @@ switches! {
     };
     edge_limits: Switch {
         name: "edge-limits",
-        scope: "msg, db",
+        scope: "msg, db, route",
         instead_of: "taking PDUs of up to 16 MiB of anybody, lists and pages as long as a client \
                      chooses, as often as it sends them, and closing a server link for it",
         peers: "none; a client that keeps to what real clients send notices nothing",

@@ -217,7 +217,7 @@ mod tests {
         let outcome = runner.run(&planted("msg1", Plant::Panics)).expect("a verdict");
         let frames = outcome.panicked.and_then(|panicked| panicked.backtrace).expect("asked for");
         assert!(frames.contains("plant"), "{frames}");
-        assert!(!frames.contains("turmoil::rt"), "{frames}");
+        assert!(!frames.contains("turmoil::rt") && frames.lines().count() < 10, "{frames}");
     }
 
     #[test]

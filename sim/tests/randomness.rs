@@ -1,10 +1,7 @@
 //! Where a turmoil simulation gets its randomness, and what makes it repeat: the claims of
 //! docs/DETERMINISM.md that a small program can show.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "turmoil's own builder, without a seed, is a subject"
-)]
+#![expect(clippy::disallowed_methods, reason = "what turmoil does without a seed is the test")]
 
 use std::{
     collections::BTreeSet,

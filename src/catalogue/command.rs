@@ -105,7 +105,8 @@ pub struct FieldLimit {
 /// follows from its fields ([`super::limits::Limits`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CommandLimits {
-    /// PDUs a second and user; of a connection that is not logged in, a second and connection.
+    /// PDUs a second, user and msg_server; of a connection that is not logged in, a second and
+    /// connection.
     pub rate: Limit,
     /// Of each string and each list of the body, and of numbers that choose how much is read.
     pub fields: &'static [FieldLimit],
@@ -263,7 +264,7 @@ pub(super) const fn field(field: &'static str, default: u32, ceiling: u32) -> Fi
     FieldLimit { field, limit: limit(default, ceiling) }
 }
 
-/// Bytes of attach data that a device may send: msg_server overwrites or ignores it.
+/// Bytes of attach data that a device may send: with `edge-limits` msg_server takes it off.
 pub(super) const ATTACH: FieldLimit = field("attach_data", 64, 1024);
 
 /// Limits of a body of a few numbers, by its rate.

@@ -49,7 +49,7 @@ pub const GENERAL: [General; 4] = [
     General {
         name: REQUESTS,
         limit: Limit { default: 300, ceiling: 10_000 },
-        says: "requests of all kinds a second and user, without acks and heartbeats",
+        says: "requests of all kinds (what has an answer) a second, user and msg_server",
     },
 ];
 
@@ -67,7 +67,7 @@ pub struct Limits {
     pub link_unsent: usize,
     /// Connections of devices to one msg_server.
     pub connections: usize,
-    /// Requests of all kinds a second and user.
+    /// Requests of all kinds a second, user and msg_server.
     pub requests: u32,
     /// Bytes of a PDU of a connection that is not logged in, header included.
     pub stranger_pdu: u32,
@@ -83,7 +83,7 @@ pub struct Limits {
 pub struct OfCommand {
     /// Bytes of the body; follows from the fields.
     pub body: u32,
-    /// PDUs a second and user.
+    /// PDUs a second, user and msg_server.
     pub rate: u32,
     /// Those of fields.
     pub fields: Vec<OfField>,
@@ -315,7 +315,7 @@ pub fn names() -> Vec<Named> {
         let rate = limits.map(|limits| Named {
             name: rate_name(command),
             limit: limits.rate,
-            says: format!("{} a second and user", command.name),
+            says: format!("{} a second, user and msg_server", command.name),
         });
         let fields = limits.into_iter().flat_map(|limits| limits.fields);
         let fields = fields.filter_map(|field| {

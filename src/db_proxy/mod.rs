@@ -98,7 +98,7 @@ impl<E: Env, C: Connector, B: Blobs> World for Real<E, C, B> {
     type Blobs = B;
 }
 
-/// Bytes of a link's bound that long answers leave free for short ones.
+/// Bytes of a link's bound that answers leave free for refusals and heartbeats.
 const SPARE: usize = 1 << 20;
 
 /// Writes an answer. With `edge-limits` one that is longer than a PDU may be, or for which there is

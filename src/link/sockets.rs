@@ -54,11 +54,11 @@ struct Open<S, K> {
 }
 
 impl<S: Stream, K> Open<S, K> {
-    /// Bytes that wait to be written. If this PDU would be one too many, what waits is first
+    /// Bytes that wait to be written. If so many more would be too many, what waits is first
     /// offered to the socket once more.
-    fn waiting_beside(&self, pdu: &Pdu) -> usize {
+    fn waiting_beside(&self, more: usize) -> usize {
         let waiting = self.conn.unsent();
-        if waiting + size(pdu) <= self.unsent {
+        if waiting + more <= self.unsent {
             return waiting;
         }
         // Perhaps the socket has room and nothing was written to it since.
@@ -165,7 +165,7 @@ impl<E: Env, K: Kind> Link<E, K> {
     pub fn send(&mut self, conn: ConnId, pdu: Pdu) {
         let up = self.start.elapsed();
         let Some(open) = self.conns.get_mut(&conn) else { return };
-        let (before, bound) = (open.waiting_beside(&pdu), open.unsent);
+        let (before, bound) = (open.waiting_beside(size(&pdu)), open.unsent);
         let after = before + size(&pdu);
         if after > bound {
             self.report_high_water(before, bound, true);
@@ -184,7 +184,10 @@ impl<E: Env, K: Kind> Link<E, K> {
     /// for an unknown connection.
     pub fn has_room(&self, conn: ConnId, pdu: &Pdu, spare: usize) -> bool {
         let open = self.conns.get(&conn);
-        open.is_none_or(|open| open.waiting_beside(pdu) + size(pdu) + spare <= open.unsent)
+        open.is_none_or(|open| {
+            let wanted = size(pdu) + spare;
+            open.waiting_beside(wanted) + wanted <= open.unsent
+        })
     }
 
     /// A connection may write PDUs of so many bytes from now on.

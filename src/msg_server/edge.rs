@@ -1,16 +1,25 @@
 //! What a device may send, and how often (switch `edge-limits`): looked at before anything of a
 //! PDU is copied, queued, hashed or forwarded. The original has no such limits: our decision.
 
-use super::state::{State, conn::Conn, in_flight::Asked, turn::Turn};
+use super::state::{
+    State,
+    conn::Conn,
+    in_flight::Asked,
+    rates::{Sent, What},
+    turn::Turn,
+};
 use crate::{
-    catalogue::{Command, limits::OfCommand},
+    catalogue::Command,
     env::ConnId,
-    wire::{Pdu, command as cmd, fields, tt::extension::RefusedCode},
+    wire::{Pdu, attach, edit::Edit, fields, tt::extension::RefusedCode},
 };
 
 /// PDUs over the rate are refused. Over so many times the rate in one second they are abuse, and
 /// cost the connection.
 const ABUSE: u32 = 10;
+
+/// PDUs a second of commands that no device may send, or not before its login.
+const UNSERVED: u32 = 20;
 
 /// What becomes of a PDU.
 enum Over {
@@ -18,13 +27,13 @@ enum Over {
     Closed(String),
 }
 
-/// Whether a device's PDU keeps to the limits. One that does not is refused here with a reason, or
-/// costs the connection.
+/// Whether a device's PDU keeps to the limits; `None`: a PDU that is not served, whatever it holds.
+/// One that does not is refused here with a reason, or costs the connection.
 pub(super) fn lets_through(
     state: &mut State,
     turn: &mut Turn<'_>,
     conn: ConnId,
-    entry: &Command,
+    entry: Option<&Command>,
     pdu: &Pdu,
 ) -> bool {
     match check(state, conn, entry, pdu) {
@@ -37,20 +46,38 @@ pub(super) fn lets_through(
     false
 }
 
-fn check(state: &mut State, conn: ConnId, entry: &Command, pdu: &Pdu) -> Result<(), Over> {
+fn check(state: &mut State, conn: ConnId, entry: Option<&Command>, pdu: &Pdu) -> Result<(), Over> {
     let limits = &state.config.limits;
-    let (Some(of), Some(client)) = (limits.of(entry.id), state.conns.get(&conn)) else {
-        return Ok(());
+    let Some(client) = state.conns.get(&conn) else { return Ok(()) };
+    let served = entry.and_then(|entry| Some((entry, limits.of(entry.id)?)));
+    let Some((entry, of)) = served else {
+        return rate(
+            state.rates.count(client, What::Unserved),
+            UNSERVED,
+            "PDUs that are not served",
+        );
     };
-    rate(state.rates.sent(client, entry.id), most_of(entry, of, client), "of these PDUs")?;
-    if entry.reply.is_some() {
-        rate(state.rates.requests(client), limits.requests, "requests")?;
+    // Both count, whichever is over.
+    let sent = state.rates.count(client, What::Command(entry.id));
+    let is_request = entry.reply.is_some();
+    let requests = is_request.then(|| state.rates.count(client, What::Requests));
+    rate(sent, of.rate, "of these PDUs")?;
+    if let Some(requests) = requests {
+        rate(requests, limits.requests, "requests")?;
     }
     limits
         .check(entry.id, &pdu.body)
         .map_err(|over| Over::Refused(RefusedCode::RefusedMalformed, over.to_string()))?;
     token(entry, pdu)?;
     claim(entry, client, pdu)
+}
+
+/// A PDU without the attach data that its device gave it; `None` if there is none. Servers name
+/// connections by it: a device's own would have its answer, or its refusal, go to another one.
+pub(super) fn without_attach(pdu: &Pdu) -> Option<Pdu> {
+    let mut has = false;
+    fields::each(&pdu.body, |number, _| has |= number == attach::FIELD);
+    has.then(|| pdu.with_body(Edit::of(&pdu.body).clear(attach::FIELD).done()))
 }
 
 /// A token that is a number: db_proxy would keep it under the key of the user of that number
@@ -79,26 +106,15 @@ fn claim(entry: &Command, client: &Conn, pdu: &Pdu) -> Result<(), Over> {
     }
 }
 
-/// How many of a command a payer may send a second. A message counts for each device as in the
-/// original, and that refuses by itself; the user may send as many from every device that they can
-/// have.
-fn most_of(entry: &Command, of: &OfCommand, client: &Conn) -> u32 {
-    const DEVICES: u32 = 4;
-    if entry.id == cmd::MSG_DATA && client.open { of.rate * DEVICES } else { of.rate }
-}
-
-fn rate(sent: u32, most: u32, what: &str) -> Result<(), Over> {
-    if sent > most.saturating_mul(ABUSE) {
-        return Err(Over::Closed(format!(
-            "over {} {what} a second",
-            u64::from(most) * u64::from(ABUSE)
-        )));
+/// The user is refused over the rate; the connection that is far beyond it is closed, and no other.
+fn rate(sent: Sent, most: u32, what: &str) -> Result<(), Over> {
+    let abuse = most.saturating_mul(ABUSE);
+    if sent.on_conn > abuse {
+        return Err(Over::Closed(format!("over {abuse} {what} a second")));
     }
-    if sent > most {
-        return Err(Over::Refused(
-            RefusedCode::RefusedTooMany,
-            format!("over {most} {what} a second"),
-        ));
+    if sent.by_user > most {
+        let reason = format!("over {most} {what} a second");
+        return Err(Over::Refused(RefusedCode::RefusedTooMany, reason));
     }
     Ok(())
 }

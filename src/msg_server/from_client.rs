@@ -50,16 +50,18 @@ pub(super) fn dispatch(
     let command = pdu.command();
     let entry = catalogue::of(command);
     let gated = state.config.protocol.login_gate && !client.open;
-    if gated && !entry.is_some_and(|entry| entry.before_login) {
+    let gated = gated && !entry.is_some_and(|entry| entry.before_login);
+    let limited = state.config.protocol.edge_limits;
+    if limited && !edge::lets_through(state, turn, conn, entry.filter(|_| !gated), pdu) {
+        return Ok(());
+    }
+    if gated {
         let code = RefusedCode::RefusedNotLoggedIn;
         state.refuse(turn, conn, Asked::of(pdu), code, "not logged in");
         return Ok(());
     }
-    if let Some(entry) = entry.filter(|_| state.config.protocol.edge_limits)
-        && !edge::lets_through(state, turn, conn, entry, pdu)
-    {
-        return Ok(());
-    }
+    let stripped = if limited { edge::without_attach(pdu) } else { None };
+    let pdu = stripped.as_ref().unwrap_or(pdu);
     match entry.and_then(|entry| entry.served(Peer::Device, Peer::Msg)) {
         Some(Serve::Relayed) => relay::request(state, turn, conn, pdu).map(drop),
         Some(_) if let Some(handler) = handler(command) => handler(state, turn, conn, pdu),

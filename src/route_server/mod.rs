@@ -5,10 +5,10 @@ mod presence;
 mod tests;
 
 use crate::{
-    catalogue::{self, Peer, Serve},
+    catalogue::{self, Peer, Serve, limits::Limits},
     env::{ConnId, Draw},
     fact::Fact,
-    link::{self, Action, Event, Now, Role},
+    link::{self, Action, Bounds, Event, Now, Role},
     protocol::Protocol,
     wire::{Malformed, Pdu, attach, command as cmd, edit::Edit, im},
 };
@@ -228,6 +228,15 @@ impl RouteServer {
         let pdu = Pdu::raw(cmd::BUDDY_LIST_USERS_STATUS_RESPONSE, seq, body);
         out.push(Action::Send { conn, pdu });
         Ok(())
+    }
+}
+
+/// What the connection of a msg_server may hold: with `edge-limits` more than any answer, so that no
+/// client's requests close it.
+pub fn bounds(protocol: &Protocol, limits: &Limits) -> Bounds {
+    match protocol.edge_limits {
+        true => Bounds { unsent: limits.link_unsent, ..Bounds::ORIGINAL },
+        false => Bounds::ORIGINAL,
     }
 }
 

@@ -1,9 +1,8 @@
 //! bounded: queues, send lists and unsent output stay under their bounds, what a device may not send
-//! is not served, no bytes of a client close a link between servers, and what the world measures by
-//! itself stays under its bounds.
+//! is not served, and no bytes of a client close a link between servers.
 //!
-//! Queues are what roles report (`Fact::HighWater`); what sockets and stores hold is measured from
-//! outside (`bounds`). The memory of a role is not measured.
+//! Queues are what roles report (`Fact::HighWater`); what the world measures by itself, `bounds`
+//! judges.
 
 use super::{
     Class, Known, Property, Seen, Sort, Subject, Violation, bounds::Bounds, let_through::LetThrough,

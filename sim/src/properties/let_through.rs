@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use teamtalk::{
     catalogue::{self, limits::Limits},
     env::ConnId,
-    wire::{Pdu, command as cmd, fields},
+    wire::{Pdu, command as cmd, fields, tt::extension::Refused},
 };
 
 /// See the module.
@@ -43,7 +43,7 @@ impl LetThrough {
                 }
                 None
             }
-            At::ServerWrites => self.told(conn, seq, command),
+            At::ServerWrites => self.told(conn, pdu),
             _ => None,
         }
     }
@@ -60,9 +60,12 @@ impl LetThrough {
         Some(format!("{} {claimed} of user {user}", claim.name))
     }
 
-    fn told(&mut self, conn: ConnId, seq: u16, command: u16) -> Option<Violation> {
+    fn told(&mut self, conn: ConnId, pdu: &Pdu) -> Option<Violation> {
+        let (seq, command) = (pdu.header.seq_num, pdu.command());
         if command == cmd::OTHER_REFUSED {
-            self.owed.retain(|owed, _| (owed.0, owed.1) != (conn, seq));
+            // Which of the requests of this seq_num it refuses, it says.
+            let refused = pdu.view::<Refused>().map(|refused| refused.command_id as u16);
+            self.owed.retain(|owed, _| Ok(owed.2) != refused || (owed.0, owed.1) != (conn, seq));
             return None;
         }
         let asked = catalogue::request_of(command)?.id;

@@ -3,6 +3,7 @@
 mod actions;
 mod audit;
 mod blobs;
+mod driver;
 mod env;
 mod faults;
 mod hosts;
@@ -20,6 +21,7 @@ mod shared;
 mod sizes;
 mod socket;
 mod streams;
+mod tap;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -34,33 +36,20 @@ pub use watch::Watch;
 
 use crate::{
     plan::{
-        Action, Host, Operation, Plan, TICK_MS,
+        TICK_MS,
         case::{Case, ProtocolSpec},
     },
     properties::{Properties, Violation},
-    record::{Kind, Trace, history::History, sizes::Sizes},
+    record::{Trace, history::History, sizes::Sizes},
     seeded,
 };
+use driver::Driver;
 use hosts::Hosts;
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    panic::{AssertUnwindSafe, catch_unwind},
+    collections::BTreeMap,
     time::{Duration, SystemTime},
 };
-use teamtalk::{
-    catalogue::limits::Limits, conversation::Chat, fact::Fact, protocol::Protocol, timing::Timing,
-};
-
-/// Operations of the liveness phase are numbered from here: a plan's never reach it.
-const LIVENESS_OPS: u32 = 1_000_000;
-
-/// Simulated milliseconds from one audit to the next.
-const AUDIT_EVERY_MS: u64 = 1_000;
-/// Simulated milliseconds for which audits go on at least.
-const AUDITS_MS: u64 = 5_000;
-
-/// Simulated milliseconds from one measuring of the stores to the next.
-const MEASURED_EVERY_MS: u64 = 1_000;
+use teamtalk::{catalogue::limits::Limits, protocol::Protocol};
 
 /// No run is longer, in simulated milliseconds: one that is has no end. The longest plan, with its
 /// last fault and everything owed after it, takes less.
@@ -133,45 +122,6 @@ impl Deployed {
     }
 }
 
-/// Lines that the properties are shown together: no verdict is needed sooner, and their code and
-/// the hosts' take turns in the processor's caches less often.
-const JUDGED_AT_ONCE: usize = 512;
-
-struct Driver<'a> {
-    plan: &'a Plan,
-    shared: Shared,
-    hosts: Hosts,
-    faults: faults::Faults,
-    operations: Vec<Operation>,
-    properties: Properties,
-    /// How many lines of the trace have been followed, and how many judged.
-    followed: usize,
-    judged: usize,
-    violations: Vec<Violation>,
-    broken_by: BTreeMap<&'static str, u64>,
-    opened: BTreeSet<(u32, Chat)>,
-    next_op: u32,
-    /// Operations that were to create a group, and the groups that they created.
-    creations: BTreeSet<u32>,
-    created: BTreeMap<u32, u32>,
-    /// Devices that are logged in, with their hosts.
-    online: BTreeMap<u32, Host>,
-    rest: Rest,
-    sizes: Sizes,
-    panicked: Option<Panicked>,
-}
-
-/// How far the end of the liveness phase has come; times in simulated milliseconds.
-#[derive(Debug, Default)]
-struct Rest {
-    /// What was owed when the bound passed has been noted.
-    late: bool,
-    /// When the next audit may start; `None` before the first one.
-    next_audit: Option<u64>,
-    /// What the last audit does not agree with is a violation from here on.
-    audits_end: u64,
-}
-
 impl Outcome {
     /// `holds`, or the signatures of what was broken.
     pub fn found(&self) -> String {
@@ -193,238 +143,4 @@ impl Outcome {
     pub fn violation(&self, signature: &str) -> Option<&Violation> {
         self.violations.iter().find(|v| v.signature() == signature)
     }
-}
-
-impl<'a> Driver<'a> {
-    fn new(plan: &'a Plan, properties: Properties, shared: Shared, hosts: Hosts) -> Self {
-        let mut operations = plan.operations.clone();
-        operations.sort_by_key(|op| (op.at_ms, op.id));
-        operations.reverse();
-        let creates = |op: &&Operation| matches!(op.action, Action::CreateGroup { .. });
-        let faults = faults::Faults::new(plan, &shared);
-        Self {
-            creations: operations.iter().filter(creates).map(|op| op.id).collect(),
-            created: BTreeMap::new(),
-            plan,
-            shared,
-            hosts,
-            faults,
-            operations,
-            properties,
-            followed: 0,
-            judged: 0,
-            violations: Vec::new(),
-            broken_by: BTreeMap::new(),
-            opened: BTreeSet::new(),
-            next_op: LIVENESS_OPS,
-            online: BTreeMap::new(),
-            rest: Rest::default(),
-            sizes: Sizes::default(),
-            panicked: None,
-        }
-    }
-
-    /// Safety until the horizon, then liveness until nothing is owed or its bound has passed.
-    fn drive(&mut self, sim: &mut turmoil::Sim<'_>) {
-        self.shared.record_world(Kind::Phase { phase: "safety" });
-        let horizon = self.plan.horizon_ms;
-        let bound = liveness_bound(&self.plan.pace.timing()).as_millis() as u64;
-        let mut now = 0;
-        let mut healed_at = None;
-        loop {
-            assert!(now < LONGEST_RUN_MS, "the run has no end: it was not over after {now} ms");
-            self.shared.lock().tick(now * 1_000);
-            self.hosts.watch.at(now);
-            self.hosts.flush(now);
-            self.faults.apply(sim, &self.shared, &self.hosts, now);
-            while self.operations.last().is_some_and(|op| op.at_ms <= now) {
-                let op = self.operations.pop().expect("just seen");
-                self.hosts.perform(&op, &self.created);
-            }
-            let stepped = catch_unwind(AssertUnwindSafe(|| sim.step()));
-            if stepped.is_err() {
-                let panicked = panics::take();
-                let Panicked { host, at, message, endless, .. } = &panicked;
-                let (at, message) = (at.clone(), message.clone());
-                self.shared.record(
-                    host,
-                    match endless {
-                        true => Kind::Endless { message },
-                        false => Kind::Panic { message, at },
-                    },
-                );
-                self.judge();
-                self.panicked = Some(panicked);
-                return;
-            }
-            now += TICK_MS;
-            self.follow();
-            if now.is_multiple_of(MEASURED_EVERY_MS) {
-                self.measure_stores();
-            }
-            if now < horizon || !self.faults.all_over(&self.shared) {
-                continue;
-            }
-            let since = *healed_at.get_or_insert_with(|| {
-                self.shared.lock().now_us = now * 1_000;
-                self.shared.record_world(Kind::Phase { phase: "liveness" });
-                now
-            });
-            if (now - since).is_multiple_of(100) {
-                self.open_unread_chats(now);
-                if self.at_rest(now, since, bound) {
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Whether the run is over: nothing is owed and an audit agrees, or their time is up. An
-    /// audit is made once nothing else is owed and every device that wants to be online is, or
-    /// the bound has passed; then again until it agrees.
-    fn at_rest(&mut self, now: u64, since: u64, bound: u64) -> bool {
-        self.judge();
-        let owed = self.properties.owed(false);
-        let everyone_here = || {
-            let mut devices = self.plan.devices.iter().map(|d| d.slot);
-            devices.all(|d| self.online.contains_key(&d) || !self.hosts.wants_online(d))
-        };
-        let late = now - since > bound;
-        if !late && (now - since < 500 || !owed.is_empty() || !everyone_here()) {
-            return false;
-        }
-        if late && !std::mem::replace(&mut self.rest.late, true) {
-            let overdue = self.properties.overdue(now * 1_000);
-            overdue.into_iter().for_each(|violation| self.found(violation));
-        }
-        let Some(next_audit) = self.rest.next_audit else {
-            self.rest.audits_end = (since + bound).max(now + AUDITS_MS);
-            self.audit(now);
-            return false;
-        };
-        let disagree = self.properties.owed(true);
-        // The last audit is heard to its end before it is a violation that it disagrees.
-        let over = now > self.rest.audits_end && !self.hosts.auditor.is_busy();
-        if disagree.is_empty() || over {
-            disagree.into_iter().for_each(|violation| self.found(violation));
-            return true;
-        }
-        if now >= next_audit {
-            self.audit(now);
-        }
-        false
-    }
-
-    fn audit(&mut self, now: u64) {
-        self.shared.lock().now_us = now * 1_000;
-        if self.hosts.auditor.start() {
-            self.shared.record_world(Kind::Phase { phase: "audit" });
-        }
-        self.rest.next_audit = Some(now + AUDIT_EVERY_MS);
-    }
-
-    /// Each online user opens once every chat that its client shows as unread.
-    fn open_unread_chats(&mut self, now: u64) {
-        let online: Vec<_> = self.online.keys().copied().collect();
-        let chats =
-            online.iter().flat_map(|d| self.hosts.unread_chats(*d).into_iter().map(|c| (*d, c)));
-        for (device, chat) in chats.collect::<Vec<_>>() {
-            if self.opened.insert((device, chat)) {
-                self.next_op += 1;
-                let action = Action::Read { chat: chat.into() };
-                let op = Operation { id: self.next_op, at_ms: now, device, action };
-                self.hosts.perform(&op, &self.created);
-            }
-        }
-    }
-
-    /// Notes what the driver itself must know by the next tick.
-    fn follow(&mut self) {
-        let shared = self.shared.lock();
-        for line in &shared.trace.lines[self.followed..] {
-            match &line.kind {
-                Kind::Fact(Fact::DeviceOnline { device, .. }) => {
-                    self.online.insert(*device, line.host.clone());
-                }
-                Kind::Fact(Fact::DeviceOffline { device, .. }) => {
-                    self.online.remove(device);
-                }
-                Kind::Fact(Fact::OpOk { op, msg_id }) if self.creations.contains(op) => {
-                    self.created.insert(*op, *msg_id);
-                }
-                Kind::HostDown => self.online.retain(|_, host| *host != line.host),
-                _ => {}
-            }
-        }
-        self.followed = shared.trace.lines.len();
-        drop(shared);
-        if self.followed - self.judged >= JUDGED_AT_ONCE {
-            self.judge();
-        }
-    }
-
-    /// Shows the properties what is new.
-    fn judge(&mut self) {
-        let mut shared = self.shared.lock();
-        for line in &mut shared.trace.lines[self.judged..] {
-            for violation in self.properties.observe(line) {
-                let property = violation.property;
-                if note(&mut self.violations, violation) {
-                    self.broken_by.insert(property, line.n);
-                }
-            }
-            if let Kind::PduSent(frame) | Kind::PduReceived(frame) = &mut line.kind {
-                frame.forget();
-            }
-        }
-        self.judged = shared.trace.lines.len();
-    }
-
-    fn found(&mut self, violation: Violation) {
-        note(&mut self.violations, violation);
-    }
-
-    /// Measures the stores: what they hold now may be the most that they ever held.
-    fn measure_stores(&mut self) {
-        self.hosts.measure(&mut self.sizes);
-    }
-
-    fn outcome(mut self) -> Outcome {
-        self.measure_stores();
-        {
-            let shared = self.shared.lock();
-            sizes::of_streams(&mut self.sizes, &shared.roster, &shared.streams);
-        }
-        for violation in self.properties.measured(&self.sizes) {
-            self.found(violation);
-        }
-        let trace = std::mem::take(&mut self.shared.lock().trace);
-        let history = History::of(&trace);
-        let notes = self.properties.notes().collect();
-        let hits = self.faults.ended.iter().copied().collect();
-        let Self { violations, broken_by, sizes, panicked, .. } = self;
-        Outcome { trace, history, violations, broken_by, hits, notes, sizes, panicked }
-    }
-}
-
-/// Keeps the first violation of each property: what follows may only be its echo. Whether this is
-/// the first one.
-fn note(violations: &mut Vec<Violation>, violation: Violation) -> bool {
-    let is_first = violations.iter().all(|v| v.property != violation.property);
-    if is_first {
-        violations.push(violation);
-    }
-    is_first
-}
-
-/// How long after the last fault everything owed must be paid: a silent server link is noticed
-/// and dialled again, a client reconnects from its longest backoff, logs in, an entry expires
-/// or is resent to the end, and one pull is asked twice.
-fn liveness_bound(timing: &Timing) -> Duration {
-    timing.server_timeout()
-        + timing.server_reconnect(2)
-        + timing.windows_reconnect(12)
-        + timing.login_timeout()
-        + timing.send_list_expiry()
-        + 2 * timing.client_answer_timeout()
 }

@@ -155,7 +155,7 @@ fn short(file: &str) -> &str {
     file
 }
 
-/// The frames between the panic's own and turmoil's.
+/// The frames between the panic's own and those of what polls tasks.
 fn frames(backtrace: &Backtrace) -> String {
     let text = backtrace.to_string();
     let mut frames: Vec<Vec<&str>> = Vec::new();
@@ -170,7 +170,10 @@ fn frames(backtrace: &Backtrace) -> String {
     let panic = frames.iter().position(|frame| is_of(frame, &["rust_begin_unwind"]));
     let own = frames.into_iter().skip(panic.map_or(0, |at| at + 1));
     let own = own.skip_while(|frame| is_of(frame, &["core::panicking::", "panic_any"]));
-    let own = own.take_while(|frame| !is_of(frame, &["turmoil::rt::", "world::panics::kept"]));
+    let below = ["/src/runtime/task/", "core/src/future/", "turmoil::rt::", "world::panics::kept"];
+    let is_below =
+        |frame: &Vec<&str>| frame.iter().any(|line| below.iter().any(|b| line.contains(b)));
+    let own = own.take_while(|frame| !is_below(frame));
     own.flatten().collect::<Vec<_>>().join("\n")
 }
 

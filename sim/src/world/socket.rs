@@ -5,32 +5,17 @@ use super::{
     roster::HostId,
     shared::{Inner, Kill, Shared},
     streams::StreamState,
+    tap::Tap,
 };
 use crate::record::{End, Frame, Kind};
-use bytes::BytesMut;
 use std::{
     io,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Waker, ready},
 };
-use teamtalk::{
-    env::ConnId,
-    wire::{
-        Pdu,
-        frame::{Codec, whole},
-    },
-};
+use teamtalk::env::ConnId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::codec::Decoder;
-
-/// Cuts one direction's bytes into frames for the trace.
-#[derive(Debug, Default)]
-struct Tap {
-    buffer: BytesMut,
-    frames: u64,
-    broken: bool,
-}
 
 /// turmoil's end of a stream; `None` once its host was killed.
 pub type Wire = Arc<Mutex<Option<turmoil::net::TcpStream>>>;
@@ -174,36 +159,16 @@ impl Socket {
         }
         let Some((reading, writing)) = &mut self.taps else { return };
         let tap = if sent { writing } else { reading };
-        if tap.broken {
-            return;
-        }
-        while let Some(pdu) = tap.next(bytes) {
+        while let Some((k, pdu)) = tap.next(bytes) {
             bytes = &[];
-            tap.frames += 1;
-            let frame = Frame::new(self.id, self.end, tap.frames, pdu);
+            let frame = Frame::new(self.id, self.end, k, pdu);
             let kind = if sent { Kind::PduSent(frame) } else { Kind::PduReceived(frame) };
             shared.record_at(self.host, kind);
         }
-        let unfinished = tap.buffer.len() as u64;
+        let unfinished = tap.unfinished() as u64;
         if !sent && unfinished > 0 {
             shared.streams.unfinished(self.id, self.end, unfinished);
         }
-    }
-}
-
-impl Tap {
-    /// The next frame that is whole with these bytes more.
-    fn next(&mut self, bytes: &[u8]) -> Option<Pdu> {
-        // What most reads and writes are: the copy is as long as the trace needs it.
-        if self.buffer.is_empty()
-            && let Some(pdu) = whole(bytes)
-        {
-            return Some(pdu);
-        }
-        self.buffer.extend_from_slice(bytes);
-        let decoded = Codec.decode(&mut self.buffer);
-        self.broken = decoded.is_err();
-        decoded.ok().flatten()
     }
 }
 

@@ -1,4 +1,4 @@
-//! How much each user has sent in this window (switch `edge-limits`).
+//! How much each user has sent to this msg_server in this window (switch `edge-limits`).
 
 use super::conn::Conn;
 use crate::env::ConnId;
@@ -7,47 +7,55 @@ use std::collections::BTreeMap;
 /// Who pays for a PDU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Payer {
-    /// A user, with all their devices.
+    /// A user, with all their devices here.
     User(u32),
-    /// A connection that is not logged in.
-    Stranger(ConnId),
+    /// One connection: of a stranger, and of each device for what is abuse.
+    Conn(ConnId),
 }
 
-impl Payer {
-    fn of(conn: &Conn) -> Self {
-        if conn.open { Self::User(conn.user) } else { Self::Stranger(conn.id) }
-    }
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// PDUs of one command.
+    Command(u16),
+    /// PDUs that no device may send, or not before its login.
+    Unserved,
+    /// Requests of all kinds.
+    Requests,
+}
+
+/// So many came in this window, the last one included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Of the user, whatever device; of a stranger, on the connection.
+    pub by_user: u32,
+    /// On the connection.
+    pub on_conn: u32,
 }
 
 /// What each payer has sent since the last tick: a window of `Timing::rate_window`, as the
 /// original's for 0301. An entry costs its payer a PDU, and none outlives a tick.
 #[derive(Debug, Default)]
 pub struct Rates {
-    /// PDUs of each command.
-    sent: BTreeMap<(Payer, u16), u32>,
-    /// Requests of all kinds.
-    requests: BTreeMap<Payer, u32>,
+    sent: BTreeMap<(Payer, What), u32>,
 }
 
 impl Rates {
     /// A new window begins.
     pub fn tick(&mut self) {
         self.sent.clear();
-        self.requests.clear();
     }
 
-    /// Counts a PDU; how many of its command there are now.
-    pub fn sent(&mut self, conn: &Conn, command: u16) -> u32 {
-        count(self.sent.entry((Payer::of(conn), command)).or_default())
+    /// Counts a PDU.
+    pub fn count(&mut self, conn: &Conn, what: What) -> Sent {
+        let on_conn = self.add(Payer::Conn(conn.id), what);
+        let by_user = if conn.open { self.add(Payer::User(conn.user), what) } else { on_conn };
+        Sent { by_user, on_conn }
     }
 
-    /// Counts a request; how many there are now.
-    pub fn requests(&mut self, conn: &Conn) -> u32 {
-        count(self.requests.entry(Payer::of(conn)).or_default())
+    fn add(&mut self, payer: Payer, what: What) -> u32 {
+        let sent = self.sent.entry((payer, what)).or_default();
+        *sent = sent.saturating_add(1);
+        *sent
     }
-}
-
-fn count(sent: &mut u32) -> u32 {
-    *sent = sent.saturating_add(1);
-    *sent
 }

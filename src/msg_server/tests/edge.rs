@@ -72,13 +72,14 @@ fn the_original_has_none_of_them() {
 fn each_command_has_a_rate_and_what_is_far_beyond_it_costs_the_connection() {
     let limits = Limits::default();
     for command in catalogue::ALL.iter().filter(|command| !command.before_login) {
-        // A message's window is the device's, as in the original, and a logout ends it all.
-        let own = [cmd::MSG_DATA, cmd::LOGIN_REQ_LOGINOUT].contains(&command.id);
-        let Some(of) = limits.of(command.id).filter(|_| !own) else { continue };
+        // A logout ends it all.
+        let ends = command.id == cmd::LOGIN_REQ_LOGINOUT;
+        let Some(of) = limits.of(command.id).filter(|_| !ends) else { continue };
         let mut rig = rig();
         let mut closed_at = None;
         let mut told = BTreeMap::new();
-        let most = if command.reply.is_some() { of.rate.min(limits.requests) } else { of.rate };
+        let most = of.rate;
+        assert!(command.reply.is_none() || most <= limits.requests, "{}", command.name);
         for n in 1..=10 * most + 1 {
             // Broken off: whatever is behind the edge does not wait for an answer.
             let done = rig.pdu(ALICE, command.id, 5, "08");
@@ -191,4 +192,69 @@ fn a_token_is_no_users_number() {
     for token in ["", "17a", "ff00"] {
         assert!(of(token).told(ALICE).is_empty(), "{token}");
     }
+}
+
+#[test]
+fn requests_of_all_kinds_together_have_a_rate() {
+    let most = 30;
+    let mut config = config(Protocol::teamtalk());
+    for name in SWITCHES {
+        assert!(config.protocol.set(name, true));
+    }
+    let set = BTreeMap::from([("requests.rate".into(), most)]);
+    config.limits = Limits::with(&set).expect("a limit");
+    let mut rig = Rig::of(config);
+    rig.login(ALICE, 1, 0x12);
+    let kinds =
+        [cmd::MSG_LIST_REQUEST, cmd::MSG_UNREAD_CNT_REQUEST, cmd::GROUP_NORMAL_LIST_REQUEST];
+    for n in 0..=most {
+        let done = rig.pdu(ALICE, kinds[n as usize % 3], 5, "08");
+        let code =
+            if n < most { RefusedCode::RefusedMalformed } else { RefusedCode::RefusedTooMany };
+        assert_eq!(done.told(ALICE)[0].2, code, "request {n}");
+    }
+}
+
+#[test]
+fn what_is_never_served_is_counted_too() {
+    for (conn, command) in
+        [(STRANGER, cmd::MSG_DATA), (ALICE, 0x0399), (ALICE, cmd::MSG_LIST_RESPONSE)]
+    {
+        let mut rig = rig();
+        let codes: Vec<_> =
+            (0..21).map(|_| rig.pdu(conn, command, 5, "").told(conn)[0].2).collect();
+        assert!(!codes[..20].contains(&RefusedCode::RefusedTooMany), "{codes:?}");
+        assert_eq!(codes[20], RefusedCode::RefusedTooMany);
+        let closed: Vec<_> = (21..201).map(|_| rig.pdu(conn, command, 5, "").closed).collect();
+        assert_eq!(closed.last(), Some(&vec![conn]), "abuse");
+    }
+}
+
+#[test]
+fn abuse_of_one_device_does_not_cost_the_users_other_one() {
+    let mut rig = rig();
+    rig.login(BOB, 1, 1);
+    let most = Limits::default().of(cmd::BUDDY_LIST_ALL_USER_REQUEST).expect("a limit").rate;
+    let ask = |rig: &mut Rig, conn| rig.pdu(conn, cmd::BUDDY_LIST_ALL_USER_REQUEST, 5, "08");
+    for _ in 0..10 * most {
+        assert!(ask(&mut rig, ALICE).closed.is_empty());
+    }
+    assert_eq!(ask(&mut rig, ALICE).closed, [ALICE]);
+    let done = ask(&mut rig, BOB);
+    assert!(done.closed.is_empty());
+    assert_eq!(done.told(BOB)[0].2, RefusedCode::RefusedTooMany);
+}
+
+#[test]
+fn a_devices_own_attach_data_reaches_nobody() {
+    let fetched =
+        im::file::ImFileDelOfflineReq { from_user_id: 2, to_user_id: 1, task_id: "t".into() };
+    let fetched = hex(&fetched.encode_to_vec());
+    let body = format!("{fetched}{}", attach(7));
+    let done = rig().pdu(ALICE, cmd::FILE_DEL_OFFLINE_REQ, 5, &body);
+    assert!(done.to(DB_OTHER)[0].ends_with(&fetched), "{done:?}");
+    let mut rig = Rig::teamtalk();
+    rig.login(ALICE, 1, 0x12);
+    let done = rig.pdu(ALICE, cmd::FILE_DEL_OFFLINE_REQ, 5, &body);
+    assert!(done.to(DB_OTHER)[0].ends_with(&body), "relayed as it is: {done:?}");
 }

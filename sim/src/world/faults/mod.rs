@@ -249,7 +249,7 @@ impl Faults {
         stage.links_of(number, &self.hosts, Network::cut_off);
         self.processes.kill(stage, host, Kill::Power, false);
         stage.links_of(number, &self.hosts, Network::restore);
-        if let Some(commands) = stage.hosts.power_cut(host) {
+        if let Some(commands) = stage.hosts.stores.power_cut(host) {
             stage.shared.record(host, Kind::StoreLost { store: "redis", commands });
             stage.add_hits(fault, commands);
         }

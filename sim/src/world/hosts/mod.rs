@@ -1,0 +1,107 @@
+//! The hosts of a world: what of them outlives a process, and how a process starts.
+
+mod devices;
+mod roles;
+mod stores;
+
+pub use devices::Devices;
+pub use stores::Stores;
+
+use super::{Deployed, audit::Auditor, population, process::Process, shared::Shared, watch::Watch};
+use crate::{
+    plan::{self, Host, Plan, Side, TICK_MS},
+    record::Kind,
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// What outlives the hosts.
+#[derive(Clone)]
+pub struct Hosts {
+    plan: Arc<Plan>,
+    sides: Sides,
+    shared: Shared,
+    /// What the stores hold.
+    pub stores: Stores,
+    /// The devices.
+    pub devices: Devices,
+    /// Starts audits.
+    pub auditor: Auditor,
+    /// Where the processes say that they run.
+    pub watch: Watch,
+    processes: BTreeMap<Host, Process>,
+}
+
+/// What each side runs.
+#[derive(Debug, Clone)]
+struct Sides {
+    base: Deployed,
+    candidate: Deployed,
+}
+
+impl Sides {
+    fn of(&self, side: Side) -> &Deployed {
+        match side {
+            Side::Base => &self.base,
+            Side::Candidate => &self.candidate,
+        }
+    }
+}
+
+impl Hosts {
+    /// Stores with their users, and devices with empty stores.
+    pub fn new(
+        plan: Plan,
+        base: Deployed,
+        candidate: Deployed,
+        shared: Shared,
+        watch: Watch,
+    ) -> Self {
+        let stores = Stores::new(&plan);
+        population::record(&shared, &plan);
+        plan.nodes.iter().for_each(|node| _ = shared.host(&node.host));
+        let process = |n: &plan::Node| (n.host.clone(), Process::default());
+        let processes = plan.nodes.iter().map(process).collect();
+        let (plan, sides) = (Arc::new(plan), Sides { base, candidate });
+        let devices = Devices::new(plan.clone(), sides.clone(), shared.clone());
+        let auditor = Auditor::default();
+        Self { plan, sides, shared, stores, devices, auditor, watch, processes }
+    }
+
+    /// Registers every host with turmoil, in the plan's order.
+    pub fn register(&self, sim: &mut turmoil::Sim<'_>) {
+        for node in &self.plan.nodes {
+            let (hosts, host) = (self.clone(), node.host.clone());
+            sim.host(&*node.host, move || {
+                let (hosts, host) = (hosts.clone(), host.clone());
+                async move {
+                    hosts.start(&host).await;
+                    hosts.main(&host).await?;
+                    hosts.process(&host).end();
+                    std::future::pending::<()>().await;
+                    Ok(())
+                }
+            });
+        }
+        let latency = Duration::from_millis(self.plan.latency_ticks * TICK_MS);
+        for (i, a) in self.plan.nodes.iter().enumerate() {
+            for b in &self.plan.nodes[i + 1..] {
+                sim.set_link_latency(&*a.host, &*b.host, latency);
+            }
+        }
+    }
+
+    /// Waits while the process is meant to be down, then counts the incarnation.
+    async fn start(&self, host: &Host) {
+        self.process(host).started().await;
+        self.watch.started(host);
+        let mut shared = self.shared.lock();
+        let id = shared.roster.id(host);
+        shared.roster.started(id);
+        shared.record_at(id, Kind::HostUp);
+    }
+
+    /// The process of a host of the plan.
+    pub fn process(&self, host: &Host) -> &Process {
+        &self.processes[host]
+    }
+}

@@ -1,0 +1,95 @@
+//! The stores of a world: their data outlives their hosts.
+
+use crate::{
+    fakes::{self, Hooks},
+    plan::{Durability, Host, Plan, Role},
+    record::sizes::{Measure, Sizes},
+    world::{SimEnv, blobs::Memory, env::port, population, sizes},
+};
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+use teamtalk::env::{Env, Listener};
+
+/// Redis with its disk, SQL, and the files of audio. Clones share them.
+#[derive(Clone)]
+pub struct Stores {
+    redis: Arc<Mutex<fakes::redis::Engine>>,
+    /// The disk under Redis.
+    disk: Arc<Mutex<fakes::redis::Disk>>,
+    sql: Arc<Mutex<fakes::sql::Engine>>,
+    /// What all db_proxies keep audio in.
+    pub blobs: Memory,
+}
+
+impl Stores {
+    /// With what they hold before the run.
+    pub fn new(plan: &Plan) -> Self {
+        let (mut sql, mut redis) = (fakes::sql::Engine::new(), fakes::redis::Engine::new());
+        population::fill_sql(&mut sql, plan);
+        population::fill_redis(&mut redis, plan);
+        let disk = fakes::redis::Disk::new(flushed_every(plan), &redis);
+        Self {
+            redis: Arc::new(Mutex::new(redis)),
+            disk: Arc::new(Mutex::new(disk)),
+            sql: Arc::new(Mutex::new(sql)),
+            blobs: Memory::default(),
+        }
+    }
+
+    /// Redis serves on its host, for ever.
+    pub async fn serve_redis(&self, env: &SimEnv, hooks: Arc<dyn Hooks>) -> io::Result<()> {
+        let mut listener = env.bind(port::REDIS).await?;
+        loop {
+            let stream = listener.accept().await?;
+            // A broken connection is the client's affair: it sees it too.
+            tokio::spawn(fakes::redis::converse(stream, self.redis.clone(), hooks.clone()));
+        }
+    }
+
+    /// A port of SQL serves on its host, for ever. A session stays with its port, and so `hooks`.
+    pub async fn serve_sql(
+        &self,
+        env: &SimEnv,
+        port: u16,
+        hooks: Arc<dyn Hooks>,
+    ) -> io::Result<()> {
+        let mut listener = env.bind(port).await?;
+        loop {
+            let stream = listener.accept().await?;
+            tokio::spawn(fakes::sql::converse(stream, self.sql.clone(), hooks.clone()));
+        }
+    }
+
+    /// Redis writes to its disk if that is due.
+    pub fn flush(&self, now_ms: u64) {
+        let redis = self.redis.lock().expect("no panic under it");
+        self.disk.lock().expect("no panic under it").tick(&redis, now_ms);
+    }
+
+    /// Notes how much the stores hold.
+    pub fn measure(&self, sizes: &mut Sizes) {
+        sizes::of_redis(sizes, &self.redis.lock().expect("no panic under it"));
+        sizes::of_sql(sizes, &self.sql.lock().expect("no panic under it"));
+        sizes.note(&Role::Outside.host(), Measure::Blobs, self.blobs.len() as u64);
+    }
+
+    /// A host loses its power: how many commands its store lost, if it has one that can.
+    pub fn power_cut(&self, host: &Host) -> Option<u64> {
+        (host.role() == Role::Redis).then(|| {
+            let mut redis = self.redis.lock().expect("no panic under it");
+            self.disk.lock().expect("no panic under it").power_cut(&mut redis)
+        })
+    }
+}
+
+/// Simulated milliseconds between flushes of Redis; see [`Durability`].
+fn flushed_every(plan: &Plan) -> Option<u64> {
+    let seconds = match plan.redis {
+        Durability::Always => return None,
+        Durability::EverySecond => 1,
+        Durability::Never => 30,
+    };
+    Some(plan.pace.seconds(seconds).as_millis() as u64)
+}
