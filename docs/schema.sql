@@ -1,6 +1,7 @@
 -- The tables of the original (docs/SYSTEM.md section 6, "Tables"), in MySQL's dialect.
 --
--- Columns, their order and the keys are the original's. docs/SYSTEM.md gives the lengths that matter
+-- Columns and keys are those of docs/SYSTEM.md. It gives no keys of IMGroup, IMUser, IMDepart and IMAudio:
+-- those here follow public descriptions of the schema and were compared with no server. It gives the lengths that matter
 -- (content 4096, name and password 32, salt 4, sign_info 128); the other lengths and the defaults are
 -- ours. Three details of the shipped schema are not kept: it lets some columns be NULL (no statement
 -- of db_proxy stores one), IMUser.phone has 11 characters there, and the ids of IMUser and IMDepart are
