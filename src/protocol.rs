@@ -219,6 +219,15 @@ switches! {
         cost: "one look at the body of each device's PDU",
         property: "bounded",
     };
+    user_changes_from_store: Switch {
+        name: "user-changes-from-store",
+        scope: "db",
+        instead_of: "saying that no user changed while this db_proxy knows of no change, whatever \
+                     another one has changed",
+        peers: "none",
+        cost: "one statement for each 0208",
+        property: "answers",
+    };
     presence_by_link: Switch {
         name: "presence-by-link",
         scope: "route",

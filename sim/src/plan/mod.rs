@@ -31,6 +31,9 @@ pub const TICK_MS: u64 = 5;
 /// has read, without the latency of an acknowledgement.
 pub const WINDOW: u64 = 64 << 10;
 
+/// The wall clock at the start of a run, in seconds since 1970.
+pub const EPOCH: u64 = 1_700_000_000;
+
 /// Workers of each db_proxy, unless the plan says otherwise.
 pub const DB_WORKERS: usize = 12;
 

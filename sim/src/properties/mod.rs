@@ -4,6 +4,7 @@ mod about;
 mod acked_is_stored;
 mod acks_settle;
 mod answered;
+mod answers;
 mod bounded;
 mod bounds;
 mod clients;
@@ -20,9 +21,12 @@ mod order;
 #[cfg(test)]
 mod pdus;
 mod presence;
+mod protocols;
+mod relayed;
 mod seen;
 mod send_list_acked;
 mod sends;
+mod tally;
 #[cfg(test)]
 mod tape;
 mod unique_msg_id;
@@ -30,7 +34,9 @@ mod unread;
 mod wire;
 
 pub use about::{About, Rows, Subject};
+pub use protocols::Protocols;
 pub use seen::{Class, Known, Seen};
+pub use tally::Tally;
 pub use wire::{At, Message};
 
 use crate::{
@@ -106,6 +112,10 @@ pub trait Property {
     fn measured(&self, _: &Sizes) -> Option<Violation> {
         None
     }
+    /// How often it judged and forgave; `None` if it does not count.
+    fn tally(&self) -> Option<Tally> {
+        None
+    }
     /// Things worth a count that are no violations (`unacked though held`).
     fn notes(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
@@ -129,12 +139,20 @@ impl Properties {
             (0..all.len()).filter(look).collect()
         });
         let looking = looking.collect();
-        Self { known: Known::default(), all, looking }
+        let known = Known { protocols: Protocols::all(*protocol), ..Known::default() };
+        Self { known, all, looking }
+    }
+
+    /// The same, for a deployment in which some hosts run another protocol.
+    pub fn mixed(mut self, protocols: Protocols) -> Self {
+        self.known.protocols = protocols;
+        self
     }
 
     /// The same, for a deployment with these durations.
     pub fn at_pace(mut self, timing: &Timing) -> Self {
         self.known.answer_within_us = timing.request_timeout().as_micros() as u64;
+        self.known.store_timeout_us = timing.cache_timeout().as_micros() as u64;
         self
     }
 
@@ -160,6 +178,11 @@ impl Properties {
     /// What got too large in a run that is over.
     pub fn measured(&self, sizes: &Sizes) -> Vec<Violation> {
         self.all.iter().filter_map(|p| p.measured(sizes)).collect()
+    }
+
+    /// How often each property judged and forgave, of those that count.
+    pub fn tallies(&self) -> impl Iterator<Item = (&'static str, Tally)> {
+        self.all.iter().filter_map(|p| Some((p.name(), p.tally()?)))
     }
 
     /// Counts that are no violations.
@@ -195,6 +218,7 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(send_list_acked::SendListAcked::default()),
         Box::new(acks_settle::AcksSettle::default()),
         Box::new(answered::Answered::new(protocol)),
+        Box::new(answers::Answers::default()),
         Box::new(no_duplicate::NoDuplicate::default()),
         Box::new(integrity::Integrity::default()),
         Box::new(isolation::Isolation::new(protocol)),

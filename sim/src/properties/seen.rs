@@ -4,10 +4,14 @@
 use super::{
     clients::Clients,
     membership::Membership,
+    protocols::Protocols,
     sends::Sends,
     wire::{At, Message, client_pdu, content, db_pdu, held_content},
 };
-use crate::record::{Frame, Kind, Line};
+use crate::{
+    model::Stores,
+    record::{Frame, Kind, Line},
+};
 use std::sync::Arc;
 use teamtalk::{
     env::ConnId,
@@ -24,6 +28,13 @@ pub struct Known {
     pub membership: Membership,
     /// When devices sent what.
     pub sends: Sends,
+    /// What the stores hold and held.
+    pub stores: Stores,
+    /// Which host runs which protocol.
+    pub protocols: Protocols,
+    /// How long a db_proxy waits for Redis, in simulated microseconds: the shorter of its two
+    /// patiences (`Timing::cache_timeout`).
+    pub store_timeout_us: u64,
     /// The number of the last line.
     pub now: u64,
     /// How long a request may wait for its answer, in simulated microseconds: until its
@@ -101,6 +112,7 @@ impl Known {
         self.now = line.n;
         self.clients.observe(line);
         self.membership.observe(line);
+        self.stores.observe(line);
         let pdu = client.map(|(_, _, pdu)| pdu).or(db.map(|(_, pdu, _)| pdu));
         let data = pdu.and_then(Data::of);
         let message = match &line.kind {

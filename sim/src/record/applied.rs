@@ -1,6 +1,6 @@
 //! What a store applied, kept as data: a run has thousands of these, and few are ever shown.
 
-use super::what::What;
+use super::{changed::Changed, what::What};
 use bytes::Bytes;
 use std::{borrow::Cow, fmt, sync::Arc};
 use teamtalk::store::sql::Value;
@@ -18,6 +18,8 @@ pub struct Applied {
     pub effect: Effect,
     /// Whether the effect is durable at once: false within a transaction.
     pub committed: bool,
+    /// What it committed: of a COMMIT, all of its transaction.
+    pub changed: Vec<Changed>,
 }
 
 /// What a command or statement did; [`fmt::Display`] is what a trace shows.
@@ -137,7 +139,8 @@ pub mod tests {
     /// A statement of SQL as tests write it; the effect as a trace shows it.
     pub fn sql(what: &str, params: &[&str], effect: &str, committed: bool) -> Applied {
         let params = params.iter().map(|param| Value::from(*param)).collect();
-        Applied { store: "sql", what: What::new(what), params, effect: read(effect), committed }
+        let (what, effect) = (What::new(what), read(effect));
+        Applied { store: "sql", what, params, effect, committed, changed: Vec::new() }
     }
 
     /// The effect of a statement that is shown like this.

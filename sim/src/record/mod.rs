@@ -1,6 +1,7 @@
 //! What happened in a run, in order: the trace, and the history of operations.
 
 mod applied;
+pub mod changed;
 pub mod commits;
 mod frame;
 pub mod history;
@@ -13,6 +14,7 @@ pub(crate) use applied::readable;
 #[cfg(test)]
 pub use applied::tests::sql as sql_applied;
 pub use applied::{Applied, Did, Effect, kept, kept_value, shown};
+pub use changed::{Changed, Columns};
 pub use frame::Frame;
 pub use what::{Verb, What};
 
@@ -74,6 +76,13 @@ pub enum Kind {
     Fact(Fact),
     /// A store applied a command or statement.
     Store(Applied),
+    /// What a store holds before the run begins.
+    Holds {
+        /// `redis` or `sql`.
+        store: &'static str,
+        /// Every row or key, each as one that was not there before.
+        changed: Vec<Changed>,
+    },
     /// A message row was committed: known from the statement, not from what the role reported. Rows
     /// come in the order of the commits.
     Row {
@@ -146,6 +155,8 @@ pub enum Kind {
         store: &'static str,
         /// How many of its commands, of those that had changed something.
         commands: u64,
+        /// What it holds now in place of what they had made.
+        changed: Vec<Changed>,
     },
     /// The rig reset a connection.
     StreamReset {
@@ -219,10 +230,17 @@ impl Line {
                 value["kind"] = json!("fact");
                 value
             }
-            Kind::Store(Applied { store, what, params, effect, committed }) => {
+            Kind::Store(Applied { store, what, params, effect, committed, changed }) => {
                 let params: Vec<_> = params.iter().map(shown).collect();
-                json!({"kind": "store", "store": store, "what": &***what, "params": params,
-                    "effect": effect.to_string(), "committed": committed})
+                let mut value = json!({"kind": "store", "store": store, "what": &***what,
+                    "params": params, "effect": effect.to_string(), "committed": committed});
+                if !changed.is_empty() {
+                    value["changed"] = changes(changed);
+                }
+                value
+            }
+            Kind::Holds { store, changed } => {
+                json!({"kind": "holds", "store": store, "changed": changes(changed)})
             }
             Kind::Row { conversation, msg_id, from, content } => json!({"kind": "row",
                 "conversation": conversation, "msg_id": msg_id, "from": from,
@@ -241,8 +259,9 @@ impl Line {
             Kind::FaultEnd { fault, hit } => {
                 json!({"kind": "fault_end", "fault": fault, "hit": hit})
             }
-            Kind::StoreLost { store, commands } => {
-                json!({"kind": "store_lost", "store": store, "commands": commands})
+            Kind::StoreLost { store, commands, changed } => {
+                json!({"kind": "store_lost", "store": store, "commands": commands,
+                    "changed": changes(changed)})
             }
             Kind::StreamReset { conn } => json!({"kind": "stream_reset", "conn": conn}),
             Kind::HostUp => json!({"kind": "host_up"}),
@@ -259,6 +278,10 @@ impl Line {
         value["incarnation"] = json!(self.incarnation);
         Value::to_string(&value)
     }
+}
+
+fn changes(changed: &[Changed]) -> serde_json::Value {
+    changed.iter().map(Changed::to_json).collect()
 }
 
 /// All lines of a run.

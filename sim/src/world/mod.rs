@@ -36,10 +36,10 @@ pub use watch::Watch;
 
 use crate::{
     plan::{
-        TICK_MS,
+        EPOCH, Side, TICK_MS,
         case::{Case, ProtocolSpec},
     },
-    properties::{Properties, Violation},
+    properties::{Properties, Protocols, Violation},
     record::{Trace, history::History, sizes::Sizes},
     seeded,
 };
@@ -91,7 +91,7 @@ pub fn run(case: &Case, watch: &Watch) -> Result<Outcome, String> {
     let shared = Shared::new(plan.noise);
     let mut sim = seeded::network(plan.noise)
         .simulation_duration(Duration::from_millis(LONGEST_RUN_MS + TICK_MS))
-        .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(population::EPOCH))
+        .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(EPOCH))
         // In writes: more than fit in the window of a socket, byte by byte, and a FIN.
         .tcp_capacity(1 << 17)
         .ephemeral_ports(10_000..=60_000)
@@ -99,7 +99,12 @@ pub fn run(case: &Case, watch: &Watch) -> Result<Outcome, String> {
         .max_message_latency(Duration::from_millis(plan.latency_ticks * TICK_MS))
         .build();
     watch.begins(&shared);
-    let properties = Properties::new(&base.protocol, &base.limits).at_pace(&plan.pace.timing());
+    let mut protocols = Protocols::all(base.protocol);
+    for node in plan.nodes.iter().filter(|node| node.side == Side::Candidate) {
+        protocols = protocols.with(node.host.clone(), candidate.protocol);
+    }
+    let properties = Properties::new(&base.protocol, &base.limits);
+    let properties = properties.mixed(protocols).at_pace(&plan.pace.timing());
     let hosts = Hosts::new(plan.clone(), base, candidate, shared.clone(), watch.clone());
     hosts.register(&mut sim);
     let mut driver = Driver::new(plan, properties, shared, hosts);

@@ -6,15 +6,13 @@ use crate::{
         redis,
         sql::{self, Step},
     },
-    plan::{Group, GroupKind, Plan},
+    plan::{EPOCH, Group, GroupKind, Plan},
     record::Kind,
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use teamtalk::{store::sql::Value, wire::im::base_define::GroupType};
 
-/// The wall clock at the start of a run, in seconds since 1970.
-pub(super) const EPOCH: u64 = 1_700_000_000;
 /// When the groups were made and their members joined.
 const JOINED: u32 = EPOCH as u32 - 3_600;
 /// The database of Redis that db_proxy uses (SYSTEM.md section 6).

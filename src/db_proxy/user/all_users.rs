@@ -17,7 +17,8 @@ use crate::{
 };
 
 /// For time 0 lists all users who have not left, else those who changed since. Reads the store only
-/// if this process knows of a change after that time.
+/// if this process knows of a change after that time, or (`user-changes-from-store`) always: another
+/// process may have made it.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     const ALL: &str = "select * from IMUser where status != 3";
     const CHANGED: &str = "select * from IMUser where updated>=?";
@@ -25,7 +26,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let since = asked.latest_update_time;
     let mut latest_update_time = since;
     let mut user_list = Vec::new();
-    if cx.shared.caches.user_change.last() > since {
+    if cx.protocol().user_changes_from_store || cx.shared.caches.user_change.last() > since {
         let on_failure = cx.on_failed_query();
         let found = match since {
             0 => cx.select(on_failure, Server::Replica, ALL, &[]).await?,

@@ -1,6 +1,7 @@
 //! What a power cut leaves of the data.
 
 use super::Engine;
+use crate::record::Changed;
 
 /// The disk under a Redis: what is on it survives everything.
 #[derive(Debug, Clone)]
@@ -33,21 +34,25 @@ impl Disk {
     }
 
     /// The machine loses its power: what was not flushed is gone. How many commands that had
-    /// changed something are undone.
-    pub fn power_cut(&self, engine: &mut Engine) -> u64 {
+    /// changed something are undone, and what is there in place of what they made.
+    pub fn power_cut(&self, engine: &mut Engine) -> (u64, Vec<Changed>) {
         if self.every_ms.is_none() {
-            return 0;
+            return (0, Vec::new());
         }
         let lost = engine.changes() - self.flushed.changes();
+        let changed = engine.changed_to(&self.flushed);
         engine.clone_from(&self.flushed);
-        lost
+        (lost, changed)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Disk, Engine};
-    use crate::fakes::redis::{Session, Stored};
+    use crate::{
+        fakes::redis::{Session, Stored},
+        record::Changed,
+    };
     use bytes::Bytes;
 
     fn run(engine: &mut Engine, words: &str) {
@@ -75,12 +80,18 @@ mod tests {
         run(&mut engine, "GET n");
         run(&mut engine, "HDEL none f");
         disk.tick(&engine, 1_995);
-        assert_eq!(disk.power_cut(&mut engine), 2, "only what changed something is lost");
+        let (lost, changed) = disk.power_cut(&mut engine);
+        assert_eq!(lost, 2, "only what changed something is lost");
+        let key = |key: &'static str, before: &'static str, after: Option<&'static str>| {
+            let text = |text: &'static str| Bytes::from_static(text.as_bytes());
+            Changed::key(0, &text(key), None, Some(&text(before)), after.map(text).as_ref())
+        };
+        assert_eq!(changed, [key("n", "2", Some("1")), key("other", "1", None)]);
         assert_eq!((value(&engine, "n").as_deref(), value(&engine, "other")), (Some("1"), None));
-        assert_eq!(disk.power_cut(&mut engine), 0);
+        assert_eq!(disk.power_cut(&mut engine).0, 0);
         run(&mut engine, "INCR n");
         disk.tick(&engine, 3_100);
-        assert_eq!(disk.power_cut(&mut engine), 0, "a flush that was due late is not left out");
+        assert_eq!(disk.power_cut(&mut engine).0, 0, "a flush that was due late is not left out");
     }
 
     #[test]
@@ -88,7 +99,7 @@ mod tests {
         let mut engine = Engine::new();
         let disk = Disk::new(None, &engine);
         run(&mut engine, "INCR n");
-        assert_eq!(disk.power_cut(&mut engine), 0);
+        assert_eq!(disk.power_cut(&mut engine).0, 0);
         assert_eq!(value(&engine, "n").as_deref(), Some("1"));
     }
 }

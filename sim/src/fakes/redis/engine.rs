@@ -4,8 +4,9 @@ use super::{
     connection::{Session, connection_command},
     reply::Reply,
 };
+use crate::record::Changed;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
 pub(super) const NO_INTEGER: &str = "ERR value is not an integer or out of range";
@@ -73,25 +74,44 @@ impl Engine {
             .any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
     }
 
-    /// Runs one command, its name first.
-    pub fn run(&mut self, session: &mut Session, command: &[Bytes]) -> Reply {
+    /// What would have to change for this engine to be another one.
+    pub fn changed_to(&self, other: &Self) -> Vec<Changed> {
+        let mut changed = Vec::new();
+        let dbs: BTreeSet<_> = self.dbs.keys().chain(other.dbs.keys()).copied().collect();
+        for db in dbs {
+            let keys = self.entries(db).chain(other.entries(db)).map(|(key, _)| key);
+            for key in keys.collect::<BTreeSet<_>>() {
+                differences(db, key, self.get(db, key), other.get(db, key), &mut changed);
+            }
+        }
+        changed
+    }
+
+    /// Runs one command, its name first: the reply, and what it changed.
+    pub fn run(&mut self, session: &mut Session, command: &[Bytes]) -> (Reply, Vec<Changed>) {
         let Some((name, args)) = command.split_first() else {
-            return Reply::Error("ERR Protocol error: empty command".to_string());
+            let error = "ERR Protocol error: empty command".to_string();
+            return (Reply::Error(error), Vec::new());
         };
+        let mut changed = Vec::new();
         let lower = String::from_utf8_lossy(name).to_ascii_lowercase();
         let answer = if Self::is_connection_command(name) {
             connection_command(session, &lower, args)
         } else {
             let before = self.values(session.db, written(&lower, args));
             let answer = self.data_command(session.db, &lower, args);
-            let after = self.values(session.db, written(&lower, args));
-            self.changes += u64::from(before != after);
+            for (key, before) in written(&lower, args).iter().zip(&before) {
+                let after = self.get(session.db, key);
+                differences(session.db, key, before.as_ref(), after, &mut changed);
+            }
+            self.changes += u64::from(!changed.is_empty());
             answer
         };
-        match answer {
+        let reply = match answer {
             Some(answer) => answer.unwrap_or_else(Reply::Error),
             None => Reply::Error(unknown(name, args)),
-        }
+        };
+        (reply, changed)
     }
 
     fn values(&self, db: u32, keys: &[Bytes]) -> Vec<Option<Stored>> {
@@ -139,6 +159,42 @@ impl Engine {
             (name, _) if COMMANDS.contains(&name) => Err(wrong_count(name)),
             _ => return None,
         })
+    }
+}
+
+/// What is another value of a key now: of a hash, each of its fields.
+fn differences(
+    db: u32,
+    key: &Bytes,
+    before: Option<&Stored>,
+    after: Option<&Stored>,
+    changed: &mut Vec<Changed>,
+) {
+    if before == after {
+        return;
+    }
+    let text = |stored: Option<&Stored>| match stored {
+        Some(Stored::Text(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let (was, is) = (text(before), text(after));
+    if was != is {
+        changed.push(Changed::key(db, key, None, was.as_ref(), is.as_ref()));
+    }
+    let none = BTreeMap::new();
+    let (was, is) = (fields(before).unwrap_or(&none), fields(after).unwrap_or(&none));
+    for field in was.keys().chain(is.keys().filter(|field| !was.contains_key(*field))) {
+        let (was, is) = (was.get(field), is.get(field));
+        if was != is {
+            changed.push(Changed::key(db, key, Some(field), was, is));
+        }
+    }
+}
+
+fn fields(stored: Option<&Stored>) -> Option<&BTreeMap<Bytes, Bytes>> {
+    match stored {
+        Some(Stored::Hash(fields)) => Some(fields),
+        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{connection::Session, engine::Engine, reply::Reply};
 use crate::{
     fakes::{Hooks, TICK, lock},
-    record::{Applied, What, kept, readable},
+    record::{Applied, Changed, What, kept, readable},
 };
 use bytes::{Bytes, BytesMut};
 use redis_protocol::{codec::Resp2, resp2::types::BytesFrame};
@@ -68,8 +68,8 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
                 }
             }
             command = due(&mut pipeline.waiting) => {
-                let reply = lock(&engine).run(&mut session, &command);
-                pipeline.applied(&command, reply, session.resp3);
+                let (reply, changed) = lock(&engine).run(&mut session, &command);
+                pipeline.applied(&command, reply, changed, session.resp3);
             }
             (reply, resp3) = due(&mut pipeline.answers) => {
                 let mut out = BytesMut::new();
@@ -129,14 +129,16 @@ impl Pipeline {
         self.waiting.push_back((at, command));
     }
 
-    fn applied(&mut self, command: &[Bytes], reply: Reply, resp3: bool) {
+    fn applied(&mut self, command: &[Bytes], reply: Reply, changed: Vec<Changed>, resp3: bool) {
         if let Some((name, args)) =
             command.split_first().filter(|(name, _)| !Engine::is_connection_command(name))
         {
             let what = self.names.what(name);
             let params = args.iter().map(|arg| Value::Bytes(kept(arg))).collect();
             let effect = reply.effect();
-            self.hooks.applied(Applied { store: "redis", what, params, effect, committed: true });
+            let committed = true;
+            let applied = Applied { store: "redis", what, params, effect, committed, changed };
+            self.hooks.applied(applied);
         }
         let at = self.after_delay("redis after", command, self.answers.back().map(|(at, _)| *at));
         self.answers.push_back((at, (reply, resp3)));

@@ -8,7 +8,7 @@ use super::{
     table::{Key, Row, Table, TableId},
     tables,
 };
-use crate::record::What;
+use crate::record::{Changed, What};
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 use teamtalk::store::sql::{Outcome, SqlError, Value};
 use tokio::sync::Notify;
@@ -25,6 +25,8 @@ pub struct Done {
     pub committed: bool,
     /// The session, if the statement belonged to a transaction opened by BEGIN.
     pub transaction: Option<SessionId>,
+    /// The rows that it committed.
+    pub changed: Vec<Changed>,
 }
 
 /// Where a statement stands.
@@ -301,13 +303,14 @@ impl Engine {
         let prepared = pending.prepared.clone();
         match &prepared.statement {
             Statement::Begin => {
-                let ended = self.commit(id);
+                let (committed, changed) = self.commit(id);
                 self.session(id).tx.explicit = true;
                 let transaction = Some(id);
                 return Step::Done(Done {
                     result: Ok(Outcome::default()),
-                    committed: ended,
+                    committed,
                     transaction,
+                    changed,
                 });
             }
             Statement::LimitIdle(seconds) => {
@@ -318,25 +321,29 @@ impl Engine {
             Statement::Commit | Statement::Rollback => {
                 let transaction = self.in_transaction(id).then_some(id);
                 let committed = matches!(prepared.statement, Statement::Commit);
+                let mut changed = Vec::new();
                 if committed {
-                    self.commit(id);
+                    changed = self.commit(id).1;
                 } else {
                     self.rollback(id);
                 }
-                return Step::Done(Done { result: Ok(Outcome::default()), committed, transaction });
+                let result = Ok(Outcome::default());
+                return Step::Done(Done { result, committed, transaction, changed });
             }
             _ => {}
         }
         match exec::run(self, id, &prepared.statement, &pending.params, &mut pending.drawn) {
             Ok(outcome) => {
                 let explicit = self.in_transaction(id);
+                let mut changed = Vec::new();
                 if !explicit {
-                    self.commit(id);
+                    changed = self.commit(id).1;
                 }
                 Step::Done(Done {
                     result: Ok(outcome),
                     committed: !explicit,
                     transaction: explicit.then_some(id),
+                    changed,
                 })
             }
             Err(exec::Stop::Wait) => {
@@ -353,7 +360,7 @@ impl Engine {
                 let transaction = self.in_transaction(id).then_some(id);
                 self.rollback(id);
                 let result = Err(error::deadlock());
-                Step::Done(Done { result, committed: false, transaction })
+                Step::Done(Done { result, committed: false, transaction, changed: Vec::new() })
             }
         }
     }
@@ -368,7 +375,7 @@ impl Engine {
 
     fn done(&self, id: SessionId, result: Result<Outcome, SqlError>) -> Step {
         let transaction = self.in_transaction(id).then_some(id);
-        Step::Done(Done { result, committed: false, transaction })
+        Step::Done(Done { result, committed: false, transaction, changed: Vec::new() })
     }
 
     pub(super) fn session(&mut self, id: SessionId) -> &mut Session {
@@ -403,10 +410,28 @@ impl Engine {
         std::mem::take(&mut self.session(id).tx)
     }
 
-    /// Ends the transaction for good; false if none was open.
-    fn commit(&mut self, id: SessionId) -> bool {
+    /// Every committed row, as one that was not there before.
+    pub fn held(&self) -> Vec<Changed> {
+        let rows = |table: &Table| {
+            let row = |key| {
+                let row = table.committed(key)?;
+                Some(Changed::row(table.names(), key, None, Some(row)))
+            };
+            table.keys().filter_map(row).collect::<Vec<_>>()
+        };
+        self.tables.iter().flat_map(rows).collect()
+    }
+
+    /// Ends the transaction for good: whether one was open, and the rows that are others now.
+    fn commit(&mut self, id: SessionId) -> (bool, Vec<Changed>) {
         let tx = self.end(id);
+        let mut changed = Vec::new();
         if !tx.undo.is_empty() {
+            for (n, (table, key)) in tx.undo.iter().enumerate() {
+                if !tx.undo[..n].contains(&(*table, key.clone())) {
+                    changed.extend(self.tables[*table].pending(key));
+                }
+            }
             self.commits += 1;
             let snapshots = self.snapshots.iter().map(|(_, snapshot)| *snapshot);
             let oldest = snapshots.min().unwrap_or(self.commits);
@@ -416,7 +441,7 @@ impl Engine {
         }
         let woken = self.locks.release(id);
         self.notify(&woken);
-        tx.explicit
+        (tx.explicit, changed)
     }
 
     fn rollback(&mut self, id: SessionId) {

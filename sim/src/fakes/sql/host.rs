@@ -78,7 +78,8 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         drop(session);
         let effect = Effect::Sql { transaction: Some(id), did: Did::ConnectionLost };
         let what = What::new("ROLLBACK");
-        hooks.applied(Applied { store: "sql", what, params: Vec::new(), effect, committed: false });
+        let (params, changed) = (Vec::new(), Vec::new());
+        hooks.applied(Applied { store: "sql", what, params, effect, committed: false, changed });
     }
     ended
 }
@@ -112,7 +113,8 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             client.runs_on = hooks.delay("sql alone", draw).is_multiple_of(2);
             let (what, effect) = (lock(&session.engine).what(&text), effect(&done));
             let (params, committed) = (params.iter().map(kept_value).collect(), done.committed);
-            hooks.applied(Applied { store: "sql", what, params, effect, committed });
+            let changed = done.changed;
+            hooks.applied(Applied { store: "sql", what, params, effect, committed, changed });
             match done.result {
                 Ok(outcome) => response.outcomes.push(outcome),
                 Err(error) => {

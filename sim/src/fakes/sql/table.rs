@@ -4,6 +4,7 @@ use super::{
     engine::SessionId,
     schema::{TableDef, Type},
 };
+use crate::record::{Changed, Columns};
 use std::{collections::BTreeMap, sync::Arc};
 use teamtalk::store::sql::Value;
 
@@ -35,6 +36,7 @@ struct Version {
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     pub(super) def: Arc<TableDef>,
+    names: Arc<Columns>,
     pub(super) next_auto: u64,
     rows: BTreeMap<Key, Vec<Version>>,
     index: Index,
@@ -82,7 +84,23 @@ impl Index {
 
 impl Table {
     pub(super) fn new(def: TableDef) -> Self {
-        Self { index: Index::of(&def), def: Arc::new(def), next_auto: 1, rows: BTreeMap::new() }
+        let names = def.columns.iter().map(|column| column.name.clone()).collect();
+        let names = Arc::new(Columns { table: def.name.clone(), names });
+        let (index, def) = (Index::of(&def), Arc::new(def));
+        Self { index, def, names, next_auto: 1, rows: BTreeMap::new() }
+    }
+
+    /// Its name and those of its columns, for a trace.
+    pub(super) fn names(&self) -> &Arc<Columns> {
+        &self.names
+    }
+
+    /// What the commit of a row's newest version changes; `None` if it is as it was.
+    pub(super) fn pending(&self, key: &Key) -> Option<Changed> {
+        let [after, before] = [self.newest(key), self.committed(key)];
+        (before != after).then(|| {
+            Changed::row(&self.names, key, before.map(|row| &row[..]), after.map(|row| &row[..]))
+        })
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {

@@ -249,8 +249,8 @@ impl Faults {
         stage.links_of(number, &self.hosts, Network::cut_off);
         self.processes.kill(stage, host, Kill::Power, false);
         stage.links_of(number, &self.hosts, Network::restore);
-        if let Some(commands) = stage.hosts.stores.power_cut(host) {
-            stage.shared.record(host, Kind::StoreLost { store: "redis", commands });
+        if let Some(lost @ Kind::StoreLost { commands, .. }) = stage.hosts.stores.power_cut(host) {
+            stage.shared.record(host, lost);
             stage.add_hits(fault, commands);
         }
         stage.set_down(fault, number);

@@ -57,6 +57,9 @@ impl Hosts {
         watch: Watch,
     ) -> Self {
         let stores = Stores::new(&plan);
+        for held in stores.held() {
+            shared.record_world(held);
+        }
         population::record(&shared, &plan);
         plan.nodes.iter().for_each(|node| _ = shared.host(&node.host));
         let process = |n: &plan::Node| (n.host.clone(), Process::default());

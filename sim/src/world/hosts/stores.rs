@@ -3,7 +3,10 @@
 use crate::{
     fakes::{self, Hooks},
     plan::{Durability, Host, Plan, Role},
-    record::sizes::{Measure, Sizes},
+    record::{
+        Kind,
+        sizes::{Measure, Sizes},
+    },
     world::{SimEnv, blobs::Memory, env::port, population, sizes},
 };
 use std::{
@@ -75,11 +78,22 @@ impl Stores {
         sizes.note(&Role::Outside.host(), Measure::Blobs, self.blobs.len() as u64);
     }
 
-    /// A host loses its power: how many commands its store lost, if it has one that can.
-    pub fn power_cut(&self, host: &Host) -> Option<u64> {
+    /// What they hold, for the trace.
+    pub fn held(&self) -> [Kind; 2] {
+        let nothing = fakes::redis::Engine::new();
+        let redis = nothing.changed_to(&self.redis.lock().expect("no panic under it"));
+        let sql = self.sql.lock().expect("no panic under it").held();
+        let holds = |store, changed| Kind::Holds { store, changed };
+        [holds("redis", redis), holds("sql", sql)]
+    }
+
+    /// A host loses its power: what its store lost, if it has one that can.
+    pub fn power_cut(&self, host: &Host) -> Option<Kind> {
         (host.role() == Role::Redis).then(|| {
             let mut redis = self.redis.lock().expect("no panic under it");
-            self.disk.lock().expect("no panic under it").power_cut(&mut redis)
+            let disk = self.disk.lock().expect("no panic under it");
+            let (commands, changed) = disk.power_cut(&mut redis);
+            Kind::StoreLost { store: "redis", commands, changed }
         })
     }
 }

@@ -12,7 +12,7 @@ impl Client {
     fn run(&mut self, words: &str) -> Reply {
         let words: Vec<_> =
             words.split(' ').map(|w| Bytes::copy_from_slice(w.as_bytes())).collect();
-        self.0.run(&mut self.1, &words)
+        self.0.run(&mut self.1, &words).0
     }
 
     fn error(&mut self, words: &str) -> String {

@@ -116,7 +116,7 @@ impl Hooks for Fixed {
     }
 
     fn applied(&self, applied: Applied) {
-        let Applied { store, what, params, effect, committed } = applied;
+        let Applied { store, what, params, effect, committed, .. } = applied;
         let params: Vec<_> = params.iter().map(shown).collect();
         let line = format!("{store} {what} [{}] {effect} {committed}", params.join(" "));
         lock(&self.log).push(line);

@@ -1,0 +1,229 @@
+//! Messages as the stores hold them: relations, the order of a conversation, its latest message, who
+//! may read a group (docs/SYSTEM.md section 6, "Building blocks").
+
+use super::{
+    number,
+    stores::{Row, View},
+};
+use bytes::{BufMut, Bytes, BytesMut};
+use std::collections::BTreeMap;
+use teamtalk::{
+    protocol::Protocol,
+    wire::im::base_define::{MsgInfo, MsgType},
+};
+
+/// `type` of a session with a user.
+pub const SINGLE: u32 = 1;
+/// `type` of a session with a group.
+pub const GROUP: u32 = 2;
+
+/// What stands for a voice message where only the latest message is shown.
+const AUDIO_AS_LATEST: &[u8] = b"QhGXlpFjvMFUNrtl1aaPzA==";
+
+/// Bytes of the duration in front of a voice message.
+const DURATION_LEN: usize = 4;
+
+/// The latest message of a conversation, as 0202 and 0308 show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Latest {
+    /// Its msg_id.
+    pub msg_id: u32,
+    /// Its type.
+    pub msg_type: i32,
+    /// Its content, of a voice message a constant.
+    pub content: Bytes,
+    /// Who is said to have sent it.
+    pub from: u32,
+}
+
+/// From where on a member may read a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// From a second on (`created` of the messages).
+    Second(u32),
+    /// After a msg_id (`members-from-store`).
+    Message(u32),
+}
+
+impl Since {
+    /// Whether a message may be read.
+    pub fn shows(self, message: &Row<'_>) -> bool {
+        match self {
+            Self::Second(time) => message.uint("created") >= time,
+            Self::Message(id) => message.uint("msgId") > id,
+        }
+    }
+
+    /// The last msg_id that is hidden, as far as that is known by ids.
+    pub fn hidden(self) -> u32 {
+        match self {
+            Self::Second(_) => 0,
+            Self::Message(id) => id,
+        }
+    }
+}
+
+/// A user's membership of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// The group.
+    pub group: u32,
+    /// When they joined, in seconds.
+    pub joined: u32,
+    /// From where on they may read.
+    pub since: Since,
+}
+
+/// The relation of two users; 0 if they have none.
+pub fn relation(view: View<'_>, protocol: &Protocol, a: u32, b: u32) -> u32 {
+    let pair = [("smallId", a.min(b)), ("bigId", a.max(b))];
+    if a == 0 || b == 0 {
+        return 0;
+    }
+    if protocol.single_relation
+        && let Some(row) = view.rows("TTRelation").find(|row| row.has(pair))
+        && row.uint("relateId") != 0
+    {
+        return row.uint("relateId");
+    }
+    let live = |row: &Row<'_>| row.has(pair) && row.uint("status") == 0;
+    view.rows("IMRelationShip").filter(live).last().map_or(0, |row| row.uint("id"))
+}
+
+/// The live messages of a relation, newest first.
+pub fn of_relation<'a>(view: View<'a>, protocol: &Protocol, relation: u32) -> Vec<Row<'a>> {
+    let table = format!("IMMessage_{}", relation % 8);
+    newest_first(protocol, view.rows(&table), ("relateId", relation))
+}
+
+/// The live messages of a group, newest first.
+pub fn of_group<'a>(view: View<'a>, protocol: &Protocol, group: u32) -> Vec<Row<'a>> {
+    let table = format!("IMGroupMessage_{}", group % 8);
+    newest_first(protocol, view.rows(&table), ("groupId", group))
+}
+
+fn newest_first<'a>(
+    protocol: &Protocol,
+    rows: impl Iterator<Item = Row<'a>>,
+    of: (&str, u32),
+) -> Vec<Row<'a>> {
+    let order = if protocol.history_by_msg_id { "msgId" } else { "created" };
+    let mut rows: Vec<_> = rows.filter(|row| row.has([of, ("status", 0)])).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse((row.uint(order), row.uint("id"))));
+    rows
+}
+
+/// The latest message of two users.
+pub fn latest_single(view: View<'_>, protocol: &Protocol, user: u32, peer: u32) -> Option<Latest> {
+    match relation(view, protocol, user, peer) {
+        0 => None,
+        relation => {
+            let sender = protocol.true_latest_sender.then_some("fromId");
+            latest(*of_relation(view, protocol, relation).first()?, sender, peer)
+        }
+    }
+}
+
+/// The latest message of a group.
+pub fn latest_group(view: View<'_>, protocol: &Protocol, group: u32) -> Option<Latest> {
+    latest(*of_group(view, protocol, group).first()?, Some("userId"), 0)
+}
+
+fn latest(row: Row<'_>, sender: Option<&str>, peer: u32) -> Option<Latest> {
+    let msg_type = row.uint("type") as i32;
+    let content = match MsgType::try_from(msg_type).ok()? {
+        MsgType::SingleAudio | MsgType::GroupAudio => Bytes::from_static(AUDIO_AS_LATEST),
+        MsgType::SingleText | MsgType::GroupText => row.bytes("content"),
+    };
+    let from = sender.map_or(peer, |column| row.uint(column));
+    Some(Latest { msg_id: row.uint("msgId"), msg_type, content, from })
+}
+
+/// Rows as a list of messages says them; `sender` is the column of who sent them.
+pub fn infos(view: View<'_>, protocol: &Protocol, rows: &[Row<'_>], sender: &str) -> Vec<MsgInfo> {
+    let known = rows.iter().filter(|row| MsgType::try_from(row.uint("type") as i32).is_ok());
+    let info = |row: &Row<'_>| MsgInfo {
+        msg_id: row.uint("msgId"),
+        from_session_id: row.uint(sender),
+        create_time: row.uint("created"),
+        msg_type: row.uint("type") as i32,
+        msg_data: content(view, protocol, row),
+    };
+    known.map(info).collect()
+}
+
+/// What is read of a message: of a voice message its duration, 0 without `whole-audio`, and the
+/// recording; the content as it is, if its row or its recording is not there.
+fn content(view: View<'_>, protocol: &Protocol, row: &Row<'_>) -> Bytes {
+    let content = row.bytes("content");
+    let is_audio = [MsgType::SingleAudio, MsgType::GroupAudio].iter();
+    if !{ is_audio }.any(|kind| *kind as u32 == row.uint("type")) {
+        return content;
+    }
+    let id = number(&content);
+    let Some(audio) = view.rows("IMAudio").find(|row| row.uint("id") == id) else {
+        return content;
+    };
+    let path = String::from_utf8_lossy(&audio.bytes("path")).into_owned();
+    let Some(recording) = view.blob(&path) else { return content };
+    let mut whole = BytesMut::with_capacity(DURATION_LEN + recording.len());
+    whole.put_u32(if protocol.whole_audio { audio.uint("duration") } else { 0 });
+    whole.put_slice(recording);
+    whole.freeze()
+}
+
+/// The groups that a user is in, by the last change of the membership, newest first.
+pub fn memberships(view: View<'_>, protocol: &Protocol, user: u32) -> Vec<Member> {
+    let mut rows: Vec<_> = view
+        .rows("IMGroupMember")
+        .filter(|row| row.has([("userId", user), ("status", 0)]))
+        .collect();
+    rows.sort_by_key(|row| std::cmp::Reverse((row.uint("updated"), row.uint("id"))));
+    let since: BTreeMap<u32, u32> = match protocol.members_from_store {
+        true => {
+            let own = view.rows("TTMember").filter(|row| row.uint("userId") == user);
+            own.map(|row| (row.uint("groupId"), row.uint("sinceId"))).collect()
+        }
+        false => BTreeMap::new(),
+    };
+    let member = |row: &Row<'_>| {
+        let (group, joined) = (row.uint("groupId"), row.uint("updated"));
+        let since = since.get(&group).copied().map_or(Since::Second(joined), Since::Message);
+        Member { group, joined, since }
+    };
+    rows.iter().map(member).collect()
+}
+
+/// From where on a user may read a group; `None` if they are not in it.
+pub fn since(view: View<'_>, protocol: &Protocol, group: u32, user: u32) -> Option<Since> {
+    if !protocol.members_from_store {
+        let time = view.field(&format!("group_member_{group}"), &user.to_string())?;
+        return (!time.is_empty()).then(|| Since::Second(number(time)));
+    }
+    let of = [("groupId", group), ("userId", user)];
+    let live = |row: &Row<'_>| row.has(of) && row.uint("status") == 0;
+    let joined = view.rows("IMGroupMember").find(live)?.uint("updated");
+    let after = view.rows("TTMember").find(|row| row.has(of)).map(|row| row.uint("sinceId"));
+    Some(after.map_or(Since::Second(joined), Since::Message))
+}
+
+/// The members of a group: ascending with `members-from-store`, else in text order.
+pub fn members(view: View<'_>, protocol: &Protocol, group: u32) -> Vec<u32> {
+    if !protocol.members_from_store {
+        let key = format!("group_member_{group}");
+        return view.hash(&key).map(|(user, _)| number(user)).collect();
+    }
+    let live =
+        view.rows("IMGroupMember").filter(|row| row.has([("groupId", group), ("status", 0)]));
+    let mut members: Vec<u32> = live.map(|row| row.uint("userId")).collect();
+    members.sort_unstable();
+    members
+}
+
+/// Whether a group is known.
+pub fn exists(view: View<'_>, protocol: &Protocol, group: u32) -> bool {
+    if !protocol.members_from_store {
+        return view.hash(&format!("group_member_{group}")).next().is_some();
+    }
+    view.rows("IMGroup").any(|row| row.has([("id", group), ("status", 0)]))
+}

@@ -1,0 +1,91 @@
+//! What the answer to each read command may say, as a function of what the stores had committed
+//! (docs/SYSTEM.md section 6, and the switches of the protocol). Nothing here calls a role.
+//!
+//! One file a room of db_proxy, in each of them a function a command, which judges an answer by its
+//! parts ([`reads`]). What the stores held, and when, comes from the trace ([`stores`]).
+
+mod conversations;
+mod file;
+mod groups;
+mod message;
+mod push;
+pub mod reads;
+mod session;
+pub mod stores;
+mod unread;
+mod user;
+
+pub use reads::{Judged, Reads, Wrong};
+pub use stores::{Stores, View};
+
+use crate::record::Frame;
+use teamtalk::{protocol::Protocol, wire::check::Checked};
+
+/// A question as db_proxy read it, and the answer that it wrote.
+#[derive(Debug, Clone, Copy)]
+pub struct Exchange<'a> {
+    /// The question.
+    pub asked: &'a Frame,
+    /// The answer.
+    pub answer: &'a Frame,
+    /// The switches of the db_proxy.
+    pub protocol: &'a Protocol,
+    /// The wall clock when it was asked and answered, in seconds since 1970.
+    pub clock: (u32, u32),
+    /// A store did not answer the db_proxy at some time meanwhile, or shortly before.
+    pub stores_failed: bool,
+}
+
+/// Judges the answer to one command.
+pub type Says = fn(&Exchange<'_>, &mut Reads<'_>) -> Judged;
+
+/// What the answers to one command are judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Model {
+    /// The command that asks.
+    pub command: u16,
+    /// What it asks for, as the kind of a violation.
+    pub kind: &'static str,
+    /// Judges an answer.
+    pub says: Says,
+}
+
+/// The models of all commands that ask a db_proxy.
+pub fn all() -> impl Iterator<Item = Model> {
+    let rooms = [
+        session::ANSWERS,
+        unread::ANSWERS,
+        message::ANSWERS,
+        groups::ANSWERS,
+        user::ANSWERS,
+        push::ANSWERS,
+        file::ANSWERS,
+    ];
+    let rooms = rooms.into_iter().flatten();
+    rooms.map(|&(command, kind, says)| Model { command, kind, says })
+}
+
+impl Exchange<'_> {
+    /// Question and answer, decoded; `None` if one of them can't be, which `integrity` judges.
+    fn both<Q, A>(&self) -> Option<(Q, A)>
+    where
+        Q: Checked + Clone + Send + 'static,
+        A: Checked + Clone + Send + 'static,
+    {
+        Some((
+            self.asked.view::<Q>().ok()?.into_owned(),
+            self.answer.view::<A>().ok()?.into_owned(),
+        ))
+    }
+}
+
+/// Judges by a condition.
+fn right(is_right: bool, sentence: impl FnOnce() -> String) -> Judged {
+    if is_right { Ok(()) } else { Err(Wrong(sentence())) }
+}
+
+/// The number that a value of Redis starts with, as C's `atoi` has it.
+fn number(value: &[u8]) -> u32 {
+    let digits = value.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |n: u32, digit| n.saturating_mul(10).saturating_add(u32::from(digit - b'0')))
+}

@@ -1,0 +1,158 @@
+//! What is said of users, their passwords and departments.
+
+use super::{
+    Exchange, Judged, Reads, Says, Wrong,
+    reads::listed,
+    right,
+    stores::{Row, View},
+};
+use bytes::Bytes;
+use md5::{Digest, Md5};
+use std::collections::BTreeSet;
+use teamtalk::{
+    catalogue::id::{
+        BUDDY_LIST_ALL_USER_REQUEST, BUDDY_LIST_DEPARTMENT_REQUEST, BUDDY_LIST_USER_INFO_REQUEST,
+        OTHER_VALIDATE_REQ,
+    },
+    wire::im::{
+        base_define::{DepartInfo, DepartmentStatusType, UserInfo},
+        buddy::{
+            ImAllUserReq, ImAllUserRsp, ImDepartmentReq, ImDepartmentRsp, ImUsersInfoReq,
+            ImUsersInfoRsp,
+        },
+        server::{ImValidateReq, ImValidateRsp},
+    },
+};
+
+pub(super) const ANSWERS: &[(u16, &str, Says)] = &[
+    (BUDDY_LIST_USER_INFO_REQUEST, "user-info", by_id),
+    (BUDDY_LIST_ALL_USER_REQUEST, "all-users", all_users),
+    (BUDDY_LIST_DEPARTMENT_REQUEST, "departments", departments),
+    (OTHER_VALIDATE_REQ, "password", password),
+];
+
+/// `status` of a user who has left.
+const LEFT: u32 = 3;
+
+/// 0204: those of these users who exist, in any order.
+fn by_id(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
+    let both = exchange.both::<ImUsersInfoReq, ImUsersInfoRsp>();
+    let Some((asked, answer)) = both else { return Ok(()) };
+    let ids: BTreeSet<u32> = asked.user_id_list.iter().copied().collect();
+    let users = |view| users(view, |row| ids.contains(&row.uint("id")));
+    reads.holds(users, |found| unordered("users", &answer.user_info_list, found))
+}
+
+/// 0209: for time 0 all who have not left, else who changed since then, and the time of the latest
+/// change. Without `user-changes-from-store` a db_proxy that knows of no change since then says that
+/// there is none: what it remembers is not in the stores.
+fn all_users(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
+    let both = exchange.both::<ImAllUserReq, ImAllUserRsp>();
+    let Some((asked, answer)) = both else { return Ok(()) };
+    let since = asked.latest_update_time;
+    let wanted = move |row: &Row<'_>| match since {
+        0 => row.uint("status") != LEFT,
+        _ => row.uint("updated") >= since,
+    };
+    let remembers = !exchange.protocol.user_changes_from_store;
+    if remembers && since != 0 && answer.user_list.is_empty() {
+        return right(answer.latest_update_time == since, || "another time".to_string());
+    }
+    let found = |view: View<'_>| {
+        let latest = view.rows("IMUser").filter(wanted).map(|row| row.uint("updated"));
+        (latest.fold(since, u32::max), users(view, wanted))
+    };
+    reads.holds(found, |(latest, found)| {
+        right(answer.latest_update_time == *latest, || {
+            format!("the latest change at {}, where it was at {latest}", answer.latest_update_time)
+        })?;
+        unordered("users", &answer.user_list, found)
+    })
+}
+
+/// 0211: the departments that changed since a time, in any order, and the time of the latest change.
+fn departments(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
+    let both = exchange.both::<ImDepartmentReq, ImDepartmentRsp>();
+    let Some((asked, answer)) = both else { return Ok(()) };
+    let since = asked.latest_update_time;
+    let found = |view: View<'_>| {
+        let rows: Vec<_> =
+            view.rows("IMDepart").filter(|row| row.uint("updated") > since).collect();
+        let latest = rows.iter().map(|row| row.uint("updated")).fold(since, u32::max);
+        let info = |row: &Row<'_>| DepartInfo {
+            dept_id: row.uint("id"),
+            priority: row.uint("priority"),
+            dept_name: row.bytes("departName"),
+            parent_dept_id: row.uint("parentId"),
+            dept_status: row.uint("status") as i32,
+        };
+        let known = |info: &DepartInfo| DepartmentStatusType::try_from(info.dept_status).is_ok();
+        (latest, rows.iter().map(info).filter(known).collect::<Vec<_>>())
+    };
+    reads.holds(found, |(latest, found)| {
+        right(answer.latest_update_time == *latest, || {
+            format!("the latest change at {}, where it was at {latest}", answer.latest_update_time)
+        })?;
+        unordered("departments", &answer.dept_list, found)
+    })
+}
+
+/// 0704: whether a password is the user's. What keeps a name out for a while (code 6) is remembered
+/// by the db_proxy, and a failed read (`honest-reads`) has its own words; both say of the password
+/// nothing.
+fn password(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
+    let both = exchange.both::<ImValidateReq, ImValidateRsp>();
+    let Some((asked, answer)) = both else { return Ok(()) };
+    const LOCKED: u32 = 6;
+    const UNAVAILABLE: &str = "服务暂不可用";
+    let words = answer.result_string.clone().unwrap_or_default();
+    let is_unavailable = answer.result_code == 1 && words == UNAVAILABLE.as_bytes();
+    if answer.result_code == LOCKED || (is_unavailable && exchange.protocol.honest_reads) {
+        return right(answer.user_info.is_none(), || "who a user is, without a login".to_string());
+    }
+    let name = |bytes: &Bytes| bytes.trim_ascii_end().to_vec();
+    let wanted = name(&asked.user_name);
+    let matching = |view: View<'_>| {
+        let live = |row: &Row<'_>| row.uint("status") == 0 && name(&row.bytes("name")) == wanted;
+        let row = view.rows("IMUser").filter(live).last()?;
+        let salted = [&asked.password[..], &row.bytes("salt")].concat();
+        let hex: String = Md5::digest(salted).iter().map(|byte| format!("{byte:02x}")).collect();
+        (row.bytes("password") == hex.as_bytes()).then(|| UserInfo { status: 0, ..info(&row) })
+    };
+    reads.holds(matching, |user| {
+        let said = (answer.result_code, answer.user_info.as_ref());
+        let stored = (u32::from(user.is_none()), user.as_ref());
+        right(said == stored, || {
+            format!("(result, user) {said:?} to a login, where the stores have {stored:?}")
+        })
+    })
+}
+
+fn users(view: View<'_>, wanted: impl Fn(&Row<'_>) -> bool) -> Vec<UserInfo> {
+    view.rows("IMUser").filter(wanted).map(|row| info(&row)).collect()
+}
+
+fn info(row: &Row<'_>) -> UserInfo {
+    UserInfo {
+        user_id: row.uint("id"),
+        user_gender: row.uint("sex"),
+        user_nick_name: row.bytes("nick"),
+        avatar_url: row.bytes("avatar"),
+        department_id: row.uint("departId"),
+        email: row.bytes("email"),
+        user_real_name: row.bytes("name"),
+        user_tel: row.bytes("phone"),
+        user_domain: row.bytes("domain"),
+        status: row.uint("status"),
+        sign_info: Some(row.bytes("sign_info")),
+    }
+}
+
+/// Judges a list without an order.
+fn unordered<T: PartialEq + std::fmt::Debug + Clone>(
+    what: &str,
+    said: &[T],
+    found: &[T],
+) -> Result<(), Wrong> {
+    listed(what, said, found.iter().map(|row| (0, row.clone())).collect(), usize::MAX)
+}

@@ -1,0 +1,30 @@
+//! Which host runs which protocol: properties ask for that of the host that they judge.
+
+use crate::plan::Host;
+use std::collections::BTreeMap;
+use teamtalk::protocol::Protocol;
+
+/// The protocols of a deployment. Hosts that are not named run that of the base.
+#[derive(Debug, Clone, Default)]
+pub struct Protocols {
+    base: Protocol,
+    others: BTreeMap<Host, Protocol>,
+}
+
+impl Protocols {
+    /// All hosts run the same.
+    pub fn all(base: Protocol) -> Self {
+        Self { base, others: BTreeMap::new() }
+    }
+
+    /// A host runs another one.
+    pub fn with(mut self, host: Host, protocol: Protocol) -> Self {
+        self.others.insert(host, protocol);
+        self
+    }
+
+    /// What a host runs.
+    pub fn of(&self, host: &Host) -> &Protocol {
+        self.others.get(host).unwrap_or(&self.base)
+    }
+}

@@ -1,0 +1,237 @@
+//! What a msg_server passes on between devices and db_proxies, for [`super::answers`].
+
+use super::{Seen, Subject, Violation, wire::At};
+use crate::{
+    plan::{Host, Role},
+    record::{End, Frame, Kind},
+};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet};
+use teamtalk::{
+    catalogue::{self, Peer, Serve, id},
+    wire::{
+        attach,
+        im::{
+            login::{ImLoginReq, ImLoginRes},
+            server::ImValidateRsp,
+        },
+    },
+};
+
+/// A field of a PDU that msg_server sets: who asks.
+const USER_ID: u32 = 1;
+
+/// See the module. Sets grow with a run and end with it.
+#[derive(Debug, Default)]
+pub struct Relayed {
+    /// What devices asked, without the fields that msg_server sets, by the msg_server that read it.
+    asked: BTreeSet<(Host, u16, u16, Option<u32>, Bytes)>,
+    /// What db_proxies answered, without the attach data, by the msg_server that read it.
+    answered: BTreeSet<(Host, u16, u16, Bytes)>,
+    /// Of logins by name, what db_proxies said at last, by the msg_server that read it.
+    logins: BTreeMap<(Host, Bytes), Vec<ImValidateRsp>>,
+    /// The name with which a connection last asked for a login.
+    names: BTreeMap<u64, Bytes>,
+}
+
+impl Relayed {
+    /// Takes the next line.
+    pub fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let line = seen.line;
+        if line.host.role() != Role::Msg {
+            return None;
+        }
+        if let Some((at, conn, pdu)) = seen.client {
+            return match at {
+                At::ServerReads => {
+                    self.device_asks(seen, conn, pdu);
+                    None
+                }
+                At::ServerWrites => self.device_is_told(seen, conn, pdu),
+                _ => None,
+            };
+        }
+        match &line.kind {
+            Kind::PduReceived(pdu) if pdu.end == End::Dialler => {
+                self.db_answers(&line.host, pdu);
+                None
+            }
+            Kind::PduSent(pdu) if pdu.end == End::Dialler => self.db_is_asked(seen, pdu),
+            _ => None,
+        }
+    }
+
+    fn device_asks(&mut self, seen: &Seen<'_>, conn: u64, pdu: &Frame) {
+        if pdu.command() == id::LOGIN_REQ_USERLOGIN
+            && let Ok(login) = pdu.view::<ImLoginReq>()
+        {
+            self.names.insert(conn, login.user_name.clone());
+        }
+        if is_relayed(pdu.command()) {
+            let user = seen.stood.and_then(|stood| stood.user);
+            let (host, seq) = (seen.line.host.clone(), pdu.header.seq_num);
+            self.asked.insert((host, pdu.command(), seq, user, bare(&pdu.pdu.body, true)));
+        }
+    }
+
+    fn db_is_asked(&mut self, seen: &Seen<'_>, pdu: &Frame) -> Option<Violation> {
+        if !is_relayed(pdu.command()) || attach_kind(pdu) != Some(attach::kind::HANDLE) {
+            return None;
+        }
+        let (host, seq) = (seen.line.host.clone(), pdu.header.seq_num);
+        let user = number(&pdu.pdu.body, USER_ID);
+        let asked = (host, pdu.command(), seq, user, bare(&pdu.pdu.body, true));
+        if self.asked.contains(&asked) {
+            return None;
+        }
+        // Who is not logged in asks as nobody, where they are served at all.
+        let (host, command, seq, _, body) = asked;
+        if self.asked.contains(&(host, command, seq, None, body)) {
+            return None;
+        }
+        let sentence = format!(
+            "{} passed on {} with seq_num {seq} for user {user:?}, which that user did not ask",
+            seen.line.host,
+            catalogue::name(command).unwrap_or("a question"),
+        );
+        broken(seen, "question-altered", sentence, [Subject::Connection(pdu.conn)])
+    }
+
+    fn db_answers(&mut self, host: &Host, pdu: &Frame) {
+        if pdu.command() == id::OTHER_VALIDATE_RSP
+            && let Ok(said) = pdu.view::<ImValidateRsp>()
+        {
+            let said = said.into_owned();
+            self.logins.entry((host.clone(), said.user_name.clone())).or_default().push(said);
+        }
+        if is_passed_on(pdu.command()) {
+            let answer =
+                (host.clone(), pdu.command(), pdu.header.seq_num, bare(&pdu.pdu.body, false));
+            self.answered.insert(answer);
+        }
+    }
+
+    fn device_is_told(&mut self, seen: &Seen<'_>, conn: u64, pdu: &Frame) -> Option<Violation> {
+        let (host, seq) = (seen.line.host.clone(), pdu.header.seq_num);
+        if pdu.command() == id::LOGIN_RES_USERLOGIN {
+            return self.login(seen, conn, pdu);
+        }
+        if !is_passed_on(pdu.command()) {
+            return None;
+        }
+        let answer = (host, pdu.command(), seq, bare(&pdu.pdu.body, false));
+        if self.answered.contains(&answer) {
+            return None;
+        }
+        let name = catalogue::name(pdu.command()).unwrap_or("an answer");
+        let sentence = format!(
+            "{} wrote {name} with seq_num {seq} on connection {conn}, which no db_proxy said",
+            seen.line.host
+        );
+        let question = Subject::Question { conn, seq, answer: pdu.command() };
+        broken(seen, "answer-altered", sentence, [question])
+    }
+
+    /// A login succeeds only as the user whose password a db_proxy has found right.
+    fn login(&self, seen: &Seen<'_>, conn: u64, pdu: &Frame) -> Option<Violation> {
+        let said = pdu.view::<ImLoginRes>().ok()?;
+        let user = said.user_info.as_ref()?;
+        let name = self.names.get(&conn).cloned().unwrap_or_default();
+        let host = seen.line.host.clone();
+        let mut founded = self.logins.get(&(host, name)).into_iter().flatten();
+        if founded.any(|ok| ok.result_code == 0 && ok.user_info.as_ref() == Some(user)) {
+            return None;
+        }
+        let sentence = format!(
+            "{} logged user {} in on connection {conn}, whose password no db_proxy has found right",
+            seen.line.host, user.user_id
+        );
+        broken(seen, "login-altered", sentence, [Subject::Connection(conn)])
+    }
+}
+
+fn broken<const N: usize>(
+    seen: &Seen<'_>,
+    kind: &'static str,
+    sentence: String,
+    about: [Subject; N],
+) -> Option<Violation> {
+    let (role, about) = (seen.line.host.role(), about.into());
+    Some(Violation { property: "answers", kind, role, sentence, about })
+}
+
+/// Whether msg_server relays this question of a device to db_proxy.
+fn is_relayed(command: u16) -> bool {
+    catalogue::of(command).is_some_and(|entry| entry.relay.is_some())
+}
+
+/// Whether msg_server passes this answer of db_proxy on as it is.
+fn is_passed_on(command: u16) -> bool {
+    catalogue::served(command, Peer::Db, Peer::Msg) == Some(Serve::PassedOn)
+}
+
+fn attach_kind(pdu: &Frame) -> Option<u32> {
+    let data = fields(&pdu.pdu.body).find(|field| field.number == attach::FIELD)?;
+    Some(attach::Attach::decode(data.payload)?.kind)
+}
+
+/// A body without the attach data and, of a question, without who asks.
+fn bare(body: &Bytes, is_question: bool) -> Bytes {
+    let mut bare = Vec::with_capacity(body.len());
+    for field in fields(body) {
+        if field.number != attach::FIELD && !(is_question && field.number == USER_ID) {
+            bare.extend_from_slice(field.whole);
+        }
+    }
+    bare.into()
+}
+
+fn number(body: &Bytes, field: u32) -> Option<u32> {
+    fields(body).filter(|f| f.number == field).last().map(|field| field.value as u32)
+}
+
+/// A field of a protobuf body.
+struct Field<'a> {
+    number: u32,
+    /// Of a varint its value.
+    value: u64,
+    /// Of a field with a length what follows it.
+    payload: &'a [u8],
+    /// All its bytes.
+    whole: &'a [u8],
+}
+
+/// The fields of a body, as far as they can be read.
+fn fields(body: &[u8]) -> impl Iterator<Item = Field<'_>> {
+    let mut rest = body;
+    std::iter::from_fn(move || {
+        let start = rest;
+        let tag = varint(&mut rest)?;
+        let (mut value, mut payload) = (0, &rest[..0]);
+        match tag & 7 {
+            0 => value = varint(&mut rest)?,
+            1 => (payload, rest) = rest.split_at_checked(8)?,
+            2 => {
+                let length = varint(&mut rest)? as usize;
+                (payload, rest) = rest.split_at_checked(length)?;
+            }
+            5 => (payload, rest) = rest.split_at_checked(4)?,
+            _ => return None,
+        }
+        let whole = &start[..start.len() - rest.len()];
+        Some(Field { number: (tag >> 3) as u32, value, payload, whole })
+    })
+}
+
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, after) = rest.split_first()?;
+        *rest = after;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}

@@ -1,0 +1,33 @@
+//! How often a property judged, and how often it forgave: an excuse that nobody counts is where a
+//! bug hides.
+
+use std::collections::BTreeMap;
+
+/// The judgements of one property in one run, or of many.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Obligations that were closed with a verdict, good or bad.
+    pub judged: u64,
+    /// Those that were forgiven, by the excuse's name.
+    pub excused: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    /// One obligation was judged.
+    pub fn judge(&mut self) {
+        self.judged += 1;
+    }
+
+    /// One obligation was forgiven.
+    pub fn excuse(&mut self, name: &'static str) {
+        *self.excused.entry(name).or_default() += 1;
+    }
+
+    /// Adds those of another run.
+    pub fn add(&mut self, other: &Self) {
+        self.judged += other.judged;
+        for (name, count) in &other.excused {
+            *self.excused.entry(name).or_default() += count;
+        }
+    }
+}
