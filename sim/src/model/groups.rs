@@ -86,7 +86,7 @@ fn infos(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
             .and_then(|attach| Some(check::decode::<ImMsgData>(&attach.pdu?).ok()?.msg_id)),
     };
     let said = &answer.group_info_list;
-    if said.is_empty() && asked.pushed.is_some() {
+    if said.is_empty() && asked.pushed.is_some() && exchange.stores_failed {
         // Nobody waits for a refusal here: members that can't be read are said to be none, and
         // msg_server tells its clients that they may have missed a message.
         return Ok(());

@@ -12,14 +12,21 @@ mod push;
 pub mod reads;
 mod session;
 pub mod stores;
+#[cfg(test)]
+mod tests;
 mod unread;
 mod user;
+mod writes;
 
 pub use reads::{Judged, Reads, Wrong};
 pub use stores::{Stores, View};
 
-use crate::record::Frame;
-use teamtalk::{protocol::Protocol, wire::check::Checked};
+use crate::record::{Frame, fields::fields};
+use teamtalk::{
+    catalogue,
+    protocol::Protocol,
+    wire::check::{Checked, Label},
+};
 
 /// A question as db_proxy read it, and the answer that it wrote.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +39,9 @@ pub struct Exchange<'a> {
     pub protocol: &'a Protocol,
     /// The wall clock when it was asked and answered, in seconds since 1970.
     pub clock: (u32, u32),
+    /// The same user asked a db_proxy for the same meanwhile: the one may have had the effect of the
+    /// other.
+    pub beside: bool,
     /// A store did not answer the db_proxy at some time meanwhile, or shortly before.
     pub stores_failed: bool,
 }
@@ -60,6 +70,7 @@ pub fn all() -> impl Iterator<Item = Model> {
         user::ANSWERS,
         push::ANSWERS,
         file::ANSWERS,
+        writes::ANSWERS,
     ];
     let rooms = rooms.into_iter().flatten();
     rooms.map(|&(command, kind, says)| Model { command, kind, says })
@@ -77,6 +88,31 @@ impl Exchange<'_> {
             self.answer.view::<A>().ok()?.into_owned(),
         ))
     }
+}
+
+/// The fields that an answer repeats of its question.
+const ECHOED: [&str; 6] =
+    ["user_id", "user_name", "session_type", "session_id", "msg_id_begin", "group_id"];
+
+/// Judges that an answer is to its question: what both name is the same.
+///
+/// # Errors
+/// If it names something else.
+pub fn echoed(asked: &Frame, answer: &Frame) -> Judged {
+    let table = |frame: &Frame| catalogue::of(frame.command()).map(|entry| entry.body);
+    let (Some(question), Some(reply)) = (table(asked), table(answer)) else { return Ok(()) };
+    for name in ECHOED {
+        let (Some(of), Some(is)) = (question.field(name), reply.field(name)) else { continue };
+        if is.label == Label::Repeated || of.label == Label::Repeated {
+            continue;
+        }
+        let read = |body, number| fields(body).filter(|field| field.number == number).last();
+        let (of, is) = (read(&asked.pdu.body, of.number), read(&answer.pdu.body, is.number));
+        let same =
+            of.zip(is).is_none_or(|(of, is)| (of.value, of.payload) == (is.value, is.payload));
+        right(same, || format!("another {name} than it was asked with"))?;
+    }
+    Ok(())
 }
 
 /// Judges by a condition.

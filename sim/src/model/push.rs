@@ -5,7 +5,7 @@ use super::{
     conversations::{GROUP, SINGLE, memberships},
     right,
     stores::View,
-    unread::{Of, count, marks, peers},
+    unread::{Of, across, count, marks, peers},
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -121,6 +121,9 @@ fn unread(protocol: &Protocol, user: u32, rest: &Reads<'_>) -> (u32, u32) {
             };
             let (at_first, at_last) = (counted(*view), counted(last));
             (*least, *most) = ((*least).min(at_first), (*most).max(at_first).max(at_last));
+            if key.0 == GROUP && !protocol.unread_from_store {
+                *least = (*least).min(across(*view, last, user, key.1));
+            }
         }
     }
     bounds.values().fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1))

@@ -38,7 +38,7 @@ impl<'a> Reads<'a> {
     /// member: by each result that the read may have had.
     ///
     /// # Errors
-    /// That of the last result, if with none of them what follows is right.
+    /// That of the first result, if with none of them what follows is right.
     pub fn choose<T: PartialEq>(
         &mut self,
         read: impl Fn(View<'a>) -> T,
@@ -56,7 +56,7 @@ impl<'a> Reads<'a> {
                     self.from = rest.from;
                     return Ok(());
                 }
-                Err(error) => wrong = Some(error),
+                Err(error) => _ = wrong.get_or_insert(error),
             }
             last = Some(result);
         }

@@ -132,6 +132,13 @@ fn counter(view: View<'_>, user: u32, (kind, id): (u32, u32)) -> Option<u32> {
     Some(all.saturating_sub(read)).filter(|count| *count != 0)
 }
 
+/// The original's count of a group, whose two keys may be of two versions.
+pub fn across(all: View<'_>, read: View<'_>, user: u32, group: u32) -> u32 {
+    let count = |view: View<'_>, key: String| view.field(&key, "count").map_or(0, |n| number(n));
+    let all = count(all, format!("{group}_im_group_msg"));
+    all.saturating_sub(count(read, format!("{user}_{group}_im_user_group")))
+}
+
 /// Peers come first, in text order, then groups in theirs.
 fn in_order(said: &[UnreadInfo], of: &Of) -> Judged {
     let peers = of.peers.iter().map(|&peer| (SINGLE, peer));
@@ -164,7 +171,9 @@ fn each(
     let peers = of.peers.iter().map(|&peer| (SINGLE, peer));
     for key in peers.chain(of.groups.iter().map(|member| (GROUP, member.group))) {
         let mut reads = start;
-        if let Some(info) = said.iter().find(|info| self::key(info) == key) {
+        if !protocol.unread_from_store && key.0 == GROUP {
+            group_counter(said, key.1, &mut reads, user, &latest)?;
+        } else if let Some(info) = said.iter().find(|info| self::key(info) == key) {
             let count_of = |view: View<'_>| count(view, key);
             reads.equals(&format!("of {key:?} (type, id)"), &Some(info.unread_cnt), count_of)?;
             let shown = Some(latest_in(info));
@@ -178,6 +187,36 @@ fn each(
         }
     }
     Ok(())
+}
+
+/// The original's count of a group comes from two keys, one read after the other.
+fn group_counter(
+    said: &[UnreadInfo],
+    group: u32,
+    reads: &mut Reads<'_>,
+    user: u32,
+    latest: &impl Fn(View<'_>, (u32, u32)) -> Option<Latest>,
+) -> Judged {
+    let of = (GROUP, group);
+    let info = said.iter().find(|info| key(info) == of);
+    let count = |key: String| {
+        move |view: View<'_>| view.field(&key, "count").map_or(0, |count| number(count))
+    };
+    let read = count(format!("{user}_{group}_im_user_group"));
+    reads.choose(count(format!("{group}_im_group_msg")), |all, rest| {
+        let unread = |view: View<'_>| {
+            let unread = all.saturating_sub(read(view));
+            Some(unread).filter(|unread| *unread != 0)
+        };
+        let Some(info) = info else {
+            return rest.equals(&format!("of {of:?} (type, id)"), &None, |view| {
+                unread(view).filter(|_| latest(view, of).is_some())
+            });
+        };
+        rest.equals(&format!("of {of:?} (type, id)"), &Some(info.unread_cnt), unread)?;
+        let shown = Some(latest_in(info));
+        rest.equals(&format!("of {of:?} (type, id) the latest"), &shown, |view| latest(view, of))
+    })
 }
 
 fn key(info: &UnreadInfo) -> (u32, u32) {

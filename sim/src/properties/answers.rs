@@ -9,7 +9,7 @@ use super::{Class, Property, Seen, Sort, Subject, Tally, Violation, relayed::Rel
 use crate::{
     model::{self, Exchange, Model, Reads},
     plan::{Host, Role},
-    record::{Frame, Kind},
+    record::{Frame, Kind, fields::fields},
 };
 use bytes::Bytes;
 use prost::Message;
@@ -30,6 +30,8 @@ pub struct Answers {
     models: BTreeMap<u16, Model>,
     /// Questions that db_proxies read and did not answer yet, the oldest first.
     open: BTreeMap<Key, Vec<Question>>,
+    /// When a user's last question of a command was answered, by its line.
+    closed: BTreeMap<(u16, Option<u64>), u64>,
     /// The connections of db_proxies to stores.
     stores: BTreeMap<ConnId, Host>,
     /// When a store last failed a db_proxy, in simulated microseconds.
@@ -62,6 +64,7 @@ impl Default for Answers {
         Self {
             models: model::all().map(|model| (model.command, model)).collect(),
             open: BTreeMap::new(),
+            closed: BTreeMap::new(),
             stores: BTreeMap::new(),
             troubled: BTreeMap::new(),
             relayed: Relayed::default(),
@@ -131,7 +134,14 @@ impl Answers {
             self.troubled.get(&line.host).is_some_and(|at| at + TROUBLED_US > line.sim_us);
         let slow = line.sim_us - asked.sim_us >= seen.known.store_timeout_us;
         let unix = |sim_us: u64| (crate::plan::EPOCH + sim_us / 1_000_000) as u32;
+        let user = user(&asked.pdu);
+        let closed = self.closed.insert((command, user), line.n);
+        let beside = closed.is_some_and(|n| n > asked.n)
+            || self.open.iter().any(|(key, open)| {
+                key.1 == command && open.iter().any(|open| self::user(&open.pdu) == user)
+            });
         let exchange = Exchange {
+            beside,
             asked: &asked.pdu,
             answer: pdu,
             protocol: seen.known.protocols.of(&line.host),
@@ -139,7 +149,9 @@ impl Answers {
             stores_failed: troubled || slow,
         };
         let mut reads = Reads::between(&seen.known.stores, asked.n, line.n);
-        let wrong = (model.says)(&exchange, &mut reads).err()?;
+        let judged =
+            model::echoed(&asked.pdu, pdu).and_then(|()| (model.says)(&exchange, &mut reads));
+        let wrong = judged.err()?;
         let name = catalogue::name(pdu.command()).unwrap_or("an answer");
         broken(model.kind, format!("{} wrote {name} with seq_num {seq}: {}", line.host, wrong.0))
     }
@@ -155,6 +167,11 @@ impl Answers {
         }
         Some(question)
     }
+}
+
+/// Field 1 of a question at a db_proxy: the user, where there is one.
+fn user(pdu: &Frame) -> Option<u64> {
+    fields(&pdu.pdu.body).find(|field| field.number == 1).map(|field| field.value)
 }
 
 fn attach(pdu: &Frame) -> Bytes {

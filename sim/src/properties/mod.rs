@@ -205,6 +205,34 @@ pub fn judge(property: &mut dyn Property, trace: &Trace) -> Vec<Violation> {
     found
 }
 
+/// One property over lines that are given to it one by one.
+pub struct Judge {
+    known: Known,
+    property: Box<dyn Property>,
+}
+
+impl Judge {
+    /// The property of this name, for a deployment under this protocol.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn of(name: &str, protocol: &Protocol) -> Self {
+        let property = all(protocol).into_iter().find(|property| property.name() == name);
+        let property = property.unwrap_or_else(|| panic!("no property {name}"));
+        let protocols = Protocols::all(*protocol);
+        // No store keeps a db_proxy waiting for as long as this.
+        let known = Known { protocols, store_timeout_us: u64::MAX, ..Known::default() };
+        Self { known, property }
+    }
+
+    /// Takes the next line: the violation that it causes.
+    pub fn observe(&mut self, line: &Line) -> Option<Violation> {
+        let seen = self.known.observe(line);
+        let looks = self.property.looks_at().contains(&seen.class);
+        if looks { self.property.observe(&seen) } else { None }
+    }
+}
+
 /// All properties, fresh, for a deployment under this protocol and the default limits.
 pub fn all(protocol: &Protocol) -> Vec<Box<dyn Property>> {
     all_under(protocol, &Limits::default())

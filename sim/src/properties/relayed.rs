@@ -3,7 +3,7 @@
 use super::{Seen, Subject, Violation, wire::At};
 use crate::{
     plan::{Host, Role},
-    record::{End, Frame, Kind},
+    record::{End, Frame, Kind, fields::fields},
 };
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -188,50 +188,4 @@ fn bare(body: &Bytes, is_question: bool) -> Bytes {
 
 fn number(body: &Bytes, field: u32) -> Option<u32> {
     fields(body).filter(|f| f.number == field).last().map(|field| field.value as u32)
-}
-
-/// A field of a protobuf body.
-struct Field<'a> {
-    number: u32,
-    /// Of a varint its value.
-    value: u64,
-    /// Of a field with a length what follows it.
-    payload: &'a [u8],
-    /// All its bytes.
-    whole: &'a [u8],
-}
-
-/// The fields of a body, as far as they can be read.
-fn fields(body: &[u8]) -> impl Iterator<Item = Field<'_>> {
-    let mut rest = body;
-    std::iter::from_fn(move || {
-        let start = rest;
-        let tag = varint(&mut rest)?;
-        let (mut value, mut payload) = (0, &rest[..0]);
-        match tag & 7 {
-            0 => value = varint(&mut rest)?,
-            1 => (payload, rest) = rest.split_at_checked(8)?,
-            2 => {
-                let length = varint(&mut rest)? as usize;
-                (payload, rest) = rest.split_at_checked(length)?;
-            }
-            5 => (payload, rest) = rest.split_at_checked(4)?,
-            _ => return None,
-        }
-        let whole = &start[..start.len() - rest.len()];
-        Some(Field { number: (tag >> 3) as u32, value, payload, whole })
-    })
-}
-
-fn varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, after) = rest.split_first()?;
-        *rest = after;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
 }

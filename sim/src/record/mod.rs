@@ -3,6 +3,7 @@
 mod applied;
 pub mod changed;
 pub mod commits;
+pub mod fields;
 mod frame;
 pub mod history;
 pub mod inserts;
