@@ -5,6 +5,7 @@ use crate::{
         data::text::{raw, text},
         plumbing::{
             context::{Context, World},
+            handlers::handlers,
             reply::{carried, reply},
             silent::Silent,
         },
@@ -20,6 +21,12 @@ use crate::{
         },
     },
 };
+
+handlers! {
+    FILE_HAS_OFFLINE_REQ => list;
+    FILE_ADD_OFFLINE_REQ => add;
+    FILE_DEL_OFFLINE_REQ => remove;
+}
 
 /// 0509. Lists them, oldest first.
 pub async fn list<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {

@@ -85,3 +85,19 @@ fn time(_: &mut State, turn: &mut Turn<'_>, conn: ConnId, pdu: &Pdu) -> Result<(
     turn.send(conn, Pdu::new(cmd::MSG_TIME_RESPONSE, pdu.header.seq_num, &rsp));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::cmd;
+    use crate::msg_server::tests::{ALICE, Rig};
+
+    #[test]
+    fn a_client_is_told_the_time() {
+        let mut rig = Rig::teamtalk();
+        rig.login(ALICE, 1, 1);
+        // Field 1, 1795404613 seconds (`Rig::now`) as a varint.
+        let told = rig.pdu(ALICE, cmd::MSG_TIME_REQUEST, 10, "");
+        assert_eq!(told.to(ALICE), ["000000160001000000030306000a000008c5e68ed806"]);
+        assert_eq!(told.sent.len(), 1, "nobody else is asked");
+    }
+}

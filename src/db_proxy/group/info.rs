@@ -3,7 +3,7 @@
 use crate::{
     db_proxy::{
         data::{sql_text::placeholders, text::text},
-        group::{self, membership},
+        group::{groups, membership},
         plumbing::{
             context::{Context, World},
             error::StoreError,
@@ -69,7 +69,7 @@ async fn list<W: World>(
     let mut groups = Vec::new();
     for &group in versions.keys() {
         // The rows that are read below show it just as well.
-        if from_store || group::exists(cx, on_failure, group).await? {
+        if from_store || groups::exists(cx, on_failure, group).await? {
             groups.push(Value::from(group));
         }
     }
@@ -95,7 +95,7 @@ async fn list<W: World>(
             if version <= known || GroupType::try_from(group_type).is_err() {
                 continue;
             }
-            let group_member_list = group::members(cx, on_failure, group_id).await?;
+            let group_member_list = groups::members(cx, on_failure, group_id).await?;
             if only_own && !group_member_list.contains(&asked.user_id) {
                 continue;
             }

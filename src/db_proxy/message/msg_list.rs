@@ -3,8 +3,8 @@
 use crate::{
     db_proxy::{
         data::sql_text,
-        group::{self, Among},
-        message::{self, relation},
+        group::groups::{self, Among},
+        message::{messages, relation},
         plumbing::{
             context::{Context, World},
             reply::{carried, reply},
@@ -32,7 +32,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         };
         let among = Among { text, params, limit: asked.msg_cnt };
         let of = (asked.session_id, asked.user_id);
-        group::list(cx, cx.on_failed_query(), of, among).await?
+        groups::list(cx, cx.on_failed_query(), of, among).await?
     };
     let response = ImGetMsgListRsp {
         user_id: asked.user_id,
@@ -67,5 +67,5 @@ async fn single<W: World>(
         sql_text::newest_first(cx.protocol())
     );
     let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
-    Ok(message::infos(cx, on_failure, &found, "fromId").await?)
+    Ok(messages::infos(cx, on_failure, &found, "fromId").await?)
 }

@@ -7,7 +7,7 @@ use crate::{
             reply::{carried, reply},
             silent::Silent,
         },
-        push,
+        push::shield_status,
     },
     wire::{
         Pdu, command,
@@ -34,7 +34,7 @@ pub async fn set<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Si
 pub async fn query<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImQueryPushShieldReq = request.view()?;
     let on_failure = cx.on_failed_query();
-    let status = push::shield_status(cx, on_failure, asked.user_id).await?;
+    let status = shield_status::shield_status(cx, on_failure, asked.user_id).await?;
     let response = ImQueryPushShieldRsp {
         user_id: asked.user_id,
         result_code: u32::from(status.is_none()),

@@ -4,10 +4,10 @@ use crate::{
     db_proxy::{
         data::session_key::Key,
         group::{
-            self,
+            groups,
             membership::{self, Membership},
         },
-        message::{self, Latest},
+        message::messages::{self, Latest},
         plumbing::{
             context::{Context, World},
             error::{OnFailure, StoreError},
@@ -59,7 +59,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         let session = Session { removed, updated: found.get(row, "updated").uint() };
         let (kind, latest) = match found.get(row, "type").uint() {
             Key::SINGLE => {
-                (SessionType::Single, message::latest_single(cx, on_failure, user, id).await?)
+                (SessionType::Single, messages::latest_single(cx, on_failure, user, id).await?)
             }
             Key::GROUP => (SessionType::Group, own.latest(cx, on_failure, id).await?),
             _ => continue,
@@ -137,7 +137,7 @@ impl Groups {
             *done = true;
             hidden = of.since.hidden();
         }
-        let latest = group::latest(cx, on_failure, group).await?;
+        let latest = groups::latest(cx, on_failure, group).await?;
         Ok(latest.filter(|latest| latest.msg_id > hidden))
     }
 

@@ -8,7 +8,7 @@ use crate::{
             reply::{carried, reply},
             silent::Silent,
         },
-        user,
+        user::row,
     },
     store::sql::{Server, Value},
     wire::{
@@ -27,7 +27,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         let text = format!("select * from IMUser where id in ({})", placeholders(ids.len()));
         let params: Vec<Value> = ids.into_iter().map(Value::from).collect();
         let found = cx.select(cx.on_failed_query(), Server::Replica, &text, &params).await?;
-        user_info_list = user::infos(&found);
+        user_info_list = row::infos(&found);
     }
     let response = ImUsersInfoRsp {
         user_id: asked.user_id,

@@ -8,7 +8,7 @@ use crate::{
             reply::{carried, reply},
             silent::Silent,
         },
-        user,
+        user::row,
     },
     store::sql::{Outcome, Server, Value},
     wire::{
@@ -72,7 +72,7 @@ fn matching_user(found: &Outcome, password: &[u8]) -> Option<UserInfo> {
         return None;
     }
     // The status is sent as 0.
-    Some(user::info(found, row, 0))
+    Some(row::info(found, row, 0))
 }
 
 /// MD5 of the parts in a row, in lower-case hex.
