@@ -1,6 +1,7 @@
 //! 0509, 050b, 050c: files that wait for a user. The files themselves are at the file server.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::text::{raw, text},
         plumbing::{
@@ -12,7 +13,7 @@ use crate::{
     },
     store::sql::{Server, Value},
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::OfflineFileInfo,
             file::{

@@ -7,9 +7,9 @@ use super::{
     state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
-    catalogue::{self, Peer, Serve},
+    catalogue::{self, Peer, Serve, id as cmd},
     env::ConnId,
-    wire::{Malformed, Pdu, command as cmd, im, tt::extension::RefusedCode},
+    wire::{Malformed, Pdu, im, tt::extension::RefusedCode},
 };
 
 /// The handler of a command that the catalogue says has one here.

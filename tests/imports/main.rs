@@ -1,6 +1,7 @@
 //! Imports in `src/db_proxy` and `src/msg_server` go one way: from the tables of commands to
-//! handlers, from handlers to what they share, from there to plain data. The files are read as
-//! text, so a use that only a macro spells out is not seen.
+//! handlers, from handlers to what they share, from there to plain data. The catalogue is made of
+//! what the wire format is, which knows nothing of commands. The files are read as text, so a use
+//! that only a macro spells out is not seen.
 
 mod graph;
 
@@ -38,6 +39,13 @@ fn plumbing_of_db_proxy_imports_no_handler_and_its_data_no_plumbing() {
     let graph = graph();
     only(&graph, "db_proxy::data", &["db_proxy::data"]);
     only(&graph, "db_proxy::plumbing", &["db_proxy::data", "db_proxy::plumbing"]);
+}
+
+#[test]
+fn the_wire_format_knows_no_command_and_the_catalogue_no_role() {
+    let graph = Graph::read(&["catalogue", "client", "db_proxy", "link", "msg_server", "wire"]);
+    only(&graph, "wire", &["wire"]);
+    only(&graph, "catalogue", &["catalogue", "wire"]);
 }
 
 /// A room is what `table` names, a handler is what the file of its room binds to a command. So what

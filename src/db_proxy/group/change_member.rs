@@ -1,6 +1,7 @@
 //! 0407: users are added to a group or taken out.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{session_key::Key, sql_text::placeholders},
         group::{
@@ -17,7 +18,7 @@ use crate::{
     },
     store::sql::Server,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::GroupModifyType,
             group::{ImGroupChangeMemberReq, ImGroupChangeMemberRsp},

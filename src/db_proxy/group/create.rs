@@ -1,6 +1,7 @@
 //! 0405: a new group.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{keys, text::raw},
         group::{groups, in_transaction, members, row},
@@ -13,7 +14,7 @@ use crate::{
     },
     store::{cache::Cache, sql::SqlError},
     wire::{
-        Pdu, command,
+        Pdu,
         im::group::{ImGroupCreateReq, ImGroupCreateRsp},
     },
 };

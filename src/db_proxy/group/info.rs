@@ -1,6 +1,7 @@
 //! 0403: groups that are newer than the versions that a client or msg_server has.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{sql_text::placeholders, text::text},
         group::{groups, membership},
@@ -15,7 +16,7 @@ use crate::{
     wire::{
         Pdu,
         attach::{Attach, kind},
-        check, command,
+        check,
         im::{
             base_define::{GroupInfo, GroupType},
             group::{ImGroupInfoListReq, ImGroupInfoListRsp},

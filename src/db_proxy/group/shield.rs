@@ -1,6 +1,7 @@
 //! 0409: a member mutes a group; 0711: who has.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{keys, text::number},
         group::groups,
@@ -13,7 +14,7 @@ use crate::{
     },
     store::cache::Cache,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::ShieldStatus,
             group::{ImGroupShieldReq, ImGroupShieldRsp},

@@ -1,6 +1,7 @@
 //! 030d: messages of a conversation by their ids.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::sql_text::{self, placeholders},
         group::groups::{self, Among},
@@ -13,7 +14,7 @@ use crate::{
     },
     store::sql::Value,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{MsgInfo, SessionType},
             message::{ImGetMsgByIdReq, ImGetMsgByIdRsp},

@@ -1,6 +1,7 @@
 //! 030b: the id of a conversation's latest message.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         group::groups,
         message::messages::{self, Latest},
@@ -12,7 +13,7 @@ use crate::{
         },
     },
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::SessionType,
             message::{ImGetLatestMsgIdReq, ImGetLatestMsgIdRsp},

@@ -1,6 +1,7 @@
 //! 0309: messages of a conversation from an id downwards.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::sql_text,
         group::groups::{self, Among},
@@ -12,7 +13,7 @@ use crate::{
         },
     },
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{MsgInfo, SessionType},
             message::{ImGetMsgListReq, ImGetMsgListRsp},

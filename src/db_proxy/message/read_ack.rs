@@ -1,6 +1,7 @@
 //! 0303: a user has read a conversation. Answered only with the switch `confirmed-read-acks`.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{keys, session_key::Key},
         group::groups,
@@ -13,7 +14,7 @@ use crate::{
     },
     store::cache::Cache,
     wire::{
-        Pdu, command,
+        Pdu,
         im::message::{ImMsgDataReadAck, ImMsgDataReadNotify},
     },
 };

@@ -1,6 +1,7 @@
 //! 0307: what a user has not read.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         group::groups,
         message::{
@@ -16,7 +17,7 @@ use crate::{
         },
     },
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{SessionType, UnreadInfo},
             message::{ImUnreadMsgCntReq, ImUnreadMsgCntRsp},

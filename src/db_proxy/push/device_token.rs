@@ -1,6 +1,7 @@
 //! 0705: the push tokens of some users.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{keys, text::text},
         message::{
@@ -17,7 +18,7 @@ use crate::{
     },
     store::cache::Cache,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{ClientType, UserTokenInfo},
             server::{ImGetDeviceTokenReq, ImGetDeviceTokenRsp},

@@ -1,6 +1,7 @@
 //! 010c and 010e: whether a user wants no pushes at night.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         plumbing::{
             context::{Context, World},
@@ -10,7 +11,7 @@ use crate::{
         push::shield_status,
     },
     wire::{
-        Pdu, command,
+        Pdu,
         im::login::{ImPushShieldReq, ImPushShieldRsp, ImQueryPushShieldReq, ImQueryPushShieldRsp},
     },
 };

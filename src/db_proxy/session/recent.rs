@@ -1,6 +1,7 @@
 //! 0201: a user's recent sessions.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::session_key::Key,
         group::{
@@ -16,7 +17,7 @@ use crate::{
         },
     },
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{ContactSessionInfo, SessionStatusType, SessionType},
             buddy::{ImRecentContactSessionReq, ImRecentContactSessionRsp},

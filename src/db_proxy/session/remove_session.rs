@@ -1,6 +1,7 @@
 //! 0206: a user hides a session.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{keys, session_key::Key},
         group::groups,
@@ -15,7 +16,7 @@ use crate::{
     },
     store::{cache::Cache, sql::Server},
     wire::{
-        Pdu, command,
+        Pdu,
         im::buddy::{ImRemoveSessionReq, ImRemoveSessionRsp},
     },
 };

@@ -1,6 +1,7 @@
 //! 0208: the users that changed since a time.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         plumbing::{
             context::{Context, World},
@@ -11,7 +12,7 @@ use crate::{
     },
     store::sql::Server,
     wire::{
-        Pdu, command,
+        Pdu,
         im::buddy::{ImAllUserReq, ImAllUserRsp},
     },
 };

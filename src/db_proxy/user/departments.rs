@@ -1,6 +1,7 @@
 //! 0210: the departments that changed since a time.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::text::text,
         plumbing::{
@@ -11,7 +12,7 @@ use crate::{
     },
     store::sql::Server,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{DepartInfo, DepartmentStatusType},
             buddy::{ImDepartmentReq, ImDepartmentRsp},
@@ -50,11 +51,9 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
 #[cfg(test)]
 mod tests {
     use crate::{
+        catalogue::id as command,
         db_proxy::testing::{Fake, ask, rows},
-        wire::{
-            command,
-            im::buddy::{ImDepartmentReq, ImDepartmentRsp},
-        },
+        wire::im::buddy::{ImDepartmentReq, ImDepartmentRsp},
     };
 
     #[test]

@@ -1,13 +1,13 @@
 //! Users, their tokens and settings, against scripted stores (SYSTEM.md section 6).
 
 use crate::{
+    catalogue::id as command,
     db_proxy::testing::{Fake, NOW, answer, ask, lost, refused, rows},
     protocol::Protocol,
     store::sql::{Outcome, SqlError, Value},
     wire::{
         Pdu,
         attach::Attach,
-        command,
         im::{base_define::ClientType, buddy::*, login::*},
         tt::extension::{Refused, RefusedCode},
     },

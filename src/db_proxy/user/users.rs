@@ -1,6 +1,7 @@
 //! 0204: details of some users.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::sql_text::placeholders,
         plumbing::{
@@ -12,7 +13,7 @@ use crate::{
     },
     store::sql::{Server, Value},
     wire::{
-        Pdu, command,
+        Pdu,
         im::buddy::{ImUsersInfoReq, ImUsersInfoRsp},
     },
 };

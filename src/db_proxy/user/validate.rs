@@ -1,6 +1,7 @@
 //! 0703: is this the user's password?
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::text::{raw, text},
         plumbing::{
@@ -12,7 +13,7 @@ use crate::{
     },
     store::sql::{Outcome, Server, Value},
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::UserInfo,
             server::{ImValidateReq, ImValidateRsp},
