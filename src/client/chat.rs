@@ -7,10 +7,11 @@ use super::{
     requests::Asked,
 };
 use crate::{
+    catalogue::id as command,
     conversation::{Chat, Conversation},
     fact::{Fact, Via},
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{ContactSessionInfo, MsgInfo, MsgType},
             buddy::{ImRecentContactSessionRsp, ImRemoveSessionNotify, ImRemoveSessionRsp},

@@ -8,11 +8,12 @@ use super::{
     requests::Request,
 };
 use crate::{
+    catalogue::id as command,
     conversation::Chat,
     env::{ConnId, Endpoint},
     fact::Fact,
     link::Now,
-    wire::{Pdu, command},
+    wire::Pdu,
 };
 use bytes::Bytes;
 use std::{

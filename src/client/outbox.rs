@@ -10,10 +10,11 @@ use super::{
     reason,
 };
 use crate::{
+    catalogue::id as command,
     conversation::Chat,
     fact::{Fact, Via},
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::MsgType,
             message::{ImMsgData, ImMsgDataAck},

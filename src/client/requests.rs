@@ -7,10 +7,11 @@ use super::{
     reason,
 };
 use crate::{
+    catalogue::id as command,
     conversation::Chat,
     fact::Fact,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             buddy::ImRecentContactSessionReq,
             group::ImNormalGroupListReq,

@@ -2,10 +2,11 @@
 
 use super::device::{Device, Effect, Phase, Turn};
 use crate::{
+    catalogue::id as command,
     env::ConnId,
     fact::Fact,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::UserStatType,
             login::{ImLoginReq, ImLoginRes, ImLogoutReq},

@@ -6,10 +6,11 @@ use super::{
     requests::{Asked, PAGE},
 };
 use crate::{
+    catalogue::id as command,
     conversation::Chat,
     fact::Fact,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::UnreadInfo,
             message::{ImMsgDataReadAck, ImMsgDataReadNotify, ImUnreadMsgCntRsp},

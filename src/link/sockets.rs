@@ -5,10 +5,11 @@ use super::{
     conn::{Conn, FromConn, size},
 };
 use crate::{
+    catalogue::id as command,
     env::{ConnId, Endpoint, Env, Listener, Stream},
     fact::Fact,
     timing::Timing,
-    wire::{Pdu, command},
+    wire::Pdu,
 };
 use bytes::Bytes;
 use std::{

@@ -7,12 +7,11 @@ use super::{
     state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
-    catalogue::Half,
+    catalogue::{Half, id as cmd},
     env::ConnId,
     wire::{
         Malformed, Pdu,
         attach::{self, Attach, kind},
-        command as cmd,
         edit::Edit,
         fields,
         im::{self, base_define::SessionType},

@@ -7,8 +7,9 @@ use super::{
     state::{State, turn::Turn},
 };
 use crate::{
+    catalogue::id as cmd,
     env::ConnId,
-    wire::{Malformed, Pdu, command as cmd, im},
+    wire::{Malformed, Pdu, im},
 };
 use im::base_define::UserStatType;
 

@@ -5,11 +5,11 @@ use super::{
     state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
+    catalogue::id as cmd,
     env::ConnId,
     wire::{
         Malformed, Pdu,
         attach::Attach,
-        command as cmd,
         im::{
             base_define::GroupType,
             group::{ImGroupChangeMemberNotify, ImGroupChangeMemberRsp, ImGroupCreateReq},

@@ -3,9 +3,10 @@
 
 use super::state::{State, turn::Turn};
 use crate::{
+    catalogue::id as cmd,
     conversation::Conversation,
     env::ConnId,
-    wire::{Malformed, Pdu, command as cmd, tt::extension::CatchUpHint},
+    wire::{Malformed, Pdu, tt::extension::CatchUpHint},
 };
 use std::collections::BTreeSet;
 

@@ -5,8 +5,9 @@ use super::{
     state::{State, conn::Conn, turn::Turn},
 };
 use crate::{
+    catalogue::id as cmd,
     env::ConnId,
-    wire::{Pdu, command as cmd, im},
+    wire::{Pdu, im},
 };
 
 impl State {

@@ -5,11 +5,12 @@ use super::{
     text_cipher,
 };
 use crate::{
+    catalogue::id as cmd,
     env::ConnId,
     wire::{
         Malformed, Pdu,
         attach::{Attach, kind},
-        check, command as cmd,
+        check,
         im::{
             base_define::{UserStatType, UserTokenInfo},
             buddy::{ImUsersStatReq, ImUsersStatRsp},

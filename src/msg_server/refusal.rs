@@ -9,9 +9,10 @@ use super::{
     },
 };
 use crate::{
+    catalogue::id as cmd,
     env::ConnId,
     wire::{
-        Malformed, Pdu, attach, command as cmd,
+        Malformed, Pdu, attach,
         edit::Edit,
         tt::extension::{Refused, RefusedCode},
     },

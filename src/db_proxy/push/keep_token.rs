@@ -1,6 +1,7 @@
 //! 0108: where to push to for a user; an empty token at logout.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{keys, text::raw},
         plumbing::{
@@ -11,7 +12,7 @@ use crate::{
     },
     store::cache::{Cache, CacheError},
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::ClientType,
             login::{ImDeviceTokenReq, ImDeviceTokenRsp},

@@ -1,6 +1,7 @@
 //! 0703: is this the user's password?
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::text::{raw, text},
         plumbing::{
@@ -8,11 +9,11 @@ use crate::{
             reply::{carried, reply},
             silent::Silent,
         },
-        user,
+        user::row,
     },
     store::sql::{Outcome, Server, Value},
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::UserInfo,
             server::{ImValidateReq, ImValidateRsp},
@@ -72,7 +73,7 @@ fn matching_user(found: &Outcome, password: &[u8]) -> Option<UserInfo> {
         return None;
     }
     // The status is sent as 0.
-    Some(user::info(found, row, 0))
+    Some(row::info(found, row, 0))
 }
 
 /// MD5 of the parts in a row, in lower-case hex.
