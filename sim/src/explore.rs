@@ -6,6 +6,7 @@ use crate::{
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
     },
+    properties::Tally,
     record::history::Outcome as OpOutcome,
     run::{Failed, Runner},
     world::{Outcome, Watch, panics},
@@ -56,6 +57,8 @@ pub struct SeedReport {
     pub sim_ms: u64,
     /// Counts that are no violations.
     pub notes: BTreeMap<&'static str, u64>,
+    /// How often each property judged and forgave, of those that count.
+    pub tallies: BTreeMap<&'static str, Tally>,
     /// The signatures of what was broken.
     pub signatures: Vec<String>,
 }
@@ -64,7 +67,8 @@ impl SeedReport {
     /// Counts what a run did.
     pub fn of(seed: u64, case: &Case, outcome: &Outcome) -> Self {
         use crate::record::Kind;
-        let mut report = Self { seed, notes: outcome.notes.clone(), ..Self::default() };
+        let (notes, tallies) = (outcome.notes.clone(), outcome.tallies.clone());
+        let mut report = Self { seed, notes, tallies, ..Self::default() };
         for op in &case.plan.operations {
             let Some(entry) = outcome.history.entries.get(&op.id) else { continue };
             report.unknown += u64::from(entry.outcome == OpOutcome::Unknown);

@@ -89,8 +89,8 @@ pub fn schema() -> BTreeMap<u16, String> {
 /// The properties by the commands that their sources name, tests left aside.
 pub fn properties() -> BTreeMap<&'static str, BTreeSet<String>> {
     /// No properties: what they share.
-    const SHARED: [&str; 8] =
-        ["mod", "clients", "membership", "pdus", "seen", "sends", "tape", "wire"];
+    const SHARED: [&str; 9] =
+        ["mod", "clients", "membership", "pdus", "relayed", "seen", "sends", "tape", "wire"];
     let mut found: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (name, text) in sources("sim/src/properties") {
         if SHARED.contains(&name.as_str()) {
@@ -104,6 +104,13 @@ pub fn properties() -> BTreeMap<&'static str, BTreeSet<String>> {
             if words.contains(constant) {
                 found.entry(constant).or_default().insert(property.clone());
             }
+        }
+    }
+    // `answers` takes them from the model, and `relayed.rs` is a part of it.
+    for asked in teamtalk_sim::model::all().filter_map(|model| catalogue::of(model.command)) {
+        let Some(reply) = asked.reply.and_then(catalogue::of) else { continue };
+        for command in [asked, reply] {
+            found.entry(command.constant()).or_default().insert("answers".into());
         }
     }
     // `answered` takes requests and their answers from the catalogue.

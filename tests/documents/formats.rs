@@ -156,6 +156,7 @@ fn name(kind: &Kind) -> &'static str {
         Kind::ConnectFailed { .. } => "connect_failed",
         Kind::Fact(_) => "fact",
         Kind::Store(_) => "store",
+        Kind::Holds { .. } => "holds",
         Kind::Row { .. } => "row",
         Kind::SessionRow { .. } => "session_row",
         Kind::RelationRow { .. } => "relation_row",
@@ -182,7 +183,7 @@ fn the_lines_of_traces_are_described() {
     let rare = [
         Kind::Panic { message: "a word".into(), at: "a.rs:1:1".into() },
         Kind::Endless { message: "a word".into() },
-        Kind::StoreLost { store: "redis", commands: 1 },
+        Kind::StoreLost { store: "redis", commands: 1, changed: Vec::new() },
     ];
     let host = Role::Msg.numbered(1);
     let rare = rare.map(|kind| Line { n: 0, sim_us: 0, host: host.clone(), incarnation: 1, kind });

@@ -22,6 +22,7 @@ pub use reads::{Judged, Reads, Wrong};
 pub use stores::{Stores, View};
 
 use crate::record::{Frame, fields::fields};
+use std::cell::Cell;
 use teamtalk::{
     catalogue,
     protocol::Protocol,
@@ -29,7 +30,7 @@ use teamtalk::{
 };
 
 /// A question as db_proxy read it, and the answer that it wrote.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Exchange<'a> {
     /// The question.
     pub asked: &'a Frame,
@@ -44,6 +45,8 @@ pub struct Exchange<'a> {
     pub beside: bool,
     /// A store did not answer the db_proxy at some time meanwhile, or shortly before.
     pub stores_failed: bool,
+    /// The excuse without which the answer would be wrong, once one was needed.
+    pub excused: Cell<Option<&'static str>>,
 }
 
 /// Judges the answer to one command.
@@ -77,6 +80,24 @@ pub fn all() -> impl Iterator<Item = Model> {
 }
 
 impl Exchange<'_> {
+    /// Whether a store may have failed the db_proxy; asked only where nothing else makes the answer
+    /// right.
+    fn may_lack_a_store(&self) -> bool {
+        if self.stores_failed {
+            self.excused.set(Some("a store did not answer"));
+        }
+        self.stores_failed
+    }
+
+    /// Whether somebody else may have had the effect; asked only where nothing else makes the answer
+    /// right.
+    fn may_be_another(&self) -> bool {
+        if self.beside {
+            self.excused.set(Some("asked twice at once"));
+        }
+        self.beside
+    }
+
     /// Question and answer, decoded; `None` if one of them can't be, which `integrity` judges.
     fn both<Q, A>(&self) -> Option<(Q, A)>
     where

@@ -182,10 +182,13 @@ fn saying(line: &Line, body: Vec<u8>) -> Line {
     Line { kind: Kind::PduSent(Frame::new(frame.conn, frame.end, frame.k, pdu)), ..line.clone() }
 }
 
-/// What of the altered answers of a preset nobody sees.
+/// What of the altered answers of a preset nobody sees. Where something was committed between question
+/// and answer two answers may be right, as of changes that are asked for twice at once: then one answer
+/// that is seen will do.
 fn unseen(preset: &str, traces: &[Trace], each: usize) -> Vec<String> {
     let found = answers(traces);
     let (mut unseen, mut tried) = (Vec::new(), BTreeMap::<u16, usize>::new());
+    let (mut doubtful, mut seen) = (BTreeSet::new(), BTreeSet::new());
     for (command, places) in &found {
         for &(of, n) in places.iter().take(each) {
             let line = &traces[of].lines[n];
@@ -194,12 +197,18 @@ fn unseen(preset: &str, traces: &[Trace], each: usize) -> Vec<String> {
             let table = catalogue::of(*command).expect("a command").body;
             for (how, body) in altered(table, &pdu.pdu.body) {
                 *tried.entry(*command).or_default() += 1;
-                if judged(preset, &traces[of], n, &saying(line, body)).is_empty() {
-                    unseen.push(format!("{command:#06x} line {n}: {how}"));
+                let said = format!("{command:#06x} {how}");
+                if !judged(preset, &traces[of], n, &saying(line, body)).is_empty() {
+                    seen.insert(said);
+                } else if is_quiet(&traces[of], n) {
+                    unseen.push(said);
+                } else {
+                    doubtful.insert(said);
                 }
             }
         }
     }
+    unseen.extend(doubtful.difference(&seen).cloned());
     for model in all() {
         let entry = catalogue::of(model.command).expect("a command");
         let reply = entry.reply.expect("it is answered");
@@ -212,6 +221,6 @@ fn unseen(preset: &str, traces: &[Trace], each: usize) -> Vec<String> {
 #[test]
 fn every_altered_answer_is_seen() {
     let traces = runs("hardened", 1..=20);
-    let unseen = unseen("hardened", &traces, 2);
+    let unseen = unseen("hardened", &traces, 3);
     assert!(unseen.is_empty(), "{} unseen:\n{}", unseen.len(), unseen.join("\n"));
 }

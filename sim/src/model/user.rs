@@ -44,8 +44,7 @@ fn by_id(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
 }
 
 /// 0209: for time 0 all who have not left, else who changed since then, and the time of the latest
-/// change. Without `user-changes-from-store` a db_proxy that knows of no change since then says that
-/// there is none: what it remembers is not in the stores.
+/// change.
 fn all_users(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     let both = exchange.both::<ImAllUserReq, ImAllUserRsp>();
     let Some((asked, answer)) = both else { return Ok(()) };
@@ -54,10 +53,6 @@ fn all_users(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
         0 => row.uint("status") != LEFT,
         _ => row.uint("updated") >= since,
     };
-    let remembers = !exchange.protocol.user_changes_from_store;
-    if remembers && since != 0 && answer.user_list.is_empty() {
-        return right(answer.latest_update_time == since, || "another time".to_string());
-    }
     let found = |view: View<'_>| {
         let latest = view.rows("IMUser").filter(wanted).map(|row| row.uint("updated"));
         (latest.fold(since, u32::max), users(view, wanted))

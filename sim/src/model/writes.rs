@@ -48,7 +48,7 @@ fn seen(reads: &mut Reads<'_>, what: &str, is_so: impl Fn(View<'_>) -> bool) -> 
 
 /// Without `answered-refusals` a change that failed is answered like one that was not needed.
 fn may_have_failed(exchange: &Exchange<'_>) -> bool {
-    exchange.stores_failed && !exchange.protocol.answered_refusals
+    !exchange.protocol.answered_refusals && exchange.may_lack_a_store()
 }
 
 fn user(view: View<'_>, id: u32) -> Option<Row<'_>> {
@@ -113,9 +113,9 @@ fn session_removed(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
         let (views, user) = (reads.views(), asked.user_id);
         let left = |view: &View<'_>| !live(*view, asked.session_id).contains(&user);
         let left = kind == GROUP && views.iter().any(left);
-        let others = exchange.beside || left || may_have_failed(exchange);
+        let others = || left || exchange.may_be_another() || may_have_failed(exchange);
         let first = views[0];
-        return right(!with(first, 0) || others, || {
+        return right(!with(first, 0) || others(), || {
             "no session to remove, where there is one".into()
         });
     }
@@ -145,7 +145,7 @@ fn is_read(
             },
         );
     }
-    if exchange.stores_failed {
+    if exchange.may_lack_a_store() {
         // The original removes the session all the same.
         return Ok(());
     }

@@ -20,14 +20,11 @@ use std::{
 use teamtalk::{
     catalogue::{self, id as cmd, name},
     env::ConnId,
-    protocol::Protocol,
 };
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Answered {
-    /// The switch `confirmed-read-acks` is on, so a 0303 is a request.
-    read_acks: bool,
     /// The hosts at both ends of a connection.
     hosts: BTreeMap<ConnId, BTreeSet<Host>>,
     /// Connections of which at least one end has closed.
@@ -55,16 +52,6 @@ pub fn reply_of(command: u16) -> Option<u16> {
 }
 
 impl Answered {
-    /// For a deployment under this protocol.
-    pub fn new(protocol: &Protocol) -> Self {
-        Self {
-            read_acks: protocol.confirmed_read_acks,
-            hosts: BTreeMap::new(),
-            closed: BTreeSet::new(),
-            asked: BTreeMap::new(),
-        }
-    }
-
     fn close(&mut self, conn: ConnId) {
         self.closed.insert(conn);
         self.asked.retain(|asked, _| asked.0 != conn);
@@ -108,7 +95,8 @@ impl Property for Answered {
         let (seq, command) = (pdu.header.seq_num, pdu.command());
         match at {
             At::ServerReads if !self.closed.contains(&conn) => {
-                let is_request = command != cmd::MSG_READ_ACK || self.read_acks;
+                let read_acks = seen.protocol().confirmed_read_acks;
+                let is_request = command != cmd::MSG_READ_ACK || read_acks;
                 if is_request && reply_of(command).is_some() {
                     let content = seen.data.as_ref().map(|data| data.content.clone());
                     let asked = Asked { at_us: line.sim_us, content };
@@ -177,7 +165,7 @@ mod tests {
     };
 
     fn tape(protocol: Protocol) -> Tape<Answered> {
-        let mut tape = Tape::new(Answered::new(&protocol));
+        let mut tape = Tape::new(Answered::default()).under(protocol);
         tape.login(1, 10, 1);
         tape
     }

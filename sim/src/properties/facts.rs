@@ -12,7 +12,6 @@ use teamtalk::{
     conversation::Conversation,
     env::ConnId,
     fact::{Fact, Via},
-    protocol::Protocol,
     wire::im::{
         base_define::MsgInfo,
         message::{ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgDataAck, ImMsgDataReadAck},
@@ -22,8 +21,6 @@ use teamtalk::{
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// The switch `conversation-keyed-acks` is on, so pushes to groups have entries too.
-    groups_tracked: bool,
     /// Send-list entries that a msg_server reported, as (connection, msg_id).
     added: BTreeSet<(ConnId, u32)>,
     /// Acks and read acks that came in, by connection.
@@ -54,11 +51,6 @@ fn lie(
 }
 
 impl Facts {
-    /// For a deployment under this protocol.
-    pub fn new(protocol: &Protocol) -> Self {
-        Self { groups_tracked: protocol.conversation_keyed_acks, ..Self::default() }
-    }
-
     fn pdu(&mut self, seen: &Seen<'_>, at: At, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         let line = seen.line;
         match (at, pdu.command()) {
@@ -73,7 +65,8 @@ impl Facts {
             (At::ServerWrites, command::MSG_DATA) => {
                 let data = &seen.data.as_ref()?.body;
                 // Pushes to groups have none in the original (SYSTEM.md section 3, step 4).
-                let untracked = is_group(data.msg_type) && !self.groups_tracked;
+                let tracks_groups = seen.protocol().conversation_keyed_acks;
+                let untracked = is_group(data.msg_type) && !tracks_groups;
                 if untracked || self.added.contains(&(conn, data.msg_id)) {
                     return None;
                 }
@@ -293,14 +286,14 @@ mod tests {
         let conversation = Conversation::Group(G);
         let added = Fact::SendListAdded { conn: 10, user: 1, conversation, msg_id: 4, from: 2 };
         let acked = Fact::SendListAcked { conn: 10, conversation, msg_id: 4 };
-        let mut new = Tape::new(Facts::new(&Protocol::hardened()));
+        let mut new = Tape::new(Facts::default()).under(Protocol::hardened());
         new.login(1, 10, 1).fact("msg1", added).tells(10, group_message(0, 4, 2, "a"));
         new.asks(10, group_ack(3, 4, 1)).fact("msg1", acked).holds_of_group(1, 4, (2, "a"));
         new.tells(10, group_list(7, 1, &[(5, 2, "b")])).holds_of_group(1, 5, (2, "b"));
         assert!(new.found.is_empty(), "{:?}", new.found);
         new.tells(10, group_message(0, 6, 2, "c")).holds_of_group(1, 7, (2, "c"));
         assert_eq!(new.found, ["facts/untracked-push/msg", "facts/unfounded-held/client"]);
-        let mut old = Tape::new(Facts::new(&Protocol::teamtalk()));
+        let mut old = Tape::new(Facts::default()).under(Protocol::teamtalk());
         old.login(1, 10, 1).tells(10, group_message(0, 6, 2, "c"));
         assert!(old.found.is_empty(), "{:?}", old.found);
     }

@@ -245,7 +245,7 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(delivered::Delivered::default()),
         Box::new(send_list_acked::SendListAcked::default()),
         Box::new(acks_settle::AcksSettle::default()),
-        Box::new(answered::Answered::new(protocol)),
+        Box::new(answered::Answered::default()),
         Box::new(answers::Answers::default()),
         Box::new(no_duplicate::NoDuplicate::default()),
         Box::new(integrity::Integrity::default()),
@@ -256,6 +256,6 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(presence::Presence::default()),
         Box::new(no_panic::NoPanic),
         Box::new(bounded::Bounded::new(limits.clone())),
-        Box::new(facts::Facts::new(protocol)),
+        Box::new(facts::Facts::default()),
     ]
 }

@@ -13,7 +13,10 @@ use crate::{
     record::{Frame, Kind, Line},
 };
 use std::sync::Arc;
-use teamtalk::{catalogue::id as command, env::ConnId, fact::Fact, wire::im::message::ImMsgData};
+use teamtalk::{
+    catalogue::id as command, env::ConnId, fact::Fact, protocol::Protocol,
+    wire::im::message::ImMsgData,
+};
 
 /// What is known of a run, up to some line.
 #[derive(Debug, Default)]
@@ -80,6 +83,13 @@ pub struct Seen<'a> {
     pub message: Option<Message>,
     /// The run, this line included.
     pub known: &'a Known,
+}
+
+impl Seen<'_> {
+    /// The protocol of the line's host.
+    pub fn protocol(&self) -> &Protocol {
+        self.known.protocols.of(&self.line.host)
+    }
 }
 
 /// The state of a device's connection at its msg_server.

@@ -1,10 +1,11 @@
 //! How often a property judged, and how often it forgave: an excuse that nobody counts is where a
 //! bug hides.
 
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// The judgements of one property in one run, or of many.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
     /// Obligations that were closed with a verdict, good or bad.
     pub judged: u64,
@@ -21,6 +22,11 @@ impl Tally {
     /// One obligation was forgiven.
     pub fn excuse(&mut self, name: &'static str) {
         *self.excused.entry(name).or_default() += 1;
+    }
+
+    /// How many obligations were forgiven.
+    pub fn forgiven(&self) -> u64 {
+        self.excused.values().sum()
     }
 
     /// Adds those of another run.

@@ -1,7 +1,7 @@
 //! Traces written by hand, for the tests of the properties.
 
 pub use super::pdus::*;
-use super::{Known, Property, Violation};
+use super::{Known, Property, Protocols, Violation};
 use crate::{
     plan::Host,
     record::{End, Frame, Kind, Line},
@@ -11,6 +11,7 @@ use teamtalk::{
     conversation::Conversation,
     env::ConnId,
     fact::{Fact, Via},
+    protocol::Protocol,
     wire::{
         Pdu,
         im::{
@@ -36,6 +37,12 @@ impl<P: Property> Tape<P> {
     /// A tape without a line.
     pub fn new(property: P) -> Self {
         Self { property, known: Known::default(), n: 0, later_us: 0, found: Vec::new() }
+    }
+
+    /// The same, under a protocol.
+    pub fn under(mut self, protocol: Protocol) -> Self {
+        self.known.protocols = Protocols::all(protocol);
+        self
     }
 
     /// Adds a line.

@@ -233,12 +233,9 @@ impl Line {
             }
             Kind::Store(Applied { store, what, params, effect, committed, changed }) => {
                 let params: Vec<_> = params.iter().map(shown).collect();
-                let mut value = json!({"kind": "store", "store": store, "what": &***what,
-                    "params": params, "effect": effect.to_string(), "committed": committed});
-                if !changed.is_empty() {
-                    value["changed"] = changes(changed);
-                }
-                value
+                json!({"kind": "store", "store": store, "what": &***what, "params": params,
+                    "effect": effect.to_string(), "committed": committed,
+                    "changed": changes(changed)})
             }
             Kind::Holds { store, changed } => {
                 json!({"kind": "holds", "store": store, "changed": changes(changed)})

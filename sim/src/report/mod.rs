@@ -3,7 +3,7 @@
 use crate::{
     explore::SeedReport,
     plan::{Operation, case::Case},
-    properties::{About, Violation},
+    properties::{About, Tally, Violation},
     record::{Applied, Kind, Line},
     world::{Outcome, describe},
 };
@@ -130,6 +130,24 @@ fn event(line: &Line) -> String {
     format!("{:>10.3} ms {:<8} {what}", line.sim_us as f64 / 1_000.0, line.host)
 }
 
+/// How often each property judged, and what it forgave, a line each.
+fn excuses(reports: &BTreeMap<u64, SeedReport>) -> String {
+    let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
+    for (name, tally) in reports.values().flat_map(|report| &report.tallies) {
+        tallies.entry(name).or_default().add(tally);
+    }
+    let mut out = String::new();
+    for (name, tally) in tallies {
+        let (judged, forgiven) = (tally.judged, tally.forgiven());
+        let share = 100.0 * forgiven as f64 / (judged + forgiven).max(1) as f64;
+        let name = format!("{name}: judged, excused");
+        let _ = write!(out, "{name:<38} {judged}, {forgiven} ({share:.2} %)");
+        let each: Vec<_> = tally.excused.iter().map(|(why, n)| format!("{why} {n}")).collect();
+        let _ = writeln!(out, "{}{}", if each.is_empty() { "" } else { ": " }, each.join(", "));
+    }
+    out
+}
+
 /// The summary of a campaign.
 pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
     let n = reports.len().max(1) as f64;
@@ -181,6 +199,7 @@ pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
     for (name, count) in notes {
         let _ = writeln!(out, "{name:<38} {count}");
     }
+    out += &excuses(reports);
     let mut found: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for report in reports.values() {
         for signature in &report.signatures {

@@ -276,9 +276,10 @@ impl<'a> Driver<'a> {
         let trace = std::mem::take(&mut self.shared.lock().trace);
         let history = History::of(&trace);
         let notes = self.properties.notes().collect();
+        let tallies = self.properties.tallies().collect();
         let hits = self.faults.ended.iter().copied().collect();
         let Self { violations, broken_by, sizes, panicked, .. } = self;
-        Outcome { trace, history, violations, broken_by, hits, notes, sizes, panicked }
+        Outcome { trace, history, violations, broken_by, hits, notes, tallies, sizes, panicked }
     }
 }
 

@@ -39,7 +39,7 @@ use crate::{
         EPOCH, Side, TICK_MS,
         case::{Case, ProtocolSpec},
     },
-    properties::{Properties, Protocols, Violation},
+    properties::{Properties, Protocols, Tally, Violation},
     record::{Trace, history::History, sizes::Sizes},
     seeded,
 };
@@ -71,6 +71,8 @@ pub struct Outcome {
     pub hits: BTreeMap<u32, u64>,
     /// Counts that are no violations.
     pub notes: BTreeMap<&'static str, u64>,
+    /// How often each property judged and forgave, of those that count.
+    pub tallies: BTreeMap<&'static str, Tally>,
     /// How large things got.
     pub sizes: Sizes,
     /// The panic that ended the run.

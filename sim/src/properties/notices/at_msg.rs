@@ -1,0 +1,239 @@
+//! What a msg_server owes by what devices and db_proxies say to it (docs/SYSTEM.md section 4).
+
+use super::{
+    Notices,
+    audience::{is_group, members, owed},
+    due::{To, bare},
+    own,
+};
+use crate::{
+    plan::{Host, Role},
+    properties::Seen,
+    record::{Frame, fields::fields},
+};
+use bytes::Bytes;
+use teamtalk::{
+    catalogue::id,
+    env::ConnId,
+    wire::{
+        attach::{self, Attach, kind},
+        check,
+        im::{
+            base_define::SessionType,
+            buddy::{
+                ImChangeSignInfoRsp, ImRemoveSessionNotify, ImRemoveSessionReq,
+                ImSignInfoChangedNotify,
+            },
+            group::{ImGroupChangeMemberNotify, ImGroupChangeMemberRsp, ImGroupInfoListRsp},
+            message::{ImMsgData, ImMsgDataReadAck, ImMsgDataReadNotify},
+            switch_service::Imp2pCmdMsg,
+        },
+    },
+};
+
+/// The attach data of a PDU.
+fn attach_of(pdu: &Frame) -> Option<Attach> {
+    let data = fields(&pdu.pdu.body).filter(|field| field.number == attach::FIELD).last()?;
+    Attach::decode(data.payload)
+}
+
+/// The handle of the connection for which a PDU was written.
+pub fn handle(pdu: &Frame) -> Option<u32> {
+    attach_of(pdu).filter(|attach| attach.kind == kind::HANDLE).map(|attach| attach.handle)
+}
+
+impl Notices {
+    /// What follows from a device's own words.
+    pub(super) fn device_says(&mut self, seen: &Seen<'_>, pdu: &Frame) {
+        let (conn, host, seq) = (pdu.conn, &seen.line.host, pdu.header.seq_num);
+        self.asked.insert((host.clone(), pdu.command(), seq), conn);
+        if let Some(data) = seen.data.as_ref().filter(|_| pdu.command() == id::MSG_DATA) {
+            let data = &data.body;
+            let message = (data.msg_type, data.to_session_id, data.msg_data.clone());
+            self.sent.entry(conn).or_default().push(message);
+        }
+        let Some(device) = self.here.devices.get(&conn).filter(|device| !device.is_kicked) else {
+            return;
+        };
+        let user = device.user;
+        let told = match pdu.command() {
+            id::SWITCH_P2P_CMD => self.p2p(host, conn, user, pdu),
+            id::BUDDY_LIST_REMOVE_SESSION_REQ => self.removal(host, conn, user, pdu),
+            id::MSG_READ_ACK if !seen.protocol().confirmed_read_acks => {
+                self.read(host, conn, user, pdu)
+            }
+            _ => None,
+        };
+        let Some((conns, (command, body))) = told else { return };
+        let to = conns.into_iter().map(To::Conn);
+        let notices: Vec<_> = to.map(|to| (to, command, body.clone())).collect();
+        let mut all = notices;
+        if self.here.links(host, Role::Route).next().is_some() {
+            all.push((To::Route(host.clone()), command, body));
+        }
+        all.iter().for_each(|notice| self.add(notice.clone(), seen.line.sim_us));
+        self.unless_refused.insert((conn, pdu.command(), seq), all);
+    }
+
+    /// 0601: unchanged to the sender's other connections and the target's.
+    fn p2p(&self, host: &Host, conn: ConnId, user: u32, pdu: &Frame) -> Told {
+        let cmd = pdu.view::<Imp2pCmdMsg>().ok()?;
+        let mut conns = self.others(host, user, Some(conn));
+        conns.extend(self.others(host, cmd.to_user_id, Some(conn)));
+        Some((conns, (pdu.command(), bare(pdu))))
+    }
+
+    /// 020f of a session with a user, to the user's other connections.
+    fn removal(&self, host: &Host, conn: ConnId, user: u32, pdu: &Frame) -> Told {
+        let asked = pdu.view::<ImRemoveSessionReq>().ok()?;
+        if asked.session_type != SessionType::Single as i32 {
+            return None;
+        }
+        let notice = ImRemoveSessionNotify {
+            user_id: user,
+            session_type: asked.session_type,
+            session_id: asked.session_id,
+        };
+        let notice = own(id::BUDDY_LIST_REMOVE_SESSION_NOTIFY, &notice);
+        Some((self.others(host, user, Some(conn)), notice))
+    }
+
+    /// 0304 to the user's other connections, at once (without `confirmed-read-acks`).
+    fn read(&self, host: &Host, conn: ConnId, user: u32, pdu: &Frame) -> Told {
+        let ack = pdu.view::<ImMsgDataReadAck>().ok()?;
+        let notice = ImMsgDataReadNotify {
+            user_id: user,
+            session_id: ack.session_id,
+            msg_id: ack.msg_id,
+            session_type: ack.session_type,
+            attach_data: None,
+        };
+        Some((self.others(host, user, Some(conn)), own(id::MSG_READ_NOTIFY, &notice)))
+    }
+
+    /// What follows from an answer of a db_proxy.
+    pub(super) fn server_says(&mut self, seen: &Seen<'_>, pdu: &Frame) {
+        let host = &seen.line.host;
+        let told = match pdu.command() {
+            id::MSG_DATA => self.stored(host, pdu, seen),
+            id::MSG_READ_NOTIFY => self.confirmed(host, pdu),
+            id::GROUP_CHANGE_MEMBER_RESPONSE => self.changed(host, pdu),
+            id::BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE => signed(pdu),
+            id::GROUP_INFO_RESPONSE => {
+                self.fan_out(seen, pdu);
+                None
+            }
+            _ => None,
+        };
+        let Some((conns, (command, body))) = told else { return };
+        for conn in conns {
+            self.add((To::Conn(conn), command, body.clone()), seen.line.sim_us);
+        }
+        if self.here.links(host, Role::Route).next().is_some() {
+            self.add((To::Route(host.clone()), command, body), seen.line.sim_us);
+        }
+    }
+
+    /// A message that was stored goes to route, and one between users is pushed here.
+    fn stored(&self, host: &Host, pdu: &Frame, seen: &Seen<'_>) -> Told {
+        let data = &seen.data.as_ref()?.body;
+        let attach = attach_of(pdu).filter(|attach| attach.kind == kind::HANDLE)?;
+        if data.msg_id == 0 {
+            return None;
+        }
+        let mut conns = Vec::new();
+        if !is_group(data) {
+            let origin = self.requester(host, attach.handle, data.from_user_id);
+            conns = self.others(host, data.from_user_id, origin);
+            conns.extend(self.others(host, data.to_session_id, origin));
+        }
+        Some((conns, (pdu.command(), bare(pdu))))
+    }
+
+    /// A read ack that is stored is told to the user's other connections.
+    fn confirmed(&self, host: &Host, pdu: &Frame) -> Told {
+        let notice = pdu.view::<ImMsgDataReadNotify>().ok()?;
+        let requester = self.requester(host, handle(pdu)?, notice.user_id);
+        Some((self.others(host, notice.user_id, requester), (pdu.command(), bare(pdu))))
+    }
+
+    /// A change of members is told to those who came or went and to the members.
+    fn changed(&self, host: &Host, pdu: &Frame) -> Told {
+        let answer = pdu.view::<ImGroupChangeMemberRsp>().ok()?.into_owned();
+        if answer.result_code != 0 {
+            return None;
+        }
+        let requester = self.requester(host, handle(pdu)?, answer.user_id);
+        let notice = ImGroupChangeMemberNotify {
+            user_id: answer.user_id,
+            change_type: answer.change_type,
+            group_id: answer.group_id,
+            cur_user_id_list: answer.cur_user_id_list,
+            chg_user_id_list: answer.chg_user_id_list,
+        };
+        let mut conns = members(&self.here, host, &notice);
+        conns.retain(|conn| Some(*conn) != requester);
+        Some((conns, own(id::GROUP_CHANGE_MEMBER_NOTIFY, &notice)))
+    }
+
+    /// A message of a group is pushed to the members that a db_proxy names.
+    fn fan_out(&mut self, seen: &Seen<'_>, pdu: &Frame) {
+        let host = &seen.line.host;
+        let Some(attach) = attach_of(pdu).filter(|attach| attach.kind == kind::GROUP) else { return };
+        let Ok(answer) = pdu.view::<ImGroupInfoListRsp>() else { return };
+        let Some((body, message)) = attach.pdu.and_then(|body| {
+            let message = check::decode::<ImMsgData>(&body).ok()?;
+            Some((body, message))
+        }) else {
+            return;
+        };
+        let groups = &answer.group_info_list;
+        let group = groups.iter().find(|group| group.group_id == message.to_session_id);
+        let Some(group) = group else { return };
+        let from = message.from_user_id;
+        if !seen.protocol().members_from_store && !group.group_member_list.contains(&from) {
+            return;
+        }
+        let origin = self.requester(host, attach.handle, from).filter(|_| attach.handle != 0);
+        let rest = fields(&body).filter(|field| field.number != attach::FIELD);
+        let bare: Bytes = rest.flat_map(|field| field.whole).copied().collect::<Vec<_>>().into();
+        for &member in &group.group_member_list {
+            for conn in self.others(host, member, origin) {
+                self.add((To::Conn(conn), id::MSG_DATA, bare.clone()), seen.line.sim_us);
+            }
+        }
+    }
+
+    /// A user's connections here that are owed notices, but one.
+    fn others(&self, host: &Host, user: u32, except: Option<ConnId>) -> Vec<ConnId> {
+        let users = [user];
+        let own = self.here.of_users(host, &users).filter(owed);
+        own.map(|(conn, _)| conn).filter(|conn| Some(*conn) != except).collect()
+    }
+
+    /// The connection that a handle names, if it is still the user's.
+    fn requester(&self, host: &Host, handle: u32, user: u32) -> Option<ConnId> {
+        let conn = *self.handles.get(&(host.clone(), handle))?;
+        self.here.devices.get(&conn).filter(|device| device.user == user).map(|_| conn)
+    }
+}
+
+/// The connections that are owed a notice, and the notice: command and body.
+type Told = Option<(Vec<ConnId>, (u16, Bytes))>;
+
+/// A signature that was stored is told to everybody, through route.
+fn signed(pdu: &Frame) -> Told {
+    let answer = pdu.view::<ImChangeSignInfoRsp>().ok()?.into_owned();
+    // Only if it found whom it is for: without a connection nobody is told.
+    let notice = ImSignInfoChangedNotify {
+        changed_user_id: answer.user_id,
+        sign_info: answer.sign_info?,
+    };
+    handle_is_there(pdu)?;
+    (answer.result_code == 0)
+        .then(|| (Vec::new(), own(id::BUDDY_LIST_SIGN_INFO_CHANGED_NOTIFY, &notice)))
+}
+
+fn handle_is_there(pdu: &Frame) -> Option<u32> {
+    attach_of(pdu).map(|attach| attach.handle)
+}

@@ -1,0 +1,266 @@
+//! notices: a notice reaches every connection that it is for, and only those.
+//!
+//! At a msg_server: what a route_server sends, what a db_proxy answers and what a device does is told to
+//! the connections that docs/SYSTEM.md sections 3 and 4 name, and to the route_servers. At a route_server:
+//! what a msg_server sends is relayed to the others (section 5). Whoever is owed a notice is so from the
+//! line at which the server read what it follows from; what ends the connection ends the debt.
+
+mod at_msg;
+mod audience;
+mod due;
+mod here;
+
+use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation};
+use crate::{
+    plan::{Host, Role},
+    record::{End, Frame, Kind},
+};
+use bytes::Bytes;
+use due::{Due, Notice, To, bare};
+use here::{Gone, Here};
+use std::collections::BTreeMap;
+use teamtalk::{
+    catalogue::{self, Peer, Serve, id},
+    env::ConnId,
+    wire::{Pdu, attach, tt::extension::Refused},
+};
+
+/// The notices that nobody but the owed ones may be told.
+const GUARDED: [u16; 8] = [
+    id::BUDDY_LIST_STATUS_NOTIFY,
+    id::BUDDY_LIST_PC_LOGIN_STATUS_NOTIFY,
+    id::BUDDY_LIST_SIGN_INFO_CHANGED_NOTIFY,
+    id::BUDDY_LIST_REMOVE_SESSION_NOTIFY,
+    id::FILE_NOTIFY,
+    id::SWITCH_P2P_CMD,
+    id::GROUP_CHANGE_MEMBER_NOTIFY,
+    id::MSG_READ_NOTIFY,
+];
+
+/// A connection that logged in less long ago, in simulated microseconds, may be told what its server
+/// read before: a server handles what it reads one after the other.
+const FRESH_US: u64 = 1_000_000;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Notices {
+    here: Here,
+    due: Due,
+    /// The connection that asked with a handle, by msg_server.
+    handles: BTreeMap<(Host, u32), ConnId>,
+    /// The connection that last asked a question, by msg_server, command and seq_num.
+    asked: BTreeMap<(Host, u16, u16), ConnId>,
+    /// What follows from a device's PDU unless it is refused.
+    unless_refused: BTreeMap<(ConnId, u16, u16), Vec<Notice>>,
+    /// What each connection has sent: (type, receiver, content).
+    sent: BTreeMap<ConnId, Vec<(i32, u32, Bytes)>>,
+    tally: Tally,
+}
+
+impl Notices {
+    fn pdu(&mut self, seen: &Seen<'_>, pdu: &Frame, is_sent: bool) -> Option<Violation> {
+        let host = &seen.line.host;
+        match (host.role(), pdu.end, is_sent) {
+            (Role::Msg, End::Acceptor, false) => self.device_says(seen, pdu),
+            (Role::Msg, End::Acceptor, true) => return self.device_is_told(seen, pdu),
+            (Role::Msg, End::Dialler, false) => match self.here.peer(pdu.conn, host) {
+                Some(Role::Route) => self.route_says(seen, pdu),
+                _ => self.server_says(seen, pdu),
+            },
+            (Role::Msg, End::Dialler, true) => self.server_is_told(host, pdu),
+            (Role::Route, End::Acceptor, false) => self.relays(seen, pdu),
+            (Role::Route, End::Acceptor, true) => {
+                self.pays(&(To::Conn(pdu.conn), pdu.command(), bare(pdu)));
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn add(&mut self, notice: Notice, sim_us: u64) {
+        self.due.add(notice, sim_us);
+    }
+
+    fn pays(&mut self, notice: &Notice) -> bool {
+        let is_paid = self.due.paid(notice);
+        if is_paid {
+            self.tally.judge();
+        }
+        is_paid
+    }
+
+    /// A route_server passes on what a msg_server sends, unparsed.
+    fn relays(&mut self, seen: &Seen<'_>, pdu: &Frame) {
+        let host = &seen.line.host;
+        if self.here.peer(pdu.conn, host) != Some(Role::Msg) {
+            return;
+        }
+        let to_source = match catalogue::served(pdu.command(), Peer::Msg, Peer::Route) {
+            Some(Serve::ToOtherLinks) => false,
+            Some(Serve::ToAllLinks) => true,
+            _ => return,
+        };
+        let links: Vec<_> = self.here.links(host, Role::Msg).collect();
+        for conn in links.into_iter().filter(|conn| to_source || *conn != pdu.conn) {
+            self.add((To::Conn(conn), pdu.command(), bare(pdu)), seen.line.sim_us);
+        }
+    }
+
+    fn route_says(&mut self, seen: &Seen<'_>, pdu: &Frame) {
+        let told = audience::from_route(&self.here, &seen.line.host, pdu, &bare(pdu));
+        let Some(told) = told else { return };
+        for conn in told.conns {
+            self.add((To::Conn(conn), told.command, told.body.clone()), seen.line.sim_us);
+        }
+    }
+
+    /// What a msg_server writes to another server: it pays what it owes the route_servers, and shows
+    /// which connection a handle names.
+    fn server_is_told(&mut self, host: &Host, pdu: &Frame) {
+        if self.here.peer(pdu.conn, host) == Some(Role::Route) {
+            self.pays(&(To::Route(host.clone()), pdu.command(), bare(pdu)));
+            return;
+        }
+        let asked = (host.clone(), pdu.command(), pdu.header.seq_num);
+        if let (Some(conn), Some(handle)) = (self.asked.get(&asked), at_msg::handle(pdu)) {
+            self.handles.insert((host.clone(), handle), *conn);
+        }
+    }
+
+    fn device_is_told(&mut self, seen: &Seen<'_>, pdu: &Frame) -> Option<Violation> {
+        let (conn, command) = (pdu.conn, pdu.command());
+        if command == id::OTHER_REFUSED {
+            let refused = pdu.view::<Refused>().ok()?.command_id as u16;
+            let key = (conn, refused, pdu.header.seq_num);
+            for notice in self.unless_refused.remove(&key).unwrap_or_default() {
+                self.due.paid(&notice);
+            }
+            return None;
+        }
+        let is_paid = self.pays(&(To::Conn(conn), command, bare(pdu)));
+        if command == id::MSG_DATA {
+            return self.own_message(seen, pdu);
+        }
+        // An answer has the seq_num of its question.
+        if is_paid || !GUARDED.contains(&command) || pdu.header.seq_num != 0 {
+            return None;
+        }
+        let device = self.here.devices.get(&conn)?;
+        if device.is_kicked {
+            self.tally.excuse("a kicked connection is told");
+            return None;
+        }
+        if device.since_us + FRESH_US > seen.line.sim_us {
+            self.tally.excuse("a login beside a notice");
+            return None;
+        }
+        let name = catalogue::name(command).unwrap_or("a notice");
+        let sentence = format!(
+            "{} told user {} on connection {conn} a {name} that was not for them",
+            seen.line.host, device.user
+        );
+        broken("unasked", seen.line.host.role(), sentence, conn)
+    }
+
+    /// A message is never pushed to the connection that sent it.
+    fn own_message(&mut self, seen: &Seen<'_>, pdu: &Frame) -> Option<Violation> {
+        let data = &seen.data.as_ref()?.body;
+        let message = (data.msg_type, data.to_session_id, data.msg_data.clone());
+        if !self.sent.get(&pdu.conn)?.contains(&message) {
+            return None;
+        }
+        let sentence = format!(
+            "{} pushed msg_id {} on connection {}, which sent it",
+            seen.line.host, data.msg_id, pdu.conn
+        );
+        broken("echo", seen.line.host.role(), sentence, pdu.conn)
+    }
+
+    fn forget(&mut self, gone: &Gone, down: Option<&Host>) {
+        if gone.conns.is_empty() && gone.without_route.is_empty() && down.is_none() {
+            return;
+        }
+        self.due.forget(|to| match to {
+            To::Conn(conn) => gone.conns.contains(conn),
+            To::Route(host) => gone.without_route.contains(host) || down == Some(host),
+        });
+    }
+
+    fn missing(&self, notice: &Notice) -> Violation {
+        let (to, command, _) = notice;
+        let name = catalogue::name(*command).unwrap_or("a notice");
+        let (whom, about, role) = match to {
+            To::Conn(conn) => {
+                let role = match self.here.devices.contains_key(conn) {
+                    true => Role::Msg,
+                    false => Role::Route,
+                };
+                (format!("on connection {conn}"), About::from([Subject::Connection(*conn)]), role)
+            }
+            To::Route(host) => {
+                let about = About::from([Subject::Host(host.clone())]);
+                (format!("by {host} to the route_servers"), about, Role::Msg)
+            }
+        };
+        let sentence = format!("a {name} was never written {whom}");
+        Violation { property: "notices", kind: "missing", role, sentence, about }
+    }
+}
+
+fn broken(kind: &'static str, role: Role, sentence: String, conn: ConnId) -> Option<Violation> {
+    let about = [Subject::Connection(conn)].into();
+    Some(Violation { property: "notices", kind, role, sentence, about })
+}
+
+impl Property for Notices {
+    fn name(&self) -> &'static str {
+        "notices"
+    }
+
+    fn says(&self) -> &'static str {
+        "a notice reaches every connection that it is for, and only those"
+    }
+
+    fn sort(&self) -> Sort {
+        Sort::Liveness
+    }
+
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::DbPdu, Class::OtherPdu, Class::Fact, Class::Event]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let gone = self.here.observe(seen.line);
+        let down = matches!(seen.line.kind, Kind::HostDown).then_some(&seen.line.host);
+        self.forget(&gone, down);
+        match &seen.line.kind {
+            Kind::PduSent(pdu) => self.pdu(seen, pdu, true),
+            Kind::PduReceived(pdu) => self.pdu(seen, pdu, false),
+            _ => None,
+        }
+    }
+
+    fn pending(&self, _: &Known) -> Option<Violation> {
+        self.due.any().map(|notice| self.missing(notice))
+    }
+
+    fn overdue(&self, known: &Known, now_us: u64) -> Option<Violation> {
+        let late = self.due.overdue(now_us, known.answer_within_us);
+        late.map(|notice| self.missing(notice))
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        Some(self.tally.clone())
+    }
+}
+
+/// A notice of a msg_server's own, as it writes it: command and body.
+fn own(command: u16, message: &impl prost::Message) -> (u16, Bytes) {
+    let pdu = Pdu::new(command, 0, message);
+    let body: Vec<u8> = crate::record::fields::fields(&pdu.body)
+        .filter(|field| field.number != attach::FIELD)
+        .flat_map(|field| field.whole)
+        .copied()
+        .collect();
+    (command, body.into())
+}
