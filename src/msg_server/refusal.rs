@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     env::ConnId,
+    mutants::Mutant,
     wire::{
         Malformed, Pdu, attach, command as cmd,
         edit::Edit,
@@ -39,7 +40,9 @@ impl State {
                 reason: Some(Bytes::copy_from_slice(reason.as_bytes())),
                 attach_data: None,
             };
-            turn.send(conn, Pdu::new(cmd::OTHER_REFUSED, asked.seq, &refused));
+            let unnamed = self.config.protocol.mutated(Mutant::RefusalNamesNoRequest);
+            let seq = if unnamed { 0 } else { asked.seq };
+            turn.send(conn, Pdu::new(cmd::OTHER_REFUSED, seq, &refused));
         }
     }
 
@@ -88,7 +91,9 @@ pub(super) fn from_db(
     };
     let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
     turn.refused(conn, asked.command, String::from_utf8_lossy(refused.reason()));
-    turn.send(conn, pdu.with_body(body));
+    if !state.config.protocol.mutated(Mutant::RefusalOfDbKept) {
+        turn.send(conn, pdu.with_body(body));
+    }
     // The message may be stored nevertheless, and then is not pushed.
     if refused.code() == RefusedCode::RefusedUnavailable {
         hint::missed(state, turn, request.into_iter().filter_map(|request| request.missed));

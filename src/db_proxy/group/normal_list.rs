@@ -10,6 +10,7 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::sql::Value,
     wire::{
         Pdu, command,
@@ -38,7 +39,8 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             group_id: found.get(row, "id").uint(),
             version: found.get(row, "version").uint(),
         };
-        group_version_list = (0..found.rows.len()).map(info).collect();
+        let first = usize::from(cx.protocol().mutated(Mutant::GroupListLacksFirst));
+        group_version_list = (first..found.rows.len()).map(info).collect();
     }
     let response = ImNormalGroupListRsp {
         user_id: asked.user_id,

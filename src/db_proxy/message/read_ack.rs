@@ -11,6 +11,7 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::cache::Cache,
     wire::{
         Pdu, command,
@@ -25,7 +26,11 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let (user, peer) = (read.user_id, read.session_id);
     let kind = read.session_type as u32;
     let stored = if cx.protocol().unread_from_store {
-        read_mark::raise(cx, Key { user, peer, kind }, read.msg_id).await
+        let key = Key { user, peer, kind };
+        match cx.protocol().mutated(Mutant::ReadAckReadsAll) {
+            true => read_mark::raise_to_latest(cx, key).await,
+            false => read_mark::raise(cx, key, read.msg_id).await,
+        }
     } else if kind != Key::SINGLE {
         group::set_read(cx, peer, user).await
     } else {
@@ -35,7 +40,9 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     // A msg_server that does not wait for the answer attaches nothing.
     let confirmed = cx.protocol().confirmed_read_acks && read.attach_data.is_some();
     match stored {
-        Err(error) if confirmed => return Err(error.into()),
+        Err(error) if confirmed && !cx.protocol().mutated(Mutant::ReadConfirmedUnstored) => {
+            return Err(error.into());
+        }
         Err(error) => tracing::warn!(%error, user = read.user_id, "read ack not stored"),
         Ok(()) => {}
     }

@@ -9,6 +9,7 @@ use crate::{
         },
         push,
     },
+    mutants::Mutant,
     wire::{
         Pdu, command,
         im::login::{ImPushShieldReq, ImPushShieldRsp, ImQueryPushShieldReq, ImQueryPushShieldRsp},
@@ -20,7 +21,7 @@ pub async fn set<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Si
     const TEXT: &str = "update IMUser set `push_shield_status`=?, `updated`=? where id=?";
     let asked: ImPushShieldReq = request.view()?;
     let params = [asked.shield_status, cx.now, asked.user_id].map(Into::into);
-    let done = cx.write(TEXT, &params).await?;
+    let done = cx.protocol().mutated(Mutant::NightNotStored) || cx.write(TEXT, &params).await?;
     let response = ImPushShieldRsp {
         user_id: asked.user_id,
         result_code: u32::from(!done),
