@@ -7,11 +7,12 @@ use super::{
     requests::Asked,
 };
 use crate::{
+    catalogue::id as command,
     conversation::{Chat, Conversation},
     fact::{Fact, Via},
     mutants::Mutant,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{ContactSessionInfo, MsgInfo, MsgType},
             buddy::{ImRecentContactSessionRsp, ImRemoveSessionNotify, ImRemoveSessionRsp},

@@ -8,12 +8,13 @@ use super::{
     requests::Request,
 };
 use crate::{
+    catalogue::id as command,
     conversation::Chat,
     env::{ConnId, Endpoint},
     fact::Fact,
     link::Now,
     mutants::Mutant,
-    wire::{Pdu, command},
+    wire::Pdu,
 };
 use bytes::Bytes;
 use std::{

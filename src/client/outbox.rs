@@ -10,11 +10,12 @@ use super::{
     reason,
 };
 use crate::{
+    catalogue::id as command,
     conversation::Chat,
     fact::{Fact, Via},
     mutants::Mutant,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::MsgType,
             message::{ImMsgData, ImMsgDataAck},

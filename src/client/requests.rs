@@ -7,11 +7,12 @@ use super::{
     reason,
 };
 use crate::{
+    catalogue::id as command,
     conversation::Chat,
     fact::Fact,
     mutants::Mutant,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             buddy::ImRecentContactSessionReq,
             group::ImNormalGroupListReq,

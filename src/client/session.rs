@@ -2,11 +2,12 @@
 
 use super::device::{Device, Effect, Phase, Turn};
 use crate::{
+    catalogue::id as command,
     env::ConnId,
     fact::Fact,
     mutants::Mutant,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::UserStatType,
             login::{ImLoginReq, ImLoginRes, ImLogoutReq},

@@ -6,11 +6,12 @@ use super::{
     requests::{Asked, PAGE},
 };
 use crate::{
+    catalogue::id as command,
     conversation::Chat,
     fact::Fact,
     mutants::Mutant,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::UnreadInfo,
             message::{ImMsgDataReadAck, ImMsgDataReadNotify, ImUnreadMsgCntRsp},

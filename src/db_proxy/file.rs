@@ -1,10 +1,12 @@
 //! 0509, 050b, 050c: files that wait for a user. The files themselves are at the file server.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::text::{raw, text},
         plumbing::{
             context::{Context, World},
+            handlers::handlers,
             reply::{carried, reply},
             silent::Silent,
         },
@@ -12,7 +14,7 @@ use crate::{
     mutants::Mutant,
     store::sql::{Server, Value},
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::OfflineFileInfo,
             file::{
@@ -21,6 +23,12 @@ use crate::{
         },
     },
 };
+
+handlers! {
+    FILE_HAS_OFFLINE_REQ => list;
+    FILE_ADD_OFFLINE_REQ => add;
+    FILE_DEL_OFFLINE_REQ => remove;
+}
 
 /// 0509. Lists them, oldest first.
 pub async fn list<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {

@@ -22,14 +22,14 @@ mod user;
 mod worker;
 
 use crate::{
-    catalogue::limits::Limits,
+    catalogue::{id as command, limits::Limits},
     env::{ConnId, Endpoint, Env},
     link::{Bounds, Event, Kind, Link, Listen},
     mutants::Mutant,
     protocol::Protocol,
     store::{blob::Blobs, cache::Pool, sql::Connector},
     timing::Timing,
-    wire::{Pdu, command, frame::MAX_LEN, im::server::ImStopReceivePacket, pdu::HEADER_LEN},
+    wire::{Pdu, frame::MAX_LEN, im::server::ImStopReceivePacket, pdu::HEADER_LEN},
 };
 use data::caches::Caches;
 use plumbing::{

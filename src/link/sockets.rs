@@ -5,12 +5,13 @@ use super::{
     conn::{Conn, FromConn, size},
 };
 use crate::{
+    catalogue::id as command,
     env::{ConnId, Endpoint, Env, Listener, Stream},
     fact::Fact,
     mutants::Mutant,
     protocol::Protocol,
     timing::Timing,
-    wire::{Pdu, command},
+    wire::Pdu,
 };
 use bytes::Bytes;
 use std::{

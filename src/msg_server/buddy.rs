@@ -7,13 +7,12 @@ use super::{
     state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
-    catalogue::Half,
+    catalogue::{Half, id as cmd},
     env::ConnId,
     mutants::Mutant,
     wire::{
         Malformed, Pdu,
         attach::{self, Attach, kind},
-        command as cmd,
         edit::Edit,
         fields,
         im::{self, base_define::SessionType},

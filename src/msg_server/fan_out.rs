@@ -7,14 +7,14 @@ use super::{
     state::{State, fan_outs::FanOut, in_flight::GIVE_UP, turn::Turn},
 };
 use crate::{
-    catalogue::Half,
+    catalogue::{Half, id as cmd},
     conversation::Conversation,
     env::ConnId,
     mutants::Mutant,
     wire::{
         Malformed, Pdu,
         attach::{Attach, kind},
-        check, command as cmd,
+        check,
         im::{
             base_define::GroupVersionInfo,
             group::{ImGroupInfoListReq, ImGroupInfoListRsp},

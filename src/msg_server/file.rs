@@ -7,13 +7,13 @@ use super::{
     state::{FileServer, State, in_flight::Asked, turn::Turn},
 };
 use crate::{
-    catalogue::Half,
+    catalogue::{Half, id as cmd},
     env::ConnId,
     mutants::Mutant,
     wire::{
         Malformed, Pdu,
         attach::{Attach, kind},
-        check, command as cmd,
+        check,
         edit::Edit,
         fields,
         im::{

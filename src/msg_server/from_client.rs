@@ -7,10 +7,10 @@ use super::{
     state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
-    catalogue::{self, Peer, Serve},
+    catalogue::{self, Peer, Serve, id as cmd},
     env::ConnId,
     mutants::Mutant,
-    wire::{Malformed, Pdu, command as cmd, im, tt::extension::RefusedCode},
+    wire::{Malformed, Pdu, im, tt::extension::RefusedCode},
 };
 
 /// The handler of a command that the catalogue says has one here.
@@ -101,4 +101,20 @@ fn time(state: &mut State, turn: &mut Turn<'_>, conn: ConnId, pdu: &Pdu) -> Resu
     let rsp = im::message::ImClientTimeRsp { server_time };
     turn.send(conn, Pdu::new(cmd::MSG_TIME_RESPONSE, pdu.header.seq_num, &rsp));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cmd;
+    use crate::msg_server::tests::{ALICE, Rig};
+
+    #[test]
+    fn a_client_is_told_the_time() {
+        let mut rig = Rig::teamtalk();
+        rig.login(ALICE, 1, 1);
+        // Field 1, 1795404613 seconds (`Rig::now`) as a varint.
+        let told = rig.pdu(ALICE, cmd::MSG_TIME_REQUEST, 10, "");
+        assert_eq!(told.to(ALICE), ["000000160001000000030306000a000008c5e68ed806"]);
+        assert_eq!(told.sent.len(), 1, "nobody else is asked");
+    }
 }

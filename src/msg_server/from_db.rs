@@ -7,10 +7,10 @@ use super::{
     state::{State, turn::Turn},
 };
 use crate::{
-    catalogue::{self, Peer, Serve},
+    catalogue::{self, Peer, Serve, id as cmd},
     env::ConnId,
     mutants::Mutant,
-    wire::{Malformed, Pdu, command as cmd},
+    wire::{Malformed, Pdu},
 };
 
 /// The handler of a command that the catalogue says has one here.

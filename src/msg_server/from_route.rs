@@ -7,9 +7,10 @@ use super::{
     state::{State, turn::Turn},
 };
 use crate::{
+    catalogue::id as cmd,
     env::ConnId,
     mutants::Mutant,
-    wire::{Malformed, Pdu, command as cmd, im},
+    wire::{Malformed, Pdu, im},
 };
 use im::base_define::UserStatType;
 

@@ -5,12 +5,12 @@ use super::{
     state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
+    catalogue::id as cmd,
     env::ConnId,
     mutants::Mutant,
     wire::{
         Malformed, Pdu,
         attach::Attach,
-        command as cmd,
         im::{
             base_define::GroupType,
             group::{ImGroupChangeMemberNotify, ImGroupChangeMemberRsp, ImGroupCreateReq},

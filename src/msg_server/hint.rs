@@ -3,10 +3,11 @@
 
 use super::state::{State, hints::Hints, turn::Turn};
 use crate::{
+    catalogue::id as cmd,
     conversation::Conversation,
     env::ConnId,
     mutants::Mutant,
-    wire::{Malformed, Pdu, command as cmd, tt::extension::CatchUpHint},
+    wire::{Malformed, Pdu, tt::extension::CatchUpHint},
 };
 use std::collections::BTreeSet;
 

@@ -5,9 +5,10 @@ use super::{
     state::{State, conn::Conn, turn::Turn},
 };
 use crate::{
+    catalogue::id as cmd,
     env::ConnId,
     mutants::Mutant,
-    wire::{Pdu, command as cmd, im},
+    wire::{Pdu, im},
 };
 use std::time::Duration;
 

@@ -5,11 +5,11 @@ use super::{
     state::{LOGINS_BOUND, State, in_flight::Asked, turn::Turn},
 };
 use crate::{
-    catalogue::Half,
+    catalogue::{Half, id as cmd},
     env::ConnId,
     fact::Fact,
     mutants::Mutant,
-    wire::{Malformed, Pdu, attach::Attach, command as cmd, im, tt::extension::RefusedCode},
+    wire::{Malformed, Pdu, attach::Attach, im, tt::extension::RefusedCode},
 };
 use bytes::Bytes;
 use im::base_define::ResultType;

@@ -7,14 +7,13 @@ use super::{
     state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
-    catalogue::Half,
+    catalogue::{Half, id as cmd},
     conversation::Conversation,
     env::ConnId,
     mutants::Mutant,
     wire::{
         Header, Malformed, Pdu,
         attach::{self, Attach},
-        command as cmd,
         edit::Edit,
         fields, im,
         msg_type::{is_audio, is_single},

@@ -5,12 +5,13 @@ use super::{
     text_cipher,
 };
 use crate::{
+    catalogue::id as cmd,
     env::ConnId,
     mutants::Mutant,
     wire::{
         Malformed, Pdu,
         attach::{Attach, kind},
-        check, command as cmd,
+        check,
         im::{
             base_define::{UserStatType, UserTokenInfo},
             buddy::{ImUsersStatReq, ImUsersStatRsp},

@@ -9,10 +9,11 @@ use super::{
     },
 };
 use crate::{
+    catalogue::id as cmd,
     env::ConnId,
     mutants::Mutant,
     wire::{
-        Malformed, Pdu, attach, command as cmd,
+        Malformed, Pdu, attach,
         edit::Edit,
         tt::extension::{Refused, RefusedCode},
     },

@@ -6,14 +6,14 @@ use super::state::{
     turn::Turn,
 };
 use crate::{
-    catalogue::{self, AttachForm},
+    catalogue::{self, AttachForm, id as cmd},
     conversation::Conversation,
     env::ConnId,
     mutants::Mutant,
     wire::{
         Malformed, Pdu,
         attach::{self, Attach},
-        check, command as cmd,
+        check,
         edit::Edit,
         fields, im,
         tt::extension::RefusedCode,

@@ -5,13 +5,13 @@ mod presence;
 mod tests;
 
 use crate::{
-    catalogue::{self, Peer, Serve, limits::Limits},
+    catalogue::{self, Peer, Serve, id as cmd, limits::Limits},
     env::{ConnId, Draw},
     fact::Fact,
     link::{self, Action, Bounds, Event, Now, Role},
     mutants::Mutant,
     protocol::Protocol,
-    wire::{Malformed, Pdu, attach, command as cmd, edit::Edit, im},
+    wire::{Malformed, Pdu, attach, edit::Edit, im},
 };
 use im::base_define::{UserStat, UserStatType};
 use presence::{ByLink, Presence, Shared};

@@ -1,9 +1,10 @@
 //! 0403: groups that are newer than the versions that a client or msg_server has.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{sql_text::placeholders, text::text},
-        group::{self, membership},
+        group::{groups, membership},
         plumbing::{
             context::{Context, World},
             error::StoreError,
@@ -16,7 +17,7 @@ use crate::{
     wire::{
         Pdu,
         attach::{Attach, kind},
-        check, command,
+        check,
         im::{
             base_define::{GroupInfo, GroupType},
             group::{ImGroupInfoListReq, ImGroupInfoListRsp},
@@ -73,7 +74,7 @@ async fn list<W: World>(
     let mut groups = Vec::new();
     for &group in versions.keys() {
         // The rows that are read below show it just as well.
-        if from_store || group::exists(cx, on_failure, group).await? {
+        if from_store || groups::exists(cx, on_failure, group).await? {
             groups.push(Value::from(group));
         }
     }
@@ -99,7 +100,7 @@ async fn list<W: World>(
             if version <= known || GroupType::try_from(group_type).is_err() {
                 continue;
             }
-            let mut group_member_list = group::members(cx, on_failure, group_id).await?;
+            let mut group_member_list = groups::members(cx, on_failure, group_id).await?;
             if only_own && cx.protocol().mutated(Mutant::GroupInfoLacksMember) {
                 group_member_list.pop();
             }

@@ -1,6 +1,7 @@
 //! 0401: the normal groups of a user, with their versions.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::sql_text::placeholders,
         group::membership,
@@ -13,7 +14,7 @@ use crate::{
     mutants::Mutant,
     store::sql::Value,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{GroupType, GroupVersionInfo},
             group::{ImNormalGroupListReq, ImNormalGroupListRsp},

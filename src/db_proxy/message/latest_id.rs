@@ -1,9 +1,10 @@
 //! 030b: the id of a conversation's latest message.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
-        group,
-        message::{self, Latest},
+        group::groups,
+        message::messages::{self, Latest},
         plumbing::{
             context::{Context, World},
             error::{OnFailure, StoreError},
@@ -13,7 +14,7 @@ use crate::{
     },
     mutants::Mutant,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::SessionType,
             message::{ImGetLatestMsgIdReq, ImGetLatestMsgIdRsp},
@@ -26,7 +27,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let asked: ImGetLatestMsgIdReq = request.view()?;
     let on_failure = cx.on_failed_query();
     let latest = if asked.session_type == SessionType::Single as i32 {
-        message::latest_single(cx, on_failure, asked.user_id, asked.session_id).await?
+        messages::latest_single(cx, on_failure, asked.user_id, asked.session_id).await?
     } else {
         latest_of_group(cx, on_failure, asked.session_id, asked.user_id).await?
     };
@@ -52,9 +53,11 @@ async fn latest_of_group<W: World>(
 ) -> Result<Option<Latest>, StoreError> {
     let mut hidden = 0;
     if cx.protocol().members_from_store {
-        let Some(since) = group::since(cx, on_failure, group, user).await? else { return Ok(None) };
+        let Some(since) = groups::since(cx, on_failure, group, user).await? else {
+            return Ok(None);
+        };
         hidden = since.hidden();
     }
-    let latest = group::latest(cx, on_failure, group).await?;
+    let latest = groups::latest(cx, on_failure, group).await?;
     Ok(latest.filter(|latest| latest.msg_id > hidden))
 }

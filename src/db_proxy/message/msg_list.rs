@@ -1,10 +1,11 @@
 //! 0309: messages of a conversation from an id downwards.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::sql_text,
-        group::{self, Among},
-        message::{self, relation},
+        group::groups::{self, Among},
+        message::{messages, relation},
         plumbing::{
             context::{Context, World},
             reply::{carried, reply},
@@ -14,7 +15,7 @@ use crate::{
     mutants::Mutant,
     store::sql::Server,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{MsgInfo, SessionType},
             message::{ImGetMsgListReq, ImGetMsgListRsp},
@@ -34,7 +35,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         };
         let among = Among { text, params, limit: asked.msg_cnt };
         let of = (asked.session_id, asked.user_id);
-        group::list(cx, cx.on_failed_query(), of, among).await?
+        groups::list(cx, cx.on_failed_query(), of, among).await?
     };
     if !msg_list.is_empty() && cx.protocol().mutated(Mutant::PageLacksLast) {
         msg_list.pop();
@@ -82,5 +83,5 @@ async fn single<W: World>(
         false => cx.reader(),
     };
     let found = cx.select(on_failure, server, &text, &params).await?;
-    Ok(message::infos(cx, on_failure, &found, "fromId").await?)
+    Ok(messages::infos(cx, on_failure, &found, "fromId").await?)
 }

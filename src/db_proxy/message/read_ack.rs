@@ -1,9 +1,10 @@
 //! 0303: a user has read a conversation. Answered only with the switch `confirmed-read-acks`.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{keys, session_key::Key},
-        group,
+        group::groups,
         message::read_mark,
         plumbing::{
             context::{Context, World},
@@ -14,7 +15,7 @@ use crate::{
     mutants::Mutant,
     store::cache::Cache,
     wire::{
-        Pdu, command,
+        Pdu,
         im::message::{ImMsgDataReadAck, ImMsgDataReadNotify},
     },
 };
@@ -32,7 +33,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             false => read_mark::raise(cx, key, read.msg_id).await,
         }
     } else if kind != Key::SINGLE {
-        group::set_read(cx, peer, user).await
+        groups::set_read(cx, peer, user).await
     } else {
         let cleared = cx.cache().hdel(&keys::unread(user), &peer.to_string()).await;
         cleared.map(drop).map_err(StoreError::from)

@@ -9,13 +9,12 @@ use crate::{
             sql_text::{self, placeholders},
         },
         group::{
-            self,
+            groups,
             membership::{self, Membership},
         },
         message::{
-            self,
             counts::{Counts, Unread},
-            relation,
+            messages, relation,
         },
         plumbing::{
             context::{Context, World},
@@ -45,8 +44,8 @@ pub async fn raise<W: World>(cx: &mut Context<W>, key: Key, msg_id: u32) -> Resu
 /// Raises a user's mark to the latest message.
 pub async fn raise_to_latest<W: World>(cx: &mut Context<W>, key: Key) -> Result<(), StoreError> {
     let latest = match key.kind {
-        Key::SINGLE => message::latest_single(cx, OnFailure::Fail, key.user, key.peer).await?,
-        _ => group::latest(cx, OnFailure::Fail, key.peer).await?,
+        Key::SINGLE => messages::latest_single(cx, OnFailure::Fail, key.user, key.peer).await?,
+        _ => groups::latest(cx, OnFailure::Fail, key.peer).await?,
     };
     match latest {
         Some(latest) => raise(cx, key, latest.msg_id).await,

@@ -1,11 +1,12 @@
 //! 0307: what a user has not read.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
-        group,
+        group::groups,
         message::{
-            self, Latest,
             counts::{self, Counts, Unread},
+            messages::{self, Latest},
             read_mark,
         },
         plumbing::{
@@ -17,7 +18,7 @@ use crate::{
     },
     mutants::Mutant,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{SessionType, UnreadInfo},
             message::{ImUnreadMsgCntReq, ImUnreadMsgCntRsp},
@@ -64,8 +65,8 @@ async fn list_peers<W: World>(
 ) -> Result<(), StoreError> {
     for Unread { peer, count, relation } in peers {
         let latest = match relation {
-            Some(relation) => message::latest_of(cx, on_failure, relation, peer).await?,
-            None => message::latest_single(cx, on_failure, user, peer).await?,
+            Some(relation) => messages::latest_of(cx, on_failure, relation, peer).await?,
+            None => messages::latest_single(cx, on_failure, user, peer).await?,
         };
         list.extend(latest.map(|latest| info(peer, SessionType::Single, count, latest)));
     }
@@ -79,7 +80,7 @@ async fn list_groups<W: World>(
     list: &mut Vec<UnreadInfo>,
 ) -> Result<(), StoreError> {
     for (group, count) in groups {
-        let latest = group::latest(cx, on_failure, group).await?;
+        let latest = groups::latest(cx, on_failure, group).await?;
         list.extend(latest.map(|latest| info(group, SessionType::Group, count, latest)));
     }
     Ok(())

@@ -5,14 +5,14 @@ use crate::{
     db_proxy::{
         data::{pair::Pair, place::Place},
         group::membership,
-        message::{self, audio, relation},
+        message::{audio, messages, relation},
         plumbing::{
             context::{Context, World},
             error::StoreError,
             silent::Silent,
             transaction::{Transaction, transact},
         },
-        session,
+        session::sessions,
     },
     fact::Fact,
     mutants::Mutant,
@@ -224,7 +224,7 @@ impl Send<'_> {
 
     /// Inserts the row alone.
     async fn insert_row<W: World>(&self, cx: &mut Context<W>) -> Result<u32, StoreError> {
-        let (text, params) = message::insert(self.place, self.drawn, self.message, &self.content);
+        let (text, params) = messages::insert(self.place, self.drawn, self.message, &self.content);
         match cx.primary(&text, &params).await?.affected {
             0 => Err(StoreError::NoEffect("message not inserted: no row changed")),
             _ => Ok(self.drawn as u32),
@@ -275,10 +275,10 @@ impl<W: World> Transaction<W> for Send<'_> {
             let params = [Value::Int(msg_id), from.into(), Value::Bytes(token.clone())];
             cx.defer(NAME, &params);
         }
-        let (text, params) = message::insert(self.place, msg_id, self.message, &self.content);
+        let (text, params) = messages::insert(self.place, msg_id, self.message, &self.content);
         cx.defer(text, &params);
         if let Some(sessions) = self.sessions {
-            session::touch_pair(cx, sessions);
+            sessions::touch_pair(cx, sessions);
         }
         Ok(msg_id as u32)
     }

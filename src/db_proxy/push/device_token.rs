@@ -1,6 +1,7 @@
 //! 0705: the push tokens of some users.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{keys, text::text},
         message::{
@@ -13,12 +14,12 @@ use crate::{
             reply::{carried, reply},
             silent::Silent,
         },
-        push,
+        push::shield_status,
     },
     mutants::Mutant,
     store::cache::Cache,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{ClientType, UserTokenInfo},
             server::{ImGetDeviceTokenReq, ImGetDeviceTokenRsp},
@@ -92,7 +93,7 @@ fn parse(value: &[u8]) -> Option<(ClientType, &[u8])> {
 /// Whether a user wants no pushes now: from 22:00 to 07:59. Local time is UTC here: the seam
 /// has no time zones.
 async fn shielded<W: World>(cx: &mut Context<W>, user: u32) -> bool {
-    let status = push::shield_status(cx, OnFailure::Empty, user).await;
+    let status = shield_status::shield_status(cx, OnFailure::Empty, user).await;
     let on = status.is_ok_and(|status| status == Some(1));
     let hour = cx.now / 3600 % 24;
     on && (!(8..22).contains(&hour) || cx.protocol().mutated(Mutant::NightLastsAllDay))

@@ -1,6 +1,7 @@
 //! 0108: where to push to for a user; an empty token at logout.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{keys, text::raw},
         plumbing::{
@@ -12,7 +13,7 @@ use crate::{
     mutants::Mutant,
     store::cache::{Cache, CacheError},
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::ClientType,
             login::{ImDeviceTokenReq, ImDeviceTokenRsp},

@@ -1,13 +1,14 @@
 //! 0201: a user's recent sessions.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::session_key::Key,
         group::{
-            self,
+            groups,
             membership::{self, Membership},
         },
-        message::{self, Latest},
+        message::messages::{self, Latest},
         plumbing::{
             context::{Context, World},
             error::{OnFailure, StoreError},
@@ -18,7 +19,7 @@ use crate::{
     mutants::Mutant,
     store::sql::Server,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{ContactSessionInfo, SessionStatusType, SessionType},
             buddy::{ImRecentContactSessionReq, ImRecentContactSessionRsp},
@@ -66,7 +67,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         let session = Session { removed, updated: found.get(row, "updated").uint() };
         let (kind, latest) = match found.get(row, "type").uint() {
             Key::SINGLE => {
-                (SessionType::Single, message::latest_single(cx, on_failure, user, id).await?)
+                (SessionType::Single, messages::latest_single(cx, on_failure, user, id).await?)
             }
             Key::GROUP => (SessionType::Group, own.latest(cx, on_failure, id).await?),
             _ => continue,
@@ -147,7 +148,7 @@ impl Groups {
             *done = true;
             hidden = of.since.hidden();
         }
-        let latest = group::latest(cx, on_failure, group).await?;
+        let latest = groups::latest(cx, on_failure, group).await?;
         Ok(latest.filter(|latest| latest.msg_id > hidden))
     }
 

@@ -1,6 +1,7 @@
 //! 0210: the departments that changed since a time.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::text::text,
         plumbing::{
@@ -12,7 +13,7 @@ use crate::{
     mutants::Mutant,
     store::sql::Server,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{DepartInfo, DepartmentStatusType},
             buddy::{ImDepartmentReq, ImDepartmentRsp},
@@ -50,4 +51,30 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         attach_data: carried(asked.attach_data),
     };
     Ok(reply(request, command::BUDDY_LIST_DEPARTMENT_RESPONSE, &response))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        catalogue::id as command,
+        db_proxy::testing::{Fake, ask, rows},
+        wire::im::buddy::{ImDepartmentReq, ImDepartmentRsp},
+    };
+
+    #[test]
+    fn departments_are_those_that_changed_since() {
+        let world = Fake::default();
+        let columns = ["id", "departName", "priority", "parentId", "status", "updated"];
+        let row = |id: u32, status: u32| {
+            [id.into(), "dev".into(), 4.into(), 1.into(), status.into(), 60.into()]
+        };
+        world.on("from IMDepart", rows(columns, &[row(5, 1), row(6, 2)]));
+        let request = ImDepartmentReq { user_id: 1, latest_update_time: 50, attach_data: None };
+        let command = command::BUDDY_LIST_DEPARTMENT_REQUEST;
+        let reply: ImDepartmentRsp = ask(&world, command, &request);
+        assert_eq!((reply.latest_update_time, reply.dept_list.len()), (60, 1));
+        let depart = &reply.dept_list[0];
+        assert_eq!((depart.dept_id, depart.parent_dept_id, depart.dept_status), (5, 1, 1));
+        assert_eq!(world.log(), ["S select * from IMDepart where updated>50"]);
+    }
 }

@@ -1,6 +1,7 @@
 //! 0213: a user changes their signature.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::text::raw,
         plumbing::{
@@ -13,7 +14,7 @@ use crate::{
     mutants::Mutant,
     store::sql::Value,
     wire::{
-        Pdu, command,
+        Pdu,
         im::buddy::{ImChangeSignInfoReq, ImChangeSignInfoRsp},
     },
 };

@@ -1,6 +1,7 @@
 //! 0703: is this the user's password?
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::text::{raw, text},
         plumbing::{
@@ -8,13 +9,13 @@ use crate::{
             reply::{carried, reply},
             silent::Silent,
         },
-        user,
+        user::row,
     },
     mutants::Mutant,
     protocol::Protocol,
     store::sql::{Outcome, Server, Value},
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::UserInfo,
             server::{ImValidateReq, ImValidateRsp},
@@ -83,7 +84,7 @@ fn matching_user(protocol: &Protocol, found: &Outcome, password: &[u8]) -> Optio
         return None;
     }
     // The status is sent as 0.
-    Some(user::info(found, row, 0))
+    Some(row::info(found, row, 0))
 }
 
 /// MD5 of the parts in a row, in lower-case hex.

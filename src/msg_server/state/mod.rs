@@ -13,10 +13,11 @@ pub(super) mod turn;
 
 use super::config::Config;
 use crate::{
+    catalogue::id as cmd,
     env::ConnId,
     fact::Fact,
     mutants::Mutant,
-    wire::{Pdu, command as cmd, im},
+    wire::{Pdu, im},
 };
 use bytes::Bytes;
 use conn::{Conn, User};

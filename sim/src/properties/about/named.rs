@@ -6,16 +6,14 @@ use crate::{
 };
 use std::borrow::Cow;
 use teamtalk::{
+    catalogue::id as command,
     conversation::{Chat, Conversation},
     env::ConnId,
     fact::Fact,
-    wire::{
-        command,
-        im::{
-            buddy::ImRemoveSessionReq,
-            message::{ImMsgData, ImMsgDataAck, ImMsgDataReadAck},
-            server::{ImOnlineUserInfo, ImUserStatusUpdate},
-        },
+    wire::im::{
+        buddy::ImRemoveSessionReq,
+        message::{ImMsgData, ImMsgDataAck, ImMsgDataReadAck},
+        server::{ImOnlineUserInfo, ImUserStatusUpdate},
     },
 };
 
