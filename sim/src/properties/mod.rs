@@ -16,6 +16,7 @@ mod let_through;
 mod membership;
 mod no_duplicate;
 mod no_panic;
+mod notices;
 mod one_row;
 mod order;
 #[cfg(test)]
@@ -254,6 +255,7 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(one_row::OneRow::default()),
         Box::new(unread::Unread::new(protocol)),
         Box::new(presence::Presence::default()),
+        Box::new(notices::Notices::default()),
         Box::new(no_panic::NoPanic),
         Box::new(bounded::Bounded::new(limits.clone())),
         Box::new(facts::Facts::default()),

@@ -10,6 +10,7 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::cache::{Cache, CacheError},
     wire::{
         Pdu,
@@ -39,7 +40,7 @@ async fn keep<W: World>(cx: &mut Context<W>, asked: &ImDeviceTokenReq) -> Result
     if let Some(colon) = former.iter().position(|&b| b == b':') {
         let former = keys::user_of_device(&String::from_utf8_lossy(&former[colon + 1..]));
         let owner = cx.cache().get(&former).await.ok().flatten().unwrap_or_default();
-        if !owner.is_empty() {
+        if !owner.is_empty() && !cx.protocol().mutated(Mutant::FormerTokenStays) {
             cx.cache().set(&former, "").await?;
         }
     }
@@ -49,6 +50,9 @@ async fn keep<W: World>(cx: &mut Context<W>, asked: &ImDeviceTokenReq) -> Result
         Some(ClientType::Android) => format!("android:{token}"),
         _ => token.clone(),
     };
+    if cx.protocol().mutated(Mutant::TokenOfTokenOnly) {
+        return cx.cache().set(&keys::user_of_device(&token), &asked.user_id.to_string()).await;
+    }
     cx.cache().set(&own, &kept).await?;
     cx.cache().set(&keys::user_of_device(&token), &asked.user_id.to_string()).await
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 use bytes::Bytes;
 use teamtalk::{
-    catalogue::id,
+    catalogue::{self, id},
     env::ConnId,
     wire::{
         attach::{self, Attach, kind},
@@ -46,7 +46,9 @@ impl Notices {
     /// What follows from a device's own words.
     pub(super) fn device_says(&mut self, seen: &Seen<'_>, pdu: &Frame) {
         let (conn, host, seq) = (pdu.conn, &seen.line.host, pdu.header.seq_num);
-        self.asked.insert((host.clone(), pdu.command(), seq), conn);
+        if catalogue::of(pdu.command()).is_some_and(|entry| entry.reply.is_some()) {
+            self.asked.entry((host.clone(), pdu.command(), seq)).or_default().push(conn);
+        }
         if let Some(data) = seen.data.as_ref().filter(|_| pdu.command() == id::MSG_DATA) {
             let data = &data.body;
             let message = (data.msg_type, data.to_session_id, data.msg_data.clone());
@@ -179,7 +181,9 @@ impl Notices {
     /// A message of a group is pushed to the members that a db_proxy names.
     fn fan_out(&mut self, seen: &Seen<'_>, pdu: &Frame) {
         let host = &seen.line.host;
-        let Some(attach) = attach_of(pdu).filter(|attach| attach.kind == kind::GROUP) else { return };
+        let Some(attach) = attach_of(pdu).filter(|attach| attach.kind == kind::GROUP) else {
+            return;
+        };
         let Ok(answer) = pdu.view::<ImGroupInfoListRsp>() else { return };
         let Some((body, message)) = attach.pdu.and_then(|body| {
             let message = check::decode::<ImMsgData>(&body).ok()?;
@@ -224,16 +228,10 @@ type Told = Option<(Vec<ConnId>, (u16, Bytes))>;
 /// A signature that was stored is told to everybody, through route.
 fn signed(pdu: &Frame) -> Told {
     let answer = pdu.view::<ImChangeSignInfoRsp>().ok()?.into_owned();
-    // Only if it found whom it is for: without a connection nobody is told.
     let notice = ImSignInfoChangedNotify {
         changed_user_id: answer.user_id,
-        sign_info: answer.sign_info?,
+        sign_info: answer.sign_info.unwrap_or_default(),
     };
-    handle_is_there(pdu)?;
     (answer.result_code == 0)
         .then(|| (Vec::new(), own(id::BUDDY_LIST_SIGN_INFO_CHANGED_NOTIFY, &notice)))
-}
-
-fn handle_is_there(pdu: &Frame) -> Option<u32> {
-    attach_of(pdu).map(|attach| attach.handle)
 }

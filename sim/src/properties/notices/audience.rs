@@ -35,7 +35,8 @@ pub struct Audience {
 
 /// Who at a msg_server is owed what a route_server sends; `None` if nobody ever is by this command.
 pub fn from_route(here: &Here, host: &Host, pdu: &Frame, body: &Bytes) -> Option<Audience> {
-    let of = |users: &[u32]| here.of_users(host, users).filter(owed).map(|(conn, _)| conn).collect();
+    let of =
+        |users: &[u32]| here.of_users(host, users).filter(owed).map(|(conn, _)| conn).collect();
     let all = |wanted: fn(&Device) -> bool| {
         let here = here.at(host).filter(owed);
         here.filter(|(_, device)| wanted(device)).map(|(conn, _)| conn).collect::<Vec<_>>()
@@ -56,7 +57,8 @@ pub fn from_route(here: &Here, host: &Host, pdu: &Frame, body: &Bytes) -> Option
             conns
         }
         id::GROUP_CHANGE_MEMBER_NOTIFY => {
-            members(here, host, &pdu.view::<ImGroupChangeMemberNotify>().ok()?)
+            let notice = pdu.view::<ImGroupChangeMemberNotify>().ok()?;
+            members(here, host, &notice)
         }
         id::MSG_DATA => {
             let data = pdu.view::<ImMsgData>().ok()?;

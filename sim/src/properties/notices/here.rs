@@ -5,12 +5,7 @@ use crate::{
     record::{End, Kind, Line},
 };
 use std::collections::BTreeMap;
-use teamtalk::{
-    catalogue::id,
-    env::ConnId,
-    fact::Fact,
-    wire::im::base_define::ClientType,
-};
+use teamtalk::{catalogue::id, env::ConnId, fact::Fact, wire::im::base_define::ClientType};
 
 /// A device's connection at its msg_server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,12 +135,9 @@ impl Here {
     }
 
     /// The links of a host to servers of a role.
-    pub fn links<'a>(
-        &'a self,
-        host: &'a Host,
-        peer: Role,
-    ) -> impl Iterator<Item = ConnId> + 'a {
-        let own = self.links.iter().filter(move |(_, link)| link.host == *host && link.peer == peer);
+    pub fn links<'a>(&'a self, host: &'a Host, peer: Role) -> impl Iterator<Item = ConnId> + 'a {
+        let own =
+            self.links.iter().filter(move |(_, link)| link.host == *host && link.peer == peer);
         own.map(|((conn, _), _)| *conn)
     }
 }

@@ -48,8 +48,9 @@ pub struct Notices {
     due: Due,
     /// The connection that asked with a handle, by msg_server.
     handles: BTreeMap<(Host, u32), ConnId>,
-    /// The connection that last asked a question, by msg_server, command and seq_num.
-    asked: BTreeMap<(Host, u16, u16), ConnId>,
+    /// The connections whose question was not passed on yet, the oldest first, by msg_server, command
+    /// and seq_num.
+    asked: BTreeMap<(Host, u16, u16), Vec<ConnId>>,
     /// What follows from a device's PDU unless it is refused.
     unless_refused: BTreeMap<(ConnId, u16, u16), Vec<Notice>>,
     /// What each connection has sent: (type, receiver, content).
@@ -121,10 +122,13 @@ impl Notices {
             self.pays(&(To::Route(host.clone()), pdu.command(), bare(pdu)));
             return;
         }
+        let Some(handle) = at_msg::handle(pdu) else { return };
         let asked = (host.clone(), pdu.command(), pdu.header.seq_num);
-        if let (Some(conn), Some(handle)) = (self.asked.get(&asked), at_msg::handle(pdu)) {
-            self.handles.insert((host.clone(), handle), *conn);
-        }
+        let Some(conns) = self.asked.get_mut(&asked).filter(|conns| !conns.is_empty()) else {
+            return;
+        };
+        let conn = conns.remove(0);
+        self.handles.entry((host.clone(), handle)).or_insert(conn);
     }
 
     fn device_is_told(&mut self, seen: &Seen<'_>, pdu: &Frame) -> Option<Violation> {
@@ -132,6 +136,10 @@ impl Notices {
         if command == id::OTHER_REFUSED {
             let refused = pdu.view::<Refused>().ok()?.command_id as u16;
             let key = (conn, refused, pdu.header.seq_num);
+            let asked = (seen.line.host.clone(), refused, pdu.header.seq_num);
+            if let Some(conns) = self.asked.get_mut(&asked) {
+                conns.retain(|asked| *asked != conn);
+            }
             for notice in self.unless_refused.remove(&key).unwrap_or_default() {
                 self.due.paid(&notice);
             }
@@ -179,6 +187,10 @@ impl Notices {
     fn forget(&mut self, gone: &Gone, down: Option<&Host>) {
         if gone.conns.is_empty() && gone.without_route.is_empty() && down.is_none() {
             return;
+        }
+        if let Some(down) = down {
+            self.handles.retain(|(host, _), _| host != down);
+            self.asked.retain(|(host, ..), _| host != down);
         }
         self.due.forget(|to| match to {
             To::Conn(conn) => gone.conns.contains(conn),
