@@ -78,8 +78,9 @@ pub fn from_route(here: &Here, host: &Host, pdu: &Frame, body: &Bytes) -> Option
                 ImpcLoginStatusNotify { user_id: status.user_id, login_stat: login_stat as i32 };
             (told.command, told.body) =
                 (id::BUDDY_LIST_PC_LOGIN_STATUS_NOTIFY, notice.encode_to_vec().into());
-            let own = here.of_users(host, &[status.user_id]).filter(owed).collect::<Vec<_>>();
-            own.into_iter().filter(|(_, device)| device.is_mobile).map(|(conn, _)| conn).collect()
+            let users = [status.user_id];
+            let own = here.of_users(host, &users).filter(owed);
+            own.filter(|(_, device)| device.is_mobile).map(|(conn, _)| conn).collect()
         }
         id::OTHER_CATCH_UP_HINT => {
             let hint = pdu.view::<CatchUpHint>().ok()?;
