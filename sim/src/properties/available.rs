@@ -47,13 +47,17 @@ struct Send {
     put_off_by: Option<Role>,
 }
 
-/// A question that is written again and again.
+/// A question that is not answered yet; a refusal for the time being is no answer.
 #[derive(Debug)]
 struct Question {
     device: u32,
     first_us: u64,
-    /// How often it was refused since the last fault.
+    /// The line at which it was last written, or 0 once that was refused.
+    written: u64,
+    /// How many of its writes since the last fault were refused.
     refused: u32,
+    /// It was refused while no fault was near, and not asked again since.
+    in_quiet: bool,
     by: Role,
 }
 
@@ -63,10 +67,8 @@ pub struct Available {
     sends: BTreeMap<Message, Send>,
     /// What a connection's sends are.
     sent: BTreeMap<Asked, Message>,
-    /// Questions that were refused for the time being and are not answered yet.
+    /// Questions that are not answered yet.
     questions: BTreeMap<Asked, Question>,
-    /// When a question was first written, in simulated microseconds.
-    asked: BTreeMap<Asked, u64>,
     /// Connections that their devices have closed.
     closed: BTreeSet<ConnId>,
     /// What db_proxies refused: the user, the seq_num and the command.
@@ -110,12 +112,14 @@ impl Available {
         asked: Asked,
         refused: Option<(RefusedCode, Role)>,
     ) -> Option<Violation> {
-        use RefusedCode::{RefusedNotAllowed, RefusedNotLoggedIn, RefusedTooMany};
+        use RefusedCode::{
+            RefusedNotAllowed, RefusedNotLoggedIn, RefusedTooMany, RefusedUnavailable,
+        };
         let message = self.sent.get(&asked)?.clone();
         let send = self.sends.get_mut(&message)?;
         let (code, by) = match refused {
-            Some((RefusedTooMany | RefusedNotLoggedIn, by)) => {
-                // Later it is served: a rate, or a login that is under way.
+            // Later it is served: over a rate, before a login, or a server that is slow.
+            Some((RefusedTooMany | RefusedNotLoggedIn | RefusedUnavailable, by)) => {
                 send.put_off_by = Some(by);
                 return None;
             }
@@ -125,11 +129,8 @@ impl Available {
                 return None;
             }
         };
-        send.put_off_by = Some(by);
         let (first, group) = (send.first.0, send.group);
-        if code != RefusedCode::RefusedUnavailable {
-            self.sends.remove(&message);
-        }
+        self.sends.remove(&message);
         let is_member =
             |group| seen.known.membership.is_always(group, message.0, first, seen.line.n);
         let is_allowed = code != RefusedNotAllowed || group.is_none_or(is_member);
@@ -150,15 +151,14 @@ impl Available {
             return self.is_answered(seen, asked, Some((refused.code(), by)));
         }
         if refused.code() != RefusedCode::RefusedUnavailable {
+            self.questions.remove(&asked);
             return None;
         }
-        let device = seen.known.clients.device(conn)?;
-        let first_us = *self.asked.get(&asked)?;
-        let new = Question { device, first_us, refused: 0, by };
-        let question = self.questions.entry(asked).or_insert(new);
-        question.by = by;
-        question.refused += u32::from(seen.known.trouble.is_over());
-        is_quiet(seen).then(|| refused_in_quiet("a request", asked, by))
+        let question = self.questions.get_mut(&asked)?;
+        (question.by, question.in_quiet) = (by, is_quiet(seen));
+        let written = std::mem::take(&mut question.written);
+        question.refused += u32::from(written != 0 && seen.known.trouble.is_over_before(written));
+        None
     }
 
     fn pdu(&mut self, seen: &Seen<'_>, (at, conn, pdu): (At, ConnId, &Frame)) -> Option<Violation> {
@@ -166,7 +166,12 @@ impl Available {
         match (at, command) {
             (At::DeviceWrites, cmd::MSG_DATA) => drop(self.sends(seen, (conn, seq, command))),
             (At::DeviceWrites, _) if reply_of(command).is_some() => {
-                self.asked.entry((conn, seq, command)).or_insert(seen.line.sim_us);
+                let device = seen.known.clients.device(conn)?;
+                let (written, first_us) = (seen.line.n, seen.line.sim_us);
+                let (refused, in_quiet, by) = (0, false, Role::Msg);
+                let new = Question { device, first_us, written, refused, in_quiet, by };
+                let question = self.questions.entry((conn, seq, command)).or_insert(new);
+                (question.written, question.in_quiet) = (written, false);
             }
             (At::DeviceReads, cmd::OTHER_REFUSED) => return self.is_refused(seen, conn, pdu),
             (At::DeviceReads, cmd::MSG_DATA_ACK) => {
@@ -214,8 +219,12 @@ impl Available {
         }
         let mut questions = self.questions.iter();
         let (asked, refused) = questions.find(|(asked, question)| {
-            question.refused > 1 && goes_on(&question.device, asked.0) && is_due(question.first_us)
+            let is_refused = question.in_quiet || question.refused > 1;
+            is_refused && goes_on(&question.device, asked.0) && is_due(question.first_us)
         })?;
+        if refused.in_quiet {
+            return Some(refused_in_quiet("a request", *asked, refused.by));
+        }
         Some(Violation {
             property: "available",
             kind: "refused-for-ever",
@@ -368,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_forgiven_near_a_fault_only() {
-        for code in [RefusedUnavailable, RefusedNotStored, RefusedMalformed, RefusedNotAllowed] {
+        for code in [RefusedNotStored, RefusedMalformed, RefusedNotAllowed] {
             let mut tape = tape();
             fault(&mut tape);
             tape.asks(10, message(5, 0, 1, 2, "text"));
@@ -395,10 +404,12 @@ mod tests {
         tape.asks(10, data(8, 0, (1, 2), MsgType::SingleAudio, b"\0\0\0\x01"));
         tape.asks(10, message(9, 0, 1, 1, "to oneself")).asks(10, message(9, 0, 2, 1, "as 2"));
         assert_eq!(tape.pending(), None);
-        tape.asks(10, message(10, 0, 1, 2, "text"));
-        refuses(&mut tape, 10, RefusedTooMany);
-        assert!(tape.found.is_empty());
-        assert_eq!(tape.pending().as_deref(), UNACKED);
+        for code in [RefusedTooMany, RefusedUnavailable] {
+            tape.asks(10, message(10, 0, 1, 2, "text"));
+            refuses(&mut tape, 10, code);
+            assert!(tape.found.is_empty());
+            assert_eq!(tape.pending().as_deref(), UNACKED);
+        }
     }
 
     #[test]
@@ -439,6 +450,8 @@ mod tests {
         tape.asks(10, list_request(5, 1, 2)).tells(10, list(5, 1, 2, &[]));
         assert_eq!(tape.pending(), None);
         tape.later(2).asks(10, list_request(5, 1, 2)).tells(10, refusal());
-        assert_eq!(tape.found, ["available/refused/db"]);
+        assert_eq!(tape.pending().as_deref(), Some("available/refused/db"), "no fault is near");
+        assert!(tape.found.is_empty(), "it may ask again");
+        assert_eq!(tape.asks(10, list_request(5, 1, 2)).pending(), None);
     }
 }

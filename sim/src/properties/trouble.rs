@@ -36,14 +36,9 @@ impl Trouble {
         self.under_way.is_empty() && self.last.is_none_or(|(_, us)| us + within_us < now_us)
     }
 
-    /// Whether no fault is under way.
-    pub fn is_over(&self) -> bool {
-        self.under_way.is_empty()
-    }
-
     /// Whether the last trouble is over since before a line.
     pub fn is_over_before(&self, n: u64) -> bool {
-        self.is_over() && self.last.is_none_or(|(last, _)| last < n)
+        self.under_way.is_empty() && self.last.is_none_or(|(last, _)| last < n)
     }
 }
 
