@@ -11,7 +11,7 @@ use crate::{
     wire::{Malformed, Pdu, attach::Attach, command as cmd, im, tt::extension::RefusedCode},
 };
 use bytes::Bytes;
-use im::base_define::ResultType;
+use im::{base_define::ResultType, server::ImServerKickUser};
 
 /// What a refused client is told: "the server side is out of order".
 const OUT_OF_ORDER: &str = "服务端异常";
@@ -134,8 +134,10 @@ pub(super) fn validated(
     };
     let user = info.user_id;
     let Some(client) = state.conns.get_mut(&conn) else { return Ok(()) };
+    let login_number = rsp.login_number.filter(|_| state.config.protocol.ordered_logins);
     client.user = user;
     client.open = true;
+    client.login_number = login_number.unwrap_or_default();
     let (client_type, online_status) = (client.client_type, client.online_status);
     if state.config.protocol.edge_limits {
         turn.admit(conn, state.config.limits.device_pdu);
@@ -144,8 +146,14 @@ pub(super) fn validated(
     entry.conns.insert(attach.handle, conn);
     entry.nick = name_of(&info.user_nick_name);
     turn.fact(Fact::LoggedIn { conn, user, client_type });
-    kick(state, turn, user, client_type, KICK_DUPLICATE, Some(conn));
-    to_route_kick(state, turn, user, client_type, KICK_DUPLICATE);
+    let kick = ImServerKickUser {
+        user_id: user,
+        client_type: client_type as i32,
+        reason: KICK_DUPLICATE,
+        login_number,
+    };
+    kick_here(state, turn, &kick, Some(conn));
+    to_route_kick(state, turn, &kick);
     state.announce(turn, user, client_type, 1);
     info.sign_info.get_or_insert_default();
     let res = im::login::ImLoginRes {
@@ -156,23 +164,70 @@ pub(super) fn validated(
         user_info: Some(info),
     };
     turn.send(conn, Pdu::new(cmd::LOGIN_RES_USERLOGIN, seq, &res));
+    // Its answer was overtaken by that of a newer login.
+    if newest_beyond(state, &kick).is_some() {
+        put_off(state, turn, conn, KICK_DUPLICATE);
+    }
     Ok(())
 }
 
-/// Kicks the connection of the same class with the lowest handle, even if it was kicked before (a
-/// wart: a second kick hits the same one again). The socket stays open and is served; with
-/// `login-gate` it is closed.
+/// 070d: a user has logged in elsewhere, or a phone kicks their PCs.
 pub(super) fn kick(
     state: &mut State,
     turn: &mut Turn<'_>,
-    user: u32,
-    client_type: u32,
-    reason: u32,
+    _: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    let mut kick: ImServerKickUser = pdu.view()?;
+    kick.login_number = kick.login_number.filter(|_| state.config.protocol.ordered_logins);
+    kick_here(state, turn, &kick, None);
+    // Two logins have met. The kick of the newer one may have come to the other server before the
+    // older login was there.
+    if let Some(newest) = newest_beyond(state, &kick) {
+        to_route_kick(state, turn, &ImServerKickUser { login_number: Some(newest), ..kick });
+    }
+    Ok(())
+}
+
+/// Kicks connections of a class. With the number of a login (switch `ordered-logins`) all that are
+/// older, and never a newer one. Without it the connection with the lowest handle, even if it was
+/// kicked before (a wart: a second kick hits the same one again).
+fn kick_here(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    kick: &ImServerKickUser,
     except: Option<ConnId>,
 ) {
-    let of_class = |conn: &ConnId| state.conns.get(conn).is_some_and(|c| c.same_class(client_type));
-    let Some(conn) = state.conns_of(user, except).into_iter().find(of_class) else { return };
-    let notice = im::login::ImKickUser { user_id: user, kick_reason: reason as i32 };
+    let mut conns = of_class(state, kick);
+    conns.retain(|&(conn, _)| Some(conn) != except);
+    match kick.login_number {
+        Some(number) => conns.retain(|&(_, of)| of < number),
+        None => conns.truncate(1),
+    }
+    for (conn, _) in conns {
+        put_off(state, turn, conn, kick.reason);
+    }
+}
+
+/// The connections of the user and class of a kick, in the order of their handles, with the numbers
+/// of their logins.
+fn of_class(state: &State, kick: &ImServerKickUser) -> Vec<(ConnId, u32)> {
+    let conns =
+        state.conns_of(kick.user_id, None).into_iter().filter_map(|id| state.conns.get(&id));
+    let same = conns.filter(|conn| conn.same_class(kick.client_type as u32));
+    same.map(|conn| (conn.id, conn.login_number)).collect()
+}
+
+/// The newest login here of those that are newer than the one that kicks.
+fn newest_beyond(state: &State, kick: &ImServerKickUser) -> Option<u32> {
+    let number = kick.login_number?;
+    of_class(state, kick).into_iter().map(|(_, of)| of).filter(|&of| of > number).max()
+}
+
+/// 0107. The socket stays open and is served; with `login-gate` it is closed.
+fn put_off(state: &mut State, turn: &mut Turn<'_>, conn: ConnId, reason: u32) {
+    let Some(user_id) = state.conns.get(&conn).map(|client| client.user) else { return };
+    let notice = im::login::ImKickUser { user_id, kick_reason: reason as i32 };
     turn.send(conn, Pdu::new(cmd::LOGIN_KICK_USER, 0, &notice));
     if state.config.protocol.login_gate {
         state.close_client(turn, conn, "kicked");
@@ -180,10 +235,8 @@ pub(super) fn kick(
 }
 
 /// 070d to the route master.
-fn to_route_kick(state: &State, turn: &mut Turn<'_>, user: u32, client_type: u32, reason: u32) {
-    let client_type = client_type as i32;
-    let msg = im::server::ImServerKickUser { user_id: user, client_type, reason };
-    state.to_route(turn, Pdu::new(cmd::OTHER_SERVER_KICK_USER, 0, &msg));
+fn to_route_kick(state: &State, turn: &mut Turn<'_>, kick: &ImServerKickUser) {
+    state.to_route(turn, Pdu::new(cmd::OTHER_SERVER_KICK_USER, 0, kick));
 }
 
 /// 0105: the user's device token is emptied, the client is answered and its connection closed.
@@ -220,9 +273,14 @@ pub(super) fn kick_pc(
     }
     let user = client.user;
     let _: im::login::ImKickPcClientReq = pdu.view()?;
-    let mac = im::base_define::ClientType::Mac as u32;
-    kick(state, turn, user, mac, KICK_BY_MOBILE, Some(conn));
-    to_route_kick(state, turn, user, mac, KICK_BY_MOBILE);
+    let kick = ImServerKickUser {
+        user_id: user,
+        client_type: im::base_define::ClientType::Mac as i32,
+        reason: KICK_BY_MOBILE,
+        login_number: None,
+    };
+    kick_here(state, turn, &kick, Some(conn));
+    to_route_kick(state, turn, &kick);
     let rsp = im::login::ImKickPcClientRsp { user_id: user, result_code: 0 };
     turn.send(conn, Pdu::new(cmd::LOGIN_RES_KICKPCCLIENT, pdu.header.seq_num, &rsp));
     Ok(())

@@ -101,7 +101,10 @@ impl Reachable {
     fn is_kicked(&mut self, seen: &Seen<'_>, conn: ConnId, reason: i32) -> Option<()> {
         let device = seen.known.clients.device(conn)?;
         let is_explained = self.explains(conn, device, reason);
-        self.kicked.insert(conn);
+        // Who was put off by the phone has kicked others all the same.
+        if reason != BY_MOBILE {
+            self.kicked.insert(conn);
+        }
         if is_explained {
             self.wanted.remove(&device);
         } else {
