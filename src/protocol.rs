@@ -159,6 +159,15 @@ switches! {
                070d where two logins meet",
         property: "reachable",
     };
+    kept_tokens: Switch {
+        name: "kept-tokens",
+        scope: "msg, db",
+        instead_of: "a PC's logout that ends the pushes of its user's phone, and one kind of key in Redis \
+                     for users and for tokens",
+        peers: "a token that an old db_proxy kept has its owner under the old key, which nobody reads",
+        cost: "none",
+        property: "pushed",
+    };
     answered_refusals: Switch {
         name: "answered-refusals",
         scope: "msg, db",

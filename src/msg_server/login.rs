@@ -239,16 +239,20 @@ fn to_route_kick(state: &State, turn: &mut Turn<'_>, kick: &ImServerKickUser) {
     state.to_route(turn, Pdu::new(cmd::OTHER_SERVER_KICK_USER, 0, kick));
 }
 
-/// 0105: the user's device token is emptied, the client is answered and its connection closed.
+/// 0105: the user's device token is emptied (with `kept-tokens` by a phone only), the client is answered
+/// and its connection closed.
 pub(super) fn logout(
     state: &mut State,
     turn: &mut Turn<'_>,
     conn: ConnId,
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
-    let Some(user) = state.conns.get(&conn).map(|client| client.user) else { return Ok(()) };
-    let seq = pdu.header.seq_num;
-    if let Some(link) = state.db.pick(turn, Half::Other, user, pdu) {
+    let Some(client) = state.conns.get(&conn) else { return Ok(()) };
+    let (user, seq) = (client.user, pdu.header.seq_num);
+    // A PC has no token: what it would empty is the phone's.
+    let has_token = client.is_mobile() || !state.config.protocol.kept_tokens;
+    let link = state.db.pick(turn, Half::Other, user, pdu).filter(|_| has_token);
+    if let Some(link) = link {
         let msg = im::login::ImDeviceTokenReq { user_id: user, ..Default::default() };
         turn.send(link, Pdu::new(cmd::LOGIN_REQ_DEVICETOKEN, seq, &msg));
     }

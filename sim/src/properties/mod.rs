@@ -21,6 +21,7 @@ mod order;
 #[cfg(test)]
 mod pdus;
 mod presence;
+mod pushed;
 mod reachable;
 mod seen;
 mod send_list_acked;
@@ -228,6 +229,7 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(unread::Unread::new(protocol)),
         Box::new(reachable::Reachable::default()),
         Box::new(presence::Presence::default()),
+        Box::new(pushed::Pushed::default()),
         Box::new(no_panic::NoPanic),
         Box::new(bounded::Bounded::new(limits.clone())),
         Box::new(facts::Facts::new(protocol)),

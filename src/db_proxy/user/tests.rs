@@ -244,3 +244,18 @@ fn a_login_is_numbered_by_the_store_or_it_is_none() {
     assert_eq!(world.log(), [select, insert]);
     assert_eq!(told(on(), &world, "pw"), (1, false, None), "no number, no login");
 }
+
+/// Switch `kept-tokens`.
+#[test]
+fn a_token_that_is_a_number_is_no_users_key_with_the_switch() {
+    let command = command::LOGIN_REQ_DEVICETOKEN;
+    let world = Fake::default();
+    world.value("device_7", "ios:8");
+    world.value("token_8", "7");
+    let protocol = Protocol { kept_tokens: true, ..Protocol::teamtalk() };
+    ask_as(protocol, &world, command, &token(7, "9", Some(ClientType::Ios)));
+    let log = world.log();
+    let expected =
+        ["GET device_7", "GET token_8", "SET token_8 ", "SET device_7 ios:9", "SET token_9 7"];
+    assert_eq!(log, expected, "users 8 and 9 keep what they have");
+}
