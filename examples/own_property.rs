@@ -8,7 +8,7 @@
 //! it breaks.
 
 use std::{collections::BTreeMap, path::Path};
-use teamtalk::{env::ConnId, wire::command};
+use teamtalk::{catalogue::id as command, env::ConnId};
 use teamtalk_sim::{
     explore::run_case,
     plan::{Fault, Role, Trouble, case::Case},

@@ -83,12 +83,17 @@ pub fn draw_id(parts: &[&[u8]]) -> u64 {
     draw_id_on(0xcbf2_9ce4_8422_2325, parts)
 }
 
+fn fnv(hash: u64, byte: u8) -> u64 {
+    (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+}
+
 /// Goes on with the [`draw_id`] of the parts before.
 pub fn draw_id_on(mut hash: u64, parts: &[&[u8]]) -> u64 {
     for part in parts {
-        for byte in part.iter().copied().chain([0xff]) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        for byte in *part {
+            hash = fnv(hash, *byte);
         }
+        hash = fnv(hash, 0xff);
     }
     hash
 }

@@ -13,6 +13,7 @@ pub mod bench;
 pub mod explore;
 pub mod fakes;
 pub mod floor;
+pub mod mutants;
 pub mod noise;
 pub mod plan;
 pub mod properties;

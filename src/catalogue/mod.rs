@@ -115,11 +115,6 @@ pub fn served(command: u16, from: Peer, by: Peer) -> Option<Serve> {
     of(command)?.served(from, by)
 }
 
-/// The service of a command: its high byte (SYSTEM.md section 1, "Services").
-pub const fn service(command: u16) -> u16 {
-    command >> 8
-}
-
 /// What the schema calls a command; `None` for what is no command.
 pub fn name(command: u16) -> Option<&'static str> {
     of(command).map(|command| command.name)

@@ -5,13 +5,16 @@ use super::{
     device::{Device, Turn},
     requests::Asked,
 };
-use crate::wire::{
-    Pdu, command as cmd,
-    im::{
-        base_define::GroupModifyType,
-        buddy::ImChangeAvatarReq,
-        file::{ImFileAddOfflineReq, ImFileDelOfflineReq},
-        switch_service::Imp2pCmdMsg,
+use crate::{
+    catalogue::id as cmd,
+    wire::{
+        Pdu,
+        im::{
+            base_define::GroupModifyType,
+            buddy::ImChangeAvatarReq,
+            file::{ImFileAddOfflineReq, ImFileDelOfflineReq},
+            switch_service::Imp2pCmdMsg,
+        },
     },
 };
 use bytes::Bytes;

@@ -8,11 +8,13 @@ use super::{
     requests::Request,
 };
 use crate::{
+    catalogue::id as command,
     conversation::Chat,
     env::{ConnId, Endpoint},
     fact::Fact,
     link::Now,
-    wire::{Pdu, command},
+    mutants::Mutant,
+    wire::Pdu,
 };
 use bytes::Bytes;
 use std::{
@@ -250,7 +252,7 @@ impl Device {
             (Phase::Online { .. } | Phase::LoggingOut { .. }, command::LOGIN_KICK_USER)
                 if !self.config.conduct.ignores_kick =>
             {
-                turn.store.logged_in = false;
+                turn.store.logged_in = self.config.protocol.mutated(Mutant::KickedComesBack);
                 self.hang_up(turn, "kicked");
             }
             (Phase::Online { .. } | Phase::LoggingOut { .. }, _) => self.chat(turn, pdu),
@@ -273,7 +275,9 @@ impl Device {
             Phase::Online { .. } if silent => return self.hang_up(turn, "the server is silent"),
             Phase::Online { heartbeat, .. } if *heartbeat <= now => {
                 *heartbeat = now + pause;
-                turn.send(Pdu::raw(command::OTHER_HEARTBEAT, 0, Bytes::new()));
+                if !self.config.protocol.mutated(Mutant::NoHeartbeats) {
+                    turn.send(Pdu::raw(command::OTHER_HEARTBEAT, 0, Bytes::new()));
+                }
             }
             _ => {}
         }

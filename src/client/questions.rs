@@ -6,12 +6,12 @@ use super::{
     requests::Asked,
 };
 use crate::{
-    catalogue::{self, Args, Command, question},
+    catalogue::{self, Args, Command, id as cmd, question},
     conversation::Chat,
     wire::{
         Malformed, Pdu,
         check::{self, Field, Label},
-        command as cmd, fields,
+        fields,
         im::{
             base_define::{GroupModifyType, GroupType, GroupVersionInfo, TransferFileType},
             group::{

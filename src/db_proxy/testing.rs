@@ -15,7 +15,7 @@ use crate::{
         sql::{BatchError, Connection, Connector, Outcome, Server, SqlError, Statement, Value},
     },
     timing::Timing,
-    wire::Pdu,
+    wire::{Pdu, check::Checked},
 };
 use bytes::Bytes;
 use std::{
@@ -370,4 +370,12 @@ pub fn answer(cx: &mut Context<Test>, request: &Pdu) -> Option<Pdu> {
         Ok(reply) => Some(reply),
         Err(why) => crate::db_proxy::plumbing::refusal::of(cx.protocol(), request, &why),
     }
+}
+
+/// What the original answers to a command: a body of the id that follows, under the same seq_num.
+pub fn ask<R: Checked>(world: &Fake, command: u16, body: &impl prost::Message) -> R {
+    let request = Pdu::new(command, 9, body);
+    let reply = answer(&mut world.context(Protocol::teamtalk()), &request).expect("an answer");
+    assert_eq!((reply.command(), reply.header.seq_num), (command + 1, 9));
+    reply.view().unwrap()
 }

@@ -2,6 +2,7 @@
 
 use super::{Config, MsgServer, run_until};
 use crate::{
+    catalogue::id as command,
     db_proxy::testing::Fake,
     env::Endpoint,
     link::{Dial, Event, Link, test_env::MemoryEnv},
@@ -10,7 +11,6 @@ use crate::{
     wire::{
         Pdu,
         attach::Attach,
-        command,
         im::{buddy::ImUsersInfoReq, server::ImStopReceivePacket},
         tt::extension::Refused,
     },

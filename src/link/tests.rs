@@ -1,7 +1,7 @@
 //! What a link does on the wire and in time.
 
 use super::{test_env::MemoryEnv, *};
-use crate::{env::Endpoint, wire::command};
+use crate::{catalogue::id as command, env::Endpoint};
 use bytes::Bytes;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

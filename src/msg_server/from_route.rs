@@ -7,8 +7,10 @@ use super::{
     state::{State, turn::Turn},
 };
 use crate::{
+    catalogue::id as cmd,
     env::ConnId,
-    wire::{Malformed, Pdu, command as cmd, im},
+    mutants::Mutant,
+    wire::{Malformed, Pdu, im},
 };
 use im::base_define::UserStatType;
 
@@ -49,7 +51,10 @@ fn status_notify(
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
     let _: im::buddy::ImUserStatNotify = pdu.view()?;
-    let pcs: Vec<_> = state.open_conns().filter(|c| !c.is_mobile()).map(|c| c.id).collect();
+    let mut pcs: Vec<_> = state.open_conns().filter(|c| !c.is_mobile()).map(|c| c.id).collect();
+    if !pcs.is_empty() && state.config.protocol.mutated(Mutant::StatusUntoldToLast) {
+        pcs.pop();
+    }
     turn.send_all(&pcs, pdu);
     Ok(())
 }
@@ -69,7 +74,11 @@ fn pc_login_status(
     let notice =
         im::buddy::ImpcLoginStatusNotify { user_id: msg.user_id, login_stat: status as i32 };
     let notice = Pdu::new(cmd::BUDDY_LIST_PC_LOGIN_STATUS_NOTIFY, 0, &notice);
-    let is_mobile = |conn: &ConnId| state.conns.get(conn).is_some_and(|c| c.is_mobile());
+    let protocol = state.config.protocol;
+    let is_mobile = |conn: &ConnId| {
+        let client = state.conns.get(conn);
+        client.is_some_and(|c| c.is_mobile() != protocol.mutated(Mutant::PcStatusToPcs))
+    };
     let phones: Vec<_> = state.conns_of(msg.user_id, None).into_iter().filter(is_mobile).collect();
     turn.send_all(&phones, &notice);
     Ok(())

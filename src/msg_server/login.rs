@@ -5,10 +5,11 @@ use super::{
     state::{LOGINS_BOUND, State, in_flight::Asked, turn::Turn},
 };
 use crate::{
-    catalogue::Half,
+    catalogue::{Half, id as cmd},
     env::ConnId,
     fact::Fact,
-    wire::{Malformed, Pdu, attach::Attach, command as cmd, im, tt::extension::RefusedCode},
+    mutants::Mutant,
+    wire::{Malformed, Pdu, attach::Attach, im, tt::extension::RefusedCode},
 };
 use bytes::Bytes;
 use im::{base_define::ResultType, server::ImServerKickUser};
@@ -146,6 +147,8 @@ pub(super) fn validated(
     entry.conns.insert(attach.handle, conn);
     entry.nick = name_of(&info.user_nick_name);
     turn.fact(Fact::LoggedIn { conn, user, client_type });
+    let is_first = entry.conns.len() == 1;
+    let protocol = state.config.protocol;
     let kick = ImServerKickUser {
         user_id: user,
         client_type: client_type as i32,
@@ -153,9 +156,16 @@ pub(super) fn validated(
         login_number,
     };
     kick_here(state, turn, &kick, Some(conn));
-    to_route_kick(state, turn, &kick);
-    state.announce(turn, user, client_type, 1);
+    if !protocol.mutated(Mutant::KickHereOnly) {
+        to_route_kick(state, turn, &kick);
+    }
+    if is_first || !protocol.mutated(Mutant::SecondDeviceUnannounced) {
+        state.announce(turn, user, client_type, 1);
+    }
     info.sign_info.get_or_insert_default();
+    if protocol.mutated(Mutant::LoginLosesNick) {
+        info.user_nick_name = Bytes::new();
+    }
     let res = im::login::ImLoginRes {
         server_time: turn.unix_seconds(),
         result_code: 0,
@@ -180,6 +190,11 @@ pub(super) fn kick(
 ) -> Result<(), Malformed> {
     let mut kick: ImServerKickUser = pdu.view()?;
     kick.login_number = kick.login_number.filter(|_| state.config.protocol.ordered_logins);
+    if state.users.contains_key(&kick.user_id)
+        && state.config.protocol.mutated(Mutant::KickFromElsewhereOtherClass)
+    {
+        kick.client_type ^= 0x10;
+    }
     kick_here(state, turn, &kick, None);
     // Two logins have met. The kick of the newer one may have come to the other server before the
     // older login was there.
@@ -204,17 +219,19 @@ fn kick_here(
         Some(number) => conns.retain(|&(_, of)| of < number),
         None => conns.truncate(1),
     }
-    for (conn, _) in conns {
-        put_off(state, turn, conn, kick.reason);
+    for (old, _) in conns {
+        let newer = except.filter(|_| state.config.protocol.mutated(Mutant::KickNewer));
+        put_off(state, turn, newer.unwrap_or(old), kick.reason);
     }
 }
 
 /// The connections of the user and class of a kick, in the order of their handles, with the numbers
 /// of their logins.
 fn of_class(state: &State, kick: &ImServerKickUser) -> Vec<(ConnId, u32)> {
+    let other = state.config.protocol.mutated(Mutant::KickOtherClass);
     let conns =
         state.conns_of(kick.user_id, None).into_iter().filter_map(|id| state.conns.get(&id));
-    let same = conns.filter(|conn| conn.same_class(kick.client_type as u32));
+    let same = conns.filter(|conn| conn.same_class(kick.client_type as u32) != other);
     same.map(|conn| (conn.id, conn.login_number)).collect()
 }
 
@@ -226,10 +243,11 @@ fn newest_beyond(state: &State, kick: &ImServerKickUser) -> Option<u32> {
 
 /// 0107. The socket stays open and is served; with `login-gate` it is closed.
 fn put_off(state: &mut State, turn: &mut Turn<'_>, conn: ConnId, reason: u32) {
+    let protocol = state.config.protocol;
     let Some(user_id) = state.conns.get(&conn).map(|client| client.user) else { return };
     let notice = im::login::ImKickUser { user_id, kick_reason: reason as i32 };
     turn.send(conn, Pdu::new(cmd::LOGIN_KICK_USER, 0, &notice));
-    if state.config.protocol.login_gate {
+    if protocol.login_gate && !protocol.mutated(Mutant::KickedStaysServed) {
         state.close_client(turn, conn, "kicked");
     }
 }
@@ -248,16 +266,20 @@ pub(super) fn logout(
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
     let Some(client) = state.conns.get(&conn) else { return Ok(()) };
-    let (user, seq) = (client.user, pdu.header.seq_num);
+    let (user, seq, protocol) = (client.user, pdu.header.seq_num, state.config.protocol);
     // A PC has no token: what it would empty is the phone's.
-    let has_token = client.is_mobile() || !state.config.protocol.kept_tokens;
+    let has_token = client.is_mobile() || !protocol.kept_tokens;
     let link = state.db.pick(turn, Half::Other, user, pdu).filter(|_| has_token);
-    if let Some(link) = link {
+    if let Some(link) = link
+        && !protocol.mutated(Mutant::LogoutKeepsToken)
+    {
         let msg = im::login::ImDeviceTokenReq { user_id: user, ..Default::default() };
         turn.send(link, Pdu::new(cmd::LOGIN_REQ_DEVICETOKEN, seq, &msg));
     }
     let rsp = im::login::ImLogoutRsp { result_code: 0 };
-    turn.send(conn, Pdu::new(cmd::LOGIN_RES_LOGINOUT, seq, &rsp));
+    if !protocol.mutated(Mutant::LogoutUnanswered) {
+        turn.send(conn, Pdu::new(cmd::LOGIN_RES_LOGINOUT, seq, &rsp));
+    }
     state.close_client(turn, conn, "logout");
     Ok(())
 }
@@ -284,7 +306,9 @@ pub(super) fn kick_pc(
         login_number: None,
     };
     kick_here(state, turn, &kick, Some(conn));
-    to_route_kick(state, turn, &kick);
+    if !state.config.protocol.mutated(Mutant::KickPcHereOnly) {
+        to_route_kick(state, turn, &kick);
+    }
     let rsp = im::login::ImKickPcClientRsp { user_id: user, result_code: 0 };
     turn.send(conn, Pdu::new(cmd::LOGIN_RES_KICKPCCLIENT, pdu.header.seq_num, &rsp));
     Ok(())

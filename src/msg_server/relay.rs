@@ -6,13 +6,14 @@ use super::state::{
     turn::Turn,
 };
 use crate::{
-    catalogue::{self, AttachForm},
+    catalogue::{self, AttachForm, id as cmd},
     conversation::Conversation,
     env::ConnId,
+    mutants::Mutant,
     wire::{
         Malformed, Pdu,
         attach::{self, Attach},
-        check, command as cmd,
+        check,
         edit::Edit,
         fields, im,
         tt::extension::RefusedCode,
@@ -47,6 +48,7 @@ impl State {
     ) -> bool {
         let Source { conn, asked, missed } = source;
         let protocol = &self.config.protocol;
+        let missed = missed.filter(|_| !protocol.mutated(Mutant::LostSendHintsNobody));
         let recorded = protocol.answered_refusals || (protocol.catch_up_hint && missed.is_some());
         if let Some(client) = self.conns.get(&conn).filter(|_| recorded) {
             let request = Request { conn, asked, link, since: turn.now.up, missed, late: false };
@@ -82,7 +84,13 @@ pub(super) fn request(
     };
     check::conform(entry.body, &pdu.body)?;
     let Some(client) = state.conns.get(&conn) else { return Ok(false) };
-    let (user, handle) = (client.user, client.handle);
+    let (mut user, handle) = (client.user, client.handle);
+    if let Some(claimed) = fields::uint(&pdu.body, fields::USER_ID)
+        && claimed != user
+        && state.config.protocol.mutated(Mutant::SenderAsClaimed)
+    {
+        user = claimed;
+    }
     let Some(link) = state.db.pick(turn, relay.half, user, pdu) else {
         match without_db(pdu, user)? {
             Some(reply) => {
@@ -180,7 +188,9 @@ pub(super) fn reply(
         return Ok(false);
     };
     let asked = Asked { command: request.id, seq: pdu.header.seq_num };
-    state.in_flight.answered(link, attach.handle, asked);
+    if !state.config.protocol.mutated(Mutant::AnsweredRequestWaits) {
+        state.in_flight.answered(link, attach.handle, asked);
+    }
     if let Some(conn) = state.find(user, attach.handle) {
         let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
         turn.send(conn, pdu.with_body(body));

@@ -1,9 +1,10 @@
 use super::{Kind, RouteServer};
 use crate::{
+    catalogue::id as cmd,
     env::Draw,
     link::{Action, Event, Now, Role},
     protocol::Protocol,
-    wire::{Pdu, command as cmd},
+    wire::Pdu,
 };
 use std::time::Duration;
 

@@ -3,7 +3,6 @@
 
 pub mod attach;
 pub mod check;
-pub mod command;
 pub mod edit;
 pub mod fields;
 pub mod frame;

@@ -1,10 +1,15 @@
 //! One PDU: header and raw body. The body is kept as it came, so a relay never re-encodes it.
 
-use super::{check, command};
+use super::check;
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// Bytes of a header.
 pub const HEADER_LEN: usize = 16;
+
+/// The service of a command: its high byte (SYSTEM.md section 1, "Services").
+pub const fn service(command_id: u16) -> u16 {
+    command_id >> 8
+}
 
 /// The header without its length, which follows from the body (SYSTEM.md section 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +55,7 @@ impl Pdu {
 
     /// Like [`Pdu::new`] from an encoded body.
     pub fn raw(command_id: u16, seq_num: u16, body: Bytes) -> Self {
-        let service_id = command::service(command_id);
+        let service_id = service(command_id);
         let header = Header { version: 1, flag: 0, service_id, command_id, seq_num, reserved: 0 };
         Self { header, body }
     }

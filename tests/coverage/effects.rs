@@ -1,16 +1,19 @@
 //! What must come of the workload, beyond a command being on the wire.
 
-use teamtalk::wire::{
-    Pdu, command as cmd,
-    im::{
-        base_define::{GroupModifyType, MsgType},
-        buddy::{ImAllUserRsp, ImDepartmentRsp},
-        file::ImFileHasOfflineRsp,
-        group::{
-            ImGroupChangeMemberRsp, ImGroupCreateRsp, ImGroupInfoListRsp, ImNormalGroupListRsp,
+use teamtalk::{
+    catalogue::id as cmd,
+    wire::{
+        Pdu,
+        im::{
+            base_define::{GroupModifyType, MsgType},
+            buddy::{ImAllUserRsp, ImDepartmentRsp},
+            file::ImFileHasOfflineRsp,
+            group::{
+                ImGroupChangeMemberRsp, ImGroupCreateRsp, ImGroupInfoListRsp, ImNormalGroupListRsp,
+            },
+            message::{ImGetMsgListRsp, ImUnreadMsgCntRsp},
+            server::ImPushToUserReq,
         },
-        message::{ImGetMsgListRsp, ImUnreadMsgCntRsp},
-        server::ImPushToUserReq,
     },
 };
 

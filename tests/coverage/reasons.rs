@@ -1,6 +1,6 @@
 //! What is left out on purpose, and why.
 
-use teamtalk::wire::command as cmd;
+use teamtalk::catalogue::id as cmd;
 
 /// Commands that are not in the workload, with the reason that is shared by them.
 const NO_WORKLOAD: &[(&[u16], &str)] = &[

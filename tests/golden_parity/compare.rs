@@ -12,7 +12,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
-use teamtalk::wire::{Pdu, command};
+use teamtalk::{catalogue::id as command, wire::Pdu};
 
 /// The distance of two heartbeats of an idle link: at the first 1 s tick more than 5 s after the
 /// last send (SYSTEM.md section 2), and what a capture's clock adds.

@@ -6,11 +6,13 @@ use prost::{
     encoding::{WireType, decode_key, decode_varint},
 };
 use std::fmt;
-use teamtalk::wire::{
-    Pdu,
-    attach::{Attach, FIELD, kind},
-    check::{ALL, Kind, Table},
-    command as id,
+use teamtalk::{
+    catalogue::id,
+    wire::{
+        Pdu,
+        attach::{Attach, FIELD, kind},
+        check::{ALL, Kind, Table},
+    },
 };
 
 /// Numbers between these are seconds since the epoch (2017 to 2049): no id of a capture is as

@@ -9,10 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
-use teamtalk::{
-    env::ConnId,
-    wire::{Pdu, command as id},
-};
+use teamtalk::{catalogue::id, env::ConnId, wire::Pdu};
 use teamtalk_sim::{
     plan::Role,
     record::{Applied, End, Frame, Kind, Line, shown},

@@ -8,7 +8,10 @@ use super::{
     state,
 };
 use std::time::Duration;
-use teamtalk::wire::{Pdu, command, edit::Edit};
+use teamtalk::{
+    catalogue::id as command,
+    wire::{Pdu, edit::Edit},
+};
 use teamtalk_sim::seeded::on_seeded_thread;
 
 /// 03 as it is, what we do, and what was agreed on before.

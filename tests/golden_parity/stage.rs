@@ -156,7 +156,7 @@ pub fn login(name: &str, sent: &str, client_type: i32) -> Pdu {
         client_type,
         client_version: None,
     };
-    Pdu::new(teamtalk::wire::command::LOGIN_REQ_USERLOGIN, 1, &message)
+    Pdu::new(teamtalk::catalogue::id::LOGIN_REQ_USERLOGIN, 1, &message)
 }
 
 /// A text to a user, with sequence number 2.
@@ -170,5 +170,5 @@ pub fn text(from: u32, to: u32) -> Pdu {
         msg_data: Bytes::from_static(b"INqtQ+fevIKmn/jpkKaaVAr+GZ43+2mMfQMFqTsGBjY="),
         ..Default::default()
     };
-    Pdu::new(teamtalk::wire::command::MSG_DATA, 2, &message)
+    Pdu::new(teamtalk::catalogue::id::MSG_DATA, 2, &message)
 }

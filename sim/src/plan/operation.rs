@@ -7,9 +7,8 @@ use super::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use teamtalk::{
-    catalogue::{Args, question},
+    catalogue::{self, Args, question},
     msg_server,
-    wire::command,
 };
 
 /// Characters of a text that is too long to be stored: over 4096 (SYSTEM.md section 6).
@@ -340,7 +339,7 @@ impl Operation {
                 format!("has fetched file {} of user {from}", text_of(*of))
             }
             Action::Malformed { command } => {
-                let name = command::name(*command).unwrap_or("a command that does not exist");
+                let name = catalogue::name(*command).unwrap_or("a command that does not exist");
                 format!("writes {command:#06x} ({name}) with a body that breaks off")
             }
             Action::Probe { limit, size } => {

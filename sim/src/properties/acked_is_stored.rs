@@ -16,9 +16,8 @@ use std::{
     sync::Arc,
 };
 use teamtalk::{
-    conversation::Conversation,
-    env::ConnId,
-    wire::{command, im::message::ImMsgDataAck},
+    catalogue::id as command, conversation::Conversation, env::ConnId,
+    wire::im::message::ImMsgDataAck,
 };
 
 /// See the module.

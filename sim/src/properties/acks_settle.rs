@@ -7,10 +7,11 @@ use super::{Class, Property, Seen, Sort, Subject, Violation, wire::At};
 use crate::record::{Kind, Line};
 use std::collections::BTreeMap;
 use teamtalk::{
+    catalogue::id as command,
     conversation::{Chat, Conversation},
     env::ConnId,
     fact::Fact,
-    wire::{command, im::message::ImMsgDataAck},
+    wire::im::message::ImMsgDataAck,
 };
 
 /// Simulated microseconds that a role may take from reading an ack to acting on it.
@@ -106,9 +107,10 @@ mod tests {
     use super::AcksSettle;
     use crate::properties::tape::{G, Tape};
     use teamtalk::{
+        catalogue::id as command,
         conversation::{Chat, Conversation},
         fact::Fact,
-        wire::{Pdu, command, im::message::ImMsgDataAck},
+        wire::{Pdu, im::message::ImMsgDataAck},
     };
 
     /// What is found if the entry ends in this fact, a second after device 3 of user 2 acked.

@@ -18,10 +18,9 @@ use std::{
     sync::Arc,
 };
 use teamtalk::{
-    catalogue,
+    catalogue::{self, id as cmd, name},
     env::ConnId,
     protocol::Protocol,
-    wire::command::{self as cmd, name},
 };
 
 /// See the module.
@@ -172,8 +171,9 @@ mod tests {
     };
     use bytes::Bytes;
     use teamtalk::{
+        catalogue::id as command,
         protocol::Protocol,
-        wire::{Pdu, command, im::message::ImMsgDataReadAck},
+        wire::{Pdu, im::message::ImMsgDataReadAck},
     };
 
     fn tape(protocol: Protocol) -> Tape<Answered> {

@@ -17,9 +17,9 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
+    catalogue::{id as cmd, name},
     env::ConnId,
     wire::{
-        command as cmd,
         im::message::ImMsgDataAck,
         tt::extension::{Refused, RefusedCode},
     },
@@ -253,7 +253,7 @@ fn question((conn, seq, command): Asked) -> Subject {
 }
 
 fn named(command: u16) -> String {
-    format!("{command:#06x} ({})", cmd::name(command).unwrap_or("a command that does not exist"))
+    format!("{command:#06x} ({})", name(command).unwrap_or("a command that does not exist"))
 }
 
 fn refused_in_quiet(what: &str, asked: Asked, by: Role) -> Violation {
@@ -323,10 +323,12 @@ mod tests {
         },
         record::Kind,
     };
-    use teamtalk::wire::{
-        command as cmd,
-        im::base_define::MsgType,
-        tt::extension::RefusedCode::{self, *},
+    use teamtalk::{
+        catalogue::id as cmd,
+        wire::{
+            im::base_define::MsgType,
+            tt::extension::RefusedCode::{self, *},
+        },
     };
 
     const UNACKED: Option<&str> = Some("available/never-acked/msg");

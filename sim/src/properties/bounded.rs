@@ -105,10 +105,10 @@ mod tests {
         record::{End, Kind},
     };
     use teamtalk::{
-        catalogue::limits::Limits,
+        catalogue::{id as command, limits::Limits},
         fact::Fact,
         wire::{
-            Pdu, command,
+            Pdu,
             im::{
                 buddy::{ImUsersInfoReq, ImUsersInfoRsp},
                 switch_service::Imp2pCmdMsg,

@@ -7,11 +7,7 @@ use crate::{
     record::{End, Kind, Line},
 };
 use std::collections::BTreeMap;
-use teamtalk::{
-    env::ConnId,
-    fact::Fact,
-    wire::{command, im},
-};
+use teamtalk::{catalogue::id as command, env::ConnId, fact::Fact, wire::im};
 
 /// A msg_server's end of a device's connection.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,10 +15,8 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
-    conversation::Conversation,
-    env::ConnId,
-    fact::Fact,
-    wire::{command, im::message::ImMsgDataAck},
+    catalogue::id as command, conversation::Conversation, env::ConnId, fact::Fact,
+    wire::im::message::ImMsgDataAck,
 };
 
 /// Why a message must arrive: it was acked to a device, or a device holds it.
@@ -192,7 +190,10 @@ mod tests {
         },
         record::Kind,
     };
-    use teamtalk::wire::{command, im::base_define::MsgType, tt::extension::RefusedCode};
+    use teamtalk::{
+        catalogue::id as command,
+        wire::{im::base_define::MsgType, tt::extension::RefusedCode},
+    };
 
     /// Devices 1 and 3 are of user 1, device 2 is of user 2, device 4 of user 4; device 1 sends.
     fn sent() -> Tape<Delivered> {

@@ -8,16 +8,14 @@ use crate::record::{Frame, Kind, Line};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
+    catalogue::id as command,
     conversation::Conversation,
     env::ConnId,
     fact::{Fact, Via},
     protocol::Protocol,
-    wire::{
-        command,
-        im::{
-            base_define::MsgInfo,
-            message::{ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgDataAck, ImMsgDataReadAck},
-        },
+    wire::im::{
+        base_define::MsgInfo,
+        message::{ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgDataAck, ImMsgDataReadAck},
     },
 };
 

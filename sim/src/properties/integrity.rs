@@ -14,9 +14,10 @@ use crate::{plan::Role, record::Frame};
 use bytes::Bytes;
 use std::{borrow::Cow, collections::BTreeSet};
 use teamtalk::{
+    catalogue::{self, id as command},
     conversation::Conversation,
     wire::{
-        Malformed, command,
+        Malformed,
         im::{
             base_define::{ContactSessionInfo, MsgInfo, UnreadInfo},
             buddy::ImRecentContactSessionRsp,
@@ -190,7 +191,7 @@ impl Property for Integrity {
                 None
             }
             (At::ServerWrites, _) => {
-                let name = || command::name(pdu.command()).unwrap_or("a PDU");
+                let name = || catalogue::name(pdu.command()).unwrap_or("a PDU");
                 let what = || format!("{} on connection {conn}", name());
                 let user = seen.known.clients.user(conn).unwrap_or(0);
                 match carried(seen, user, pdu) {
@@ -220,9 +221,10 @@ mod tests {
     };
     use bytes::Bytes;
     use teamtalk::{
+        catalogue::id as command,
         conversation::Chat,
         wire::{
-            Pdu, command,
+            Pdu,
             im::{
                 base_define::{ContactSessionInfo, MsgType, UnreadInfo},
                 buddy::ImRecentContactSessionRsp,

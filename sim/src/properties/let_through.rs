@@ -8,9 +8,9 @@ use super::{About, Seen, Subject, Violation, wire::At};
 use crate::{plan::Role, record::Kind};
 use std::collections::BTreeMap;
 use teamtalk::{
-    catalogue::{self, limits::Limits},
+    catalogue::{self, id as cmd, limits::Limits},
     env::ConnId,
-    wire::{Pdu, command as cmd, fields, tt::extension::Refused},
+    wire::{Pdu, fields, tt::extension::Refused},
 };
 
 /// See the module.

@@ -16,12 +16,10 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use teamtalk::{
+    catalogue::{self, id as command},
     conversation::Conversation,
     env::ConnId,
-    wire::{
-        command,
-        im::message::{ImGetMsgByIdRsp, ImGetMsgListReq, ImGetMsgListRsp, ImMsgDataAck},
-    },
+    wire::im::message::{ImGetMsgByIdRsp, ImGetMsgListReq, ImGetMsgListRsp, ImMsgDataAck},
 };
 
 /// A send, as far as its device knows.
@@ -140,7 +138,7 @@ impl Order {
             let conversation = conversation_with(user, list.session_type, list.session_id);
             (conversation, ids(&list.msg_list), None)
         };
-        let name = command::name(pdu.command()).unwrap_or_default();
+        let name = catalogue::name(pdu.command()).unwrap_or_default();
         let head = || format!("{name} seq {} on connection {conn} of {conversation}", key.1);
         let about = |ids: &[u32]| {
             let messages = ids.iter().map(|id| Subject::Message(conversation, *id));

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use teamtalk::{
+    catalogue::id as command,
     conversation::Chat,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{GroupModifyType, GroupType, MsgInfo, MsgType, SessionType},
             group::{

@@ -10,11 +10,9 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
+    catalogue::id as command,
     env::ConnId,
-    wire::{
-        command,
-        im::{base_define::UserStatType, buddy::ImUsersStatRsp},
-    },
+    wire::im::{base_define::UserStatType, buddy::ImUsersStatRsp},
 };
 
 /// Client types of the mobile class have this bit (SYSTEM.md section 2).
@@ -135,11 +133,14 @@ mod tests {
         properties::tape::Tape,
         record::{End, Kind},
     };
-    use teamtalk::wire::{
-        Pdu, command,
-        im::{
-            base_define::{ClientType, UserStat},
-            buddy::ImUsersStatRsp,
+    use teamtalk::{
+        catalogue::id as command,
+        wire::{
+            Pdu,
+            im::{
+                base_define::{ClientType, UserStat},
+                buddy::ImUsersStatRsp,
+            },
         },
     };
 

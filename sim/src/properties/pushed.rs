@@ -16,13 +16,11 @@ use crate::{
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
+    catalogue::id as cmd,
     env::ConnId,
-    wire::{
-        command as cmd,
-        im::{
-            login::{ImDeviceTokenReq, ImDeviceTokenRsp},
-            server::ImPushToUserReq,
-        },
+    wire::im::{
+        login::{ImDeviceTokenReq, ImDeviceTokenRsp},
+        server::ImPushToUserReq,
     },
 };
 
@@ -210,12 +208,15 @@ mod tests {
         record::{End, Kind},
     };
     use bytes::Bytes;
-    use teamtalk::wire::{
-        Pdu, command as cmd,
-        im::{
-            base_define::{ClientType, MsgType, UserTokenInfo},
-            login::{ImDeviceTokenReq, ImDeviceTokenRsp},
-            server::ImPushToUserReq,
+    use teamtalk::{
+        catalogue::id as cmd,
+        wire::{
+            Pdu,
+            im::{
+                base_define::{ClientType, MsgType, UserTokenInfo},
+                login::{ImDeviceTokenReq, ImDeviceTokenRsp},
+                server::ImPushToUserReq,
+            },
         },
     };
 

@@ -14,12 +14,10 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
+    catalogue::id as command,
     env::ConnId,
     fact::Fact,
-    wire::{
-        command,
-        im::login::{ImKickUser, ImLoginRes},
-    },
+    wire::im::login::{ImKickUser, ImLoginRes},
 };
 
 /// Client types of the mobile class have this bit (SYSTEM.md section 2).
@@ -220,11 +218,14 @@ mod tests {
     use super::Reachable;
     use crate::{properties::tape::Tape, record::Kind};
     use bytes::Bytes;
-    use teamtalk::wire::{
-        Pdu, command,
-        im::{
-            base_define::ClientType,
-            login::{ImKickUser, ImLoginRes},
+    use teamtalk::{
+        catalogue::id as command,
+        wire::{
+            Pdu,
+            im::{
+                base_define::ClientType,
+                login::{ImKickUser, ImLoginRes},
+            },
         },
     };
 

@@ -10,11 +10,7 @@ use super::{
 };
 use crate::record::{Frame, Kind, Line};
 use std::sync::Arc;
-use teamtalk::{
-    env::ConnId,
-    fact::Fact,
-    wire::{command, im::message::ImMsgData},
-};
+use teamtalk::{catalogue::id as command, env::ConnId, fact::Fact, wire::im::message::ImMsgData};
 
 /// What is known of a run, up to some line.
 #[derive(Debug, Default)]

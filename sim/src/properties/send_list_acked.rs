@@ -13,7 +13,7 @@ use crate::{
     record::Kind,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact, wire::command};
+use teamtalk::{catalogue::id as command, conversation::Conversation, env::ConnId, fact::Fact};
 
 type Entry = (ConnId, Conversation, u32);
 
@@ -183,11 +183,7 @@ mod tests {
         record::Kind,
     };
     use bytes::Bytes;
-    use teamtalk::{
-        conversation::Conversation,
-        fact::Fact,
-        wire::{Pdu, command},
-    };
+    use teamtalk::{catalogue::id as command, conversation::Conversation, fact::Fact, wire::Pdu};
 
     const LOST: Option<&str> = Some("send-list-acked/lost/msg");
 

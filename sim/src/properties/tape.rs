@@ -7,11 +7,12 @@ use crate::{
     record::{End, Frame, Kind, Line},
 };
 use teamtalk::{
+    catalogue::id as command,
     conversation::Conversation,
     env::ConnId,
     fact::{Fact, Via},
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{ClientType, UserInfo},
             login::{ImKickUser, ImLoginReq, ImLoginRes},

@@ -13,14 +13,12 @@ use crate::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 use teamtalk::{
+    catalogue::id as command,
     conversation::Conversation,
     env::ConnId,
-    wire::{
-        command,
-        im::{
-            base_define::MsgInfo,
-            message::{ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgDataAck},
-        },
+    wire::im::{
+        base_define::MsgInfo,
+        message::{ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgDataAck},
     },
 };
 

@@ -83,9 +83,12 @@ impl Eq for Decoded {}
 #[cfg(test)]
 mod tests {
     use super::{Cow, End, Frame};
-    use teamtalk::wire::{
-        Pdu, command,
-        im::message::{ImMsgDataAck, ImMsgDataReadAck},
+    use teamtalk::{
+        catalogue::id as command,
+        wire::{
+            Pdu,
+            im::message::{ImMsgDataAck, ImMsgDataReadAck},
+        },
     };
 
     #[test]

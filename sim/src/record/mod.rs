@@ -204,7 +204,7 @@ impl Line {
             }
             json!({"kind": kind, "conn": f.conn, "end": f.end, "k": f.k,
                 "command": format!("{:#06x}", h.command_id), "seq": h.seq_num,
-                "name": teamtalk::wire::command::name(h.command_id), "body": body})
+                "name": teamtalk::catalogue::name(h.command_id), "body": body})
         };
         let mut value = match &self.kind {
             Kind::PduSent(f) => frame("pdu_sent", f),

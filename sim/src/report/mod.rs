@@ -107,13 +107,13 @@ fn event(line: &Line) -> String {
     let what = match &line.kind {
         Kind::PduSent(f) => format!(
             "sends {} seq {} on connection {}",
-            teamtalk::wire::command::name(f.pdu.command()).unwrap_or("?"),
+            teamtalk::catalogue::name(f.pdu.command()).unwrap_or("?"),
             f.pdu.header.seq_num,
             f.conn
         ),
         Kind::PduReceived(f) => format!(
             "receives {} seq {} on connection {}",
-            teamtalk::wire::command::name(f.pdu.command()).unwrap_or("?"),
+            teamtalk::catalogue::name(f.pdu.command()).unwrap_or("?"),
             f.pdu.header.seq_num,
             f.conn
         ),

@@ -13,10 +13,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use teamtalk::{
+    catalogue::id as command,
     env::{Endpoint, Env},
     timing::Timing,
     wire::{
-        Pdu, command,
+        Pdu,
         frame::Codec,
         im::{buddy::ImUsersStatReq, message::ImUnreadMsgCntReq},
     },
@@ -152,7 +153,7 @@ mod tests {
         record::{End, Kind},
     };
     use std::collections::BTreeSet;
-    use teamtalk::wire::{command, im::message::ImUnreadMsgCntRsp};
+    use teamtalk::{catalogue::id as command, wire::im::message::ImUnreadMsgCntRsp};
 
     #[test]
     fn a_run_ends_with_an_audit_that_everyone_answers_and_that_leaves_nothing_open() {

@@ -13,7 +13,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
 };
-use teamtalk::{conversation::Chat, fact::Fact};
+use teamtalk::{conversation::Chat, fact::Fact, mutants};
 
 /// Operations of the liveness phase are numbered from here: a plan's never reach it.
 const LIVENESS_OPS: u32 = 1_000_000;
@@ -277,7 +277,18 @@ impl<'a> Driver<'a> {
         let notes = self.properties.notes().collect();
         let hits = self.faults.ended.iter().copied().collect();
         let Self { violations, broken_by, sizes, panicked, .. } = self;
-        Outcome { trace, history, violations, broken_by, hits, notes, sizes, panicked }
+        let mutants_reached = mutants::take_reached();
+        Outcome {
+            trace,
+            history,
+            violations,
+            broken_by,
+            hits,
+            notes,
+            sizes,
+            panicked,
+            mutants_reached,
+        }
     }
 }
 

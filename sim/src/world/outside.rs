@@ -3,11 +3,12 @@
 use super::{SimEnv, env::port};
 use std::convert::Infallible;
 use teamtalk::{
+    catalogue::id as command,
     env::Draw,
     link::{self, Action, Event, Kind, Listen, Now, Role},
     timing::Timing,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{IpAddr, PushResult, UserTokenInfo},
             server::{

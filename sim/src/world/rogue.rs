@@ -5,11 +5,12 @@ use crate::plan::{Action, Host, Operation, Plan, Rogue};
 use bytes::BytesMut;
 use std::{io, sync::Arc, time::Duration};
 use teamtalk::{
+    catalogue::id as command,
     client::reason,
     env::{Endpoint, Env, Stream},
     fact::Fact,
     wire::{
-        Pdu, command,
+        Pdu,
         frame::Codec,
         im::{
             base_define::MsgType,

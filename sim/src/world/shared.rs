@@ -93,12 +93,12 @@ impl Shared {
     ///
     /// # Panics
     /// With [`Endless`], at the first call beyond [`MOST_CALLS`] of a tick.
+    #[inline]
     pub fn lock(&self) -> MutexGuard<'_, Inner> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.calls += 1;
         if inner.calls == MOST_CALLS {
-            drop(inner);
-            panic_any(Endless(format!("it called the world {MOST_CALLS} times within one tick")));
+            called_too_often(inner);
         }
         inner
     }
@@ -126,6 +126,13 @@ impl Shared {
     pub fn host(&self, host: &Host) -> HostId {
         self.lock().roster.id(host)
     }
+}
+
+/// Ends a task that calls the world without end; see [`Shared::lock`].
+#[cold]
+fn called_too_often(inner: MutexGuard<'_, Inner>) -> ! {
+    drop(inner);
+    panic_any(Endless(format!("it called the world {MOST_CALLS} times within one tick")));
 }
 
 impl Inner {

@@ -43,24 +43,38 @@ fn table(name: &str) -> String {
     name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_').to_string()
 }
 
+/// What Redis holds of one family.
+#[derive(Debug, Default)]
+struct Held {
+    keys: u64,
+    /// Bytes of the longest value.
+    value: u64,
+    /// Fields of the largest hash, if there is one.
+    fields: Option<u64>,
+}
+
 /// Notes what Redis holds.
 pub fn of_redis(sizes: &mut Sizes, engine: &redis::Engine) {
-    let host = Role::Redis.host();
-    let mut keys: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let mut families: BTreeMap<&'static str, Held> = BTreeMap::new();
     for (key, stored) in engine.all() {
-        let family = family(key);
-        *keys.entry(family).or_default() += 1;
+        let held = families.entry(family(key)).or_default();
+        held.keys += 1;
         let bytes = match stored {
             redis::Stored::Text(text) => text.len(),
             redis::Stored::Hash(hash) => {
-                sizes.note(&host, Measure::Fields(family), hash.len() as u64);
+                held.fields = held.fields.max(Some(hash.len() as u64));
                 hash.iter().map(|(field, value)| field.len() + value.len()).sum()
             }
         };
-        sizes.note(&host, Measure::Value(family), bytes as u64);
+        held.value = held.value.max(bytes as u64);
     }
-    for (family, count) in keys {
-        sizes.note(&host, Measure::Keys(family), count);
+    let host = Role::Redis.host();
+    for (family, Held { keys, value, fields }) in families {
+        sizes.note(&host, Measure::Keys(family), keys);
+        sizes.note(&host, Measure::Value(family), value);
+        if let Some(fields) = fields {
+            sizes.note(&host, Measure::Fields(family), fields);
+        }
     }
 }
 

@@ -15,13 +15,13 @@ use super::{
     *,
 };
 use crate::{
-    catalogue::Args,
+    catalogue::{Args, id as command},
     conversation::Conversation,
     env::{Env, Listener},
     fact::{Fact, Via},
     link::{Now, test_env::MemoryEnv},
     wire::{
-        Pdu, command,
+        Pdu,
         frame::Codec,
         im::{base_define::*, buddy::*, file::*, group::*, login::*, message::*},
         tt::extension::{CatchUpHint, Refused, RefusedCode},

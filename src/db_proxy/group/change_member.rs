@@ -1,10 +1,11 @@
 //! 0407: users are added to a group or taken out.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{session_key::Key, sql_text::placeholders},
         group::{
-            self, in_transaction,
+            groups, in_transaction,
             members::{self, Change},
         },
         plumbing::{
@@ -13,11 +14,11 @@ use crate::{
             reply::{carried, reply},
             silent::Silent,
         },
-        session,
+        session::sessions,
     },
     store::sql::Server,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::GroupModifyType,
             group::{ImGroupChangeMemberReq, ImGroupChangeMemberRsp},
@@ -58,7 +59,7 @@ async fn change<W: World>(
     adds: bool,
 ) -> Result<Option<Change>, Silent> {
     let (group, on_failure) = (asked.group_id, cx.on_failed_query());
-    if !group::exists(cx, on_failure, group).await? {
+    if !groups::exists(cx, on_failure, group).await? {
         return Err(Silent::NotAllowed("no such group"));
     }
     let ids: BTreeSet<u32> = asked.member_id_list.iter().copied().collect();
@@ -109,7 +110,7 @@ async fn add_new<W: World>(
 ) -> Result<Option<Change>, Silent> {
     let mut new = Vec::new();
     for id in ids {
-        if group::joined(cx, on_failure, group, id).await?.is_none() {
+        if groups::joined(cx, on_failure, group, id).await?.is_none() {
             new.push(id);
         }
     }
@@ -117,7 +118,7 @@ async fn add_new<W: World>(
         return Ok(None);
     }
     members::add(cx, group, &new).await?;
-    let current = group::members(cx, on_failure, group).await?;
+    let current = groups::members(cx, on_failure, group).await?;
     raise_version(cx, group).await?;
     members::set_read(cx, group, &new).await;
     Ok(Some(Change { changed: new, current }))
@@ -139,12 +140,12 @@ async fn remove<W: World>(
     );
     cx.write(&text, &members::with_ids(group, &ids)).await?;
     members::note_left(cx, group, &ids).await;
-    let current = group::members(cx, on_failure, group).await?;
+    let current = groups::members(cx, on_failure, group).await?;
     for &user in &ids {
         let key = Key::group(user, group);
-        let id = session::find_live(cx, on_failure, Server::Replica, key).await?;
+        let id = sessions::find_live(cx, on_failure, Server::Replica, key).await?;
         if id != 0 {
-            let _ = session::remove(cx, id).await;
+            let _ = sessions::remove(cx, id).await;
         }
     }
     raise_version(cx, group).await?;

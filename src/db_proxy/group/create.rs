@@ -1,9 +1,10 @@
 //! 0405: a new group.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{keys, text::raw},
-        group::{self, in_transaction, members, row},
+        group::{groups, in_transaction, members, row},
         plumbing::{
             context::{Context, World},
             error::{OnFailure, StoreError},
@@ -13,7 +14,7 @@ use crate::{
     },
     store::{cache::Cache, sql::SqlError},
     wire::{
-        Pdu, command,
+        Pdu,
         im::group::{ImGroupCreateReq, ImGroupCreateRsp},
     },
 };
@@ -86,7 +87,7 @@ fn or_zero<W: World>(cx: &Context<W>, group: Result<u32, StoreError>) -> Result<
 async fn forget_members<W: World>(cx: &mut Context<W>, group: u32) -> Result<(), Silent> {
     const TEXT: &str = "delete from IMGroupMember where groupId=?";
     cx.write(TEXT, &[group.into()]).await?;
-    for old in group::members(cx, OnFailure::Empty, group).await? {
+    for old in groups::members(cx, OnFailure::Empty, group).await? {
         if let Err(error) = cx.cache().hdel(&keys::members(group), &old.to_string()).await {
             tracing::warn!(%error, group, "old member still in Redis");
         }

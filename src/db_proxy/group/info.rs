@@ -1,9 +1,10 @@
 //! 0403: groups that are newer than the versions that a client or msg_server has.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{sql_text::placeholders, text::text},
-        group::{self, membership},
+        group::{groups, membership},
         plumbing::{
             context::{Context, World},
             error::StoreError,
@@ -11,11 +12,12 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::sql::{Server, Value},
     wire::{
         Pdu,
         attach::{Attach, kind},
-        check, command,
+        check,
         im::{
             base_define::{GroupInfo, GroupType},
             group::{ImGroupInfoListReq, ImGroupInfoListRsp},
@@ -34,7 +36,9 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let from_store = cx.protocol().members_from_store;
     let fan_out = asked.attach_data.as_deref().and_then(Attach::decode);
     let fan_out = fan_out.filter(|attach| from_store && attach.kind == kind::GROUP);
-    let group_info_list = match list(cx, &asked, from_store && fan_out.is_none()).await {
+    let only_own = from_store && fan_out.is_none();
+    let only_own = only_own && !cx.protocol().mutated(Mutant::GroupInfoForStrangers);
+    let group_info_list = match list(cx, &asked, only_own).await {
         // Nobody waits for a refusal here. But msg_server tells its clients that they may have
         // missed a message when the answer has no group.
         Err(error) if fan_out.is_some() => {
@@ -43,7 +47,8 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         }
         read => read?,
     };
-    let group_info_list = match fan_out.and_then(pushed) {
+    let all_told = cx.protocol().mutated(Mutant::LateMemberIsPushed);
+    let group_info_list = match fan_out.and_then(pushed).filter(|_| !all_told) {
         Some(msg_id) => who_may_read(cx, group_info_list, msg_id).await,
         None => group_info_list,
     };
@@ -69,7 +74,7 @@ async fn list<W: World>(
     let mut groups = Vec::new();
     for &group in versions.keys() {
         // The rows that are read below show it just as well.
-        if from_store || group::exists(cx, on_failure, group).await? {
+        if from_store || groups::exists(cx, on_failure, group).await? {
             groups.push(Value::from(group));
         }
     }
@@ -95,7 +100,10 @@ async fn list<W: World>(
             if version <= known || GroupType::try_from(group_type).is_err() {
                 continue;
             }
-            let group_member_list = group::members(cx, on_failure, group_id).await?;
+            let mut group_member_list = groups::members(cx, on_failure, group_id).await?;
+            if only_own && cx.protocol().mutated(Mutant::GroupInfoLacksMember) {
+                group_member_list.pop();
+            }
             if only_own && !group_member_list.contains(&asked.user_id) {
                 continue;
             }

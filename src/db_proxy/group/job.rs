@@ -4,13 +4,14 @@
 use crate::{
     db_proxy::{
         data::{keys, session_key::Key, text::number},
-        group,
+        group::groups,
         plumbing::{
             context::{Context, World},
             error::OnFailure,
         },
-        session,
+        session::sessions,
     },
+    mutants::Mutant,
     store::{cache::Cache, sql::Server},
 };
 
@@ -42,8 +43,11 @@ async fn round<W: World>(cx: &mut Context<W>, last: u32) -> u32 {
     let found = found.unwrap_or_default();
     for row in 0..found.rows.len() {
         let (group, chatted) = (found.get(row, "id").uint(), found.get(row, "lastChated").uint());
-        let members = group::members(cx, OnFailure::Empty, group).await;
+        let members = groups::members(cx, OnFailure::Empty, group).await;
         for member in members.unwrap_or_default() {
+            if cx.protocol().mutated(Mutant::GroupJobIdles) {
+                continue;
+            }
             carry(cx, member, group, chatted).await;
         }
     }
@@ -52,12 +56,12 @@ async fn round<W: World>(cx: &mut Context<W>, last: u32) -> u32 {
 
 async fn carry<W: World>(cx: &mut Context<W>, user: u32, group: u32, chatted: u32) {
     let key = Key::group(user, group);
-    match session::find_any(cx, OnFailure::Empty, key).await.unwrap_or(0) {
+    match sessions::find_any(cx, OnFailure::Empty, key).await.unwrap_or(0) {
         0 => {
-            let _ = session::add(cx, OnFailure::Empty, key).await;
+            let _ = sessions::add(cx, OnFailure::Empty, key).await;
         }
         // Its status stays: a removed session is not revived.
-        id => session::touch(cx, id, chatted).await,
+        id => sessions::touch(cx, id, chatted).await,
     }
 }
 

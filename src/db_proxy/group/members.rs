@@ -3,7 +3,7 @@
 use crate::{
     db_proxy::{
         data::{keys, session_key::Key, sql_text::placeholders},
-        group,
+        group::groups,
         message::read_mark,
         plumbing::{
             context::{Context, World},
@@ -104,7 +104,7 @@ pub async fn set_read<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) {
         let key = Key::group(id, group);
         let set = match from_store {
             true => read_mark::raise_to_latest(cx, key).await,
-            false => group::set_read(cx, group, id).await,
+            false => groups::set_read(cx, group, id).await,
         };
         if let Err(error) = set {
             tracing::warn!(%error, group, id, "read mark of a member not set");

@@ -1,6 +1,7 @@
 //! 0401: the normal groups of a user, with their versions.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::sql_text::placeholders,
         group::membership,
@@ -10,9 +11,10 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::sql::Value,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{GroupType, GroupVersionInfo},
             group::{ImNormalGroupListReq, ImNormalGroupListRsp},
@@ -38,7 +40,8 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             group_id: found.get(row, "id").uint(),
             version: found.get(row, "version").uint(),
         };
-        group_version_list = (0..found.rows.len()).map(info).collect();
+        let first = usize::from(cx.protocol().mutated(Mutant::GroupListLacksFirst));
+        group_version_list = (first..found.rows.len()).map(info).collect();
     }
     let response = ImNormalGroupListRsp {
         user_id: asked.user_id,

@@ -1,9 +1,10 @@
 //! 0409: a member mutes a group; 0711: who has.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{keys, text::number},
-        group,
+        group::groups,
         plumbing::{
             context::{Context, World},
             error::OnFailure,
@@ -11,9 +12,10 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::cache::Cache,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::ShieldStatus,
             group::{ImGroupShieldReq, ImGroupShieldRsp},
@@ -32,12 +34,15 @@ fn field(user: u32) -> String {
 pub async fn set<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGroupShieldReq = request.view()?;
     let (group, user, on_failure) = (asked.group_id, asked.user_id, cx.on_failed_query());
-    if !group::exists(cx, on_failure, group).await? {
+    if !groups::exists(cx, on_failure, group).await? {
         return Err(Silent::NotAllowed("no such group"));
     }
     let mut stored = false;
-    if group::joined(cx, on_failure, group, user).await?.is_some() {
-        let status = asked.shield_status.to_string();
+    if groups::joined(cx, on_failure, group, user).await?.is_some() {
+        let mut status = asked.shield_status.to_string();
+        if cx.protocol().mutated(Mutant::MuteNotStored) {
+            status = "0".into();
+        }
         stored = match cx.cache().hset(&keys::group_settings(group), &field(user), &status).await {
             Ok(()) => true,
             Err(error) if cx.protocol().answered_refusals => {
@@ -62,7 +67,7 @@ pub async fn query<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, 
     let on_failure = OnFailure::Empty;
     let group_id = asked.group_id;
     // With members-from-store the members in the request were read from the store a moment ago.
-    if !cx.protocol().members_from_store && !group::exists(cx, on_failure, group_id).await? {
+    if !cx.protocol().members_from_store && !groups::exists(cx, on_failure, group_id).await? {
         return Err(Silent::NotAllowed("no such group"));
     }
     let set = cx.cache().hgetall(&keys::group_settings(group_id)).await.unwrap_or_default();

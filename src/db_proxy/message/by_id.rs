@@ -1,19 +1,21 @@
 //! 030d: messages of a conversation by their ids.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::sql_text::{self, placeholders},
-        group::{self, Among},
-        message::{self, relation},
+        group::groups::{self, Among},
+        message::{messages, relation},
         plumbing::{
             context::{Context, World},
             reply::{carried, reply},
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::sql::Value,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{MsgInfo, SessionType},
             message::{ImGetMsgByIdReq, ImGetMsgByIdRsp},
@@ -40,8 +42,12 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             limit: MOST,
         };
         let of = (asked.session_id, asked.user_id);
-        group::list(cx, cx.on_failed_query(), of, among).await?
+        groups::list(cx, cx.on_failed_query(), of, among).await?
     };
+    let mut msg_list = msg_list;
+    if !msg_list.is_empty() && cx.protocol().mutated(Mutant::ByIdLacksLast) {
+        msg_list.pop();
+    }
     let response = ImGetMsgByIdRsp {
         user_id: asked.user_id,
         session_type: asked.session_type,
@@ -70,5 +76,5 @@ async fn single<W: World>(
     );
     let params: Vec<Value> = [relation].into_iter().chain(ids).map(Value::from).collect();
     let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
-    Ok(message::infos(cx, on_failure, &found, "fromId").await?)
+    Ok(messages::infos(cx, on_failure, &found, "fromId").await?)
 }

@@ -3,7 +3,7 @@
 use crate::{
     db_proxy::{
         data::{keys, text::number},
-        group::{self, membership},
+        group::{groups, membership},
         plumbing::{
             context::{Context, World},
             error::{OnFailure, StoreError, or_empty},
@@ -40,7 +40,7 @@ pub async fn group_counters<W: World>(
 ) -> Result<Vec<(u32, u32)>, StoreError> {
     let mut counts = Vec::new();
     for group in membership::ids_of(cx, on_failure, user).await? {
-        let count = group::unread(cx, on_failure, group, user).await?;
+        let count = groups::unread(cx, on_failure, group, user).await?;
         if count != 0 {
             counts.push((group, count));
         }

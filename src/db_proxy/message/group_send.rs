@@ -3,14 +3,14 @@
 use crate::{
     db_proxy::{
         data::{place::Place, session_key::Key},
-        group::{self, membership},
+        group::{groups, membership},
         message::written::{self, Written},
         plumbing::{
             context::{Context, World},
             error::{OnFailure, StoreError},
             silent::Silent,
         },
-        session,
+        session::sessions,
     },
     store::sql::Server,
     wire::im::message::ImMsgData,
@@ -29,22 +29,22 @@ pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result
         return store_as_member(cx, message, token).await;
     }
     let on_failure = cx.on_failed_send_read();
-    if !group::exists(cx, on_failure, group).await? {
+    if !groups::exists(cx, on_failure, group).await? {
         return Err(Silent::NotAllowed("no such group"));
     }
-    if group::joined(cx, on_failure, group, user).await?.is_none() {
+    if groups::joined(cx, on_failure, group, user).await?.is_none() {
         return Err(Silent::NotAllowed("not in the group"));
     }
     let own = session_of(cx, Key::group(user, group)).await?;
     let place = Place::Group(group);
     let drawn = written::draw(cx, place, message).await?;
     // Asked once more, as in golden 18: nothing is stored for a sender who has just left.
-    let written = match group::joined(cx, on_failure, group, user).await? {
+    let written = match groups::joined(cx, on_failure, group, user).await? {
         Some(_) => written::write(cx, place, drawn, token, None, message).await,
         None => Err(Silent::Store(StoreError::NoEffect("left the group"))),
     };
     let msg_id = acked(cx, message, drawn, written).await?;
-    session::touch(cx, own, cx.now).await;
+    sessions::touch(cx, own, cx.now).await;
     Ok(msg_id)
 }
 
@@ -66,7 +66,7 @@ async fn store_as_member<W: World>(
     let written = written::write(cx, place, drawn, token, None, message).await;
     let msg_id = acked(cx, message, drawn, written).await?;
     match session_of(cx, Key::group(user, group)).await {
-        Ok(own) => session::touch(cx, own, cx.now).await,
+        Ok(own) => sessions::touch(cx, own, cx.now).await,
         Err(error) => tracing::warn!(%error, user, group, "no session of the sender"),
     }
     Ok(msg_id)
@@ -110,8 +110,8 @@ async fn acked<W: World>(
 /// The sender's session with the group, live.
 async fn session_of<W: World>(cx: &mut Context<W>, key: Key) -> Result<u32, StoreError> {
     let on_failure = cx.on_failed_send_read();
-    let found = session::find_live(cx, on_failure, Server::Replica, key).await?;
-    let id = if found != 0 { found } else { session::add(cx, on_failure, key).await? };
+    let found = sessions::find_live(cx, on_failure, Server::Replica, key).await?;
+    let id = if found != 0 { found } else { sessions::add(cx, on_failure, key).await? };
     if id == 0 { Err(StoreError::NoEffect("session without an id")) } else { Ok(id) }
 }
 
@@ -125,10 +125,10 @@ async fn after_insert<W: World>(cx: &mut Context<W>, group: u32, user: u32, fres
         return;
     }
     let counted = async {
-        group::count_message(cx, group).await?;
+        groups::count_message(cx, group).await?;
         // The original does it twice (golden 18).
-        group::set_read(cx, group, user).await?;
-        group::set_read(cx, group, user).await
+        groups::set_read(cx, group, user).await?;
+        groups::set_read(cx, group, user).await
     };
     if let Err(error) = counted.await {
         tracing::warn!(%error, group, user, "group counters not raised");

@@ -1,9 +1,10 @@
 //! 0303: a user has read a conversation. Answered only with the switch `confirmed-read-acks`.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{keys, session_key::Key},
-        group,
+        group::groups,
         message::read_mark,
         plumbing::{
             context::{Context, World},
@@ -11,9 +12,10 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::cache::Cache,
     wire::{
-        Pdu, command,
+        Pdu,
         im::message::{ImMsgDataReadAck, ImMsgDataReadNotify},
     },
 };
@@ -25,9 +27,13 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let (user, peer) = (read.user_id, read.session_id);
     let kind = read.session_type as u32;
     let stored = if cx.protocol().unread_from_store {
-        read_mark::raise(cx, Key { user, peer, kind }, read.msg_id).await
+        let key = Key { user, peer, kind };
+        match cx.protocol().mutated(Mutant::ReadAckReadsAll) {
+            true => read_mark::raise_to_latest(cx, key).await,
+            false => read_mark::raise(cx, key, read.msg_id).await,
+        }
     } else if kind != Key::SINGLE {
-        group::set_read(cx, peer, user).await
+        groups::set_read(cx, peer, user).await
     } else {
         let cleared = cx.cache().hdel(&keys::unread(user), &peer.to_string()).await;
         cleared.map(drop).map_err(StoreError::from)
@@ -35,7 +41,9 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     // A msg_server that does not wait for the answer attaches nothing.
     let confirmed = cx.protocol().confirmed_read_acks && read.attach_data.is_some();
     match stored {
-        Err(error) if confirmed => return Err(error.into()),
+        Err(error) if confirmed && !cx.protocol().mutated(Mutant::ReadConfirmedUnstored) => {
+            return Err(error.into());
+        }
         Err(error) => tracing::warn!(%error, user = read.user_id, "read ack not stored"),
         Ok(()) => {}
     }

@@ -1,6 +1,7 @@
 //! 0301: a message (SYSTEM.md section 3, steps 2 and 3).
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         message::{group_send, single},
         plumbing::{
@@ -9,7 +10,7 @@ use crate::{
         },
     },
     wire::{
-        Pdu, attach, command,
+        Pdu, attach,
         edit::Edit,
         fields,
         im::{base_define::MsgType, message::ImMsgData},

@@ -12,8 +12,9 @@ use crate::{
             error::{OnFailure, StoreError},
             silent::Silent,
         },
-        session,
+        session::sessions,
     },
+    mutants::Mutant,
     store::{cache::Cache, sql::Server},
     wire::im::message::ImMsgData,
 };
@@ -56,13 +57,15 @@ pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result
             drawn as u32
         }
         Err(why) => {
-            session::forget(cx, keys(message));
+            if !cx.protocol().mutated(Mutant::KnownSessionsStay) {
+                sessions::forget(cx, keys(message));
+            }
             return Err(why);
         }
     };
     if in_transaction.is_none() {
         for id in sessions {
-            session::touch(cx, id, cx.now).await;
+            sessions::touch(cx, id, cx.now).await;
         }
     }
     Ok(msg_id)
@@ -77,11 +80,11 @@ async fn sessions<W: World>(
 ) -> Result<[u32; 2], StoreError> {
     let [own, peer] = keys(message);
     if cx.protocol().single_session {
-        return session::of_pair(cx, on_failure, [own, peer]).await;
+        return sessions::of_pair(cx, on_failure, [own, peer]).await;
     }
     if cx.protocol().ack_after_store {
-        let own = session::find_or_add(cx, on_failure, own).await?;
-        return Ok([own, session::find_or_add(cx, on_failure, peer).await?]);
+        let own = sessions::find_or_add(cx, on_failure, own).await?;
+        return Ok([own, sessions::find_or_add(cx, on_failure, peer).await?]);
     }
     sessions_as_original(cx, own, peer).await
 }
@@ -100,14 +103,14 @@ async fn sessions_as_original<W: World>(
     peer: Key,
 ) -> Result<[u32; 2], StoreError> {
     let (on_failure, replica) = (OnFailure::Empty, Server::Replica);
-    let mut own_id = session::find_live(cx, on_failure, replica, own).await?;
+    let mut own_id = sessions::find_live(cx, on_failure, replica, own).await?;
     if own_id == 0 {
-        own_id = session::add(cx, on_failure, own).await.unwrap_or(0);
+        own_id = sessions::add(cx, on_failure, own).await.unwrap_or(0);
     }
-    let peer_id = session::find_live(cx, on_failure, replica, peer).await?;
+    let peer_id = sessions::find_live(cx, on_failure, replica, peer).await?;
     if peer_id == 0 {
         // Wart: the new id lands in the sender's variable, the peer's stays 0.
-        own_id = session::add(cx, on_failure, peer).await.unwrap_or(0);
+        own_id = sessions::add(cx, on_failure, peer).await.unwrap_or(0);
     }
     match own_id {
         0 => Err(StoreError::NoEffect("no session")),

@@ -1,11 +1,12 @@
 //! 0307: what a user has not read.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
-        group,
+        group::groups,
         message::{
-            self, Latest,
             counts::{self, Counts, Unread},
+            messages::{self, Latest},
             read_mark,
         },
         plumbing::{
@@ -15,8 +16,9 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{SessionType, UnreadInfo},
             message::{ImUnreadMsgCntReq, ImUnreadMsgCntRsp},
@@ -42,6 +44,9 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         let groups = counts::group_counters(cx, on_failure, user).await?;
         list_groups(cx, on_failure, groups, &mut list).await?;
     }
+    if list.len() > 1 && cx.protocol().mutated(Mutant::UnreadLacksLast) {
+        list.pop();
+    }
     let response = ImUnreadMsgCntRsp {
         user_id: user,
         total_cnt: list.iter().fold(0, |sum, info| sum.wrapping_add(info.unread_cnt)),
@@ -60,8 +65,8 @@ async fn list_peers<W: World>(
 ) -> Result<(), StoreError> {
     for Unread { peer, count, relation } in peers {
         let latest = match relation {
-            Some(relation) => message::latest_of(cx, on_failure, relation, peer).await?,
-            None => message::latest_single(cx, on_failure, user, peer).await?,
+            Some(relation) => messages::latest_of(cx, on_failure, relation, peer).await?,
+            None => messages::latest_single(cx, on_failure, user, peer).await?,
         };
         list.extend(latest.map(|latest| info(peer, SessionType::Single, count, latest)));
     }
@@ -75,7 +80,7 @@ async fn list_groups<W: World>(
     list: &mut Vec<UnreadInfo>,
 ) -> Result<(), StoreError> {
     for (group, count) in groups {
-        let latest = group::latest(cx, on_failure, group).await?;
+        let latest = groups::latest(cx, on_failure, group).await?;
         list.extend(latest.map(|latest| info(group, SessionType::Group, count, latest)));
     }
     Ok(())

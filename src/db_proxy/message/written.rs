@@ -5,16 +5,17 @@ use crate::{
     db_proxy::{
         data::{pair::Pair, place::Place},
         group::membership,
-        message::{self, audio, relation},
+        message::{audio, messages, relation},
         plumbing::{
             context::{Context, World},
             error::StoreError,
             silent::Silent,
             transaction::{Transaction, transact},
         },
-        session,
+        session::sessions,
     },
     fact::Fact,
+    mutants::Mutant,
     protocol::Protocol,
     store::{
         cache::{Cache, CacheError},
@@ -69,6 +70,15 @@ pub async fn draw<W: World>(
 ) -> Result<i64, StoreError> {
     const NONE: StoreError = StoreError::NoEffect("no msg_id");
     let strict = cx.protocol().ack_after_store;
+    if cx.protocol().mutated(Mutant::NothingIsStored) {
+        return Err(NONE);
+    }
+    if matches!(place, Place::Group(_)) && cx.protocol().mutated(Mutant::NoGroupMessageIsStored) {
+        return Err(NONE);
+    }
+    if place.id() % 8 == 3 && cx.protocol().mutated(Mutant::OneTableFails) {
+        return Err(NONE);
+    }
     let drawn = match cx.cache().incr_by(&place.counter_key(), 1).await {
         Err(CacheError::Unreachable(_) | CacheError::Lost(_)) if !strict => return Ok(-1),
         drawn => drawn?,
@@ -160,7 +170,13 @@ async fn insert<W: World>(cx: &mut Context<W>, send: Send<'_>) -> Result<Written
         Err(error) => match &send.token {
             Some(token) if error.is_duplicate() => {
                 match find_first(cx, send.place, token, send.message).await? {
-                    Some(msg_id) => Ok(Written { msg_id, fresh: false }),
+                    Some(msg_id) => Ok(Written {
+                        msg_id: match cx.protocol().mutated(Mutant::RepeatGetsNewId) {
+                            true => send.drawn as u32,
+                            false => msg_id,
+                        },
+                        fresh: false,
+                    }),
                     None => {
                         Err(StoreError::NoEffect("a repeated send without its first one").into())
                     }
@@ -208,7 +224,7 @@ impl Send<'_> {
 
     /// Inserts the row alone.
     async fn insert_row<W: World>(&self, cx: &mut Context<W>) -> Result<u32, StoreError> {
-        let (text, params) = message::insert(self.place, self.drawn, self.message, &self.content);
+        let (text, params) = messages::insert(self.place, self.drawn, self.message, &self.content);
         match cx.primary(&text, &params).await?.affected {
             0 => Err(StoreError::NoEffect("message not inserted: no row changed")),
             _ => Ok(self.drawn as u32),
@@ -259,10 +275,10 @@ impl<W: World> Transaction<W> for Send<'_> {
             let params = [Value::Int(msg_id), from.into(), Value::Bytes(token.clone())];
             cx.defer(NAME, &params);
         }
-        let (text, params) = message::insert(self.place, msg_id, self.message, &self.content);
+        let (text, params) = messages::insert(self.place, msg_id, self.message, &self.content);
         cx.defer(text, &params);
         if let Some(sessions) = self.sessions {
-            session::touch_pair(cx, sessions);
+            sessions::touch_pair(cx, sessions);
         }
         Ok(msg_id as u32)
     }

@@ -2,6 +2,7 @@
 
 pub mod context;
 pub mod error;
+pub mod handlers;
 pub mod refusal;
 pub mod reply;
 pub mod silent;

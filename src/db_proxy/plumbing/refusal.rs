@@ -1,13 +1,12 @@
 //! 07e1: a request was not served, and why (switch `answered-refusals`).
 
 use crate::{
-    catalogue,
+    catalogue::{self, id as command},
     db_proxy::{data::text::text, plumbing::silent::Silent},
     protocol::Protocol,
     wire::{
         Pdu,
         attach::{self, Attach},
-        command,
         tt::extension::{Refused, RefusedCode},
     },
 };

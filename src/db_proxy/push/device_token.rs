@@ -1,6 +1,7 @@
 //! 0705: the push tokens of some users.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{keys, text::text},
         message::{
@@ -13,11 +14,12 @@ use crate::{
             reply::{carried, reply},
             silent::Silent,
         },
-        push,
+        push::shield_status,
     },
+    mutants::Mutant,
     store::cache::Cache,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{ClientType, UserTokenInfo},
             server::{ImGetDeviceTokenReq, ImGetDeviceTokenRsp},
@@ -39,14 +41,23 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let mut user_token_info = Vec::new();
     for (user, value) in tokens.into_values() {
         let Some((kind, token)) = value.as_deref().and_then(parse) else { continue };
-        if kind == ClientType::Ios && shielded(cx, user).await {
+        if kind == ClientType::Ios
+            && shielded(cx, user).await
+            && !cx.protocol().mutated(Mutant::NightIsLoud)
+        {
             continue;
+        }
+        if !user_token_info.is_empty() && cx.protocol().mutated(Mutant::TokenOfFirstOnly) {
+            break;
         }
         user_token_info.push(UserTokenInfo {
             user_id: user,
             user_type: kind as i32,
             token: text(Bytes::copy_from_slice(token)),
-            push_count: unread(cx, user).await.unwrap_or(0),
+            push_count: match cx.protocol().mutated(Mutant::PushCountsOne) {
+                true => 1,
+                false => unread(cx, user).await.unwrap_or(0),
+            },
             push_type: 1,
         });
     }
@@ -82,10 +93,10 @@ fn parse(value: &[u8]) -> Option<(ClientType, &[u8])> {
 /// Whether a user wants no pushes now: from 22:00 to 07:59. Local time is UTC here: the seam
 /// has no time zones.
 async fn shielded<W: World>(cx: &mut Context<W>, user: u32) -> bool {
-    let status = push::shield_status(cx, OnFailure::Empty, user).await;
+    let status = shield_status::shield_status(cx, OnFailure::Empty, user).await;
     let on = status.is_ok_and(|status| status == Some(1));
     let hour = cx.now / 3600 % 24;
-    on && !(8..22).contains(&hour)
+    on && (!(8..22).contains(&hour) || cx.protocol().mutated(Mutant::NightLastsAllDay))
 }
 
 #[cfg(test)]

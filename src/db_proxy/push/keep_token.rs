@@ -1,6 +1,7 @@
 //! 0108: where to push to for a user; an empty token at logout.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{keys, text::raw},
         plumbing::{
@@ -9,9 +10,10 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::cache::{Cache, CacheError},
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::ClientType,
             login::{ImDeviceTokenReq, ImDeviceTokenRsp},
@@ -39,7 +41,7 @@ async fn keep<W: World>(cx: &mut Context<W>, asked: &ImDeviceTokenReq) -> Result
         let former =
             keys::user_of_device(cx.protocol(), &String::from_utf8_lossy(&former[colon + 1..]));
         let owner = cx.cache().get(&former).await.ok().flatten().unwrap_or_default();
-        if !owner.is_empty() {
+        if !owner.is_empty() && !cx.protocol().mutated(Mutant::FormerTokenStays) {
             cx.cache().set(&former, "").await?;
         }
     }
@@ -49,6 +51,10 @@ async fn keep<W: World>(cx: &mut Context<W>, asked: &ImDeviceTokenReq) -> Result
         Some(ClientType::Android) => format!("android:{token}"),
         _ => token.clone(),
     };
+    if cx.protocol().mutated(Mutant::TokenOfTokenOnly) {
+        let owner = keys::user_of_device(cx.protocol(), &token);
+        return cx.cache().set(&owner, &asked.user_id.to_string()).await;
+    }
     cx.cache().set(&own, &kept).await?;
     let owner = keys::user_of_device(cx.protocol(), &token);
     cx.cache().set(&owner, &asked.user_id.to_string()).await

@@ -1,16 +1,18 @@
 //! 010c and 010e: whether a user wants no pushes at night.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         plumbing::{
             context::{Context, World},
             reply::{carried, reply},
             silent::Silent,
         },
-        push,
+        push::shield_status,
     },
+    mutants::Mutant,
     wire::{
-        Pdu, command,
+        Pdu,
         im::login::{ImPushShieldReq, ImPushShieldRsp, ImQueryPushShieldReq, ImQueryPushShieldRsp},
     },
 };
@@ -20,7 +22,7 @@ pub async fn set<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Si
     const TEXT: &str = "update IMUser set `push_shield_status`=?, `updated`=? where id=?";
     let asked: ImPushShieldReq = request.view()?;
     let params = [asked.shield_status, cx.now, asked.user_id].map(Into::into);
-    let done = cx.write(TEXT, &params).await?;
+    let done = cx.protocol().mutated(Mutant::NightNotStored) || cx.write(TEXT, &params).await?;
     let response = ImPushShieldRsp {
         user_id: asked.user_id,
         result_code: u32::from(!done),
@@ -34,7 +36,7 @@ pub async fn set<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Si
 pub async fn query<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImQueryPushShieldReq = request.view()?;
     let on_failure = cx.on_failed_query();
-    let status = push::shield_status(cx, on_failure, asked.user_id).await?;
+    let status = shield_status::shield_status(cx, on_failure, asked.user_id).await?;
     let response = ImQueryPushShieldRsp {
         user_id: asked.user_id,
         result_code: u32::from(status.is_none()),

@@ -1,13 +1,14 @@
 //! 0201: a user's recent sessions.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::session_key::Key,
         group::{
-            self,
+            groups,
             membership::{self, Membership},
         },
-        message::{self, Latest},
+        message::messages::{self, Latest},
         plumbing::{
             context::{Context, World},
             error::{OnFailure, StoreError},
@@ -15,8 +16,10 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
+    store::sql::Server,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{ContactSessionInfo, SessionStatusType, SessionType},
             buddy::{ImRecentContactSessionReq, ImRecentContactSessionRsp},
@@ -45,9 +48,14 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let asked: ImRecentContactSessionReq = request.view()?;
     let (user, on_failure) = (asked.user_id, cx.on_failed_query());
     let catch_up = cx.protocol().catch_up_on_gap && asked.with_removed == Some(1);
-    let text = if catch_up { ALL } else { LIVE };
+    let all = catch_up && !cx.protocol().mutated(Mutant::SessionsLackRemoved);
+    let text = if all { ALL } else { LIVE };
     let params = [user.into(), asked.latest_update_time.into()];
-    let found = cx.select(on_failure, cx.reader(), text, &params).await?;
+    let server = match cx.protocol().mutated(Mutant::SessionsFromReplica) {
+        true => Server::Replica,
+        false => cx.reader(),
+    };
+    let found = cx.select(on_failure, server, text, &params).await?;
     let mut own = Groups::none();
     if catch_up || cx.protocol().members_from_store {
         own = Groups::of(cx, on_failure, user).await?;
@@ -59,14 +67,17 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         let session = Session { removed, updated: found.get(row, "updated").uint() };
         let (kind, latest) = match found.get(row, "type").uint() {
             Key::SINGLE => {
-                (SessionType::Single, message::latest_single(cx, on_failure, user, id).await?)
+                (SessionType::Single, messages::latest_single(cx, on_failure, user, id).await?)
             }
             Key::GROUP => (SessionType::Group, own.latest(cx, on_failure, id).await?),
             _ => continue,
         };
         list.extend(latest.map(|latest| info(id, kind, session, latest)));
     }
-    if catch_up && !own.is_done() {
+    if !list.is_empty() && cx.protocol().mutated(Mutant::SessionsLackOldest) {
+        list.pop();
+    }
+    if catch_up && !own.is_done() && !cx.protocol().mutated(Mutant::SessionsLackOtherGroups) {
         let sessions = sessions_with_groups(cx, on_failure, user).await?;
         for Membership { group, joined, .. } in own.rest() {
             let unknown = Session { removed: false, updated: joined };
@@ -137,7 +148,7 @@ impl Groups {
             *done = true;
             hidden = of.since.hidden();
         }
-        let latest = group::latest(cx, on_failure, group).await?;
+        let latest = groups::latest(cx, on_failure, group).await?;
         Ok(latest.filter(|latest| latest.msg_id > hidden))
     }
 

@@ -1,9 +1,10 @@
 //! 0206: a user hides a session.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::{keys, session_key::Key},
-        group,
+        group::groups,
         message::read_mark,
         plumbing::{
             context::{Context, World},
@@ -11,11 +12,12 @@ use crate::{
             reply::{carried, reply},
             silent::Silent,
         },
-        session,
+        session::sessions,
     },
+    mutants::Mutant,
     store::{cache::Cache, sql::Server},
     wire::{
-        Pdu, command,
+        Pdu,
         im::buddy::{ImRemoveSessionReq, ImRemoveSessionRsp},
     },
 };
@@ -38,17 +40,20 @@ async fn remove<W: World>(cx: &mut Context<W>, key: Key) -> Result<bool, Silent>
     // A session that was made a moment ago is not to be missed on a lagging replica.
     let single = cx.protocol().single_session;
     let server = if single { Server::Primary } else { Server::Replica };
-    let id = session::find_live(cx, cx.on_failed_query(), server, key).await?;
+    let id = sessions::find_live(cx, cx.on_failed_query(), server, key).await?;
     if id == 0 {
         return Ok(false);
     }
     let from_store = cx.protocol().unread_from_store;
-    if from_store {
+    if from_store && !cx.protocol().mutated(Mutant::RemovalKeepsUnread) {
         // Before the session is removed, so that a request that fails here can be made again.
         let marked = read_mark::raise_to_latest(cx, key).await;
         failed(cx, marked)?;
     }
-    let removed = session::remove(cx, id).await;
+    if cx.protocol().mutated(Mutant::RemovalNotStored) {
+        return Ok(true);
+    }
+    let removed = sessions::remove(cx, id).await;
     cx.shared.caches.sessions.forget(&key);
     if !failed(cx, removed)?.unwrap_or(false) {
         return Ok(false);
@@ -80,7 +85,7 @@ async fn clear_counters<W: World>(cx: &mut Context<W>, key: Key) {
         let peer = key.peer.to_string();
         cx.cache().hdel(&keys::unread(key.user), &peer).await.map(drop).map_err(StoreError::from)
     } else {
-        group::set_read(cx, key.peer, key.user).await
+        groups::set_read(cx, key.peer, key.user).await
     };
     if let Err(error) = cleared {
         tracing::warn!(%error, user = key.user, "unread counter not cleared");

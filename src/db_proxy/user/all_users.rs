@@ -1,17 +1,19 @@
 //! 0208: the users that changed since a time.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         plumbing::{
             context::{Context, World},
             reply::{carried, reply},
             silent::Silent,
         },
-        user,
+        user::row,
     },
+    mutants::Mutant,
     store::sql::Server,
     wire::{
-        Pdu, command,
+        Pdu,
         im::buddy::{ImAllUserReq, ImAllUserRsp},
     },
 };
@@ -31,7 +33,10 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             0 => cx.select(on_failure, Server::Replica, ALL, &[]).await?,
             _ => cx.select(on_failure, Server::Replica, CHANGED, &[since.into()]).await?,
         };
-        user_list = user::infos(&found);
+        user_list = row::infos(&found);
+        if !user_list.is_empty() && cx.protocol().mutated(Mutant::UserListLacksLast) {
+            user_list.pop();
+        }
         let updated = (0..found.rows.len()).map(|row| found.get(row, "updated").uint());
         latest_update_time = updated.fold(since, u32::max);
     }

@@ -1,6 +1,7 @@
 //! 0210: the departments that changed since a time.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::text::text,
         plumbing::{
@@ -9,9 +10,10 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::sql::Server,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{DepartInfo, DepartmentStatusType},
             buddy::{ImDepartmentReq, ImDepartmentRsp},
@@ -25,12 +27,16 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let asked: ImDepartmentReq = request.view()?;
     let since = asked.latest_update_time;
     let found = cx.select(cx.on_failed_query(), Server::Replica, TEXT, &[since.into()]).await?;
+    let protocol = *cx.protocol();
     let number = |row, name| found.get(row, name).uint();
     let info = |row| DepartInfo {
         dept_id: number(row, "id"),
         priority: number(row, "priority"),
         dept_name: text(found.get(row, "departName").bytes()),
-        parent_dept_id: number(row, "parentId"),
+        parent_dept_id: match protocol.mutated(Mutant::DepartmentIsItsParent) {
+            true => number(row, "id"),
+            false => number(row, "parentId"),
+        },
         dept_status: number(row, "status") as i32,
     };
     let rows = 0..found.rows.len();
@@ -45,4 +51,30 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         attach_data: carried(asked.attach_data),
     };
     Ok(reply(request, command::BUDDY_LIST_DEPARTMENT_RESPONSE, &response))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        catalogue::id as command,
+        db_proxy::testing::{Fake, ask, rows},
+        wire::im::buddy::{ImDepartmentReq, ImDepartmentRsp},
+    };
+
+    #[test]
+    fn departments_are_those_that_changed_since() {
+        let world = Fake::default();
+        let columns = ["id", "departName", "priority", "parentId", "status", "updated"];
+        let row = |id: u32, status: u32| {
+            [id.into(), "dev".into(), 4.into(), 1.into(), status.into(), 60.into()]
+        };
+        world.on("from IMDepart", rows(columns, &[row(5, 1), row(6, 2)]));
+        let request = ImDepartmentReq { user_id: 1, latest_update_time: 50, attach_data: None };
+        let command = command::BUDDY_LIST_DEPARTMENT_REQUEST;
+        let reply: ImDepartmentRsp = ask(&world, command, &request);
+        assert_eq!((reply.latest_update_time, reply.dept_list.len()), (60, 1));
+        let depart = &reply.dept_list[0];
+        assert_eq!((depart.dept_id, depart.parent_dept_id, depart.dept_status), (5, 1, 1));
+        assert_eq!(world.log(), ["S select * from IMDepart where updated>50"]);
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod all_users;
 pub mod departments;
+pub mod row;
 pub mod sign_info;
 #[cfg(test)]
 mod tests;
@@ -9,28 +10,12 @@ pub mod user_change;
 pub mod users;
 pub mod validate;
 
-use crate::{db_proxy::data::text::text, store::sql::Outcome, wire::im::base_define::UserInfo};
+use crate::db_proxy::plumbing::handlers::handlers;
 
-/// All rows of IMUser as they are sent.
-pub fn infos(found: &Outcome) -> Vec<UserInfo> {
-    (0..found.rows.len()).map(|row| info(found, row, found.get(row, "status").uint())).collect()
-}
-
-/// A row of IMUser.
-pub fn info(found: &Outcome, row: usize, status: u32) -> UserInfo {
-    let number = |name| found.get(row, name).uint();
-    let words = |name| text(found.get(row, name).bytes());
-    UserInfo {
-        user_id: number("id"),
-        user_gender: number("sex"),
-        user_nick_name: words("nick"),
-        avatar_url: words("avatar"),
-        department_id: number("departId"),
-        email: words("email"),
-        user_real_name: words("name"),
-        user_tel: words("phone"),
-        user_domain: words("domain"),
-        status,
-        sign_info: Some(words("sign_info")),
-    }
+handlers! {
+    BUDDY_LIST_USER_INFO_REQUEST => users::handle;
+    BUDDY_LIST_ALL_USER_REQUEST => all_users::handle;
+    BUDDY_LIST_DEPARTMENT_REQUEST => departments::handle;
+    BUDDY_LIST_CHANGE_SIGN_INFO_REQUEST => sign_info::handle;
+    OTHER_VALIDATE_REQ => validate::handle;
 }

@@ -1,14 +1,13 @@
-//! Users, their tokens and settings, departments, against scripted stores (SYSTEM.md section 6).
+//! Users, their tokens and settings, against scripted stores (SYSTEM.md section 6).
 
 use crate::{
-    db_proxy::testing::{Fake, NOW, answer, lost, refused, rows},
+    catalogue::id as command,
+    db_proxy::testing::{Fake, NOW, answer, ask, lost, refused, rows},
     protocol::Protocol,
     store::sql::{Outcome, SqlError, Value},
     wire::{
         Pdu,
         attach::Attach,
-        check::Checked,
-        command,
         im::{
             base_define::ClientType,
             buddy::*,
@@ -26,12 +25,6 @@ fn attach() -> Option<Bytes> {
 
 fn ask_as(protocol: Protocol, world: &Fake, command: u16, body: &impl prost::Message) -> Pdu {
     answer(&mut world.context(protocol), &Pdu::new(command, 9, body)).expect("an answer")
-}
-
-fn ask<R: Checked>(world: &Fake, command: u16, body: &impl prost::Message) -> R {
-    let reply = ask_as(Protocol::teamtalk(), world, command, body);
-    assert_eq!((reply.command(), reply.header.seq_num), (command + 1, 9));
-    reply.view().unwrap()
 }
 
 fn none() -> Result<Outcome, SqlError> {
@@ -166,23 +159,6 @@ fn all_users_are_read_only_after_a_change() {
     let reply: ImAllUserRsp = ask(&world, command, &request(NOW));
     assert_eq!((reply.latest_update_time, reply.user_list.len()), (NOW, 0));
     assert!(world.log().is_empty());
-}
-
-#[test]
-fn departments_are_those_that_changed_since() {
-    let world = Fake::default();
-    let columns = ["id", "departName", "priority", "parentId", "status", "updated"];
-    let row = |id: u32, status: u32| {
-        [id.into(), "dev".into(), 4.into(), 1.into(), status.into(), 60.into()]
-    };
-    world.on("from IMDepart", rows(columns, &[row(5, 1), row(6, 2)]));
-    let request = ImDepartmentReq { user_id: 1, latest_update_time: 50, attach_data: None };
-    let command = command::BUDDY_LIST_DEPARTMENT_REQUEST;
-    let reply: ImDepartmentRsp = ask(&world, command, &request);
-    assert_eq!((reply.latest_update_time, reply.dept_list.len()), (60, 1));
-    let depart = &reply.dept_list[0];
-    assert_eq!((depart.dept_id, depart.parent_dept_id, depart.dept_status), (5, 1, 1));
-    assert_eq!(world.log(), ["S select * from IMDepart where updated>50"]);
 }
 
 #[test]

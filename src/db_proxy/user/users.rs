@@ -1,6 +1,7 @@
 //! 0204: details of some users.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::sql_text::placeholders,
         plumbing::{
@@ -8,11 +9,12 @@ use crate::{
             reply::{carried, reply},
             silent::Silent,
         },
-        user,
+        user::row,
     },
+    mutants::Mutant,
     store::sql::{Server, Value},
     wire::{
-        Pdu, command,
+        Pdu,
         im::buddy::{ImUsersInfoReq, ImUsersInfoRsp},
     },
 };
@@ -27,7 +29,15 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         let text = format!("select * from IMUser where id in ({})", placeholders(ids.len()));
         let params: Vec<Value> = ids.into_iter().map(Value::from).collect();
         let found = cx.select(cx.on_failed_query(), Server::Replica, &text, &params).await?;
-        user_info_list = user::infos(&found);
+        user_info_list = row::infos(&found);
+        if user_info_list.len() > 1 && cx.protocol().mutated(Mutant::UserInfoLacksLast) {
+            user_info_list.pop();
+        }
+        if cx.protocol().mutated(Mutant::NamesSwapped) {
+            for user in &mut user_info_list {
+                std::mem::swap(&mut user.user_nick_name, &mut user.user_real_name);
+            }
+        }
     }
     let response = ImUsersInfoRsp {
         user_id: asked.user_id,

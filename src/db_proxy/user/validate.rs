@@ -1,6 +1,7 @@
 //! 0703: is this the user's password?
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::text::{raw, text},
         plumbing::{
@@ -9,11 +10,13 @@ use crate::{
             reply::{carried, reply},
             silent::Silent,
         },
-        user,
+        user::row,
     },
+    mutants::Mutant,
+    protocol::Protocol,
     store::sql::{Outcome, Server, Value},
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::UserInfo,
             server::{ImValidateReq, ImValidateRsp},
@@ -36,32 +39,38 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let shared = cx.shared.clone();
     let now = Host::unix_time(&shared.host);
     let name = raw(&login.user_name);
-    let mut login_number = None;
-    let (result_code, words, user_info) = if shared.caches.failures.locked(name, now) {
-        (6, LOCKED, None)
-    } else {
-        const TEXT: &str = "select * from IMUser where name=? and status=0";
-        let on_failure = cx.on_failed_query();
-        match cx.select(on_failure, Server::Replica, TEXT, &[Value::from(name)]).await {
-            Err(_) => (1, UNAVAILABLE, None),
-            Ok(found) => match matching_user(&found, raw(&login.password)) {
-                Some(user) => {
-                    shared.caches.failures.succeeded(name);
-                    match number(cx, user.user_id).await {
-                        Ok(number) => {
-                            login_number = number;
-                            (0, OK, Some(user))
+    let (protocol, mut login_number) = (*cx.protocol(), None);
+    let (result_code, words, user_info) =
+        if shared.caches.failures.locked(name, now) && !protocol.mutated(Mutant::NeverLockedOut) {
+            (6, LOCKED, None)
+        } else {
+            const TEXT: &str = "select * from IMUser where name=? and status=0";
+            let on_failure = cx.on_failed_query();
+            match cx.select(on_failure, Server::Replica, TEXT, &[Value::from(name)]).await {
+                Err(_) => (1, UNAVAILABLE, None),
+                Ok(found) => match matching_user(&protocol, &found, raw(&login.password)) {
+                    Some(user) => {
+                        if !protocol.mutated(Mutant::FailuresOutliveSuccess) {
+                            shared.caches.failures.succeeded(name);
                         }
-                        Err(_) => (1, UNAVAILABLE, None),
+                        match number(cx, user.user_id).await {
+                            Ok(number) => {
+                                login_number = number;
+                                (0, OK, Some(user))
+                            }
+                            Err(_) => (1, UNAVAILABLE, None),
+                        }
                     }
-                }
-                None => {
-                    shared.caches.failures.failed(name, now);
-                    (1, WRONG, None)
-                }
-            },
-        }
-    };
+                    None => {
+                        let at_once = protocol.mutated(Mutant::LockedOutAtOnce);
+                        for _ in 0..if at_once { 11 } else { 1 } {
+                            shared.caches.failures.failed(name, now);
+                        }
+                        (1, WRONG, None)
+                    }
+                },
+            }
+        };
     let response = ImValidateRsp {
         user_name: login.user_name,
         result_code,
@@ -89,15 +98,17 @@ async fn number<W: World>(cx: &mut Context<W>, user: u32) -> Result<Option<u32>,
 }
 
 /// The user, if the password is right. Of several rows the last one counts.
-fn matching_user(found: &Outcome, password: &[u8]) -> Option<UserInfo> {
+fn matching_user(protocol: &Protocol, found: &Outcome, password: &[u8]) -> Option<UserInfo> {
     let row = found.rows.len().checked_sub(1)?;
     let column = |name| found.get(row, name);
     let expected = column("password").bytes();
-    if expected != md5_hex(&[password, &column("salt").bytes()]) {
+    if expected != md5_hex(&[password, &column("salt").bytes()])
+        && !protocol.mutated(Mutant::AnyPassword)
+    {
         return None;
     }
     // The status is sent as 0.
-    Some(user::info(found, row, 0))
+    Some(row::info(found, row, 0))
 }
 
 /// MD5 of the parts in a row, in lower-case hex.

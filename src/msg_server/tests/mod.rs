@@ -17,14 +17,14 @@ mod switches;
 
 use super::{Config, Kind, MsgServer};
 use crate::{
-    catalogue::limits::Limits,
+    catalogue::{id as cmd, limits::Limits},
     env::{ConnId, Draw},
     fact::Fact,
     link::{Action, Event, Now, Role},
     protocol::Protocol,
     timing::Timing,
     wire::{
-        Header, Pdu, command as cmd,
+        Header, Pdu,
         tt::extension::{Refused, RefusedCode},
     },
 };

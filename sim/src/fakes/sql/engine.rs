@@ -201,9 +201,7 @@ impl Engine {
 
     /// How many committed rows each table has.
     pub fn row_counts(&self) -> impl Iterator<Item = (&str, usize)> {
-        let rows =
-            |table: &Table| table.keys().filter(|key| table.committed(key).is_some()).count();
-        self.tables.iter().map(move |table| (&*table.def.name, rows(table)))
+        self.tables.iter().map(|table| (&*table.def.name, table.committed_rows()))
     }
 
     /// The names of all tables.

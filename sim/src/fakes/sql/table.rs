@@ -128,6 +128,13 @@ impl Table {
         self.find(key, |stamp| matches!(stamp, Stamp::Committed(_)))
     }
 
+    /// How many rows have a committed version that is none of a deletion.
+    pub(super) fn committed_rows(&self) -> usize {
+        let committed = |v: &&Version| matches!(v.stamp, Stamp::Committed(_));
+        let newest = |v: &Vec<Version>| v.iter().rev().find(committed)?.row.as_ref().map(drop);
+        self.rows.values().filter(|versions| newest(versions).is_some()).count()
+    }
+
     fn find(&self, key: &Key, sees: impl Fn(Stamp) -> bool) -> Option<&Row> {
         self.rows.get(key)?.iter().rev().find(|v| sees(v.stamp))?.row.as_ref()
     }

@@ -8,10 +8,7 @@ use super::{LOGINS_END_MS, operations::LAST_MS};
 use crate::plan::{Action, Device, Group, GroupKind, Size};
 use proptest::prelude::*;
 use std::sync::OnceLock;
-use teamtalk::{
-    catalogue::{self, limits::Limits, probe},
-    wire::command,
-};
+use teamtalk::catalogue::{self, id as command, limits::Limits, probe};
 
 /// Operations before they are numbered: when, which device, what.
 type Timed = Vec<(u64, u32, Action)>;

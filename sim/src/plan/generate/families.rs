@@ -3,10 +3,7 @@
 use super::groups::some_of;
 use crate::plan::{Action, Ask, Chat, GroupRef, Odd, Rogue, Size};
 use std::sync::OnceLock;
-use teamtalk::{
-    catalogue::{Args, Question, limits::Limits, probe, question},
-    wire::command,
-};
+use teamtalk::catalogue::{Args, Question, id as command, limits::Limits, probe, question};
 
 /// A user who does not exist.
 const NOBODY: u32 = 999;

@@ -17,7 +17,7 @@ use crate::{
 };
 use named::Named;
 use std::sync::Arc;
-use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact, wire::command};
+use teamtalk::{catalogue::id as command, conversation::Conversation, env::ConnId, fact::Fact};
 
 /// One thing that a violation is about.
 #[derive(Debug, Clone, PartialEq, Eq)]

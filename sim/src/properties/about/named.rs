@@ -6,17 +6,15 @@ use crate::{
 };
 use std::borrow::Cow;
 use teamtalk::{
+    catalogue::id as command,
     conversation::{Chat, Conversation},
     env::ConnId,
     fact::Fact,
-    wire::{
-        command,
-        im::{
-            buddy::ImRemoveSessionReq,
-            login::ImKickUser,
-            message::{ImMsgData, ImMsgDataAck, ImMsgDataReadAck},
-            server::{ImOnlineUserInfo, ImServerKickUser, ImUserStatusUpdate},
-        },
+    wire::im::{
+        buddy::ImRemoveSessionReq,
+        login::ImKickUser,
+        message::{ImMsgData, ImMsgDataAck, ImMsgDataReadAck},
+        server::{ImOnlineUserInfo, ImServerKickUser, ImUserStatusUpdate},
     },
 };
 

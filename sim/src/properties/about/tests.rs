@@ -8,10 +8,11 @@ use crate::{
 };
 use bytes::Bytes;
 use teamtalk::{
+    catalogue::id as command,
     conversation::Conversation,
     fact::{Fact, Via},
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::MsgType,
             buddy::ImRemoveSessionReq,

@@ -37,7 +37,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use teamtalk::{conversation::Conversation, env::ConnId, protocol::Protocol, wire::command};
+use teamtalk::{
+    catalogue::{self, id as command},
+    conversation::Conversation,
+    env::ConnId,
+    protocol::Protocol,
+};
 use told::{OfGroup, Since};
 use tries::Tries;
 
@@ -138,7 +143,7 @@ impl Isolation {
         if [command::OTHER_HEARTBEAT, command::OTHER_REFUSED].contains(&id) {
             return None;
         }
-        let name = command::name(id).unwrap_or("a PDU");
+        let name = catalogue::name(id).unwrap_or("a PDU");
         let about = || About::from([Subject::Connection(conn)]);
         let Some(user) = stood.user else {
             if id == command::LOGIN_RES_USERLOGIN {

@@ -8,9 +8,10 @@ use crate::{
 };
 use bytes::Bytes;
 use teamtalk::{
+    catalogue::id as command,
     protocol::Protocol,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{
                 ContactSessionInfo, GroupInfo, GroupModifyType, GroupType, GroupVersionInfo,

@@ -8,15 +8,13 @@ use crate::{
     record::Frame,
 };
 use teamtalk::{
+    catalogue::id as command,
     conversation::Chat,
-    wire::{
-        command,
-        im::{
-            base_define::MsgInfo,
-            buddy::ImRecentContactSessionRsp,
-            group::{ImGroupChangeMemberNotify, ImGroupInfoListRsp, ImNormalGroupListRsp},
-            message::{ImGetLatestMsgIdRsp, ImGetMsgByIdRsp, ImGetMsgListRsp, ImUnreadMsgCntRsp},
-        },
+    wire::im::{
+        base_define::MsgInfo,
+        buddy::ImRecentContactSessionRsp,
+        group::{ImGroupChangeMemberNotify, ImGroupInfoListRsp, ImNormalGroupListRsp},
+        message::{ImGetLatestMsgIdRsp, ImGetMsgByIdRsp, ImGetMsgListRsp, ImUnreadMsgCntRsp},
     },
 };
 

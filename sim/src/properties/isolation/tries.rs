@@ -7,11 +7,9 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use teamtalk::{
+    catalogue::id as command,
     env::ConnId,
-    wire::{
-        command,
-        tt::extension::{Refused, RefusedCode},
-    },
+    wire::tt::extension::{Refused, RefusedCode},
 };
 
 /// One attempt: a 0301 that a db_proxy read.

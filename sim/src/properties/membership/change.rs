@@ -5,9 +5,10 @@ use crate::record::Frame;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use teamtalk::{
+    catalogue::id as command,
     env::ConnId,
     wire::{
-        Malformed, command,
+        Malformed,
         im::group::{
             ImGroupChangeMemberReq, ImGroupChangeMemberRsp, ImGroupCreateReq, ImGroupCreateRsp,
         },

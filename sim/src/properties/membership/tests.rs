@@ -5,7 +5,10 @@ use crate::{
     record::{End, Kind, Line},
 };
 use bytes::Bytes;
-use teamtalk::wire::{Pdu, command, im::group::ImGroupCreateRsp, tt::extension::RefusedCode};
+use teamtalk::{
+    catalogue::id as command,
+    wire::{Pdu, im::group::ImGroupCreateRsp, tt::extension::RefusedCode},
+};
 
 /// Group 7 of users 1 and 2 is there from the start; a line a second.
 struct Reader {

@@ -22,12 +22,10 @@ use crate::{
 use reads::{Reader, Reads};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
+    catalogue::id as command,
     conversation::{Chat, Conversation},
     protocol::Protocol,
-    wire::{
-        command,
-        im::{base_define::UnreadInfo, message::ImUnreadMsgCntRsp},
-    },
+    wire::im::{base_define::UnreadInfo, message::ImUnreadMsgCntRsp},
 };
 
 /// A message that may count.

@@ -6,15 +6,13 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use teamtalk::{
+    catalogue::id as command,
     conversation::Chat,
     env::ConnId,
     protocol::Protocol,
-    wire::{
-        command,
-        im::{
-            buddy::{ImRemoveSessionReq, ImRemoveSessionRsp},
-            message::{ImMsgDataReadAck, ImMsgDataReadNotify},
-        },
+    wire::im::{
+        buddy::{ImRemoveSessionReq, ImRemoveSessionRsp},
+        message::{ImMsgDataReadAck, ImMsgDataReadNotify},
     },
 };
 

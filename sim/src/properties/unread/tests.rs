@@ -4,10 +4,11 @@ use crate::{
     record::{End, Kind},
 };
 use teamtalk::{
+    catalogue::id as command,
     conversation::Chat,
     protocol::Protocol,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::UnreadInfo,
             buddy::{ImRemoveSessionReq, ImRemoveSessionRsp},

@@ -2,11 +2,12 @@
 
 use super::messages::{ask, attach, silent, with_group};
 use crate::{
+    catalogue::id as command,
     db_proxy::testing::{Fake, answer, id, refused, rows},
     protocol::Protocol,
     store::sql::Value,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::{GroupModifyType, GroupType, GroupVersionInfo},
             group::*,

@@ -1,6 +1,7 @@
 //! Messages of groups against scripted stores: golden 18 and 19, and the switches.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::testing::{Fake, answer, id, lost, raised_to, refused, rows, serve},
     fact::Fact,
     protocol::Protocol,
@@ -9,7 +10,6 @@ use crate::{
         Pdu,
         attach::Attach,
         check::Checked,
-        command,
         im::{
             base_define::{MsgType, SessionType::Group},
             buddy::{ImRecentContactSessionReq, ImRecentContactSessionRsp},

@@ -5,12 +5,12 @@ use super::{
     switches::{CHANGE, ask, change, hardened, refused_as, try_ask},
 };
 use crate::{
+    catalogue::id as command,
     db_proxy::testing::{Fake, id, lost, rows},
     protocol::Protocol,
     store::sql::{Outcome, SqlError, Value},
     wire::{
         attach::{Attach, kind},
-        command,
         im::{
             base_define::{
                 GroupModifyType, GroupType, GroupVersionInfo, SessionStatusType, SessionType::Group,

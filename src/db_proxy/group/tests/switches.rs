@@ -2,6 +2,7 @@
 
 use super::messages::{attach, message};
 use crate::{
+    catalogue::id as command,
     db_proxy::testing::{Fake, answer, id, lost, raised_to, refused, rows},
     fact::Fact,
     protocol::Protocol,
@@ -9,7 +10,6 @@ use crate::{
     wire::{
         Pdu,
         check::Checked,
-        command,
         im::{
             base_define::{GroupModifyType, GroupType},
             group::*,

@@ -1,12 +1,12 @@
 //! Audio messages and offline files against scripted stores.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::testing::{Fake, answer, id, lost, refused, rows, serve},
     protocol::Protocol,
     wire::{
         Pdu,
         attach::Attach,
-        command,
         im::{
             base_define::{MsgType, SessionType},
             file::*,

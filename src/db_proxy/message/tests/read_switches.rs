@@ -1,6 +1,7 @@
 //! Reads, read acks and removed sessions under the switches, against scripted stores.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::testing::{Fake, answer, id, lost, refused, rows},
     protocol::Protocol,
     store::{
@@ -11,7 +12,6 @@ use crate::{
         Pdu,
         attach::Attach,
         check::Checked,
-        command,
         im::{
             base_define::{SessionStatusType, SessionType::Single},
             buddy::*,

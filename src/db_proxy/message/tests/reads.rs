@@ -1,6 +1,7 @@
 //! The reads against scripted stores: golden 11, 15, 16 and 36, and the switch `honest-reads`.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         data::text::{raw, text},
         testing::{Fake, id, lost, rows, serve},
@@ -8,7 +9,7 @@ use crate::{
     protocol::Protocol,
     store::{cache::CacheError, sql::Value},
     wire::{
-        Pdu, command,
+        Pdu,
         im::{
             base_define::SessionType::{Group, Single},
             buddy::{ImRecentContactSessionReq, ImRecentContactSessionRsp},

@@ -3,6 +3,7 @@
 
 use super::send_switches::message;
 use crate::{
+    catalogue::id as command,
     db_proxy::{
         plumbing::context::Context,
         testing::{Fake, Test, answer, lost, refused, rows},
@@ -11,7 +12,6 @@ use crate::{
     wire::{
         Pdu,
         attach::Attach,
-        command,
         im::{base_define::SessionType, buddy::ImRemoveSessionReq, message::ImMsgData},
     },
 };

@@ -1,12 +1,13 @@
 //! 0301 against scripted stores: golden 03, 04 and 48, the warts, and the switches.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::testing::{Fake, id, lost, refused, rows, serve},
     fact::Fact,
     protocol::Protocol,
     store::cache::CacheError,
     wire::{
-        Pdu, command,
+        Pdu,
         im::{base_define::MsgType, message::ImMsgData},
     },
 };

@@ -1,6 +1,7 @@
 //! 0301 under the switches of `hardened`, each on and off, against scripted stores.
 
 use crate::{
+    catalogue::id as command,
     db_proxy::testing::{Fake, answer, id, lost, raised_to, refused, rows},
     fact::Fact,
     protocol::Protocol,
@@ -8,7 +9,6 @@ use crate::{
     wire::{
         Pdu,
         attach::Attach,
-        command,
         im::{base_define::MsgType, message::ImMsgData},
         tt::extension::{Refused, RefusedCode},
     },

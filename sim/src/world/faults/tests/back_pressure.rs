@@ -16,14 +16,14 @@ use crate::{
 use bytes::Bytes;
 use std::{collections::BTreeSet, time::Duration};
 use teamtalk::{
-    catalogue::limits::Limits,
+    catalogue::{id as command, limits::Limits},
     env::{Endpoint, Env},
     fact::Fact,
     link::{self, Listen, UNSENT_BOUND},
     protocol::Protocol,
     route_server,
     timing::Timing,
-    wire::{Pdu, command},
+    wire::Pdu,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

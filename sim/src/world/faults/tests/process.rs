@@ -6,7 +6,7 @@ use crate::{
     record::{Applied, Effect, End, Kind, Line, shown},
     world::Outcome,
 };
-use teamtalk::wire::command;
+use teamtalk::catalogue::id as command;
 
 /// When a host went down and came up, in simulated milliseconds; its first start is left out.
 fn downs(outcome: &Outcome, host: &str) -> Vec<(&'static str, u64)> {
