@@ -168,12 +168,21 @@ pub struct Dial<K> {
     pub kind: K,
     /// What it may hold.
     pub bounds: Bounds,
+    /// After a 0702 it is closed for its silence like any other, and dialled again (switch
+    /// `hear-silence`). Without this a server that announces its stop and loses its power before it
+    /// ends is never dialled again.
+    pub hears_silence: bool,
 }
 
 impl<K> Dial<K> {
-    /// With the bounds of every preset.
+    /// With the bounds of every preset; after a 0702 it is not timed out.
     pub fn new(to: Endpoint, kind: K) -> Self {
-        Self { to, kind, bounds: Bounds::ORIGINAL }
+        Self { to, kind, bounds: Bounds::ORIGINAL, hears_silence: false }
+    }
+
+    /// Whether it is closed for its silence after a 0702, too.
+    pub fn hearing_silence(self, hears_silence: bool) -> Self {
+        Self { hears_silence, ..self }
     }
 
     /// With other bounds.

@@ -52,6 +52,8 @@ struct Open<S, K> {
     sent: Duration,
     /// A 0702 came: no heartbeats and no timeout any more (SYSTEM.md section 2).
     stopped: bool,
+    /// See [`Dial::hears_silence`].
+    hears_silence: bool,
     /// The connection is in [`Link::queued`] already.
     queued: bool,
 }
@@ -226,8 +228,10 @@ impl<E: Env, K: Kind> Link<E, K> {
                 let (start, tasks) = (self.start, &mut self.tasks);
                 let conn = Conn::start(stream, bounds.pdu, start, tasks, &self.raw_in, Raw::Conn);
                 let (sent, unsent) = (start.elapsed(), bounds.unsent);
+                let hears_silence = dial.is_some_and(|index| self.dials[index].hears_silence);
                 let (stopped, queued) = (false, false);
-                self.conns.insert(id, Open { conn, kind, dial, unsent, sent, stopped, queued });
+                let open = Open { conn, kind, dial, unsent, sent, stopped, hears_silence, queued };
+                self.conns.insert(id, open);
                 self.due.push_back(Event::Opened { conn: id, kind });
             }
             Raw::Conn(conn, FromConn::Pdu(pdu)) => {
@@ -254,7 +258,8 @@ impl<E: Env, K: Kind> Link<E, K> {
         let links: Vec<ConnId> = self
             .conns
             .iter()
-            .filter(|(_, open)| open.kind.is_server_link() && !open.stopped)
+            .filter(|(_, open)| open.kind.is_server_link())
+            .filter(|(_, open)| !open.stopped || open.hears_silence)
             .map(|(&conn, _)| conn)
             .collect();
         for conn in links {
@@ -263,7 +268,8 @@ impl<E: Env, K: Kind> Link<E, K> {
                 && !self.protocol.mutated(Mutant::SilentLinkStays)
             {
                 self.end(conn, "silent for too long", End::Now);
-            } else if up.saturating_sub(open.sent) > self.timing.server_heartbeat()
+            } else if !open.stopped
+                && up.saturating_sub(open.sent) > self.timing.server_heartbeat()
                 && !self.protocol.mutated(Mutant::NoLinkHeartbeats)
             {
                 self.send(conn, Pdu::raw(command::OTHER_HEARTBEAT, 0, Bytes::new()));
@@ -293,7 +299,7 @@ impl<E: Env, K: Kind> Link<E, K> {
     /// Dials until a connection is made. `tries` counts the waits since the last success.
     fn dial(&mut self, index: usize, wait: Duration, tries: u32) {
         let dial = &self.dials[index];
-        let Dial { to, kind, bounds } = dial.clone();
+        let Dial { to, kind, bounds, .. } = dial.clone();
         let timing = self.timing;
         let (env, raw) = (self.env.clone(), self.raw_in.clone());
         self.tasks.spawn(async move {

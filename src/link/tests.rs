@@ -261,6 +261,27 @@ async fn after_a_stop_notice_a_link_is_neither_kept_alive_nor_closed() {
     }
 }
 
+/// Switch `hear-silence`: a machine that loses its power after its 0702 closes nothing.
+#[tokio::test(start_paused = true)]
+async fn after_a_stop_notice_a_dial_that_hears_silence_is_closed_and_dialled_again() {
+    let (env, to) = (MemoryEnv::new("b"), Endpoint::new("a", PORT));
+    let mut a = listening(&env.host("a"), TestKind::Client).await;
+    let dial = Dial::new(to.clone(), TestKind::Server).hearing_silence(true);
+    let mut b = Link::open(env.clone(), Timing::original(), vec![], vec![dial]).await.unwrap();
+    let (conn, _) = (opened(&mut a).await, opened(&mut b).await);
+    a.send(conn, Pdu::raw(command::OTHER_STOP_RECV_PACKET, 0, Bytes::from_static(&[8, 0])));
+    assert!(matches!(timeout(Duration::from_secs(1), event(&mut a)).await, Err(_)));
+    assert!(matches!(event(&mut b).await, Event::Pdu { .. }));
+    // The other end is there and says nothing; it hears no heartbeat either.
+    tokio::select! { biased;
+        event = event(&mut a) => panic!("{event:?}"),
+        closed = event(&mut b) => assert_eq!(closed_reason(closed), "silent for too long"),
+    }
+    opened(&mut b).await;
+    let seconds: Vec<u64> = env.tried(&to).iter().map(|at| at.as_secs()).collect();
+    assert_eq!(seconds, [0, 35], "closed after 30 s at the next tick, dialled 4 s later");
+}
+
 #[tokio::test(start_paused = true)]
 async fn reconnects_wait_4_8_16_32_64_4_and_a_good_connection_resets() {
     let env = MemoryEnv::new("b");

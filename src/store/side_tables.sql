@@ -87,3 +87,11 @@ CREATE TABLE IF NOT EXISTS TTMember (
 -- Where TTMember was made without its second key, add it; db_proxies may run meanwhile:
 --
 --   ALTER TABLE TTMember ADD KEY idx_groupId_sinceId (groupId, sinceId);
+
+-- ordered-logins: how many logins of a user were let in. A login's number is drawn from here, so that
+-- of two that kick each other the newer one stays.
+CREATE TABLE IF NOT EXISTS TTLogin (
+  userId    INT UNSIGNED NOT NULL,
+  lastLogin INT UNSIGNED NOT NULL,
+  PRIMARY KEY (userId)
+) ENGINE=InnoDB;

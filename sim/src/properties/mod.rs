@@ -4,6 +4,7 @@ mod about;
 mod acked_is_stored;
 mod acks_settle;
 mod answered;
+mod available;
 mod bounded;
 mod bounds;
 mod clients;
@@ -20,11 +21,14 @@ mod order;
 #[cfg(test)]
 mod pdus;
 mod presence;
+mod pushed;
+mod reachable;
 mod seen;
 mod send_list_acked;
 mod sends;
 #[cfg(test)]
 mod tape;
+mod trouble;
 mod unique_msg_id;
 mod unread;
 mod wire;
@@ -37,6 +41,7 @@ use crate::{
     plan::Role,
     record::{Line, Trace, sizes::Sizes},
 };
+use std::time::Duration;
 use teamtalk::{catalogue::limits::Limits, protocol::Protocol, timing::Timing};
 
 /// Whether a property is broken by one event, or by something that never happens.
@@ -134,7 +139,10 @@ impl Properties {
 
     /// The same, for a deployment with these durations.
     pub fn at_pace(mut self, timing: &Timing) -> Self {
-        self.known.answer_within_us = timing.request_timeout().as_micros() as u64;
+        let us = |duration: Duration| duration.as_micros() as u64;
+        self.known.answer_within_us = us(timing.request_timeout());
+        self.known.back_within_us = us(back_within(timing));
+        self.known.settles_within_us = us(settles_within(timing));
         self
     }
 
@@ -168,6 +176,23 @@ impl Properties {
     }
 }
 
+/// How long after a fault everything owed must be paid: a silent server link is noticed and dialled
+/// again, a client is back, an entry expires or is resent to the end, and one pull is asked twice.
+pub fn settles_within(timing: &Timing) -> Duration {
+    timing.server_timeout()
+        + timing.server_reconnect(2)
+        + timing.windows_reconnect(12)
+        + timing.login_timeout()
+        + timing.send_list_expiry()
+        + 2 * timing.client_answer_timeout()
+}
+
+/// How long a device may take to be online again when nothing is wrong with the servers: it waits
+/// its longest time, dials and logs in.
+fn back_within(timing: &Timing) -> Duration {
+    timing.windows_reconnect(12) + timing.connect_timeout() + timing.client_answer_timeout()
+}
+
 /// Shows a property of one's own the lines of a run that is over, as a run shows them to its own:
 /// what broke it, and at last what is still owed (examples/own_property.rs).
 pub fn judge(property: &mut dyn Property, trace: &Trace) -> Vec<Violation> {
@@ -195,13 +220,16 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(send_list_acked::SendListAcked::default()),
         Box::new(acks_settle::AcksSettle::default()),
         Box::new(answered::Answered::new(protocol)),
+        Box::new(available::Available::default()),
         Box::new(no_duplicate::NoDuplicate::default()),
         Box::new(integrity::Integrity::default()),
         Box::new(isolation::Isolation::new(protocol)),
         Box::new(order::Order::default()),
         Box::new(one_row::OneRow::default()),
         Box::new(unread::Unread::new(protocol)),
+        Box::new(reachable::Reachable::default()),
         Box::new(presence::Presence::default()),
+        Box::new(pushed::Pushed::default()),
         Box::new(no_panic::NoPanic),
         Box::new(bounded::Bounded::new(limits.clone())),
         Box::new(facts::Facts::new(protocol)),

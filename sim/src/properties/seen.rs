@@ -5,6 +5,7 @@ use super::{
     clients::Clients,
     membership::Membership,
     sends::Sends,
+    trouble::Trouble,
     wire::{At, Message, client_pdu, content, db_pdu, held_content},
 };
 use crate::record::{Frame, Kind, Line};
@@ -25,6 +26,12 @@ pub struct Known {
     /// How long a request may wait for its answer, in simulated microseconds: until its
     /// msg_server itself says that none came (`Timing::request_timeout`).
     pub answer_within_us: u64,
+    /// How long a device may take to be online again, in simulated microseconds.
+    pub back_within_us: u64,
+    /// How long after a fault everything owed is paid, in simulated microseconds.
+    pub settles_within_us: u64,
+    /// The faults of the run.
+    pub trouble: Trouble,
 }
 
 /// The classes of lines among which properties choose what they look at.
@@ -97,6 +104,7 @@ impl Known {
         self.now = line.n;
         self.clients.observe(line);
         self.membership.observe(line);
+        self.trouble.observe(line);
         let pdu = client.map(|(_, _, pdu)| pdu).or(db.map(|(_, pdu, _)| pdu));
         let data = pdu.and_then(Data::of);
         let message = match &line.kind {

@@ -38,7 +38,8 @@ async fn keep<W: World>(cx: &mut Context<W>, asked: &ImDeviceTokenReq) -> Result
     // Read failures count as empty.
     let former = cx.cache().get(&own).await.ok().flatten().unwrap_or_default();
     if let Some(colon) = former.iter().position(|&b| b == b':') {
-        let former = keys::user_of_device(&String::from_utf8_lossy(&former[colon + 1..]));
+        let former =
+            keys::user_of_device(cx.protocol(), &String::from_utf8_lossy(&former[colon + 1..]));
         let owner = cx.cache().get(&former).await.ok().flatten().unwrap_or_default();
         if !owner.is_empty() && !cx.protocol().mutated(Mutant::FormerTokenStays) {
             cx.cache().set(&former, "").await?;
@@ -51,8 +52,10 @@ async fn keep<W: World>(cx: &mut Context<W>, asked: &ImDeviceTokenReq) -> Result
         _ => token.clone(),
     };
     if cx.protocol().mutated(Mutant::TokenOfTokenOnly) {
-        return cx.cache().set(&keys::user_of_device(&token), &asked.user_id.to_string()).await;
+        let owner = keys::user_of_device(cx.protocol(), &token);
+        return cx.cache().set(&owner, &asked.user_id.to_string()).await;
     }
     cx.cache().set(&own, &kept).await?;
-    cx.cache().set(&keys::user_of_device(&token), &asked.user_id.to_string()).await
+    let owner = keys::user_of_device(cx.protocol(), &token);
+    cx.cache().set(&owner, &asked.user_id.to_string()).await
 }

@@ -9,6 +9,7 @@ mod hints;
 mod links;
 mod login;
 mod message;
+mod ordered;
 mod push;
 mod refusals;
 mod relay;
@@ -209,19 +210,34 @@ impl Rig {
 
     /// Logs a user in on a new connection; the name is `u<user>`.
     pub fn login(&mut self, conn: ConnId, user: u8, client_type: u8) -> Done {
+        let attach = self.asks_login(conn, user, client_type);
+        self.is_validated(user, &attach, "")
+    }
+
+    /// A new connection asks for a login of that name; the attach data of the 0703, in hex.
+    pub fn asks_login(&mut self, conn: ConnId, user: u8, client_type: u8) -> String {
         self.open(conn, Kind::Client);
-        let name = format!("0a0275{:02x}", b'0' + user);
-        let req = format!("{name}120170180120{client_type:02x}");
+        let req = format!("{}120170180120{client_type:02x}", name(user));
         let asked = self.pdu(conn, cmd::LOGIN_REQ_USERLOGIN, 1, &req);
         let attach = &asked.to(DB_LOGIN)[0];
-        let attach = attach[attach.len() - 24..].to_string();
+        attach[attach.len() - 24..].to_string()
+    }
+
+    /// db_proxy lets a login in; `tail` is more fields.
+    pub fn is_validated(&mut self, user: u8, attach: &str, tail: &str) -> Done {
+        let name = name(user);
         let info = format!(
             "08{user:02x}10011a00220028013200\
                             3a0042004a005000"
         );
         let info = format!("22{:02x}{info}", info.len() / 2);
-        self.pdu(DB_LOGIN, 0x0704, 1, &format!("{name}10001a0161{info}a2010c{attach}"))
+        self.pdu(DB_LOGIN, 0x0704, 1, &format!("{name}10001a0161{info}a2010c{attach}{tail}"))
     }
+}
+
+/// The field `user_name` of a login of `u<user>`, in hex.
+fn name(user: u8) -> String {
+    format!("0a0275{:02x}", b'0' + user)
 }
 
 pub fn hex(bytes: &[u8]) -> String {
