@@ -24,7 +24,7 @@ mod worker;
 use crate::{
     catalogue::{id as command, limits::Limits},
     env::{ConnId, Endpoint, Env},
-    link::{Bounds, Event, Kind, Link, Listen},
+    link::{Bounds, Event, Kind, Link, Listen, SPARE},
     protocol::Protocol,
     store::{blob::Blobs, cache::Pool, sql::Connector},
     timing::Timing,
@@ -97,9 +97,6 @@ impl<E: Env, C: Connector, B: Blobs> World for Real<E, C, B> {
     type Sql = C;
     type Blobs = B;
 }
-
-/// Bytes of a link's bound that answers leave free for refusals and heartbeats.
-const SPARE: usize = 1 << 20;
 
 /// Writes an answer. With `edge-limits` one that is longer than a PDU may be, or for which there is
 /// no room beside what a slow msg_server has not taken yet, is refused: no request of a client may
@@ -202,7 +199,8 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
                         link.send(conn, refusal);
                     }
                 }
-                Event::Tick => {}
+                // It asks nobody.
+                Event::NotAsked { .. } | Event::Tick => {}
             }
         }
     }
