@@ -45,7 +45,7 @@ use std::{
 };
 use tokio::{
     sync::mpsc,
-    task::{JoinError, JoinSet},
+    task::{AbortHandle, JoinError, JoinSet},
     time::Sleep,
 };
 use user::user_change;
@@ -128,7 +128,7 @@ pub async fn run<E: Env, C: Connector, B: Blobs>(
 }
 
 /// Runs a db_proxy until `stop` is ready (SIGTERM) and `Timing::stop_grace` longer: every
-/// msg_server is told to pick this one no more, the group job stops, and requests are served to
+/// msg_server is told to pick this one no more, the jobs stop, and requests are served to
 /// the end. What is still queued then is lost.
 ///
 /// # Errors
@@ -162,7 +162,10 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
     let (replies, mut answered) = mpsc::channel(REPLIES_BOUND);
     // Dropped with this future: no task outlives its db_proxy.
     let mut tasks = JoinSet::new();
-    let job = tasks.spawn(background(context()));
+    let mut jobs = vec![tasks.spawn(background(context()))];
+    if protocol.idempotent_send {
+        jobs.push(tasks.spawn(message::tokens::run(context())));
+    }
     let mut pool = worker::Queues::new(env, workers.max(1), |queue| {
         tasks.spawn(worker::run(context(), queue, replies.clone()));
     });
@@ -173,7 +176,7 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
         tokio::select! {
             biased;
             () = &mut stop, if exit.is_none() => {
-                job.abort();
+                jobs.iter().for_each(AbortHandle::abort);
                 for &conn in &links {
                     link.send(conn, stop_notice());
                 }
@@ -225,7 +228,7 @@ async fn background<W: World>(mut cx: Context<W>) {
     group::job::run(cx).await;
 }
 
-/// A task has ended. That is in order only for the group job when it is stopped: workers never end.
+/// A task has ended. That is in order only for a job that is stopped: workers never end.
 fn worker_ended(ended: Result<(), JoinError>) -> io::Result<()> {
     match ended {
         Err(error) if error.is_cancelled() => Ok(()),

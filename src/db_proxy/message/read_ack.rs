@@ -20,13 +20,13 @@ use crate::{
 };
 
 /// Clears the counter of the peer or group, even if messages after msg_id are counted. With
-/// `unread-from-store` it raises the mark to msg_id instead.
+/// `unread-from-store` it raises the mark instead, to msg_id at most.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let read: ImMsgDataReadAck = request.view()?;
     let (user, peer) = (read.user_id, read.session_id);
     let kind = read.session_type as u32;
     let stored = if cx.protocol().unread_from_store {
-        read_mark::raise(cx, Key { user, peer, kind }, read.msg_id).await
+        read_mark::raise_as_said(cx, Key { user, peer, kind }, read.msg_id).await
     } else if kind != Key::SINGLE {
         groups::set_read(cx, peer, user).await
     } else {
