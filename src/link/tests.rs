@@ -313,7 +313,8 @@ async fn an_address_may_have_so_many_connections() {
     let dial = async |host: &str| env.host(host).connect(&to).await.unwrap();
     let first = dial("b").await;
     let _second = dial("b").await;
-    (opened(&mut a).await, opened(&mut a).await);
+    opened(&mut a).await;
+    opened(&mut a).await;
     let mut third = dial("b").await;
     let _other = dial("c").await;
     let other = opened(&mut a).await;
