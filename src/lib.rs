@@ -11,6 +11,7 @@ pub mod env;
 pub mod fact;
 pub mod link;
 pub mod msg_server;
+pub mod mutants;
 pub mod protocol;
 pub mod route_server;
 pub mod store;

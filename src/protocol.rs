@@ -24,7 +24,13 @@ macro_rules! switches {
         /// How a node or client behaves: one flag a switch; all off is the original.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-        pub struct Protocol { $(#[doc = concat!("See the entry of this name in [`SWITCHES`].")] pub $field: bool,)* }
+        pub struct Protocol {
+            $(#[doc = concat!("See the entry of this name in [`SWITCHES`].")] pub $field: bool,)*
+            /// The bug that is planted in it ([`crate::mutants`]).
+            #[cfg(feature = "mutants")]
+            #[serde(skip)]
+            pub mutant: Option<crate::mutants::Mutant>,
+        }
 
         /// All switches, in the order of the fields.
         pub const SWITCHES: &[Switch] = &[$($switch),*];

@@ -1,6 +1,6 @@
 //! Each case in traces/ comes out as it expects.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use teamtalk_sim::{explore::run_case, plan::case::Case};
 
 /// By its name: a case of the deployed system in a conversation of a group.
@@ -17,22 +17,50 @@ fn names_a_group(sentence: &str) -> bool {
     })
 }
 
-#[test]
-fn every_kept_case_comes_out_as_it_expects() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces");
+/// The cases in a folder; none if it is not there.
+fn cases(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut cases: Vec<_> = std::fs::read_dir(&folder)
-        .expect("traces/ is in the repository")
+        .into_iter()
+        .flatten()
         .map(|entry| entry.expect("a readable entry").path())
         .filter(|path| path.extension().is_some_and(|e| e == "json"))
         .collect();
     cases.sort();
+    cases
+}
+
+/// Runs a case, which comes out as it expects: the sentence of the violation, if it expects one.
+fn replay(path: &Path) -> String {
+    let case = Case::read(path).unwrap_or_else(|e| panic!("{e}"));
+    let outcome = run_case(&case).unwrap_or_else(|e| panic!("{e}"));
+    let (expect, found) = (&case.expect, outcome.found());
+    assert!(outcome.is_expected(expect), "{}: {expect}, but {found}", path.display());
+    outcome.violation(expect).map_or(String::new(), |violation| violation.sentence.clone())
+}
+
+/// Those with planted bugs, in a build that has such (feature `mutants`).
+#[test]
+fn every_kept_case_of_a_mutant_comes_out_as_it_expects() {
+    for path in cases("traces/mutants") {
+        match teamtalk::mutants::BUILT {
+            true => drop(replay(&path)),
+            false => assert!(Case::read(&path).is_err_and(|e| e.contains("no mutants"))),
+        }
+    }
+}
+
+#[test]
+fn every_kept_case_comes_out_as_it_expects() {
+    let cases = cases("traces");
     assert!(!cases.is_empty(), "traces/ holds no case: this test would assert nothing");
     for path in cases {
-        let case = Case::read(&path).unwrap_or_else(|e| panic!("{e}"));
-        let outcome = run_case(&case).unwrap_or_else(|e| panic!("{e}"));
-        let (expect, found) = (&case.expect, outcome.found());
-        assert!(outcome.is_expected(expect), "{}: {expect}, but {found}", path.display());
-        let sentence = outcome.violation(expect).map_or("", |violation| &violation.sentence);
-        assert_eq!(names_a_group(sentence), is_of_a_group(&path), "{}: {sentence}", path.display());
+        let sentence = replay(&path);
+        assert_eq!(
+            names_a_group(&sentence),
+            is_of_a_group(&path),
+            "{}: {sentence}",
+            path.display()
+        );
     }
 }

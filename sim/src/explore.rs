@@ -58,6 +58,9 @@ pub struct SeedReport {
     pub notes: BTreeMap<&'static str, u64>,
     /// The signatures of what was broken.
     pub signatures: Vec<String>,
+    /// How often the places of planted mutants were reached (docs/MUTANTS.md).
+    #[serde(skip)]
+    pub mutants_reached: u64,
 }
 
 impl SeedReport {
@@ -81,6 +84,7 @@ impl SeedReport {
             report.store += u64::from(matches!(line.kind, Kind::Store { .. }));
         }
         report.sim_ms = outcome.trace.lines.last().map_or(0, |l| l.sim_us / 1_000);
+        report.mutants_reached = outcome.mutants_reached;
         report.signatures = outcome.violations.iter().map(|v| v.signature()).collect();
         report
     }

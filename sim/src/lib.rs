@@ -12,6 +12,7 @@ compile_error!(
 pub mod bench;
 pub mod explore;
 pub mod fakes;
+pub mod mutants;
 pub mod noise;
 pub mod plan;
 pub mod properties;

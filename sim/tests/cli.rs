@@ -321,3 +321,47 @@ fn wrong_usage_is_status_2_and_help_names_the_statuses() {
         assert!(help.contains(status), "{status}: {help}");
     }
 }
+
+/// What is deployed has no mutants, and says so of a case, a protocol file and the hunt.
+#[cfg(not(feature = "mutants"))]
+#[test]
+fn a_build_without_mutants_refuses_them() {
+    let folder = Folder::new("no mutants");
+    folder.case(|case| case["protocols"]["base"]["mutant"] = json!("heartbeat-unanswered"));
+    let file = "preset = \"hardened\"\nmutant = \"heartbeat-unanswered\"\n";
+    fs::write(folder.0.join("p.toml"), file).expect("writes");
+    for args in [
+        &["replay", "case.json"][..],
+        &["explore", "--protocol", "p.toml", "--seeds", "1"],
+        &["run", "1", "--protocol", "p.toml"],
+        &["mutants"],
+    ] {
+        let output = folder.run(args);
+        assert_eq!(status(&output), 2, "{args:?}");
+        let said = err(&output);
+        assert!(said.contains("this build has no mutants"), "{said}");
+        assert!(said.contains("`cargo sim-mutants` in the place of `cargo sim`"), "{said}");
+    }
+}
+
+/// A mutant that nothing sees is status 1, one that is seen 0, and its row of a table is written.
+#[cfg(feature = "mutants")]
+#[test]
+fn a_hunt_for_mutants_says_which_are_seen() {
+    let folder = Folder::new("mutants");
+    let head = "| room | mutant | what is broken | reached | first seed: what it violates |\n\
+                |---|---|---|---|---|\n";
+    fs::write(folder.0.join("table.txt"), head).expect("writes");
+    let hunt = |only: &str, seeds: &str| {
+        let hunt = ["mutants", "--seeds", seeds, "--only", only, "--table", "table.txt"];
+        folder.run(&hunt)
+    };
+    let output = hunt("acked-then-refused,sent-not-held", "1");
+    assert_eq!(status(&output), 1, "{}", out(&output));
+    let output = hunt("heartbeat-unanswered,no-such", "1");
+    assert_eq!(status(&output), 2);
+    assert!(err(&output).contains("unknown mutant `no-such`: expected one of"));
+    let table = fs::read_to_string(folder.0.join("table.txt")).expect("a table");
+    assert!(table.contains("survives 1 seeds"), "{table}");
+    assert!(table.contains("| not hunted yet |"), "{table}");
+}

@@ -11,6 +11,7 @@ use super::{
     requests::{Asked, PAGE},
 };
 use crate::conversation::Chat;
+use crate::mutants::Mutant;
 use std::time::Duration;
 
 /// A conversation that is being caught up.
@@ -51,7 +52,7 @@ impl Device {
     /// hints: they make the device ask once within an answer timeout.
     fn compare_soon(&mut self, turn: &mut Turn<'_>) {
         if self.requests.values().any(|request| request.asked == Asked::Sessions) {
-            self.hints.again = true;
+            self.hints.again = !self.config.protocol.mutated(Mutant::HintWhileAskingForgotten);
             return;
         }
         let pause = self.config.timing.client_answer_timeout();
@@ -105,7 +106,11 @@ impl Device {
         let behind =
             turn.store.progress.get(&conversation).is_some_and(|p| p.latest > p.contiguous);
         let follows = self.catches_up() && !turn.store.has_left(chat);
-        if behind && follows && !self.sweeps.contains_key(&chat) {
+        if behind
+            && follows
+            && !self.sweeps.contains_key(&chat)
+            && !self.config.protocol.mutated(Mutant::GapsUnseen)
+        {
             self.start_sweep(turn, chat, turn.now + self.config.timing.tick());
         }
     }
@@ -162,7 +167,8 @@ impl Device {
         ids: impl ExactSizeIterator<Item = u32>,
     ) {
         let Some(sweep) = self.sweeps.get_mut(&chat) else { return };
-        let full = ids.len() >= PAGE as usize;
+        let full =
+            ids.len() >= PAGE as usize && !self.config.protocol.mutated(Mutant::FullPageIsTheLast);
         // A page that is not full was the last one. After a full one the sweep goes on below its
         // lowest id, and in any case below the id that it began with.
         let below = ids.min().map_or(0, |id| id.saturating_sub(1));

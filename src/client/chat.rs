@@ -10,6 +10,7 @@ use crate::{
     catalogue::id as command,
     conversation::{Chat, Conversation},
     fact::{Fact, Via},
+    mutants::Mutant,
     wire::{
         Pdu,
         im::{
@@ -163,7 +164,8 @@ impl Device {
             let ack = self.read_ack_pdu(turn, chat, msg_id);
             self.write_ack(turn, ack);
         } else {
-            if first && from != user && !turn.store.has_left(chat) {
+            let counts = first || self.config.protocol.mutated(Mutant::RepeatsAreUnread);
+            if counts && from != user && !turn.store.has_left(chat) {
                 let shown = turn.store.unread.get(&chat).copied().unwrap_or(0);
                 self.show_unread(turn, chat, shown.saturating_add(1));
             }
@@ -178,9 +180,15 @@ impl Device {
     fn acked_with(&self, chat: Chat, from: u32) -> Option<u32> {
         let (habits, user) = (self.habits(), self.config.user);
         match chat {
-            Chat::Group(group) => habits.acks_groups.then_some(group),
+            Chat::Group(group) => {
+                let acks = habits.acks_groups;
+                (acks && !self.config.protocol.mutated(Mutant::GroupsUnacked)).then_some(group)
+            }
             Chat::User(peer) => {
                 let named = if from == user { habits.acks_own_copy } else { habits.acks_incoming };
+                if from == user && self.config.protocol.mutated(Mutant::OwnCopiesUnacked) {
+                    return None;
+                }
                 named.map(|named| if named == Named::Own { user } else { peer })
             }
         }
@@ -255,7 +263,9 @@ impl Device {
     /// A session was removed, here or on another device: its count is cleared with it (SYSTEM.md
     /// section 6, 0206).
     pub(super) fn removed(&self, turn: &mut Turn<'_>, chat: Chat) {
-        if turn.store.unread.contains_key(&chat) {
+        if turn.store.unread.contains_key(&chat)
+            && !self.config.protocol.mutated(Mutant::RemovedStaysUnread)
+        {
             self.show_unread(turn, chat, 0);
         }
     }

@@ -13,6 +13,7 @@ use crate::{
     env::{ConnId, Endpoint},
     fact::Fact,
     link::Now,
+    mutants::Mutant,
     wire::Pdu,
 };
 use bytes::Bytes;
@@ -251,7 +252,7 @@ impl Device {
             (Phase::Online { .. } | Phase::LoggingOut { .. }, command::LOGIN_KICK_USER)
                 if !self.config.conduct.ignores_kick =>
             {
-                turn.store.logged_in = false;
+                turn.store.logged_in = self.config.protocol.mutated(Mutant::KickedComesBack);
                 self.hang_up(turn, "kicked");
             }
             (Phase::Online { .. } | Phase::LoggingOut { .. }, _) => self.chat(turn, pdu),
@@ -274,7 +275,9 @@ impl Device {
             Phase::Online { .. } if silent => return self.hang_up(turn, "the server is silent"),
             Phase::Online { heartbeat, .. } if *heartbeat <= now => {
                 *heartbeat = now + pause;
-                turn.send(Pdu::raw(command::OTHER_HEARTBEAT, 0, Bytes::new()));
+                if !self.config.protocol.mutated(Mutant::NoHeartbeats) {
+                    turn.send(Pdu::raw(command::OTHER_HEARTBEAT, 0, Bytes::new()));
+                }
             }
             _ => {}
         }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     conversation::Chat,
+    mutants::Mutant,
     wire::im::{base_define::GroupModifyType, group::ImGroupChangeMemberNotify},
 };
 
@@ -44,6 +45,9 @@ impl Device {
         turn.store.unconfirmed_reads.remove(&chat);
         if self.open == Some(chat) {
             self.open = None;
+        }
+        if self.config.protocol.mutated(Mutant::LeaverSweepsOn) {
+            return;
         }
         self.sweeps.remove(&chat);
         // Else the request would be written again until it is answered.

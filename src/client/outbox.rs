@@ -13,6 +13,7 @@ use crate::{
     catalogue::id as command,
     conversation::Chat,
     fact::{Fact, Via},
+    mutants::Mutant,
     wire::{
         Pdu,
         im::{
@@ -141,6 +142,13 @@ impl Device {
             return;
         }
         let Some(outgoing) = turn.store.outbox.get(&number) else { return };
+        let mut install = self.config.install;
+        if self.config.protocol.mutated(Mutant::TokenWithoutInstall) {
+            install = 0;
+        }
+        if self.config.protocol.mutated(Mutant::TokenOfTry) {
+            install += u64::from(turn.store.seq_num) << 32;
+        }
         let message = ImMsgData {
             from_user_id: self.config.user,
             to_session_id: outgoing.to.id(),
@@ -149,7 +157,7 @@ impl Device {
             msg_type: msg_type(outgoing.to, outgoing.kind).into(),
             msg_data: outgoing.data.clone(),
             attach_data: None,
-            send_token: self.is_persistent().then(|| token(self.config.install, number)),
+            send_token: self.is_persistent().then(|| token(install, number)),
         };
         let seq_num = turn.store.next_seq();
         let pdu = Pdu::new(command::MSG_DATA, seq_num, &message);
@@ -178,7 +186,9 @@ impl Device {
     }
 
     pub(super) fn acked(&mut self, turn: &mut Turn<'_>, seq_num: u16, ack: &ImMsgDataAck) {
-        let Some(Sending { number, .. }) = self.sends.remove(&seq_num) else {
+        let oldest = self.sends.keys().next().copied().filter(|&oldest| oldest != seq_num);
+        let other = oldest.filter(|_| self.config.protocol.mutated(Mutant::AckIsOfOldest));
+        let Some(Sending { number, .. }) = self.sends.remove(&other.unwrap_or(seq_num)) else {
             // The ack is too late for the person, but it says that the message can be pulled.
             self.heard_of(turn, Chat::of(ack.session_type, ack.session_id), ack.msg_id);
             return;
@@ -191,7 +201,9 @@ impl Device {
             }
             let (from, conversation) = (self.config.user, self.conversation(message.to));
             let content = String::from_utf8_lossy(&message.data).into_owned();
-            self.hold(turn, conversation, ack.msg_id, from, content, Via::Sent);
+            if !self.config.protocol.mutated(Mutant::SentNotHeld) {
+                self.hold(turn, conversation, ack.msg_id, from, content, Via::Sent);
+            }
             self.heard_of(turn, message.to, ack.msg_id);
         }
         self.send_queued(turn);

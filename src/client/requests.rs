@@ -10,6 +10,7 @@ use crate::{
     catalogue::id as command,
     conversation::Chat,
     fact::Fact,
+    mutants::Mutant,
     wire::{
         Pdu,
         im::{
@@ -107,8 +108,12 @@ impl Device {
     /// Recent sessions, unread counts, group list (SYSTEM.md section 7).
     pub(super) fn ask_after_login(&mut self, turn: &mut Turn<'_>) {
         self.hints = Hints::default();
-        self.ask_sessions(turn, Asked::Sessions);
-        self.ask_unread(turn);
+        if !self.config.protocol.mutated(Mutant::LoginComparesNothing) {
+            self.ask_sessions(turn, Asked::Sessions);
+        }
+        if !self.config.protocol.mutated(Mutant::LoginCountsNothing) {
+            self.ask_unread(turn);
+        }
         self.ask_groups(turn, Asked::Groups);
     }
 
@@ -239,6 +244,8 @@ impl Device {
             turn.fact(Fact::AttemptTimedOut { op, attempt });
         }
         let again = match asked {
+            Asked::CatchUp { .. } if self.config.protocol.mutated(Mutant::SweepGivenUp) => false,
+            Asked::ReadAck { .. } if self.config.protocol.mutated(Mutant::ReadAckOnce) => false,
             Asked::Sessions | Asked::Unread | Asked::CatchUp { .. } => catches_up,
             Asked::ReadAck { .. } => request.tries < READ_ACK_TRIES,
             _ => false,

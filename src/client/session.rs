@@ -5,6 +5,7 @@ use crate::{
     catalogue::id as command,
     env::ConnId,
     fact::Fact,
+    mutants::Mutant,
     wire::{
         Pdu,
         im::{
@@ -20,6 +21,15 @@ impl Device {
     /// The program starts: a device that was online goes online.
     pub(super) fn started(&mut self, turn: &mut Turn<'_>) {
         self.forget_unsent(turn);
+        if !turn.store.outbox.is_empty() && self.config.protocol.mutated(Mutant::CrashForgetsOutbox)
+        {
+            turn.store.outbox.clear();
+        }
+        if !turn.store.unconfirmed_reads.is_empty()
+            && self.config.protocol.mutated(Mutant::CrashForgetsReads)
+        {
+            turn.store.unconfirmed_reads.clear();
+        }
         if turn.store.logged_in {
             self.connect(turn);
         }
@@ -60,14 +70,18 @@ impl Device {
         }
         let heartbeat = turn.now + (self.habits().heartbeat)(&self.config.timing);
         self.phase = Phase::Online { conn, heartbeat };
-        self.tries = 0;
+        if self.tries > 0 && !self.config.protocol.mutated(Mutant::WaitsNeverShrink) {
+            self.tries = 0;
+        }
         let (device, user) = (self.config.device, self.config.user);
         turn.fact(Fact::DeviceOnline { device, conn, user });
         for op in std::mem::take(&mut self.logins) {
             turn.ok(op, 0);
         }
         self.ask_after_login(turn);
-        self.send_unsent(turn);
+        if !self.config.protocol.mutated(Mutant::UnsentStaysUnsent) {
+            self.send_unsent(turn);
+        }
     }
 
     pub(super) fn go_online(&mut self, turn: &mut Turn<'_>, op: u32) {
@@ -140,7 +154,9 @@ impl Device {
                 wait = Duration::ZERO;
             }
             Phase::Offline | Phase::Waiting { .. } | Phase::Dialling | Phase::LoggingIn { .. } => {
-                self.server = self.server.wrapping_add(1);
+                if !self.config.protocol.mutated(Mutant::StaysAtDeadServer) {
+                    self.server = self.server.wrapping_add(1);
+                }
                 for op in std::mem::take(&mut self.logins) {
                     turn.failed(op, reason);
                 }

@@ -9,6 +9,7 @@ use crate::{
     catalogue::id as command,
     conversation::Chat,
     fact::Fact,
+    mutants::Mutant,
     wire::{
         Pdu,
         im::{
@@ -49,9 +50,13 @@ impl Device {
         if msg_id == 0 {
             return turn.ok(op, 0);
         }
+        let below = msg_id > 1 && self.config.protocol.mutated(Mutant::ReadAckOneBelow);
+        let msg_id = msg_id - u32::from(below);
         let pdu = self.read_ack_pdu(turn, chat, msg_id);
         if self.confirms_reads() {
-            turn.store.unconfirmed_reads.insert(chat, msg_id);
+            if !self.config.protocol.mutated(Mutant::ReadNotPutDown) {
+                turn.store.unconfirmed_reads.insert(chat, msg_id);
+            }
             self.request(turn, Asked::ReadAck { op: Some(op), chat, msg_id }, pdu, attempt);
             return self.show_unread(turn, chat, 0);
         }
@@ -93,7 +98,7 @@ impl Device {
         }
         let chat = Chat::of(notify.session_type, notify.session_id);
         let shown = turn.store.unread.contains_key(&chat);
-        if shown {
+        if shown && !self.config.protocol.mutated(Mutant::ReadElsewhereStaysUnread) {
             self.show_unread(turn, chat, 0);
         }
         let answers = match self.habits().on_read_notify {
@@ -122,6 +127,9 @@ impl Device {
         let gone: Vec<Chat> =
             turn.store.unread.keys().filter(|chat| !counts.contains_key(chat)).copied().collect();
         for chat in gone {
+            if self.config.protocol.mutated(Mutant::GoneCountStays) {
+                break;
+            }
             self.show_unread(turn, chat, 0);
         }
         for (&chat, &(count, latest)) in &counts {

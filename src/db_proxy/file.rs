@@ -11,6 +11,7 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::sql::{Server, Value},
     wire::{
         Pdu,
@@ -32,9 +33,16 @@ handlers! {
 /// 0509. Lists them, oldest first.
 pub async fn list<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     const TEXT: &str = "select * from IMTransmitFile where toId=? and status=0 order by created";
+    const ALL: &str = "select * from IMTransmitFile where status=0 order by created";
+    const SENT: &str = "select * from IMTransmitFile where fromId=? and status=0 order by created";
     let asked: ImFileHasOfflineReq = request.view()?;
     let params = [asked.user_id.into()];
-    let found = cx.select(cx.on_failed_query(), Server::Replica, TEXT, &params).await?;
+    let (statement, params) = match *cx.protocol() {
+        of if of.mutated(Mutant::FilesOfEveryone) => (ALL, &params[..0]),
+        of if of.mutated(Mutant::FilesBySender) => (SENT, &params[..]),
+        _ => (TEXT, &params[..]),
+    };
+    let found = cx.select(cx.on_failed_query(), Server::Replica, statement, params).await?;
     let info = |row| OfflineFileInfo {
         from_user_id: found.get(row, "fromId").uint(),
         task_id: text(found.get(row, "taskId").bytes()),
@@ -56,9 +64,13 @@ pub async fn add<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Si
         (`fromId`,`toId`,`fileName`,`size`,`taskId`,`status`,`created`,`updated`) \
         values(?,?,?,?,?,0,?,?)";
     let file: ImFileAddOfflineReq = request.view()?;
+    let (mut from, mut to) = (file.from_user_id, file.to_user_id);
+    if cx.protocol().mutated(Mutant::FileKeptForSender) {
+        (from, to) = (to, from);
+    }
     let params = [
-        file.from_user_id.into(),
-        file.to_user_id.into(),
+        from.into(),
+        to.into(),
         Value::from(raw(&file.file_name)),
         file.file_size.into(),
         Value::from(raw(&file.task_id)),
@@ -72,7 +84,15 @@ pub async fn add<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Si
 /// 050c. Not answered.
 pub async fn remove<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     const TEXT: &str = "delete from IMTransmitFile where fromId=? and toId=? and taskId=?";
+    const ALL: &str = "delete from IMTransmitFile where fromId=? and toId=?";
     let file: ImFileDelOfflineReq = request.view()?;
+    if cx.protocol().mutated(Mutant::FetchedFileStays) {
+        return Err(Silent::Done);
+    }
+    if cx.protocol().mutated(Mutant::FetchedFileTakesAll) {
+        cx.write(ALL, &[file.from_user_id.into(), file.to_user_id.into()]).await?;
+        return Err(Silent::Done);
+    }
     let task = Value::from(raw(&file.task_id));
     cx.write(TEXT, &[file.from_user_id.into(), file.to_user_id.into(), task]).await?;
     Err(Silent::Done)

@@ -25,6 +25,7 @@ use crate::{
     catalogue::{id as command, limits::Limits},
     env::{ConnId, Endpoint, Env},
     link::{Bounds, Event, Kind, Link, Listen, SPARE},
+    mutants::Mutant,
     protocol::Protocol,
     store::{blob::Blobs, cache::Pool, sql::Connector},
     timing::Timing,
@@ -42,6 +43,7 @@ use std::{
     marker::PhantomData,
     pin::{Pin, pin},
     sync::Arc,
+    time::Duration,
 };
 use tokio::{
     sync::mpsc,
@@ -158,7 +160,8 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
         false => Bounds::ORIGINAL,
     };
     let listens = vec![Listen::new(port, MsgServer).bounded(bounds)];
-    let mut link = Link::open(env.clone(), timing, listens, Vec::new()).await?;
+    let link = Link::open(env.clone(), timing, listens, Vec::new()).await?;
+    let mut link = link.under(protocol);
     let (replies, mut answered) = mpsc::channel(REPLIES_BOUND);
     // Dropped with this future: no task outlives its db_proxy.
     let mut tasks = JoinSet::new();
@@ -178,9 +181,15 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
             () = &mut stop, if exit.is_none() => {
                 jobs.iter().for_each(AbortHandle::abort);
                 for &conn in &links {
-                    link.send(conn, stop_notice());
+                    if !protocol.mutated(Mutant::StopUntold) {
+                        link.send(conn, stop_notice());
+                    }
                 }
-                exit = Some(Box::pin(tokio::time::sleep(timing.stop_grace())));
+                let grace = match protocol.mutated(Mutant::StopAtOnce) {
+                    true => Duration::ZERO,
+                    false => timing.stop_grace(),
+                };
+                exit = Some(Box::pin(tokio::time::sleep(grace)));
             }
             () = passed(&mut exit) => return Ok(()),
             Some((conn, reply)) = answered.recv() => answer(&mut link, &protocol, conn, reply),

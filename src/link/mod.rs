@@ -6,6 +6,7 @@
 use crate::{
     env::{ConnId, Draw, Endpoint, Env},
     fact::Fact,
+    protocol::Protocol,
     timing::Timing,
     wire::{Pdu, frame::MAX_LEN},
 };
@@ -144,6 +145,10 @@ pub enum Action {
 pub trait Role: Send + 'static {
     /// Its kinds of connections.
     type Kind: Kind;
+    /// The switches of its node, for the link around it.
+    fn protocol(&self) -> Protocol {
+        Protocol::default()
+    }
     /// Takes one event and appends what is to be done, in order.
     fn handle(
         &mut self,
@@ -208,7 +213,8 @@ pub async fn run<E: Env, R: Role>(
     listens: Vec<Listen<R::Kind>>,
     dials: Vec<Dial<R::Kind>>,
 ) -> std::io::Result<std::convert::Infallible> {
-    let mut link = Link::open(env.clone(), timing, listens, dials).await?;
+    let link = Link::open(env.clone(), timing, listens, dials).await?;
+    let mut link = link.under(role.protocol());
     let mut actions = Vec::new();
     loop {
         let event = link.next().await;

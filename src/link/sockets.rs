@@ -8,6 +8,8 @@ use crate::{
     catalogue::id as command,
     env::{ConnId, Endpoint, Env, Listener, Stream},
     fact::Fact,
+    mutants::Mutant,
+    protocol::Protocol,
     timing::Timing,
     wire::Pdu,
 };
@@ -90,6 +92,8 @@ pub struct Link<E: Env, K: Kind> {
     /// The longest unsent queue reported so far, in bytes.
     high_water: u64,
     tasks: JoinSet<()>,
+    /// Of the node; only its mutants make a difference here.
+    protocol: Protocol,
 }
 
 impl<E: Env, K: Kind> Link<E, K> {
@@ -122,6 +126,7 @@ impl<E: Env, K: Kind> Link<E, K> {
             due: VecDeque::new(),
             high_water: 0,
             tasks: JoinSet::new(),
+            protocol: Protocol::default(),
         };
         for (listener, listen) in listeners {
             link.tasks.spawn(accept(listener, listen, timing, link.raw_in.clone()));
@@ -130,6 +135,11 @@ impl<E: Env, K: Kind> Link<E, K> {
             link.dial(index, Duration::ZERO, 0);
         }
         Ok(link)
+    }
+
+    /// The same link of a node under a protocol, which may have a mutant.
+    pub fn under(self, protocol: Protocol) -> Self {
+        Self { protocol, ..self }
     }
 
     /// Waits for what happens next, and writes what is queued before it waits: what several events
@@ -281,9 +291,13 @@ impl<E: Env, K: Kind> Link<E, K> {
             .collect();
         for conn in links {
             let Some(open) = self.conns.get(&conn) else { continue };
-            if up.saturating_sub(open.conn.heard()) > self.timing.server_timeout() {
+            if up.saturating_sub(open.conn.heard()) > self.timing.server_timeout()
+                && !self.protocol.mutated(Mutant::SilentLinkStays)
+            {
                 self.end(conn, "silent for too long", End::Now);
-            } else if up.saturating_sub(open.sent) > self.timing.server_heartbeat() {
+            } else if up.saturating_sub(open.sent) > self.timing.server_heartbeat()
+                && !self.protocol.mutated(Mutant::NoLinkHeartbeats)
+            {
                 self.send(conn, Pdu::raw(command::OTHER_HEARTBEAT, 0, Bytes::new()));
             }
         }
@@ -309,7 +323,9 @@ impl<E: Env, K: Kind> Link<E, K> {
         }
         let event = Event::Closed { conn, kind: open.kind, reason: reason.into() };
         self.due.push_back(event);
-        if let Some(index) = open.dial {
+        if let Some(index) = open.dial
+            && !self.protocol.mutated(Mutant::LostLinkStaysLost)
+        {
             self.dial(index, self.timing.server_reconnect(0), 1);
         }
     }

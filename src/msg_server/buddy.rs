@@ -9,6 +9,7 @@ use super::{
 use crate::{
     catalogue::{Half, id as cmd},
     env::ConnId,
+    mutants::Mutant,
     wire::{
         Malformed, Pdu,
         attach::{self, Attach, kind},
@@ -85,7 +86,9 @@ pub(super) fn p2p(
     let Some(client) = state.conns.get(&conn) else { return Ok(()) };
     turn.send_all(&state.conns_of(client.user, Some(conn)), pdu);
     turn.send_all(&state.conns_of(msg.to_user_id, Some(conn)), pdu);
-    state.to_route(turn, pdu.clone());
+    if !state.config.protocol.mutated(Mutant::P2pHereOnly) {
+        state.to_route(turn, pdu.clone());
+    }
     Ok(())
 }
 
@@ -125,8 +128,10 @@ pub(super) fn remove_session(
         session_id: req.session_id,
     };
     let notice = Pdu::new(cmd::BUDDY_LIST_REMOVE_SESSION_NOTIFY, 0, &notice);
-    turn.send_all(&state.conns_of(user, Some(conn)), &notice);
-    state.to_route(turn, notice);
+    if !state.config.protocol.mutated(Mutant::RemovalUntold) {
+        turn.send_all(&state.conns_of(user, Some(conn)), &notice);
+        state.to_route(turn, notice);
+    }
     Ok(())
 }
 
@@ -150,7 +155,10 @@ pub(super) fn sign_info_stored(
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
     let rsp: im::buddy::ImChangeSignInfoRsp = pdu.view()?;
-    if relay::reply(state, turn, link, pdu)? && rsp.result_code == 0 {
+    if relay::reply(state, turn, link, pdu)?
+        && rsp.result_code == 0
+        && !state.config.protocol.mutated(Mutant::SignatureUntold)
+    {
         let notice = im::buddy::ImSignInfoChangedNotify {
             changed_user_id: rsp.user_id,
             sign_info: rsp.sign_info.unwrap_or_default(),
@@ -222,7 +230,9 @@ pub(super) fn device_token(
         return Ok(());
     }
     turn.send(conn, Pdu::raw(cmd::LOGIN_RES_DEVICETOKEN, pdu.header.seq_num, Bytes::new()));
-    if let Some(link) = link {
+    if let Some(link) = link
+        && !state.config.protocol.mutated(Mutant::TokenDropped)
+    {
         turn.send(link, pdu.with_body(body));
     }
     Ok(())

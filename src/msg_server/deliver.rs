@@ -9,6 +9,7 @@ use crate::{
     conversation::Conversation,
     env::ConnId,
     fact::Fact,
+    mutants::Mutant,
     wire::{
         Pdu,
         im::{base_define::SessionType, message::ImMsgData},
@@ -27,7 +28,10 @@ pub(super) struct Push<'a> {
 
 /// Pushes, in order.
 pub(super) fn push(state: &mut State, turn: &mut Turn<'_>, push: Push<'_>) {
-    let Push { msg, pdu, conversation, targets, tracked } = push;
+    let Push { msg, pdu, conversation, mut targets, tracked } = push;
+    if targets.len() > 2 && state.config.protocol.mutated(Mutant::PushSkipsLast) {
+        targets.pop();
+    }
     let (from, msg_id) = (msg.from_user_id, msg.msg_id);
     if !tracked {
         turn.send_all(&targets, pdu);
@@ -77,6 +81,10 @@ pub(super) fn settle(
         (false, true) => AckKey::Sender(session_id),
         (false, false) => return,
     };
+    let oldest = client.send_list.entries.front().map(|entry| entry.msg_id);
+    let other = oldest.filter(|&oldest| oldest != msg_id);
+    let other = other.filter(|_| state.config.protocol.mutated(Mutant::AckSettlesOldest));
+    let msg_id = other.unwrap_or(msg_id);
     if let Some(Entry { conversation, .. }) = client.send_list.ack(key, msg_id) {
         turn.fact(Fact::SendListAcked { conn, conversation, msg_id });
     }

@@ -11,6 +11,7 @@ use super::state::{
 use crate::{
     catalogue::Command,
     env::ConnId,
+    mutants::Mutant,
     wire::{Pdu, attach, edit::Edit, fields, tt::extension::RefusedCode},
 };
 
@@ -36,8 +37,15 @@ pub(super) fn lets_through(
     entry: Option<&Command>,
     pdu: &Pdu,
 ) -> bool {
+    let protocol = state.config.protocol;
     match check(state, conn, entry, pdu) {
         Ok(()) => return true,
+        Err(Over::Refused(RefusedCode::RefusedTooMany, _))
+            if protocol.mutated(Mutant::RateNotKept) =>
+        {
+            return true;
+        }
+        Err(Over::Closed(_)) if protocol.mutated(Mutant::AbuseIsServed) => return true,
         Err(Over::Refused(code, reason)) => {
             state.refuse(turn, conn, Asked::of(pdu), code, &reason);
         }
@@ -65,11 +73,17 @@ fn check(state: &mut State, conn: ConnId, entry: Option<&Command>, pdu: &Pdu) ->
     if let Some(requests) = requests {
         rate(requests, limits.requests, "requests")?;
     }
-    limits
-        .check(entry.id, &pdu.body)
-        .map_err(|over| Over::Refused(RefusedCode::RefusedMalformed, over.to_string()))?;
+    let protocol = state.config.protocol;
+    if let Err(over) = limits.check(entry.id, &pdu.body)
+        && !protocol.mutated(Mutant::LimitsNotKept)
+    {
+        return Err(Over::Refused(RefusedCode::RefusedMalformed, over.to_string()));
+    }
     token(entry, pdu)?;
-    claim(entry, client, pdu)
+    claim(entry, client, pdu).or_else(|over| match protocol.mutated(Mutant::SenderAsClaimed) {
+        true => Ok(()),
+        false => Err(over),
+    })
 }
 
 /// A PDU without the attach data that its device gave it; `None` if there is none. Servers name

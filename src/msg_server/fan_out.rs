@@ -10,6 +10,7 @@ use crate::{
     catalogue::{Half, id as cmd},
     conversation::Conversation,
     env::ConnId,
+    mutants::Mutant,
     wire::{
         Malformed, Pdu,
         attach::{Attach, kind},
@@ -48,6 +49,9 @@ pub(super) fn start(
         hint::missed_here(state, turn);
         return;
     };
+    if state.config.protocol.mutated(Mutant::FanOutForgotten) {
+        return;
+    }
     let (group, msg_id, since) = (msg.to_session_id, msg.msg_id, turn.now.up);
     if state.fan_outs.add(FanOut { link, group, msg_id, since }) {
         hint::missed_here(state, turn);
@@ -106,7 +110,9 @@ fn push(
         turn.refused(link, cmd::GROUP_INFO_RESPONSE, "the sender is no member");
         return Ok(());
     }
+    let protocol = state.config.protocol;
     let origin = state.find(msg.from_user_id, handle);
+    let origin = origin.filter(|_| !protocol.mutated(Mutant::GroupPushedToOrigin));
     let targets = members.iter().flat_map(|&member| state.conns_of(member, origin)).collect();
     deliver::push(
         state,
@@ -119,7 +125,8 @@ fn push(
             // The original keeps no send list for groups: its acks name a sender. With
             // conversation-keyed-acks a group is a conversation like any other; the entries of
             // clients that ack no group message (Windows, Mac) expire.
-            tracked: state.config.protocol.conversation_keyed_acks,
+            tracked: protocol.conversation_keyed_acks
+                && !protocol.mutated(Mutant::GroupPushUntracked),
         },
     );
     let req =
@@ -138,7 +145,11 @@ pub(super) fn shields(
 ) -> Result<(), Malformed> {
     let rsp: ImGroupGetShieldRsp = pdu.view()?;
     let message = rsp.attach_data.unwrap_or_default();
-    let open = rsp.shield_status_list.iter().filter(|member| member.shield_status == 0);
+    let protocol = state.config.protocol;
+    let open = rsp
+        .shield_status_list
+        .iter()
+        .filter(|member| member.shield_status == 0 || protocol.mutated(Mutant::MutedArePushed));
     let req = ImGetDeviceTokenReq {
         user_id: open.map(|member| member.user_id).collect(),
         attach_data: Some(message.clone()),

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     catalogue::{Half, id as cmd},
     env::ConnId,
+    mutants::Mutant,
     wire::{
         Malformed, Pdu,
         attach::{Attach, kind},
@@ -151,6 +152,7 @@ pub(super) fn status(
     state.in_flight.answered(link, attach.handle, asked);
     let online = UserStatType::UserStatusOnline as i32;
     let pc_on = rsp.user_stat_list.first().is_some_and(|user| user.status == online);
+    let pc_on = pc_on && !state.config.protocol.mutated(Mutant::TransferAlwaysOffline);
     transfer.trans_mode = if pc_on { ONLINE } else { OFFLINE };
     let server = state.file_servers.first().map(|server| server.conn);
     let requester = state.find(transfer.from_user_id, attach.handle);
@@ -216,9 +218,16 @@ fn transfer_rsp(
 fn notify(state: &State, turn: &mut Turn<'_>, notice: &ImFileNotify) {
     let pdu = Pdu::new(cmd::FILE_NOTIFY, 0, notice);
     let is_pc = |conn: &ConnId| state.conns.get(conn).is_some_and(|client| !client.is_mobile());
-    let target = state.conns_of(notice.to_user_id, None).into_iter();
+    let protocol = state.config.protocol;
+    let to = match protocol.mutated(Mutant::FileOfferedToSender) {
+        true => notice.from_user_id,
+        false => notice.to_user_id,
+    };
+    let target = state.conns_of(to, None).into_iter();
     turn.send_all(&target.filter(is_pc).collect::<Vec<_>>(), &pdu);
-    state.to_route(turn, pdu);
+    if !protocol.mutated(Mutant::FileOfferedHereOnly) {
+        state.to_route(turn, pdu);
+    }
 }
 
 /// 0508 of another msg_server: to all the target's connections.

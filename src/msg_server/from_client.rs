@@ -9,6 +9,7 @@ use super::{
 use crate::{
     catalogue::{self, Peer, Serve, id as cmd},
     env::ConnId,
+    mutants::Mutant,
     wire::{Malformed, Pdu, im, tt::extension::RefusedCode},
 };
 
@@ -51,7 +52,12 @@ pub(super) fn dispatch(
     let entry = catalogue::of(command);
     let gated = state.config.protocol.login_gate && !client.open;
     let gated = gated && !entry.is_some_and(|entry| entry.before_login);
-    let limited = state.config.protocol.edge_limits;
+    let protocol = state.config.protocol;
+    let asked = !client.login_name.is_empty();
+    let gated = gated && !(asked && protocol.mutated(Mutant::GateOpensAtRequest));
+    let is_message = command == cmd::MSG_DATA;
+    let gated = gated && (is_message || !protocol.mutated(Mutant::GateForMessagesOnly));
+    let limited = protocol.edge_limits;
     if limited && !edge::lets_through(state, turn, conn, entry.filter(|_| !gated), pdu) {
         return Ok(());
     }
@@ -73,15 +79,26 @@ pub(super) fn dispatch(
 }
 
 /// 0701: echoed byte for byte.
-fn heartbeat(_: &mut State, turn: &mut Turn<'_>, conn: ConnId, pdu: &Pdu) -> Result<(), Malformed> {
-    turn.send(conn, pdu.clone());
+fn heartbeat(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    conn: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    if !state.config.protocol.mutated(Mutant::HeartbeatUnanswered) {
+        turn.send(conn, pdu.clone());
+    }
     Ok(())
 }
 
 /// 0305: what time it is.
-fn time(_: &mut State, turn: &mut Turn<'_>, conn: ConnId, pdu: &Pdu) -> Result<(), Malformed> {
+fn time(state: &mut State, turn: &mut Turn<'_>, conn: ConnId, pdu: &Pdu) -> Result<(), Malformed> {
     let _: im::message::ImClientTimeReq = pdu.view()?;
-    let rsp = im::message::ImClientTimeRsp { server_time: turn.unix_seconds() };
+    let server_time = match state.config.protocol.mutated(Mutant::TimeSinceStart) {
+        true => turn.now.up.as_secs() as u32,
+        false => turn.unix_seconds(),
+    };
+    let rsp = im::message::ImClientTimeRsp { server_time };
     turn.send(conn, Pdu::new(cmd::MSG_TIME_RESPONSE, pdu.header.seq_num, &rsp));
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     catalogue::{self, Peer, Serve, id as cmd},
     env::ConnId,
+    mutants::Mutant,
     wire::{Malformed, Pdu},
 };
 
@@ -49,6 +50,8 @@ pub(super) fn dispatch(
 
 /// 0702: this db_proxy stops, and is asked for nothing more.
 fn stopped(state: &mut State, _: &mut Turn<'_>, link: ConnId, _: &Pdu) -> Result<(), Malformed> {
-    state.db.stopped(link);
+    if !state.config.protocol.mutated(Mutant::StopIgnored) {
+        state.db.stopped(link);
+    }
     Ok(())
 }

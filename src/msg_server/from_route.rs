@@ -9,6 +9,7 @@ use super::{
 use crate::{
     catalogue::id as cmd,
     env::ConnId,
+    mutants::Mutant,
     wire::{Malformed, Pdu, im},
 };
 use im::base_define::UserStatType;
@@ -45,7 +46,13 @@ pub(super) fn dispatch(
 /// 070d: a user has logged in elsewhere, or a phone kicks their PCs.
 fn kick(state: &mut State, turn: &mut Turn<'_>, _: ConnId, pdu: &Pdu) -> Result<(), Malformed> {
     let msg: im::server::ImServerKickUser = pdu.view()?;
-    login::kick(state, turn, msg.user_id, msg.client_type as u32, msg.reason, None);
+    let mut client_type = msg.client_type as u32;
+    if state.users.contains_key(&msg.user_id)
+        && state.config.protocol.mutated(Mutant::KickFromElsewhereOtherClass)
+    {
+        client_type ^= 0x10;
+    }
+    login::kick(state, turn, msg.user_id, client_type, msg.reason, None);
     Ok(())
 }
 
@@ -57,7 +64,10 @@ fn status_notify(
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
     let _: im::buddy::ImUserStatNotify = pdu.view()?;
-    let pcs: Vec<_> = state.open_conns().filter(|c| !c.is_mobile()).map(|c| c.id).collect();
+    let mut pcs: Vec<_> = state.open_conns().filter(|c| !c.is_mobile()).map(|c| c.id).collect();
+    if !pcs.is_empty() && state.config.protocol.mutated(Mutant::StatusUntoldToLast) {
+        pcs.pop();
+    }
     turn.send_all(&pcs, pdu);
     Ok(())
 }
@@ -77,7 +87,11 @@ fn pc_login_status(
     let notice =
         im::buddy::ImpcLoginStatusNotify { user_id: msg.user_id, login_stat: status as i32 };
     let notice = Pdu::new(cmd::BUDDY_LIST_PC_LOGIN_STATUS_NOTIFY, 0, &notice);
-    let is_mobile = |conn: &ConnId| state.conns.get(conn).is_some_and(|c| c.is_mobile());
+    let protocol = state.config.protocol;
+    let is_mobile = |conn: &ConnId| {
+        let client = state.conns.get(conn);
+        client.is_some_and(|c| c.is_mobile() != protocol.mutated(Mutant::PcStatusToPcs))
+    };
     let phones: Vec<_> = state.conns_of(msg.user_id, None).into_iter().filter(is_mobile).collect();
     turn.send_all(&phones, &notice);
     Ok(())

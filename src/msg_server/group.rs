@@ -7,6 +7,7 @@ use super::{
 use crate::{
     catalogue::id as cmd,
     env::ConnId,
+    mutants::Mutant,
     wire::{
         Malformed, Pdu,
         attach::Attach,
@@ -56,7 +57,9 @@ pub(super) fn changed(
         chg_user_id_list: rsp.chg_user_id_list,
     };
     let pdu = Pdu::new(cmd::GROUP_CHANGE_MEMBER_NOTIFY, 0, &notice);
-    state.to_route(turn, pdu.clone());
+    if !state.config.protocol.mutated(Mutant::ChangeToldHereOnly) {
+        state.to_route(turn, pdu.clone());
+    }
     to_members(state, turn, &notice, &pdu, requester);
     Ok(())
 }
@@ -82,6 +85,10 @@ fn to_members(
     except: Option<ConnId>,
 ) {
     for &user in notice.chg_user_id_list.iter().chain(&notice.cur_user_id_list) {
+        let is_out = !notice.cur_user_id_list.contains(&user);
+        if is_out && state.config.protocol.mutated(Mutant::TakenOutUntold) {
+            continue;
+        }
         turn.send_all(&state.conns_of(user, except), pdu);
     }
 }

@@ -1,11 +1,12 @@
 //! 07e2: "ask for what is new" (switch `catch-up-hint`). A push that is lost with a link is lost
 //! for good in the original.
 
-use super::state::{State, turn::Turn};
+use super::state::{State, hints::Hints, turn::Turn};
 use crate::{
     catalogue::id as cmd,
     conversation::Conversation,
     env::ConnId,
+    mutants::Mutant,
     wire::{Malformed, Pdu, tt::extension::CatchUpHint},
 };
 use std::collections::BTreeSet;
@@ -39,7 +40,12 @@ pub(super) fn missed(
 ) {
     for conversation in conversations {
         match conversation {
-            Conversation::Single { low, high } => state.hints.users.extend([low, high]),
+            Conversation::Single { low, high } => {
+                state.hints.users.insert(low);
+                if !state.config.protocol.mutated(Mutant::HintToOneOfTwo) {
+                    state.hints.users.insert(high);
+                }
+            }
             Conversation::Group(_) => state.hints.everyone = true,
         }
     }
@@ -55,7 +61,12 @@ pub(super) fn missed_here(state: &mut State, turn: &mut Turn<'_>) {
 /// Tells those who are to be told, but not again within `Timing::request_timeout`: what loses one
 /// message loses many, and one hint makes a client ask for all of them.
 pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
+    let protocol = state.config.protocol;
     if turn.now.up < state.hints.not_before {
+        if !state.hints.is_empty() && protocol.mutated(Mutant::HintInPauseForgotten) {
+            let not_before = state.hints.not_before;
+            state.hints = Hints { not_before, ..Hints::default() };
+        }
         return;
     }
     let due = std::mem::take(&mut state.hints);
@@ -67,6 +78,9 @@ pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
         everyone_here(state, turn);
     } else {
         users_here(state, turn, &due.users);
+    }
+    if protocol.mutated(Mutant::HintHereOnly) {
+        return;
     }
     if due.everyone {
         through_route(state, turn);

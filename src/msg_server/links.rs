@@ -7,8 +7,10 @@ use super::{
 use crate::{
     catalogue::id as cmd,
     env::ConnId,
+    mutants::Mutant,
     wire::{Pdu, im},
 };
+use std::time::Duration;
 
 impl State {
     /// How many connections of devices it takes.
@@ -53,11 +55,15 @@ impl State {
             status: conn.online_status,
             client_type: conn.client_type as i32,
         };
-        let user_stat_list = self.open_conns().map(stat).collect();
+        let protocol = self.config.protocol;
+        let told = |c: &&Conn| !(c.is_mobile() && protocol.mutated(Mutant::ReportLeavesOutPhones));
+        let user_stat_list = self.open_conns().filter(told).map(stat).collect();
         let info = im::server::ImOnlineUserInfo { user_stat_list };
         turn.send(conn, Pdu::new(cmd::OTHER_ONLINE_USER_INFO, 0, &info));
         // Everyone here missed what would have come through this link while it was closed.
-        hint::everyone_here(self, turn);
+        if !protocol.mutated(Mutant::NoHintAfterRouteIsBack) {
+            hint::everyone_here(self, turn);
+        }
     }
 
     /// A link to a route_server closed. The oldest one that is left becomes the master and is told
@@ -68,6 +74,9 @@ impl State {
         if was_master {
             self.announce_master(turn);
         }
+        if self.config.protocol.mutated(Mutant::RouteRequestsStay) {
+            return;
+        }
         let lost = self.in_flight.of_link(conn);
         self.unanswered(turn, lost, "the route_server is gone");
     }
@@ -75,7 +84,14 @@ impl State {
     /// A link to a db_proxy closed, and with it the answers that it owed.
     pub(super) fn db_closed(&mut self, turn: &mut Turn<'_>, conn: ConnId) {
         self.db.closed(conn);
-        let lost = self.in_flight.of_link(conn);
+        let protocol = self.config.protocol;
+        if protocol.mutated(Mutant::DbRequestsStay) {
+            return;
+        }
+        let lost = match protocol.mutated(Mutant::AllRequestsGoWithOneLink) {
+            true => self.in_flight.given_up(turn.now.up, Duration::ZERO),
+            false => self.in_flight.of_link(conn),
+        };
         self.unanswered(turn, lost, "the db_proxy is gone");
         fan_out::link_closed(self, turn, conn);
     }

@@ -8,6 +8,7 @@ use crate::{
     catalogue::{Half, id as cmd},
     env::ConnId,
     fact::Fact,
+    mutants::Mutant,
     wire::{Malformed, Pdu, attach::Attach, im, tt::extension::RefusedCode},
 };
 use bytes::Bytes;
@@ -144,10 +145,19 @@ pub(super) fn validated(
     entry.conns.insert(attach.handle, conn);
     entry.nick = name_of(&info.user_nick_name);
     turn.fact(Fact::LoggedIn { conn, user, client_type });
+    let is_first = entry.conns.len() == 1;
     kick(state, turn, user, client_type, KICK_DUPLICATE, Some(conn));
-    to_route_kick(state, turn, user, client_type, KICK_DUPLICATE);
-    state.announce(turn, user, client_type, 1);
+    let protocol = state.config.protocol;
+    if !protocol.mutated(Mutant::KickHereOnly) {
+        to_route_kick(state, turn, user, client_type, KICK_DUPLICATE);
+    }
+    if is_first || !protocol.mutated(Mutant::SecondDeviceUnannounced) {
+        state.announce(turn, user, client_type, 1);
+    }
     info.sign_info.get_or_insert_default();
+    if protocol.mutated(Mutant::LoginLosesNick) {
+        info.user_nick_name = Bytes::new();
+    }
     let res = im::login::ImLoginRes {
         server_time: turn.unix_seconds(),
         result_code: 0,
@@ -170,11 +180,17 @@ pub(super) fn kick(
     reason: u32,
     except: Option<ConnId>,
 ) {
-    let of_class = |conn: &ConnId| state.conns.get(conn).is_some_and(|c| c.same_class(client_type));
-    let Some(conn) = state.conns_of(user, except).into_iter().find(of_class) else { return };
+    let protocol = state.config.protocol;
+    let of_class = |conn: &ConnId| {
+        let client = state.conns.get(conn);
+        client
+            .is_some_and(|c| c.same_class(client_type) != protocol.mutated(Mutant::KickOtherClass))
+    };
+    let Some(old) = state.conns_of(user, except).into_iter().find(of_class) else { return };
+    let conn = except.filter(|_| protocol.mutated(Mutant::KickNewer)).unwrap_or(old);
     let notice = im::login::ImKickUser { user_id: user, kick_reason: reason as i32 };
     turn.send(conn, Pdu::new(cmd::LOGIN_KICK_USER, 0, &notice));
-    if state.config.protocol.login_gate {
+    if protocol.login_gate && !protocol.mutated(Mutant::KickedStaysServed) {
         state.close_client(turn, conn, "kicked");
     }
 }
@@ -194,13 +210,17 @@ pub(super) fn logout(
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
     let Some(user) = state.conns.get(&conn).map(|client| client.user) else { return Ok(()) };
-    let seq = pdu.header.seq_num;
-    if let Some(link) = state.db.pick(turn, Half::Other, user, pdu) {
+    let (seq, protocol) = (pdu.header.seq_num, state.config.protocol);
+    if let Some(link) = state.db.pick(turn, Half::Other, user, pdu)
+        && !protocol.mutated(Mutant::LogoutKeepsToken)
+    {
         let msg = im::login::ImDeviceTokenReq { user_id: user, ..Default::default() };
         turn.send(link, Pdu::new(cmd::LOGIN_REQ_DEVICETOKEN, seq, &msg));
     }
     let rsp = im::login::ImLogoutRsp { result_code: 0 };
-    turn.send(conn, Pdu::new(cmd::LOGIN_RES_LOGINOUT, seq, &rsp));
+    if !protocol.mutated(Mutant::LogoutUnanswered) {
+        turn.send(conn, Pdu::new(cmd::LOGIN_RES_LOGINOUT, seq, &rsp));
+    }
     state.close_client(turn, conn, "logout");
     Ok(())
 }
@@ -222,7 +242,9 @@ pub(super) fn kick_pc(
     let _: im::login::ImKickPcClientReq = pdu.view()?;
     let mac = im::base_define::ClientType::Mac as u32;
     kick(state, turn, user, mac, KICK_BY_MOBILE, Some(conn));
-    to_route_kick(state, turn, user, mac, KICK_BY_MOBILE);
+    if !state.config.protocol.mutated(Mutant::KickPcHereOnly) {
+        to_route_kick(state, turn, user, mac, KICK_BY_MOBILE);
+    }
     let rsp = im::login::ImKickPcClientRsp { user_id: user, result_code: 0 };
     turn.send(conn, Pdu::new(cmd::LOGIN_RES_KICKPCCLIENT, pdu.header.seq_num, &rsp));
     Ok(())

@@ -10,12 +10,13 @@ use crate::{
     catalogue::{Half, id as cmd},
     conversation::Conversation,
     env::ConnId,
+    mutants::Mutant,
     wire::{
         Header, Malformed, Pdu,
         attach::{self, Attach},
         edit::Edit,
         fields, im,
-        msg_type::is_single,
+        msg_type::{is_audio, is_single},
         tt::extension::RefusedCode,
     },
 };
@@ -37,7 +38,9 @@ pub(super) fn from_client(
     let Some(client) = state.conns.get_mut(&conn) else { return Ok(()) };
     let refused = if msg.msg_data.is_empty() {
         Some((RefusedCode::RefusedMalformed, "an empty message"))
-    } else if client.sent_in_window >= MESSAGES_PER_WINDOW {
+    } else if client.sent_in_window >= MESSAGES_PER_WINDOW
+        && !state.config.protocol.mutated(Mutant::RateNotKept)
+    {
         Some((RefusedCode::RefusedTooMany, "over 20 messages a second"))
     } else {
         client.sent_in_window += 1;
@@ -55,9 +58,17 @@ pub(super) fn from_client(
     };
     match link {
         Ok(link) => {
+            let protocol = state.config.protocol;
+            let (mut from, mut time) = (user, turn.unix_seconds());
+            if msg.from_user_id != user && protocol.mutated(Mutant::SenderAsClaimed) {
+                from = msg.from_user_id;
+            }
+            if msg.create_time != time && protocol.mutated(Mutant::TimeOfDevice) {
+                time = msg.create_time;
+            }
             let body = Edit::of(&pdu.body)
-                .uint(fields::USER_ID, u64::from(user))
-                .uint(fields::CREATE_TIME, u64::from(turn.unix_seconds()))
+                .uint(fields::USER_ID, u64::from(from))
+                .uint(fields::CREATE_TIME, u64::from(time))
                 .bytes(attach::FIELD, &Attach::handle(handle).encode())
                 .done();
             let missed = Some(conversation(&msg, user));
@@ -95,20 +106,28 @@ pub(super) fn from_db(
         return Ok(());
     };
     let asked = Asked::of(pdu);
-    state.in_flight.answered(link, attach.handle, asked);
+    if !protocol.mutated(Mutant::AckedSendWaits) {
+        state.in_flight.answered(link, attach.handle, asked);
+    }
     let origin = state.find(msg.from_user_id, attach.handle);
-    if let Some(origin) = origin {
+    let unacked = is_audio(msg.msg_type) && protocol.mutated(Mutant::VoiceUnacked);
+    if let Some(origin) = origin.filter(|_| !unacked) {
         // ack-after-store: a 0302 with msg_id 0 says that nothing was stored.
         if not_stored && !protocol.ack_after_store {
             state.refuse(turn, origin, asked, RefusedCode::RefusedUnavailable, "not stored");
         } else {
             ack(turn, origin, pdu.header.seq_num, &msg);
+            if protocol.mutated(Mutant::AckedThenRefused) {
+                state.refuse(turn, origin, asked, RefusedCode::RefusedUnavailable, "not stored");
+            }
         }
     }
     if not_stored {
         return Ok(());
     }
-    state.to_route(turn, pdu.clone());
+    if is_single(msg.msg_type) || !protocol.mutated(Mutant::GroupMessageHereOnly) {
+        state.to_route(turn, pdu.clone());
+    }
     if !is_single(msg.msg_type) {
         fan_out::start(state, turn, attach.handle, &msg, &pdu.body);
         return Ok(());
@@ -116,7 +135,9 @@ pub(super) fn from_db(
     let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
     let header = Header { seq_num: 0, ..pdu.header };
     push_single(state, turn, &msg, &Pdu { header, body: body.clone() }, origin);
-    device_token_request(turn, link, msg.to_session_id, body);
+    if !protocol.mutated(Mutant::NoPhonePushes) {
+        device_token_request(turn, link, msg.to_session_id, body);
+    }
     Ok(())
 }
 
@@ -163,8 +184,21 @@ fn push_single(
     origin: Option<ConnId>,
 ) {
     let (from, to) = (msg.from_user_id, msg.to_session_id);
+    let protocol = state.config.protocol;
     let mut targets = state.conns_of(from, origin);
-    targets.extend(state.conns_of(to, None));
+    if !targets.is_empty() && protocol.mutated(Mutant::NoOwnCopies) {
+        targets.clear();
+    }
+    if let Some(origin) = origin
+        && protocol.mutated(Mutant::PushedToOrigin)
+    {
+        targets.push(origin);
+    }
+    let mut of_receiver = state.conns_of(to, None);
+    if of_receiver.len() > 1 && protocol.mutated(Mutant::PushedToOneDevice) {
+        of_receiver.truncate(1);
+    }
+    targets.extend(of_receiver);
     let conversation = Conversation::single(from, to);
     deliver::push(state, turn, Push { msg, pdu, conversation, targets, tracked: true });
 }

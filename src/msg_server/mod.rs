@@ -37,6 +37,7 @@ pub use text_cipher::{DEFAULT_TEXT_KEY, encrypt as encrypt_text};
 use crate::{
     env::{ConnId, Draw},
     link::{Action, Event, Now, Role},
+    protocol::Protocol,
     wire::tt::extension::RefusedCode,
 };
 use state::{State, in_flight::Asked, turn::Turn};
@@ -56,6 +57,10 @@ impl MsgServer {
 
 impl Role for MsgServer {
     type Kind = Kind;
+
+    fn protocol(&self) -> Protocol {
+        self.state.config.protocol
+    }
 
     fn handle(&mut self, now: Now, draw: &dyn Draw, event: Event<Kind>, out: &mut Vec<Action>) {
         let state = &mut self.state;

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     catalogue::id as cmd,
     env::ConnId,
+    mutants::Mutant,
     wire::{
         Malformed, Pdu,
         attach::{Attach, kind},
@@ -52,7 +53,10 @@ pub(super) fn tokens(
 ) -> Result<(), Malformed> {
     let rsp: ImGetDeviceTokenRsp = pdu.view()?;
     let msg: ImMsgData = check::decode(&rsp.attach_data.unwrap_or_default())?;
-    let of_others = |info: &UserTokenInfo| info.user_id != msg.from_user_id;
+    let protocol = state.config.protocol;
+    let of_others = |info: &UserTokenInfo| {
+        info.user_id != msg.from_user_id || protocol.mutated(Mutant::SenderIsPushed)
+    };
     let tokens: Vec<_> = rsp.user_token_info.into_iter().filter(of_others).collect();
     if tokens.is_empty() {
         return Ok(());
@@ -71,11 +75,16 @@ pub(super) fn tokens(
     for mut token in tokens {
         match state.users.get(&token.user_id) {
             Some(user) => {
-                token.push_type = push_type(user.pc_on);
+                let pc_on = user.pc_on && !protocol.mutated(Mutant::PushAlwaysLoud);
+                token.push_type = push_type(pc_on);
                 here.push(token);
             }
+            None if protocol.mutated(Mutant::PushedHereOnly) => {}
             None => ask_route(state, turn, token.user_id, &push(vec![token])),
         }
+    }
+    if here.len() > 1 && protocol.mutated(Mutant::OnePushOfMany) {
+        here.truncate(1);
     }
     if !here.is_empty() {
         to_push_server(state, turn, &push(here));
@@ -135,7 +144,7 @@ fn flash(state: &State, msg: &ImMsgData) -> Option<Vec<u8>> {
         Some(text) => {
             let mut flash = [nick, b":", &text].concat();
             // The cut is by bytes, and may split a character.
-            if flash.len() > FLASH_BYTES {
+            if flash.len() > FLASH_BYTES && !state.config.protocol.mutated(Mutant::PushTextUncut) {
                 flash.truncate(FLASH_BYTES);
                 flash.extend(b"...");
             }

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     catalogue::{Half, id as cmd},
     env::ConnId,
+    mutants::Mutant,
     wire::{
         Malformed, Pdu,
         attach::{self, Attach},
@@ -29,7 +30,9 @@ pub(super) fn ack(
     let ack: ImMsgDataReadAck = pdu.view()?;
     let Some(client) = state.conns.get(&conn) else { return Ok(()) };
     let (user, handle) = (client.user, client.handle);
-    deliver::settle(state, turn, conn, ack.session_type, ack.session_id, ack.msg_id);
+    if !state.config.protocol.mutated(Mutant::ReadAckSettlesNothing) {
+        deliver::settle(state, turn, conn, ack.session_type, ack.session_id, ack.msg_id);
+    }
     let confirmed = state.config.protocol.confirmed_read_acks;
     match state.db.pick(turn, Half::Other, user, pdu) {
         Some(link) => {
@@ -84,8 +87,14 @@ pub(super) fn confirmed(
         turn.send(conn, pdu.with_body(body.clone()));
     }
     let notice = Pdu::raw(cmd::MSG_READ_NOTIFY, 0, body);
-    turn.send_all(&state.conns_of(stored.user_id, requester), &notice);
-    state.to_route(turn, notice);
+    let protocol = state.config.protocol;
+    let others = state.conns_of(stored.user_id, requester);
+    if !others.is_empty() && !protocol.mutated(Mutant::ReadNoticeElsewhereOnly) {
+        turn.send_all(&others, &notice);
+    }
+    if !protocol.mutated(Mutant::ReadNoticeHereOnly) {
+        state.to_route(turn, notice);
+    }
     Ok(())
 }
 

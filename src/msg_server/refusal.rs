@@ -11,6 +11,7 @@ use super::{
 use crate::{
     catalogue::id as cmd,
     env::ConnId,
+    mutants::Mutant,
     wire::{
         Malformed, Pdu, attach,
         edit::Edit,
@@ -40,7 +41,9 @@ impl State {
                 reason: Some(Bytes::copy_from_slice(reason.as_bytes())),
                 attach_data: None,
             };
-            turn.send(conn, Pdu::new(cmd::OTHER_REFUSED, asked.seq, &refused));
+            let unnamed = self.config.protocol.mutated(Mutant::RefusalNamesNoRequest);
+            let seq = if unnamed { 0 } else { asked.seq };
+            turn.send(conn, Pdu::new(cmd::OTHER_REFUSED, seq, &refused));
         }
     }
 
@@ -89,7 +92,9 @@ pub(super) fn from_db(
     };
     let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
     turn.refused(conn, asked.command, String::from_utf8_lossy(refused.reason()));
-    turn.send(conn, pdu.with_body(body));
+    if !state.config.protocol.mutated(Mutant::RefusalOfDbKept) {
+        turn.send(conn, pdu.with_body(body));
+    }
     // The message may be stored nevertheless, and then is not pushed.
     if refused.code() == RefusedCode::RefusedUnavailable {
         hint::missed(state, turn, request.into_iter().filter_map(|request| request.missed));

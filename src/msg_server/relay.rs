@@ -9,6 +9,7 @@ use crate::{
     catalogue::{self, AttachForm, id as cmd},
     conversation::Conversation,
     env::ConnId,
+    mutants::Mutant,
     wire::{
         Malformed, Pdu,
         attach::{self, Attach},
@@ -47,6 +48,7 @@ impl State {
     ) -> bool {
         let Source { conn, asked, missed } = source;
         let protocol = &self.config.protocol;
+        let missed = missed.filter(|_| !protocol.mutated(Mutant::LostSendHintsNobody));
         let recorded = protocol.answered_refusals || (protocol.catch_up_hint && missed.is_some());
         if let Some(client) = self.conns.get(&conn).filter(|_| recorded) {
             let request = Request { conn, asked, link, since: turn.now.up, missed, late: false };
@@ -96,7 +98,13 @@ pub(super) fn request(
     };
     check::conform(entry.body, &pdu.body)?;
     let Some(client) = state.conns.get(&conn) else { return Ok(false) };
-    let (user, handle) = (client.user, client.handle);
+    let (mut user, handle) = (client.user, client.handle);
+    if let Some(claimed) = fields::uint(&pdu.body, fields::USER_ID)
+        && claimed != user
+        && state.config.protocol.mutated(Mutant::SenderAsClaimed)
+    {
+        user = claimed;
+    }
     let Some(link) = state.db.pick(turn, relay.half, user, pdu) else {
         match without_db(pdu, user)? {
             Some(reply) => {
@@ -194,7 +202,9 @@ pub(super) fn reply(
         return Ok(false);
     };
     let asked = Asked { command: request.id, seq: pdu.header.seq_num };
-    state.in_flight.answered(link, attach.handle, asked);
+    if !state.config.protocol.mutated(Mutant::AnsweredRequestWaits) {
+        state.in_flight.answered(link, attach.handle, asked);
+    }
     if let Some(conn) = state.find(user, attach.handle) {
         let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
         turn.send(conn, pdu.with_body(body));

@@ -5,7 +5,7 @@ use super::{
     fan_out, hint,
     state::{State, conn::Conn, in_flight::GIVE_UP, turn::Turn},
 };
-use crate::{env::ConnId, fact::Fact, timing::Timing};
+use crate::{env::ConnId, fact::Fact, mutants::Mutant};
 
 /// One `Timing::tick`: the rate window starts anew, silent clients are closed, send lists are
 /// expired or written again, requests without an answer are given up.
@@ -13,20 +13,29 @@ pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
     let mut closing = Vec::new();
     for conn in state.conns.values_mut() {
         // The original's window is its tick; both are `Timing::rate_window` long.
-        conn.sent_in_window = 0;
-        let reason = match overdue(conn, turn, &state.config.timing) {
+        if conn.sent_in_window > 0 && !state.config.protocol.mutated(Mutant::RateWindowStays) {
+            conn.sent_in_window = 0;
+        }
+        let reason = match overdue(conn, turn, &state.config) {
             Some(reason) => Some(reason.to_string()),
             None => send_list(conn, turn, &state.config),
         };
         closing.extend(reason.map(|reason| (conn.id, reason)));
     }
-    state.rates.tick();
+    if !state.config.protocol.mutated(Mutant::RateWindowStays) {
+        state.rates.tick();
+    }
     close_all(state, turn, closing);
     let (now, limit) = (turn.now.up, state.config.timing.request_timeout());
+    let protocol = state.config.protocol;
     let late = state.in_flight.late(now, limit);
-    state.unanswered(turn, late, "no answer in time");
+    if !late.is_empty() && !protocol.mutated(Mutant::LateRequestUntold) {
+        state.unanswered(turn, late, "no answer in time");
+    }
     let lost = state.in_flight.given_up(now, limit * GIVE_UP);
-    state.unanswered(turn, lost, "no answer at all");
+    if !lost.is_empty() && !protocol.mutated(Mutant::LostRequestUntold) {
+        state.unanswered(turn, lost, "no answer at all");
+    }
     fan_out::tick(state, turn);
     hint::tick(state, turn);
 }
@@ -38,17 +47,19 @@ fn close_all(state: &mut State, turn: &mut Turn<'_>, closing: Vec<(ConnId, Strin
 }
 
 /// Why a client is to be closed for its silence.
-fn overdue(conn: &Conn, turn: &Turn<'_>, timing: &Timing) -> Option<&'static str> {
+fn overdue(conn: &Conn, turn: &Turn<'_>, config: &Config) -> Option<&'static str> {
+    let Config { timing, protocol, .. } = config;
     let silent = turn.now.up.saturating_sub(conn.last_recv);
-    let (limit, reason) = if conn.is_mobile() {
+    let (limit, reason) = if conn.is_mobile() != protocol.mutated(Mutant::SilenceLimitsSwapped) {
         (timing.mobile_timeout(), "a silent mobile client")
     } else {
         (timing.pc_timeout(), "a silent PC client")
     };
     let age = turn.now.up.saturating_sub(conn.opened_at);
-    if silent > limit {
+    if silent > limit && !protocol.mutated(Mutant::SilentClientStays) {
         Some(reason)
-    } else if !conn.open && age > timing.login_timeout() {
+    } else if !conn.open && age > timing.login_timeout() && !protocol.mutated(Mutant::StrangerStays)
+    {
         Some("no finished login in time")
     } else {
         None
@@ -58,7 +69,11 @@ fn overdue(conn: &Conn, turn: &Turn<'_>, timing: &Timing) -> Option<&'static str
 /// Expires entries of the send list or writes them again. Returns a reason if the connection is to
 /// be closed.
 fn send_list(conn: &mut Conn, turn: &mut Turn<'_>, config: &Config) -> Option<String> {
-    let (now, id) = (turn.now.up, conn.id);
+    let (mut now, id) = (turn.now.up, conn.id);
+    if !conn.send_list.entries.is_empty() && config.protocol.mutated(Mutant::SendListExpiresAtOnce)
+    {
+        now += config.timing.send_list_expiry();
+    }
     if !config.protocol.resend_until_acked {
         for entry in conn.send_list.expire(now, &config.timing) {
             let (conversation, msg_id) = (entry.conversation, entry.msg_id);

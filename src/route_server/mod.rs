@@ -9,6 +9,7 @@ use crate::{
     env::{ConnId, Draw},
     fact::Fact,
     link::{self, Action, Bounds, Event, Now, Role},
+    mutants::Mutant,
     protocol::Protocol,
     wire::{Malformed, Pdu, attach, edit::Edit, im},
 };
@@ -35,6 +36,7 @@ pub struct RouteServer {
     /// In the order of their numbers, which is the order of every broadcast.
     links: BTreeSet<ConnId>,
     presence: Presence,
+    protocol: Protocol,
 }
 
 /// Client types of the PC class have this bit clear (SYSTEM.md section 2).
@@ -48,7 +50,7 @@ impl RouteServer {
         } else {
             Presence::Shared(Shared::default())
         };
-        Self { links: BTreeSet::new(), presence }
+        Self { links: BTreeSet::new(), presence, protocol }
     }
 
     fn to_all(&self, out: &mut Vec<Action>, pdu: &Pdu) {
@@ -56,7 +58,14 @@ impl RouteServer {
     }
 
     fn to_others(&self, out: &mut Vec<Action>, source: Option<ConnId>, pdu: &Pdu) {
-        for &conn in self.links.iter().filter(|&&link| Some(link) != source) {
+        let mut links: Vec<_> = self.links.iter().filter(|&&link| Some(link) != source).collect();
+        if links.len() > 1
+            && source.is_some()
+            && self.protocol.mutated(Mutant::RelaySkipsLastServer)
+        {
+            links.pop();
+        }
+        for &conn in links {
             out.push(Action::Send { conn, pdu: pdu.clone() });
         }
     }
@@ -104,14 +113,15 @@ impl RouteServer {
         if self.presence.knows(user) {
             let status = match (offline, pc_present) {
                 (false, true) => Some(1),
-                (true, false) if is_pc => Some(0),
+                (true, false) if is_pc && !self.protocol.mutated(Mutant::PcGoneUntold) => Some(0),
                 _ => None,
             };
             if let Some(status) = status {
                 self.to_all(out, &pc_status(user, status));
             }
         }
-        if is_pc && !(offline && pc_present) {
+        let untold = offline && self.protocol.mutated(Mutant::OfflineUntold);
+        if is_pc && !(offline && pc_present) && !untold {
             self.status_notify(user, msg.user_status, out);
         }
         Ok(())
@@ -136,7 +146,10 @@ impl RouteServer {
         out: &mut Vec<Action>,
     ) -> Result<(), Malformed> {
         let msg: im::server::ImOnlineUserInfo = pdu.view()?;
-        let before = self.forget_link(conn);
+        let before = match self.protocol.mutated(Mutant::ReportAddsUp) {
+            true => None,
+            false => self.forget_link(conn),
+        };
         let on = |user: &&im::base_define::ServerUserStat| {
             user.status != UserStatType::UserStatusOffline as i32
         };
@@ -173,7 +186,9 @@ impl RouteServer {
         if let Presence::Shared(table) = &mut self.presence {
             table.close_link(conn);
         }
-        if let Some(before) = self.forget_link(conn) {
+        if !self.protocol.mutated(Mutant::UsersOutliveTheirLink)
+            && let Some(before) = self.forget_link(conn)
+        {
             self.announce_changes(before, out);
         }
     }
@@ -208,16 +223,22 @@ impl RouteServer {
     ) -> Result<(), Malformed> {
         let req: im::buddy::ImUsersStatReq = pdu.view()?;
         let stat = |user_id| {
-            let status = if self.presence.has_pc(user_id) {
+            let phone = || self.presence.knows(user_id);
+            let status = if self.presence.has_pc(user_id)
+                || (phone() && self.protocol.mutated(Mutant::PhoneCountsAsPc))
+            {
                 UserStatType::UserStatusOnline
             } else {
                 UserStatType::UserStatusOffline
             };
             UserStat { user_id, status: status as i32 }
         };
+        let listed = |user: &u32| {
+            self.presence.has_pc(*user) || !self.protocol.mutated(Mutant::StatusLeavesOutOffline)
+        };
         let rsp = im::buddy::ImUsersStatRsp {
             user_id: req.user_id,
-            user_stat_list: req.user_id_list.into_iter().map(stat).collect(),
+            user_stat_list: req.user_id_list.into_iter().filter(listed).map(stat).collect(),
             attach_data: None,
         };
         // Replies always carry attach_data, empty if the request had none.
@@ -266,6 +287,10 @@ fn refused(conn: ConnId, pdu: &Pdu, reason: impl Into<String>) -> Action {
 
 impl Role for RouteServer {
     type Kind = Kind;
+
+    fn protocol(&self) -> Protocol {
+        self.protocol
+    }
 
     fn handle(&mut self, _now: Now, _draw: &dyn Draw, event: Event<Kind>, out: &mut Vec<Action>) {
         match event {

@@ -4,6 +4,7 @@ mod compare;
 mod explore;
 mod interrupt;
 mod lists;
+mod mutants;
 mod output;
 mod run;
 
@@ -45,6 +46,7 @@ enum Command {
     Run(Run),
     Replay(Replay),
     Keep(Keep),
+    Mutants(Mutants),
     /// Show the first event in which two traces differ.
     Diff {
         /// A trace file, as `run --trace` writes it.
@@ -175,6 +177,33 @@ struct Keep {
     case: PathBuf,
 }
 
+/// Hunt for each planted bug until a property sees it: is the judge any good?
+///
+/// Takes a build with mutants: `cargo sim-mutants mutants`. Each mutant is hunted from seed 1 on,
+/// under `hardened`, until a property is violated in a run that reached its place. Status 1 when
+/// one survives without a known reason.
+#[derive(Args)]
+struct Mutants {
+    /// How many seeds each, at most.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// Only these, by name.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+    /// How many seeds at once (default: one for each core).
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+    jobs: Option<u16>,
+    /// Write what became of each as JSON. The file is opened before the first seed.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Bring the rows of a Markdown table up to date (docs/MUTANTS.md); rows of mutants that were not
+    /// hunted stay.
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
 #[derive(Args)]
 struct Patience {
     /// Give a run up whose simulated time stands still for so many seconds of real time.
@@ -237,6 +266,7 @@ fn command(command: Command, out: &mut Output) -> Result<u8, Failure> {
         Command::Run(args) => run::run(args, out),
         Command::Replay(args) => run::replay(args, out),
         Command::Keep(args) => run::keep(&args, out),
+        Command::Mutants(args) => mutants::mutants(&args, out),
         Command::Diff { left, right } => compare::diff(&left, &right, out),
         Command::Determinism { seeds, from, protocol } => {
             compare::determinism(seeds, from, &protocol, out)

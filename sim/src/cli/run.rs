@@ -155,7 +155,10 @@ pub fn keep(args: &Keep, out: &mut Output) -> Result<u8, Failure> {
     let seed = case.seed.map_or(String::new(), |s| format!("-{s}"));
     let expected = case.expect.replace('/', "-");
     let kept = format!("{}-{expected}{seed}.json", case.protocols.base.file_name());
-    let kept = Path::new("traces").join(kept);
+    // Builds without mutants refuse such a case.
+    let has_mutant = [&case.protocols.base, &case.protocols.candidate].map(|p| p.mutant.is_some());
+    let folder = if has_mutant.contains(&true) { "traces/mutants" } else { "traces" };
+    let kept = Path::new(folder).join(kept);
     if kept.exists() {
         return Err(format!("{} is there already", kept.display()).into());
     }

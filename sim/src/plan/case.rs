@@ -31,12 +31,22 @@ pub struct ProtocolSpec {
     /// Limits by name that differ from the catalogue's defaults (switch `edge-limits`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, u32>,
+    /// The name of the bug that is planted there (docs/MUTANTS.md); only a build with the feature
+    /// `mutants` takes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutant: Option<String>,
 }
 
 impl ProtocolSpec {
     /// A preset as it is.
     pub fn preset(name: &str) -> Self {
-        Self { preset: name.into(), overrides: BTreeMap::new(), limits: BTreeMap::new() }
+        let (overrides, limits) = Default::default();
+        Self { preset: name.into(), overrides, limits, mutant: None }
+    }
+
+    /// `hardened` with a planted bug.
+    pub fn with_mutant(name: &str) -> Self {
+        Self { mutant: Some(name.into()), ..Self::preset("hardened") }
     }
 
     /// A preset's name, or a TOML file `preset = "hardened"` with `[overrides]`.
@@ -56,23 +66,25 @@ impl ProtocolSpec {
         spec.resolve().map(|_| spec)
     }
 
-    /// Its name on a card: `hardened`, or `hardened with single-relation = false`.
+    /// Its name on a card: `hardened`, or `hardened with single-relation = false, mutant x`.
     pub fn label(&self) -> String {
         let switches: Vec<_> =
             self.overrides.iter().map(|(name, on)| format!("{name} = {on}")).collect();
         let limits = self.limits.iter().map(|(name, most)| format!("{name} = {most}"));
-        let switches: Vec<_> = switches.into_iter().chain(limits).collect();
+        let mutant = self.mutant.iter().map(|name| format!("mutant {name}"));
+        let switches: Vec<_> = switches.into_iter().chain(limits).chain(mutant).collect();
         match switches.as_slice() {
             [] => self.preset.clone(),
             some => format!("{} with {}", self.preset, some.join(", ")),
         }
     }
 
-    /// Its name in the name of a file: `hardened`, or `hardened-no-single-relation`.
+    /// Its name in the name of a file: `hardened`, or `hardened-no-single-relation-mutant-x`.
     pub fn file_name(&self) -> String {
         let switches = self.overrides.iter();
         let named = switches.map(|(name, on)| format!("-{}{name}", if *on { "" } else { "no-" }));
-        self.preset.clone() + &named.collect::<String>()
+        let mutant = self.mutant.iter().map(|name| format!("-mutant-{name}"));
+        self.preset.clone() + &named.chain(mutant).collect::<String>()
     }
 
     /// The values of all limits.
@@ -83,7 +95,10 @@ impl ProtocolSpec {
         Limits::with(&self.limits)
     }
 
-    /// The switches themselves.
+    /// The switches themselves, and the bug that is planted.
+    ///
+    /// # Errors
+    /// A sentence about a preset, a switch or a mutant that this build does not have.
     pub fn resolve(&self) -> Result<Protocol, String> {
         let mut protocol = Protocol::preset(&self.preset).ok_or_else(|| {
             format!("unknown preset `{}`: expected `teamtalk` or `hardened`", self.preset)
@@ -96,6 +111,9 @@ impl ProtocolSpec {
                     known.join(", ")
                 ));
             }
+        }
+        if let Some(name) = &self.mutant {
+            protocol.plant(name)?;
         }
         Ok(protocol)
     }

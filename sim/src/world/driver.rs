@@ -14,7 +14,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
-use teamtalk::{conversation::Chat, fact::Fact, timing::Timing};
+use teamtalk::{conversation::Chat, fact::Fact, mutants, timing::Timing};
 
 /// Operations of the liveness phase are numbered from here: a plan's never reach it.
 const LIVENESS_OPS: u32 = 1_000_000;
@@ -278,7 +278,18 @@ impl<'a> Driver<'a> {
         let notes = self.properties.notes().collect();
         let hits = self.faults.ended.iter().copied().collect();
         let Self { violations, broken_by, sizes, panicked, .. } = self;
-        Outcome { trace, history, violations, broken_by, hits, notes, sizes, panicked }
+        let mutants_reached = mutants::take_reached();
+        Outcome {
+            trace,
+            history,
+            violations,
+            broken_by,
+            hits,
+            notes,
+            sizes,
+            panicked,
+            mutants_reached,
+        }
     }
 }
 

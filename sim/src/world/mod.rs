@@ -49,7 +49,7 @@ use std::{
     collections::BTreeMap,
     time::{Duration, SystemTime},
 };
-use teamtalk::{catalogue::limits::Limits, protocol::Protocol};
+use teamtalk::{catalogue::limits::Limits, mutants, protocol::Protocol};
 
 /// No run is longer, in simulated milliseconds: one that is has no end. The longest plan, with its
 /// last fault and everything owed after it, takes less.
@@ -75,6 +75,8 @@ pub struct Outcome {
     pub sizes: Sizes,
     /// The panic that ended the run.
     pub panicked: Option<Panicked>,
+    /// How often the places of the planted mutants were reached (docs/MUTANTS.md).
+    pub mutants_reached: u64,
 }
 
 /// Runs a case on the thread it is called on; see [`crate::run`].
@@ -89,6 +91,7 @@ pub fn run(case: &Case, watch: &Watch) -> Result<Outcome, String> {
     let candidate = Deployed::of(&case.protocols.candidate)?;
     let plan = &case.plan;
     let shared = Shared::new(plan.noise);
+    mutants::take_reached();
     let mut sim = seeded::network(plan.noise)
         .simulation_duration(Duration::from_millis(LONGEST_RUN_MS + TICK_MS))
         .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(population::EPOCH))

@@ -20,6 +20,7 @@ use crate::{
             transaction::{Transaction, transact},
         },
     },
+    mutants::Mutant,
     store::sql::Value,
     wire::im::group::{ImGroupChangeMemberReq, ImGroupCreateReq},
 };
@@ -88,7 +89,11 @@ impl<W: World> Transaction<W> for Creation<'_> {
             0 => return Err(StoreError::NoEffect("group without an id")),
             group => group,
         };
-        for &user in self.members {
+        let mut members = self.members;
+        if members.len() > 2 && cx.protocol().mutated(Mutant::NewGroupLacksOne) {
+            members = &members[1..];
+        }
+        for &user in members {
             insert(cx, group, user);
         }
         relation::add_floor_of_group(cx, group);
@@ -134,14 +139,21 @@ impl<W: World> Transaction<W> for Changing<'_> {
 
     async fn run(&self, cx: &mut Context<W>) -> Result<Changed, StoreError> {
         const GROUP: &str = "select creator, type from IMGroup where id=? and status=0 for update";
+        const UNLOCKED: &str = "select creator, type from IMGroup where id=? and status=0";
         const MEMBERS: &str = "select userId,status,updated from IMGroupMember where groupId=?";
         const COUNT: &str = "update IMGroup set userCnt=?, version=version+1 where id=?";
+        const COUNT_ONLY: &str = "update IMGroup set userCnt=? where id=?";
         let group = self.asked.group_id;
-        let found = cx.primary(GROUP, &[group.into()]).await?;
+        let text = match cx.protocol().mutated(Mutant::ChangesTakeNoTurns) {
+            true => UNLOCKED,
+            false => GROUP,
+        };
+        let found = cx.primary(text, &[group.into()]).await?;
         if found.rows.is_empty() {
             return Err(StoreError::NotAllowed("no such group"));
         }
-        let may = members::may_change(&found, self.asked.user_id, self.adds);
+        let may = members::may_change(&found, self.asked.user_id, self.adds)
+            || cx.protocol().mutated(Mutant::AnyoneMayTakeOut);
         if !may || self.ids.is_empty() {
             return Ok(Changed::Nothing);
         }
@@ -169,6 +181,9 @@ impl<W: World> Transaction<W> for Changing<'_> {
             let current = live.into_iter().collect();
             return Ok(Changed::Before { change: Change { changed, current }, joined });
         }
+        if cx.protocol().mutated(Mutant::ChangeNotStored) {
+            return Ok(Changed::Now(Change { changed, current: live.into_iter().collect() }));
+        }
         if self.adds {
             join(cx, group, &changed, &former).await?;
             live.extend(&changed);
@@ -176,8 +191,15 @@ impl<W: World> Transaction<W> for Changing<'_> {
             leave(cx, group, &changed);
             live.retain(|user| !self.ids.contains(user));
         }
-        let current: Vec<u32> = live.into_iter().collect();
-        cx.defer(COUNT, &[Value::Int(current.len() as i64), group.into()]);
+        let mut current: Vec<u32> = live.into_iter().collect();
+        let text = match cx.protocol().mutated(Mutant::GroupVersionStays) {
+            true => COUNT_ONLY,
+            false => COUNT,
+        };
+        cx.defer(text, &[Value::Int(current.len() as i64), group.into()]);
+        if cx.protocol().mutated(Mutant::ChangeNamesOneLess) {
+            current.pop();
+        }
         Ok(Changed::Now(Change { changed, current }))
     }
 
@@ -204,13 +226,23 @@ async fn join<W: World>(
     for user in new {
         insert(cx, group, user);
     }
-    membership::hide_until_now(cx, group, users).await
+    let since_now: Vec<u32> = match cx.protocol().mutated(Mutant::RejoinKeepsFloor) {
+        true => users.iter().copied().filter(|user| !former.contains(user)).collect(),
+        false => users.to_vec(),
+    };
+    if since_now.is_empty() {
+        return Ok(());
+    }
+    membership::hide_until_now(cx, group, &since_now).await
 }
 
 /// Takes members out and removes their sessions with the group.
 fn leave<W: World>(cx: &mut Context<W>, group: u32, users: &[u32]) {
     let (among, params) = membership::among(group, users);
     cx.defer(format!("update IMGroupMember set status=1 {among}"), &params);
+    if cx.protocol().mutated(Mutant::LeaverKeepsSession) {
+        return;
+    }
     let text = format!(
         "update IMRecentSession set status=1, updated=? \
          where userId in ({}) and peerId=? and type=? and status=0",

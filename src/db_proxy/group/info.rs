@@ -12,6 +12,7 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::sql::{Server, Value},
     wire::{
         Pdu,
@@ -35,7 +36,9 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let from_store = cx.protocol().members_from_store;
     let fan_out = asked.attach_data.as_deref().and_then(Attach::decode);
     let fan_out = fan_out.filter(|attach| from_store && attach.kind == kind::GROUP);
-    let group_info_list = match list(cx, &asked, from_store && fan_out.is_none()).await {
+    let only_own = from_store && fan_out.is_none();
+    let only_own = only_own && !cx.protocol().mutated(Mutant::GroupInfoForStrangers);
+    let group_info_list = match list(cx, &asked, only_own).await {
         // Nobody waits for a refusal here. But msg_server tells its clients that they may have
         // missed a message when the answer has no group.
         Err(error) if fan_out.is_some() => {
@@ -44,7 +47,8 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         }
         read => read?,
     };
-    let group_info_list = match fan_out.and_then(pushed) {
+    let all_told = cx.protocol().mutated(Mutant::LateMemberIsPushed);
+    let group_info_list = match fan_out.and_then(pushed).filter(|_| !all_told) {
         Some(msg_id) => who_may_read(cx, group_info_list, msg_id).await,
         None => group_info_list,
     };
@@ -96,7 +100,10 @@ async fn list<W: World>(
             if version <= known || GroupType::try_from(group_type).is_err() {
                 continue;
             }
-            let group_member_list = groups::members(cx, on_failure, group_id).await?;
+            let mut group_member_list = groups::members(cx, on_failure, group_id).await?;
+            if only_own && cx.protocol().mutated(Mutant::GroupInfoLacksMember) {
+                group_member_list.pop();
+            }
             if only_own && !group_member_list.contains(&asked.user_id) {
                 continue;
             }

@@ -11,6 +11,7 @@ use crate::{
         },
         session::sessions,
     },
+    mutants::Mutant,
     store::{cache::Cache, sql::Server},
 };
 
@@ -44,6 +45,9 @@ async fn round<W: World>(cx: &mut Context<W>, last: u32) -> u32 {
         let (group, chatted) = (found.get(row, "id").uint(), found.get(row, "lastChated").uint());
         let members = groups::members(cx, OnFailure::Empty, group).await;
         for member in members.unwrap_or_default() {
+            if cx.protocol().mutated(Mutant::GroupJobIdles) {
+                continue;
+            }
             carry(cx, member, group, chatted).await;
         }
     }

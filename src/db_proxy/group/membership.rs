@@ -11,6 +11,7 @@ use crate::{
             error::{OnFailure, StoreError},
         },
     },
+    mutants::Mutant,
     store::sql::{Server, Value},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,6 +88,9 @@ pub async fn since<W: World>(
 ) -> Result<Option<Since>, StoreError> {
     const TEXT: &str = "select sinceId from TTMember where userId=? and groupId=?";
     let Some(joined) = joined(cx, on_failure, group, user).await? else { return Ok(None) };
+    if cx.protocol().mutated(Mutant::FloorIgnoredByLists) {
+        return Ok(Some(Since::Message(0)));
+    }
     let params = [user, group].map(Value::from);
     let found = cx.select(on_failure, Server::Primary, TEXT, &params).await?;
     Ok(Some(match found.rows.is_empty() {
@@ -114,7 +118,11 @@ pub async fn members<W: World>(
 ) -> Result<Vec<u32>, StoreError> {
     const TEXT: &str =
         "select userId from IMGroupMember where groupId=? and status=0 order by userId";
-    let found = cx.select(on_failure, Server::Primary, TEXT, &[group.into()]).await?;
+    let server = match cx.protocol().mutated(Mutant::MembersFromReplica) {
+        true => Server::Replica,
+        false => Server::Primary,
+    };
+    let found = cx.select(on_failure, server, TEXT, &[group.into()]).await?;
     Ok((0..found.rows.len()).map(|row| found.get(row, "userId").uint()).collect())
 }
 
@@ -184,7 +192,12 @@ pub async fn ids_of<W: World>(
 pub async fn hold<W: World>(cx: &mut Context<W>, group: u32, user: u32) -> Result<(), StoreError> {
     const TEXT: &str =
         "select id from IMGroupMember where groupId=? and userId=? and status=0 for update";
-    match cx.primary(TEXT, &[group, user].map(Value::from)).await?.rows.is_empty() {
+    const UNLOCKED: &str = "select id from IMGroupMember where groupId=? and userId=? and status=0";
+    let text = match cx.protocol().mutated(Mutant::MemberNotHeld) {
+        true => UNLOCKED,
+        false => TEXT,
+    };
+    match cx.primary(text, &[group, user].map(Value::from)).await?.rows.is_empty() {
         true => Err(StoreError::NotAllowed("not in the group")),
         false => Ok(()),
     }
@@ -196,7 +209,10 @@ pub async fn hide_until_now<W: World>(
     group: u32,
     users: &[u32],
 ) -> Result<(), StoreError> {
-    let latest = relation::hold_latest_of_group(cx, group).await?;
+    let mut latest = relation::hold_latest_of_group(cx, group).await?;
+    if latest != 0 && cx.protocol().mutated(Mutant::JoinerSeesAll) {
+        latest = 0;
+    }
     hide(cx, group, users, latest);
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::sql::Value,
     wire::{
         Pdu,
@@ -39,7 +40,8 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             group_id: found.get(row, "id").uint(),
             version: found.get(row, "version").uint(),
         };
-        group_version_list = (0..found.rows.len()).map(info).collect();
+        let first = usize::from(cx.protocol().mutated(Mutant::GroupListLacksFirst));
+        group_version_list = (first..found.rows.len()).map(info).collect();
     }
     let response = ImNormalGroupListRsp {
         user_id: asked.user_id,

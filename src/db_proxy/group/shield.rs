@@ -12,6 +12,7 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::cache::Cache,
     wire::{
         Pdu,
@@ -38,7 +39,10 @@ pub async fn set<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Si
     }
     let mut stored = false;
     if groups::joined(cx, on_failure, group, user).await?.is_some() {
-        let status = asked.shield_status.to_string();
+        let mut status = asked.shield_status.to_string();
+        if cx.protocol().mutated(Mutant::MuteNotStored) {
+            status = "0".into();
+        }
         stored = match cx.cache().hset(&keys::group_settings(group), &field(user), &status).await {
             Ok(()) => true,
             Err(error) if cx.protocol().answered_refusals => {

@@ -9,7 +9,11 @@ use crate::{
             error::{OnFailure, StoreError},
         },
     },
-    store::{blob::Blobs, sql::Value},
+    mutants::Mutant,
+    store::{
+        blob::Blobs,
+        sql::{Server, Value},
+    },
     wire::{im::message::ImMsgData, msg_type::is_audio},
 };
 use bytes::{BufMut, Bytes, BytesMut};
@@ -63,7 +67,11 @@ pub async fn restore<W: World>(
 ) -> Result<Bytes, StoreError> {
     const TEXT: &str = "select * from IMAudio where id=?";
     let id = number(&content);
-    let found = cx.select(on_failure, cx.reader(), TEXT, &[id.into()]).await?;
+    let server = match cx.protocol().mutated(Mutant::VoiceFromReplica) {
+        true => Server::Replica,
+        false => cx.reader(),
+    };
+    let found = cx.select(on_failure, server, TEXT, &[id.into()]).await?;
     if found.rows.is_empty() {
         return Ok(content);
     }

@@ -12,6 +12,7 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::sql::Value,
     wire::{
         Pdu,
@@ -43,6 +44,10 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         let of = (asked.session_id, asked.user_id);
         groups::list(cx, cx.on_failed_query(), of, among).await?
     };
+    let mut msg_list = msg_list;
+    if !msg_list.is_empty() && cx.protocol().mutated(Mutant::ByIdLacksLast) {
+        msg_list.pop();
+    }
     let response = ImGetMsgByIdRsp {
         user_id: asked.user_id,
         session_type: asked.session_type,

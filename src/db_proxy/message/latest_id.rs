@@ -12,6 +12,7 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     wire::{
         Pdu,
         im::{
@@ -30,11 +31,13 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     } else {
         latest_of_group(cx, on_failure, asked.session_id, asked.user_id).await?
     };
+    let known = latest.is_some();
     let response = ImGetLatestMsgIdRsp {
         user_id: asked.user_id,
         session_type: asked.session_type,
         session_id: asked.session_id,
-        latest_msg_id: latest.map_or(0, |message| message.msg_id),
+        latest_msg_id: latest.map_or(0, |message| message.msg_id)
+            - u32::from(known && cx.protocol().mutated(Mutant::LatestIdIsOld)),
         attach_data: carried(asked.attach_data),
     };
     Ok(reply(request, command::MSG_GET_LATEST_MSG_ID_RSP, &response))

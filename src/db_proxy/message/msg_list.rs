@@ -12,6 +12,8 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
+    store::sql::Server,
     wire::{
         Pdu,
         im::{
@@ -24,7 +26,7 @@ use crate::{
 /// Lists at most `msg_cnt` messages, newest first; `msg_id_begin` 0 begins with the newest.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImGetMsgListReq = request.view()?;
-    let msg_list = if asked.session_type == SessionType::Single as i32 {
+    let mut msg_list = if asked.session_type == SessionType::Single as i32 {
         single(cx, &asked).await?
     } else {
         let (text, params) = match asked.msg_id_begin {
@@ -35,6 +37,12 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         let of = (asked.session_id, asked.user_id);
         groups::list(cx, cx.on_failed_query(), of, among).await?
     };
+    if !msg_list.is_empty() && cx.protocol().mutated(Mutant::PageLacksLast) {
+        msg_list.pop();
+    }
+    if msg_list.len() > 1 && cx.protocol().mutated(Mutant::PageOldestFirst) {
+        msg_list.reverse();
+    }
     let response = ImGetMsgListRsp {
         user_id: asked.user_id,
         session_type: asked.session_type,
@@ -58,7 +66,10 @@ async fn single<W: World>(
     let mut params = vec![relation.into()];
     let mut below = "";
     if asked.msg_id_begin != 0 {
-        below = " and msgId <=?";
+        below = match cx.protocol().mutated(Mutant::PageLacksFirst) {
+            true => " and msgId <?",
+            false => " and msgId <=?",
+        };
         params.push(asked.msg_id_begin.into());
     }
     params.push(asked.msg_cnt.into());
@@ -67,6 +78,10 @@ async fn single<W: World>(
         sql_text::messages_of_relation(relation),
         sql_text::newest_first(cx.protocol())
     );
-    let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
+    let server = match cx.protocol().mutated(Mutant::PageFromReplica) {
+        true => Server::Replica,
+        false => cx.reader(),
+    };
+    let found = cx.select(on_failure, server, &text, &params).await?;
     Ok(messages::infos(cx, on_failure, &found, "fromId").await?)
 }

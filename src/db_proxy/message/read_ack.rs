@@ -12,6 +12,7 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::cache::Cache,
     wire::{
         Pdu,
@@ -26,7 +27,11 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let (user, peer) = (read.user_id, read.session_id);
     let kind = read.session_type as u32;
     let stored = if cx.protocol().unread_from_store {
-        read_mark::raise_as_said(cx, Key { user, peer, kind }, read.msg_id).await
+        let key = Key { user, peer, kind };
+        match cx.protocol().mutated(Mutant::ReadAckReadsAll) {
+            true => read_mark::raise_to_latest(cx, key).await,
+            false => read_mark::raise_as_said(cx, key, read.msg_id).await,
+        }
     } else if kind != Key::SINGLE {
         groups::set_read(cx, peer, user).await
     } else {
@@ -36,7 +41,9 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     // A msg_server that does not wait for the answer attaches nothing.
     let confirmed = cx.protocol().confirmed_read_acks && read.attach_data.is_some();
     match stored {
-        Err(error) if confirmed => return Err(error.into()),
+        Err(error) if confirmed && !cx.protocol().mutated(Mutant::ReadConfirmedUnstored) => {
+            return Err(error.into());
+        }
         Err(error) => tracing::warn!(%error, user = read.user_id, "read ack not stored"),
         Ok(()) => {}
     }

@@ -22,7 +22,8 @@ use crate::{
             error::{OnFailure, StoreError},
         },
     },
-    store::sql::{Outcome, Value},
+    mutants::Mutant,
+    store::sql::{Outcome, Server, Value},
 };
 use std::collections::BTreeMap;
 
@@ -30,8 +31,14 @@ use std::collections::BTreeMap;
 pub async fn raise<W: World>(cx: &mut Context<W>, key: Key, msg_id: u32) -> Result<(), StoreError> {
     const TEXT: &str = "insert into TTRead (`userId`,`peerId`,`type`,`msgId`) values(?,?,?,?) \
         on duplicate key update msgId=greatest(msgId, values(msgId))";
+    const ANY: &str = "insert into TTRead (`userId`,`peerId`,`type`,`msgId`) values(?,?,?,?) \
+        on duplicate key update msgId=values(msgId)";
+    let text = match cx.protocol().mutated(Mutant::ReadMarkFalls) {
+        true => ANY,
+        false => TEXT,
+    };
     let params = [key.user, key.peer, key.kind, msg_id].map(Value::from);
-    cx.primary(TEXT, &params).await?;
+    cx.primary(text, &params).await?;
     Ok(())
 }
 
@@ -100,8 +107,13 @@ pub async fn counts<W: World>(
     user: u32,
 ) -> Result<Counts, StoreError> {
     const PEERS: &str = "select peerId from IMRecentSession where userId=? and type=?";
+    const LIVE: &str = "select peerId from IMRecentSession where userId=? and type=? and status=0";
     let server = cx.reader();
-    let found = cx.select(on_failure, server, PEERS, &[user.into(), Key::SINGLE.into()]).await?;
+    let text = match cx.protocol().mutated(Mutant::UnreadLacksRemoved) {
+        true => LIVE,
+        false => PEERS,
+    };
+    let found = cx.select(on_failure, server, text, &[user.into(), Key::SINGLE.into()]).await?;
     let peers: BTreeMap<String, u32> =
         column(&found, "peerId").map(|peer| (peer.to_string(), peer)).collect();
     let groups = membership::of(cx, on_failure, user).await?;
@@ -125,7 +137,11 @@ async fn marks<W: World>(
     user: u32,
 ) -> Result<Marks, StoreError> {
     const MARKS: &str = "select peerId,type,msgId from TTRead where userId=?";
-    let found = cx.select(on_failure, cx.reader(), MARKS, &[user.into()]).await?;
+    let server = match cx.protocol().mutated(Mutant::MarksFromReplica) {
+        true => Server::Replica,
+        false => cx.reader(),
+    };
+    let found = cx.select(on_failure, server, MARKS, &[user.into()]).await?;
     let of = column(&found, "type").zip(column(&found, "peerId"));
     Ok(of.zip(column(&found, "msgId")).collect())
 }
@@ -143,6 +159,11 @@ async fn of_peers<W: World>(
         let mark = marks.get(&(Key::SINGLE, peer)).copied().unwrap_or(0);
         let relation = match known.get(&peer) {
             Some(known) if known.all_read(mark) => continue,
+            Some(known)
+                if known.all_read(mark + 1) && cx.protocol().mutated(Mutant::LastUnreadLost) =>
+            {
+                continue;
+            }
             Some(known) => known.id,
             None => relation::find(cx, on_failure, user, peer).await?,
         };
@@ -174,8 +195,9 @@ async fn of_groups<W: World>(
         let (visible, since) = since.condition();
         let text = format!(
             "select count(*) as unread from {} \
-             where groupId=? and userId<>? and status=0 and msgId>?{visible}",
-            sql_text::messages_of_group(group)
+             where groupId=? and userId{}? and status=0 and msgId>?{visible}",
+            sql_text::messages_of_group(group),
+            if cx.protocol().mutated(Mutant::OwnAreUnread) { ">=0 and 0<" } else { "<>" }
         );
         let params = [group.into(), user.into(), mark.into(), since];
         let count = cx.select(on_failure, cx.reader(), &text, &params).await?;

@@ -10,6 +10,7 @@ use crate::{
             transaction::{Transaction, transact},
         },
     },
+    mutants::Mutant,
     store::{
         cache::Cache,
         sql::{Server, SqlError, Value},
@@ -173,7 +174,13 @@ impl<W: World> Transaction<W> for Claim {
         }
         let [low, high] = pair.params();
         cx.defer(NAME, &[id.into(), low, high]);
-        if adopted && cx.protocol().id_floor_from_store {
+        if cx.protocol().mutated(Mutant::RelationKnownTooSoon) {
+            cx.shared.caches.relations.learn(pair, id);
+        }
+        if adopted
+            && cx.protocol().id_floor_from_store
+            && !cx.protocol().mutated(Mutant::AdoptedWithoutFloor)
+        {
             raise_floor_of_old(cx, pair, id).await?;
         }
         Ok(id)
@@ -249,8 +256,13 @@ pub async fn hold_latest_of_group<W: World>(
     group: u32,
 ) -> Result<u32, StoreError> {
     const TEXT: &str = "select lastId from TTRelation where smallId=0 and bigId=? for update";
+    const UNLOCKED: &str = "select lastId from TTRelation where smallId=0 and bigId=?";
     if cx.protocol().has_floor() {
-        let found = cx.primary(TEXT, &[group.into()]).await?;
+        let text = match cx.protocol().mutated(Mutant::JoinFloorNotHeld) {
+            true => UNLOCKED,
+            false => TEXT,
+        };
+        let found = cx.primary(text, &[group.into()]).await?;
         if !found.rows.is_empty() {
             return Ok(found.get(0, "lastId").uint());
         }

@@ -14,6 +14,7 @@ use crate::{
         },
         session::sessions,
     },
+    mutants::Mutant,
     store::{cache::Cache, sql::Server},
     wire::im::message::ImMsgData,
 };
@@ -56,7 +57,9 @@ pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result
             drawn as u32
         }
         Err(why) => {
-            sessions::forget(cx, keys(message));
+            if !cx.protocol().mutated(Mutant::KnownSessionsStay) {
+                sessions::forget(cx, keys(message));
+            }
             return Err(why);
         }
     };

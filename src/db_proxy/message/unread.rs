@@ -16,6 +16,7 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     wire::{
         Pdu,
         im::{
@@ -42,6 +43,9 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         list_peers(cx, on_failure, user, peers, &mut list).await?;
         let groups = counts::group_counters(cx, on_failure, user).await?;
         list_groups(cx, on_failure, groups, &mut list).await?;
+    }
+    if list.len() > 1 && cx.protocol().mutated(Mutant::UnreadLacksLast) {
+        list.pop();
     }
     let response = ImUnreadMsgCntRsp {
         user_id: user,

@@ -15,6 +15,7 @@ use crate::{
         session::sessions,
     },
     fact::Fact,
+    mutants::Mutant,
     protocol::Protocol,
     store::{
         cache::{Cache, CacheError},
@@ -69,6 +70,15 @@ pub async fn draw<W: World>(
 ) -> Result<i64, StoreError> {
     const NONE: StoreError = StoreError::NoEffect("no msg_id");
     let strict = cx.protocol().ack_after_store;
+    if cx.protocol().mutated(Mutant::NothingIsStored) {
+        return Err(NONE);
+    }
+    if matches!(place, Place::Group(_)) && cx.protocol().mutated(Mutant::NoGroupMessageIsStored) {
+        return Err(NONE);
+    }
+    if place.id() % 8 == 3 && cx.protocol().mutated(Mutant::OneTableFails) {
+        return Err(NONE);
+    }
     let drawn = match cx.cache().incr_by(&place.counter_key(), 1).await {
         Err(CacheError::Unreachable(_) | CacheError::Lost(_)) if !strict => return Ok(-1),
         drawn => drawn?,
@@ -160,7 +170,13 @@ async fn insert<W: World>(cx: &mut Context<W>, send: Send<'_>) -> Result<Written
         Err(error) => match &send.token {
             Some(token) if error.is_duplicate() => {
                 match find_first(cx, send.place, token, send.message).await? {
-                    Some(msg_id) => Ok(Written { msg_id, fresh: false }),
+                    Some(msg_id) => Ok(Written {
+                        msg_id: match cx.protocol().mutated(Mutant::RepeatGetsNewId) {
+                            true => send.drawn as u32,
+                            false => msg_id,
+                        },
+                        fresh: false,
+                    }),
                     None => {
                         Err(StoreError::NoEffect("a repeated send without its first one").into())
                     }

@@ -4,6 +4,7 @@ use crate::db_proxy::plumbing::{
     context::{Context, World},
     error::{NotCommitted, StoreError},
 };
+use crate::mutants::Mutant;
 use std::future::Future;
 
 /// The statements between BEGIN and COMMIT. They may run twice. BEGIN is sent with the first of
@@ -48,10 +49,13 @@ pub async fn transact<W: World, T: Transaction<W>>(
             },
             Err(error) => (None, error),
         };
-        cx.roll_back().await;
+        if !cx.protocol().mutated(Mutant::RollBackForgotten) {
+            cx.roll_back().await;
+        }
         if let Some(done) = done {
             return match transaction.took_effect(cx, &done).await {
                 Ok(true) => Ok(done),
+                Ok(false) if cx.protocol().mutated(Mutant::UnknownCommitCounts) => Ok(done),
                 Ok(false) | Err(_) => Err(error),
             };
         }

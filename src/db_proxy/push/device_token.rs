@@ -16,6 +16,7 @@ use crate::{
         },
         push::shield_status,
     },
+    mutants::Mutant,
     store::cache::Cache,
     wire::{
         Pdu,
@@ -40,14 +41,23 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let mut user_token_info = Vec::new();
     for (user, value) in tokens.into_values() {
         let Some((kind, token)) = value.as_deref().and_then(parse) else { continue };
-        if kind == ClientType::Ios && shielded(cx, user).await {
+        if kind == ClientType::Ios
+            && shielded(cx, user).await
+            && !cx.protocol().mutated(Mutant::NightIsLoud)
+        {
             continue;
+        }
+        if !user_token_info.is_empty() && cx.protocol().mutated(Mutant::TokenOfFirstOnly) {
+            break;
         }
         user_token_info.push(UserTokenInfo {
             user_id: user,
             user_type: kind as i32,
             token: text(Bytes::copy_from_slice(token)),
-            push_count: unread(cx, user).await.unwrap_or(0),
+            push_count: match cx.protocol().mutated(Mutant::PushCountsOne) {
+                true => 1,
+                false => unread(cx, user).await.unwrap_or(0),
+            },
             push_type: 1,
         });
     }
@@ -86,7 +96,7 @@ async fn shielded<W: World>(cx: &mut Context<W>, user: u32) -> bool {
     let status = shield_status::shield_status(cx, OnFailure::Empty, user).await;
     let on = status.is_ok_and(|status| status == Some(1));
     let hour = cx.now / 3600 % 24;
-    on && !(8..22).contains(&hour)
+    on && (!(8..22).contains(&hour) || cx.protocol().mutated(Mutant::NightLastsAllDay))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::cache::{Cache, CacheError},
     wire::{
         Pdu,
@@ -42,7 +43,7 @@ async fn keep<W: World>(cx: &mut Context<W>, asked: &ImDeviceTokenReq) -> Result
     if let Some(colon) = former.iter().position(|&b| b == b':') {
         let former = keys::user_of_device(&String::from_utf8_lossy(&former[colon + 1..]));
         let owner = cx.cache().get(&former).await.ok().flatten().unwrap_or_default();
-        if !owner.is_empty() {
+        if !owner.is_empty() && !cx.protocol().mutated(Mutant::FormerTokenStays) {
             cx.cache().set(&former, "").await?;
         }
     }
@@ -65,7 +66,8 @@ async fn keep_one<W: World>(
     let former = former.split_once(':').map_or(&*former, |(_, token)| token);
     if !former.is_empty() && former != token {
         let key = keys::user_of_device(former);
-        if text_of(cx, &key).await? == user {
+        let is_own = text_of(cx, &key).await? == user;
+        if is_own && !cx.protocol().mutated(Mutant::FormerTokenStays) {
             cx.cache().del(&key).await?;
         }
     }
@@ -78,6 +80,9 @@ async fn keep_one<W: World>(
         && let Ok(owner) = owner.parse()
     {
         cx.cache().del(&keys::device_of_user(owner)).await?;
+    }
+    if cx.protocol().mutated(Mutant::TokenOfTokenOnly) {
+        return cx.cache().set(&key, &user).await;
     }
     cx.cache().set(&own, &value(asked, &token)).await?;
     cx.cache().set(&key, &user).await

@@ -10,6 +10,7 @@ use crate::{
         },
         push::shield_status,
     },
+    mutants::Mutant,
     wire::{
         Pdu,
         im::login::{ImPushShieldReq, ImPushShieldRsp, ImQueryPushShieldReq, ImQueryPushShieldRsp},
@@ -21,7 +22,7 @@ pub async fn set<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Si
     const TEXT: &str = "update IMUser set `push_shield_status`=?, `updated`=? where id=?";
     let asked: ImPushShieldReq = request.view()?;
     let params = [asked.shield_status, cx.now, asked.user_id].map(Into::into);
-    let done = cx.write(TEXT, &params).await?;
+    let done = cx.protocol().mutated(Mutant::NightNotStored) || cx.write(TEXT, &params).await?;
     let response = ImPushShieldRsp {
         user_id: asked.user_id,
         result_code: u32::from(!done),

@@ -16,6 +16,8 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
+    store::sql::Server,
     wire::{
         Pdu,
         im::{
@@ -46,9 +48,14 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let asked: ImRecentContactSessionReq = request.view()?;
     let (user, on_failure) = (asked.user_id, cx.on_failed_query());
     let catch_up = cx.protocol().catch_up_on_gap && asked.with_removed == Some(1);
-    let text = if catch_up { ALL } else { LIVE };
+    let all = catch_up && !cx.protocol().mutated(Mutant::SessionsLackRemoved);
+    let text = if all { ALL } else { LIVE };
     let params = [user.into(), asked.latest_update_time.into()];
-    let found = cx.select(on_failure, cx.reader(), text, &params).await?;
+    let server = match cx.protocol().mutated(Mutant::SessionsFromReplica) {
+        true => Server::Replica,
+        false => cx.reader(),
+    };
+    let found = cx.select(on_failure, server, text, &params).await?;
     let mut own = Groups::none();
     if catch_up || cx.protocol().members_from_store {
         own = Groups::of(cx, on_failure, user).await?;
@@ -67,7 +74,10 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         };
         list.extend(latest.map(|latest| info(id, kind, session, latest)));
     }
-    if catch_up && !own.is_done() {
+    if !list.is_empty() && cx.protocol().mutated(Mutant::SessionsLackOldest) {
+        list.pop();
+    }
+    if catch_up && !own.is_done() && !cx.protocol().mutated(Mutant::SessionsLackOtherGroups) {
         let sessions = sessions_with_groups(cx, on_failure, user).await?;
         for Membership { group, joined, .. } in own.rest() {
             let unknown = Session { removed: false, updated: joined };

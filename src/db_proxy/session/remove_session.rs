@@ -14,6 +14,7 @@ use crate::{
         },
         session::sessions,
     },
+    mutants::Mutant,
     store::{cache::Cache, sql::Server},
     wire::{
         Pdu,
@@ -44,10 +45,13 @@ async fn remove<W: World>(cx: &mut Context<W>, key: Key) -> Result<bool, Silent>
         return Ok(false);
     }
     let from_store = cx.protocol().unread_from_store;
-    if from_store {
+    if from_store && !cx.protocol().mutated(Mutant::RemovalKeepsUnread) {
         // Before the session is removed, so that a request that fails here can be made again.
         let marked = read_mark::raise_to_latest(cx, key).await;
         failed(cx, marked)?;
+    }
+    if cx.protocol().mutated(Mutant::RemovalNotStored) {
+        return Ok(true);
     }
     let removed = sessions::remove(cx, id).await;
     cx.shared.caches.sessions.forget(&key);

@@ -9,6 +9,7 @@ use crate::{
             transaction::{Transaction, transact},
         },
     },
+    mutants::Mutant,
     store::sql::{Server, Value},
 };
 
@@ -129,7 +130,12 @@ async fn find_pair<W: World>(
 /// the order of their ids, so two of them never wait for each other.
 pub fn touch_pair<W: World>(cx: &mut Context<W>, [own, peer]: [u32; 2]) {
     const TEXT: &str = "update IMRecentSession set `updated`=?, `status`=0 where id in (?,?)";
-    cx.defer(TEXT, &[cx.now, own, peer].map(Value::from));
+    const ONLY_TIME: &str = "update IMRecentSession set `updated`=? where id in (?,?)";
+    let text = match cx.protocol().mutated(Mutant::RemovedSessionStays) {
+        true => ONLY_TIME,
+        false => TEXT,
+    };
+    cx.defer(text, &[cx.now, own, peer].map(Value::from));
 }
 
 /// Removes a session; whether that changed its row.
@@ -214,6 +220,9 @@ impl<W: World> Transaction<W> for Claim {
         }
         let [user, peer, kind] = key;
         cx.defer(NAME, &[id.into(), user, peer, kind]);
+        if cx.protocol().mutated(Mutant::SessionKnownTooSoon) {
+            cx.shared.caches.sessions.learn(self.0, id);
+        }
         Ok(id)
     }
 }

@@ -10,6 +10,7 @@ use crate::{
         },
         user::row,
     },
+    mutants::Mutant,
     store::sql::Server,
     wire::{
         Pdu,
@@ -33,6 +34,9 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
             _ => cx.select(on_failure, Server::Replica, CHANGED, &[since.into()]).await?,
         };
         user_list = row::infos(&found);
+        if !user_list.is_empty() && cx.protocol().mutated(Mutant::UserListLacksLast) {
+            user_list.pop();
+        }
         let updated = (0..found.rows.len()).map(|row| found.get(row, "updated").uint());
         latest_update_time = updated.fold(since, u32::max);
     }

@@ -10,6 +10,7 @@ use crate::{
             silent::Silent,
         },
     },
+    mutants::Mutant,
     store::sql::Server,
     wire::{
         Pdu,
@@ -26,12 +27,16 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let asked: ImDepartmentReq = request.view()?;
     let since = asked.latest_update_time;
     let found = cx.select(cx.on_failed_query(), Server::Replica, TEXT, &[since.into()]).await?;
+    let protocol = *cx.protocol();
     let number = |row, name| found.get(row, name).uint();
     let info = |row| DepartInfo {
         dept_id: number(row, "id"),
         priority: number(row, "priority"),
         dept_name: text(found.get(row, "departName").bytes()),
-        parent_dept_id: number(row, "parentId"),
+        parent_dept_id: match protocol.mutated(Mutant::DepartmentIsItsParent) {
+            true => number(row, "id"),
+            false => number(row, "parentId"),
+        },
         dept_status: number(row, "status") as i32,
     };
     let rows = 0..found.rows.len();

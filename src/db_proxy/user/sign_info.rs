@@ -11,6 +11,7 @@ use crate::{
         },
         user::user_change,
     },
+    mutants::Mutant,
     store::sql::Value,
     wire::{
         Pdu,
@@ -29,9 +30,9 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let mut done = false;
     if sign_info.len() <= LONGEST {
         let params = [Value::from(sign_info), cx.now.into(), asked.user_id.into()];
-        done = cx.write(TEXT, &params).await?;
+        done = cx.protocol().mutated(Mutant::SignatureNotStored) || cx.write(TEXT, &params).await?;
     }
-    if done {
+    if done && !cx.protocol().mutated(Mutant::UserChangeUnmarked) {
         user_change::mark(cx).await;
     }
     let response = ImChangeSignInfoRsp {

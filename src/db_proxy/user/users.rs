@@ -11,6 +11,7 @@ use crate::{
         },
         user::row,
     },
+    mutants::Mutant,
     store::sql::{Server, Value},
     wire::{
         Pdu,
@@ -29,6 +30,14 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         let params: Vec<Value> = ids.into_iter().map(Value::from).collect();
         let found = cx.select(cx.on_failed_query(), Server::Replica, &text, &params).await?;
         user_info_list = row::infos(&found);
+        if user_info_list.len() > 1 && cx.protocol().mutated(Mutant::UserInfoLacksLast) {
+            user_info_list.pop();
+        }
+        if cx.protocol().mutated(Mutant::NamesSwapped) {
+            for user in &mut user_info_list {
+                std::mem::swap(&mut user.user_nick_name, &mut user.user_real_name);
+            }
+        }
     }
     let response = ImUsersInfoRsp {
         user_id: asked.user_id,

@@ -11,6 +11,8 @@ use crate::{
         },
         user::row,
     },
+    mutants::Mutant,
+    protocol::Protocol,
     store::sql::{Outcome, Server, Value},
     wire::{
         Pdu,
@@ -35,25 +37,32 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let shared = cx.shared.clone();
     let now = Host::unix_time(&shared.host);
     let name = raw(&login.user_name);
-    let (result_code, words, user_info) = if shared.caches.failures.locked(name, now) {
-        (6, LOCKED, None)
-    } else {
-        const TEXT: &str = "select * from IMUser where name=? and status=0";
-        let on_failure = cx.on_failed_query();
-        match cx.select(on_failure, Server::Replica, TEXT, &[Value::from(name)]).await {
-            Err(_) => (1, UNAVAILABLE, None),
-            Ok(found) => match matching_user(&found, raw(&login.password)) {
-                Some(user) => {
-                    shared.caches.failures.succeeded(name);
-                    (0, OK, Some(user))
-                }
-                None => {
-                    shared.caches.failures.failed(name, now);
-                    (1, WRONG, None)
-                }
-            },
-        }
-    };
+    let protocol = *cx.protocol();
+    let (result_code, words, user_info) =
+        if shared.caches.failures.locked(name, now) && !protocol.mutated(Mutant::NeverLockedOut) {
+            (6, LOCKED, None)
+        } else {
+            const TEXT: &str = "select * from IMUser where name=? and status=0";
+            let on_failure = cx.on_failed_query();
+            match cx.select(on_failure, Server::Replica, TEXT, &[Value::from(name)]).await {
+                Err(_) => (1, UNAVAILABLE, None),
+                Ok(found) => match matching_user(&protocol, &found, raw(&login.password)) {
+                    Some(user) => {
+                        if !protocol.mutated(Mutant::FailuresOutliveSuccess) {
+                            shared.caches.failures.succeeded(name);
+                        }
+                        (0, OK, Some(user))
+                    }
+                    None => {
+                        let at_once = protocol.mutated(Mutant::LockedOutAtOnce);
+                        for _ in 0..if at_once { 11 } else { 1 } {
+                            shared.caches.failures.failed(name, now);
+                        }
+                        (1, WRONG, None)
+                    }
+                },
+            }
+        };
     let response = ImValidateRsp {
         user_name: login.user_name,
         result_code,
@@ -65,11 +74,13 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
 }
 
 /// The user, if the password is right. Of several rows the last one counts.
-fn matching_user(found: &Outcome, password: &[u8]) -> Option<UserInfo> {
+fn matching_user(protocol: &Protocol, found: &Outcome, password: &[u8]) -> Option<UserInfo> {
     let row = found.rows.len().checked_sub(1)?;
     let column = |name| found.get(row, name);
     let expected = column("password").bytes();
-    if expected != md5_hex(&[password, &column("salt").bytes()]) {
+    if expected != md5_hex(&[password, &column("salt").bytes()])
+        && !protocol.mutated(Mutant::AnyPassword)
+    {
         return None;
     }
     // The status is sent as 0.

@@ -16,6 +16,7 @@ use crate::{
     catalogue::id as cmd,
     env::ConnId,
     fact::Fact,
+    mutants::Mutant,
     wire::{Pdu, im},
 };
 use bytes::Bytes;
@@ -117,7 +118,16 @@ impl State {
     /// The connection of a reply: by user, then by handle; connections that are not logged in
     /// are never found.
     pub(super) fn find(&self, user: u32, handle: u32) -> Option<ConnId> {
-        self.users.get(&user)?.conns.get(&handle).copied()
+        let conns = &self.users.get(&user)?.conns;
+        let conn = *conns.get(&handle)?;
+        match conns.first_key_value() {
+            Some((_, &first))
+                if first != conn && self.config.protocol.mutated(Mutant::AnswerToFirstDevice) =>
+            {
+                Some(first)
+            }
+            _ => Some(conn),
+        }
     }
 
     /// A user's connections here in handle order, kicked ones too, but not `except`.
@@ -149,19 +159,28 @@ impl State {
             turn.fact(Fact::SendListDropped { conn: id, conversation, msg_id });
         }
         self.in_flight.forget(conn.handle);
+        let protocol = self.config.protocol;
         if !conn.open {
-            self.logins.remove(&(conn.login_name, conn.handle));
+            if !protocol.mutated(Mutant::LoginOutlivesConnection) {
+                self.logins.remove(&(conn.login_name, conn.handle));
+            }
+            if !self.logins.is_empty() && protocol.mutated(Mutant::ClosedLoginForgetsOthers) {
+                self.logins.clear();
+            }
             return;
         }
         if let Some(user) = self.users.get_mut(&conn.user) {
             user.conns.remove(&conn.handle);
-            if user.conns.is_empty() {
+            if user.conns.is_empty() || protocol.mutated(Mutant::UserGoesWithOneDevice) {
                 self.users.remove(&conn.user);
                 // A wart: other logins under this name that are under way are forgotten with it.
                 self.logins.retain(|(name, _), _| *name != conn.login_name);
             }
         }
-        self.announce(turn, conn.user, conn.client_type, 2);
+        let is_last = !self.users.contains_key(&conn.user);
+        if is_last || !protocol.mutated(Mutant::GoneUnannounced) {
+            self.announce(turn, conn.user, conn.client_type, 2);
+        }
     }
 
     /// 070b to all login servers, 070a to all route servers; 1 came, 2 went.
@@ -173,12 +192,22 @@ impl State {
             user_id: user,
             client_type: client_type as i32,
         };
-        turn.send_all(&self.routes, &Pdu::new(cmd::OTHER_USER_STATUS_UPDATE, 0, &update));
+        let mut routes = &self.routes[..];
+        if routes.len() > 1 && self.config.protocol.mutated(Mutant::AnnouncedToMasterOnly) {
+            routes = &routes[..1];
+        }
+        turn.send_all(routes, &Pdu::new(cmd::OTHER_USER_STATUS_UPDATE, 0, &update));
     }
 
     /// To the master of the route servers, if any is open.
     pub(super) fn to_route(&self, turn: &mut Turn<'_>, pdu: Pdu) {
-        if let Some(&master) = self.routes.first() {
+        if let Some(&(mut master)) = self.routes.first() {
+            if let Some(&newest) = self.routes.last()
+                && newest != master
+                && self.config.protocol.mutated(Mutant::NewestRouteIsMaster)
+            {
+                master = newest;
+            }
             turn.send(master, pdu);
         }
     }

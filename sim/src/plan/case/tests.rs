@@ -1,11 +1,12 @@
 //! What a case file is refused for, and what is read.
 
-use super::{Case, ProtocolSpec};
+use super::{Case, ProtocolSpec, Protocols};
 use crate::{
     explore::case_of,
     plan::generate::{PROFILES, Profile},
 };
 use serde_json::{Value, json};
+use teamtalk::mutants::BUILT;
 
 /// A case with an element in every list.
 fn document() -> Value {
@@ -224,4 +225,26 @@ fn what_is_no_case_at_all_is_refused_with_a_reason() {
     }
     let error = with("/plan/operations", json!(7));
     assert!(error.contains("field `plan.operations`: invalid type: integer `7`"), "{error}");
+}
+
+#[test]
+fn only_a_build_with_mutants_reads_a_case_with_one() {
+    let mut document = document();
+    let name = "heartbeat-unanswered";
+    document["protocols"]["candidate"]["mutant"] = json!(name);
+    match parse(&document) {
+        Ok(case) => {
+            let Protocols { base, candidate } = case.protocols;
+            assert!(BUILT && base.mutant.is_none());
+            assert_eq!(candidate.label(), format!("hardened with mutant {name}"));
+            assert_eq!(candidate.file_name(), format!("hardened-mutant-{name}"));
+        }
+        Err(error) => {
+            let start = format!("protocols.candidate: mutant `{name}`: this build has no mutants");
+            assert!(!BUILT && error.starts_with(&start), "{error}");
+        }
+    }
+    document["protocols"]["candidate"]["mutant"] = json!("no-such");
+    let error = parse(&document).map(|_| ()).expect_err("refused");
+    assert!(error.contains("mutant `no-such`"), "{error}");
 }
