@@ -322,3 +322,47 @@ async fn dropping_a_link_closes_its_connections() {
     drop(a);
     assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
 }
+
+/// `edge-limits`: one address is no reason to be closed to all others.
+#[tokio::test(start_paused = true)]
+async fn an_address_may_have_so_many_connections() {
+    let env = MemoryEnv::new("a");
+    let bounds = Bounds { of_source: 2, ..Bounds::ORIGINAL };
+    let listens = vec![Listen::new(PORT, TestKind::Client).bounded(bounds)];
+    let mut a = TestLink::open(env.clone(), Timing::original(), listens, vec![]).await.unwrap();
+    let to = Endpoint::new("a", PORT);
+    let dial = async |host: &str| env.host(host).connect(&to).await.unwrap();
+    let first = dial("b").await;
+    let _second = dial("b").await;
+    opened(&mut a).await;
+    opened(&mut a).await;
+    let mut third = dial("b").await;
+    let _other = dial("c").await;
+    let other = opened(&mut a).await;
+    assert_eq!(third.read(&mut [0; 1]).await.unwrap(), 0, "closed, and never shown");
+    let reason = "too many connections of its address".to_string();
+    assert!(env.facts().contains(&Fact::Closed { conn: other - 1, reason }));
+    // One that is gone makes room for another.
+    drop(first);
+    assert_eq!(closed_reason(event(&mut a).await), "closed by the peer");
+    let _fourth = dial("b").await;
+    assert_eq!(opened(&mut a).await, other + 1);
+}
+
+/// `edge-limits`: a request for which a slow server has no room is given back, and its link stays.
+#[tokio::test(start_paused = true)]
+async fn a_request_without_room_is_given_back() {
+    let env = MemoryEnv::new("a");
+    let mut a = listening(&env, TestKind::Client).await;
+    let _slow = env.host("b").connect(&Endpoint::new("a", PORT)).await.unwrap();
+    let conn = opened(&mut a).await;
+    let large = 1_000_000;
+    for of in 0..3 {
+        a.ask(conn, pdu(1, large), of);
+    }
+    assert!(timeout(Duration::from_millis(1), event(&mut a)).await.is_err(), "there was room");
+    a.ask(conn, pdu(1, large), 3);
+    assert_eq!(event(&mut a).await, Event::NotAsked { conn, of: 3 });
+    a.send(conn, pdu(1, SPARE / 2));
+    assert!(timeout(Duration::from_millis(1), event(&mut a)).await.is_err(), "it is open");
+}

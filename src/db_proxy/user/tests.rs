@@ -87,6 +87,31 @@ fn a_former_token_is_taken_from_its_owner() {
     assert_eq!(log[5..], ["GET device_7", "SET device_7 x", "SET device_x 7"], "a bare one");
 }
 
+/// `edge-limits`: two keys for each user who has a phone, whatever they had before.
+#[test]
+fn a_user_has_one_token_and_a_token_one_user() {
+    let world = Fake::default();
+    let keep = |user, of: &'static str, kind| {
+        let command = command::LOGIN_REQ_DEVICETOKEN;
+        ask_as(Protocol::hardened(), &world, command, &token(user, of, kind));
+    };
+    let held = |keys: &[(&str, &str)]| {
+        let keys = keys.iter().map(|(key, value)| (key.to_string(), value.as_bytes().to_vec()));
+        assert_eq!(world.values(), keys.collect());
+    };
+    for of in ["first", "second", "third"] {
+        keep(7, of, Some(ClientType::Ios));
+        keep(7, of, None);
+    }
+    held(&[("device_7", "third"), ("device_third", "7")]);
+    // The phone is another's now; what its former user does takes nothing from them.
+    keep(8, "third", Some(ClientType::Android));
+    held(&[("device_8", "android:third"), ("device_third", "8")]);
+    keep(7, "fourth", None);
+    keep(7, "", None);
+    held(&[("device_8", "android:third"), ("device_third", "8")]);
+}
+
 #[test]
 fn the_push_shield_is_set_and_asked_for() {
     let world = Fake::default();

@@ -28,7 +28,11 @@ use crate::{
         tt::extension::{Refused, RefusedCode},
     },
 };
-use std::{cell::Cell, collections::BTreeMap, time::Duration};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 pub const DB_LOGIN: ConnId = 1;
 pub const DB_OTHER: ConnId = 2;
@@ -58,6 +62,8 @@ pub struct Rig {
     pub now: Now,
     pub draw: FixedDraw,
     kinds: BTreeMap<ConnId, Kind>,
+    /// Links that have no room for a request.
+    pub full: BTreeSet<ConnId>,
 }
 
 /// What one event brought.
@@ -126,8 +132,8 @@ impl Rig {
 
     fn bare_of(config: Config) -> Self {
         let now = Now { up: Duration::ZERO, unix: Duration::from_secs(1_795_404_613) };
-        let (draw, kinds) = (FixedDraw::default(), BTreeMap::new());
-        Self { role: MsgServer::new(config), now, draw, kinds }
+        let (draw, kinds, full) = (FixedDraw::default(), BTreeMap::new(), BTreeSet::new());
+        Self { role: MsgServer::new(config), now, draw, kinds, full }
     }
 
     /// A server with all links open, whose next client has handle 7 as in the captures.
@@ -169,6 +175,13 @@ impl Rig {
         for action in out {
             match action {
                 Action::Send { conn, pdu } => done.sent.push((conn, hex(&pdu.encode()))),
+                Action::Ask { conn, of, .. } if self.full.contains(&conn) => {
+                    let told = self.event(Event::NotAsked { conn, of });
+                    done.sent.extend(told.sent);
+                    done.closed.extend(told.closed);
+                    done.facts.extend(told.facts);
+                }
+                Action::Ask { conn, pdu, .. } => done.sent.push((conn, hex(&pdu.encode()))),
                 Action::Close { conn, .. } => done.closed.push(conn),
                 Action::Admit { conn, pdu } => done.admitted.push((conn, pdu)),
                 Action::Fact(fact) => done.facts.push(fact),
