@@ -74,6 +74,7 @@ fn plan() -> Plan {
         latency_ticks: 1,
         db_workers: 4,
         redis: Durability::Always,
+        redis_refuses_writes: false,
         nodes: hosts.map(|name| Node { host: host(name), side: Side::Base }).into(),
         devices: devices(),
         groups: Vec::new(),

@@ -4,7 +4,7 @@
 //! could differ between two runs passes through [`Env`].
 
 use crate::fact::Fact;
-use std::{future::Future, io, time::Duration};
+use std::{future::Future, io, net::IpAddr, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A connection's number: unique within a process, and in the simulation unique in the whole
@@ -31,6 +31,10 @@ impl Endpoint {
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     /// This connection's number; see [`ConnId`].
     fn id(&self) -> ConnId;
+
+    /// The address of the other end; `None` if it has none. Of what was accepted it says who dialled:
+    /// one address may stand for many devices (NAT).
+    fn source(&self) -> Option<IpAddr>;
 }
 
 /// Accepts connections.

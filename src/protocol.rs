@@ -131,8 +131,9 @@ switches! {
     };
     hear_silence: Switch {
         name: "hear-silence",
-        scope: "client",
-        instead_of: "staying on a connection that no echo of a heartbeat comes back on, until TCP gives it up",
+        scope: "client, msg",
+        instead_of: "staying on a connection that no echo of a heartbeat comes back on, until TCP gives it up; \
+                     and on a link that announced its stop (0702), whose machine then died, for ever",
         peers: "none; an old msg_server echoes heartbeats too",
         cost: "a reconnect after 15 s without a byte",
         property: "send-list-acked",
@@ -152,6 +153,26 @@ switches! {
         peers: "none; a kicked client is disconnected",
         cost: "none",
         property: "isolation",
+    };
+    ordered_logins: Switch {
+        name: "ordered-logins",
+        scope: "db, msg, schema",
+        instead_of: "a login that kicks whoever it meets when its kick arrives, also who logged in later, \
+                     and the close of an old connection that forgets a login of its user",
+        peers: "every db_proxy and msg_server must use it: a login through an old db_proxy has no \
+                number and counts as older than any, and an old msg_server kicks newer ones still",
+        cost: "one statement a login, on the primary: while that is away nobody logs in; a second \
+               070d where two logins meet",
+        property: "reachable",
+    };
+    kept_tokens: Switch {
+        name: "kept-tokens",
+        scope: "msg, db",
+        instead_of: "a PC's logout that ends the pushes of its user's phone, and one kind of key in Redis \
+                     for users and for tokens",
+        peers: "a token that an old db_proxy kept has its owner under the old key, which nobody reads",
+        cost: "none",
+        property: "pushed",
     };
     answered_refusals: Switch {
         name: "answered-refusals",

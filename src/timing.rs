@@ -88,6 +88,8 @@ durations! {
     stop_grace = 4_000;
     /// The group job of each db_proxy.
     group_job = 5_000;
+    /// db_proxy forgets old tokens of sends (switch `idempotent-send`).
+    token_job = 3_600_000;
     /// Failed logins of a name are counted over this long.
     login_failure_window = 1_800_000;
     /// Deadline of connecting a link, handshake included (ours; the kernel's in the original).

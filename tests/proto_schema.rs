@@ -16,6 +16,8 @@ const EXTENSIONS: &[(&str, i32, &str)] = &[
     ("IM.Message.IMMsgDataReadAck", 20, "attach_data"),
     ("IM.Message.IMMsgDataReadNotify", 20, "attach_data"),
     ("IM.Buddy.IMRecentContactSessionReq", 101, "with_removed"),
+    ("IM.Server.IMValidateRsp", 101, "login_number"),
+    ("IM.Server.IMServerKickUser", 101, "login_number"),
 ];
 
 /// A package of our own: PDUs that an old peer ignores as unknown commands.

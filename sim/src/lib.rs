@@ -12,6 +12,7 @@ compile_error!(
 pub mod bench;
 pub mod explore;
 pub mod fakes;
+pub mod floor;
 pub mod model;
 pub mod mutants;
 pub mod noise;

@@ -322,6 +322,19 @@ fn wrong_usage_is_status_2_and_help_names_the_statuses() {
     }
 }
 
+#[test]
+fn a_campaign_that_acks_too_little_fails_though_all_properties_hold() {
+    let folder = Folder::new("floor");
+    let hunt = |least: &str| {
+        folder.run(&["explore", "--profile", "calm", "--seeds", "20", "--least-acked", least])
+    };
+    let held = hunt("1");
+    assert_eq!((status(&held), out(&held).contains("all properties held")), (0, true));
+    let idle = hunt("1000");
+    assert_eq!((status(&idle), out(&idle).contains("all properties held")), (1, true));
+    assert!(out(&idle).contains("TOO FEW ACKS: the median seed has "), "{}", out(&idle));
+}
+
 /// What is deployed has no mutants, and says so of a case, a protocol file and the hunt.
 #[cfg(not(feature = "mutants"))]
 #[test]

@@ -30,7 +30,7 @@ pub struct General {
 }
 
 /// Limits that are no command's.
-pub const GENERAL: [General; 4] = [
+pub const GENERAL: [General; 5] = [
     General {
         name: DEVICE_UNSENT,
         limit: Limit { default: 20 << 20, ceiling: 64 << 20 },
@@ -47,6 +47,11 @@ pub const GENERAL: [General; 4] = [
         says: "connections of devices to one msg_server; past it a new one is closed",
     },
     General {
+        name: OF_SOURCE,
+        limit: Limit { default: 5_000, ceiling: 1_000_000 },
+        says: "connections of devices of one address to one msg_server; past it a new one is closed",
+    },
+    General {
         name: REQUESTS,
         limit: Limit { default: 300, ceiling: 10_000 },
         says: "requests of all kinds (what has an answer) a second, user and msg_server",
@@ -56,6 +61,7 @@ pub const GENERAL: [General; 4] = [
 const DEVICE_UNSENT: &str = "device.unsent";
 const LINK_UNSENT: &str = "link.unsent";
 const CONNECTIONS: &str = "connections";
+const OF_SOURCE: &str = "connections.source";
 const REQUESTS: &str = "requests.rate";
 
 /// The values of one deployment.
@@ -67,6 +73,8 @@ pub struct Limits {
     pub link_unsent: usize,
     /// Connections of devices to one msg_server.
     pub connections: usize,
+    /// Connections of devices of one address to one msg_server.
+    pub of_source: usize,
     /// Requests of all kinds a second, user and msg_server.
     pub requests: u32,
     /// Bytes of a PDU of a connection that is not logged in, header included.
@@ -198,7 +206,7 @@ impl Limits {
         if let Some(name) = left.keys().next() {
             return Err(format!("unknown limit `{name}`: `cargo sim limits` lists them"));
         }
-        let [device_unsent, link_unsent, connections, requests] = general;
+        let [device_unsent, link_unsent, connections, of_source, requests] = general;
         let longest_of = |stranger: bool| {
             let may = |command: &Command| command.before_login || !stranger;
             let of = commands.iter().zip(&ALL).filter(|(_, command)| may(command));
@@ -208,6 +216,7 @@ impl Limits {
             device_unsent: device_unsent as usize,
             link_unsent: link_unsent as usize,
             connections: connections as usize,
+            of_source: of_source as usize,
             requests,
             stranger_pdu: longest_of(true),
             device_pdu: (2 * longest_of(false)).min(MAX_LEN),

@@ -20,6 +20,10 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
+/// Read notices of one chat that a device remembers having answered; the lowest ids are forgotten
+/// first (ours: that client remembers all of them).
+const ANSWERED_BOUND: usize = 1_024;
+
 impl Device {
     /// True if this device's read acks are requests, answered by a 0304 of their seq_num.
     fn confirms_reads(&self) -> bool {
@@ -100,7 +104,12 @@ impl Device {
         let answers = match self.habits().on_read_notify {
             OnReadNotify::Nothing => false,
             OnReadNotify::ReadAckOnce => {
-                self.answered_reads.entry(chat).or_default().insert(notify.msg_id)
+                let answered = self.answered_reads.entry(chat).or_default();
+                let is_new = answered.insert(notify.msg_id);
+                if answered.len() > ANSWERED_BOUND {
+                    answered.pop_first();
+                }
+                is_new
             }
             OnReadNotify::ReadAckIfUnread => shown,
         };

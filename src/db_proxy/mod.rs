@@ -24,7 +24,7 @@ mod worker;
 use crate::{
     catalogue::{id as command, limits::Limits},
     env::{ConnId, Endpoint, Env},
-    link::{Bounds, Event, Kind, Link, Listen},
+    link::{Bounds, Event, Kind, Link, Listen, SPARE},
     mutants::Mutant,
     protocol::Protocol,
     store::{blob::Blobs, cache::Pool, sql::Connector},
@@ -47,7 +47,7 @@ use std::{
 };
 use tokio::{
     sync::mpsc,
-    task::{JoinError, JoinSet},
+    task::{AbortHandle, JoinError, JoinSet},
     time::Sleep,
 };
 use user::user_change;
@@ -100,9 +100,6 @@ impl<E: Env, C: Connector, B: Blobs> World for Real<E, C, B> {
     type Blobs = B;
 }
 
-/// Bytes of a link's bound that answers leave free for refusals and heartbeats.
-const SPARE: usize = 1 << 20;
-
 /// Writes an answer. With `edge-limits` one that is longer than a PDU may be, or for which there is
 /// no room beside what a slow msg_server has not taken yet, is refused: no request of a client may
 /// close the link that serves all of them.
@@ -133,7 +130,7 @@ pub async fn run<E: Env, C: Connector, B: Blobs>(
 }
 
 /// Runs a db_proxy until `stop` is ready (SIGTERM) and `Timing::stop_grace` longer: every
-/// msg_server is told to pick this one no more, the group job stops, and requests are served to
+/// msg_server is told to pick this one no more, the jobs stop, and requests are served to
 /// the end. What is still queued then is lost.
 ///
 /// # Errors
@@ -168,7 +165,10 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
     let (replies, mut answered) = mpsc::channel(REPLIES_BOUND);
     // Dropped with this future: no task outlives its db_proxy.
     let mut tasks = JoinSet::new();
-    let job = tasks.spawn(background(context()));
+    let mut jobs = vec![tasks.spawn(background(context()))];
+    if protocol.idempotent_send {
+        jobs.push(tasks.spawn(message::tokens::run(context())));
+    }
     let mut pool = worker::Queues::new(env, workers.max(1), |queue| {
         tasks.spawn(worker::run(context(), queue, replies.clone()));
     });
@@ -179,7 +179,7 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
         tokio::select! {
             biased;
             () = &mut stop, if exit.is_none() => {
-                job.abort();
+                jobs.iter().for_each(AbortHandle::abort);
                 for &conn in &links {
                     if !protocol.mutated(Mutant::StopUntold) {
                         link.send(conn, stop_notice());
@@ -211,7 +211,8 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
                         link.send(conn, refusal);
                     }
                 }
-                Event::Tick => {}
+                // It asks nobody.
+                Event::NotAsked { .. } | Event::Tick => {}
             }
         }
     }
@@ -236,7 +237,7 @@ async fn background<W: World>(mut cx: Context<W>) {
     group::job::run(cx).await;
 }
 
-/// A task has ended. That is in order only for the group job when it is stopped: workers never end.
+/// A task has ended. That is in order only for a job that is stopped: workers never end.
 fn worker_ended(ended: Result<(), JoinError>) -> io::Result<()> {
     match ended {
         Err(error) if error.is_cancelled() => Ok(()),

@@ -90,6 +90,11 @@ impl Fake {
         self.with(|inner| inner.values.insert(key.into(), value.into()));
     }
 
+    /// All values.
+    pub fn values(&self) -> BTreeMap<String, Vec<u8>> {
+        self.with(|inner| inner.values.clone())
+    }
+
     /// What was done since the last call: `M statement`, `S statement` with values in place, or
     /// a Redis command.
     pub fn log(&self) -> Vec<String> {
@@ -287,6 +292,12 @@ impl Cache for Fake {
         self.command(format!("SET {key} {value}"), |inner| {
             inner.numbers.insert(key.into(), value.parse().unwrap_or(0));
             inner.values.insert(key.into(), value.into());
+        })
+    }
+
+    async fn del(&self, key: &str) -> Result<(), CacheError> {
+        self.command(format!("DEL {key}"), |inner| {
+            inner.values.remove(key);
         })
     }
 

@@ -25,6 +25,9 @@ pub use sockets::Link;
 /// closed with a logged reason (SYSTEM.md section 3).
 pub const UNSENT_BOUND: usize = 4 << 20;
 
+/// Bytes of [`Bounds::unsent`] that requests and answers leave free for refusals and heartbeats.
+pub const SPARE: usize = 1 << 20;
+
 /// What one connection may make this process hold. Past either bound it is closed with a logged
 /// reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +37,14 @@ pub struct Bounds {
     pub pdu: u32,
     /// Bytes that wait to be written to it.
     pub unsent: usize,
+    /// Connections that one address may have open at the same listener; past it a new one is closed
+    /// at once and never shown to the role. Of what is dialled it means nothing.
+    pub of_source: usize,
 }
 
 impl Bounds {
     /// The bounds of every preset (SYSTEM.md sections 1 and 3).
-    pub const ORIGINAL: Self = Self { pdu: MAX_LEN, unsent: UNSENT_BOUND };
+    pub const ORIGINAL: Self = Self { pdu: MAX_LEN, unsent: UNSENT_BOUND, of_source: usize::MAX };
 }
 
 /// What a connection is for, as a role names it.
@@ -86,6 +92,13 @@ pub enum Event<K> {
         /// Why, in a few words.
         reason: String,
     },
+    /// A request that was to be written was not: [`Action::Ask`] found no room for it.
+    NotAsked {
+        /// The connection.
+        conn: ConnId,
+        /// What the role calls the request.
+        of: u64,
+    },
     /// `Timing::tick` has passed.
     Tick,
 }
@@ -99,6 +112,16 @@ pub enum Action {
         conn: ConnId,
         /// Header and body as they are to travel.
         pdu: Pdu,
+    },
+    /// Write a request if there is room for it, and for [`SPARE`] bytes after it; else say so by
+    /// [`Event::NotAsked`]. So what waits for a slow server is no reason to close its link.
+    Ask {
+        /// The connection to write it to.
+        conn: ConnId,
+        /// Header and body as they are to travel.
+        pdu: Pdu,
+        /// What the role calls the request.
+        of: u64,
     },
     /// Write what is queued, then close.
     Close {
@@ -168,12 +191,21 @@ pub struct Dial<K> {
     pub kind: K,
     /// What it may hold.
     pub bounds: Bounds,
+    /// After a 0702 it is closed for its silence like any other, and dialled again (switch
+    /// `hear-silence`). Without this a server that announces its stop and loses its power before it
+    /// ends is never dialled again.
+    pub hears_silence: bool,
 }
 
 impl<K> Dial<K> {
-    /// With the bounds of every preset.
+    /// With the bounds of every preset; after a 0702 it is not timed out.
     pub fn new(to: Endpoint, kind: K) -> Self {
-        Self { to, kind, bounds: Bounds::ORIGINAL }
+        Self { to, kind, bounds: Bounds::ORIGINAL, hears_silence: false }
+    }
+
+    /// Whether it is closed for its silence after a 0702, too.
+    pub fn hearing_silence(self, hears_silence: bool) -> Self {
+        Self { hears_silence, ..self }
     }
 
     /// With other bounds.
@@ -199,6 +231,7 @@ pub async fn run<E: Env, R: Role>(
         for action in actions.drain(..) {
             match action {
                 Action::Send { conn, pdu } => link.send(conn, pdu),
+                Action::Ask { conn, pdu, of } => link.ask(conn, pdu, of),
                 Action::Close { conn, reason } => link.close(conn, &reason),
                 Action::Admit { conn, pdu } => link.admit(conn, pdu),
                 Action::Fact(fact) => env.fact(fact),

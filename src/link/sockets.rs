@@ -1,7 +1,7 @@
 //! [`Link`]: all sockets of one role behind one ordered stream of events.
 
 use super::{
-    Bounds, Dial, Event, Kind, Listen, Now,
+    Bounds, Dial, Event, Kind, Listen, Now, SPARE,
     conn::{Conn, FromConn, size},
 };
 use crate::{
@@ -18,6 +18,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     future::poll_fn,
     io,
+    net::IpAddr,
     task::{Context, Poll},
     time::Duration,
 };
@@ -46,12 +47,16 @@ struct Open<S, K> {
     conn: Conn<S>,
     kind: K,
     dial: Option<usize>,
+    /// Who dialled it, if it was accepted.
+    source: Option<IpAddr>,
     /// See [`Bounds::unsent`].
     unsent: usize,
     /// When the role or a heartbeat last sent, since start.
     sent: Duration,
     /// A 0702 came: no heartbeats and no timeout any more (SYSTEM.md section 2).
     stopped: bool,
+    /// See [`Dial::hears_silence`].
+    hears_silence: bool,
     /// The connection is in [`Link::queued`] already.
     queued: bool,
 }
@@ -78,6 +83,8 @@ pub struct Link<E: Env, K: Kind> {
     ticks: Interval,
     dials: Vec<Dial<K>>,
     conns: BTreeMap<ConnId, Open<E::Stream, K>>,
+    /// How many connections of each address are open, of those that were accepted.
+    sources: BTreeMap<IpAddr, usize>,
     /// Connections with something to write, in the order in which they got their first byte.
     queued: Vec<ConnId>,
     raw: mpsc::Receiver<Raw<E::Stream, K>>,
@@ -114,6 +121,7 @@ impl<E: Env, K: Kind> Link<E, K> {
             ticks,
             dials,
             conns: BTreeMap::new(),
+            sources: BTreeMap::new(),
             queued: Vec::new(),
             raw,
             raw_in,
@@ -201,6 +209,15 @@ impl<E: Env, K: Kind> Link<E, K> {
         })
     }
 
+    /// Queues a request if there is room for it; else the role is told that there was none.
+    pub fn ask(&mut self, conn: ConnId, pdu: Pdu, of: u64) {
+        if self.has_room(conn, &pdu, SPARE) {
+            self.send(conn, pdu);
+        } else {
+            self.due.push_back(Event::NotAsked { conn, of });
+        }
+    }
+
     /// A connection may write PDUs of so many bytes from now on.
     pub fn admit(&mut self, conn: ConnId, pdu: u32) {
         if let Some(open) = self.conns.get(&conn) {
@@ -223,11 +240,22 @@ impl<E: Env, K: Kind> Link<E, K> {
         match raw {
             Raw::Stream { stream, kind, bounds, dial } => {
                 let id = stream.id();
+                let source = stream.source().filter(|_| dial.is_none());
+                if let Some(source) = source
+                    && !self.count_source(source, bounds.of_source)
+                {
+                    let reason = "too many connections of its address".into();
+                    self.env.fact(Fact::Closed { conn: id, reason });
+                    return;
+                }
                 let (start, tasks) = (self.start, &mut self.tasks);
                 let conn = Conn::start(stream, bounds.pdu, start, tasks, &self.raw_in, Raw::Conn);
                 let (sent, unsent) = (start.elapsed(), bounds.unsent);
+                let hears_silence = dial.is_some_and(|index| self.dials[index].hears_silence);
                 let (stopped, queued) = (false, false);
-                self.conns.insert(id, Open { conn, kind, dial, unsent, sent, stopped, queued });
+                let open =
+                    Open { conn, kind, dial, source, unsent, sent, stopped, hears_silence, queued };
+                self.conns.insert(id, open);
                 self.due.push_back(Event::Opened { conn: id, kind });
             }
             Raw::Conn(conn, FromConn::Pdu(pdu)) => {
@@ -247,6 +275,14 @@ impl<E: Env, K: Kind> Link<E, K> {
         }
     }
 
+    /// Counts a connection of an address; false, and not counted, if that is one too many.
+    fn count_source(&mut self, source: IpAddr, most: usize) -> bool {
+        let open = self.sources.entry(source).or_default();
+        let fits = *open < most;
+        *open += usize::from(fits);
+        fits
+    }
+
     /// Timeouts and heartbeats of server links, then the role's tick.
     fn tick(&mut self) {
         while self.tasks.try_join_next().is_some() {}
@@ -254,7 +290,8 @@ impl<E: Env, K: Kind> Link<E, K> {
         let links: Vec<ConnId> = self
             .conns
             .iter()
-            .filter(|(_, open)| open.kind.is_server_link() && !open.stopped)
+            .filter(|(_, open)| open.kind.is_server_link())
+            .filter(|(_, open)| !open.stopped || open.hears_silence)
             .map(|(&conn, _)| conn)
             .collect();
         for conn in links {
@@ -263,7 +300,8 @@ impl<E: Env, K: Kind> Link<E, K> {
                 && !self.protocol.mutated(Mutant::SilentLinkStays)
             {
                 self.end(conn, "silent for too long", End::Now);
-            } else if up.saturating_sub(open.sent) > self.timing.server_heartbeat()
+            } else if !open.stopped
+                && up.saturating_sub(open.sent) > self.timing.server_heartbeat()
                 && !self.protocol.mutated(Mutant::NoLinkHeartbeats)
             {
                 self.send(conn, Pdu::raw(command::OTHER_HEARTBEAT, 0, Bytes::new()));
@@ -274,6 +312,14 @@ impl<E: Env, K: Kind> Link<E, K> {
 
     fn end(&mut self, conn: ConnId, reason: &str, how: End) {
         let Some(open) = self.conns.remove(&conn) else { return };
+        if let Some(source) = open.source
+            && let Some(others) = self.sources.get_mut(&source)
+        {
+            *others -= 1;
+            if *others == 0 {
+                self.sources.remove(&source);
+            }
+        }
         match how {
             End::Now => open.conn.abort(),
             End::Linger | End::Peer => open.conn.close(&mut self.tasks),
@@ -293,7 +339,7 @@ impl<E: Env, K: Kind> Link<E, K> {
     /// Dials until a connection is made. `tries` counts the waits since the last success.
     fn dial(&mut self, index: usize, wait: Duration, tries: u32) {
         let dial = &self.dials[index];
-        let Dial { to, kind, bounds } = dial.clone();
+        let Dial { to, kind, bounds, .. } = dial.clone();
         let timing = self.timing;
         let (env, raw) = (self.env.clone(), self.raw_in.clone());
         self.tasks.spawn(async move {

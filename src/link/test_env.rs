@@ -7,6 +7,7 @@ use crate::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    net::IpAddr,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll},
@@ -93,8 +94,10 @@ impl Env for MemoryEnv {
         let (ours, theirs) = tokio::io::duplex(WINDOW);
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let listener = net.listeners.get(to).ok_or_else(refused)?;
-        listener.send(MemoryStream { id, io: theirs }).map_err(|_| refused())?;
-        Ok(MemoryStream { id, io: ours })
+        listener
+            .send(MemoryStream { id, source: address(&self.host), io: theirs })
+            .map_err(|_| refused())?;
+        Ok(MemoryStream { id, source: address(&to.host), io: ours })
     }
 
     async fn bind(&self, port: u16) -> io::Result<MemoryListener> {
@@ -116,6 +119,11 @@ impl Env for MemoryEnv {
     }
 }
 
+/// An address of a host: by its name's first letter.
+fn address(host: &str) -> IpAddr {
+    [10, 0, 0, host.bytes().next().unwrap_or_default()].into()
+}
+
 /// Accepts what other hosts connect.
 pub(crate) struct MemoryListener(mpsc::UnboundedReceiver<MemoryStream>);
 
@@ -134,12 +142,17 @@ impl Listener for MemoryListener {
 #[derive(Debug)]
 pub(crate) struct MemoryStream {
     id: ConnId,
+    source: IpAddr,
     io: DuplexStream,
 }
 
 impl Stream for MemoryStream {
     fn id(&self) -> ConnId {
         self.id
+    }
+
+    fn source(&self) -> Option<IpAddr> {
+        Some(self.source)
     }
 }
 

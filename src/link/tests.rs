@@ -261,6 +261,27 @@ async fn after_a_stop_notice_a_link_is_neither_kept_alive_nor_closed() {
     }
 }
 
+/// Switch `hear-silence`: a machine that loses its power after its 0702 closes nothing.
+#[tokio::test(start_paused = true)]
+async fn after_a_stop_notice_a_dial_that_hears_silence_is_closed_and_dialled_again() {
+    let (env, to) = (MemoryEnv::new("b"), Endpoint::new("a", PORT));
+    let mut a = listening(&env.host("a"), TestKind::Client).await;
+    let dial = Dial::new(to.clone(), TestKind::Server).hearing_silence(true);
+    let mut b = Link::open(env.clone(), Timing::original(), vec![], vec![dial]).await.unwrap();
+    let (conn, _) = (opened(&mut a).await, opened(&mut b).await);
+    a.send(conn, Pdu::raw(command::OTHER_STOP_RECV_PACKET, 0, Bytes::from_static(&[8, 0])));
+    assert!(matches!(timeout(Duration::from_secs(1), event(&mut a)).await, Err(_)));
+    assert!(matches!(event(&mut b).await, Event::Pdu { .. }));
+    // The other end is there and says nothing; it hears no heartbeat either.
+    tokio::select! { biased;
+        event = event(&mut a) => panic!("{event:?}"),
+        closed = event(&mut b) => assert_eq!(closed_reason(closed), "silent for too long"),
+    }
+    opened(&mut b).await;
+    let seconds: Vec<u64> = env.tried(&to).iter().map(|at| at.as_secs()).collect();
+    assert_eq!(seconds, [0, 35], "closed after 30 s at the next tick, dialled 4 s later");
+}
+
 #[tokio::test(start_paused = true)]
 async fn reconnects_wait_4_8_16_32_64_4_and_a_good_connection_resets() {
     let env = MemoryEnv::new("b");
@@ -300,4 +321,48 @@ async fn dropping_a_link_closes_its_connections() {
     opened(&mut a).await;
     drop(a);
     assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+}
+
+/// `edge-limits`: one address is no reason to be closed to all others.
+#[tokio::test(start_paused = true)]
+async fn an_address_may_have_so_many_connections() {
+    let env = MemoryEnv::new("a");
+    let bounds = Bounds { of_source: 2, ..Bounds::ORIGINAL };
+    let listens = vec![Listen::new(PORT, TestKind::Client).bounded(bounds)];
+    let mut a = TestLink::open(env.clone(), Timing::original(), listens, vec![]).await.unwrap();
+    let to = Endpoint::new("a", PORT);
+    let dial = async |host: &str| env.host(host).connect(&to).await.unwrap();
+    let first = dial("b").await;
+    let _second = dial("b").await;
+    opened(&mut a).await;
+    opened(&mut a).await;
+    let mut third = dial("b").await;
+    let _other = dial("c").await;
+    let other = opened(&mut a).await;
+    assert_eq!(third.read(&mut [0; 1]).await.unwrap(), 0, "closed, and never shown");
+    let reason = "too many connections of its address".to_string();
+    assert!(env.facts().contains(&Fact::Closed { conn: other - 1, reason }));
+    // One that is gone makes room for another.
+    drop(first);
+    assert_eq!(closed_reason(event(&mut a).await), "closed by the peer");
+    let _fourth = dial("b").await;
+    assert_eq!(opened(&mut a).await, other + 1);
+}
+
+/// `edge-limits`: a request for which a slow server has no room is given back, and its link stays.
+#[tokio::test(start_paused = true)]
+async fn a_request_without_room_is_given_back() {
+    let env = MemoryEnv::new("a");
+    let mut a = listening(&env, TestKind::Client).await;
+    let _slow = env.host("b").connect(&Endpoint::new("a", PORT)).await.unwrap();
+    let conn = opened(&mut a).await;
+    let large = 1_000_000;
+    for of in 0..3 {
+        a.ask(conn, pdu(1, large), of);
+    }
+    assert!(timeout(Duration::from_millis(1), event(&mut a)).await.is_err(), "there was room");
+    a.ask(conn, pdu(1, large), 3);
+    assert_eq!(event(&mut a).await, Event::NotAsked { conn, of: 3 });
+    a.send(conn, pdu(1, SPARE / 2));
+    assert!(timeout(Duration::from_millis(1), event(&mut a)).await.is_err(), "it is open");
 }

@@ -36,7 +36,11 @@ impl Config {
         let limits = &self.limits;
         match kind {
             _ if !self.protocol.edge_limits => Bounds::ORIGINAL,
-            Kind::Client => Bounds { pdu: limits.stranger_pdu, unsent: limits.device_unsent },
+            Kind::Client => Bounds {
+                pdu: limits.stranger_pdu,
+                unsent: limits.device_unsent,
+                of_source: limits.of_source,
+            },
             _ => Bounds { unsent: limits.link_unsent, ..Bounds::ORIGINAL },
         }
     }

@@ -19,7 +19,7 @@ pub(super) fn handler(command: u16) -> Option<Handler> {
     Some(match command {
         cmd::MSG_DATA => message::from_route,
         cmd::MSG_READ_NOTIFY => read::from_route,
-        cmd::OTHER_SERVER_KICK_USER => kick,
+        cmd::OTHER_SERVER_KICK_USER => login::kick,
         cmd::BUDDY_LIST_STATUS_NOTIFY => status_notify,
         cmd::OTHER_LOGIN_STATUS_NOTIFY => pc_login_status,
         cmd::BUDDY_LIST_USERS_STATUS_RESPONSE => buddy::users_status_rsp,
@@ -41,19 +41,6 @@ pub(super) fn dispatch(
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
     dispatch::of_link(handler(pdu.command()), state, turn, link, pdu)
-}
-
-/// 070d: a user has logged in elsewhere, or a phone kicks their PCs.
-fn kick(state: &mut State, turn: &mut Turn<'_>, _: ConnId, pdu: &Pdu) -> Result<(), Malformed> {
-    let msg: im::server::ImServerKickUser = pdu.view()?;
-    let mut client_type = msg.client_type as u32;
-    if state.users.contains_key(&msg.user_id)
-        && state.config.protocol.mutated(Mutant::KickFromElsewhereOtherClass)
-    {
-        client_type ^= 0x10;
-    }
-    login::kick(state, turn, msg.user_id, client_type, msg.reason, None);
-    Ok(())
 }
 
 /// 0203: passed on to all PC clients here, those of the user included.

@@ -12,7 +12,7 @@ use crate::{
     wire::{Malformed, Pdu, attach::Attach, im, tt::extension::RefusedCode},
 };
 use bytes::Bytes;
-use im::base_define::ResultType;
+use im::{base_define::ResultType, server::ImServerKickUser};
 
 /// What a refused client is told: "the server side is out of order".
 const OUT_OF_ORDER: &str = "服务端异常";
@@ -135,8 +135,10 @@ pub(super) fn validated(
     };
     let user = info.user_id;
     let Some(client) = state.conns.get_mut(&conn) else { return Ok(()) };
+    let login_number = rsp.login_number.filter(|_| state.config.protocol.ordered_logins);
     client.user = user;
     client.open = true;
+    client.login_number = login_number.unwrap_or_default();
     let (client_type, online_status) = (client.client_type, client.online_status);
     if state.config.protocol.edge_limits {
         turn.admit(conn, state.config.limits.device_pdu);
@@ -146,10 +148,16 @@ pub(super) fn validated(
     entry.nick = name_of(&info.user_nick_name);
     turn.fact(Fact::LoggedIn { conn, user, client_type });
     let is_first = entry.conns.len() == 1;
-    kick(state, turn, user, client_type, KICK_DUPLICATE, Some(conn));
     let protocol = state.config.protocol;
+    let kick = ImServerKickUser {
+        user_id: user,
+        client_type: client_type as i32,
+        reason: KICK_DUPLICATE,
+        login_number,
+    };
+    kick_here(state, turn, &kick, Some(conn));
     if !protocol.mutated(Mutant::KickHereOnly) {
-        to_route_kick(state, turn, user, client_type, KICK_DUPLICATE);
+        to_route_kick(state, turn, &kick);
     }
     if is_first || !protocol.mutated(Mutant::SecondDeviceUnannounced) {
         state.announce(turn, user, client_type, 1);
@@ -166,29 +174,78 @@ pub(super) fn validated(
         user_info: Some(info),
     };
     turn.send(conn, Pdu::new(cmd::LOGIN_RES_USERLOGIN, seq, &res));
+    // Its answer was overtaken by that of a newer login.
+    if newest_beyond(state, &kick).is_some() {
+        put_off(state, turn, conn, KICK_DUPLICATE);
+    }
     Ok(())
 }
 
-/// Kicks the connection of the same class with the lowest handle, even if it was kicked before (a
-/// wart: a second kick hits the same one again). The socket stays open and is served; with
-/// `login-gate` it is closed.
+/// 070d: a user has logged in elsewhere, or a phone kicks their PCs.
 pub(super) fn kick(
     state: &mut State,
     turn: &mut Turn<'_>,
-    user: u32,
-    client_type: u32,
-    reason: u32,
+    _: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    let mut kick: ImServerKickUser = pdu.view()?;
+    kick.login_number = kick.login_number.filter(|_| state.config.protocol.ordered_logins);
+    if state.users.contains_key(&kick.user_id)
+        && state.config.protocol.mutated(Mutant::KickFromElsewhereOtherClass)
+    {
+        kick.client_type ^= 0x10;
+    }
+    kick_here(state, turn, &kick, None);
+    // Two logins have met. The kick of the newer one may have come to the other server before the
+    // older login was there.
+    if let Some(newest) = newest_beyond(state, &kick) {
+        to_route_kick(state, turn, &ImServerKickUser { login_number: Some(newest), ..kick });
+    }
+    Ok(())
+}
+
+/// Kicks connections of a class. With the number of a login (switch `ordered-logins`) all that are
+/// older, and never a newer one. Without it the connection with the lowest handle, even if it was
+/// kicked before (a wart: a second kick hits the same one again).
+fn kick_here(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    kick: &ImServerKickUser,
     except: Option<ConnId>,
 ) {
+    let mut conns = of_class(state, kick);
+    conns.retain(|&(conn, _)| Some(conn) != except);
+    match kick.login_number {
+        Some(number) => conns.retain(|&(_, of)| of < number),
+        None => conns.truncate(1),
+    }
+    for (old, _) in conns {
+        let newer = except.filter(|_| state.config.protocol.mutated(Mutant::KickNewer));
+        put_off(state, turn, newer.unwrap_or(old), kick.reason);
+    }
+}
+
+/// The connections of the user and class of a kick, in the order of their handles, with the numbers
+/// of their logins.
+fn of_class(state: &State, kick: &ImServerKickUser) -> Vec<(ConnId, u32)> {
+    let other = state.config.protocol.mutated(Mutant::KickOtherClass);
+    let conns =
+        state.conns_of(kick.user_id, None).into_iter().filter_map(|id| state.conns.get(&id));
+    let same = conns.filter(|conn| conn.same_class(kick.client_type as u32) != other);
+    same.map(|conn| (conn.id, conn.login_number)).collect()
+}
+
+/// The newest login here of those that are newer than the one that kicks.
+fn newest_beyond(state: &State, kick: &ImServerKickUser) -> Option<u32> {
+    let number = kick.login_number?;
+    of_class(state, kick).into_iter().map(|(_, of)| of).filter(|&of| of > number).max()
+}
+
+/// 0107. The socket stays open and is served; with `login-gate` it is closed.
+fn put_off(state: &mut State, turn: &mut Turn<'_>, conn: ConnId, reason: u32) {
     let protocol = state.config.protocol;
-    let of_class = |conn: &ConnId| {
-        let client = state.conns.get(conn);
-        client
-            .is_some_and(|c| c.same_class(client_type) != protocol.mutated(Mutant::KickOtherClass))
-    };
-    let Some(old) = state.conns_of(user, except).into_iter().find(of_class) else { return };
-    let conn = except.filter(|_| protocol.mutated(Mutant::KickNewer)).unwrap_or(old);
-    let notice = im::login::ImKickUser { user_id: user, kick_reason: reason as i32 };
+    let Some(user_id) = state.conns.get(&conn).map(|client| client.user) else { return };
+    let notice = im::login::ImKickUser { user_id, kick_reason: reason as i32 };
     turn.send(conn, Pdu::new(cmd::LOGIN_KICK_USER, 0, &notice));
     if protocol.login_gate && !protocol.mutated(Mutant::KickedStaysServed) {
         state.close_client(turn, conn, "kicked");
@@ -196,22 +253,24 @@ pub(super) fn kick(
 }
 
 /// 070d to the route master.
-fn to_route_kick(state: &State, turn: &mut Turn<'_>, user: u32, client_type: u32, reason: u32) {
-    let client_type = client_type as i32;
-    let msg = im::server::ImServerKickUser { user_id: user, client_type, reason };
-    state.to_route(turn, Pdu::new(cmd::OTHER_SERVER_KICK_USER, 0, &msg));
+fn to_route_kick(state: &State, turn: &mut Turn<'_>, kick: &ImServerKickUser) {
+    state.to_route(turn, Pdu::new(cmd::OTHER_SERVER_KICK_USER, 0, kick));
 }
 
-/// 0105: the user's device token is emptied, the client is answered and its connection closed.
+/// 0105: the user's device token is emptied (with `kept-tokens` by a phone only), the client is answered
+/// and its connection closed.
 pub(super) fn logout(
     state: &mut State,
     turn: &mut Turn<'_>,
     conn: ConnId,
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
-    let Some(user) = state.conns.get(&conn).map(|client| client.user) else { return Ok(()) };
-    let (seq, protocol) = (pdu.header.seq_num, state.config.protocol);
-    if let Some(link) = state.db.pick(turn, Half::Other, user, pdu)
+    let Some(client) = state.conns.get(&conn) else { return Ok(()) };
+    let (user, seq, protocol) = (client.user, pdu.header.seq_num, state.config.protocol);
+    // A PC has no token: what it would empty is the phone's.
+    let has_token = client.is_mobile() || !protocol.kept_tokens;
+    let link = state.db.pick(turn, Half::Other, user, pdu).filter(|_| has_token);
+    if let Some(link) = link
         && !protocol.mutated(Mutant::LogoutKeepsToken)
     {
         let msg = im::login::ImDeviceTokenReq { user_id: user, ..Default::default() };
@@ -240,10 +299,15 @@ pub(super) fn kick_pc(
     }
     let user = client.user;
     let _: im::login::ImKickPcClientReq = pdu.view()?;
-    let mac = im::base_define::ClientType::Mac as u32;
-    kick(state, turn, user, mac, KICK_BY_MOBILE, Some(conn));
+    let kick = ImServerKickUser {
+        user_id: user,
+        client_type: im::base_define::ClientType::Mac as i32,
+        reason: KICK_BY_MOBILE,
+        login_number: None,
+    };
+    kick_here(state, turn, &kick, Some(conn));
     if !state.config.protocol.mutated(Mutant::KickPcHereOnly) {
-        to_route_kick(state, turn, user, mac, KICK_BY_MOBILE);
+        to_route_kick(state, turn, &kick);
     }
     let rsp = im::login::ImKickPcClientRsp { user_id: user, result_code: 0 };
     turn.send(conn, Pdu::new(cmd::LOGIN_RES_KICKPCCLIENT, pdu.header.seq_num, &rsp));

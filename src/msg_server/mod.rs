@@ -90,6 +90,7 @@ impl Role for MsgServer {
                 Kind::Push => state.push_servers.retain(|&link| link != conn),
                 Kind::File => file::closed(state, turn, conn),
             },
+            Event::NotAsked { conn, of } => state.not_asked(turn, conn, of),
             Event::Tick => timers::tick(state, turn),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::state::{
     State,
-    in_flight::{Asked, Request},
+    in_flight::{Asked, Request, number_of, of_number},
     turn::Turn,
 };
 use crate::{
@@ -53,6 +53,11 @@ impl State {
         if let Some(client) = self.conns.get(&conn).filter(|_| recorded) {
             let request = Request { conn, asked, link, since: turn.now.up, missed, late: false };
             match self.in_flight.add(client.handle, request) {
+                Ok(length) if protocol.edge_limits => {
+                    turn.ask(link, pdu, number_of(client.handle, asked));
+                    self.note_in_flight(turn, length);
+                    return true;
+                }
                 Ok(length) => self.note_in_flight(turn, length),
                 Err(full) => {
                     let code = RefusedCode::RefusedTooMany;
@@ -63,6 +68,15 @@ impl State {
         }
         turn.send(link, pdu);
         true
+    }
+
+    /// A request found no room on its link (switch `edge-limits`): its server takes what is written to
+    /// it more slowly than its clients ask. It is refused; it had no effect, and nobody missed a push.
+    pub(super) fn not_asked(&mut self, turn: &mut Turn<'_>, link: ConnId, of: u64) {
+        let (handle, asked) = of_number(of);
+        let Some(request) = self.in_flight.answered(link, handle, asked) else { return };
+        let request = Request { missed: None, ..request };
+        self.unanswered(turn, vec![request], "overloaded: too much waits for the server behind");
     }
 }
 

@@ -306,7 +306,8 @@ impl Role for RouteServer {
                 self.links.remove(&conn);
                 self.link_closed(conn, out);
             }
-            Event::Tick => {}
+            // It asks nobody.
+            Event::NotAsked { .. } | Event::Tick => {}
         }
     }
 }

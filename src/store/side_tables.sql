@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS TTSession (
 
 -- idempotent-send: what the send with a token was stored as; type 1 to a user (relateId is the
 -- relation), 2 to a group (relateId is the group). A row is of use for as long as a client may
--- write the send again; older ones can be deleted by `created` (Unix seconds).
+-- write the send again; db_proxies delete older ones by `created` (Unix seconds).
 CREATE TABLE IF NOT EXISTS TTSend (
   fromId   INT UNSIGNED NOT NULL,
   token    VARBINARY(16) NOT NULL,
@@ -55,7 +55,8 @@ CREATE TABLE IF NOT EXISTS TTSend (
 -- unread-from-store: up to which msg_id a user has read a peer's (type 1) or group's (type 2)
 -- messages. Without a row nothing is read: before the switch is turned on, seed it from the
 -- counters in Redis (`unread_<userId>`) or with the latest msg_id of each conversation and group,
--- or every old message becomes unread.
+-- or every old message becomes unread. With edge-limits no row is kept for a conversation without a
+-- message.
 CREATE TABLE IF NOT EXISTS TTRead (
   userId INT UNSIGNED NOT NULL,
   peerId INT UNSIGNED NOT NULL,
@@ -87,3 +88,11 @@ CREATE TABLE IF NOT EXISTS TTMember (
 -- Where TTMember was made without its second key, add it; db_proxies may run meanwhile:
 --
 --   ALTER TABLE TTMember ADD KEY idx_groupId_sinceId (groupId, sinceId);
+
+-- ordered-logins: how many logins of a user were let in. A login's number is drawn from here, so that
+-- of two that kick each other the newer one stays.
+CREATE TABLE IF NOT EXISTS TTLogin (
+  userId    INT UNSIGNED NOT NULL,
+  lastLogin INT UNSIGNED NOT NULL,
+  PRIMARY KEY (userId)
+) ENGINE=InnoDB;

@@ -13,6 +13,7 @@ use std::{
 };
 use teamtalk_sim::{
     explore::{Campaign, Event, Found, SeedReport, explore_with},
+    floor,
     plan::{case::ProtocolSpec, generate::Profile},
     report,
     run::Runner,
@@ -151,8 +152,13 @@ impl<'a> Hunt<'a> {
             }
             written.is_ok()
         });
+        let floor = self.args.least_acked.unwrap_or_else(|| self.args.profile.least_acked());
+        let too_few = floor::under(&self.reports, floor);
+        if let Some(sentence) = &too_few {
+            self.out.line(sentence);
+        }
         match () {
-            () if !self.shown.is_empty() => VIOLATED,
+            () if !self.shown.is_empty() || too_few.is_some() => VIOLATED,
             () if !self.lost.is_empty() => RIG_FAILED,
             () if !is_written => WRONG,
             () if is_interrupted => INTERRUPTED,

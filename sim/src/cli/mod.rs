@@ -30,7 +30,7 @@ const INTERRUPTED: u8 = 130;
 /// Deterministic simulation of a TeamTalk-compatible back end.
 ///
 /// Exit status, the first that applies: 1 a property was violated (`replay`: also where the case
-/// expects it; its last line says so), 3 not deterministic, 4 the rig itself failed or gave a run
+/// expects it; its last line says so), or a campaign acked too little, 3 not deterministic, 4 the rig itself failed or gave a run
 /// up (of `replay` this comes first), 2 wrong usage, or a file or standard output that can't be
 /// read or written, 130 interrupted, 0 all held.
 #[derive(Parser)]
@@ -117,6 +117,10 @@ struct Explore {
     /// Go on after the first violation.
     #[arg(long)]
     keep_going: bool,
+    /// Status 1 if the median seed has fewer acked sends, whatever the properties say; campaigns of
+    /// fewer than 20 seeds are not judged (default: by the profile, 20 or 25; 0: never).
+    #[arg(long)]
+    least_acked: Option<u64>,
     /// Where failing cases are written (default: `sim` in cargo's target folder, which is
     /// CARGO_TARGET_DIR or `target`). It is tried before the first seed.
     #[arg(long)]

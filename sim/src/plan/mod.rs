@@ -116,6 +116,11 @@ pub struct Plan {
     /// When Redis writes to its disk.
     #[serde(default)]
     pub redis: Durability,
+    /// Redis is up and refuses every write, as one does that cannot save its snapshots (`MISCONF`):
+    /// a mistake of the deployment, and no fault. No generator draws it: it is there to test what
+    /// the properties make of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redis_refuses_writes: bool,
     /// All machines, in the order in which turmoil registers them (which decides who comes
     /// first within a tick).
     pub nodes: Vec<Node>,

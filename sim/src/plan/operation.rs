@@ -278,6 +278,15 @@ impl Action {
         matches!(self, Self::Send { .. } | Self::SendCipher { .. } | Self::SendAudio { .. })
     }
 
+    /// Whether the user wants the device online after it; `None`: as before it.
+    pub fn wants_online(&self) -> Option<bool> {
+        match self {
+            Self::Login => Some(true),
+            Self::Logout => Some(false),
+            _ => None,
+        }
+    }
+
     /// The group that it is about, if it is about one.
     pub fn group_mut(&mut self) -> Option<&mut GroupRef> {
         match self {

@@ -59,7 +59,7 @@ impl Property for Bounded {
             {
                 self.links.insert(*conn);
             }
-            Kind::Fact(Fact::Closed { conn, reason }) if reason == TOO_MUCH => {
+            Kind::Fact(Fact::Closed { conn, reason }) if reason != SILENT => {
                 return self.links.contains(conn).then(|| Violation {
                     property: self.name(),
                     kind: "link-closed",
@@ -89,8 +89,8 @@ impl Property for Bounded {
     }
 }
 
-/// Why a connection is closed that does not take what is written to it.
-const TOO_MUCH: &str = "too many unsent bytes";
+/// Why a link is closed whose other end has gone away, or is cut off: nobody's bytes did it.
+const SILENT: &str = "silent for too long";
 
 fn is_server(role: Role) -> bool {
     matches!(role, Role::Msg | Role::Route | Role::Db)
@@ -98,7 +98,7 @@ fn is_server(role: Role) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bounded, TOO_MUCH};
+    use super::{Bounded, SILENT};
     use crate::{
         plan::Host,
         properties::tape::Tape,
@@ -151,6 +151,28 @@ mod tests {
         assert_eq!(tape.asks(7, users(201)).tells(7, answer).found, ["bounded/let-through/msg"]);
     }
 
+    /// A seq_num may come twice: each PDU has a debt of its own.
+    #[test]
+    fn of_two_of_one_name_each_has_to_be_refused_or_answered() {
+        let asked = command::BUDDY_LIST_USER_INFO_REQUEST;
+        let answer =
+            || Pdu::new(command::BUDDY_LIST_USER_INFO_RESPONSE, 5, &ImUsersInfoRsp::default());
+        let mut two = tape();
+        two.login(1, 7, 1).asks(7, users(201)).asks(7, users(201)).tells(7, refusal(asked));
+        assert_eq!(two.pending(), Some("bounded/let-through/msg".into()), "one refusal for two");
+        two.tells(7, refusal(asked));
+        assert_eq!(two.pending(), None);
+        let mut mixed = tape();
+        mixed.login(1, 7, 1).asks(7, users(200)).asks(7, users(201));
+        mixed.tells(7, refusal(asked)).tells(7, answer());
+        assert!(mixed.found.is_empty(), "{:?}", mixed.found);
+        assert_eq!(mixed.pending(), None);
+        let mut served = tape();
+        served.login(1, 7, 1).asks(7, users(200)).asks(7, users(201));
+        assert!(served.tells(7, answer()).found.is_empty());
+        assert_eq!(served.tells(7, answer()).found, ["bounded/let-through/msg"]);
+    }
+
     #[test]
     fn who_speaks_for_another_has_to_be_refused() {
         let p2p = |from_user_id| {
@@ -168,7 +190,8 @@ mod tests {
 
     #[test]
     fn a_slow_device_may_be_closed_and_a_server_may_not() {
-        let closed = |conn| Fact::Closed { conn, reason: TOO_MUCH.into() };
+        let because = |reason: &str, conn| Fact::Closed { conn, reason: reason.into() };
+        let closed = |conn| because("too many unsent bytes", conn);
         let mut tape = tape();
         tape.login(1, 7, 1);
         let made = Kind::Connected {
@@ -180,7 +203,10 @@ mod tests {
         };
         tape.line("msg1", made);
         assert!(tape.fact("msg1", closed(7)).found.is_empty());
+        assert!(tape.fact("db1", because(SILENT, 40)).found.is_empty());
         assert_eq!(tape.fact("db1", closed(40)).found, ["bounded/link-closed/db"]);
+        let malformed = because("a reply whose attach data is too short", 40);
+        assert_eq!(tape.fact("msg1", malformed).found[1..], ["bounded/link-closed/msg"]);
     }
 
     #[test]

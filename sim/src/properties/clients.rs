@@ -111,7 +111,12 @@ impl Clients {
 
     /// The user of the device that dialled a connection, if it was ever online.
     pub fn user_of_device_on(&self, conn: ConnId) -> Option<u32> {
-        self.users.get(&self.device(conn)?).copied()
+        self.user_of_device(self.device(conn)?)
+    }
+
+    /// A device's user, if it was ever online.
+    pub fn user_of_device(&self, device: u32) -> Option<u32> {
+        self.users.get(&device).copied()
     }
 
     /// A msg_server's end of a connection.

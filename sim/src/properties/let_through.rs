@@ -6,7 +6,7 @@
 
 use super::{About, Seen, Subject, Violation, wire::At};
 use crate::{plan::Role, record::Kind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use teamtalk::{
     catalogue::{self, id as cmd, limits::Limits},
     env::ConnId,
@@ -17,20 +17,29 @@ use teamtalk::{
 #[derive(Debug)]
 pub struct LetThrough {
     limits: Limits,
-    /// What is wrong with a PDU that its msg_server read and has not refused.
-    owed: BTreeMap<(ConnId, u16, u16), String>,
+    /// By connection, seq_num and command: a client may use a seq_num twice.
+    read: BTreeMap<(ConnId, u16, u16), Read>,
+}
+
+/// PDUs of one name that a msg_server read, and neither answered nor refused so far. Which of them
+/// an answer is for cannot be seen: it is for one that may be served, as long as there is one.
+#[derive(Debug, Default)]
+struct Read {
+    right: u32,
+    /// What is wrong with each of the others, in the order in which they were read.
+    wrong: VecDeque<String>,
 }
 
 impl LetThrough {
     /// Under these limits.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, owed: BTreeMap::new() }
+        Self { limits, read: BTreeMap::new() }
     }
 
     /// Takes the next line.
     pub fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         if let Kind::Disconnected { conn, .. } | Kind::StreamReset { conn } = &seen.line.kind {
-            self.owed.retain(|owed, _| owed.0 != *conn);
+            self.read.retain(|name, _| name.0 != *conn);
         }
         let (at, conn, pdu) = seen.client?;
         let pdu = &pdu.pdu;
@@ -38,8 +47,11 @@ impl LetThrough {
         match at {
             At::ServerReads => {
                 let user = seen.stood.and_then(|stood| stood.user);
-                if let Some(wrong) = self.wrong_with(pdu, user) {
-                    self.owed.insert((conn, seq, command), wrong);
+                let name = (conn, seq, command);
+                match self.wrong_with(pdu, user) {
+                    Some(wrong) => self.read.entry(name).or_default().wrong.push_back(wrong),
+                    None if is_request(command) => self.read.entry(name).or_default().right += 1,
+                    None => {}
                 }
                 None
             }
@@ -65,19 +77,42 @@ impl LetThrough {
         if command == cmd::OTHER_REFUSED {
             // Which of the requests of this seq_num it refuses, it says.
             let refused = pdu.view::<Refused>().map(|refused| refused.command_id as u16);
-            self.owed.retain(|owed, _| Ok(owed.2) != refused || (owed.0, owed.1) != (conn, seq));
+            if let Ok(refused) = refused {
+                self.settle((conn, seq, refused), true);
+            }
             return None;
         }
         let asked = catalogue::request_of(command)?.id;
-        let wrong = self.owed.remove(&(conn, seq, asked))?;
+        let wrong = self.settle((conn, seq, asked), false)?;
         Some(violation(conn, seq, asked, &wrong))
+    }
+
+    /// One of this name was answered or refused: what was wrong with it. A refusal is for what is
+    /// wrong first.
+    fn settle(&mut self, name: (ConnId, u16, u16), refused: bool) -> Option<String> {
+        let read = self.read.get_mut(&name)?;
+        let wrong = if read.right == 0 || refused { read.wrong.pop_front() } else { None };
+        if wrong.is_none() {
+            read.right = read.right.saturating_sub(1);
+        }
+        if read.right == 0 && read.wrong.is_empty() {
+            self.read.remove(&name);
+        }
+        wrong
     }
 
     /// One that was never refused.
     pub fn pending(&self) -> Option<Violation> {
-        let ((conn, seq, command), wrong) = self.owed.first_key_value()?;
-        Some(violation(*conn, *seq, *command, wrong))
+        let wrong = |(name, read): (&(ConnId, u16, u16), &Read)| {
+            read.wrong.front().map(|wrong| violation(name.0, name.1, name.2, wrong))
+        };
+        self.read.iter().find_map(wrong)
     }
+}
+
+/// Whether a command has an answer.
+fn is_request(command: u16) -> bool {
+    catalogue::of(command).is_some_and(|entry| entry.reply.is_some())
 }
 
 fn violation(conn: ConnId, seq: u16, command: u16, wrong: &str) -> Violation {

@@ -5,6 +5,7 @@ mod acked_is_stored;
 mod acks_settle;
 mod answered;
 mod answers;
+mod available;
 mod bounded;
 mod bounds;
 mod clients;
@@ -23,6 +24,8 @@ mod order;
 mod pdus;
 mod presence;
 mod protocols;
+mod pushed;
+mod reachable;
 mod relayed;
 mod seen;
 mod send_list_acked;
@@ -30,6 +33,7 @@ mod sends;
 mod tally;
 #[cfg(test)]
 mod tape;
+mod trouble;
 mod unique_msg_id;
 mod unread;
 mod wire;
@@ -44,6 +48,7 @@ use crate::{
     plan::Role,
     record::{Line, Trace, sizes::Sizes},
 };
+use std::time::Duration;
 use teamtalk::{catalogue::limits::Limits, protocol::Protocol, timing::Timing};
 
 /// Whether a property is broken by one event, or by something that never happens.
@@ -152,8 +157,11 @@ impl Properties {
 
     /// The same, for a deployment with these durations.
     pub fn at_pace(mut self, timing: &Timing) -> Self {
-        self.known.answer_within_us = timing.request_timeout().as_micros() as u64;
-        self.known.store_timeout_us = timing.cache_timeout().as_micros() as u64;
+        let us = |duration: Duration| duration.as_micros() as u64;
+        self.known.store_timeout_us = us(timing.cache_timeout());
+        self.known.answer_within_us = us(timing.request_timeout());
+        self.known.back_within_us = us(back_within(timing));
+        self.known.settles_within_us = us(settles_within(timing));
         self
     }
 
@@ -190,6 +198,23 @@ impl Properties {
     pub fn notes(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.all.iter().flat_map(|p| p.notes())
     }
+}
+
+/// How long after a fault everything owed must be paid: a silent server link is noticed and dialled
+/// again, a client is back, an entry expires or is resent to the end, and one pull is asked twice.
+pub fn settles_within(timing: &Timing) -> Duration {
+    timing.server_timeout()
+        + timing.server_reconnect(2)
+        + timing.windows_reconnect(12)
+        + timing.login_timeout()
+        + timing.send_list_expiry()
+        + 2 * timing.client_answer_timeout()
+}
+
+/// How long a device may take to be online again when nothing is wrong with the servers: it waits
+/// its longest time, dials and logs in.
+fn back_within(timing: &Timing) -> Duration {
+    timing.windows_reconnect(12) + timing.connect_timeout() + timing.client_answer_timeout()
 }
 
 /// Shows a property of one's own the lines of a run that is over, as a run shows them to its own:
@@ -248,14 +273,18 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(acks_settle::AcksSettle::default()),
         Box::new(answered::Answered::default()),
         Box::new(answers::Answers::default()),
+        Box::new(answered::Answered::default()),
+        Box::new(available::Available::default()),
         Box::new(no_duplicate::NoDuplicate::default()),
         Box::new(integrity::Integrity::default()),
         Box::new(isolation::Isolation::new(protocol)),
         Box::new(order::Order::default()),
         Box::new(one_row::OneRow::default()),
         Box::new(unread::Unread::new(protocol)),
+        Box::new(reachable::Reachable::default()),
         Box::new(presence::Presence::default()),
         Box::new(notices::Notices::default()),
+        Box::new(pushed::Pushed::default()),
         Box::new(no_panic::NoPanic),
         Box::new(bounded::Bounded::new(limits.clone())),
         Box::new(facts::Facts::default()),

@@ -6,6 +6,7 @@ use super::{
     membership::Membership,
     protocols::Protocols,
     sends::Sends,
+    trouble::Trouble,
     wire::{At, Message, client_pdu, content, db_pdu, held_content},
 };
 use crate::{
@@ -39,6 +40,12 @@ pub struct Known {
     /// How long a request may wait for its answer, in simulated microseconds: until its
     /// msg_server itself says that none came (`Timing::request_timeout`).
     pub answer_within_us: u64,
+    /// How long a device may take to be online again, in simulated microseconds.
+    pub back_within_us: u64,
+    /// How long after a fault everything owed is paid, in simulated microseconds.
+    pub settles_within_us: u64,
+    /// The faults of the run.
+    pub trouble: Trouble,
 }
 
 /// The classes of lines among which properties choose what they look at.
@@ -119,6 +126,7 @@ impl Known {
         self.clients.observe(line);
         self.membership.observe(line);
         self.stores.observe(line);
+        self.trouble.observe(line);
         let pdu = client.map(|(_, _, pdu)| pdu).or(db.map(|(_, pdu, _)| pdu));
         let data = pdu.and_then(Data::of);
         let message = match &line.kind {

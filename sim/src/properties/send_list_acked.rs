@@ -24,9 +24,6 @@ struct Pushed {
     at: u64,
 }
 
-/// The words of a trace for `plan::Action::Logout`.
-const LOGS_OUT: &str = "logs out";
-
 /// See the module.
 #[derive(Debug, Default)]
 pub struct SendListAcked {
@@ -105,7 +102,7 @@ impl Property for SendListAcked {
         }
         match &line.kind {
             // A device that is off line already is logged out: it writes no 0105.
-            Kind::Op { device, what, delivered: true, .. } if what == LOGS_OUT => {
+            Kind::Op { device, delivered: true, online: Some(false), .. } => {
                 self.offline_by_wish.insert(*device);
             }
             Kind::Fact(Fact::SendListAdded { conn, user, conversation, msg_id, .. }) => {
@@ -227,8 +224,8 @@ mod tests {
         assert_eq!(pushed().hang_up(3, 7).fact("msg1", expired()).pending().as_deref(), LOST);
         // It had lost its connection when its person logged out.
         let operation = Operation { id: 1, at_ms: 0, device: 3, action: Action::Logout };
-        let what = operation.describe();
-        let op = Kind::Op { op: 1, device: 3, what, delivered: true };
+        let (what, online) = (operation.describe(), operation.action.wants_online());
+        let op = Kind::Op { op: 1, device: 3, what, delivered: true, online };
         let lost = |tape: &mut Tape<SendListAcked>| tape.fact("msg1", expired()).pending();
         assert_eq!(lost(pushed().hang_up(3, 7).line("world", op)), None);
     }

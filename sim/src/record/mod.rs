@@ -134,6 +134,8 @@ pub enum Kind {
         what: String,
         /// False if the device's host was down.
         delivered: bool,
+        /// Whether its user wants the device online from here on; `None`: as before.
+        online: Option<bool>,
     },
     /// A fault began.
     FaultStart {
@@ -249,8 +251,8 @@ impl Line {
                 "conversation": conversation, "id": id}),
             Kind::MemberRow { group, user, live } => json!({"kind": "member_row",
                 "group": group, "user": user, "live": live}),
-            Kind::Op { op, device, what, delivered } => json!({"kind": "op", "op": op,
-                "device": device, "what": what, "delivered": delivered}),
+            Kind::Op { op, device, what, delivered, online } => json!({"kind": "op", "op": op,
+                "device": device, "what": what, "delivered": delivered, "online": online}),
             Kind::FaultStart { fault, what } => {
                 json!({"kind": "fault_start", "fault": fault, "what": what})
             }

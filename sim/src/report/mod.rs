@@ -2,6 +2,7 @@
 
 use crate::{
     explore::SeedReport,
+    floor::median_acked,
     plan::{Operation, case::Case},
     properties::{About, Tally, Violation},
     record::{Applied, Kind, Line},
@@ -152,9 +153,7 @@ fn excuses(reports: &BTreeMap<u64, SeedReport>) -> String {
 pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
     let n = reports.len().max(1) as f64;
     let total = |f: fn(&SeedReport) -> u64| reports.values().map(f).sum::<u64>();
-    let mut acked: Vec<_> = reports.values().map(|r| r.acked).collect();
-    acked.sort_unstable();
-    let median = acked.get(acked.len() / 2).copied().unwrap_or(0);
+    let median = median_acked(reports);
     let percent = |part: u64, whole: u64| 100.0 * part as f64 / whole.max(1) as f64;
     let hit = reports.values().filter(|r| r.faults > r.idle_faults).count() as u64;
     let (sends, faults) = (total(|r| r.sends), total(|r| r.faults));

@@ -6,15 +6,14 @@ use super::{
 };
 use crate::{
     plan::{Action, Host, Operation, Plan, TICK_MS},
-    properties::{Properties, Violation},
+    properties::{Properties, Violation, settles_within},
     record::{Kind, history::History, sizes::Sizes},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
 };
-use teamtalk::{conversation::Chat, fact::Fact, mutants, timing::Timing};
+use teamtalk::{conversation::Chat, fact::Fact, mutants};
 
 /// Operations of the liveness phase are numbered from here: a plan's never reach it.
 const LIVENESS_OPS: u32 = 1_000_000;
@@ -101,7 +100,7 @@ impl<'a> Driver<'a> {
     pub fn drive(&mut self, sim: &mut turmoil::Sim<'_>) {
         self.shared.record_world(Kind::Phase { phase: "safety" });
         let horizon = self.plan.horizon_ms;
-        let bound = liveness_bound(&self.plan.pace.timing()).as_millis() as u64;
+        let bound = settles_within(&self.plan.pace.timing()).as_millis() as u64;
         let mut now = 0;
         let mut healed_at = None;
         loop {
@@ -303,16 +302,4 @@ fn note(violations: &mut Vec<Violation>, violation: Violation) -> bool {
         violations.push(violation);
     }
     is_first
-}
-
-/// How long after the last fault everything owed must be paid: a silent server link is noticed
-/// and dialled again, a client reconnects from its longest backoff, logs in, an entry expires
-/// or is resent to the end, and one pull is asked twice.
-fn liveness_bound(timing: &Timing) -> Duration {
-    timing.server_timeout()
-        + timing.server_reconnect(2)
-        + timing.windows_reconnect(12)
-        + timing.login_timeout()
-        + timing.send_list_expiry()
-        + 2 * timing.client_answer_timeout()
 }

@@ -11,9 +11,9 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// The families of db_proxy's keys (SYSTEM.md section 6); a number or a text stands in front of
+/// The families of db_proxy's keys (SYSTEM.md section 6, and `token_` of `kept-tokens`); a number or a text stands in front of
 /// those with a leading underscore and behind those with one at the end.
-const FAMILIES: [&str; 10] = [
+const FAMILIES: [&str; 11] = [
     "msg_id_",
     "group_msg_id_",
     "unread_",
@@ -22,6 +22,7 @@ const FAMILIES: [&str; 10] = [
     "_im_user_group",
     "_im_group_msg",
     "device_",
+    "token_",
     "total_user_update",
     "last_update_group",
 ];

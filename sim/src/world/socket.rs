@@ -10,6 +10,7 @@ use super::{
 use crate::record::{End, Frame, Kind};
 use std::{
     io,
+    net::IpAddr,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Waker, ready},
@@ -175,6 +176,11 @@ impl Socket {
 impl teamtalk::env::Stream for Socket {
     fn id(&self) -> ConnId {
         self.id
+    }
+
+    fn source(&self) -> Option<IpAddr> {
+        let wire = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        wire.as_ref()?.peer_addr().ok().map(|peer| peer.ip())
     }
 }
 

@@ -1,5 +1,7 @@
 //! The keys of Redis (SYSTEM.md section 6).
 
+use crate::protocol::Protocol;
+
 /// The counter that a relation's msg_ids are drawn from.
 pub fn msg_id_of_relation(relation: u32) -> String {
     format!("msg_id_{relation}")
@@ -40,9 +42,10 @@ pub fn device_of_user(user: u32) -> String {
     format!("device_{user}")
 }
 
-/// Whose a push token is.
-pub fn user_of_device(token: &str) -> String {
-    format!("device_{token}")
+/// Whose a push token is. A token that is a number has the key of a user in the original; with
+/// `kept-tokens` no key of a user begins as it does.
+pub fn user_of_device(protocol: &Protocol, token: &str) -> String {
+    if protocol.kept_tokens { format!("token_{token}") } else { format!("device_{token}") }
 }
 
 /// The time of the last change of a user, in seconds.

@@ -14,6 +14,7 @@ pub mod send;
 pub mod single;
 #[cfg(test)]
 mod tests;
+pub mod tokens;
 pub mod unread;
 pub mod written;
 

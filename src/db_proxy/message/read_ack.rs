@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Clears the counter of the peer or group, even if messages after msg_id are counted. With
-/// `unread-from-store` it raises the mark to msg_id instead.
+/// `unread-from-store` it raises the mark instead, to msg_id at most.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let read: ImMsgDataReadAck = request.view()?;
     let (user, peer) = (read.user_id, read.session_id);
@@ -30,7 +30,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         let key = Key { user, peer, kind };
         match cx.protocol().mutated(Mutant::ReadAckReadsAll) {
             true => read_mark::raise_to_latest(cx, key).await,
-            false => read_mark::raise(cx, key, read.msg_id).await,
+            false => read_mark::raise_as_said(cx, key, read.msg_id).await,
         }
     } else if kind != Key::SINGLE {
         groups::set_read(cx, peer, user).await

@@ -5,6 +5,7 @@
 use crate::{
     db_proxy::{
         data::{
+            pair::Pair,
             session_key::Key,
             sql_text::{self, placeholders},
         },
@@ -41,13 +42,57 @@ pub async fn raise<W: World>(cx: &mut Context<W>, key: Key, msg_id: u32) -> Resu
     Ok(())
 }
 
+/// Raises a user's mark to what a device says that they have read. With `edge-limits` a device is
+/// believed as far as it can be right: no mark is past the newest message, and none is kept for a
+/// conversation without a message, or a group that the user is not in. So `TTRead` has no more rows
+/// than users have conversations, and no message that comes later is read before it is there.
+pub async fn raise_as_said<W: World>(
+    cx: &mut Context<W>,
+    key: Key,
+    msg_id: u32,
+) -> Result<(), StoreError> {
+    if !cx.protocol().edge_limits {
+        return raise(cx, key, msg_id).await;
+    }
+    let is_in = key.kind == Key::SINGLE
+        || groups::joined(cx, OnFailure::Fail, key.peer, key.user).await?.is_some();
+    match newest(cx, key).await? {
+        Some(newest) if is_in => raise(cx, key, msg_id.min(newest)).await,
+        _ => Ok(()),
+    }
+}
+
+/// The msg_id of the newest message of a conversation; `None` if there is none.
+async fn newest<W: World>(cx: &mut Context<W>, key: Key) -> Result<Option<u32>, StoreError> {
+    const TEXT: &str = "select lastId from TTRelation where smallId=? and bigId=?";
+    if cx.protocol().id_floor_from_store {
+        let pair = match key.kind {
+            Key::SINGLE => Pair::new(key.user, key.peer),
+            _ => Pair::of_group(key.peer),
+        };
+        let last = cx.primary(TEXT, &pair.params()).await?.get(0, "lastId").uint();
+        // 0: the switch was turned on after the relation was made.
+        if last != 0 {
+            return Ok(Some(last));
+        }
+    }
+    let latest = latest(cx, key).await?;
+    Ok(latest.map(|latest| latest.msg_id))
+}
+
+async fn latest<W: World>(
+    cx: &mut Context<W>,
+    key: Key,
+) -> Result<Option<messages::Latest>, StoreError> {
+    match key.kind {
+        Key::SINGLE => messages::latest_single(cx, OnFailure::Fail, key.user, key.peer).await,
+        _ => groups::latest(cx, OnFailure::Fail, key.peer).await,
+    }
+}
+
 /// Raises a user's mark to the latest message.
 pub async fn raise_to_latest<W: World>(cx: &mut Context<W>, key: Key) -> Result<(), StoreError> {
-    let latest = match key.kind {
-        Key::SINGLE => messages::latest_single(cx, OnFailure::Fail, key.user, key.peer).await?,
-        _ => groups::latest(cx, OnFailure::Fail, key.peer).await?,
-    };
-    match latest {
+    match latest(cx, key).await? {
         Some(latest) => raise(cx, key, latest.msg_id).await,
         None => Ok(()),
     }

@@ -8,7 +8,12 @@ use crate::{
     wire::{
         Pdu,
         attach::Attach,
-        im::{base_define::ClientType, buddy::*, login::*},
+        im::{
+            base_define::ClientType,
+            buddy::*,
+            login::*,
+            server::{ImValidateReq, ImValidateRsp},
+        },
         tt::extension::{Refused, RefusedCode},
     },
 };
@@ -80,6 +85,31 @@ fn a_former_token_is_taken_from_its_owner() {
     let _: ImDeviceTokenRsp = ask(&world, command, &token(7, "x", None));
     let log = world.log();
     assert_eq!(log[5..], ["GET device_7", "SET device_7 x", "SET device_x 7"], "a bare one");
+}
+
+/// `edge-limits`: two keys for each user who has a phone, whatever they had before.
+#[test]
+fn a_user_has_one_token_and_a_token_one_user() {
+    let world = Fake::default();
+    let keep = |user, of: &'static str, kind| {
+        let command = command::LOGIN_REQ_DEVICETOKEN;
+        ask_as(Protocol::hardened(), &world, command, &token(user, of, kind));
+    };
+    let held = |keys: &[(&str, &str)]| {
+        let keys = keys.iter().map(|(key, value)| (key.to_string(), value.as_bytes().to_vec()));
+        assert_eq!(world.values(), keys.collect());
+    };
+    for of in ["first", "second", "third"] {
+        keep(7, of, Some(ClientType::Ios));
+        keep(7, of, None);
+    }
+    held(&[("device_7", "third"), ("device_third", "7")]);
+    // The phone is another's now; what its former user does takes nothing from them.
+    keep(8, "third", Some(ClientType::Android));
+    held(&[("device_8", "android:third"), ("device_third", "8")]);
+    keep(7, "fourth", None);
+    keep(7, "", None);
+    held(&[("device_8", "android:third"), ("device_third", "8")]);
 }
 
 #[test]
@@ -181,4 +211,52 @@ fn a_signature_is_changed_and_the_change_noted() {
     let reply: ImChangeSignInfoRsp = ask(&world, command, &request("x".repeat(129)));
     assert_eq!(reply.result_code, 1);
     assert!(world.log().is_empty());
+}
+
+/// Switch `ordered-logins`.
+#[test]
+fn a_login_is_numbered_by_the_store_or_it_is_none() {
+    // md5hex("pw" + "salt"); the client sends "pw".
+    const PASSWORD: &str = "55e70b9971d050fe8f7455eb551189cf";
+    let login = |password: &'static str| ImValidateReq {
+        user_name: "bob".into(),
+        password: password.into(),
+        attach_data: attach(),
+    };
+    let told = |protocol, world: &Fake, password| {
+        let row: [Value; 4] = [2.into(), "bob".into(), PASSWORD.into(), "salt".into()];
+        world.on("from IMUser", rows(["id", "name", "password", "salt"], &[row]));
+        let reply = ask_as(protocol, world, command::OTHER_VALIDATE_REQ, &login(password));
+        let reply: ImValidateRsp = reply.view().unwrap();
+        (reply.result_code, reply.user_info.is_some(), reply.login_number)
+    };
+    let on = || Protocol { ordered_logins: true, ..Protocol::teamtalk() };
+    let world = Fake::default();
+    let select = "S select * from IMUser where name='bob' and status=0";
+    assert_eq!(told(Protocol::teamtalk(), &world, "pw"), (0, true, None));
+    assert_eq!(world.log(), [select], "the original has no such thing");
+    assert_eq!(told(on(), &world, "wrong"), (1, false, None));
+    assert_eq!(world.log(), [select], "who is not let in is not counted");
+    let drawn = Outcome { affected: 2, last_insert_id: 7, ..Outcome::default() };
+    world.on("TTLogin", Ok(drawn)).on("TTLogin", lost());
+    assert_eq!(told(on(), &world, "pw"), (0, true, Some(7)));
+    let insert = "M insert into TTLogin (`userId`,`lastLogin`) values(2,LAST_INSERT_ID(1)) \
+                  on duplicate key update lastLogin=LAST_INSERT_ID(lastLogin+1)";
+    assert_eq!(world.log(), [select, insert]);
+    assert_eq!(told(on(), &world, "pw"), (1, false, None), "no number, no login");
+}
+
+/// Switch `kept-tokens`.
+#[test]
+fn a_token_that_is_a_number_is_no_users_key_with_the_switch() {
+    let command = command::LOGIN_REQ_DEVICETOKEN;
+    let world = Fake::default();
+    world.value("device_7", "ios:8");
+    world.value("token_8", "7");
+    let protocol = Protocol { kept_tokens: true, ..Protocol::teamtalk() };
+    ask_as(protocol, &world, command, &token(7, "9", Some(ClientType::Ios)));
+    let log = world.log();
+    let expected =
+        ["GET device_7", "GET token_8", "SET token_8 ", "SET device_7 ios:9", "SET token_9 7"];
+    assert_eq!(log, expected, "users 8 and 9 keep what they have");
 }

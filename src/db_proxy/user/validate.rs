@@ -6,6 +6,7 @@ use crate::{
         data::text::{raw, text},
         plumbing::{
             context::{Context, Host, World},
+            error::StoreError,
             reply::{carried, reply},
             silent::Silent,
         },
@@ -28,7 +29,8 @@ use std::fmt::Write;
 const OK: &str = "成功";
 const WRONG: &str = "用户名/密码错误";
 const LOCKED: &str = "用户名/密码错误次数太多";
-/// Ours, switch `honest-reads`: the password could not be checked.
+/// Ours, switches `honest-reads` and `ordered-logins`: the password could not be checked, or the
+/// login has no place in the order of the user's logins.
 const UNAVAILABLE: &str = "服务暂不可用";
 
 /// Checks the password and counts failures by name. Always answered.
@@ -37,7 +39,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let shared = cx.shared.clone();
     let now = Host::unix_time(&shared.host);
     let name = raw(&login.user_name);
-    let protocol = *cx.protocol();
+    let (protocol, mut login_number) = (*cx.protocol(), None);
     let (result_code, words, user_info) =
         if shared.caches.failures.locked(name, now) && !protocol.mutated(Mutant::NeverLockedOut) {
             (6, LOCKED, None)
@@ -51,7 +53,13 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
                         if !protocol.mutated(Mutant::FailuresOutliveSuccess) {
                             shared.caches.failures.succeeded(name);
                         }
-                        (0, OK, Some(user))
+                        match number(cx, user.user_id).await {
+                            Ok(number) => {
+                                login_number = number;
+                                (0, OK, Some(user))
+                            }
+                            Err(_) => (1, UNAVAILABLE, None),
+                        }
                     }
                     None => {
                         let at_once = protocol.mutated(Mutant::LockedOutAtOnce);
@@ -69,8 +77,24 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         result_string: Some(text(words)),
         user_info,
         attach_data: carried(login.attach_data),
+        login_number,
     };
     Ok(reply(request, command::OTHER_VALIDATE_RSP, &response))
+}
+
+/// Switch `ordered-logins`: which one of the user's logins this is. Redis could lose it, and the
+/// clocks of two hosts differ.
+async fn number<W: World>(cx: &mut Context<W>, user: u32) -> Result<Option<u32>, StoreError> {
+    const TEXT: &str = "insert into TTLogin (`userId`,`lastLogin`) values(?,LAST_INSERT_ID(1)) \
+        on duplicate key update lastLogin=LAST_INSERT_ID(lastLogin+1)";
+    if !cx.protocol().ordered_logins {
+        return Ok(None);
+    }
+    let drawn = cx.primary(TEXT, &[user.into()]).await?.last_insert_id;
+    match u32::try_from(drawn) {
+        Ok(number) if number != 0 => Ok(Some(number)),
+        _ => Err(StoreError::NoEffect("no number for a login")),
+    }
 }
 
 /// The user, if the password is right. Of several rows the last one counts.

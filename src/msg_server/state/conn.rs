@@ -26,6 +26,9 @@ pub struct Conn {
     pub user: u32,
     /// Whether the login succeeded. It stays true when the connection is kicked.
     pub open: bool,
+    /// Which one of its user's logins it is (switch `ordered-logins`); 0, older than any, if its
+    /// db_proxy did not say.
+    pub login_number: u32,
     /// Messages since the last tick.
     pub sent_in_window: u32,
     pub send_list: SendList,

@@ -28,6 +28,17 @@ impl Asked {
     }
 }
 
+/// A request as one number: what a link that has no room for it calls it.
+pub fn number_of(handle: u32, asked: Asked) -> u64 {
+    u64::from(handle) << 32 | u64::from(asked.command) << 16 | u64::from(asked.seq)
+}
+
+/// What [`number_of`] made of it.
+pub fn of_number(number: u64) -> (u32, Asked) {
+    let asked = Asked { command: (number >> 16) as u16, seq: number as u16 };
+    ((number >> 32) as u32, asked)
+}
+
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {

@@ -109,6 +109,7 @@ impl State {
             online_status: 0,
             user: 0,
             open: false,
+            login_number: 0,
             sent_in_window: 0,
             send_list: SendList::default(),
         };
@@ -174,7 +175,9 @@ impl State {
             if user.conns.is_empty() || protocol.mutated(Mutant::UserGoesWithOneDevice) {
                 self.users.remove(&conn.user);
                 // A wart: other logins under this name that are under way are forgotten with it.
-                self.logins.retain(|(name, _), _| *name != conn.login_name);
+                if !self.config.protocol.ordered_logins {
+                    self.logins.retain(|(name, _), _| *name != conn.login_name);
+                }
             }
         }
         let is_last = !self.users.contains_key(&conn.user);

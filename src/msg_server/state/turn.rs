@@ -19,6 +19,14 @@ impl Turn<'_> {
         self.out.push(Action::Send { conn, pdu });
     }
 
+    /// Sends a request of a client on, if there is room; `of` comes back in [`Event::NotAsked`] if
+    /// there is none.
+    ///
+    /// [`Event::NotAsked`]: crate::link::Event::NotAsked
+    pub fn ask(&mut self, conn: ConnId, pdu: Pdu, of: u64) {
+        self.out.push(Action::Ask { conn, pdu, of });
+    }
+
     pub fn send_all(&mut self, conns: &[ConnId], pdu: &Pdu) {
         for &conn in conns {
             self.send(conn, pdu.clone());

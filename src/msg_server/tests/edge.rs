@@ -258,3 +258,34 @@ fn a_devices_own_attach_data_reaches_nobody() {
     let done = rig.pdu(ALICE, cmd::FILE_DEL_OFFLINE_REQ, 5, &body);
     assert!(done.to(DB_OTHER)[0].ends_with(&body), "relayed as it is: {done:?}");
 }
+
+/// What a db_proxy has not taken yet is refused, and no link closes for it.
+#[test]
+fn a_request_that_finds_no_room_on_its_link_is_refused() {
+    let mut rig = Rig::with(Protocol::hardened());
+    rig.login(ALICE, 1, 1);
+    rig.full.extend([DB_LOGIN, DB_OTHER]);
+    let text = message(1, 2, 0, 1, "");
+    for (command, body) in [(cmd::MSG_DATA, &*text), (cmd::MSG_UNREAD_CNT_REQUEST, "0801")] {
+        let done = rig.pdu(ALICE, command, 9, body);
+        assert_eq!(done.told(ALICE), [(command, 9, RefusedCode::RefusedUnavailable)]);
+        assert!(done.refusal().starts_with("overloaded"), "{}", done.refusal());
+        assert_eq!((done.sent.len(), &done.closed[..]), (1, &[][..]), "nothing else happens");
+    }
+    // Nothing is waited for: no second refusal when it would be late, nor when the link is gone.
+    assert_eq!(rig.tick_at(60.0).told(ALICE), []);
+    assert_eq!(rig.gone(DB_OTHER).told(ALICE), []);
+    rig.full.clear();
+    assert_eq!(rig.pdu(ALICE, cmd::MSG_UNREAD_CNT_REQUEST, 10, "0801").told(ALICE), []);
+}
+
+/// A login that finds no room has its own reply.
+#[test]
+fn a_login_that_finds_no_room_is_refused_by_0104() {
+    let mut rig = Rig::with(Protocol::hardened());
+    rig.full.extend([DB_LOGIN, DB_OTHER]);
+    rig.open(ALICE, Kind::Client);
+    let done = rig.pdu(ALICE, cmd::LOGIN_REQ_USERLOGIN, 1, "0a02753112017018012001");
+    assert_eq!(done.order(), [(ALICE, "0104".to_string())]);
+    assert_eq!(done.closed, [ALICE]);
+}

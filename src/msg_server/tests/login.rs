@@ -140,6 +140,18 @@ fn logout_and_disconnect() {
     assert_eq!(rig.gone(8).sent.len(), 2);
 }
 
+/// Switch `kept-tokens`: the token is the phone's.
+#[test]
+fn only_a_phones_logout_empties_the_token_with_the_switch() {
+    for (kind, emptied) in [(1, 0), (0x12, 1)] {
+        let mut rig = Rig::only(&["kept-tokens"]);
+        rig.login(ALICE, 1, kind);
+        let done = rig.pdu(ALICE, cmd::LOGIN_REQ_LOGINOUT, 2, "");
+        assert_eq!((done.to(DB_OTHER).len(), done.to(ALICE).len()), (emptied, 1), "{kind:02x}");
+        assert_eq!(done.closed, [ALICE]);
+    }
+}
+
 #[test]
 fn a_last_close_forgets_logins_of_that_name() {
     let mut rig = Rig::teamtalk();

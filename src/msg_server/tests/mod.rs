@@ -9,6 +9,7 @@ mod hints;
 mod links;
 mod login;
 mod message;
+mod ordered;
 mod push;
 mod refusals;
 mod relay;
@@ -27,7 +28,11 @@ use crate::{
         tt::extension::{Refused, RefusedCode},
     },
 };
-use std::{cell::Cell, collections::BTreeMap, time::Duration};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 pub const DB_LOGIN: ConnId = 1;
 pub const DB_OTHER: ConnId = 2;
@@ -57,6 +62,8 @@ pub struct Rig {
     pub now: Now,
     pub draw: FixedDraw,
     kinds: BTreeMap<ConnId, Kind>,
+    /// Links that have no room for a request.
+    pub full: BTreeSet<ConnId>,
 }
 
 /// What one event brought.
@@ -125,8 +132,8 @@ impl Rig {
 
     fn bare_of(config: Config) -> Self {
         let now = Now { up: Duration::ZERO, unix: Duration::from_secs(1_795_404_613) };
-        let (draw, kinds) = (FixedDraw::default(), BTreeMap::new());
-        Self { role: MsgServer::new(config), now, draw, kinds }
+        let (draw, kinds, full) = (FixedDraw::default(), BTreeMap::new(), BTreeSet::new());
+        Self { role: MsgServer::new(config), now, draw, kinds, full }
     }
 
     /// A server with all links open, whose next client has handle 7 as in the captures.
@@ -168,6 +175,13 @@ impl Rig {
         for action in out {
             match action {
                 Action::Send { conn, pdu } => done.sent.push((conn, hex(&pdu.encode()))),
+                Action::Ask { conn, of, .. } if self.full.contains(&conn) => {
+                    let told = self.event(Event::NotAsked { conn, of });
+                    done.sent.extend(told.sent);
+                    done.closed.extend(told.closed);
+                    done.facts.extend(told.facts);
+                }
+                Action::Ask { conn, pdu, .. } => done.sent.push((conn, hex(&pdu.encode()))),
                 Action::Close { conn, .. } => done.closed.push(conn),
                 Action::Admit { conn, pdu } => done.admitted.push((conn, pdu)),
                 Action::Fact(fact) => done.facts.push(fact),
@@ -209,19 +223,34 @@ impl Rig {
 
     /// Logs a user in on a new connection; the name is `u<user>`.
     pub fn login(&mut self, conn: ConnId, user: u8, client_type: u8) -> Done {
+        let attach = self.asks_login(conn, user, client_type);
+        self.is_validated(user, &attach, "")
+    }
+
+    /// A new connection asks for a login of that name; the attach data of the 0703, in hex.
+    pub fn asks_login(&mut self, conn: ConnId, user: u8, client_type: u8) -> String {
         self.open(conn, Kind::Client);
-        let name = format!("0a0275{:02x}", b'0' + user);
-        let req = format!("{name}120170180120{client_type:02x}");
+        let req = format!("{}120170180120{client_type:02x}", name(user));
         let asked = self.pdu(conn, cmd::LOGIN_REQ_USERLOGIN, 1, &req);
         let attach = &asked.to(DB_LOGIN)[0];
-        let attach = attach[attach.len() - 24..].to_string();
+        attach[attach.len() - 24..].to_string()
+    }
+
+    /// db_proxy lets a login in; `tail` is more fields.
+    pub fn is_validated(&mut self, user: u8, attach: &str, tail: &str) -> Done {
+        let name = name(user);
         let info = format!(
             "08{user:02x}10011a00220028013200\
                             3a0042004a005000"
         );
         let info = format!("22{:02x}{info}", info.len() / 2);
-        self.pdu(DB_LOGIN, 0x0704, 1, &format!("{name}10001a0161{info}a2010c{attach}"))
+        self.pdu(DB_LOGIN, 0x0704, 1, &format!("{name}10001a0161{info}a2010c{attach}{tail}"))
     }
+}
+
+/// The field `user_name` of a login of `u<user>`, in hex.
+fn name(user: u8) -> String {
+    format!("0a0275{:02x}", b'0' + user)
 }
 
 pub fn hex(bytes: &[u8]) -> String {

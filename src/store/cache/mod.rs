@@ -89,6 +89,8 @@ pub trait Cache: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), CacheError>> + Send;
     /// `SET key value`.
     fn set(&self, key: &str, value: &str) -> impl Future<Output = Result<(), CacheError>> + Send;
+    /// `DEL key`; whether it was there is not said.
+    fn del(&self, key: &str) -> impl Future<Output = Result<(), CacheError>> + Send;
     /// `GET key`.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, CacheError>> + Send;
     /// `MGET key …`, in the order of the keys; no command for no keys.
@@ -268,6 +270,10 @@ impl<E: Env> Cache for Pool<E> {
 
     async fn set(&self, key: &str, value: &str) -> Result<(), CacheError> {
         self.query(Cmd::new().arg("SET").arg(key).arg(value).take(), key).await
+    }
+
+    async fn del(&self, key: &str) -> Result<(), CacheError> {
+        self.query(Cmd::new().arg("DEL").arg(key).take(), key).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, CacheError> {

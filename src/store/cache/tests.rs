@@ -72,6 +72,10 @@ impl Stream for Pipe {
     fn id(&self) -> ConnId {
         0
     }
+
+    fn source(&self) -> Option<std::net::IpAddr> {
+        None
+    }
 }
 
 struct NoListener;

@@ -8,6 +8,13 @@ use crate::record::Changed;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What a Redis of version 7 answers to a write when it is to stop at snapshots that fail
+/// (`stop-writes-on-bgsave-error`) and one has failed.
+const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable \
+     to persist to disk. Commands that may modify the data set are disabled, because this instance \
+     is configured to report errors during writes if RDB snapshotting fails \
+     (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB \
+     error.";
 const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
 pub(super) const NO_INTEGER: &str = "ERR value is not an integer or out of range";
 const NO_HASH_INTEGER: &str = "ERR hash value is not an integer";
@@ -36,6 +43,8 @@ pub enum Stored {
 pub struct Engine {
     dbs: BTreeMap<u32, BTreeMap<Bytes, Stored>>,
     changes: u64,
+    /// It answers every write with [`MISCONF`].
+    refuses_writes: bool,
 }
 
 /// A reply, or the text of an error.
@@ -45,6 +54,11 @@ impl Engine {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// From now on every write is refused, as by a Redis that cannot save its snapshots.
+    pub fn refuse_writes(&mut self) {
+        self.refuses_writes = true;
     }
 
     /// The value of a key.
@@ -97,6 +111,8 @@ impl Engine {
         let lower = String::from_utf8_lossy(name).to_ascii_lowercase();
         let answer = if Self::is_connection_command(name) {
             connection_command(session, &lower, args)
+        } else if self.refuses_writes && !written(&lower, args).is_empty() {
+            Some(Err(MISCONF.to_string()))
         } else {
             let before = self.values(session.db, written(&lower, args));
             let answer = self.data_command(session.db, &lower, args);

@@ -91,7 +91,7 @@ pub(super) fn all() -> Vec<TableDef> {
 }
 
 /// Our side tables (src/store/side_tables.sql): all they have is their keys and what those name.
-fn side() -> [TableDef; 5] {
+fn side() -> [TableDef; 6] {
     let keyed = |name: &str, key: Vec<Column>, others: Vec<Column>| TableDef {
         name: name.into(),
         uniques: vec![(0..key.len()).collect()],
@@ -122,6 +122,7 @@ fn side() -> [TableDef; 5] {
             vec![required("msgId")],
         ),
         keyed("TTMember", ["userId", "groupId"].map(required).into(), vec![required("sinceId")]),
+        keyed("TTLogin", vec![required("userId")], vec![required("lastLogin")]),
     ]
 }
 

@@ -127,6 +127,7 @@ fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
                     latency_ticks: shape.latency_ticks,
                     db_workers: DB_WORKERS,
                     redis,
+                    redis_refuses_writes: false,
                     nodes,
                     devices,
                     groups,

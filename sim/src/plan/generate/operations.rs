@@ -194,10 +194,17 @@ fn logins(devices: &[Device]) -> impl Strategy<Value = Timed> + use<> {
         .collect();
     times.prop_map(move |times| {
         let mut logins = Vec::new();
+        let early_of: BTreeMap<u32, u64> =
+            slots.iter().zip(&times).map(|(&slot, (early, ..))| (slot, *early)).collect();
         for (&slot, (early, late, back)) in slots.iter().zip(times) {
-            let at = if is_second(slot) { late } else { early };
-            logins.push((at, slot, Action::Login));
             let first = sibling(slot);
+            let at = match early_of.get(&first) {
+                // A person, or a program that starts with its machine, may take up both at once.
+                Some(early) if is_second(slot) && late % 4 == 0 => early + late / 4 % 5 * TICK_MS,
+                _ if is_second(slot) => late,
+                _ => early,
+            };
+            logins.push((at, slot, Action::Login));
             if let Some(back) = back
                 && is_second(slot)
                 && slots.contains(&first)

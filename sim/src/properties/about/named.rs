@@ -12,8 +12,9 @@ use teamtalk::{
     fact::Fact,
     wire::im::{
         buddy::ImRemoveSessionReq,
+        login::ImKickUser,
         message::{ImMsgData, ImMsgDataAck, ImMsgDataReadAck},
-        server::{ImOnlineUserInfo, ImUserStatusUpdate},
+        server::{ImOnlineUserInfo, ImServerKickUser, ImUserStatusUpdate},
     },
 };
 
@@ -32,7 +33,7 @@ pub struct Named<'a> {
     pub device: Option<u32>,
     /// Who has read something, or has a session.
     pub reader: Option<u32>,
-    /// Those whose presence it tells.
+    /// Those whose presence it tells, or who are kicked.
     pub users: Vec<u32>,
 }
 
@@ -100,6 +101,14 @@ impl<'a> Named<'a> {
             }
             command::OTHER_USER_STATUS_UPDATE => {
                 let users = vec![pdu.view::<ImUserStatusUpdate>().ok()?.user_id];
+                Self { users, ..Self::default() }
+            }
+            command::LOGIN_KICK_USER => {
+                let users = vec![pdu.view::<ImKickUser>().ok()?.user_id];
+                Self { users, ..Self::default() }
+            }
+            command::OTHER_SERVER_KICK_USER => {
+                let users = vec![pdu.view::<ImServerKickUser>().ok()?.user_id];
                 Self { users, ..Self::default() }
             }
             command::OTHER_ONLINE_USER_INFO => {

@@ -19,13 +19,15 @@ use teamtalk::{
         attach::{self, Attach, kind},
         check,
         im::{
-            base_define::SessionType,
+            base_define::{IpAddr, SessionType, TransferFileType},
             buddy::{
                 ImChangeSignInfoRsp, ImRemoveSessionNotify, ImRemoveSessionReq,
                 ImSignInfoChangedNotify,
             },
+            file::{ImFileAddOfflineReq, ImFileNotify},
             group::{ImGroupChangeMemberNotify, ImGroupChangeMemberRsp, ImGroupInfoListRsp},
             message::{ImMsgData, ImMsgDataReadAck, ImMsgDataReadNotify},
+            server::{ImFileServerIpRsp, ImFileTransferRsp},
             switch_service::Imp2pCmdMsg,
         },
     },
@@ -52,7 +54,7 @@ impl Notices {
         if let Some(data) = seen.data.as_ref().filter(|_| pdu.command() == id::MSG_DATA) {
             let data = &data.body;
             let message = (data.msg_type, data.to_session_id, data.msg_data.clone());
-            self.sent.entry(conn).or_default().push(message);
+            self.sent.entry(message).or_default().insert(conn);
         }
         let Some(device) = self.here.devices.get(&conn).filter(|device| !device.is_kicked) else {
             return;
@@ -61,6 +63,7 @@ impl Notices {
         let told = match pdu.command() {
             id::SWITCH_P2P_CMD => self.p2p(host, conn, user, pdu),
             id::BUDDY_LIST_REMOVE_SESSION_REQ => self.removal(host, conn, user, pdu),
+            id::FILE_ADD_OFFLINE_REQ => self.file_waits(host, user, pdu),
             id::MSG_READ_ACK if !seen.protocol().confirmed_read_acks => {
                 self.read(host, conn, user, pdu)
             }
@@ -113,6 +116,52 @@ impl Notices {
         Some((self.others(host, user, Some(conn)), own(id::MSG_READ_NOTIFY, &notice)))
     }
 
+    /// 0508 of a file that waits, to the PCs of whom it is for. Where clients reach the file server is
+    /// what that server said last.
+    fn file_waits(&self, host: &Host, user: u32, pdu: &Frame) -> Told {
+        let file = pdu.view::<ImFileAddOfflineReq>().ok()?.into_owned();
+        let notice = ImFileNotify {
+            from_user_id: user,
+            to_user_id: file.to_user_id,
+            file_name: file.file_name,
+            file_size: file.file_size,
+            task_id: file.task_id,
+            ip_addr_list: self.file_server(host),
+            trans_mode: TransferFileType::FileTypeOffline as i32,
+            offline_ready: 1,
+        };
+        Some((self.pcs(host, file.to_user_id), own(id::FILE_NOTIFY, &notice)))
+    }
+
+    /// 0508 of a file that is offered.
+    fn file_offered(&self, host: &Host, pdu: &Frame) -> Told {
+        let answer = pdu.view::<ImFileTransferRsp>().ok()?.into_owned();
+        if answer.result_code != 0 {
+            return None;
+        }
+        let notice = ImFileNotify {
+            from_user_id: answer.from_user_id,
+            to_user_id: answer.to_user_id,
+            file_name: answer.file_name.unwrap_or_default(),
+            file_size: answer.file_size.unwrap_or_default(),
+            task_id: answer.task_id.unwrap_or_default(),
+            ip_addr_list: self.file_server(host),
+            trans_mode: answer.trans_mode.unwrap_or(TransferFileType::FileTypeOnline as i32),
+            offline_ready: 0,
+        };
+        Some((self.pcs(host, answer.to_user_id), own(id::FILE_NOTIFY, &notice)))
+    }
+
+    fn pcs(&self, host: &Host, user: u32) -> Vec<ConnId> {
+        let users = [user];
+        let own = self.here.of_users(host, &users).filter(owed);
+        own.filter(|(_, device)| !device.is_mobile).map(|(conn, _)| conn).collect()
+    }
+
+    fn file_server(&self, host: &Host) -> Vec<IpAddr> {
+        self.addresses.get(host).cloned().unwrap_or_default()
+    }
+
     /// What follows from an answer of a db_proxy.
     pub(super) fn server_says(&mut self, seen: &Seen<'_>, pdu: &Frame) {
         let host = &seen.line.host;
@@ -121,6 +170,13 @@ impl Notices {
             id::MSG_READ_NOTIFY => self.confirmed(host, pdu),
             id::GROUP_CHANGE_MEMBER_RESPONSE => self.changed(host, pdu),
             id::BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE => signed(pdu),
+            id::OTHER_FILE_TRANSFER_RSP => self.file_offered(host, pdu),
+            id::OTHER_FILE_SERVER_IP_RSP => {
+                if let Ok(said) = pdu.view::<ImFileServerIpRsp>() {
+                    self.addresses.insert(host.clone(), said.into_owned().ip_addr_list);
+                }
+                None
+            }
             id::GROUP_INFO_RESPONSE => {
                 self.fan_out(seen, pdu);
                 None

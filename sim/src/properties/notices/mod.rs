@@ -18,11 +18,11 @@ use crate::{
 use bytes::Bytes;
 use due::{Due, Notice, To, bare};
 use here::{Gone, Here};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     catalogue::{self, Peer, Serve, id},
     env::ConnId,
-    wire::{Pdu, attach, tt::extension::Refused},
+    wire::{Pdu, attach, im::base_define::IpAddr, tt::extension::Refused},
 };
 
 /// The notices that nobody but the owed ones may be told.
@@ -51,10 +51,12 @@ pub struct Notices {
     /// The connections whose question was not passed on yet, the oldest first, by msg_server, command
     /// and seq_num.
     asked: BTreeMap<(Host, u16, u16), Vec<ConnId>>,
+    /// Where each msg_server was told that clients reach the file server.
+    addresses: BTreeMap<Host, Vec<IpAddr>>,
     /// What follows from a device's PDU unless it is refused.
     unless_refused: BTreeMap<(ConnId, u16, u16), Vec<Notice>>,
-    /// What each connection has sent: (type, receiver, content).
-    sent: BTreeMap<ConnId, Vec<(i32, u32, Bytes)>>,
+    /// On which connections each message, (type, receiver, content), was sent.
+    sent: BTreeMap<(i32, u32, Bytes), BTreeSet<ConnId>>,
     tally: Tally,
 }
 
@@ -174,7 +176,9 @@ impl Notices {
     fn own_message(&mut self, seen: &Seen<'_>, pdu: &Frame) -> Option<Violation> {
         let data = &seen.data.as_ref()?.body;
         let message = (data.msg_type, data.to_session_id, data.msg_data.clone());
-        if !self.sent.get(&pdu.conn)?.contains(&message) {
+        // One that is sent again on another connection goes to that one when the first try is stored.
+        let conns = self.sent.get(&message)?;
+        if conns.len() > 1 || !conns.contains(&pdu.conn) {
             return None;
         }
         let sentence = format!(

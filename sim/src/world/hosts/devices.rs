@@ -92,7 +92,8 @@ impl Devices {
             Ok(None) => self.let_loose(op),
             Err(why) => {
                 let (id, device, what) = (op.id, op.device, op.describe());
-                let line = Kind::Op { op: id, device, what, delivered: true };
+                let online = op.action.wants_online();
+                let line = Kind::Op { op: id, device, what, delivered: true, online };
                 self.shared.record_world(line);
                 let reason = why.to_string();
                 self.shared.record_world(Kind::Fact(Fact::OpFailed { op: id, reason }));
@@ -110,7 +111,9 @@ impl Devices {
     fn hand_over<T>(&self, op: &Operation, to: Option<&mut mpsc::UnboundedSender<T>>, what: T) {
         let open = to.filter(|queue| !queue.is_closed());
         let (id, device, delivered) = (op.id, op.device, open.is_some());
-        self.shared.record_world(Kind::Op { op: id, device, what: op.describe(), delivered });
+        let online = op.action.wants_online();
+        let line = Kind::Op { op: id, device, what: op.describe(), delivered, online };
+        self.shared.record_world(line);
         if let Some(queue) = open {
             // The receiver was open just now, and nothing else runs meanwhile.
             let _ = queue.send(what);

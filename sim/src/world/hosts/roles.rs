@@ -98,7 +98,8 @@ impl Hosts {
         };
         let mut dials = Vec::new();
         let mut dial = |host: &str, port, kind| {
-            dials.push(Dial::new(Endpoint::new(host, port), kind).bounded(config.bounds(kind)));
+            let dial = Dial::new(Endpoint::new(host, port), kind).bounded(config.bounds(kind));
+            dials.push(dial.hearing_silence(protocol.hear_silence));
         };
         for (entry, proxy) in db.iter().enumerate() {
             for n in 0..DB_CONNECTIONS {

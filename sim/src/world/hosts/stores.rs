@@ -32,6 +32,9 @@ impl Stores {
         let (mut sql, mut redis) = (fakes::sql::Engine::new(), fakes::redis::Engine::new());
         population::fill_sql(&mut sql, plan);
         population::fill_redis(&mut redis, plan);
+        if plan.redis_refuses_writes {
+            redis.refuse_writes();
+        }
         let disk = fakes::redis::Disk::new(flushed_every(plan), &redis);
         Self {
             redis: Arc::new(Mutex::new(redis)),

@@ -258,6 +258,9 @@ fn a_read_ack_of_a_group_is_stored_and_confirmed() {
         attach_data: attach(),
     };
     let world = Fake::default();
+    let member = || rows(["updated"], &[[500.into()]]);
+    let newest = |id: u32| rows(["lastId"], &[[id.into()]]);
+    world.on("from IMGroupMember", member()).on("from TTRelation", newest(9));
     let reply = try_ask(&world, hardened(), command::MSG_READ_ACK, &ack);
     assert_eq!(reply.command(), command::MSG_READ_NOTIFY);
     let notify: ImMsgDataReadNotify = reply.view().unwrap();
@@ -265,12 +268,23 @@ fn a_read_ack_of_a_group_is_stored_and_confirmed() {
     assert_eq!(
         world.log(),
         [
+            "M select updated from IMGroupMember where groupId=1 and userId=2 and status=0",
+            "M select lastId from TTRelation where smallId=0 and bigId=1",
             "M insert into TTRead (`userId`,`peerId`,`type`,`msgId`) values(2,1,2,4) on duplicate key update msgId=greatest(msgId, values(msgId))"
         ]
     );
+    world.on("from IMGroupMember", member()).on("from TTRelation", newest(9));
     world.on("into TTRead", lost());
     let code = refused_as(&world, command::MSG_READ_ACK, &ack);
     assert_eq!(code, RefusedCode::RefusedUnavailable);
+    world.log();
+    // No further than the newest message, and of a group that the user is not in nothing is kept.
+    world.on("from IMGroupMember", member()).on("from TTRelation", newest(3));
+    try_ask(&world, hardened(), command::MSG_READ_ACK, &ack);
+    assert!(world.log()[2].contains("values(2,1,2,3)"));
+    world.on("from TTRelation", newest(9));
+    try_ask(&world, hardened(), command::MSG_READ_ACK, &ack);
+    assert!(!world.log().iter().any(|line| line.contains("TTRead")));
 }
 
 #[test]

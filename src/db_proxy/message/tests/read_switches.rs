@@ -173,6 +173,26 @@ fn a_read_ack_raises_the_mark() {
 }
 
 #[test]
+fn a_read_ack_is_believed_as_far_as_it_can_be_right() {
+    let claim = ImMsgDataReadAck { msg_id: 4_000_000_000, ..read_ack(attach()) };
+    let world = Fake::default();
+    world.on("from TTRelation", one("lastId", 6));
+    try_ask(&world, Protocol::hardened(), command::MSG_READ_ACK, &claim).expect("an answer");
+    let log = world.log();
+    assert_eq!(log[0], "M select lastId from TTRelation where smallId=1 and bigId=2");
+    assert!(log[1].contains("values(2,1,1,6)"), "the newest message, not the claim: {log:?}");
+    // Where the floor is not kept yet, the newest row says it.
+    world.on("select lastId", one("lastId", 0)).on("select relateId", one("relateId", 9));
+    world.on("from IMMessage_1", latest(5, 2));
+    try_ask(&world, Protocol::hardened(), command::MSG_READ_ACK, &claim).expect("an answer");
+    assert!(world.log().last().unwrap().contains("values(2,1,1,5)"));
+    // Nobody wrote to a peer without a conversation: nothing is kept.
+    let world = Fake::default();
+    try_ask(&world, Protocol::hardened(), command::MSG_READ_ACK, &claim).expect("an answer");
+    assert!(!world.log().iter().any(|line| line.contains("TTRead")));
+}
+
+#[test]
 fn a_confirmed_read_ack_is_answered_once_it_is_stored() {
     let confirmed = &["confirmed-read-acks"][..];
     let both = &["confirmed-read-acks", "unread-from-store"][..];

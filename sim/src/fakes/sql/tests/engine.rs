@@ -95,10 +95,10 @@ fn the_statements_of_the_golden_captures_run() {
 #[test]
 fn every_table_of_the_reference_exists() {
     let names: Vec<_> = Engine::new().table_names().map(str::to_string).collect();
-    assert_eq!(names.len(), 16 + 13);
+    assert_eq!(names.len(), 16 + 14);
     for name in ["IMMessage_7", "IMGroupMessage_0", "IMAudio", "IMTransmitFile", "TTRelation"]
         .into_iter()
-        .chain(["TTSession", "TTSend", "TTRead", "TTMember"])
+        .chain(["TTSession", "TTSend", "TTRead", "TTMember", "TTLogin"])
     {
         assert!(names.iter().any(|n| n == name), "{name}");
     }

@@ -65,6 +65,10 @@ impl Stream for Socket {
     fn id(&self) -> ConnId {
         0
     }
+
+    fn source(&self) -> Option<std::net::IpAddr> {
+        None
+    }
 }
 
 impl Listener for Accept {

@@ -46,6 +46,7 @@ fn plan(faults: Vec<Fault>) -> Plan {
         latency_ticks: LATENCY,
         db_workers: 1,
         redis: Durability::Always,
+        redis_refuses_writes: false,
         nodes: hosts.map(|host| Node { host, side: Side::Base }).into(),
         devices: Vec::new(),
         groups: Vec::new(),

@@ -48,6 +48,7 @@ fn plan(faults: &[(u64, u64, Trouble)]) -> Plan {
         latency_ticks: 1,
         db_workers: 4,
         redis: Durability::Always,
+        redis_refuses_writes: false,
         nodes: hosts.map(|h| Node { host: Host::of(h), side: Side::Base }).into(),
         devices: vec![device(1), device(2)],
         operations: logins.into_iter().chain(sends).enumerate().map(operation).collect(),

@@ -1,0 +1,459 @@
+//! available: what is asked in good order is done in the end.
+//!
+//! An *orderly* send is a text or recording that the store takes, in the name of the device's own
+//! user, to another user or to a group of which that user is surely a member. What a fault explains is
+//! forgiven, and nothing else is: see `trouble` for when the stores are up. A Redis that refuses every
+//! write is up, so a deployment in which nothing is acked is broken however politely it says so.
+
+use super::{
+    Class, Known, Property, Seen, Sort, Subject, Violation,
+    answered::reply_of,
+    seen::Data,
+    wire::{At, Message, is_audio, is_group},
+};
+use crate::{
+    plan::Role,
+    record::{End, Frame, Kind},
+};
+use std::collections::{BTreeMap, BTreeSet};
+use teamtalk::{
+    catalogue::{id as cmd, name},
+    env::ConnId,
+    wire::{
+        im::message::ImMsgDataAck,
+        tt::extension::{Refused, RefusedCode},
+    },
+};
+
+/// The most characters that a text in the store has (SYSTEM.md section 6, "Tables").
+const LONGEST_TEXT: usize = 4096;
+/// Audio of so many bytes has no recording behind its duration (SYSTEM.md section 6, "Audio").
+const NO_AUDIO: usize = 4;
+
+/// A request by its connection, seq_num and command.
+type Asked = (ConnId, u16, u16);
+
+/// An orderly send that is neither acked nor refused for good.
+#[derive(Debug)]
+struct Send {
+    device: u32,
+    /// The group that it goes to.
+    group: Option<u32>,
+    /// The line and the simulated microsecond at which it was first written.
+    first: (u64, u64),
+    /// The line at which it was last written, and its place there.
+    last: (u64, Asked),
+    /// Who refused it for the time being, the last time.
+    put_off_by: Option<Role>,
+}
+
+/// A question that is not answered yet; a refusal for the time being is no answer.
+#[derive(Debug)]
+struct Question {
+    device: u32,
+    first_us: u64,
+    /// The line at which it was last written, or 0 once that was refused.
+    written: u64,
+    /// How many of its writes since the last fault were refused.
+    refused: u32,
+    /// It was refused while no fault was near, and not asked again since.
+    in_quiet: bool,
+    by: Role,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Available {
+    sends: BTreeMap<Message, Send>,
+    /// What a connection's sends are.
+    sent: BTreeMap<Asked, Message>,
+    /// Questions that are not answered yet.
+    questions: BTreeMap<Asked, Question>,
+    /// Connections that their devices have closed.
+    closed: BTreeSet<ConnId>,
+    /// What db_proxies refused: the user, the seq_num and the command.
+    by_db: BTreeSet<(u32, u16, u16)>,
+}
+
+/// Whether a store takes what a 0301 says.
+fn can_be_stored(data: &Data) -> bool {
+    let bytes = &data.body.msg_data;
+    if is_audio(data.body.msg_type) {
+        return bytes.len() > NO_AUDIO;
+    }
+    let text = std::str::from_utf8(bytes);
+    text.is_ok_and(|text| !text.is_empty() && text.chars().count() <= LONGEST_TEXT)
+}
+
+impl Available {
+    /// A device writes a 0301.
+    fn sends(&mut self, seen: &Seen<'_>, asked: Asked) -> Option<()> {
+        let clients = &seen.known.clients;
+        let (device, data) = (clients.device(asked.0)?, seen.data.as_ref()?);
+        let message = seen.message.clone()?;
+        let (user, body) = (message.0, &data.body);
+        let group = is_group(body.msg_type).then_some(body.to_session_id);
+        let to_oneself = group.is_none() && body.to_session_id == user;
+        if !can_be_stored(data) || to_oneself || body.from_user_id != user {
+            return None;
+        }
+        let (n, us) = (seen.line.n, seen.line.sim_us);
+        let last = (n, asked);
+        let new = Send { device, group, first: (n, us), last, put_off_by: None };
+        self.sends.entry(message.clone()).or_insert(new).last = last;
+        self.sent.insert(asked, message);
+        Some(())
+    }
+
+    /// A device reads an answer to a send: an ack, or with its code a refusal.
+    fn is_answered(
+        &mut self,
+        seen: &Seen<'_>,
+        asked: Asked,
+        refused: Option<(RefusedCode, Role)>,
+    ) -> Option<Violation> {
+        use RefusedCode::{
+            RefusedNotAllowed, RefusedNotLoggedIn, RefusedTooMany, RefusedUnavailable,
+        };
+        let message = self.sent.get(&asked)?.clone();
+        let send = self.sends.get_mut(&message)?;
+        let (code, by) = match refused {
+            // Later it is served: over a rate, before a login, or a server that is slow.
+            Some((RefusedTooMany | RefusedNotLoggedIn | RefusedUnavailable, by)) => {
+                send.put_off_by = Some(by);
+                return None;
+            }
+            Some(refused) => refused,
+            None => {
+                self.sends.remove(&message);
+                return None;
+            }
+        };
+        let (first, group) = (send.first.0, send.group);
+        self.sends.remove(&message);
+        let is_member =
+            |group| seen.known.membership.is_always(group, message.0, first, seen.line.n);
+        let is_allowed = code != RefusedNotAllowed || group.is_none_or(is_member);
+        (is_allowed && is_quiet(seen)).then(|| {
+            let what = format!("\"{}\" from user {}", message.1, message.0);
+            refused_in_quiet(&what, asked, by).and(Subject::Content(message.1.clone()))
+        })
+    }
+
+    /// A device reads a refusal.
+    fn is_refused(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<Violation> {
+        let refused = pdu.view::<Refused>().ok()?;
+        let (seq, command) = (pdu.header.seq_num, refused.command_id as u16);
+        let asked = (conn, seq, command);
+        let is_of_db = self.by_db.contains(&(refused.user_id, seq, command));
+        let by = if is_of_db { Role::Db } else { Role::Msg };
+        if command == cmd::MSG_DATA {
+            return self.is_answered(seen, asked, Some((refused.code(), by)));
+        }
+        if refused.code() != RefusedCode::RefusedUnavailable {
+            self.questions.remove(&asked);
+            return None;
+        }
+        let question = self.questions.get_mut(&asked)?;
+        (question.by, question.in_quiet) = (by, is_quiet(seen));
+        let written = std::mem::take(&mut question.written);
+        question.refused += u32::from(written != 0 && seen.known.trouble.is_over_before(written));
+        None
+    }
+
+    fn pdu(&mut self, seen: &Seen<'_>, (at, conn, pdu): (At, ConnId, &Frame)) -> Option<Violation> {
+        let (seq, command) = (pdu.header.seq_num, pdu.command());
+        match (at, command) {
+            (At::DeviceWrites, cmd::MSG_DATA) => drop(self.sends(seen, (conn, seq, command))),
+            (At::DeviceWrites, _) if reply_of(command).is_some() => {
+                let device = seen.known.clients.device(conn)?;
+                let (written, first_us) = (seen.line.n, seen.line.sim_us);
+                let (refused, in_quiet, by) = (0, false, Role::Msg);
+                let new = Question { device, first_us, written, refused, in_quiet, by };
+                let question = self.questions.entry((conn, seq, command)).or_insert(new);
+                (question.written, question.in_quiet) = (written, false);
+            }
+            (At::DeviceReads, cmd::OTHER_REFUSED) => return self.is_refused(seen, conn, pdu),
+            (At::DeviceReads, cmd::MSG_DATA_ACK) => {
+                let is_stored = pdu.view::<ImMsgDataAck>().ok()?.msg_id != 0;
+                let refused = (!is_stored).then_some((RefusedCode::RefusedNotStored, Role::Db));
+                return self.is_answered(seen, (conn, seq, cmd::MSG_DATA), refused);
+            }
+            (At::DeviceReads, _) => {
+                let same_seq = (conn, seq, 0)..=(conn, seq, u16::MAX);
+                let answered = |(asked, _): (&Asked, _)| {
+                    (reply_of(asked.2) == Some(command)).then_some(*asked)
+                };
+                let answered: Vec<_> =
+                    self.questions.range(same_seq).filter_map(answered).collect();
+                answered.iter().for_each(|asked| drop(self.questions.remove(asked)));
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// What is still not done of what devices go on asking for; `is_due`: by when it was first asked.
+    fn undone(&self, known: &Known, is_due: impl Fn(u64) -> bool) -> Option<Violation> {
+        let goes_on = |device: &u32, conn: ConnId| {
+            known.clients.online().contains_key(device) && !self.closed.contains(&conn)
+        };
+        let mut sends = self.sends.iter();
+        let send = sends.find(|(_, send)| {
+            let (n, (conn, ..)) = send.last;
+            let since = known.trouble.is_over_before(n);
+            since && goes_on(&send.device, conn) && is_due(send.first.1)
+        });
+        if let Some((message, Send { device, last: (_, asked), put_off_by, .. })) = send {
+            let how = put_off_by.map_or("is not acked", |_| "is put off for ever");
+            return Some(Violation {
+                property: "available",
+                kind: "never-acked",
+                role: put_off_by.unwrap_or(Role::Msg),
+                sentence: format!(
+                    "device {device} is online and its send of \"{}\" from user {} {how}",
+                    message.1, message.0
+                ),
+                about: [Subject::Content(message.1.clone()), question(*asked)].into(),
+            });
+        }
+        let mut questions = self.questions.iter();
+        let (asked, refused) = questions.find(|(asked, question)| {
+            let is_refused = question.in_quiet || question.refused > 1;
+            is_refused && goes_on(&question.device, asked.0) && is_due(question.first_us)
+        })?;
+        if refused.in_quiet {
+            return Some(refused_in_quiet("a request", *asked, refused.by));
+        }
+        Some(Violation {
+            property: "available",
+            kind: "refused-for-ever",
+            role: refused.by,
+            sentence: format!(
+                "device {} asks {} under seq_num {} on connection {} and was refused {} times \
+                 since the last fault",
+                refused.device,
+                named(asked.2),
+                asked.1,
+                asked.0,
+                refused.refused
+            ),
+            about: [question(*asked)].into(),
+        })
+    }
+}
+
+/// Whether the stores are up, and have been for so long that no fault explains a refusal.
+fn is_quiet(seen: &Seen<'_>) -> bool {
+    seen.known.trouble.is_quiet(seen.line.sim_us, seen.known.settles_within_us)
+}
+
+fn question((conn, seq, command): Asked) -> Subject {
+    Subject::asked(conn, seq, command)
+}
+
+fn named(command: u16) -> String {
+    format!("{command:#06x} ({})", name(command).unwrap_or("a command that does not exist"))
+}
+
+fn refused_in_quiet(what: &str, asked: Asked, by: Role) -> Violation {
+    let (conn, seq, command) = asked;
+    Violation {
+        property: "available",
+        kind: "refused",
+        role: by,
+        sentence: format!(
+            "{what}, {} with seq_num {seq} on connection {conn}, was refused though the stores are \
+             up and no fault is near",
+            named(command)
+        ),
+        about: [question(asked)].into(),
+    }
+}
+
+impl Property for Available {
+    fn name(&self) -> &'static str {
+        "available"
+    }
+
+    fn says(&self) -> &'static str {
+        "with stores up and no fault an orderly send is acked in the end, and a request is not refused \
+         for ever"
+    }
+
+    fn sort(&self) -> Sort {
+        Sort::Liveness
+    }
+
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::DbPdu, Class::Event]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        match seen.line.kind {
+            Kind::Disconnected { conn, end: End::Dialler } => drop(self.closed.insert(conn)),
+            Kind::FaultStart { .. } => self.questions.values_mut().for_each(|q| q.refused = 0),
+            _ => {}
+        }
+        if let Some((_, pdu, true)) = seen.db
+            && pdu.command() == cmd::OTHER_REFUSED
+            && let Ok(refused) = pdu.view::<Refused>()
+        {
+            let command = refused.command_id as u16;
+            self.by_db.insert((refused.user_id, pdu.header.seq_num, command));
+        }
+        self.pdu(seen, seen.client?)
+    }
+
+    fn pending(&self, known: &Known) -> Option<Violation> {
+        self.undone(known, |_| true)
+    }
+
+    fn overdue(&self, known: &Known, now_us: u64) -> Option<Violation> {
+        self.undone(known, |first_us| first_us + known.settles_within_us < now_us)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Available;
+    use crate::{
+        properties::tape::{
+            G, Tape, ack, data, group_ack, group_message, list, list_request, message, refused,
+        },
+        record::Kind,
+    };
+    use teamtalk::{
+        catalogue::id as cmd,
+        wire::{
+            im::base_define::MsgType,
+            tt::extension::RefusedCode::{self, *},
+        },
+    };
+
+    const UNACKED: Option<&str> = Some("available/never-acked/msg");
+    const REFUSED: [&str; 1] = ["available/refused/msg"];
+
+    /// Device 1 of user 1 and device 2 of user 2 are online.
+    fn tape() -> Tape<Available> {
+        let mut tape = Tape::new(Available::default());
+        tape.known.settles_within_us = 1_000_000;
+        tape.login(1, 10, 1).login(2, 20, 2);
+        tape
+    }
+
+    fn fault(tape: &mut Tape<Available>) {
+        tape.line("world", Kind::FaultStart { fault: 1, what: "stall".into() });
+        tape.line("world", Kind::FaultEnd { fault: 1, hit: 1 });
+    }
+
+    fn refuses(tape: &mut Tape<Available>, seq: u16, code: RefusedCode) {
+        tape.tells(10, refused(seq, 1, cmd::MSG_DATA, code));
+    }
+
+    #[test]
+    fn an_orderly_send_is_owed_its_ack() {
+        let mut tape = tape();
+        tape.asks(10, message(5, 0, 1, 2, "text"));
+        assert_eq!(tape.pending().as_deref(), UNACKED);
+        tape.tells(10, ack(6, 7, 1, 2));
+        assert_eq!(tape.pending().as_deref(), UNACKED, "of another one");
+        tape.asks(10, message(8, 0, 1, 2, "text"));
+        assert_eq!(tape.tells(10, ack(5, 7, 1, 2)).pending(), None, "any try will do");
+        assert!(tape.found.is_empty());
+    }
+
+    #[test]
+    fn who_gave_up_or_went_is_owed_nothing_and_what_is_written_again_is() {
+        let mut tape = tape();
+        tape.asks(10, message(5, 0, 1, 2, "text")).hang_up(1, 10);
+        assert_eq!(tape.pending(), None);
+        assert_eq!(tape.login(1, 11, 1).pending(), None, "its program does not try again");
+        tape.asks(11, message(6, 0, 1, 2, "text"));
+        assert_eq!(tape.pending().as_deref(), UNACKED);
+        fault(&mut tape);
+        assert_eq!(tape.pending(), None, "not written since");
+        tape.asks(11, message(7, 0, 1, 2, "text"));
+        assert_eq!(tape.pending().as_deref(), UNACKED);
+    }
+
+    #[test]
+    fn a_refusal_is_forgiven_near_a_fault_only() {
+        for code in [RefusedNotStored, RefusedMalformed, RefusedNotAllowed] {
+            let mut tape = tape();
+            fault(&mut tape);
+            tape.asks(10, message(5, 0, 1, 2, "text"));
+            refuses(&mut tape, 5, code);
+            assert!(tape.found.is_empty(), "{code:?}");
+            tape.later(2).asks(10, message(6, 0, 1, 2, "text"));
+            refuses(&mut tape, 6, code);
+            assert_eq!(tape.found, REFUSED, "{code:?}");
+        }
+        let mut tape = tape();
+        tape.asks(10, message(5, 0, 1, 2, "text")).tells(10, ack(5, 0, 1, 2));
+        assert_eq!(tape.found, ["available/refused/db"], "msg_id 0 says that it was not stored");
+    }
+
+    #[test]
+    fn what_no_store_takes_is_no_orderly_send_and_a_rate_only_puts_off() {
+        let mut tape = tape();
+        let long = "x".repeat(4097);
+        let odd = [&b""[..], &b"\xff"[..], long.as_bytes()];
+        for (seq, text) in (5..).zip(odd) {
+            tape.asks(10, data(seq, 0, (1, 2), MsgType::SingleText, text));
+            refuses(&mut tape, seq, RefusedNotStored);
+        }
+        tape.asks(10, data(8, 0, (1, 2), MsgType::SingleAudio, b"\0\0\0\x01"));
+        tape.asks(10, message(9, 0, 1, 1, "to oneself")).asks(10, message(9, 0, 2, 1, "as 2"));
+        assert_eq!(tape.pending(), None);
+        for code in [RefusedTooMany, RefusedUnavailable] {
+            tape.asks(10, message(10, 0, 1, 2, "text"));
+            refuses(&mut tape, 10, code);
+            assert!(tape.found.is_empty());
+            assert_eq!(tape.pending().as_deref(), UNACKED);
+        }
+    }
+
+    #[test]
+    fn a_group_refuses_who_is_no_member() {
+        let send = |members: &[u32]| {
+            let mut tape = tape();
+            tape.group(members).asks(10, group_message(5, 0, 1, "text"));
+            tape
+        };
+        let mut none = send(&[2]);
+        refuses(&mut none, 5, RefusedNotAllowed);
+        assert!(none.found.is_empty());
+        assert_eq!(none.pending(), None);
+        let mut member = send(&[1, 2]);
+        assert_eq!(member.pending().as_deref(), UNACKED);
+        refuses(&mut member, 5, RefusedNotAllowed);
+        assert_eq!(member.found, REFUSED);
+        let mut left = send(&[1, 2]);
+        left.changes(9, 1, false);
+        refuses(&mut left, 5, RefusedNotAllowed);
+        assert!(left.found.is_empty());
+        assert_eq!(send(&[1]).tells(10, group_ack(5, 7, 1)).pending(), None);
+        assert_eq!(G, 7);
+    }
+
+    #[test]
+    fn a_question_that_is_refused_again_and_again_is_found() {
+        let refusal = || refused(5, 1, cmd::MSG_LIST_REQUEST, RefusedUnavailable);
+        let mut tape = tape();
+        fault(&mut tape);
+        tape.asks(10, list_request(5, 1, 2)).tells(10, refusal());
+        assert_eq!(tape.pending(), None, "asked once: its person knows");
+        tape.asks(10, list_request(5, 1, 2)).db_writes(refusal()).tells(10, refusal());
+        let ever = Some("available/refused-for-ever/db");
+        assert_eq!(tape.pending().as_deref(), ever);
+        assert!(tape.found.is_empty(), "the fault was near");
+        assert!(tape.overdue(900_000).is_none() && tape.overdue(1_100_000).is_some());
+        tape.asks(10, list_request(5, 1, 2)).tells(10, list(5, 1, 2, &[]));
+        assert_eq!(tape.pending(), None);
+        tape.later(2).asks(10, list_request(5, 1, 2)).tells(10, refusal());
+        assert_eq!(tape.pending().as_deref(), Some("available/refused/db"), "no fault is near");
+        assert!(tape.found.is_empty(), "it may ask again");
+        assert_eq!(tape.asks(10, list_request(5, 1, 2)).pending(), None);
+    }
+}
