@@ -176,7 +176,13 @@ fn read(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     let Some((asked, answer)) = both else { return Ok(()) };
     right(answer.msg_id == asked.msg_id, || format!("msg_id {}", answer.msg_id))?;
     let kind = if asked.session_type == SessionType::Group as i32 { GROUP } else { SINGLE };
-    is_read(exchange, (asked.user_id, kind, asked.session_id), asked.msg_id, reads)
+    // With `edge-limits` nothing is kept for who is not in the group.
+    let (user, id) = (asked.user_id, asked.session_id);
+    let left = |view: &View<'_>| !live(*view, id).contains(&user);
+    if kind == GROUP && exchange.protocol.edge_limits && reads.views().iter().any(left) {
+        return Ok(());
+    }
+    is_read(exchange, (user, kind, id), asked.msg_id, reads)
 }
 
 /// 040a: a member's setting is stored, or they are no member.

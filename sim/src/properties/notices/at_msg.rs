@@ -39,11 +39,6 @@ fn attach_of(pdu: &Frame) -> Option<Attach> {
     Attach::decode(data.payload)
 }
 
-/// The handle of the connection for which a PDU was written.
-pub fn handle(pdu: &Frame) -> Option<u32> {
-    attach_of(pdu).filter(|attach| attach.kind == kind::HANDLE).map(|attach| attach.handle)
-}
-
 impl Notices {
     /// What follows from a device's own words.
     pub(super) fn device_says(&mut self, seen: &Seen<'_>, pdu: &Frame) {
@@ -83,8 +78,8 @@ impl Notices {
     /// 0601: unchanged to the sender's other connections and the target's.
     fn p2p(&self, host: &Host, conn: ConnId, user: u32, pdu: &Frame) -> Told {
         let cmd = pdu.view::<Imp2pCmdMsg>().ok()?;
-        let mut conns = self.others(host, user, Some(conn));
-        conns.extend(self.others(host, cmd.to_user_id, Some(conn)));
+        let mut conns = self.others(host, user, &[conn]);
+        conns.extend(self.others(host, cmd.to_user_id, &[conn]));
         Some((conns, (pdu.command(), bare(pdu))))
     }
 
@@ -100,7 +95,7 @@ impl Notices {
             session_id: asked.session_id,
         };
         let notice = own(id::BUDDY_LIST_REMOVE_SESSION_NOTIFY, &notice);
-        Some((self.others(host, user, Some(conn)), notice))
+        Some((self.others(host, user, &[conn]), notice))
     }
 
     /// 0304 to the user's other connections, at once (without `confirmed-read-acks`).
@@ -113,7 +108,7 @@ impl Notices {
             session_type: ack.session_type,
             attach_data: None,
         };
-        Some((self.others(host, user, Some(conn)), own(id::MSG_READ_NOTIFY, &notice)))
+        Some((self.others(host, user, &[conn]), own(id::MSG_READ_NOTIFY, &notice)))
     }
 
     /// 0508 of a file that waits, to the PCs of whom it is for. Where clients reach the file server is
@@ -195,33 +190,34 @@ impl Notices {
     /// A message that was stored goes to route, and one between users is pushed here.
     fn stored(&self, host: &Host, pdu: &Frame, seen: &Seen<'_>) -> Told {
         let data = &seen.data.as_ref()?.body;
-        let attach = attach_of(pdu).filter(|attach| attach.kind == kind::HANDLE)?;
         if data.msg_id == 0 {
             return None;
         }
         let mut conns = Vec::new();
         if !is_group(data) {
-            let origin = self.requester(host, attach.handle, data.from_user_id);
-            conns = self.others(host, data.from_user_id, origin);
-            conns.extend(self.others(host, data.to_session_id, origin));
+            let origin = self.origins(data);
+            conns = self.others(host, data.from_user_id, &origin);
+            conns.extend(self.others(host, data.to_session_id, &origin));
         }
         Some((conns, (pdu.command(), bare(pdu))))
     }
 
     /// A read ack that is stored is told to the user's other connections.
-    fn confirmed(&self, host: &Host, pdu: &Frame) -> Told {
+    fn confirmed(&mut self, host: &Host, pdu: &Frame) -> Told {
         let notice = pdu.view::<ImMsgDataReadNotify>().ok()?;
-        let requester = self.requester(host, handle(pdu)?, notice.user_id);
-        Some((self.others(host, notice.user_id, requester), (pdu.command(), bare(pdu))))
+        let requester = self.requesters(host, id::MSG_READ_ACK, pdu, notice.user_id);
+        self.may_be_told(&requester, &(pdu.command(), bare(pdu)));
+        Some((self.others(host, notice.user_id, &requester), (pdu.command(), bare(pdu))))
     }
 
     /// A change of members is told to those who came or went and to the members.
-    fn changed(&self, host: &Host, pdu: &Frame) -> Told {
+    fn changed(&mut self, host: &Host, pdu: &Frame) -> Told {
         let answer = pdu.view::<ImGroupChangeMemberRsp>().ok()?.into_owned();
         if answer.result_code != 0 {
             return None;
         }
-        let requester = self.requester(host, handle(pdu)?, answer.user_id);
+        let asked = id::GROUP_CHANGE_MEMBER_REQUEST;
+        let requester = self.requesters(host, asked, pdu, answer.user_id);
         let notice = ImGroupChangeMemberNotify {
             user_id: answer.user_id,
             change_type: answer.change_type,
@@ -230,8 +226,12 @@ impl Notices {
             chg_user_id_list: answer.chg_user_id_list,
         };
         let mut conns = members(&self.here, host, &notice);
-        conns.retain(|conn| Some(*conn) != requester);
-        Some((conns, own(id::GROUP_CHANGE_MEMBER_NOTIFY, &notice)))
+        let notice = own(id::GROUP_CHANGE_MEMBER_NOTIFY, &notice);
+        // One in both lists would be told twice.
+        self.may_be_told(&requester, &notice);
+        self.may_be_told(&requester, &notice);
+        conns.retain(|conn| !requester.contains(conn));
+        Some((conns, notice))
     }
 
     /// A message of a group is pushed to the members that a db_proxy names.
@@ -254,27 +254,44 @@ impl Notices {
         if !seen.protocol().members_from_store && !group.group_member_list.contains(&from) {
             return;
         }
-        let origin = self.requester(host, attach.handle, from).filter(|_| attach.handle != 0);
+        // On another server nobody is the origin.
+        let origin = if attach.handle == 0 { Vec::new() } else { self.origins(&message) };
         let rest = fields(&body).filter(|field| field.number != attach::FIELD);
         let bare: Bytes = rest.flat_map(|field| field.whole).copied().collect::<Vec<_>>().into();
         for &member in &group.group_member_list {
-            for conn in self.others(host, member, origin) {
+            for conn in self.others(host, member, &origin) {
                 self.add((To::Conn(conn), id::MSG_DATA, bare.clone()), seen.line.sim_us);
             }
         }
     }
 
-    /// A user's connections here that are owed notices, but one.
-    fn others(&self, host: &Host, user: u32, except: Option<ConnId>) -> Vec<ConnId> {
+    /// A user's connections here that are owed notices, but some.
+    fn others(&self, host: &Host, user: u32, except: &[ConnId]) -> Vec<ConnId> {
         let users = [user];
         let own = self.here.of_users(host, &users).filter(owed);
-        own.map(|(conn, _)| conn).filter(|conn| Some(*conn) != except).collect()
+        own.map(|(conn, _)| conn).filter(|conn| !except.contains(conn)).collect()
     }
 
-    /// The connection that a handle names, if it is still the user's.
-    fn requester(&self, host: &Host, handle: u32, user: u32) -> Option<ConnId> {
-        let conn = *self.handles.get(&(host.clone(), handle))?;
-        self.here.devices.get(&conn).filter(|device| device.user == user).map(|_| conn)
+    /// Of several connections that may have asked, all but one are told.
+    fn may_be_told(&mut self, requesters: &[ConnId], (command, body): &(u16, Bytes)) {
+        for conn in requesters.iter().filter(|_| requesters.len() > 1) {
+            self.may.add((To::Conn(*conn), *command, body.clone()), 0);
+        }
+    }
+
+    /// The connections of a user whose question a db_proxy may have answered: which of two that asked
+    /// with one seq_num it was can't be told.
+    fn requesters(&self, host: &Host, command: u16, answer: &Frame, user: u32) -> Vec<ConnId> {
+        let asked = self.asked.get(&(host.clone(), command, answer.header.seq_num));
+        let is_own =
+            |conn: &&ConnId| self.here.devices.get(*conn).is_some_and(|device| device.user == user);
+        asked.into_iter().flatten().filter(is_own).copied().collect()
+    }
+
+    /// The connections on which a message was sent.
+    fn origins(&self, message: &ImMsgData) -> Vec<ConnId> {
+        let message = (message.msg_type, message.to_session_id, message.msg_data.clone());
+        self.sent.get(&message).into_iter().flatten().copied().collect()
     }
 }
 

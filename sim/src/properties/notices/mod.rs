@@ -6,15 +6,19 @@
 //! line at which the server read what it follows from; what ends the connection ends the debt.
 
 mod at_msg;
+mod at_route;
 mod audience;
 mod due;
 mod here;
+#[cfg(test)]
+mod tests;
 
 use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation};
 use crate::{
     plan::{Host, Role},
     record::{End, Frame, Kind},
 };
+use at_route::Presence;
 use bytes::Bytes;
 use due::{Due, Notice, To, bare};
 use here::{Gone, Here};
@@ -46,10 +50,15 @@ const FRESH_US: u64 = 1_000_000;
 pub struct Notices {
     here: Here,
     due: Due,
-    /// The connection that asked with a handle, by msg_server.
-    handles: BTreeMap<(Host, u32), ConnId>,
-    /// The connections whose question was not passed on yet, the oldest first, by msg_server, command
-    /// and seq_num.
+    /// What may be told and is owed by nobody.
+    may: Due,
+    /// What a route_server wrote before the line that says why: the end of a link is seen after what
+    /// follows from it. By when, in simulated microseconds.
+    early: BTreeMap<Notice, u64>,
+    presence: Presence,
+    /// Who is asked for on a connection with a seq_num and attach data, and who had a PC on then.
+    asked_status: BTreeMap<(ConnId, u16, Bytes), (BTreeSet<u32>, BTreeSet<u32>)>,
+    /// The connections whose question was not answered yet, by msg_server, command and seq_num.
     asked: BTreeMap<(Host, u16, u16), Vec<ConnId>>,
     /// Where each msg_server was told that clients reach the file server.
     addresses: BTreeMap<Host, Vec<IpAddr>>,
@@ -71,9 +80,18 @@ impl Notices {
                 _ => self.server_says(seen, pdu),
             },
             (Role::Msg, End::Dialler, true) => self.server_is_told(host, pdu),
-            (Role::Route, End::Acceptor, false) => self.relays(seen, pdu),
+            (Role::Route, End::Acceptor, false) => {
+                self.relays(seen, pdu);
+                self.presence_says(seen, pdu);
+            }
             (Role::Route, End::Acceptor, true) => {
-                self.pays(&(To::Conn(pdu.conn), pdu.command(), bare(pdu)));
+                let notice = (To::Conn(pdu.conn), pdu.command(), bare(pdu));
+                if !self.pays(&notice) {
+                    self.early.insert(notice, seen.line.sim_us);
+                }
+                if pdu.command() == id::BUDDY_LIST_USERS_STATUS_RESPONSE {
+                    return self.status_is_told(seen, pdu);
+                }
             }
             _ => {}
         }
@@ -81,7 +99,9 @@ impl Notices {
     }
 
     fn add(&mut self, notice: Notice, sim_us: u64) {
-        self.due.add(notice, sim_us);
+        if self.early.remove(&notice) != Some(sim_us) {
+            self.due.add(notice, sim_us);
+        }
     }
 
     fn pays(&mut self, notice: &Notice) -> bool {
@@ -117,20 +137,11 @@ impl Notices {
         }
     }
 
-    /// What a msg_server writes to another server: it pays what it owes the route_servers, and shows
-    /// which connection a handle names.
+    /// What a msg_server writes to another server: it pays what it owes the route_servers.
     fn server_is_told(&mut self, host: &Host, pdu: &Frame) {
         if self.here.peer(pdu.conn, host) == Some(Role::Route) {
             self.pays(&(To::Route(host.clone()), pdu.command(), bare(pdu)));
-            return;
         }
-        let Some(handle) = at_msg::handle(pdu) else { return };
-        let asked = (host.clone(), pdu.command(), pdu.header.seq_num);
-        let Some(conns) = self.asked.get_mut(&asked).filter(|conns| !conns.is_empty()) else {
-            return;
-        };
-        let conn = conns.remove(0);
-        self.handles.entry((host.clone(), handle)).or_insert(conn);
     }
 
     fn device_is_told(&mut self, seen: &Seen<'_>, pdu: &Frame) -> Option<Violation> {
@@ -138,16 +149,17 @@ impl Notices {
         if command == id::OTHER_REFUSED {
             let refused = pdu.view::<Refused>().ok()?.command_id as u16;
             let key = (conn, refused, pdu.header.seq_num);
-            let asked = (seen.line.host.clone(), refused, pdu.header.seq_num);
-            if let Some(conns) = self.asked.get_mut(&asked) {
-                conns.retain(|asked| *asked != conn);
-            }
+            self.is_answered(&seen.line.host, refused, pdu);
             for notice in self.unless_refused.remove(&key).unwrap_or_default() {
                 self.due.paid(&notice);
             }
             return None;
         }
-        let is_paid = self.pays(&(To::Conn(conn), command, bare(pdu)));
+        if let Some(asked) = catalogue::request_of(command) {
+            self.is_answered(&seen.line.host, asked.id, pdu);
+        }
+        let notice = (To::Conn(conn), command, bare(pdu));
+        let is_paid = self.pays(&notice) || self.may.paid(&notice);
         if command == id::MSG_DATA {
             return self.own_message(seen, pdu);
         }
@@ -172,6 +184,12 @@ impl Notices {
         broken("unasked", seen.line.host.role(), sentence, conn)
     }
 
+    fn is_answered(&mut self, host: &Host, command: u16, pdu: &Frame) {
+        if let Some(conns) = self.asked.get_mut(&(host.clone(), command, pdu.header.seq_num)) {
+            conns.retain(|asked| *asked != pdu.conn);
+        }
+    }
+
     /// A message is never pushed to the connection that sent it.
     fn own_message(&mut self, seen: &Seen<'_>, pdu: &Frame) -> Option<Violation> {
         let data = &seen.data.as_ref()?.body;
@@ -193,7 +211,6 @@ impl Notices {
             return;
         }
         if let Some(down) = down {
-            self.handles.retain(|(host, _), _| host != down);
             self.asked.retain(|(host, ..), _| host != down);
         }
         self.due.forget(|to| match to {
@@ -249,6 +266,13 @@ impl Property for Notices {
         let gone = self.here.observe(seen.line);
         let down = matches!(seen.line.kind, Kind::HostDown).then_some(&seen.line.host);
         self.forget(&gone, down);
+        if seen.line.host.role() == Role::Route {
+            match &seen.line.kind {
+                Kind::Disconnected { conn, end: End::Acceptor } => self.link_closed(seen, *conn),
+                Kind::HostDown => self.route_down(&seen.line.host),
+                _ => {}
+            }
+        }
         match &seen.line.kind {
             Kind::PduSent(pdu) => self.pdu(seen, pdu, true),
             Kind::PduReceived(pdu) => self.pdu(seen, pdu, false),
