@@ -12,6 +12,7 @@ use crate::{
     record::{Frame, fields::fields},
 };
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use teamtalk::{
     catalogue::{self, id},
     env::ConnId,
@@ -285,7 +286,8 @@ impl Notices {
         let asked = self.asked.get(&(host.clone(), command, answer.header.seq_num));
         let is_own =
             |conn: &&ConnId| self.here.devices.get(*conn).is_some_and(|device| device.user == user);
-        asked.into_iter().flatten().filter(is_own).copied().collect()
+        let own: BTreeSet<ConnId> = asked.into_iter().flatten().filter(is_own).copied().collect();
+        own.into_iter().collect()
     }
 
     /// The connections on which a message was sent.

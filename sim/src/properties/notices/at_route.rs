@@ -191,8 +191,7 @@ impl Notices {
     }
 
     fn to_all(&mut self, seen: &Seen<'_>, (command, body): &(u16, Bytes)) {
-        let links: Vec<_> = self.here.links(&seen.line.host, Role::Msg).collect();
-        for conn in links {
+        for conn in self.here.settled_links(seen.line) {
             self.add((To::Conn(conn), *command, body.clone()), seen.line.sim_us);
         }
     }

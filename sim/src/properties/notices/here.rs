@@ -29,7 +29,13 @@ pub struct Link {
     pub host: Host,
     /// What the other end is.
     pub peer: Role,
+    /// Since when, in simulated microseconds.
+    pub since_us: u64,
 }
+
+/// A link that was made less long ago, in simulated microseconds, may be unknown to its server: the
+/// trace has a connection before the server does.
+const UNSETTLED_US: u64 = 20_000;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -97,7 +103,8 @@ impl Here {
             End::Acceptor => role == Role::Route,
         };
         if is_link {
-            let link = Link { host: line.host.clone(), peer: peer.role() };
+            let (host, peer, since_us) = (line.host.clone(), peer.role(), line.sim_us);
+            let link = Link { host, peer, since_us };
             self.links.insert((conn, line.host.clone()), link);
         }
     }
@@ -108,7 +115,7 @@ impl Here {
         let of_conn = |(of, _): &(ConnId, Host)| *of == conn;
         let ends: Vec<_> = self.links.keys().filter(|key| of_conn(key)).cloned().collect();
         for key in ends {
-            if let Some(Link { host, peer: Role::Route }) = self.links.remove(&key) {
+            if let Some(Link { host, peer: Role::Route, .. }) = self.links.remove(&key) {
                 gone.without_route.push(host);
             }
         }
@@ -132,6 +139,15 @@ impl Here {
     /// What the other end of a link of a host is; `None` if it is no link.
     pub fn peer(&self, conn: ConnId, host: &Host) -> Option<Role> {
         Some(self.links.get(&(conn, host.clone()))?.peer)
+    }
+
+    /// The links of msg_servers that the host of a line has surely taken note of.
+    pub fn settled_links(&self, line: &Line) -> Vec<ConnId> {
+        let own = self.links.iter().filter(|(_, link)| {
+            let is_settled = link.since_us + UNSETTLED_US <= line.sim_us;
+            link.host == line.host && link.peer == Role::Msg && is_settled
+        });
+        own.map(|((conn, _), _)| *conn).collect()
     }
 
     /// The links of a host to servers of a role.

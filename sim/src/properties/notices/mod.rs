@@ -123,7 +123,7 @@ impl Notices {
             Some(Serve::ToAllLinks) => true,
             _ => return,
         };
-        let links: Vec<_> = self.here.links(host, Role::Msg).collect();
+        let links = self.here.settled_links(seen.line);
         for conn in links.into_iter().filter(|conn| to_source || *conn != pdu.conn) {
             self.add((To::Conn(conn), pdu.command(), bare(pdu)), seen.line.sim_us);
         }
@@ -149,7 +149,6 @@ impl Notices {
         if command == id::OTHER_REFUSED {
             let refused = pdu.view::<Refused>().ok()?.command_id as u16;
             let key = (conn, refused, pdu.header.seq_num);
-            self.is_answered(&seen.line.host, refused, pdu);
             for notice in self.unless_refused.remove(&key).unwrap_or_default() {
                 self.due.paid(&notice);
             }
@@ -158,13 +157,16 @@ impl Notices {
         if let Some(asked) = catalogue::request_of(command) {
             self.is_answered(&seen.line.host, asked.id, pdu);
         }
+        // An answer has the seq_num of its question, and is no notice.
+        if command == id::MSG_READ_NOTIFY && pdu.header.seq_num != 0 {
+            return None;
+        }
         let notice = (To::Conn(conn), command, bare(pdu));
         let is_paid = self.pays(&notice) || self.may.paid(&notice);
         if command == id::MSG_DATA {
             return self.own_message(seen, pdu);
         }
-        // An answer has the seq_num of its question.
-        if is_paid || !GUARDED.contains(&command) || pdu.header.seq_num != 0 {
+        if is_paid || !GUARDED.contains(&command) {
             return None;
         }
         let device = self.here.devices.get(&conn)?;
@@ -186,7 +188,10 @@ impl Notices {
 
     fn is_answered(&mut self, host: &Host, command: u16, pdu: &Frame) {
         if let Some(conns) = self.asked.get_mut(&(host.clone(), command, pdu.header.seq_num)) {
-            conns.retain(|asked| *asked != pdu.conn);
+            // One that is written again may be answered again.
+            if let Some(at) = conns.iter().position(|asked| *asked == pdu.conn) {
+                conns.remove(at);
+            }
         }
     }
 

@@ -36,6 +36,7 @@ fn tape() -> Tape<Notices> {
         tape.line(&format!("msg{n}"), made(End::Dialler, "route1"));
         tape.line("route1", made(End::Acceptor, &format!("msg{n}")));
     }
+    tape.later(1);
     tape
 }
 
