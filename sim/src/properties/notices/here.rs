@@ -61,15 +61,17 @@ impl Here {
         let mut gone = Gone::default();
         match &line.kind {
             Kind::Connected { conn, end, peer, .. } => self.connected(line, *conn, *end, peer),
-            Kind::Disconnected { conn, .. } | Kind::StreamReset { conn } => {
-                self.ended(*conn, &mut gone);
+            Kind::Disconnected { conn, .. } => self.ended(*conn, &line.host, &mut gone),
+            Kind::StreamReset { conn } => {
+                self.devices.remove(conn);
+                gone.conns.push(*conn);
             }
             Kind::HostDown => {
                 let devices = self.devices.iter().filter(|(_, device)| device.host == line.host);
                 let mut ended: Vec<_> = devices.map(|(conn, _)| *conn).collect();
                 let links = self.links.iter().filter(|(_, link)| link.host == line.host);
                 ended.extend(links.map(|((conn, _), _)| *conn));
-                ended.into_iter().for_each(|conn| self.ended(conn, &mut gone));
+                ended.into_iter().for_each(|conn| self.ended(conn, &line.host, &mut gone));
             }
             Kind::Fact(Fact::LoggedIn { conn, user, client_type }) => {
                 let device = Device {
@@ -109,15 +111,13 @@ impl Here {
         }
     }
 
-    fn ended(&mut self, conn: ConnId, gone: &mut Gone) {
+    /// An end of a connection closed. The server at the other end goes on with it until it notices.
+    fn ended(&mut self, conn: ConnId, host: &Host, gone: &mut Gone) {
         self.devices.remove(&conn);
         gone.conns.push(conn);
-        let of_conn = |(of, _): &(ConnId, Host)| *of == conn;
-        let ends: Vec<_> = self.links.keys().filter(|key| of_conn(key)).cloned().collect();
-        for key in ends {
-            if let Some(Link { host, peer: Role::Route, .. }) = self.links.remove(&key) {
-                gone.without_route.push(host);
-            }
+        if let Some(Link { host, peer: Role::Route, .. }) = self.links.remove(&(conn, host.clone()))
+        {
+            gone.without_route.push(host);
         }
     }
 
