@@ -94,7 +94,7 @@ fn departments(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
 
 /// 0704: whether a password is the user's. What keeps a name out for a while (code 6) is remembered
 /// by the db_proxy, and a failed read (`honest-reads`) has its own words; both say of the password
-/// nothing.
+/// nothing. With `ordered-logins` a login has a number, which is the user's last one.
 fn password(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     let both = exchange.both::<ImValidateReq, ImValidateRsp>();
     let Some((asked, answer)) = both else { return Ok(()) };
@@ -120,6 +120,13 @@ fn password(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
         right(said == stored, || {
             format!("(result, user) {said:?} to a login, where the stores have {stored:?}")
         })
+    })?;
+    let Some(user) = answer.user_info.filter(|_| exchange.protocol.ordered_logins) else {
+        return Ok(());
+    };
+    reads.equals("the number of a login", &answer.login_number, |view| {
+        let row = view.rows("TTLogin").find(|row| row.uint("userId") == user.user_id);
+        row.map(|row| row.uint("lastLogin"))
     })
 }
 

@@ -103,13 +103,13 @@ fn a_user_has_one_token_and_a_token_one_user() {
         keep(7, of, Some(ClientType::Ios));
         keep(7, of, None);
     }
-    held(&[("device_7", "third"), ("device_third", "7")]);
+    held(&[("device_7", "third"), ("token_third", "7")]);
     // The phone is another's now; what its former user does takes nothing from them.
     keep(8, "third", Some(ClientType::Android));
-    held(&[("device_8", "android:third"), ("device_third", "8")]);
+    held(&[("device_8", "android:third"), ("token_third", "8")]);
     keep(7, "fourth", None);
     keep(7, "", None);
-    held(&[("device_8", "android:third"), ("device_third", "8")]);
+    held(&[("device_8", "android:third"), ("token_third", "8")]);
 }
 
 #[test]
