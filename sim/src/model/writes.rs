@@ -51,6 +51,11 @@ fn may_have_failed(exchange: &Exchange<'_>) -> bool {
     !exchange.protocol.answered_refusals && exchange.may_lack_a_store()
 }
 
+/// 0 says that it is done, 1 that it is not.
+fn is_a_result(code: u32) -> Judged {
+    right(code <= 1, || format!("result {code}"))
+}
+
 fn user(view: View<'_>, id: u32) -> Option<Row<'_>> {
     view.rows("IMUser").find(|row| row.uint("id") == id)
 }
@@ -60,6 +65,7 @@ fn user(view: View<'_>, id: u32) -> Option<Row<'_>> {
 fn signature(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     let both = exchange.both::<ImChangeSignInfoReq, ImChangeSignInfoRsp>();
     let Some((asked, answer)) = both else { return Ok(()) };
+    is_a_result(answer.result_code)?;
     let is_stored = |view: View<'_>| {
         user(view, asked.user_id).is_some_and(|row| row.bytes("sign_info") == asked.sign_info)
     };
@@ -82,6 +88,7 @@ fn signature(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
 fn push_shield(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     let both = exchange.both::<ImPushShieldReq, ImPushShieldRsp>();
     let Some((asked, answer)) = both else { return Ok(()) };
+    is_a_result(answer.result_code)?;
     let is_stored = |view: View<'_>| {
         user(view, asked.user_id)
             .is_some_and(|row| row.uint("push_shield_status") == asked.shield_status)
@@ -103,6 +110,7 @@ fn push_shield(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
 fn session_removed(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     let both = exchange.both::<ImRemoveSessionReq, ImRemoveSessionRsp>();
     let Some((asked, answer)) = both else { return Ok(()) };
+    is_a_result(answer.result_code)?;
     let kind = if asked.session_type == SessionType::Group as i32 { GROUP } else { SINGLE };
     let of = [("userId", asked.user_id), ("peerId", asked.session_id), ("type", kind)];
     let with = |view: View<'_>, status: u32| {
@@ -189,6 +197,7 @@ fn read(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
 fn group_muted(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     let both = exchange.both::<ImGroupShieldReq, ImGroupShieldRsp>();
     let Some((asked, answer)) = both else { return Ok(()) };
+    is_a_result(answer.result_code)?;
     let (group, user) = (asked.group_id, asked.user_id);
     let joined = |view: View<'_>| since(view, exchange.protocol, group, user).is_some();
     if answer.result_code != 0 {
@@ -207,6 +216,7 @@ fn group_muted(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
 fn group_created(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     let both = exchange.both::<ImGroupCreateReq, ImGroupCreateRsp>();
     let Some((asked, answer)) = both else { return Ok(()) };
+    is_a_result(answer.result_code)?;
     let ids: BTreeSet<u32> = asked.member_id_list.iter().copied().collect();
     let ids: Vec<u32> = ids.into_iter().collect();
     right(answer.group_name == asked.group_name, || format!("a name {:?}", answer.group_name))?;
@@ -248,6 +258,7 @@ fn live(view: View<'_>, group: u32) -> BTreeSet<u32> {
 fn members_changed(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     let both = exchange.both::<ImGroupChangeMemberReq, ImGroupChangeMemberRsp>();
     let Some((asked, answer)) = both else { return Ok(()) };
+    is_a_result(answer.result_code)?;
     let (group, protocol) = (asked.group_id, exchange.protocol);
     let adds = asked.change_type == GroupModifyType::Add as i32;
     let ids: BTreeSet<u32> = asked.member_id_list.iter().copied().collect();
