@@ -52,10 +52,8 @@ impl Notices {
             let message = (data.msg_type, data.to_session_id, data.msg_data.clone());
             self.sent.entry(message).or_default().insert(conn);
         }
-        let Some(device) = self.here.devices.get(&conn).filter(|device| !device.is_kicked) else {
-            return;
-        };
-        let user = device.user;
+        let Some(device) = self.here.devices.get(&conn) else { return };
+        let (user, is_kicked) = (device.user, device.is_kicked);
         let told = match pdu.command() {
             id::SWITCH_P2P_CMD => self.p2p(host, conn, user, pdu),
             id::BUDDY_LIST_REMOVE_SESSION_REQ => self.removal(host, conn, user, pdu),
@@ -71,6 +69,11 @@ impl Notices {
         let mut all = notices;
         if self.here.links(host, Role::Route).next().is_some() {
             all.push((To::Route(host.clone()), command, body));
+        }
+        if is_kicked {
+            // The original serves a kicked connection: others may be told what it does.
+            all.into_iter().for_each(|notice| self.may.add(notice, seen.line.sim_us));
+            return;
         }
         all.iter().for_each(|notice| self.add(notice.clone(), seen.line.sim_us));
         self.unless_refused.insert((conn, pdu.command(), seq), all);
