@@ -89,8 +89,18 @@ pub fn schema() -> BTreeMap<u16, String> {
 /// The properties by the commands that their sources name, tests left aside.
 pub fn properties() -> BTreeMap<&'static str, BTreeSet<String>> {
     /// No properties: what they share.
-    const SHARED: [&str; 9] =
-        ["mod", "clients", "membership", "pdus", "relayed", "seen", "sends", "tape", "wire"];
+    const SHARED: [&str; 10] = [
+        "mod",
+        "clients",
+        "file_effects",
+        "membership",
+        "pdus",
+        "relayed",
+        "seen",
+        "sends",
+        "tape",
+        "wire",
+    ];
     let mut found: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (name, text) in sources("sim/src/properties") {
         if SHARED.contains(&name.as_str()) {

@@ -131,6 +131,11 @@ impl<'a> View<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// A row that a line of the trace shows.
+    pub fn of(columns: &'a Columns, values: &'a [Value]) -> Self {
+        Self { columns, values }
+    }
+
     /// A column; `NULL` if there is none of this name.
     fn get(self, column: &str) -> &'a Value {
         let at = self.columns.names.iter().position(|name| name == column);

@@ -5,11 +5,15 @@
 //! written. At a msg_server: what it passes on between a device and a db_proxy is what it was given,
 //! but for the fields that it sets itself, and a login succeeds only if a db_proxy said so.
 
-use super::{Class, Property, Seen, Sort, Subject, Tally, Violation, relayed::Relayed};
+use super::{
+    Class, Known, Property, Seen, Sort, Subject, Tally, Violation,
+    file_effects::{Told, gone_unasked},
+    relayed::Relayed,
+};
 use crate::{
-    model::{self, Exchange, Model, Reads},
+    model::{self, Exchange, Model, Reads, stores::Row},
     plan::{Host, Role},
-    record::{Frame, Kind, fields::fields},
+    record::{Applied, Changed, Did, Effect, Frame, Kind, fields::fields},
 };
 use bytes::Bytes;
 use prost::Message;
@@ -24,6 +28,22 @@ use teamtalk::{
 /// simulated microseconds: its pools reconnect one after the other.
 const TROUBLED_US: u64 = 30_000_000;
 
+/// Tables whose reads go to the primary with `catch-up-on-gap`, as they are named in a statement.
+const NEWEST: [&str; 4] =
+    ["from IMMessage_", "from IMGroupMessage_", "from TTRead", "from IMAudio"];
+
+/// The row of a file that is gone.
+fn gone(changed: &Changed) -> Option<Row<'_>> {
+    match changed {
+        Changed::Row { columns, before: Some(before), after: None, .. }
+            if &*columns.table == "IMTransmitFile" =>
+        {
+            Some(Row::of(columns, before))
+        }
+        _ => None,
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Answers {
@@ -37,6 +57,10 @@ pub struct Answers {
     /// When a store last failed a db_proxy, in simulated microseconds.
     troubled: BTreeMap<Host, u64>,
     relayed: Relayed,
+    /// Changes that nobody answers, and that are not done as far as is known.
+    told: Vec<Told>,
+    /// Those that may be done.
+    may_be_done: Vec<Told>,
     tally: Tally,
 }
 
@@ -68,6 +92,8 @@ impl Default for Answers {
             stores: BTreeMap::new(),
             troubled: BTreeMap::new(),
             relayed: Relayed::default(),
+            told: Vec::new(),
+            may_be_done: Vec::new(),
             tally: Tally::default(),
         }
     }
@@ -84,22 +110,56 @@ impl Answers {
                 self.stores.insert(*conn, line.host.clone());
             }
             Kind::ConnectFailed { .. } if line.host.role() == Role::Db => {
+                self.forgive(&line.host);
                 self.troubled.insert(line.host.clone(), line.sim_us);
             }
             Kind::Disconnected { conn, .. } | Kind::StreamReset { conn } => {
-                if let Some(host) = self.stores.get(conn) {
-                    self.troubled.insert(host.clone(), line.sim_us);
+                if let Some(host) = self.stores.get(conn).cloned() {
+                    self.forgive(&host);
+                    self.troubled.insert(host, line.sim_us);
                 }
                 // After a reset a db_proxy may still read and answer what came before.
                 if line.host.role() == Role::Db {
                     self.open.retain(|key, _| key.0 != *conn);
                 }
             }
+            Kind::HostDown if line.host.role() == Role::Db => self.forgive(&line.host),
             _ => {}
         }
     }
 
+    /// A db_proxy that a store failed, or that died, may not have done what it was told.
+    fn forgive(&mut self, host: &Host) {
+        let (forgiven, told): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.told).into_iter().partition(|told| told.host() == host);
+        self.told = told;
+        self.may_be_done.extend(forgiven);
+    }
+
+    /// What a store did: a file goes only if it was fetched, and with `catch-up-on-gap` sessions, lists and
+    /// counts are read from the primary.
+    fn stored(&mut self, seen: &Seen<'_>, applied: &Applied) -> Option<Violation> {
+        let host = &seen.line.host;
+        let broken = |kind, sentence| {
+            let about = [Subject::Host(host.clone())].into();
+            Some(Violation { property: "answers", kind, role: Role::Db, sentence, about })
+        };
+        for changed in &applied.changed {
+            let Some(gone) = gone(changed) else { continue };
+            if gone_unasked(&self.told, &gone) && gone_unasked(&self.may_be_done, &gone) {
+                return broken("file-lost", "a file is gone that nobody has fetched".to_string());
+            }
+        }
+        let is_read = matches!(applied.effect, Effect::Sql { did: Did::Rows(_), .. });
+        if !applied.replica || !is_read || !seen.known.protocols.all_catch_up() {
+            return None;
+        }
+        let table = NEWEST.into_iter().find(|table| applied.what.contains(table))?;
+        broken("replica", format!("{table} was read from a replica: {}", &*applied.what))
+    }
+
     fn asked(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) {
+        self.told.extend(Told::of(seen, pdu));
         if !self.models.contains_key(&pdu.command()) {
             return;
         }
@@ -198,12 +258,15 @@ impl Property for Answers {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::DbPdu, Class::OtherPdu, Class::Event]
+        &[Class::ClientPdu, Class::DbPdu, Class::OtherPdu, Class::Store, Class::Event]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         if seen.class == Class::Event {
             self.event(seen);
+        }
+        if let Kind::Store(applied) = &seen.line.kind {
+            return self.stored(seen, applied);
         }
         if let Some((conn, pdu, is_written)) = seen.db {
             if is_written {
@@ -212,6 +275,13 @@ impl Property for Answers {
             self.asked(seen, conn, pdu);
         }
         self.relayed.observe(seen)
+    }
+
+    fn pending(&self, known: &Known) -> Option<Violation> {
+        let is_done = |told: &&Told| {
+            told.is_done(Reads::between(&known.stores, told.since(), known.now + 1).views())
+        };
+        self.told.iter().find(|told| !is_done(told)).map(Told::violation)
     }
 
     fn tally(&self) -> Option<Tally> {

@@ -11,6 +11,7 @@ mod bounds;
 mod clients;
 mod delivered;
 mod facts;
+mod file_effects;
 mod integrity;
 mod isolation;
 mod let_through;

@@ -23,6 +23,12 @@ impl Protocols {
         self
     }
 
+    /// Whether every host has `catch-up-on-gap`.
+    pub fn all_catch_up(&self) -> bool {
+        let others = self.others.values().all(|protocol| protocol.catch_up_on_gap);
+        self.base.catch_up_on_gap && others
+    }
+
     /// What a host runs.
     pub fn of(&self, host: &Host) -> &Protocol {
         self.others.get(host).unwrap_or(&self.base)

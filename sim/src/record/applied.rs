@@ -18,6 +18,8 @@ pub struct Applied {
     pub effect: Effect,
     /// Whether the effect is durable at once: false within a transaction.
     pub committed: bool,
+    /// Whether it was asked of a replica.
+    pub replica: bool,
     /// What it committed: of a COMMIT, all of its transaction.
     pub changed: Vec<Changed>,
 }
@@ -140,7 +142,8 @@ pub mod tests {
     pub fn sql(what: &str, params: &[&str], effect: &str, committed: bool) -> Applied {
         let params = params.iter().map(|param| Value::from(*param)).collect();
         let (what, effect) = (What::new(what), read(effect));
-        Applied { store: "sql", what, params, effect, committed, changed: Vec::new() }
+        let (changed, replica) = (Vec::new(), false);
+        Applied { store: "sql", what, params, effect, committed, replica, changed }
     }
 
     /// The effect of a statement that is shown like this.

@@ -233,11 +233,11 @@ impl Line {
                 value["kind"] = json!("fact");
                 value
             }
-            Kind::Store(Applied { store, what, params, effect, committed, changed }) => {
+            Kind::Store(Applied { store, what, params, effect, committed, replica, changed }) => {
                 let params: Vec<_> = params.iter().map(shown).collect();
                 json!({"kind": "store", "store": store, "what": &***what, "params": params,
                     "effect": effect.to_string(), "committed": committed,
-                    "changed": changes(changed)})
+                    "replica": replica, "changed": changes(changed)})
             }
             Kind::Holds { store, changed } => {
                 json!({"kind": "holds", "store": store, "changed": changes(changed)})

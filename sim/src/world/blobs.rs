@@ -65,6 +65,7 @@ impl Blobs for Recorded {
             params,
             effect: Effect::Text(path.clone()),
             committed: true,
+            replica: false,
             changed: Vec::new(),
         });
         self.shared.record(&self.host, line);

@@ -13,13 +13,20 @@ pub struct Recorder {
     shared: Shared,
     host: HostId,
     commits: Mutex<Commits>,
+    /// The listener is that of a replica.
+    replica: bool,
 }
 
 impl Recorder {
     /// For one listener of a host: a session of SQL stays with its listener.
     pub fn new(shared: Shared, host: &Host) -> Self {
         let commits = Mutex::new(Commits::of(What::may_be_rows));
-        Self { host: shared.host(host), shared, commits }
+        Self { host: shared.host(host), shared, commits, replica: false }
+    }
+
+    /// The same, for the listener of a replica.
+    pub fn of_replica(self) -> Self {
+        Self { replica: true, ..self }
     }
 }
 
@@ -33,6 +40,7 @@ impl fakes::Hooks for Recorder {
     }
 
     fn applied(&self, applied: Applied) {
+        let applied = Applied { replica: self.replica, ..applied };
         let durable = if applied.store == "sql" {
             self.commits.lock().unwrap_or_else(PoisonError::into_inner).observe(&applied)
         } else {

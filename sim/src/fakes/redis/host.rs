@@ -137,7 +137,8 @@ impl Pipeline {
             let params = args.iter().map(|arg| Value::Bytes(kept(arg))).collect();
             let effect = reply.effect();
             let committed = true;
-            let applied = Applied { store: "redis", what, params, effect, committed, changed };
+            let (store, replica) = ("redis", false);
+            let applied = Applied { store, what, params, effect, committed, replica, changed };
             self.hooks.applied(applied);
         }
         let at = self.after_delay("redis after", command, self.answers.back().map(|(at, _)| *at));

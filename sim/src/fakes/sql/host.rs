@@ -79,7 +79,15 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         let effect = Effect::Sql { transaction: Some(id), did: Did::ConnectionLost };
         let what = What::new("ROLLBACK");
         let (params, changed) = (Vec::new(), Vec::new());
-        hooks.applied(Applied { store: "sql", what, params, effect, committed: false, changed });
+        hooks.applied(Applied {
+            store: "sql",
+            what,
+            params,
+            effect,
+            committed: false,
+            replica: false,
+            changed,
+        });
     }
     ended
 }
@@ -114,7 +122,9 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             let (what, effect) = (lock(&session.engine).what(&text), effect(&done));
             let (params, committed) = (params.iter().map(kept_value).collect(), done.committed);
             let changed = done.changed;
-            hooks.applied(Applied { store: "sql", what, params, effect, committed, changed });
+            let replica = false;
+            let store = "sql";
+            hooks.applied(Applied { store, what, params, effect, committed, replica, changed });
             match done.result {
                 Ok(outcome) => response.outcomes.push(outcome),
                 Err(error) => {

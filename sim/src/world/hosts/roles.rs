@@ -30,11 +30,13 @@ impl Hosts {
         match host.role() {
             Role::Redis => self.stores.serve_redis(&env, self.recorder(host)).await,
             Role::Sql => {
-                let serve = |port| self.stores.serve_sql(&env, port, self.recorder(host));
+                let replica = Recorder::new(self.shared.clone(), host).of_replica();
+                let replica: Arc<dyn Hooks> = Arc::new(replica);
+                let serve = |port, hooks| self.stores.serve_sql(&env, port, hooks);
                 tokio::select! {
                     biased;
-                    ended = serve(port::SQL) => ended,
-                    ended = serve(port::SQL_REPLICA) => ended,
+                    ended = serve(port::SQL, self.recorder(host)) => ended,
+                    ended = serve(port::SQL_REPLICA, replica) => ended,
                 }
             }
             Role::Outside => {

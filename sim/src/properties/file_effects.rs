@@ -1,0 +1,103 @@
+//! Changes that nobody answers, for [`super::answers`]: a file that waits (050b) and one that was fetched
+//! (050c). What a db_proxy was told is in the store in the end, and nothing else is gone.
+
+use super::{Seen, Violation};
+use crate::{
+    model::{View, stores::Row},
+    plan::Host,
+    record::Frame,
+};
+use teamtalk::{
+    catalogue::id,
+    wire::im::file::{ImFileAddOfflineReq, ImFileDelOfflineReq},
+};
+
+const TABLE: &str = "IMTransmitFile";
+
+/// A change that a db_proxy was told of.
+#[derive(Debug)]
+pub struct Told {
+    host: Host,
+    /// The line at which it was read.
+    n: u64,
+    change: Change,
+}
+
+#[derive(Debug)]
+enum Change {
+    Waits(ImFileAddOfflineReq),
+    Fetched(ImFileDelOfflineReq),
+}
+
+impl Told {
+    /// The change that a PDU at a db_proxy asks for, if it is one of these.
+    pub fn of(seen: &Seen<'_>, pdu: &Frame) -> Option<Self> {
+        let change = match pdu.command() {
+            id::FILE_ADD_OFFLINE_REQ => {
+                Change::Waits(pdu.view::<ImFileAddOfflineReq>().ok()?.into_owned())
+            }
+            id::FILE_DEL_OFFLINE_REQ => {
+                Change::Fetched(pdu.view::<ImFileDelOfflineReq>().ok()?.into_owned())
+            }
+            _ => return None,
+        };
+        Some(Self { host: seen.line.host.clone(), n: seen.line.n, change })
+    }
+
+    /// Which db_proxy was told.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Whether it is done in one of these views, the first of which is from when it was told.
+    pub fn is_done<'a>(&self, views: impl IntoIterator<Item = View<'a>>) -> bool {
+        views.into_iter().any(|view| match &self.change {
+            Change::Waits(file) => view.rows(TABLE).any(|row| is_of(file, &row)),
+            Change::Fetched(file) => !view.rows(TABLE).any(|row| is_fetched(file, &row)),
+        })
+    }
+
+    /// The line at which it was told.
+    pub fn since(&self) -> u64 {
+        self.n
+    }
+
+    /// That it was never done.
+    pub fn violation(&self) -> Violation {
+        let (kind, what) = match &self.change {
+            Change::Waits(file) => {
+                ("file-kept", format!("for user {}, waits nowhere", file.to_user_id))
+            }
+            Change::Fetched(file) => {
+                ("file-fetched", format!("that user {} has fetched, still waits", file.to_user_id))
+            }
+        };
+        let sentence = format!("a file {what}, though {} was told", self.host);
+        let about = [super::Subject::Host(self.host.clone())].into();
+        let role = self.host.role();
+        Violation { property: "answers", kind, role, sentence, about }
+    }
+}
+
+fn is_of(file: &ImFileAddOfflineReq, row: &Row<'_>) -> bool {
+    row.has([
+        ("fromId", file.from_user_id),
+        ("toId", file.to_user_id),
+        ("size", file.file_size),
+        ("status", 0),
+    ]) && row.bytes("fileName") == file.file_name
+        && row.bytes("taskId") == file.task_id
+}
+
+fn is_fetched(file: &ImFileDelOfflineReq, row: &Row<'_>) -> bool {
+    row.has([("fromId", file.from_user_id), ("toId", file.to_user_id)])
+        && row.bytes("taskId") == file.task_id
+}
+
+/// A file that is gone though no db_proxy was ever told that it was fetched.
+pub fn gone_unasked(told: &[Told], before: &Row<'_>) -> bool {
+    !told.iter().any(|told| match &told.change {
+        Change::Fetched(file) => is_fetched(file, before),
+        Change::Waits(_) => false,
+    })
+}
