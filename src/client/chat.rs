@@ -165,9 +165,8 @@ impl Device {
             self.write_ack(turn, ack);
         } else {
             let counts = first || self.config.protocol.mutated(Mutant::RepeatsAreUnread);
-            if counts && from != user && !turn.store.has_left(chat) {
-                let shown = turn.store.unread.get(&chat).copied().unwrap_or(0);
-                self.show_unread(turn, chat, shown.saturating_add(1));
+            if counts && from != user {
+                self.count_pushed(turn, chat, msg_id);
             }
             if let Some(session_id) = self.acked_with(chat, from) {
                 self.ack(turn, session_id, msg_id, chat.session_type());
@@ -239,20 +238,28 @@ impl Device {
         new
     }
 
-    fn hold_all(&self, turn: &mut Turn<'_>, chat: Chat, rows: &[MsgInfo]) {
+    /// Stores messages that were pulled; true if one of another user is new.
+    fn hold_all(&self, turn: &mut Turn<'_>, chat: Chat, rows: &[MsgInfo]) -> bool {
+        let mut news = false;
         for row in rows {
             let content = String::from_utf8_lossy(&row.msg_data).into_owned();
             let (conversation, from) = (self.conversation(chat), row.from_session_id);
-            self.hold(turn, conversation, row.msg_id, from, content, Via::Pull);
+            let is_new = self.hold(turn, conversation, row.msg_id, from, content, Via::Pull);
+            news |= is_new && from != self.config.user;
         }
+        news
     }
 
     fn message_list(&mut self, turn: &mut Turn<'_>, pdu: &Pdu, answer: &ImGetMsgListRsp) {
         let Some(request) = self.answered(pdu) else { return };
         let chat = Chat::of(answer.session_type, answer.session_id);
-        self.hold_all(turn, chat, &answer.msg_list);
+        let news = self.hold_all(turn, chat, &answer.msg_list);
         match request.asked {
             Asked::CatchUp { chat } => {
+                // What was pushed is counted then; of what was missed the server knows what is unread.
+                if news {
+                    self.ask_unread(turn);
+                }
                 self.swept_page(turn, chat, answer.msg_list.iter().map(|row| row.msg_id));
             }
             Asked::Read { op, chat } => self.ack_chat(turn, op, chat, request.attempt + 1),
@@ -262,7 +269,7 @@ impl Device {
 
     /// A session was removed, here or on another device: its count is cleared with it (SYSTEM.md
     /// section 6, 0206).
-    pub(super) fn removed(&self, turn: &mut Turn<'_>, chat: Chat) {
+    pub(super) fn removed(&mut self, turn: &mut Turn<'_>, chat: Chat) {
         if turn.store.unread.contains_key(&chat)
             && !self.config.protocol.mutated(Mutant::RemovedStaysUnread)
         {

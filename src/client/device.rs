@@ -133,6 +133,10 @@ pub struct Device {
     pub(super) sweeps: BTreeMap<Chat, Sweep>,
     /// What hints led to (`catch-up-hint`).
     pub(super) hints: Hints,
+    /// The unread counts that are asked for are asked for once more when they come.
+    pub(super) recount: bool,
+    /// Up to which msg_id the last unread counts of a chat went (`catch-up-on-gap`).
+    pub(super) counted: BTreeMap<Chat, u32>,
     /// The chat that is open.
     pub(super) open: Option<Chat>,
     /// The msg_ids of notices (0304) that were answered since the program's start
@@ -157,6 +161,8 @@ impl Device {
             requests: BTreeMap::new(),
             sweeps: BTreeMap::new(),
             hints: Hints::default(),
+            recount: false,
+            counted: BTreeMap::new(),
             open: None,
             answered_reads: BTreeMap::new(),
             late_acks: VecDeque::new(),

@@ -135,7 +135,9 @@ impl Device {
 
     /// Asks for the unread counts, unless that is under way already.
     pub(super) fn ask_unread(&mut self, turn: &mut Turn<'_>) {
-        if self.requests.values().all(|r| r.asked != Asked::Unread) {
+        if self.requests.values().any(|r| r.asked == Asked::Unread) {
+            self.outdate_counts();
+        } else {
             let unread = ImUnreadMsgCntReq { user_id: self.config.user, attach_data: None };
             self.ask(turn, Asked::Unread, command::MSG_UNREAD_CNT_REQUEST, &unread);
         }
@@ -277,6 +279,7 @@ impl Device {
     /// The connection is lost, and with it the answers to all requests.
     pub(super) fn forget_requests(&mut self, turn: &mut Turn<'_>) {
         self.hints = Hints::default();
+        self.recount = false;
         for request in std::mem::take(&mut self.requests).into_values() {
             if let Some(op) = request.asked.op() {
                 turn.failed(op, reason::CONNECTION_LOST);

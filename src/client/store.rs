@@ -86,6 +86,9 @@ pub struct DeviceStore {
     /// `confirmed-read-acks`: the msg_id up to which a chat was acked as read, where that is not
     /// confirmed.
     pub unconfirmed_reads: BTreeMap<Chat, u32>,
+    /// `confirmed-read-acks`: the msg_id up to which the user has read a chat on any device, as far as
+    /// this one was told.
+    pub read: BTreeMap<Chat, u32>,
 }
 
 impl DeviceStore {
@@ -98,6 +101,18 @@ impl DeviceStore {
     /// Whether the user was taken out of this group, as far as the device knows.
     pub fn has_left(&self, chat: Chat) -> bool {
         matches!(chat, Chat::Group(group) if self.left.contains(&group))
+    }
+
+    /// Notes that the user has read a chat up to a msg_id.
+    pub fn read_up_to(&mut self, chat: Chat, msg_id: u32) {
+        let read = self.read.entry(chat).or_default();
+        *read = msg_id.max(*read);
+    }
+
+    /// Whether the user has read a message of a chat, as far as this device knows.
+    pub fn has_read(&self, chat: Chat, msg_id: u32) -> bool {
+        let marks = [self.read.get(&chat), self.unconfirmed_reads.get(&chat)];
+        marks.into_iter().flatten().any(|read| *read >= msg_id)
     }
 
     /// Stores a message. One of that id that is held already stays as it is, or is replaced.

@@ -78,7 +78,33 @@ impl Device {
         Pdu::new(command::MSG_READ_ACK, turn.store.next_seq(), &ack)
     }
 
-    pub(super) fn show_unread(&self, turn: &mut Turn<'_>, chat: Chat, count: u32) {
+    /// A message of another user was pushed that is new here: it is unread, unless the user has read it,
+    /// or is out of the group. If the server's counts go as far, they may have it or not: it counts anew.
+    pub(super) fn count_pushed(&mut self, turn: &mut Turn<'_>, chat: Chat, msg_id: u32) {
+        if turn.store.has_left(chat) || turn.store.has_read(chat, msg_id) {
+            return;
+        }
+        if self.catches_up() && self.counted.get(&chat).is_some_and(|counted| *counted >= msg_id) {
+            return self.ask_unread(turn);
+        }
+        let shown = turn.store.unread.get(&chat).copied().unwrap_or(0);
+        self.show_unread(turn, chat, shown.saturating_add(1));
+    }
+
+    /// What is shown changes by what the device itself sees.
+    pub(super) fn show_unread(&mut self, turn: &mut Turn<'_>, chat: Chat, count: u32) {
+        self.outdate_counts();
+        self.show_count(turn, chat, count);
+    }
+
+    /// Counts that are asked for just now may be from before something that the device has seen: they are
+    /// asked for again when they come (ours).
+    pub(super) fn outdate_counts(&mut self) {
+        let asked = self.requests.values().any(|request| request.asked == Asked::Unread);
+        self.recount |= asked && self.catches_up();
+    }
+
+    fn show_count(&self, turn: &mut Turn<'_>, chat: Chat, count: u32) {
         match count {
             0 => turn.store.unread.remove(&chat),
             _ => turn.store.unread.insert(chat, count),
@@ -89,17 +115,21 @@ impl Device {
     /// 0304: the answer to a read ack, or another device of the user has read a chat.
     pub(super) fn read_notify(&mut self, turn: &mut Turn<'_>, pdu: &Pdu) {
         let Ok(notify) = pdu.view::<ImMsgDataReadNotify>() else { return };
+        let chat = Chat::of(notify.session_type, notify.session_id);
+        if self.confirms_reads() {
+            turn.store.read_up_to(chat, notify.msg_id);
+        }
         if let Some(request) = self.answered(pdu) {
             if let Asked::ReadAck { op, chat, msg_id } = request.asked {
+                self.outdate_counts();
                 turn.store.unconfirmed_reads.retain(|&c, id| c != chat || *id > msg_id);
                 op.into_iter().for_each(|op| turn.ok(op, 0));
             }
             return;
         }
-        let chat = Chat::of(notify.session_type, notify.session_id);
         let shown = turn.store.unread.contains_key(&chat);
         if shown && !self.config.protocol.mutated(Mutant::ReadElsewhereStaysUnread) {
-            self.show_unread(turn, chat, 0);
+            self.read_elsewhere(turn, chat, notify.msg_id);
         }
         let answers = match self.habits().on_read_notify {
             OnReadNotify::Nothing => false,
@@ -119,6 +149,22 @@ impl Device {
         }
     }
 
+    /// Another device of the user has read a chat up to a msg_id. What came after that stays unread
+    /// (ours, where counts are counted from the messages); how much that is the server knows best.
+    fn read_elsewhere(&mut self, turn: &mut Turn<'_>, chat: Chat, msg_id: u32) {
+        let conversation = self.conversation(chat);
+        let latest = turn.store.progress.get(&conversation).map_or(0, |p| p.latest);
+        let after = match self.confirms_reads() {
+            true => turn.store.from_others(conversation, self.config.user, msg_id, latest),
+            false => 0,
+        };
+        let shown = turn.store.unread.get(&chat).copied().unwrap_or(0);
+        self.show_unread(turn, chat, shown.min(after));
+        if after > 0 {
+            self.ask_unread(turn);
+        }
+    }
+
     /// 0308: what the server counts.
     pub(super) fn unread_counts(&mut self, turn: &mut Turn<'_>, answer: &ImUnreadMsgCntRsp) {
         let chat = |info: &UnreadInfo| Chat::of(info.session_type, info.session_id);
@@ -130,17 +176,25 @@ impl Device {
             if self.config.protocol.mutated(Mutant::GoneCountStays) {
                 break;
             }
-            self.show_unread(turn, chat, 0);
+            self.show_count(turn, chat, 0);
         }
         for (&chat, &(count, latest)) in &counts {
+            // A count that was under way when the device heard that its user is out says nothing.
+            if turn.store.has_left(chat) {
+                continue;
+            }
             turn.store.heard_of(self.conversation(chat), latest);
+            self.counted.insert(chat, latest);
             let count = count.min(self.may_be_unread(turn, chat, latest));
-            self.show_unread(turn, chat, count);
+            self.show_count(turn, chat, count);
             if self.habits().pulls_unread && count > 0 {
                 self.pull(turn, Asked::UnreadMessages, chat, latest, count.min(PAGE));
             }
         }
         self.settle_reads(turn, &counts);
+        if std::mem::take(&mut self.recount) {
+            self.ask_unread(turn);
+        }
     }
 
     /// How many messages up to `latest` this device has not acked as read.

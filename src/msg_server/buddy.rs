@@ -67,8 +67,8 @@ pub(super) fn users_status_rsp(
         }
     }
     let asked = Asked { command: cmd::BUDDY_LIST_USERS_STATUS_REQUEST, seq };
-    state.in_flight.answered(link, attach.handle, asked);
-    if let Some(conn) = state.find(rsp.user_id, attach.handle) {
+    let (_, is_owed) = state.settled(link, attach.handle, asked);
+    if let Some(conn) = state.find(rsp.user_id, attach.handle).filter(|_| is_owed) {
         let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
         turn.send(conn, pdu.with_body(body));
     }

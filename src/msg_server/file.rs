@@ -149,7 +149,10 @@ pub(super) fn status(
 ) -> Result<(), Malformed> {
     let mut transfer: ImFileTransferReq = check::decode(attach.pdu.as_deref().unwrap_or_default())?;
     let asked = Asked { command: cmd::FILE_REQUEST, seq };
-    state.in_flight.answered(link, attach.handle, asked);
+    let (_, is_owed) = state.settled(link, attach.handle, asked);
+    if !is_owed {
+        return Ok(());
+    }
     let online = UserStatType::UserStatusOnline as i32;
     let pc_on = rsp.user_stat_list.first().is_some_and(|user| user.status == online);
     let pc_on = pc_on && !state.config.protocol.mutated(Mutant::TransferAlwaysOffline);
@@ -183,7 +186,8 @@ fn transfer_rsp(
         turn.close(link, "a reply whose attach data is too short");
         return Ok(());
     };
-    state.in_flight.answered(link, attach.handle, Asked { command: cmd::FILE_REQUEST, seq });
+    let asked = Asked { command: cmd::FILE_REQUEST, seq };
+    let (_, is_owed) = state.settled(link, attach.handle, asked);
     let server = state.file_servers.iter().find(|server| server.conn == link);
     let ip_addr_list = server.map(|server| server.addresses.clone()).unwrap_or_default();
     let answer = ImFileRsp {
@@ -195,7 +199,7 @@ fn transfer_rsp(
         ip_addr_list,
         trans_mode: rsp.trans_mode.unwrap_or(ONLINE),
     };
-    if let Some(conn) = state.find(rsp.from_user_id, attach.handle) {
+    if let Some(conn) = state.find(rsp.from_user_id, attach.handle).filter(|_| is_owed) {
         turn.send(conn, Pdu::new(cmd::FILE_RESPONSE, seq, &answer));
     }
     if rsp.result_code == 0 {
@@ -255,8 +259,8 @@ pub(super) fn offline_list(
         return Ok(());
     };
     let asked = Asked { command: cmd::FILE_HAS_OFFLINE_REQ, seq: pdu.header.seq_num };
-    state.in_flight.answered(link, attach.handle, asked);
-    if let Some(conn) = state.find(rsp.user_id, attach.handle) {
+    let (_, is_owed) = state.settled(link, attach.handle, asked);
+    if let Some(conn) = state.find(rsp.user_id, attach.handle).filter(|_| is_owed) {
         let mut body = pdu.body.to_vec();
         prost::encoding::message::encode_repeated(
             fields::IP_ADDR_LIST,

@@ -106,12 +106,11 @@ pub(super) fn from_db(
         return Ok(());
     };
     let asked = Asked::of(pdu);
-    if !protocol.mutated(Mutant::AckedSendWaits) {
-        state.in_flight.answered(link, attach.handle, asked);
-    }
+    let waits_on = protocol.mutated(Mutant::AckedSendWaits);
+    let is_owed = waits_on || state.settled(link, attach.handle, asked).1;
     let origin = state.find(msg.from_user_id, attach.handle);
     let unacked = is_audio(msg.msg_type) && protocol.mutated(Mutant::VoiceUnacked);
-    if let Some(origin) = origin.filter(|_| !unacked) {
+    if let Some(origin) = origin.filter(|_| is_owed && !unacked) {
         // ack-after-store: a 0302 with msg_id 0 says that nothing was stored.
         if not_stored && !protocol.ack_after_store {
             state.refuse(turn, origin, asked, RefusedCode::RefusedUnavailable, "not stored");

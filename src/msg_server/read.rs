@@ -80,10 +80,10 @@ pub(super) fn confirmed(
         return Ok(());
     };
     let asked = Asked { command: cmd::MSG_READ_ACK, seq: pdu.header.seq_num };
-    state.in_flight.answered(link, attach.handle, asked);
+    let (_, is_owed) = state.settled(link, attach.handle, asked);
     let requester = state.find(stored.user_id, attach.handle);
     let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
-    if let Some(conn) = requester {
+    if let Some(conn) = requester.filter(|_| is_owed) {
         turn.send(conn, pdu.with_body(body.clone()));
     }
     let notice = Pdu::raw(cmd::MSG_READ_NOTIFY, 0, body);

@@ -70,6 +70,20 @@ impl State {
         true
     }
 
+    /// A request of a connection here is answered on a link. The request, if it was still waiting, and
+    /// whether its client is still owed the answer: with `answered-refusals` one that was told that no
+    /// answer came in time is not told another one.
+    pub(super) fn settled(
+        &mut self,
+        link: ConnId,
+        handle: u32,
+        asked: Asked,
+    ) -> (Option<Request>, bool) {
+        let request = self.in_flight.answered(link, handle, asked);
+        let waits = request.as_ref().is_some_and(|request| !request.late);
+        (request, waits || !self.config.protocol.answered_refusals)
+    }
+
     /// A request found no room on its link (switch `edge-limits`): its server takes what is written to
     /// it more slowly than its clients ask. It is refused; it had no effect, and nobody missed a push.
     pub(super) fn not_asked(&mut self, turn: &mut Turn<'_>, link: ConnId, of: u64) {
@@ -182,7 +196,7 @@ fn without_db(pdu: &Pdu, user: u32) -> Result<Option<Pdu>, Malformed> {
 }
 
 /// Passes db_proxy's reply on, without its attach data, to the connection that asked, if it is
-/// still there. False if it is not such a reply.
+/// still there and owed it. False if it is not such a reply.
 pub(super) fn reply(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -202,10 +216,9 @@ pub(super) fn reply(
         return Ok(false);
     };
     let asked = Asked { command: request.id, seq: pdu.header.seq_num };
-    if !state.config.protocol.mutated(Mutant::AnsweredRequestWaits) {
-        state.in_flight.answered(link, attach.handle, asked);
-    }
-    if let Some(conn) = state.find(user, attach.handle) {
+    let waits_on = state.config.protocol.mutated(Mutant::AnsweredRequestWaits);
+    let is_owed = waits_on || state.settled(link, attach.handle, asked).1;
+    if let Some(conn) = state.find(user, attach.handle).filter(|_| is_owed) {
         let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
         turn.send(conn, pdu.with_body(body));
     }

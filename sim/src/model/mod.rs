@@ -11,6 +11,7 @@ mod message;
 mod push;
 pub mod reads;
 mod session;
+pub mod shown;
 pub mod stores;
 #[cfg(test)]
 mod tests;

@@ -72,6 +72,13 @@ pub struct Device {
     pub conduct: Conduct,
 }
 
+impl Device {
+    /// Whether it runs our program and does nothing that this would not.
+    pub fn is_orderly(&self) -> bool {
+        matches!(self.client, Client::OursPc | Client::OursPhone) && is_normal(&self.conduct)
+    }
+}
+
 fn is_normal(conduct: &Conduct) -> bool {
     *conduct == Conduct::default()
 }

@@ -1,8 +1,12 @@
-//! answered: every request gets an answer or an error that says why, unless its connection
+//! answered: every request gets one answer or an error that says why, unless its connection
 //! closed.
 //!
-//! A request is what a device wrote and its msg_server read. One that is written again under the
-//! same seq_num before it is answered is one request.
+//! A request is what a device wrote and its msg_server read, a heartbeat too: its answer is its echo.
+//! One that is written again under the same seq_num before it is answered is one request, which may be
+//! answered as often as it was read. A second answer beyond that contradicts the first one, or says
+//! nothing (kind `twice`): who was told that no answer came is told nothing else later.
+//!
+//! A logout (0105) is answered before its msg_server closes the connection.
 //!
 //! A request has time until its msg_server would give up waiting itself (`Timing::request_timeout`).
 //! One that was read later than that before the bound of the liveness phase is not judged: devices
@@ -11,7 +15,7 @@
 use super::{About, Class, Known, Property, Seen, Sort, Subject, Violation, wire::At};
 use crate::{
     plan::{Host, Role},
-    record::Kind,
+    record::{End, Frame, Kind},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,6 +24,8 @@ use std::{
 use teamtalk::{
     catalogue::{self, id as cmd, name},
     env::ConnId,
+    fact::Fact,
+    wire::tt::extension::Refused,
 };
 
 /// See the module.
@@ -29,9 +35,16 @@ pub struct Answered {
     hosts: BTreeMap<ConnId, BTreeSet<Host>>,
     /// Connections of which at least one end has closed.
     closed: BTreeSet<ConnId>,
-    /// Requests that are not answered yet, by (connection, seq_num, command).
-    asked: BTreeMap<(ConnId, u16, u16), Asked>,
+    /// Requests that are not answered yet.
+    asked: BTreeMap<Request, Asked>,
+    /// How many answers each request of an open connection may still get.
+    left: BTreeMap<Request, u32>,
+    /// Logouts whose connection its msg_server said that it closes, and that are not answered.
+    leaving: BTreeMap<ConnId, (Request, Asked)>,
 }
+
+/// (connection, seq_num, command)
+type Request = (ConnId, u16, u16);
 
 /// A request that is not answered yet.
 #[derive(Debug)]
@@ -51,10 +64,84 @@ pub fn reply_of(command: u16) -> Option<u16> {
     }
 }
 
+/// Simulated microseconds for which a server tries to write what is queued before it closes.
+const LINGER_US: u64 = 2_000_000;
+
+/// The answer that a request waits for, if it waits for one.
+fn answer_to(command: u16, seen: &Seen<'_>) -> Option<u16> {
+    match command {
+        cmd::OTHER_HEARTBEAT => Some(cmd::OTHER_HEARTBEAT),
+        cmd::MSG_READ_ACK if !seen.protocol().confirmed_read_acks => None,
+        _ => reply_of(command),
+    }
+}
+
 impl Answered {
     fn close(&mut self, conn: ConnId) {
         self.closed.insert(conn);
-        self.asked.retain(|asked, _| asked.0 != conn);
+        let of_conn = (conn, 0, 0)..=(conn, u16::MAX, u16::MAX);
+        let gone: Vec<_> = self.left.range(of_conn).map(|(asked, _)| *asked).collect();
+        for asked in gone {
+            self.left.remove(&asked);
+            self.asked.remove(&asked);
+        }
+    }
+
+    /// A msg_server says that it closes a connection: what it has to say is still written.
+    fn leaves(&mut self, conn: ConnId) {
+        let mut of_conn = self.asked.range((conn, 0, 0)..=(conn, u16::MAX, u16::MAX));
+        let logout = of_conn.find(|((.., command), _)| *command == cmd::LOGIN_REQ_LOGINOUT);
+        if let Some(logout) = logout.map(|(asked, _)| *asked)
+            && let Some(about) = self.asked.remove(&logout)
+        {
+            self.leaving.insert(conn, (logout, about));
+        }
+    }
+
+    /// A msg_server has closed a connection: a logout that was not answered.
+    fn left_behind(&mut self, seen: &Seen<'_>, conn: ConnId) -> Option<Violation> {
+        let (asked, about) = self.leaving.remove(&conn)?;
+        let calm = seen.known.trouble.is_quiet(seen.line.sim_us, LINGER_US);
+        let violation = calm.then(|| self.silence(asked, &about))?;
+        // The card shows the line that broke it.
+        Some(violation.and(Subject::Connection(conn)))
+    }
+
+    /// A msg_server writes what may be an answer.
+    fn answer(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<Violation> {
+        let (seq, command) = (pdu.header.seq_num, pdu.command());
+        if command == cmd::LOGIN_RES_LOGINOUT {
+            self.leaving.remove(&conn);
+        }
+        let is_refusal = command == cmd::OTHER_REFUSED;
+        let same_seq = self.left.range((conn, seq, 0)..=(conn, seq, u16::MAX));
+        let same_seq = same_seq.map(|(asked, left)| (*asked, *left));
+        let answers = |asked: u16| is_refusal || answer_to(asked, seen) == Some(command);
+        let mut all: Vec<_> = same_seq.filter(|((.., asked), _)| answers(*asked)).collect();
+        if is_refusal && all.len() > 1 {
+            let named = pdu.view::<Refused>().map(|refused| refused.command_id).unwrap_or(0);
+            all.retain(|((.., asked), _)| u32::from(*asked) == named);
+        }
+        for (asked, _) in &all {
+            self.asked.remove(asked);
+        }
+        let (asked, left) = all.iter().max_by_key(|(_, left)| *left)?;
+        if let Some(left) = left.checked_sub(1) {
+            self.left.insert(*asked, left);
+            return None;
+        }
+        let name = name(asked.2).unwrap_or("a command that does not exist");
+        Some(Violation {
+            property: self.name(),
+            kind: "twice",
+            role: Role::Msg,
+            sentence: format!(
+                "{:#06x} ({name}) with seq_num {seq} on connection {conn} has its answer and got \
+                 {command:#06x} as well",
+                asked.2
+            ),
+            about: [Subject::Connection(conn), Subject::asked(conn, seq, asked.2)].into(),
+        })
     }
 }
 
@@ -64,7 +151,7 @@ impl Property for Answered {
     }
 
     fn says(&self) -> &'static str {
-        "every request gets an answer or an error that says why, unless its connection closed"
+        "every request gets one answer or an error that says why, unless its connection closed"
     }
 
     fn sort(&self) -> Sort {
@@ -72,7 +159,7 @@ impl Property for Answered {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::Event]
+        &[Class::ClientPdu, Class::Event, Class::Fact]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
@@ -81,13 +168,26 @@ impl Property for Answered {
             Kind::Connected { conn, .. } => {
                 self.hosts.entry(*conn).or_default().insert(line.host.clone());
             }
-            Kind::Disconnected { conn, .. } | Kind::StreamReset { conn } => self.close(*conn),
+            Kind::Fact(Fact::Closed { conn, .. }) => self.leaves(*conn),
+            Kind::Disconnected { conn, end } => {
+                let by_server = *end == End::Acceptor && line.host.role() == Role::Msg;
+                let left = by_server.then(|| self.left_behind(seen, *conn)).flatten();
+                self.close(*conn);
+                return left;
+            }
+            Kind::StreamReset { conn } => {
+                self.leaving.remove(conn);
+                self.close(*conn);
+            }
             Kind::HostDown => {
                 let of = |(conn, hosts): (&ConnId, &BTreeSet<Host>)| {
                     hosts.contains(&line.host).then_some(*conn)
                 };
                 let conns: Vec<_> = self.hosts.iter().filter_map(of).collect();
-                conns.into_iter().for_each(|conn| self.close(conn));
+                for conn in conns {
+                    self.leaving.remove(&conn);
+                    self.close(conn);
+                }
             }
             _ => {}
         }
@@ -95,27 +195,17 @@ impl Property for Answered {
         let (seq, command) = (pdu.header.seq_num, pdu.command());
         match at {
             At::ServerReads if !self.closed.contains(&conn) => {
-                let read_acks = seen.protocol().confirmed_read_acks;
-                let is_request = command != cmd::MSG_READ_ACK || read_acks;
-                if is_request && reply_of(command).is_some() {
+                if answer_to(command, seen).is_some() {
                     let content = seen.data.as_ref().map(|data| data.content.clone());
                     let asked = Asked { at_us: line.sim_us, content };
                     self.asked.entry((conn, seq, command)).or_insert(asked);
+                    *self.left.entry((conn, seq, command)).or_default() += 1;
                 }
+                None
             }
-            At::ServerWrites => {
-                let same_seq = self.asked.range((conn, seq, 0)..=(conn, seq, u16::MAX));
-                let answers =
-                    |asked| command == cmd::OTHER_REFUSED || reply_of(asked) == Some(command);
-                let same_seq = same_seq.map(|(asked, _)| *asked);
-                let answered: Vec<_> = same_seq.filter(|asked| answers(asked.2)).collect();
-                for asked in answered {
-                    self.asked.remove(&asked);
-                }
-            }
-            _ => {}
+            At::ServerWrites => self.answer(seen, conn, pdu),
+            _ => None,
         }
-        None
     }
 
     fn pending(&self, _: &Known) -> Option<Violation> {
@@ -131,12 +221,15 @@ impl Answered {
     /// A request that was read up to a simulated microsecond and is not answered.
     fn asked_before(&self, until_us: u64) -> Option<Violation> {
         let mut asked = self.asked.iter();
-        let ((conn, seq, command), Asked { content, .. }) =
-            asked.find(|(_, asked)| asked.at_us <= until_us)?;
-        let question = Subject::asked(*conn, *seq, *command);
+        let (asked, about) = asked.find(|(_, asked)| asked.at_us <= until_us)?;
+        Some(self.silence(*asked, about))
+    }
+
+    fn silence(&self, (conn, seq, command): Request, Asked { content, .. }: &Asked) -> Violation {
+        let question = Subject::asked(conn, seq, command);
         let content = content.iter().cloned().map(Subject::Content);
-        let name = name(*command).unwrap_or("a command that does not exist");
-        Some(Violation {
+        let name = name(command).unwrap_or("a command that does not exist");
+        Violation {
             property: self.name(),
             kind: "silence",
             role: Role::Msg,
@@ -144,7 +237,7 @@ impl Answered {
                 "{command:#06x} ({name}) with seq_num {seq} on connection {conn} got no answer"
             ),
             about: content.chain([question]).collect::<About>(),
-        })
+        }
     }
 }
 
@@ -160,6 +253,7 @@ mod tests {
     use bytes::Bytes;
     use teamtalk::{
         catalogue::id as command,
+        fact::Fact,
         protocol::Protocol,
         wire::{Pdu, im::message::ImMsgDataReadAck},
     };
@@ -195,7 +289,7 @@ mod tests {
             assert_eq!(tape.pending().as_deref(), Some(SILENCE), "{command:#06x}");
         }
         let mut tape = tape(Protocol::teamtalk());
-        for command in [command::MSG_DATA_ACK, command::OTHER_HEARTBEAT, command::SWITCH_P2P_CMD] {
+        for command in [command::MSG_DATA_ACK, command::SWITCH_P2P_CMD] {
             tape.asks(10, Pdu::raw(command, 5, Bytes::new()));
         }
         assert_eq!(tape.pending(), None);
@@ -242,6 +336,64 @@ mod tests {
         tape.asks(10, list_request(5, 1, 2)).line("msg2", Kind::HostDown);
         tape.login(2, 20, 2).hang_up(2, 20);
         assert_eq!(tape.pending().as_deref(), Some(SILENCE), "others closed");
+    }
+
+    #[test]
+    fn a_request_is_answered_as_often_as_it_was_read() {
+        const TWICE: &str = "answered/twice/msg";
+        let refusal = || Pdu::raw(command::OTHER_REFUSED, 5, Bytes::new());
+        let sent = |times: usize| {
+            let mut tape = tape(Protocol::hardened());
+            for _ in 0..times {
+                tape.asks(10, message(5, 0, 1, 2, "text"));
+            }
+            tape
+        };
+        let mut tape = sent(1);
+        tape.tells(10, ack(5, 9, 1, 2)).tells(10, list(5, 1, 2, &[]));
+        assert!(tape.found.is_empty(), "that answers nothing");
+        assert_eq!(tape.tells(10, refusal()).found, [TWICE]);
+        assert_eq!(sent(1).tells(10, refusal()).tells(10, ack(5, 9, 1, 2)).found, [TWICE]);
+        let mut twice = sent(2);
+        assert!(twice.tells(10, refusal()).tells(10, ack(5, 9, 1, 2)).found.is_empty());
+        assert_eq!(twice.tells(10, ack(5, 9, 1, 2)).found, [TWICE]);
+        twice.found.clear();
+        twice.asks(10, message(5, 0, 1, 2, "text")).tells(10, ack(5, 9, 1, 2));
+        assert!(twice.found.is_empty());
+    }
+
+    #[test]
+    fn a_heartbeat_is_echoed() {
+        let beat = || Pdu::raw(command::OTHER_HEARTBEAT, 0, Bytes::new());
+        let mut tape = tape(Protocol::teamtalk());
+        assert_eq!(tape.asks(10, beat()).pending().as_deref(), Some(SILENCE));
+        assert_eq!(tape.tells(10, beat()).pending(), None);
+    }
+
+    #[test]
+    fn a_logout_is_answered_before_its_connection_is_closed() {
+        let closes = |tape: &mut Tape<Answered>, says: bool| {
+            if says {
+                tape.fact("msg1", Fact::Closed { conn: 10, reason: "logout".into() });
+            }
+            let end = crate::record::End::Acceptor;
+            // The device may be the first to see it through.
+            tape.line("client1", Kind::Disconnected { conn: 10, end: crate::record::End::Dialler });
+            tape.line("msg1", Kind::Disconnected { conn: 10, end }).found.clone()
+        };
+        let leave = || Pdu::raw(command::LOGIN_REQ_LOGINOUT, 6, Bytes::new());
+        let left = || Pdu::raw(command::LOGIN_RES_LOGINOUT, 6, Bytes::new());
+        let asked = || {
+            let mut tape = tape(Protocol::hardened());
+            tape.asks(10, list_request(5, 1, 2));
+            tape
+        };
+        assert!(closes(&mut asked(), true).is_empty(), "who leaves waits for nothing else");
+        assert_eq!(closes(asked().asks(10, leave()), true), [SILENCE]);
+        assert!(closes(asked().asks(10, leave()).tells(10, left()), true).is_empty());
+        assert!(closes(asked().asks(10, leave()), false).is_empty(), "the device was first");
+        let fault = Kind::FaultStart { fault: 1, what: "slow reader".into() };
+        assert!(closes(asked().asks(10, leave()).line("world", fault), true).is_empty());
     }
 
     #[test]

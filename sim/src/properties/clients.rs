@@ -30,6 +30,14 @@ pub struct Online {
     /// The user who is logged in on it.
     pub user: u32,
     host: Host,
+    conn: ConnId,
+}
+
+impl Online {
+    /// The machine of the device.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
 }
 
 /// The commands that tell who is behind a connection.
@@ -67,9 +75,10 @@ impl Clients {
                 here.for_each(|served| served.open = false);
                 self.online.retain(|_, online| online.host != line.host);
             }
-            Kind::Fact(Fact::DeviceOnline { device, user, .. }) => {
+            Kind::Fact(Fact::DeviceOnline { device, conn, user }) => {
                 self.users.insert(*device, *user);
-                self.online.insert(*device, Online { user: *user, host: line.host.clone() });
+                self.online
+                    .insert(*device, Online { user: *user, host: line.host.clone(), conn: *conn });
             }
             Kind::Fact(Fact::DeviceOffline { device, .. }) => {
                 self.online.remove(device);
@@ -112,6 +121,13 @@ impl Clients {
     /// The user of the device that dialled a connection, if it was ever online.
     pub fn user_of_device_on(&self, conn: ConnId) -> Option<u32> {
         self.user_of_device(self.device(conn)?)
+    }
+
+    /// The device that is logged in on a connection and listens to it. What its host reads on a
+    /// connection that the device has left, the device does not see.
+    pub fn listens(&self, conn: ConnId) -> Option<u32> {
+        let device = self.device(conn)?;
+        (self.online.get(&device)?.conn == conn).then_some(device)
     }
 
     /// A device's user, if it was ever online.

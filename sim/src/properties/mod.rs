@@ -10,6 +10,7 @@ mod bounded;
 mod bounds;
 mod clients;
 mod delivered;
+mod diligent;
 mod facts;
 mod file_effects;
 mod integrity;
@@ -31,9 +32,11 @@ mod relayed;
 mod seen;
 mod send_list_acked;
 mod sends;
+mod shown;
 mod tally;
 #[cfg(test)]
 mod tape;
+mod timely;
 mod trouble;
 mod unique_msg_id;
 mod unread;
@@ -46,7 +49,7 @@ pub use tally::Tally;
 pub use wire::{At, Message};
 
 use crate::{
-    plan::Role,
+    plan::{Action, Device, Operation, Plan, Role},
     record::{Line, Trace, sizes::Sizes},
 };
 use std::time::Duration;
@@ -163,6 +166,21 @@ impl Properties {
         self.known.answer_within_us = us(timing.request_timeout());
         self.known.back_within_us = us(back_within(timing));
         self.known.settles_within_us = us(settles_within(timing));
+        self.known.timing = Some(*timing);
+        self
+    }
+
+    /// The same, for a run of a plan: which of its devices are orderly.
+    pub fn of_plan(mut self, plan: &Plan) -> Self {
+        let slots = |of: &dyn Fn(&Device) -> bool| {
+            plan.devices.iter().filter(|device| of(device)).map(|device| device.slot).collect()
+        };
+        self.known.orderly = slots(&Device::is_orderly);
+        // Connections that never log in are made in a device's name.
+        let rogue = |op: &&Operation| matches!(op.action, Action::Rogue { .. });
+        for op in plan.operations.iter().filter(rogue) {
+            self.known.orderly.remove(&op.device);
+        }
         self
     }
 
@@ -274,7 +292,6 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(acks_settle::AcksSettle::default()),
         Box::new(answered::Answered::default()),
         Box::new(answers::Answers::default()),
-        Box::new(answered::Answered::default()),
         Box::new(available::Available::default()),
         Box::new(no_duplicate::NoDuplicate::default()),
         Box::new(integrity::Integrity::default()),
@@ -282,10 +299,13 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(order::Order::default()),
         Box::new(one_row::OneRow::default()),
         Box::new(unread::Unread::new(protocol)),
+        Box::new(shown::Shown::default()),
         Box::new(reachable::Reachable::default()),
         Box::new(presence::Presence::default()),
         Box::new(notices::Notices::default()),
         Box::new(pushed::Pushed::default()),
+        Box::new(diligent::Diligent::default()),
+        Box::new(timely::Timely::default()),
         Box::new(no_panic::NoPanic),
         Box::new(bounded::Bounded::new(limits.clone())),
         Box::new(facts::Facts::default()),

@@ -13,9 +13,9 @@ use crate::{
     model::Stores,
     record::{Frame, Kind, Line},
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use teamtalk::{
-    catalogue::id as command, env::ConnId, fact::Fact, protocol::Protocol,
+    catalogue::id as command, env::ConnId, fact::Fact, protocol::Protocol, timing::Timing,
     wire::im::message::ImMsgData,
 };
 
@@ -44,6 +44,11 @@ pub struct Known {
     pub back_within_us: u64,
     /// How long after a fault everything owed is paid, in simulated microseconds.
     pub settles_within_us: u64,
+    /// The durations of every role; `None` where nobody has said them.
+    pub timing: Option<Timing>,
+    /// The slots of the devices that run our program and nothing else: what such a device owes is
+    /// known.
+    pub orderly: BTreeSet<u32>,
     /// The faults of the run.
     pub trouble: Trouble,
 }

@@ -110,6 +110,7 @@ pub fn run(case: &Case, watch: &Watch) -> Result<Outcome, String> {
     }
     let properties = Properties::new(&base.protocol, &base.limits);
     let properties = properties.mixed(protocols).at_pace(&plan.pace.timing());
+    let properties = properties.of_plan(plan);
     let hosts = Hosts::new(plan.clone(), base, candidate, shared.clone(), watch.clone());
     hosts.register(&mut sim);
     let mut driver = Driver::new(plan, properties, shared, hosts);

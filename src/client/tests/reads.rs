@@ -104,3 +104,77 @@ fn without_the_switch_and_elsewhere_a_read_ack_is_not_answered() {
         assert!(rig.store.unconfirmed_reads.is_empty());
     }
 }
+
+#[test]
+fn what_came_after_a_message_that_was_read_elsewhere_stays_unread() {
+    let mut rig = Rig::online(&OURS);
+    for msg_id in 1..=3 {
+        rig.push(PEER, ME, msg_id, "hi");
+    }
+    let shown = |count| Fact::UnreadShown { device: 9, chat: CHAT, count };
+    let out = rig.read_notify(0, 2);
+    assert_eq!(facts(&out), [shown(1)]);
+    assert_eq!(unread_asked(&out).len(), 1, "the server knows how much that is");
+    let out = rig.read_notify(0, 3);
+    assert_eq!((facts(&out), unread_asked(&out).len()), (vec![shown(0)], 0));
+    let mut old = Rig::without(&OURS, "confirmed-read-acks");
+    (1..=3).for_each(|msg_id| drop(old.push(PEER, ME, msg_id, "hi")));
+    assert_eq!(facts(&old.read_notify(0, 2)), [shown(0)]);
+}
+
+#[test]
+fn what_was_caught_up_with_is_counted_by_the_server() {
+    let mut rig = Rig::online(&OURS);
+    rig.push(PEER, ME, 1, "hi");
+    rig.push(PEER, ME, 3, "a gap");
+    let pull = rig.pass_alive(secs(1));
+    assert_eq!(pulls(&pull).len(), 1);
+    let out = rig.list(pull_seq(&pull), [3, 2, 1]);
+    let seq = unread_asked(&out)[0].header.seq_num;
+    let out = rig.pdu(command::MSG_UNREAD_CNT_RESPONSE, seq, &unread_answer(&[(3, 3)]));
+    assert!(facts(&out).contains(&Fact::UnreadShown { device: 9, chat: CHAT, count: 3 }));
+}
+
+#[test]
+fn counts_that_were_asked_for_before_a_push_are_asked_for_again() {
+    let mut rig = Rig::new(&OURS);
+    rig.command(1, Action::Login);
+    let asked = rig.log_in();
+    rig.push(PEER, ME, 1, "hi");
+    let seq = |asked: &[Pdu]| {
+        let mut unread = asked.iter().filter(|p| p.command() == command::MSG_UNREAD_CNT_REQUEST);
+        unread.next().map(|pdu| pdu.header.seq_num)
+    };
+    let first = seq(&asked).expect("counts are asked for after a login");
+    let out = rig.pdu(command::MSG_UNREAD_CNT_RESPONSE, first, &unread_answer(&[]));
+    let again = seq(&unread_asked(&out)).expect("they may be older than the push");
+    let out = rig.pdu(command::MSG_UNREAD_CNT_RESPONSE, again, &unread_answer(&[(1, 1)]));
+    assert!(unread_asked(&out).is_empty());
+    assert_eq!(rig.store.unread[&CHAT], 1);
+}
+
+#[test]
+fn a_message_that_comes_after_the_notice_that_it_was_read_is_not_unread() {
+    let mut rig = Rig::online(&OURS);
+    rig.push(PEER, ME, 1, "hi");
+    rig.read_notify(0, 2);
+    assert!(!rig.store.unread.contains_key(&CHAT));
+    let out = rig.push(PEER, ME, 2, "late");
+    assert!(matches!(facts(&out)[..], [Fact::Held { msg_id: 2, .. }]), "it is read");
+    let out = rig.push(PEER, ME, 3, "new");
+    assert!(facts(&out).contains(&Fact::UnreadShown { device: 9, chat: CHAT, count: 1 }));
+}
+
+#[test]
+fn a_message_that_the_server_has_counted_is_not_counted_again() {
+    let mut rig = Rig::new(&OURS);
+    rig.command(1, Action::Login);
+    let asked = rig.log_in();
+    rig.answer_all(&asked, &[2], &[(2, 2)]);
+    let out = rig.push(PEER, ME, 2, "counted");
+    assert!(!facts(&out).iter().any(|fact| matches!(fact, Fact::UnreadShown { .. })));
+    assert_eq!(unread_asked(&out).len(), 1, "or the count is older than the id that came with it");
+    assert_eq!(rig.store.unread[&CHAT], 2);
+    rig.push(PEER, ME, 3, "new");
+    assert_eq!(rig.store.unread[&CHAT], 3);
+}

@@ -152,8 +152,8 @@ impl<'a> Named<'a> {
             Fact::HighWater { .. }
             | Fact::AttemptTimedOut { .. }
             | Fact::OpOk { .. }
-            | Fact::OpFailed { .. }
-            | Fact::UnreadShown { .. } => Self::default(),
+            | Fact::OpFailed { .. } => Self::default(),
+            Fact::UnreadShown { device, .. } => Self { device: Some(*device), ..Self::default() },
         }
     }
 }

@@ -1,0 +1,165 @@
+//! Traces of devices that do their part, and of others.
+
+use super::Diligent;
+use crate::{
+    plan::Host,
+    properties::tape::{G, Tape, ack, message},
+    record::{End, Kind},
+};
+use bytes::Bytes;
+use teamtalk::{
+    catalogue::id as command,
+    fact::Fact,
+    protocol::Protocol,
+    timing::Timing,
+    wire::{
+        Pdu,
+        im::{
+            base_define::GroupModifyType, group::ImGroupChangeMemberNotify,
+            message::ImGetMsgListReq,
+        },
+    },
+};
+
+const SECOND: u64 = 1_000_000;
+
+/// Device 3 of user 2, which is orderly, is online on connection 7; there are two msg_servers.
+fn online() -> Tape<Diligent> {
+    let mut tape = Tape::new(Diligent::default()).under(Protocol::hardened());
+    tape.known.timing = Some(Timing::original());
+    tape.known.orderly = [3].into();
+    tape.line("msg1", Kind::HostUp).line("msg2", Kind::HostUp);
+    logs_in(&mut tape, 7);
+    tape
+}
+
+/// It logs in on a connection and asks what our program asks then.
+fn logs_in(tape: &mut Tape<Diligent>, conn: u64) {
+    tape.login(3, conn, 2);
+    for command in super::AFTER_LOGIN {
+        tape.asks(conn, Pdu::raw(command, 2, Bytes::new()));
+    }
+}
+
+#[test]
+fn it_asks_after_a_login() {
+    let mut tape = online();
+    tape.hang_up(3, 7).login(3, 8, 2);
+    assert_eq!(by(&mut tape, 1), ["diligent/not-asked/client"]);
+    let mut tape = online();
+    logs_in(tape.hang_up(3, 7), 8);
+    assert!(by(&mut tape, 1).is_empty());
+}
+
+fn beat() -> Pdu {
+    Pdu::raw(command::OTHER_HEARTBEAT, 0, Bytes::new())
+}
+
+/// What is found by a second.
+fn by(tape: &mut Tape<Diligent>, second: u64) -> Vec<String> {
+    // It is about the device, so a card shows it.
+    let shown =
+        Fact::UnreadShown { device: 3, chat: teamtalk::conversation::Chat::User(9), count: 0 };
+    tape.at(second * SECOND).fact("client1", shown).found.clone()
+}
+
+#[test]
+fn a_push_is_acked() {
+    let pushed = || {
+        let mut tape = online();
+        tape.tells(7, message(0, 5, 1, 2, "text"));
+        tape
+    };
+    assert_eq!(by(&mut pushed(), 1), ["diligent/unacked/client"]);
+    assert!(by(pushed().asks(7, ack(4, 5, 2, 1)), 1).is_empty());
+    assert_eq!(by(pushed().asks(7, ack(4, 6, 2, 1)), 1).len(), 1, "another one's");
+    assert!(by(pushed().hang_up(3, 7), 1).is_empty());
+    let mut slow = pushed();
+    slow.line("world", Kind::FaultStart { fault: 1, what: "slow link".into() });
+    assert!(by(&mut slow, 1).is_empty());
+}
+
+#[test]
+fn a_send_without_an_answer_is_written_again_after_a_login() {
+    let attempt = |attempt, conn, seq_num| Fact::Attempt { op: 20, attempt, conn, seq_num };
+    let again = || {
+        let mut tape = online();
+        tape.fact("client1", attempt(1, 7, 5)).asks(7, message(5, 0, 2, 1, "text"));
+        logs_in(tape.hang_up(3, 7), 8);
+        tape
+    };
+    assert_eq!(by(&mut again(), 1), ["diligent/not-sent-again/client"]);
+    assert!(by(again().fact("client1", attempt(2, 8, 6)), 1).is_empty());
+    let ended = Fact::OpFailed { op: 20, reason: "refused".into() };
+    assert!(by(again().fact("client1", ended), 1).is_empty());
+}
+
+fn dials(tape: &mut Tape<Diligent>, peer: &str, is_made: bool) -> Vec<String> {
+    let (peer, port, device) = (Host::of(peer), 8000, Some(3));
+    let line = match is_made {
+        true => Kind::Connected { conn: 8, end: End::Dialler, peer, port, device },
+        false => Kind::ConnectFailed { peer, port, device, why: "refused" },
+    };
+    tape.line("client1", line).found.clone()
+}
+
+#[test]
+fn it_is_back_soon() {
+    let back = |second: u64| {
+        let mut tape = online();
+        tape.at(SECOND).hang_up(3, 7);
+        tape.at(second * SECOND);
+        tape
+    };
+    assert!(dials(&mut back(4), "msg1", true).is_empty());
+    assert_eq!(dials(&mut back(9), "msg1", true), ["diligent/slow-return/client"]);
+    let mut trouble = back(2);
+    trouble.line("world", Kind::StreamReset { conn: 99 });
+    assert!(dials(trouble.at(9 * SECOND), "msg1", true).is_empty());
+}
+
+#[test]
+fn it_turns_to_another_server() {
+    let mut tape = online();
+    tape.at(SECOND).hang_up(3, 7);
+    assert!(dials(&mut tape, "msg1", false).is_empty());
+    assert!(dials(&mut tape, "msg2", false).is_empty());
+    assert_eq!(dials(&mut tape, "msg2", false), ["diligent/same-server/client"]);
+}
+
+#[test]
+fn it_asks_nothing_of_a_group_that_its_user_is_out_of() {
+    let asks = || {
+        let (session_type, session_id) = (crate::properties::tape::GROUP, G);
+        let list = ImGetMsgListReq {
+            user_id: 2,
+            session_type,
+            session_id,
+            msg_id_begin: 5,
+            msg_cnt: 3,
+            attach_data: None,
+        };
+        Pdu::new(command::MSG_LIST_REQUEST, 9, &list)
+    };
+    let told = |kind: GroupModifyType, users: &[u32]| {
+        let notice = ImGroupChangeMemberNotify {
+            user_id: 1,
+            change_type: kind.into(),
+            group_id: G,
+            cur_user_id_list: vec![1],
+            chg_user_id_list: users.to_vec(),
+        };
+        let mut tape = online();
+        tape.tells(7, Pdu::new(command::GROUP_CHANGE_MEMBER_NOTIFY, 0, &notice));
+        tape.at(SECOND);
+        tape
+    };
+    let out = told(GroupModifyType::Del, &[2]).asks(7, asks()).found.clone();
+    assert_eq!(out, ["diligent/asks-outside/client"]);
+    assert!(told(GroupModifyType::Del, &[4]).asks(7, asks()).found.is_empty());
+    assert!(told(GroupModifyType::Add, &[2]).asks(7, asks()).found.is_empty());
+    let person = Fact::Attempt { op: 9, attempt: 1, conn: 7, seq_num: 9 };
+    let mut asked = told(GroupModifyType::Del, &[2]);
+    assert!(asked.fact("client1", person).asks(7, asks()).found.is_empty());
+    assert!(asked.tells(7, beat()).found.is_empty());
+}

@@ -1,0 +1,127 @@
+//! shown: what a device shows is what it was told, and at rest what the stores say.
+//!
+//! Judged are devices that run our program and do nothing else, where unread counts are counted from
+//! the messages (`unread-from-store`). While a run goes on, a count is never higher than what the device
+//! was told allows, and what lowers it is followed before anything else is ([`counts`]); what a device
+//! sent and was acked it holds ([`sent`]). At rest each count of a device that is online equals that of
+//! the stores.
+
+mod counts;
+mod sent;
+#[cfg(test)]
+mod tests;
+
+use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation};
+use crate::{model, plan::Role, record::Kind};
+use counts::Counts;
+use sent::Sent;
+use std::collections::BTreeMap;
+use teamtalk::{conversation::Chat, fact::Fact};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Shown {
+    counts: Counts,
+    sent: Sent,
+    tally: Tally,
+}
+
+/// What a device shows as unread of a chat, or should.
+type Key = (u32, Chat);
+
+fn wrong(kind: &'static str, sentence: String, about: About) -> Violation {
+    Violation { property: "shown", kind, role: Role::Client, sentence, about }
+}
+
+/// A device and one of its user's chats, for cards.
+fn of_chat(known: &Known, (device, chat): Key) -> About {
+    let user = known.clients.user_of_device(device);
+    let unread = user.map(|user| Subject::Unread { user, conversation: chat.conversation(user) });
+    [Subject::Device(device)].into_iter().chain(unread).collect()
+}
+
+impl Property for Shown {
+    fn name(&self) -> &'static str {
+        "shown"
+    }
+
+    fn says(&self) -> &'static str {
+        "a device shows what it was told and holds what it sent, and at rest its unread counts are \
+         those of the stores"
+    }
+
+    fn sort(&self) -> Sort {
+        Sort::Liveness
+    }
+
+    fn audited(&self) -> bool {
+        // Only then nobody opens a chat any more.
+        true
+    }
+
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::Fact, Class::Event]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        if !seen.protocol().unread_from_store {
+            return None;
+        }
+        match &seen.line.kind {
+            Kind::HostDown => {
+                self.counts.host_down(&seen.line.host);
+                self.sent.host_down();
+                None
+            }
+            Kind::Fact(fact) => {
+                if let Fact::UnreadShown { .. } = fact {
+                    self.tally.judge();
+                }
+                self.sent.fact(fact);
+                self.counts.fact(fact, seen)
+            }
+            _ => {
+                let (at, conn, pdu) = seen.client?;
+                let device = seen.known.clients.listens(conn)?;
+                if !seen.known.orderly.contains(&device) {
+                    return None;
+                }
+                let unheld = self.sent.pdu(seen, at, device, pdu);
+                unheld.or_else(|| self.counts.pdu(seen, at, device, pdu))
+            }
+        }
+    }
+
+    fn pending(&self, known: &Known) -> Option<Violation> {
+        let now = known.stores.after(known.now);
+        let mut by_user: BTreeMap<u32, BTreeMap<Chat, u32>> = BTreeMap::new();
+        for (device, online) in known.clients.online() {
+            let protocol = known.protocols.of(online.host());
+            if !known.orderly.contains(device) || !protocol.unread_from_store {
+                continue;
+            }
+            let fresh = || model::shown::unread(now, protocol, online.user);
+            let truth = by_user.entry(online.user).or_insert_with(fresh);
+            let shown = self.counts.of_device(*device);
+            for chat in truth.keys().chain(shown.keys()) {
+                let count = |of: &BTreeMap<Chat, u32>| of.get(chat).copied().unwrap_or(0);
+                let (is, right) = (count(&shown), count(truth));
+                if is == right {
+                    continue;
+                }
+                let kind = if is < right { "too-few" } else { "too-many" };
+                let what = format!(
+                    "at rest device {device} of user {} shows {is} unread in {chat:?}, and by the \
+                     stores it is {right}",
+                    online.user
+                );
+                return Some(wrong(kind, what, of_chat(known, (*device, *chat))));
+            }
+        }
+        None
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        Some(self.tally.clone())
+    }
+}

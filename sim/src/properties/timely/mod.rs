@@ -1,0 +1,218 @@
+//! timely: what goes by a timer happens in its time, and not before.
+//!
+//! Devices that run our program and both ends of a link between servers send heartbeats; a msg_server
+//! closes a connection that is silent, or does not log in, for as long as docs/SYSTEM.md section 2 says,
+//! and not sooner; an entry of a send list lives, or is written again, as section 3 says; a 0306 says
+//! what time it is. That something is late is judged only where nothing was out of order meanwhile
+//! (`trouble.rs`); that something is too early always is.
+
+mod entries;
+mod silence;
+#[cfg(test)]
+mod tests;
+
+use super::{About, Class, Known, Property, Seen, Sort, Subject, Violation, wire::At};
+use crate::{
+    plan::{EPOCH, Host, Role},
+    record::{End, Frame, Kind},
+};
+use entries::Entries;
+use silence::Silence;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use teamtalk::{
+    catalogue::id as command, env::ConnId, fact::Fact, timing::Timing,
+    wire::im::message::ImClientTimeRsp,
+};
+
+/// Simulated microseconds from one look for what is late to the next.
+const LOOK_US: u64 = 100_000;
+/// What is done by a tick may be so much later: a tick and some, and the way to a socket.
+const TICKS: u32 = 2;
+/// Simulated microseconds that something may be off for other reasons than a tick.
+const GRAIN_US: u64 = 50_000;
+
+/// Who sends heartbeats, and when they last wrote something that puts the next one off.
+#[derive(Debug)]
+struct Beats {
+    host: Host,
+    last_us: u64,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Timely {
+    /// Ends of links between servers.
+    links: BTreeMap<(ConnId, End), Beats>,
+    /// Links of which an end said that it stops (0702).
+    stopped: BTreeSet<ConnId>,
+    /// Connections of devices that run our program, which are logged in.
+    devices: BTreeMap<ConnId, Beats>,
+    silence: Silence,
+    entries: Entries,
+    next_look_us: u64,
+}
+
+/// A duration in simulated microseconds.
+fn us(duration: Duration) -> u64 {
+    duration.as_micros() as u64
+}
+
+/// When something that a tick does is late: so many simulated microseconds after it was due.
+fn late_us(timing: &Timing) -> u64 {
+    us(timing.tick() * TICKS) + GRAIN_US
+}
+
+fn untimely(kind: &'static str, role: Role, sentence: String, about: About) -> Violation {
+    Violation { property: "timely", kind, role, sentence, about }
+}
+
+/// An instant for people, in milliseconds.
+fn ms(sim_us: u64) -> u64 {
+    sim_us / 1_000
+}
+
+impl Timely {
+    fn event(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let line = seen.line;
+        let (role, last_us) = (line.host.role(), line.sim_us);
+        match &line.kind {
+            Kind::Connected { conn, end, peer, .. } => {
+                let host = line.host.clone();
+                let serves = |role| matches!(role, Role::Msg | Role::Route | Role::Db);
+                let speaks = serves(peer.role()) || peer.role() == Role::Outside;
+                if serves(role) && speaks {
+                    self.links.insert((*conn, *end), Beats { host, last_us });
+                } else if role == Role::Msg {
+                    self.silence.opened(*conn, host, last_us);
+                }
+            }
+            Kind::Disconnected { conn, end } => {
+                self.links.remove(&(*conn, *end));
+                match end {
+                    End::Dialler => drop(self.devices.remove(conn)),
+                    End::Acceptor => {
+                        self.silence.closed(*conn);
+                        self.entries.closed(*conn);
+                    }
+                }
+            }
+            Kind::HostDown => {
+                self.links.retain(|_, beats| beats.host != line.host);
+                self.devices.retain(|_, beats| beats.host != line.host);
+                for conn in self.silence.host_down(&line.host) {
+                    self.entries.closed(conn);
+                }
+            }
+            Kind::Fact(Fact::DeviceOnline { device, conn, .. })
+                if seen.known.orderly.contains(device) =>
+            {
+                self.devices.insert(*conn, Beats { host: line.host.clone(), last_us });
+            }
+            Kind::Fact(Fact::DeviceOffline { conn, .. }) => drop(self.devices.remove(conn)),
+            Kind::Fact(fact) => {
+                let timing = seen.known.timing.as_ref()?;
+                let early = self.silence.fact(fact, seen, timing);
+                return early.or_else(|| self.entries.fact(fact, seen, timing));
+            }
+            Kind::PduSent(frame) => return self.sent(seen, frame),
+            Kind::PduReceived(frame) => {
+                if frame.command() == command::OTHER_STOP_RECV_PACKET {
+                    self.stopped.insert(frame.conn);
+                }
+                if let Some((At::ServerReads, conn, _)) = seen.client {
+                    self.silence.heard(conn, last_us);
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn sent(&mut self, seen: &Seen<'_>, frame: &Frame) -> Option<Violation> {
+        let sim_us = seen.line.sim_us;
+        if let Some(beats) = self.links.get_mut(&(frame.conn, frame.end)) {
+            beats.last_us = sim_us;
+            return None;
+        }
+        match (seen.client?, frame.command()) {
+            ((At::DeviceWrites, conn, _), command::OTHER_HEARTBEAT) => {
+                if let Some(beats) = self.devices.get_mut(&conn) {
+                    beats.last_us = sim_us;
+                }
+                None
+            }
+            ((At::DeviceWrites, conn, _), command::LOGIN_REQ_LOGINOUT) => {
+                self.devices.remove(&conn);
+                None
+            }
+            ((At::ServerWrites, conn, pdu), command::MSG_TIME_RESPONSE) => {
+                let said = u64::from(pdu.view::<ImClientTimeRsp>().ok()?.server_time);
+                let is = EPOCH + sim_us / 1_000_000;
+                if said.abs_diff(is) <= 1 {
+                    return None;
+                }
+                let what = format!("a 0306 on connection {conn} says {said}, and it is {is}");
+                let about = [Subject::Connection(conn)].into();
+                Some(untimely("wrong-time", Role::Msg, what, about))
+            }
+            _ => None,
+        }
+    }
+
+    /// Who should have sent a heartbeat by now and has not.
+    fn without_heartbeat(&self, known: &Known, timing: &Timing, now_us: u64) -> Option<Violation> {
+        let quiet = |wait: u64| known.trouble.is_quiet(now_us, wait);
+        let wait = us(timing.client_heartbeat()) + GRAIN_US;
+        let is_late = |beats: &Beats, wait| beats.last_us + wait < now_us;
+        let device = self.devices.iter().find(|(_, beats)| is_late(beats, wait));
+        if let Some((conn, beats)) = device.filter(|_| quiet(2 * wait)) {
+            let last = ms(beats.last_us);
+            let what = format!("no heartbeat came on connection {conn} since {last} ms");
+            let about = [Subject::Ends(*conn)].into();
+            return Some(untimely("no-heartbeat", Role::Client, what, about));
+        }
+        let wait = us(timing.server_heartbeat()) + late_us(timing);
+        let links = self.links.iter().filter(|((conn, _), _)| !self.stopped.contains(conn));
+        let mut silent = links.filter(|(_, beats)| is_late(beats, wait));
+        let ((conn, _), beats) = silent.next().filter(|_| quiet(2 * wait))?;
+        let (host, last) = (&beats.host, ms(beats.last_us));
+        let what = format!("{host} wrote nothing on its link {conn} since {last} ms");
+        let about = [Subject::Ends(*conn)].into();
+        Some(untimely("no-heartbeat", host.role(), what, about))
+    }
+}
+
+impl Property for Timely {
+    fn name(&self) -> &'static str {
+        "timely"
+    }
+
+    fn says(&self) -> &'static str {
+        "heartbeats, the end of silent connections and of entries, and what time it is said to be \
+         are as the clock has it"
+    }
+
+    fn sort(&self) -> Sort {
+        Sort::Safety
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let now_us = seen.line.sim_us;
+        let early = self.event(seen);
+        if early.is_some() || now_us < self.next_look_us {
+            return early;
+        }
+        self.next_look_us = now_us + LOOK_US;
+        let (known, timing) = (seen.known, seen.known.timing.as_ref()?);
+        let late = self.without_heartbeat(known, timing, now_us);
+        let late = late.or_else(|| self.silence.late(known, timing, now_us));
+        late.or_else(|| self.entries.late(seen, timing))
+    }
+
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::DbPdu, Class::OtherPdu, Class::Fact, Class::Event]
+    }
+}
