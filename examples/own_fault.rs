@@ -16,8 +16,8 @@ use teamtalk::client::Conduct;
 use teamtalk_sim::{
     explore::run_case,
     plan::{
-        Action, Chat, Client, Cut, Device, Durability, Fate, Fault, Host, Node, Operation, Pace,
-        Plan, Side, Trouble,
+        Action, Chat, Client, Cut, Device, Durability, EPOCH, Fate, Fault, Host, Node, Operation,
+        Pace, Plan, Side, Trouble,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
     },
     report,
@@ -69,6 +69,7 @@ fn plan() -> Plan {
     let hosts = ["redis", "sql", "outside", "db1", "db2", "route1", "msg1", "msg2", "client1"];
     let host = |name| Host::parse(name).expect("a name says what a host runs");
     Plan {
+        epoch: EPOCH,
         pace: Pace::Brisk,
         noise: 1,
         latency_ticks: 1,

@@ -256,6 +256,15 @@ switches! {
         cost: "one statement for each 0208",
         property: "answers",
     };
+    one_push: Switch {
+        name: "one-push",
+        scope: "msg",
+        instead_of: "a push of each msg_server to every phone of a group's members, so that a phone \
+                     rings for one message as often as there are msg_servers",
+        peers: "an old msg_server beside it still pushes what others have pushed",
+        cost: "none; pushes of a group go with the msg_server of the sender, if that dies",
+        property: "pushes",
+    };
     presence_by_link: Switch {
         name: "presence-by-link",
         scope: "route",

@@ -2,7 +2,7 @@
 //! (docs/MUTANTS.md).
 
 use crate::{
-    explore::{Campaign, Event, explore_with},
+    explore::{Campaign, Event, SeedReport, explore_with},
     plan::{case::ProtocolSpec, generate::Profile},
     run::Runner,
 };
@@ -35,8 +35,23 @@ pub struct Hunted {
     pub signatures: Vec<String>,
     /// Seeds that came to nothing.
     pub lost: Vec<u64>,
+    /// What the plans were like.
+    pub profile: &'static str,
     /// Why it may survive.
     pub may_survive: Option<&'static str>,
+}
+
+/// How mutants are hunted for.
+#[derive(Debug, Clone)]
+pub struct Hunt<'a> {
+    /// How many seeds, at most.
+    pub seeds: u64,
+    /// How many at once.
+    pub jobs: usize,
+    /// What the plans are like.
+    pub profile: Profile,
+    /// Only what these properties see counts; all, if there are none.
+    pub by: &'a [String],
 }
 
 /// Hunts for a mutant under `hardened`, from seed 1 on. `each` is called after every seed; the hunt
@@ -47,25 +62,31 @@ pub struct Hunted {
 pub fn hunt(
     runner: &Runner,
     entry: &Entry,
-    seeds: u64,
-    jobs: usize,
+    hunt: &Hunt<'_>,
     mut each: impl FnMut() -> bool,
 ) -> Result<Hunted, String> {
     let campaign = Campaign {
         from: 1,
-        seeds,
-        jobs,
+        seeds: hunt.seeds,
+        jobs: hunt.jobs,
         protocol: ProtocolSpec::with_mutant(&entry.name()),
-        profile: Profile::Default,
+        profile: hunt.profile,
         // It ends with the first seed that counts.
         keep_going: true,
+    };
+    let sees = |report: &SeedReport| {
+        let counts = |signature: &String| {
+            let property = signature.split('/').next().unwrap_or_default();
+            hunt.by.is_empty() || hunt.by.iter().any(|by| by == property)
+        };
+        report.mutants_reached > 0 && report.signatures.iter().any(counts)
     };
     let stop = AtomicBool::new(false);
     let (mut reports, mut lost) = (Vec::new(), Vec::new());
     explore_with(runner, &campaign, &stop, |event| {
         match event {
             Event::Ran(report, _) => {
-                if sees(&report.signatures, report.mutants_reached) {
+                if sees(&report) {
                     stop.store(true, Ordering::Relaxed);
                 }
                 reports.push(report);
@@ -79,7 +100,7 @@ pub fn hunt(
     // Every seed below one that was run was run, too.
     reports.sort_by_key(|report| report.seed);
     lost.sort_unstable();
-    let found = reports.iter().position(|r| sees(&r.signatures, r.mutants_reached));
+    let found = reports.iter().position(sees);
     if let Some(found) = found {
         reports.truncate(found + 1);
         lost.retain(|&seed| seed < reports[found].seed);
@@ -95,12 +116,9 @@ pub fn hunt(
         first: first.map(|report| report.seed),
         signatures: first.map_or(Vec::new(), |report| report.signatures.clone()),
         lost,
+        profile: hunt.profile.name(),
         may_survive: by_name.map(|(_, why)| *why),
     })
-}
-
-fn sees(signatures: &[String], reached: u64) -> bool {
-    reached > 0 && !signatures.is_empty()
 }
 
 impl Hunted {
@@ -111,9 +129,13 @@ impl Hunted {
 
     /// `12: unread/lost/msg`, or how it survived.
     fn fate(&self) -> String {
+        let of = match self.profile {
+            "default" => String::new(),
+            other => format!(" of profile `{other}`"),
+        };
         let mut fate = match self.first {
-            Some(seed) => format!("{seed}: {}", self.signatures.join(", ")),
-            None => format!("survives {} seeds", self.seeds),
+            Some(seed) => format!("{seed}{of}: {}", self.signatures.join(", ")),
+            None => format!("survives {} seeds{of}", self.seeds),
         };
         if !self.lost.is_empty() {
             let _ = write!(fate, " ({} seeds without a verdict)", self.lost.len());
@@ -204,7 +226,19 @@ mod tests {
         let signatures = first.map(|_| "a/b/c".to_string()).into_iter().collect();
         let (seeds, reached, lost) = (first.unwrap_or(500), 3, Vec::new());
         let (mutant, room, broken) = (entry.name(), entry.room, entry.broken);
-        Hunted { mutant, room, broken, seeds, reached, first, signatures, lost, may_survive: None }
+        let (profile, may_survive) = ("default", None);
+        Hunted {
+            mutant,
+            room,
+            broken,
+            seeds,
+            reached,
+            first,
+            signatures,
+            lost,
+            profile,
+            may_survive,
+        }
     }
 
     #[test]

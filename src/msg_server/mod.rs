@@ -32,7 +32,7 @@ mod timers;
 pub use config::Config;
 pub use kind::Kind;
 pub use state::{in_flight::IN_FLIGHT_BOUND, send_list::SEND_LIST_BOUND};
-pub use text_cipher::{DEFAULT_TEXT_KEY, encrypt as encrypt_text};
+pub use text_cipher::{DEFAULT_TEXT_KEY, decrypt as decrypt_text, encrypt as encrypt_text};
 
 use crate::{
     env::{ConnId, Draw},

@@ -16,7 +16,7 @@ pub const DEFAULT_TEXT_KEY: [u8; 32] = *b"12345678901234567890123456789012";
 const BLOCK: usize = 16;
 
 /// Decrypts a text payload; `None` if it is none.
-pub(super) fn decrypt(key: &[u8; 32], payload: &[u8]) -> Option<Vec<u8>> {
+pub fn decrypt(key: &[u8; 32], payload: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = STANDARD.decode(payload).ok()?;
     if bytes.len() % BLOCK != 0 {
         return None;

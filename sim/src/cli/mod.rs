@@ -194,6 +194,12 @@ struct Mutants {
     /// Only these, by name.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
+    /// What the plans are like: see `profiles`.
+    #[arg(long, default_value = "default", value_parser = profile)]
+    profile: Profile,
+    /// Only what these properties see counts.
+    #[arg(long, value_name = "PROPERTY", value_delimiter = ',')]
+    by: Vec<String>,
     /// How many seeds at once (default: one for each core).
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
     jobs: Option<u16>,

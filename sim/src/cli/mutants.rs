@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::{fs, path::Path};
 use teamtalk::mutants::{Entry, NOT_BUILT, all};
 use teamtalk_sim::{
-    mutants::{self, Hunted},
+    mutants::{self, Hunt, Hunted},
     run::Runner,
 };
 
@@ -19,7 +19,12 @@ pub fn mutants(args: &Mutants, out: &mut Output) -> Result<u8, Failure> {
     if let Some(path) = &args.table {
         write_table(path, &[])?;
     }
-    let jobs = jobs_or_cores(args.jobs);
+    let hunt = Hunt {
+        seeds: args.seeds,
+        jobs: jobs_or_cores(args.jobs),
+        profile: args.profile,
+        by: &args.by,
+    };
     let runner = Runner { patience: args.patience.duration(), ..Runner::default() };
     let style = "{bar:30} {pos}/{len} seeds, {eta} left  {msg}";
     let style = ProgressStyle::with_template(style).expect("a fixed template");
@@ -31,7 +36,7 @@ pub fn mutants(args: &Mutants, out: &mut Output) -> Result<u8, Failure> {
             bar.inc(1);
             !interrupt::is_interrupted()
         };
-        let one = mutants::hunt(&runner, entry, args.seeds, jobs, each)?;
+        let one = mutants::hunt(&runner, entry, &hunt, each)?;
         if interrupt::is_interrupted() {
             break;
         }

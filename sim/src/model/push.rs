@@ -60,7 +60,8 @@ fn tokens(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
                 let (shielded, night) =
                     (rest.range(|view| shield(view, *user).unwrap_or(0)), night(exchange.clock));
                 let (surely, never) = (shielded.0 == 1 && night.0, shielded.1 != 1 || !night.1);
-                right(!(surely && next.is_some()), || {
+                // What they wish cannot be read, so they are not left out.
+                right(!(surely && next.is_some()) || exchange.may_lack_a_store(), || {
                     format!("the token of user {user}, at night")
                 })?;
                 if next.is_none() && !never {

@@ -108,6 +108,14 @@ impl<'a> View<'a> {
         self.of(self.stores.keys.get(key.as_bytes())?.get(&None)?)
     }
 
+    /// The strings of Redis whose keys begin so, by the rest of their keys.
+    pub fn keys(self, prefix: &'a str) -> impl Iterator<Item = (&'a [u8], &'a Bytes)> {
+        let keys = self.stores.keys.range(Bytes::from_static(b"")..);
+        keys.filter_map(move |(key, fields)| {
+            Some((key.strip_prefix(prefix.as_bytes())?, self.of(fields.get(&None)?)?))
+        })
+    }
+
     /// A hash of Redis, in text order of its fields.
     pub fn hash(self, key: &str) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> {
         let fields = self.stores.keys.get(key.as_bytes()).into_iter().flatten();

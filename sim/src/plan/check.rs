@@ -31,6 +31,9 @@ pub const LARGEST_OPERATION: u32 = 999_999;
 /// The latency of a plan's links is 1 to this, in ticks: 5 s one way, more than any timer of a
 /// client waits.
 pub const HIGHEST_LATENCY_TICKS: u64 = 1_000;
+/// The wall clock starts between these, in seconds since 1970: from 2001 to 2096. The columns of the
+/// original's tables are INT UNSIGNED.
+pub const EPOCHS: (u64, u64) = (1_000_000_000, 4_000_000_000);
 /// A db_proxy has 1 to this many workers.
 pub const MOST_WORKERS: usize = 1_024;
 
@@ -65,6 +68,7 @@ fn lengths(plan: &Plan) -> Result<(), String> {
 
 fn numbers(plan: &Plan) -> Result<(), String> {
     within("plan", "horizon_ms", plan.horizon_ms, 1, LONGEST_MS)?;
+    within("plan", "epoch", plan.epoch, EPOCHS.0, EPOCHS.1)?;
     within("plan", "latency_ticks", plan.latency_ticks, 1, HIGHEST_LATENCY_TICKS)?;
     within("plan", "db_workers", plan.db_workers, 1, MOST_WORKERS)
 }

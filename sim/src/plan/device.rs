@@ -20,6 +20,8 @@ pub enum Client {
     OursPc,
     /// Ours, with a phone's client type.
     OursPhone,
+    /// Ours, with an iPhone's client type.
+    OursIphone,
 }
 
 impl Client {
@@ -28,7 +30,7 @@ impl Client {
         match self {
             Self::Windows | Self::OursPc => 0x01,
             Self::Mac => 0x02,
-            Self::Ios => 0x11,
+            Self::Ios | Self::OursIphone => 0x11,
             Self::Android | Self::OursPhone => 0x12,
         }
     }
@@ -40,7 +42,7 @@ impl Client {
             Self::Mac => &emulated::MAC,
             Self::Android => &emulated::ANDROID,
             Self::Ios => &emulated::IOS,
-            Self::OursPc | Self::OursPhone => &Habits::OURS,
+            Self::OursPc | Self::OursPhone | Self::OursIphone => &Habits::OURS,
         }
     }
 

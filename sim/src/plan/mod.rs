@@ -10,6 +10,8 @@ mod group;
 mod host;
 mod json;
 mod operation;
+mod payload;
+mod rogue;
 mod strict;
 
 pub use ask::Ask;
@@ -17,10 +19,12 @@ pub use device::{Client, Device};
 pub use fault::{Cut, Fate, Fault, LONGEST_MS, Plant, Trouble};
 pub use group::{Chat, Group, GroupKind, GroupRef};
 pub use host::{Host, NoHost, Role};
-pub use operation::{Action, Odd, Operation, Rogue, Size, text_of};
+pub use operation::{Action, Odd, Operation, Size, text_of};
+pub use payload::Payload;
+pub use rogue::Rogue;
 
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use teamtalk::timing::Timing;
 
 /// Simulated milliseconds of one turmoil tick: latencies and fault times are multiples of it.
@@ -31,7 +35,7 @@ pub const TICK_MS: u64 = 5;
 /// has read, without the latency of an acknowledgement.
 pub const WINDOW: u64 = 64 << 10;
 
-/// The wall clock at the start of a run, in seconds since 1970.
+/// The wall clock at the start of a run, in seconds since 1970, unless the plan says otherwise: 22:13.
 pub const EPOCH: u64 = 1_700_000_000;
 
 /// Workers of each db_proxy, unless the plan says otherwise.
@@ -108,6 +112,10 @@ pub struct Plan {
     pub pace: Pace,
     /// The seed of the keyed draws, of turmoil and of the run's `getrandom`.
     pub noise: u64,
+    /// The wall clock at the start of the run, in seconds since 1970: there are hours at which a phone
+    /// may want no pushes.
+    #[serde(default = "default_epoch", skip_serializing_if = "is_default_epoch")]
+    pub epoch: u64,
     /// One-way latency of every link, in ticks.
     pub latency_ticks: u64,
     /// Workers of each db_proxy.
@@ -137,6 +145,14 @@ pub struct Plan {
     pub horizon_ms: u64,
 }
 
+fn default_epoch() -> u64 {
+    EPOCH
+}
+
+fn is_default_epoch(epoch: &u64) -> bool {
+    *epoch == EPOCH
+}
+
 fn default_workers() -> usize {
     DB_WORKERS
 }
@@ -148,6 +164,15 @@ impl Plan {
         let mut hosts: Vec<_> = hosts.filter(|h| h.role() == role).collect();
         hosts.sort_unstable();
         hosts
+    }
+
+    /// The users who log in: of devices, and beside them.
+    pub fn users(&self) -> BTreeSet<u32> {
+        let beside = self.operations.iter().filter_map(|op| match &op.action {
+            Action::Rogue { what } => what.logs_in(),
+            _ => None,
+        });
+        self.devices.iter().map(|device| device.user).chain(beside).collect()
     }
 
     /// The side of a host; `Base` if the plan has no such host.

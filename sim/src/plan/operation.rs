@@ -3,6 +3,8 @@
 use super::{
     ask::Ask,
     group::{Chat, GroupRef},
+    payload::Payload,
+    rogue::Rogue,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -27,24 +29,8 @@ pub enum Odd {
     NotUtf8,
     /// Empty: a msg_server drops it.
     Empty,
-}
-
-/// What is sent on a connection that does not log in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rogue {
-    /// A text in the name of the device's user.
-    Text {
-        /// The receiver.
-        to: u32,
-    },
-    /// A question for the unread counts of a user.
-    Unread {
-        /// The user whose counts are asked for.
-        of: u32,
-    },
-    /// Bytes that are no PDU.
-    Garbage,
+    /// A voice message that is nothing but its duration: it can't be stored.
+    ShortAudio,
 }
 
 /// How much of what a limit counts.
@@ -76,6 +62,23 @@ pub enum Action {
     SendCipher {
         /// Where to.
         to: Chat,
+    },
+    /// Send a text that is more than the operation's own.
+    SendPayload {
+        /// Where to.
+        to: Chat,
+        /// What follows the operation's text.
+        payload: Payload,
+        /// Encrypted, as real clients do.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        cipher: bool,
+    },
+    /// Send a text to a user in the name of another one.
+    Claim {
+        /// The receiver.
+        to: u32,
+        /// Who is said to send it.
+        of: u32,
     },
     /// Send a voice message; it derives from the operation's id.
     SendAudio {
@@ -160,9 +163,9 @@ pub enum Action {
         /// How much.
         size: Size,
     },
-    /// Dial the device's msg_server, do not log in, send something, listen for a while, close.
+    /// Dial the device's msg_server on a connection of its own, and do something there.
     Rogue {
-        /// What is sent.
+        /// What.
         what: Rogue,
     },
     /// Drop the connection; the client reconnects by its own rule.
@@ -269,13 +272,23 @@ impl Action {
     pub fn is_proper(&self) -> bool {
         !matches!(
             self,
-            Self::SendOdd { .. } | Self::Malformed { .. } | Self::Probe { .. } | Self::Rogue { .. }
+            Self::SendOdd { .. }
+                | Self::Malformed { .. }
+                | Self::Probe { .. }
+                | Self::Claim { .. }
+                | Self::Rogue { .. }
         )
     }
 
     /// Whether it sends a message that can be stored.
     pub fn is_send(&self) -> bool {
-        matches!(self, Self::Send { .. } | Self::SendCipher { .. } | Self::SendAudio { .. })
+        matches!(
+            self,
+            Self::Send { .. }
+                | Self::SendCipher { .. }
+                | Self::SendPayload { .. }
+                | Self::SendAudio { .. }
+        )
     }
 
     /// Whether the user wants the device online after it; `None`: as before it.
@@ -292,6 +305,7 @@ impl Action {
         match self {
             Self::Send { to }
             | Self::SendCipher { to }
+            | Self::SendPayload { to, .. }
             | Self::SendAudio { to }
             | Self::SendOdd { to, .. } => to.group_mut(),
             Self::Read { chat } | Self::Pull { chat, .. } => chat.group_mut(),
@@ -314,12 +328,18 @@ impl Operation {
             Action::Logout => "logs out".into(),
             Action::Send { to } => format!("sends {text} to {to}"),
             Action::SendCipher { to } => format!("sends {text}, encrypted, to {to}"),
+            Action::SendPayload { to, payload, cipher } => {
+                let how = if *cipher { ", encrypted," } else { "" };
+                format!("sends {text} {}{how} to {to}", payload.describe())
+            }
+            Action::Claim { to, of } => format!("sends {text} to user {to} as if from user {of}"),
             Action::SendAudio { to } => format!("says {text} to {to}"),
             Action::SendOdd { to, odd } => {
                 let what = match odd {
                     Odd::TooLong => format!("{text} and {TOO_LONG} characters"),
                     Odd::NotUtf8 => format!("{text} and bytes that are not UTF-8"),
                     Odd::Empty => "an empty text".into(),
+                    Odd::ShortAudio => "a voice message of no length".into(),
                 };
                 format!("sends {what} to {to}")
             }
@@ -350,14 +370,7 @@ impl Operation {
                 };
                 format!("writes a PDU that is {size} the limit {limit}")
             }
-            Action::Rogue { what } => {
-                let what = match what {
-                    Rogue::Text { to } => format!("sends {text} to user {to}"),
-                    Rogue::Unread { of } => format!("asks for the unread counts of user {of}"),
-                    Rogue::Garbage => "writes bytes that are no PDU".into(),
-                };
-                format!("on a connection without a login {what}")
-            }
+            Action::Rogue { what } => what.describe(self.id),
             Action::Reconnect => "drops its connection".into(),
             Action::Ask(ask) => ask.describe(&text),
         }
@@ -367,7 +380,15 @@ impl Operation {
     pub fn content(&self) -> Option<Vec<u8>> {
         let text = text_of(self.id).into_bytes();
         match &self.action {
-            Action::Send { .. } | Action::Rogue { what: Rogue::Text { .. } } => Some(text),
+            Action::Send { .. } | Action::Claim { .. } => Some(text),
+            Action::Rogue { what } => what.is_text().then_some(text),
+            Action::SendPayload { payload, cipher, .. } => {
+                let text = payload.behind(&text_of(self.id)).into_bytes();
+                Some(match cipher {
+                    true => msg_server::encrypt_text(&msg_server::DEFAULT_TEXT_KEY, &text),
+                    false => text,
+                })
+            }
             Action::SendCipher { .. } => {
                 Some(msg_server::encrypt_text(&msg_server::DEFAULT_TEXT_KEY, &text))
             }
@@ -379,6 +400,10 @@ impl Operation {
                 Odd::TooLong => [text, vec![b'.'; TOO_LONG]].concat(),
                 Odd::NotUtf8 => [text, vec![0xff, 0xfe]].concat(),
                 Odd::Empty => Vec::new(),
+                // The id in ASCII: what a message is known by is text.
+                Odd::ShortAudio => {
+                    (0..4).rev().map(|n| (self.id >> (7 * n) & 0x7f) as u8).collect()
+                }
             }),
             _ => None,
         }

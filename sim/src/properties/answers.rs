@@ -192,7 +192,7 @@ impl Answers {
         let troubled =
             self.troubled.get(&line.host).is_some_and(|at| at + TROUBLED_US > line.sim_us);
         let slow = line.sim_us - asked.sim_us >= seen.known.store_timeout_us;
-        let unix = |sim_us: u64| (crate::plan::EPOCH + sim_us / 1_000_000) as u32;
+        let unix = |sim_us: u64| seen.known.unix(sim_us);
         let user = user(&asked.pdu);
         let closed = self.closed.insert((command, user), line.n);
         let beside = closed.is_some_and(|n| n > asked.n)

@@ -150,6 +150,11 @@ impl Clients {
         self.served.values()
     }
 
+    /// The connections that msg_servers have accepted so far, closed ones too.
+    pub fn conns(&self) -> impl Iterator<Item = ConnId> {
+        self.served.keys().copied()
+    }
+
     /// The devices that are online, by slot.
     pub fn online(&self) -> &BTreeMap<u32, Online> {
         &self.online

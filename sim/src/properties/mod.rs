@@ -13,9 +13,11 @@ mod delivered;
 mod diligent;
 mod facts;
 mod file_effects;
+mod gate;
 mod integrity;
 mod isolation;
 mod let_through;
+mod lockout;
 mod membership;
 mod no_duplicate;
 mod no_panic;
@@ -27,16 +29,20 @@ mod pdus;
 mod presence;
 mod protocols;
 mod pushed;
+mod pushes;
+mod rates;
 mod reachable;
 mod relayed;
 mod seen;
 mod send_list_acked;
 mod sends;
 mod shown;
+mod silence;
 mod tally;
 #[cfg(test)]
 mod tape;
 mod timely;
+mod tokens;
 mod trouble;
 mod unique_msg_id;
 mod unread;
@@ -49,7 +55,7 @@ pub use tally::Tally;
 pub use wire::{At, Message};
 
 use crate::{
-    plan::{Action, Device, Operation, Plan, Role},
+    plan::{Action, Device, EPOCH, Operation, Plan, Role},
     record::{Line, Trace, sizes::Sizes},
 };
 use std::time::Duration;
@@ -164,6 +170,13 @@ impl Properties {
         let us = |duration: Duration| duration.as_micros() as u64;
         self.known.store_timeout_us = us(timing.cache_timeout());
         self.known.answer_within_us = us(timing.request_timeout());
+        self.known.lockout_us = us(timing.login_failure_window());
+        self.known.rate_window_us = us(timing.rate_window());
+        self.known.patience = silence::Patience {
+            login_us: us(timing.login_timeout()),
+            pc_us: us(timing.pc_timeout()),
+            phone_us: us(timing.mobile_timeout()),
+        };
         self.known.back_within_us = us(back_within(timing));
         self.known.settles_within_us = us(settles_within(timing));
         self.known.timing = Some(*timing);
@@ -181,6 +194,12 @@ impl Properties {
         for op in plan.operations.iter().filter(rogue) {
             self.known.orderly.remove(&op.device);
         }
+        self
+    }
+
+    /// The same, for a run that begins at this time, in seconds since 1970.
+    pub fn begun_at(mut self, epoch: u64) -> Self {
+        self.known.clock_ahead_s = epoch as i64 - EPOCH as i64;
         self
     }
 
@@ -306,6 +325,12 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(pushed::Pushed::default()),
         Box::new(diligent::Diligent::default()),
         Box::new(timely::Timely::default()),
+        Box::new(pushes::Pushes::default()),
+        Box::new(tokens::Tokens::default()),
+        Box::new(lockout::Lockout::default()),
+        Box::new(gate::Gate),
+        Box::new(rates::Rates::new(limits.clone())),
+        Box::new(silence::Silence::default()),
         Box::new(no_panic::NoPanic),
         Box::new(bounded::Bounded::new(limits.clone())),
         Box::new(facts::Facts::default()),

@@ -87,11 +87,18 @@ impl Pushed {
             (At::DeviceWrites, cmd::LOGIN_REQ_LOGINOUT) => {
                 let is_phone = clients.served(conn)?.client_type & MOBILE != 0;
                 if is_phone {
-                    self.tokens.remove(&clients.user_of_device_on(conn)?);
+                    let user = clients.user_of_device_on(conn)?;
+                    self.tokens.remove(&user);
+                    // Which of the two is kept at last can't be told: they go on links of their own.
+                    self.asked.retain(|(of, _), _| *of != user);
+                    // What was not pushed so far finds no token.
+                    self.owed.retain(|owed| owed.to != user);
                 }
             }
             (At::DeviceWrites, cmd::LOGIN_REQ_PUSH_SHIELD) => {
-                self.shielded.insert(clients.user_of_device_on(conn)?);
+                let user = clients.user_of_device_on(conn)?;
+                self.shielded.insert(user);
+                self.owed.retain(|owed| owed.to != user);
             }
             _ => {}
         }
@@ -280,6 +287,19 @@ mod tests {
         };
         assert_eq!(logs_out(20).as_deref(), LOST);
         assert_eq!(logs_out(30), None);
+        let mut tape = registered();
+        says(&mut tape, "just before");
+        tape.asks(30, Pdu::raw(cmd::LOGIN_REQ_LOGINOUT, 9, Bytes::new()));
+        assert_eq!(tape.pending(), None, "its token may be gone by then");
+        let mut tape = registered();
+        let device_token = Bytes::from_static(b"tok");
+        let request = ImDeviceTokenReq { user_id: 2, device_token, ..Default::default() };
+        tape.asks(30, Pdu::new(cmd::LOGIN_REQ_DEVICETOKEN, 6, &request));
+        tape.asks(30, Pdu::raw(cmd::LOGIN_REQ_LOGINOUT, 9, Bytes::new()));
+        let answer = ImDeviceTokenRsp { user_id: 2, attach_data: None };
+        tape.db_writes(Pdu::new(cmd::LOGIN_RES_DEVICETOKEN, 6, &answer));
+        says(&mut tape, "text");
+        assert_eq!(tape.pending(), None, "a logout overtakes a registration");
     }
 
     #[test]

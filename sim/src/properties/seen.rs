@@ -6,11 +6,13 @@ use super::{
     membership::Membership,
     protocols::Protocols,
     sends::Sends,
+    silence::Patience,
     trouble::Trouble,
     wire::{At, Message, client_pdu, content, db_pdu, held_content},
 };
 use crate::{
     model::Stores,
+    plan::EPOCH,
     record::{Frame, Kind, Line},
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -35,8 +37,16 @@ pub struct Known {
     /// How long a db_proxy waits for Redis, in simulated microseconds: the shorter of its two
     /// patiences (`Timing::cache_timeout`).
     pub store_timeout_us: u64,
+    /// By how many seconds the wall clock was ahead of [`EPOCH`] at the start (behind it, if under 0).
+    pub clock_ahead_s: i64,
     /// The number of the last line.
     pub now: u64,
+    /// For how long a failed login counts, in simulated microseconds (`Timing::login_failure_window`).
+    pub lockout_us: u64,
+    /// How long a window of the rates is, in simulated microseconds (`Timing::rate_window`).
+    pub rate_window_us: u64,
+    /// For how long a msg_server waits for a device.
+    pub patience: Patience,
     /// How long a request may wait for its answer, in simulated microseconds: until its
     /// msg_server itself says that none came (`Timing::request_timeout`).
     pub answer_within_us: u64,
@@ -123,6 +133,11 @@ pub struct Data {
 }
 
 impl Known {
+    /// The wall clock at a simulated microsecond, in seconds since 1970.
+    pub fn unix(&self, sim_us: u64) -> u32 {
+        (EPOCH.saturating_add_signed(self.clock_ahead_s) + sim_us / 1_000_000) as u32
+    }
+
     /// Takes the next line.
     pub fn observe<'a>(&'a mut self, line: &'a Line) -> Seen<'a> {
         let (client, db) = (client_pdu(line), db_pdu(line));

@@ -1,6 +1,6 @@
 //! What a plan's operation is to a device.
 
-use crate::plan::{Action, Ask, Chat, GroupRef, Operation, Size, text_of};
+use crate::plan::{Action, Ask, Chat, GroupRef, Odd, Operation, Size, text_of};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use teamtalk::{
@@ -10,6 +10,10 @@ use teamtalk::{
         probe::{self, Probe, Which},
     },
     client, conversation,
+    wire::{
+        Pdu,
+        im::{base_define::MsgType, message::ImMsgData},
+    },
 };
 
 /// A body that ends within its first field: malformed, whatever the command.
@@ -48,10 +52,24 @@ pub(super) fn of(
     Ok(Some(match op.action.clone() {
         Action::Login => client::Action::Login,
         Action::Logout => client::Action::Logout,
-        Action::Send { to } | Action::SendCipher { to } | Action::SendOdd { to, .. } => {
-            client::Action::Send { to: chat(to)?, text: text() }
+        Action::SendAudio { to } | Action::SendOdd { to, odd: Odd::ShortAudio } => {
+            client::Action::SendAudio { to: chat(to)?, audio: text() }
         }
-        Action::SendAudio { to } => client::Action::SendAudio { to: chat(to)?, audio: text() },
+        Action::Send { to }
+        | Action::SendCipher { to }
+        | Action::SendPayload { to, .. }
+        | Action::SendOdd { to, .. } => client::Action::Send { to: chat(to)?, text: text() },
+        Action::Claim { to, of } => {
+            let message = ImMsgData {
+                from_user_id: of,
+                to_session_id: to,
+                msg_type: MsgType::SingleText.into(),
+                msg_data: text(),
+                ..Default::default()
+            };
+            let body = Pdu::new(id::MSG_DATA, 0, &message).body;
+            client::Action::Raw { command: id::MSG_DATA, body }
+        }
         Action::Resend { of } => client::Action::Resend { of },
         Action::Read { chat: c } => client::Action::Read { chat: chat(c)? },
         Action::Pull { chat: c, count } => client::Action::Pull { chat: chat(c)?, count },

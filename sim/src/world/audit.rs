@@ -73,7 +73,7 @@ impl Auditor {
         *self.desk() = Desk { orders: Some(orders), busy: false };
         let names = |role| plan.hosts(role).into_iter().map(|host| host.to_string()).collect();
         let audit = Audit {
-            users: plan.devices.iter().map(|d| d.user).collect(),
+            users: plan.users(),
             db: names(Role::Db),
             route: names(Role::Route),
             timing: plan.pace.timing(),
@@ -174,7 +174,7 @@ mod tests {
                 _ => {}
             }
         }
-        assert_eq!(users, case.plan.devices.iter().map(|d| d.user).collect());
+        assert_eq!(users, case.plan.users());
         assert_eq!(routes, case.plan.hosts(Role::Route).len());
         let closed = |conn| {
             lines.iter().any(|l| {

@@ -36,7 +36,7 @@ pub use watch::Watch;
 
 use crate::{
     plan::{
-        EPOCH, Side, TICK_MS,
+        Side, TICK_MS,
         case::{Case, ProtocolSpec},
     },
     properties::{Properties, Protocols, Tally, Violation},
@@ -96,7 +96,7 @@ pub fn run(case: &Case, watch: &Watch) -> Result<Outcome, String> {
     mutants::take_reached();
     let mut sim = seeded::network(plan.noise)
         .simulation_duration(Duration::from_millis(LONGEST_RUN_MS + TICK_MS))
-        .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(EPOCH))
+        .epoch(SystemTime::UNIX_EPOCH + Duration::from_secs(plan.epoch))
         // In writes: more than fit in the window of a socket, byte by byte, and a FIN.
         .tcp_capacity(1 << 17)
         .ephemeral_ports(10_000..=60_000)
@@ -110,7 +110,7 @@ pub fn run(case: &Case, watch: &Watch) -> Result<Outcome, String> {
     }
     let properties = Properties::new(&base.protocol, &base.limits);
     let properties = properties.mixed(protocols).at_pace(&plan.pace.timing());
-    let properties = properties.of_plan(plan);
+    let properties = properties.of_plan(plan).begun_at(plan.epoch);
     let hosts = Hosts::new(plan.clone(), base, candidate, shared.clone(), watch.clone());
     hosts.register(&mut sim);
     let mut driver = Driver::new(plan, properties, shared, hosts);

@@ -6,15 +6,20 @@ use crate::{
         redis,
         sql::{self, Step},
     },
-    plan::{EPOCH, Group, GroupKind, Plan},
+    plan::{Group, GroupKind, Plan},
     record::Kind,
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use teamtalk::{store::sql::Value, wire::im::base_define::GroupType};
 
-/// When the groups were made and their members joined.
-const JOINED: u32 = EPOCH as u32 - 3_600;
+/// When the groups were made and their members joined: so many seconds before the run.
+const BEFORE_S: u64 = 3_600;
+
+fn joined(plan: &Plan) -> u32 {
+    (plan.epoch - BEFORE_S) as u32
+}
+
 /// The database of Redis that db_proxy uses (SYSTEM.md section 6).
 const REDIS_DB: &str = "1";
 
@@ -26,30 +31,37 @@ pub(super) fn password(user: u32) -> String {
     format!("password{user}")
 }
 
+/// What a device sends as the password: md5hex(clear).
+pub(super) fn hashed_password(user: u32) -> String {
+    md5_hex(password(user))
+}
+
 /// What IMUser holds: md5hex(received + salt), where md5hex(clear) is received (SYSTEM.md
 /// section 6, 0703).
 fn stored_password(user: u32) -> String {
-    use md5::{Digest, Md5};
-    let hex = |text: String| {
-        Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    };
-    hex(hex(password(user)) + &sql::User::salt(user))
+    md5_hex(hashed_password(user) + &sql::User::salt(user))
 }
 
-/// The rows of SQL. Users of devices, and members of groups who have none.
+fn md5_hex(text: String) -> String {
+    use md5::{Digest, Md5};
+    Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The rows of SQL. Users of devices, and those who have none: members of groups, and who is logged in
+/// beside the devices.
 pub(super) fn fill_sql(engine: &mut sql::Engine, plan: &Plan) {
     let members = plan.groups.iter().flat_map(|g| g.members.iter().copied());
-    let ids: BTreeSet<u32> = plan.devices.iter().map(|d| d.user).chain(members).collect();
+    let ids: BTreeSet<u32> = plan.users().into_iter().chain(members).collect();
     let user = |&id: &u32| sql::User { id, name: user_name(id), password: stored_password(id) };
     engine.seed_users(&ids.iter().map(user).collect::<Vec<_>>()).expect("rows that fit");
     let mut insert = Inserts::new(engine);
     insert.row(
         "insert into IMDepart (id, departName, priority, parentId, created, updated) \
          values (1, 'everyone', 0, 0, ?, ?)",
-        &[JOINED, JOINED],
+        &[joined(plan), joined(plan)],
     );
     for group in &plan.groups {
-        insert.group(group);
+        insert.group(group, joined(plan));
     }
     insert.close();
 }
@@ -66,7 +78,7 @@ pub(super) fn fill_redis(engine: &mut redis::Engine, plan: &Plan) {
         run(&["SET", &format!("group_msg_id_{}", group.id), "0"]);
         for member in &group.members {
             let key = format!("group_member_{}", group.id);
-            run(&["HSET", &key, &member.to_string(), &JOINED.to_string()]);
+            run(&["HSET", &key, &member.to_string(), &joined(plan).to_string()]);
         }
     }
 }
@@ -99,7 +111,7 @@ impl<'a> Inserts<'a> {
         done.result.expect("a row that fits");
     }
 
-    fn group(&mut self, group: &Group) {
+    fn group(&mut self, group: &Group, joined: u32) {
         const GROUP: &str = "insert into IMGroup (id, name, creator, type, userCnt, status, \
             version, lastChated, created, updated) values (?, 'group', ?, ?, ?, 0, 1, 0, ?, ?)";
         const MEMBER: &str = "insert into IMGroupMember (groupId, userId, status, created, \
@@ -109,9 +121,9 @@ impl<'a> Inserts<'a> {
             GroupKind::Temporary => GroupType::Tmp,
         };
         let count = group.members.len() as u32;
-        self.row(GROUP, &[group.id, group.creator, kind as u32, count, JOINED, JOINED]);
+        self.row(GROUP, &[group.id, group.creator, kind as u32, count, joined, joined]);
         for &member in &group.members {
-            self.row(MEMBER, &[group.id, member, JOINED, JOINED]);
+            self.row(MEMBER, &[group.id, member, joined, joined]);
         }
     }
 

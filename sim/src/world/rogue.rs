@@ -1,6 +1,11 @@
-//! Connections that do not log in: what a bad client, or anybody, does to a msg_server.
+//! Connections beside those of the devices: what a bad client, or anybody, does to a msg_server.
 
-use super::{SimEnv, env::port, shared::Shared};
+use super::{
+    SimEnv,
+    env::port,
+    population::{hashed_password, user_name},
+    shared::Shared,
+};
 use crate::plan::{Action, Host, Operation, Plan, Rogue};
 use bytes::BytesMut;
 use std::{io, sync::Arc, time::Duration};
@@ -13,8 +18,9 @@ use teamtalk::{
         Pdu,
         frame::Codec,
         im::{
-            base_define::MsgType,
-            message::{ImMsgData, ImUnreadMsgCntReq},
+            base_define::{ClientType, MsgType, UserStatType},
+            login::ImLoginReq,
+            message::{ImClientTimeReq, ImMsgData, ImUnreadMsgCntReq},
         },
     },
 };
@@ -25,9 +31,11 @@ use tokio::{
 };
 use tokio_util::codec::Decoder;
 
-/// How long a connection is tried, and how long it listens.
+/// How long a connection is tried, and how long most listen.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// The seq_num of what is sent.
+/// How long one listens that is to be closed for its silence.
+const LONG_PATIENCE: Duration = Duration::from_secs(3_600);
+/// The seq_num of what is sent first.
 const SEQ_NUM: u16 = 1;
 /// A length of 5, which no PDU has.
 const GARBAGE: &[u8] = b"\x00\x00\x00\x05\x00";
@@ -40,13 +48,22 @@ pub async fn run(
     mut operations: mpsc::UnboundedReceiver<Operation>,
 ) {
     while let Some(op) = operations.recv().await {
+        let Action::Rogue { what } = &op.action else { continue };
         let Some(device) = plan.devices.iter().find(|d| d.slot == op.device) else { continue };
         let env = SimEnv::new(shared.clone(), &host, Some(device.slot));
         let to = Endpoint::new(device.home.as_str(), port::MSG);
-        let bytes = bytes(&op, device.user);
+        let intrusion = Intrusion {
+            op: op.id,
+            bytes: bytes(&op, what, device.user),
+            listens: match what {
+                Rogue::Silent { .. } => Listens::UntilClosed,
+                Rogue::Flood { .. } => Listens::ForAWhile,
+                _ => Listens::ForAnAnswer,
+            },
+        };
         tokio::spawn(async move {
             let (op, fact) = (op.id, env.clone());
-            fact.fact(match intrude(env, op, &to, &bytes).await {
+            fact.fact(match intrude(env, intrusion, &to).await {
                 Ok(()) => Fact::OpOk { op, msg_id: 0 },
                 Err(reason) => Fact::OpFailed { op, reason },
             });
@@ -54,40 +71,86 @@ pub async fn run(
     }
 }
 
-/// What is written.
-fn bytes(op: &Operation, user: u32) -> Vec<u8> {
-    let Action::Rogue { what } = &op.action else { return Vec::new() };
-    let pdu = match what {
-        Rogue::Garbage => return GARBAGE.to_vec(),
-        Rogue::Unread { of } => {
-            let asked = ImUnreadMsgCntReq { user_id: *of, attach_data: None };
-            Pdu::new(command::MSG_UNREAD_CNT_REQUEST, SEQ_NUM, &asked)
-        }
-        Rogue::Text { to } => {
-            let message = ImMsgData {
-                from_user_id: user,
-                to_session_id: *to,
-                msg_type: MsgType::SingleText.into(),
-                msg_data: op.content().unwrap_or_default().into(),
-                ..Default::default()
-            };
-            Pdu::new(command::MSG_DATA, SEQ_NUM, &message)
-        }
-    };
-    pdu.encode().to_vec()
+/// What a connection is for.
+struct Intrusion {
+    op: u32,
+    /// What is written.
+    bytes: Vec<u8>,
+    listens: Listens,
 }
 
-/// Dials, writes, and listens for an answer; why there was none.
-async fn intrude(env: SimEnv, op: u32, to: &Endpoint, bytes: &[u8]) -> Result<(), String> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listens {
+    /// Until the first thing that was written is answered.
+    ForAnAnswer,
+    /// Whatever comes.
+    ForAWhile,
+    /// Until the server closes.
+    UntilClosed,
+}
+
+/// What is written.
+fn bytes(op: &Operation, what: &Rogue, user: u32) -> Vec<u8> {
+    let text = |seq, to| {
+        let message = ImMsgData {
+            from_user_id: user,
+            to_session_id: to,
+            msg_type: MsgType::SingleText.into(),
+            msg_data: op.content().unwrap_or_default().into(),
+            ..Default::default()
+        };
+        Pdu::new(command::MSG_DATA, seq, &message)
+    };
+    let unread = |seq, of| {
+        let asked = ImUnreadMsgCntReq { user_id: of, attach_data: None };
+        Pdu::new(command::MSG_UNREAD_CNT_REQUEST, seq, &asked)
+    };
+    let time = |seq| Pdu::new(command::MSG_TIME_REQUEST, seq, &ImClientTimeReq::default());
+    let pdus = match *what {
+        Rogue::Garbage => return GARBAGE.to_vec(),
+        Rogue::Unread { of } => vec![unread(SEQ_NUM, of)],
+        Rogue::Text { to } => vec![text(SEQ_NUM, to)],
+        Rogue::Login { of, wrong } => vec![login(of, wrong, false)],
+        Rogue::Hasty { of, to } => {
+            vec![login(of, false, false), time(2), unread(3, to), text(4, to)]
+        }
+        Rogue::Flood { count } => (0..count).map(|n| time(SEQ_NUM + n)).collect(),
+        Rogue::Silent { of, phone } => of.map(|of| login(of, false, phone)).into_iter().collect(),
+    };
+    pdus.iter().flat_map(|pdu| pdu.encode().to_vec()).collect()
+}
+
+fn login(user: u32, wrong: bool, phone: bool) -> Pdu {
+    // The hash of another user's password is as long, and wrong.
+    let password = hashed_password(if wrong { user + 1 } else { user });
+    let client_type = if phone { ClientType::Android } else { ClientType::Windows };
+    let request = ImLoginReq {
+        user_name: user_name(user).into(),
+        password: password.into(),
+        online_status: UserStatType::UserStatusOnline.into(),
+        client_type: client_type.into(),
+        ..Default::default()
+    };
+    Pdu::new(command::LOGIN_REQ_USERLOGIN, SEQ_NUM, &request)
+}
+
+/// Dials, writes, and listens; why there was no answer.
+async fn intrude(env: SimEnv, what: Intrusion, to: &Endpoint) -> Result<(), String> {
+    let Intrusion { op, bytes, listens } = what;
     let lost = |_: io::Error| reason::CONNECTION_LOST.to_string();
     let dialled = timeout(PATIENCE, env.connect(to)).await;
     let mut stream = dialled.map_err(|_| "connect timed out")?.map_err(|e| e.to_string())?;
     env.fact(Fact::Attempt { op, attempt: 1, conn: stream.id(), seq_num: SEQ_NUM });
-    stream.write_all(bytes).await.map_err(lost)?;
-    let until = Instant::now() + PATIENCE;
+    stream.write_all(&bytes).await.map_err(lost)?;
+    let patience = match listens {
+        Listens::ForAnAnswer | Listens::ForAWhile => PATIENCE,
+        Listens::UntilClosed => LONG_PATIENCE,
+    };
+    let until = Instant::now() + patience;
     let mut buf = BytesMut::new();
     loop {
         match Codec.decode(&mut buf) {
+            Ok(Some(_)) if listens != Listens::ForAnAnswer => {}
             Ok(Some(pdu)) if pdu.header.seq_num != SEQ_NUM => {}
             Ok(Some(pdu)) if pdu.command() == command::OTHER_REFUSED => {
                 return Err("refused".into());

@@ -52,7 +52,7 @@ fn software(clients: Clients, kind: u32) -> BoxedStrategy<Client> {
 /// A second device obeys its kick: two that do not would kick each other for ever, and never
 /// come to rest.
 fn conduct(profile: Profile, kind: u32) -> BoxedStrategy<Conduct> {
-    if profile == Profile::Calm {
+    if profile.is_orderly() {
         return Just(Conduct::default()).boxed();
     }
     let acks = prop_oneof![

@@ -2,12 +2,14 @@
 
 mod bounds;
 mod devices;
+mod extras;
 mod families;
 mod faults;
 mod groups;
+mod idle;
 mod operations;
 
-use super::{DB_WORKERS, Node, Pace, Plan, Role, Side};
+use super::{DB_WORKERS, EPOCH, Node, Pace, Plan, Role, Side};
 use devices::devices;
 use faults::{durability, faults};
 use groups::groups;
@@ -28,19 +30,28 @@ pub enum Profile {
     Calm,
     /// Limits tried from below, at them and over them; a group of hundreds; no faults.
     Bounds,
+    /// More than a minute in which nobody does anything, and connections that say nothing in it; no
+    /// faults.
+    Idle,
 }
 
 /// All profiles, with their names and what they are for.
-pub const PROFILES: [(Profile, &str, &str); 3] = [
+pub const PROFILES: [(Profile, &str, &str); 4] = [
     (Profile::Default, "default", "faults, bad clients, second devices: 2 to 3 servers"),
     (Profile::Calm, "calm", "no faults, and clients that are in order; second devices"),
     (Profile::Bounds, "bounds", "limits tried at, under and over; a group of hundreds; no faults"),
+    (Profile::Idle, "idle", "a minute in which nobody does anything; no faults"),
 ];
 
 impl Profile {
     /// Its name.
     pub fn name(self) -> &'static str {
         PROFILES.iter().find(|(profile, ..)| *profile == self).map_or("?", |(_, name, _)| name)
+    }
+
+    /// Whether clients are in order.
+    fn is_orderly(self) -> bool {
+        matches!(self, Self::Calm | Self::Idle)
     }
 
     /// The profile of a name.
@@ -73,6 +84,11 @@ pub fn generate(seed: u64, clients: Clients, profile: Profile) -> Plan {
     let tree = plan(clients, profile).new_tree(&mut runner).expect("the strategies reject nothing");
     let mut plan = tree.current();
     plan.noise = seed;
+    match profile {
+        Profile::Default => extras::add(&mut plan, seed, clients),
+        Profile::Idle => idle::stretch(&mut plan),
+        Profile::Calm | Profile::Bounds => {}
+    }
     plan
 }
 
@@ -110,20 +126,21 @@ fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
                     })
                     .boxed()
             }
-            Profile::Default | Profile::Calm => groups.boxed(),
+            Profile::Default | Profile::Calm | Profile::Idle => groups.boxed(),
         };
         (Just(shape), devices, groups).prop_flat_map(move |(shape, devices, groups)| {
             let nodes = nodes(&shape);
             let operations = operations(&devices, shape.users, &groups, profile);
             let faults = match profile {
                 Profile::Default => faults(&nodes, &devices).boxed(),
-                Profile::Calm | Profile::Bounds => Just(Vec::new()).boxed(),
+                Profile::Calm | Profile::Bounds | Profile::Idle => Just(Vec::new()).boxed(),
             };
             let before = (Just(shape), Just(nodes), Just(devices), Just(groups.known));
             (before, operations, faults, durability()).prop_map(
                 |((shape, nodes, devices, groups), operations, faults, redis)| Plan {
                     pace: Pace::Brisk,
                     noise: 0,
+                    epoch: EPOCH,
                     latency_ticks: shape.latency_ticks,
                     db_workers: DB_WORKERS,
                     redis,
@@ -179,9 +196,10 @@ mod tests {
     #[test]
     fn plans_are_sound() {
         for plan in plans(Clients::Mixed, Profile::Default) {
-            assert!(
-                plan.operations.windows(2).all(|w| w[0].id < w[1].id && w[0].at_ms <= w[1].at_ms)
-            );
+            let when = |op: &Operation| (op.at_ms, op.id);
+            assert!(plan.operations.is_sorted_by_key(when));
+            let ids: BTreeSet<_> = plan.operations.iter().map(|op| op.id).collect();
+            assert_eq!(ids.len(), plan.operations.len());
             assert!(plan.devices.len() >= 3 && plan.devices.len() <= 8);
             let slots: BTreeSet<_> = plan.devices.iter().map(|d| d.slot).collect();
             assert_eq!(slots.len(), plan.devices.len());
@@ -252,10 +270,11 @@ mod tests {
             let burst = |slot| of(slot).windows(21).any(|at| at[20] - at[0] < 1_000);
             bursts += u32::from(plan.devices.iter().any(|device| burst(device.slot)));
         }
-        assert_eq!(actions.len(), 39, "{actions:?}");
+        assert_eq!(actions.len(), 41, "{actions:?}");
         assert!(actions.values().all(|n| *n >= 20), "{actions:?}");
         let all = actions.values().sum::<u32>() - actions["login"];
-        let sends = actions["send"] + actions["send_cipher"] + actions["send_audio"];
+        let sends = ["send", "send_cipher", "send_payload", "send_audio"].map(|name| actions[name]);
+        let sends: u32 = sends.iter().sum();
         assert!(sends * 5 > all * 3, "{actions:?}");
         assert_eq!(clients.len(), 6);
         assert_eq!(conducts.len(), 6, "{conducts:?}");

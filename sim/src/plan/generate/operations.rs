@@ -41,13 +41,13 @@ pub(super) fn operations(
     let rest = (LOGINS_END_MS..LAST_MS, any::<u32>(), 1..users, 0..1_000_u32, any::<(u32, u32)>());
     let rest = prop::collection::vec(rest, 45..90);
     let burst = prop::option::weighted(0.12, (LOGINS_END_MS..LAST_MS, any::<u32>(), 1..users));
-    let burst = burst.prop_map(move |burst| burst.filter(|_| profile != Profile::Calm));
+    let burst = burst.prop_map(move |burst| burst.filter(|_| !profile.is_orderly()));
     let farewell = prop::option::weighted(0.3, any::<u32>());
     let tokens = prop::bool::weighted(0.4);
     let swarm = any::<u64>().prop_map(|bits| bits | 1);
     let at_bounds = match profile {
         Profile::Bounds => bounds::operations(&devices).boxed(),
-        Profile::Default | Profile::Calm => Just(Vec::new()).boxed(),
+        Profile::Default | Profile::Calm | Profile::Idle => Just(Vec::new()).boxed(),
     };
     let all = (logins(&devices), swarm, rest, burst, farewell, tokens, at_bounds);
     all.prop_map(move |(logins, swarm, rest, burst, farewell, tokens, at_bounds)| {
@@ -71,7 +71,7 @@ pub(super) fn operations(
                 _ => Chat::User(peer),
             };
             let draw = Draw { user, peer, users, chat, group, more };
-            let made = actions(&draw, pick, swarm, profile == Profile::Calm);
+            let made = actions(&draw, pick, swarm, profile.is_orderly());
             let phones_only =
                 |action: &Action| matches!(action, Action::Ask(ask) if ask.is_for_phones());
             let fits = |action: &Action| !phones_only(action) || device.client.is_phone();

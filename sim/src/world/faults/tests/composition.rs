@@ -6,7 +6,7 @@
 
 use crate::{
     plan::{
-        Cut, Durability, Fate, Fault, Node, Pace, Plan, Role, Side, TICK_MS, Trouble,
+        Cut, Durability, EPOCH, Fate, Fault, Node, Pace, Plan, Role, Side, TICK_MS, Trouble,
         case::ProtocolSpec,
     },
     seeded,
@@ -47,6 +47,7 @@ fn plan(faults: Vec<Fault>) -> Plan {
         db_workers: 1,
         redis: Durability::Always,
         redis_refuses_writes: false,
+        epoch: EPOCH,
         nodes: hosts.map(|host| Node { host, side: Side::Base }).into(),
         devices: Vec::new(),
         groups: Vec::new(),

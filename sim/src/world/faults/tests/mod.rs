@@ -9,8 +9,8 @@ mod sockets;
 use crate::{
     explore::run_case,
     plan::{
-        Action, Chat, Client, Device, Durability, Fault, Host, Node, Operation, Pace, Plan, Side,
-        Trouble,
+        Action, Chat, Client, Device, Durability, EPOCH, Fault, Host, Node, Operation, Pace, Plan,
+        Side, Trouble,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
     },
     record::{Kind, Line},
@@ -49,6 +49,7 @@ fn plan(faults: &[(u64, u64, Trouble)]) -> Plan {
         db_workers: 4,
         redis: Durability::Always,
         redis_refuses_writes: false,
+        epoch: EPOCH,
         nodes: hosts.map(|h| Node { host: Host::of(h), side: Side::Base }).into(),
         devices: vec![device(1), device(2)],
         operations: logins.into_iter().chain(sends).enumerate().map(operation).collect(),

@@ -1,0 +1,362 @@
+//! rates: what is over the rate is refused, what is under it is served, and far beyond it costs the
+//! connection (switch `edge-limits`).
+//!
+//! A msg_server counts by windows whose beginnings nobody outside it sees. In any time as long as a window
+//! there are parts of at most two of them, so twice the rate may be served in it and no more; and who is
+//! refused has come with more than the rate within the time of one window before.
+
+use super::{Class, Known, Property, Seen, Sort, Subject, Tally, Violation, wire::At};
+use crate::{
+    plan::{Host, Role},
+    record::{Frame, Kind},
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use teamtalk::{
+    catalogue::{self, id as cmd, limits::Limits},
+    env::ConnId,
+    wire::tt::extension::{Refused, RefusedCode},
+};
+
+/// Over so many times the rate on one connection it is closed.
+const ABUSE: u32 = 10;
+/// PDUs in a window of what is served to nobody, or only after a login.
+const UNSERVED: u32 = 20;
+/// Texts in a window and connection (SYSTEM.md section 3, step 1).
+const TEXTS: u32 = 20;
+/// How long a refusal may take, and a close, in simulated microseconds.
+const GRACE_US: u64 = 100_000;
+/// For how long what was read is kept, in simulated microseconds: a machine may stand still meanwhile.
+const KEPT_US: u64 = 10_000_000;
+
+/// Who pays: a user with all devices at a msg_server, or a connection.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Payer {
+    User(Host, u32),
+    Conn(ConnId),
+}
+
+/// What is counted; the commands that are served to nobody together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    Command(u16),
+    Requests,
+    Unserved,
+}
+
+/// A PDU that a msg_server read.
+#[derive(Debug)]
+struct Read {
+    at_us: u64,
+    name: (ConnId, u16, u16),
+    refused: bool,
+}
+
+/// What was read, the oldest first.
+#[derive(Debug, Default)]
+struct Reads {
+    read: VecDeque<Read>,
+    /// How many of these begin windows that have been looked at.
+    judged: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Rates {
+    limits: Limits,
+    read: BTreeMap<(Payer, What), Reads>,
+    /// Connections that are to be closed, since when.
+    abused: BTreeMap<ConnId, u64>,
+    /// What is broken, and can't be told at the line that broke it.
+    broken: Option<Violation>,
+    tally: Tally,
+}
+
+fn violation(kind: &'static str, sentence: String, conn: ConnId) -> Violation {
+    let about = [Subject::Connection(conn)].into();
+    Violation { property: "rates", kind, role: Role::Msg, sentence, about }
+}
+
+impl Rates {
+    /// Under these limits.
+    pub fn new(limits: Limits) -> Self {
+        let (read, abused, tally) = Default::default();
+        Self { limits, read, abused, broken: None, tally }
+    }
+
+    fn most(&self, what: What) -> u32 {
+        match what {
+            What::Command(command) => self.limits.of(command).map_or(UNSERVED, |of| of.rate),
+            What::Requests => self.limits.requests,
+            What::Unserved => UNSERVED,
+        }
+    }
+
+    /// For whom a PDU counts, and as what.
+    fn counted(&self, seen: &Seen<'_>, conn: ConnId, command: u16) -> BTreeSet<(Payer, What)> {
+        let user = seen.stood.and_then(|stood| stood.user.filter(|_| !stood.kicked));
+        let entry = catalogue::of(command);
+        let served = entry.filter(|entry| {
+            self.limits.of(command).is_some() && (user.is_some() || entry.before_login)
+        });
+        let payer = match user {
+            Some(user) => Payer::User(seen.line.host.clone(), user),
+            None => Payer::Conn(conn),
+        };
+        let Some(entry) = served else {
+            let both = [(payer, What::Unserved), (Payer::Conn(conn), What::Unserved)];
+            return both.into();
+        };
+        let mut all = BTreeSet::from([
+            (payer.clone(), What::Command(command)),
+            (Payer::Conn(conn), What::Command(command)),
+        ]);
+        if entry.reply.is_some() {
+            all.insert((payer, What::Requests));
+        }
+        all
+    }
+
+    fn reads(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<Violation> {
+        let (now_us, window_us) = (seen.line.sim_us, seen.known.rate_window_us);
+        let name = (conn, pdu.header.seq_num, pdu.command());
+        for (payer, what) in self.counted(seen, conn, pdu.command()) {
+            let most = self.most(what) as usize;
+            let reads = self.read.entry((payer.clone(), what)).or_default();
+            reads.read.push_back(Read { at_us: now_us, name, refused: false });
+            let within = reads.read.iter().rev().take_while(|r| r.at_us + window_us > now_us);
+            if payer == Payer::Conn(conn) && within.count() > 2 * most * ABUSE as usize {
+                self.abused.entry(conn).or_insert(now_us);
+            }
+            // Nothing that comes can be in one window with what is older, and its refusal is over.
+            while reads.next().is_some_and(|read| read.at_us + window_us + GRACE_US < now_us) {
+                if let Some(broken) = reads.over(reads.judged, window_us, most) {
+                    self.broken.get_or_insert(broken);
+                }
+                reads.judged += 1;
+                self.tally.judge();
+            }
+            while reads.judged > 0 && reads.read.front().is_some_and(|r| r.at_us + KEPT_US < now_us)
+            {
+                reads.read.pop_front();
+                reads.judged -= 1;
+            }
+        }
+        self.broken.take()
+    }
+
+    /// A msg_server says that it is too much.
+    fn refuses(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<Violation> {
+        let said = pdu.view::<Refused>().ok()?;
+        let command = said.command_id as u16;
+        let is_rate = said.code == RefusedCode::RefusedTooMany as i32;
+        let name = (conn, pdu.header.seq_num, command);
+        let (now_us, window_us) = (seen.line.sim_us, seen.known.rate_window_us);
+        let mut founded = false;
+        for (payer, what) in self.counted(seen, conn, command) {
+            let most = self.most(what);
+            let Some(Reads { read, .. }) = self.read.get_mut(&(payer, what)) else { continue };
+            if let Some(read) = read.iter_mut().find(|r| r.name == name && !r.refused) {
+                // Whatever it is refused for: it is not served.
+                read.refused = true;
+            }
+            let is_text = matches!(what, What::Command(cmd::MSG_DATA));
+            let most = if is_text { most.min(TEXTS) } else { most };
+            founded |= in_one_window(read, now_us, window_us + GRACE_US) > most as usize;
+        }
+        if !is_rate {
+            return None;
+        }
+        self.tally.judge();
+        let (host, name) = (&seen.line.host, catalogue::name(command).unwrap_or("a PDU"));
+        let why = format!("{host} refuses {name} on connection {conn}, which is not over its rate");
+        (!founded).then(|| violation("refused", why, conn))
+    }
+}
+
+/// How many may have come in the window of now. A machine that stands still has a window that is longer:
+/// what came before one gap may be in it, too.
+fn in_one_window(read: &VecDeque<Read>, now_us: u64, window_us: u64) -> usize {
+    let (mut since_us, mut gaps) = (now_us, 0);
+    let in_it = |read: &&Read| {
+        if read.at_us + window_us <= since_us {
+            gaps += 1;
+            since_us = read.at_us;
+        }
+        gaps < 2
+    };
+    read.iter().rev().take_while(in_it).count()
+}
+
+impl Reads {
+    /// The oldest that begins a window that was not looked at.
+    fn next(&self) -> Option<&Read> {
+        self.read.get(self.judged)
+    }
+
+    /// Whether more than twice the rate was served in the window that begins with one.
+    fn over(&self, at: usize, window_us: u64, most: usize) -> Option<Violation> {
+        let first = self.read.get(at)?;
+        let from = self.read.iter().skip(at);
+        let within = from.take_while(|r| r.at_us < first.at_us + window_us);
+        let served = within.filter(|r| !r.refused).count();
+        let (conn, _, command) = first.name;
+        let name = catalogue::name(command).unwrap_or("a command that does not exist");
+        let why =
+            format!("{served} PDUs such as {name} were served in one window, and {most} may be");
+        (served > 2 * most).then(|| violation("served", why, conn))
+    }
+}
+
+impl Property for Rates {
+    fn name(&self) -> &'static str {
+        "rates"
+    }
+
+    fn says(&self) -> &'static str {
+        "what is over the rate is refused, what is under it is served, and far beyond it costs the \
+         connection"
+    }
+
+    fn sort(&self) -> Sort {
+        Sort::Safety
+    }
+
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::Event]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        if let Kind::Disconnected { conn, .. } | Kind::StreamReset { conn } = seen.line.kind {
+            // What came on a connection that is closed was served to nobody from some point on.
+            let since = self.abused.remove(&conn);
+            for read in self.read.values_mut().flat_map(|reads| &mut reads.read) {
+                read.refused |= read.name.0 == conn;
+            }
+            let late = since.is_some_and(|since| since + GRACE_US < seen.line.sim_us);
+            return late.then(|| abuse(conn));
+        }
+        let (at, conn, pdu) = seen.client?;
+        if !seen.protocol().edge_limits {
+            return None;
+        }
+        match (at, pdu.command()) {
+            (At::ServerReads, cmd::OTHER_HEARTBEAT) => None,
+            (At::ServerReads, _) => self.reads(seen, conn, pdu),
+            (At::ServerWrites, cmd::OTHER_REFUSED) => self.refuses(seen, conn, pdu),
+            _ => None,
+        }
+    }
+
+    fn pending(&self, known: &Known) -> Option<Violation> {
+        if let Some((&conn, _)) = self.abused.first_key_value() {
+            return Some(abuse(conn));
+        }
+        let over = |(&(_, what), reads): (&(Payer, What), &Reads)| {
+            let most = self.most(what) as usize;
+            (reads.judged..reads.read.len())
+                .find_map(|at| reads.over(at, known.rate_window_us, most))
+        };
+        self.read.iter().find_map(over)
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        Some(self.tally.clone())
+    }
+}
+
+fn abuse(conn: ConnId) -> Violation {
+    let why = format!(
+        "connection {conn} sent more than {ABUSE} times what is served in a window, and is served on"
+    );
+    violation("abuse", why, conn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rates;
+    use crate::{
+        properties::tape::{Tape, refused},
+        record::{End, Kind},
+    };
+    use bytes::Bytes;
+    use teamtalk::{
+        catalogue::{id as cmd, limits::Limits},
+        protocol::Protocol,
+        wire::{Pdu, tt::extension::RefusedCode},
+    };
+
+    const WINDOW_US: u64 = 200_000;
+
+    fn tape() -> Tape<Rates> {
+        let mut tape = Tape::new(Rates::new(Limits::default())).under(Protocol::hardened());
+        tape.known.rate_window_us = WINDOW_US;
+        tape.login(1, 10, 1);
+        tape
+    }
+
+    /// Asks for the departments, of which 10 are served in a window.
+    fn asks(tape: &mut Tape<Rates>, seqs: std::ops::Range<u16>) {
+        for seq in seqs {
+            tape.asks(10, Pdu::raw(cmd::BUDDY_LIST_DEPARTMENT_REQUEST, seq, Bytes::new()));
+        }
+    }
+
+    fn refuses(tape: &mut Tape<Rates>, seqs: std::ops::Range<u16>) {
+        for seq in seqs {
+            let code = RefusedCode::RefusedTooMany;
+            tape.tells(10, refused(seq, 1, cmd::BUDDY_LIST_DEPARTMENT_REQUEST, code));
+        }
+    }
+
+    #[test]
+    fn two_windows_of_a_rate_may_be_served_and_no_more() {
+        let mut tape = tape();
+        asks(&mut tape, 2..22);
+        tape.later(1);
+        asks(&mut tape, 22..43);
+        refuses(&mut tape, 32..42);
+        tape.later(1);
+        asks(&mut tape, 43..44);
+        assert_eq!((tape.pending(), &tape.found[..]), (None, &[][..] as &[String]));
+        asks(&mut tape, 44..65);
+        assert_eq!(tape.pending().as_deref(), Some("rates/served/msg"));
+        tape.later(1);
+        asks(&mut tape, 65..66);
+        assert_eq!(tape.found, ["rates/served/msg"]);
+    }
+
+    #[test]
+    fn who_keeps_to_the_rate_is_not_refused() {
+        let mut tape = tape();
+        asks(&mut tape, 2..13);
+        refuses(&mut tape, 12..13);
+        assert_eq!(tape.found, [""; 0], "the eleventh");
+        tape.later(1);
+        asks(&mut tape, 13..14);
+        refuses(&mut tape, 13..14);
+        assert_eq!(tape.found, [""; 0], "it may have stood still since");
+        tape.later(1);
+        asks(&mut tape, 14..23);
+        refuses(&mut tape, 22..23);
+        assert_eq!(tape.found, ["rates/refused/msg"], "the ninth of a later window");
+    }
+
+    #[test]
+    fn far_beyond_the_rate_a_connection_is_closed() {
+        let flooded = || {
+            let mut tape = tape();
+            tape.connect(2, 20);
+            for seq in 0..402 {
+                tape.asks(20, Pdu::raw(cmd::MSG_TIME_REQUEST, seq, Bytes::new()));
+            }
+            tape
+        };
+        let mut closed = flooded();
+        assert_eq!(closed.pending().as_deref(), Some("rates/abuse/msg"));
+        closed.line("msg1", Kind::Disconnected { conn: 20, end: End::Acceptor });
+        assert_eq!((closed.pending(), closed.found.len()), (None, 0));
+        let mut stays = flooded();
+        stays.later(1).line("msg1", Kind::Disconnected { conn: 20, end: End::Acceptor });
+        assert_eq!(stays.found, ["rates/abuse/msg"], "it went by itself");
+    }
+}

@@ -1,0 +1,358 @@
+//! tokens: a phone's token for pushes is kept from its registration to its logout.
+//!
+//! What Redis holds is judged: after a registration (0108) that was answered the user's key has that
+//! token, after the logout of a phone no phone's. Each may be overtaken by another one of the same user or
+//! token, which is owed in its place. A registration is answered before a store was asked, and goes
+//! with the link that it goes on; so what is owed when something goes wrong is forgiven, unless it had
+//! the time of a request until then.
+
+use super::{Class, Known, Property, Seen, Sort, Subject, Tally, Violation, wire::At};
+use crate::{
+    model::View,
+    plan::Role,
+    record::{Frame, Kind},
+};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use teamtalk::{
+    catalogue::id as cmd,
+    env::ConnId,
+    wire::im::login::{ImDeviceTokenReq, ImDeviceTokenRsp},
+};
+
+/// Client types of the mobile class have this bit (SYSTEM.md section 2).
+const MOBILE: i32 = 0x10;
+/// Client type of an iPhone; all others of the mobile class are Androids.
+const IPHONE: i32 = 0x11;
+
+/// What a user's key is to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Held {
+    /// `ios:` or `android:` and the token.
+    Token(Bytes),
+    /// No phone's token.
+    Nothing,
+}
+
+#[derive(Debug)]
+struct Owed {
+    held: Held,
+    conn: ConnId,
+    since_us: u64,
+    /// The msg_server has answered.
+    answered: bool,
+    /// The store was seen as it is to be.
+    paid: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    /// The last registration or logout of a user.
+    owed: BTreeMap<u32, Owed>,
+    /// How many registrations and logouts of a user db_proxies have under way, and whether there were
+    /// several at once since there were none.
+    under_way: BTreeMap<u32, (u32, bool)>,
+    /// What something that went wrong is no reason for.
+    broken: Option<Violation>,
+    tally: Tally,
+}
+
+fn key(user: u32) -> String {
+    format!("device_{user}")
+}
+
+fn is_so(view: View<'_>, user: u32, held: &Held) -> bool {
+    let value = view.text(&key(user));
+    match held {
+        Held::Token(token) => value == Some(token),
+        Held::Nothing => {
+            let is_phones =
+                |value: &Bytes| value.starts_with(b"ios:") || value.starts_with(b"android:");
+            !value.is_some_and(is_phones)
+        }
+    }
+}
+
+impl Tokens {
+    fn owes(&mut self, seen: &Seen<'_>, user: u32, conn: ConnId, held: Held) {
+        // A token that is taken over leaves the user who had it before without one.
+        if let Held::Token(token) = &held {
+            let same = |owed: &Owed| owed.held == Held::Token(token.clone());
+            self.owed.retain(|of, owed| *of == user || !same(owed));
+        }
+        let since_us = seen.line.sim_us;
+        if !seen.known.trouble.is_quiet(since_us, seen.known.settles_within_us) {
+            self.owed.remove(&user);
+            return;
+        }
+        let paid = is_so(seen.known.stores.after(seen.line.n), user, &held);
+        self.owed.insert(user, Owed { held, conn, since_us, answered: false, paid });
+    }
+
+    fn client(&mut self, seen: &Seen<'_>, (at, conn, pdu): (At, ConnId, &Frame)) -> Option<()> {
+        let served = seen.known.clients.served(conn)?;
+        let (user, kind) = (served.user?, served.client_type);
+        let is_phone = kind & MOBILE != 0;
+        match (at, pdu.command()) {
+            (At::ServerReads, cmd::LOGIN_REQ_DEVICETOKEN) if is_phone && !served.kicked => {
+                let request = pdu.view::<ImDeviceTokenReq>().ok()?;
+                let vendor = if kind == IPHONE { &b"ios:"[..] } else { b"android:" };
+                let token = [vendor, &request.device_token[..]].concat();
+                self.owes(seen, user, conn, Held::Token(token.into()));
+            }
+            (At::ServerWrites, cmd::LOGIN_RES_DEVICETOKEN) => {
+                let owed = self.owed.get_mut(&user).filter(|owed| owed.conn == conn)?;
+                owed.answered = true;
+            }
+            // It is refused: nothing is owed for it.
+            (At::ServerWrites, cmd::OTHER_REFUSED) => {
+                let is_it = |owed: &Owed| owed.conn == conn && !owed.answered;
+                self.owed.retain(|of, owed| *of != user || !is_it(owed));
+            }
+            (At::ServerReads, cmd::LOGIN_REQ_LOGINOUT) if is_phone && !served.kicked => {
+                self.owes(seen, user, conn, Held::Nothing);
+            }
+            (At::ServerWrites, cmd::LOGIN_RES_LOGINOUT) => {
+                let owed = self.owed.get_mut(&user).filter(|owed| owed.conn == conn)?;
+                owed.answered = true;
+            }
+            // In the original a PC's logout takes the token along.
+            (At::ServerReads, cmd::LOGIN_REQ_LOGINOUT) if !seen.protocol().kept_tokens => {
+                self.owed.remove(&user);
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// Redis holds something else than before.
+    fn stored(&mut self, seen: &Seen<'_>) {
+        let view = seen.known.stores.after(seen.line.n);
+        let mut paid = 0;
+        for (&user, owed) in self.owed.iter_mut().filter(|(_, owed)| !owed.paid) {
+            owed.paid = is_so(view, user, &owed.held);
+            paid += u64::from(owed.paid);
+        }
+        (0..paid).for_each(|_| self.tally.judge());
+    }
+
+    /// Something goes wrong: what had its time is not kept, and what had none may be for that.
+    fn trouble(&mut self, seen: &Seen<'_>) {
+        let (now_us, within_us) = (seen.line.sim_us, seen.known.answer_within_us);
+        if let Some(broken) = self.late(|owed| owed.since_us + within_us < now_us) {
+            self.broken.get_or_insert(broken);
+        }
+        let unpaid = self.owed.values().filter(|owed| !owed.paid).count();
+        (0..unpaid).for_each(|_| self.tally.excuse("a fault shortly after"));
+        self.owed.clear();
+    }
+
+    fn late(&self, is_due: impl Fn(&Owed) -> bool) -> Option<Violation> {
+        let due = |(_, owed): &(&u32, &Owed)| owed.answered && !owed.paid && is_due(owed);
+        let (&user, owed) = self.owed.iter().find(due)?;
+        let (kind, sentence) = match &owed.held {
+            Held::Token(token) => {
+                let token = String::from_utf8_lossy(token);
+                ("dropped", format!("user {user} registered {token}, and that is not kept"))
+            }
+            Held::Nothing => {
+                ("stays", format!("the phone of user {user} has logged out, and its token stays"))
+            }
+        };
+        let about = [Subject::User(user), Subject::Connection(owed.conn)].into();
+        Some(Violation { property: "tokens", kind, role: Role::Msg, sentence, about })
+    }
+
+    /// A db_proxy says that a token is kept: no other token names its user (with `edge-limits`), unless
+    /// two were under way at once: their steps mix.
+    fn kept(&mut self, seen: &Seen<'_>, pdu: &Frame) -> Option<Violation> {
+        let protocol = seen.protocol();
+        if !protocol.edge_limits || !protocol.kept_tokens {
+            return None;
+        }
+        let user = pdu.view::<ImDeviceTokenRsp>().ok()?.user_id;
+        let view = seen.known.stores.after(seen.line.n);
+        let (count, several) = self.under_way.remove(&user).unwrap_or((1, true));
+        if count > 1 {
+            self.under_way.insert(user, (count - 1, several));
+        }
+        let own = view.text(&key(user)).cloned().unwrap_or_default();
+        let own = own.splitn(2, |byte| *byte == b':').nth(1).unwrap_or_default();
+        let named = |(token, owner): &(&[u8], &Bytes)| {
+            **owner == *user.to_string().as_bytes() && *token != own
+        };
+        let (token, _) = view.keys("token_").find(named)?;
+        if !seen.known.trouble.is_quiet(seen.line.sim_us, seen.known.settles_within_us) || several {
+            self.tally.excuse("a fault shortly before, or two at once");
+            return None;
+        }
+        self.tally.judge();
+        let token = String::from_utf8_lossy(token).into_owned();
+        let own = String::from_utf8_lossy(own).into_owned();
+        Some(Violation {
+            property: "tokens",
+            kind: "former",
+            role: Role::Db,
+            sentence: format!("token {token} still names user {user}, whose token is {own:?}"),
+            about: [Subject::User(user), Subject::Connection(pdu.conn)].into(),
+        })
+    }
+}
+
+impl Property for Tokens {
+    fn name(&self) -> &'static str {
+        "tokens"
+    }
+
+    fn says(&self) -> &'static str {
+        "a phone's token for pushes is kept from its registration to its logout"
+    }
+
+    fn sort(&self) -> Sort {
+        Sort::Liveness
+    }
+
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::DbPdu, Class::Store, Class::Event]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        match &seen.line.kind {
+            Kind::Store(_) => self.stored(seen),
+            Kind::PduReceived(frame)
+                if seen.db.is_some() && frame.command() == cmd::LOGIN_REQ_DEVICETOKEN =>
+            {
+                let user = frame.view::<ImDeviceTokenReq>().ok()?.user_id;
+                let under_way = self.under_way.entry(user).or_default();
+                *under_way = (under_way.0 + 1, under_way.1 || under_way.0 > 0);
+            }
+            Kind::PduSent(frame)
+                if seen.db.is_some() && frame.command() == cmd::LOGIN_RES_DEVICETOKEN =>
+            {
+                return self.kept(seen, frame);
+            }
+            Kind::FaultStart { .. }
+            | Kind::HostDown
+            | Kind::StreamReset { .. }
+            | Kind::StoreLost { .. } => self.trouble(seen),
+            _ => drop(seen.client.and_then(|client| self.client(seen, client))),
+        }
+        None
+    }
+
+    fn pending(&self, _: &Known) -> Option<Violation> {
+        self.broken.clone().or_else(|| self.late(|_| true))
+    }
+
+    fn overdue(&self, known: &Known, now_us: u64) -> Option<Violation> {
+        let within_us = known.answer_within_us;
+        self.broken.clone().or_else(|| self.late(|owed| owed.since_us + within_us < now_us))
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        Some(self.tally.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tokens;
+    use crate::{
+        properties::tape::Tape,
+        record::{Applied, Changed, Kind, sql_applied},
+    };
+    use bytes::Bytes;
+    use teamtalk::{
+        catalogue::id as cmd,
+        protocol::Protocol,
+        wire::{
+            Pdu,
+            im::{
+                base_define::ClientType,
+                login::{ImDeviceTokenReq, ImDeviceTokenRsp, ImLogoutRsp},
+            },
+        },
+    };
+
+    fn tape() -> Tape<Tokens> {
+        let mut tape = Tape::new(Tokens::default()).under(Protocol::hardened());
+        tape.connect(2, 20).login_here(2, 20, 7, ClientType::Ios as i32);
+        tape
+    }
+
+    fn request(user_id: u32, token: &'static str) -> Pdu {
+        let device_token = Bytes::from_static(token.as_bytes());
+        let request = ImDeviceTokenReq { user_id, device_token, ..Default::default() };
+        Pdu::new(cmd::LOGIN_REQ_DEVICETOKEN, 5, &request)
+    }
+
+    fn registers(tape: &mut Tape<Tokens>) {
+        tape.asks(20, request(7, "tok"));
+        tape.tells(20, Pdu::raw(cmd::LOGIN_RES_DEVICETOKEN, 5, Bytes::new()));
+    }
+
+    fn logs_out(tape: &mut Tape<Tokens>) {
+        tape.asks(20, Pdu::raw(cmd::LOGIN_REQ_LOGINOUT, 6, Bytes::new()));
+        let answer = ImLogoutRsp { result_code: 0 };
+        tape.tells(20, Pdu::new(cmd::LOGIN_RES_LOGINOUT, 6, &answer));
+    }
+
+    /// Redis has a key, or not.
+    fn holds(tape: &mut Tape<Tokens>, key: &str, value: Option<&str>) {
+        let (key, value) =
+            (Bytes::from(key.to_string()), value.map(|v| Bytes::from(v.to_string())));
+        let changed = vec![Changed::key(1, &key, None, None, value.as_ref())];
+        let applied = Applied { changed, ..sql_applied("SET", &[], "affected 1", true) };
+        tape.line("redis", Kind::Store(applied));
+    }
+
+    #[test]
+    fn what_is_registered_is_kept_until_the_logout() {
+        let mut tape = tape();
+        registers(&mut tape);
+        assert_eq!(tape.pending().as_deref(), Some("tokens/dropped/msg"));
+        holds(&mut tape, "device_7", Some("android:tok"));
+        assert!(tape.pending().is_some(), "of another kind");
+        holds(&mut tape, "device_7", Some("ios:tok"));
+        assert_eq!(tape.pending(), None);
+        logs_out(&mut tape);
+        assert_eq!(tape.pending().as_deref(), Some("tokens/stays/msg"));
+        holds(&mut tape, "device_7", None);
+        assert_eq!(tape.pending(), None);
+    }
+
+    #[test]
+    fn a_fault_forgives_what_had_no_time() {
+        let fault = || Kind::FaultStart { fault: 1, what: "stall".into() };
+        let mut tape = tape();
+        tape.known.answer_within_us = 1_000;
+        registers(&mut tape);
+        assert_eq!(tape.line("world", fault()).pending(), None);
+        let mut tape = self::tape();
+        tape.known.answer_within_us = 1_000;
+        registers(&mut tape);
+        assert!(tape.later(1).line("world", fault()).pending().is_some());
+    }
+
+    #[test]
+    fn a_former_token_names_nobody() {
+        let mut tape = tape();
+        holds(&mut tape, "device_7", Some("ios:tok"));
+        holds(&mut tape, "token_tok", Some("7"));
+        holds(&mut tape, "token_old", Some("9"));
+        let answer = Pdu::new(
+            cmd::LOGIN_RES_DEVICETOKEN,
+            5,
+            &ImDeviceTokenRsp { user_id: 7, attach_data: None },
+        );
+        tape.db_reads(request(7, "tok")).db_writes(answer.clone());
+        assert_eq!(tape.found, [""; 0]);
+        holds(&mut tape, "token_old", Some("7"));
+        tape.db_reads(request(7, "tok")).db_reads(request(7, "")).db_writes(answer.clone());
+        tape.db_writes(answer.clone());
+        assert_eq!(tape.found, [""; 0], "two at once");
+        tape.db_reads(request(7, "tok")).db_writes(answer);
+        assert_eq!(tape.found, ["tokens/former/db"]);
+    }
+}
