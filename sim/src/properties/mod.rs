@@ -189,8 +189,10 @@ impl Properties {
             plan.devices.iter().filter(|device| of(device)).map(|device| device.slot).collect()
         };
         self.known.orderly = slots(&Device::is_orderly);
-        // Connections that never log in are made in a device's name.
-        let rogue = |op: &&Operation| matches!(op.action, Action::Rogue { .. });
+        // Connections that never log in are made in a device's name, and what claims another sender is
+        // written beside what the program keeps.
+        let rogue =
+            |op: &&Operation| matches!(op.action, Action::Rogue { .. } | Action::Claim { .. });
         for op in plan.operations.iter().filter(rogue) {
             self.known.orderly.remove(&op.device);
         }

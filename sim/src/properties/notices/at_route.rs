@@ -164,10 +164,20 @@ impl Notices {
     pub(super) fn link_closed(&mut self, seen: &Seen<'_>, conn: ConnId) {
         let host = &seen.line.host;
         let before = self.presence.with_pc(host);
+        let known = self.known_users(host);
         self.presence.0.remove(&(host.clone(), conn));
+        // Of what comes in one moment the server may have taken the end of the link first.
+        for user in known.difference(&self.known_users(host)) {
+            let (command, body) = pc_status(*user, 0);
+            self.due.forget_since(command, &body, seen.line.sim_us);
+        }
         if seen.protocol().presence_by_link {
             self.announce(seen, &before);
         }
+    }
+
+    fn known_users(&self, host: &Host) -> BTreeSet<u32> {
+        self.presence.present(host).map(|(user, _)| user).collect()
     }
 
     /// A route_server's process ended.

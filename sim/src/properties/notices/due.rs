@@ -50,6 +50,13 @@ impl Due {
         true
     }
 
+    /// A notice is owed to nobody any more if it is so since this moment.
+    pub fn forget_since(&mut self, command: u16, body: &Bytes, since_us: u64) {
+        self.0.retain(|(_, of, what), owed| {
+            *of != command || what != body || owed.since_us != since_us
+        });
+    }
+
     /// Nothing is owed any more to whom this says so.
     pub fn forget(&mut self, is_gone: impl Fn(&To) -> bool) {
         self.0.retain(|(to, ..), _| !is_gone(to));

@@ -183,10 +183,8 @@ impl Here {
         };
         let conns = seen.known.clients.conns().filter(|conn| of(conn).is_some());
         let conns: Vec<_> = conns.collect();
-        match conns.iter().any(|conn| !self.going.contains(conn)) {
-            true => Some(true),
-            false if conns.is_empty() => Some(false),
-            false => None,
-        }
+        // While one of them goes, another may be a ghost that its server has given up already.
+        let is_going = conns.iter().any(|conn| self.going.contains(conn));
+        (!is_going).then_some(!conns.is_empty())
     }
 }

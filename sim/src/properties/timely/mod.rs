@@ -13,7 +13,7 @@ mod tests;
 
 use super::{About, Class, Known, Property, Seen, Sort, Subject, Violation, wire::At};
 use crate::{
-    plan::{EPOCH, Host, Role},
+    plan::{Host, Role},
     record::{End, Frame, Kind},
 };
 use entries::Entries;
@@ -150,7 +150,7 @@ impl Timely {
             }
             ((At::ServerWrites, conn, pdu), command::MSG_TIME_RESPONSE) => {
                 let said = u64::from(pdu.view::<ImClientTimeRsp>().ok()?.server_time);
-                let is = EPOCH + sim_us / 1_000_000;
+                let is = u64::from(seen.known.unix(sim_us));
                 if said.abs_diff(is) <= 1 {
                     return None;
                 }
