@@ -186,7 +186,7 @@ impl Available {
                 };
                 let answered: Vec<_> =
                     self.questions.range(same_seq).filter_map(answered).collect();
-                answered.iter().for_each(|asked| drop(self.questions.remove(asked)));
+                answered.iter().for_each(|asked| _ = self.questions.remove(asked));
             }
             _ => {}
         }

@@ -55,7 +55,7 @@ pub use tally::Tally;
 pub use wire::{At, Message};
 
 use crate::{
-    plan::{Action, Device, EPOCH, Operation, Plan, Role},
+    plan::{Action, EPOCH, Operation, Plan, Role},
     record::{Line, Trace, sizes::Sizes},
 };
 use std::time::Duration;
@@ -185,10 +185,8 @@ impl Properties {
 
     /// The same, for a run of a plan: which of its devices are orderly.
     pub fn of_plan(mut self, plan: &Plan) -> Self {
-        let slots = |of: &dyn Fn(&Device) -> bool| {
-            plan.devices.iter().filter(|device| of(device)).map(|device| device.slot).collect()
-        };
-        self.known.orderly = slots(&Device::is_orderly);
+        let orderly = plan.devices.iter().filter(|device| device.is_orderly());
+        self.known.orderly = orderly.map(|device| device.slot).collect();
         // Connections that never log in are made in a device's name, and what claims another sender is
         // written beside what the program keeps.
         let rogue =

@@ -94,13 +94,13 @@ impl Notices {
         let pc_on = self.presence.with_pc(host).contains(&user);
         if self.presence.knows(host, user) {
             match (is_gone, pc_on) {
-                (false, true) => self.to_all(seen, &pc_status(user, 1)),
-                (true, false) if is_pc => self.to_all(seen, &pc_status(user, 0)),
+                (false, true) => self.owe_all(seen, &pc_status(user, 1)),
+                (true, false) if is_pc => self.owe_all(seen, &pc_status(user, 0)),
                 _ => {}
             }
         }
         if is_pc && !(is_gone && pc_on) {
-            self.to_all(seen, &status(user, update.user_status));
+            self.owe_all(seen, &status(user, update.user_status));
         }
     }
 
@@ -193,14 +193,14 @@ impl Notices {
             let is_on = after.contains(&user);
             // Without any connection there is nobody to tell that the PC went.
             if self.presence.knows(&seen.line.host, user) {
-                self.to_all(seen, &pc_status(user, u32::from(is_on)));
+                self.owe_all(seen, &pc_status(user, u32::from(is_on)));
             }
-            self.to_all(seen, &status(user, if is_on { 1 } else { OFFLINE }));
+            self.owe_all(seen, &status(user, if is_on { 1 } else { OFFLINE }));
         }
         changed
     }
 
-    fn to_all(&mut self, seen: &Seen<'_>, (command, body): &(u16, Bytes)) {
+    fn owe_all(&mut self, seen: &Seen<'_>, (command, body): &(u16, Bytes)) {
         for conn in self.here.settled_links(seen.line) {
             self.add((To::Conn(conn), *command, body.clone()), seen.line.sim_us);
         }

@@ -45,6 +45,9 @@ const GUARDED: [u16; 8] = [
 /// read before: a server handles what it reads one after the other.
 const FRESH_US: u64 = 1_000_000;
 
+/// Who is asked for, and who had a PC on then.
+type Users = (BTreeSet<u32>, BTreeSet<u32>);
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Notices {
@@ -57,7 +60,7 @@ pub struct Notices {
     early: BTreeMap<Notice, u64>,
     presence: Presence,
     /// Who is asked for on a connection with a seq_num and attach data, and who had a PC on then.
-    asked_status: BTreeMap<(ConnId, u16, Bytes), (BTreeSet<u32>, BTreeSet<u32>)>,
+    asked_status: BTreeMap<(ConnId, u16, Bytes), Users>,
     /// The connections whose question was not answered yet, by msg_server, command and seq_num.
     asked: BTreeMap<(Host, u16, u16), Vec<ConnId>>,
     /// Where each msg_server was told that clients reach the file server.

@@ -137,6 +137,12 @@ impl Here {
             }
             _ => {}
         }
+        // From the line on at which a logout is read, its user may be gone.
+        if let Some((At::ServerReads, conn, pdu)) = seen.client
+            && pdu.command() == cmd::LOGIN_REQ_LOGINOUT
+        {
+            self.going.insert(conn);
+        }
         let Some((At::ServerWrites, conn, pdu)) = seen.client else { return };
         match pdu.command() {
             cmd::LOGIN_RES_USERLOGIN => {
