@@ -50,11 +50,11 @@ pub(super) const COMMANDS: &[Command] = &[
         .ways(&[FROM_DEVICE, TO_DB])
         .limited(CommandLimits {
             rate: limit(20, 100),
-            fields: &[field("task_id", 255, 4_096), field("file_name", 255, 4_096)],
+            fields: &[field("task_id", 64, 4_096), field("file_name", 255, 4_096)],
         }),
     Command::new(FILE_DEL_OFFLINE_REQ, "CID_FILE_DEL_OFFLINE_REQ", ImFileDelOfflineReq::TABLE)
         .ways(&[FROM_DEVICE, TO_DB])
         // Whoever fetched the file is its receiver.
         .claims("to_user_id")
-        .limited(CommandLimits { rate: limit(20, 100), fields: &[field("task_id", 255, 4_096)] }),
+        .limited(CommandLimits { rate: limit(20, 100), fields: &[field("task_id", 64, 4_096)] }),
 ];

@@ -34,7 +34,10 @@ impl Told {
     pub fn of(seen: &Seen<'_>, pdu: &Frame) -> Option<Self> {
         let change = match pdu.command() {
             id::FILE_ADD_OFFLINE_REQ => {
-                Change::Waits(pdu.view::<ImFileAddOfflineReq>().ok()?.into_owned())
+                let file = pdu.view::<ImFileAddOfflineReq>().ok()?.into_owned();
+                // What does not fit the table is not kept, and nobody is told.
+                (fits(&file.file_name, 256) && fits(&file.task_id, 64))
+                    .then_some(Change::Waits(file))?
             }
             id::FILE_DEL_OFFLINE_REQ => {
                 Change::Fetched(pdu.view::<ImFileDelOfflineReq>().ok()?.into_owned())
@@ -92,6 +95,11 @@ fn is_of(file: &ImFileAddOfflineReq, row: &Row<'_>) -> bool {
 fn is_fetched(file: &ImFileDelOfflineReq, row: &Row<'_>) -> bool {
     row.has([("fromId", file.from_user_id), ("toId", file.to_user_id)])
         && row.bytes("taskId") == file.task_id
+}
+
+/// Whether a text fits a column of so many characters.
+fn fits(text: &[u8], chars: usize) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| text.chars().count() <= chars)
 }
 
 /// A file that is gone though no db_proxy was ever told that it was fetched.
