@@ -1,6 +1,7 @@
 //! The stores in versions, rebuilt from the trace alone: a version is a line of the trace after
 //! which a store holds something else than before.
 
+use super::number;
 use crate::record::{Applied, Changed, Columns, Effect, Kind, Line};
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc};
@@ -126,6 +127,11 @@ impl<'a> View<'a> {
     pub fn field(self, key: &str, field: &str) -> Option<&'a Bytes> {
         let fields = self.stores.keys.get(key.as_bytes())?;
         self.of(fields.get(&Some(Bytes::copy_from_slice(field.as_bytes())))?)
+    }
+
+    /// The counter of a group, or of what a member has read of one: 0 if there is none.
+    pub fn counter(self, key: &str) -> u32 {
+        self.field(key, "count").map_or(0, |count| number(count))
     }
 
     /// A file of audio; nothing ever changes one.

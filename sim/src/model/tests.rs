@@ -108,7 +108,7 @@ fn is_quiet(trace: &Trace, n: usize) -> bool {
                 if pdu.conn == answer.conn
                     && Some(pdu.command()) == asked
                     && pdu.header.seq_num == answer.header.seq_num
-                    && attached(pdu) == attached(answer) =>
+                    && pdu.attach() == answer.attach() =>
             {
                 return true;
             }
@@ -116,12 +116,6 @@ fn is_quiet(trace: &Trace, n: usize) -> bool {
         }
     }
     false
-}
-
-/// The attach data of a PDU, which an answer has of its question.
-fn attached(pdu: &Frame) -> Option<&[u8]> {
-    let attach = fields(&pdu.pdu.body).filter(|field| field.number == attach::FIELD).last();
-    attach.map(|field| field.payload)
 }
 
 /// The body in each way in which one of its fields can be another: numbers one more, texts longer, of

@@ -127,16 +127,13 @@ fn counter(view: View<'_>, user: u32, (kind, id): (u32, u32)) -> Option<u32> {
     if kind == SINGLE {
         return view.field(&format!("unread_{user}"), &id.to_string()).map(|n| number(n));
     }
-    let all = view.field(&format!("{id}_im_group_msg"), "count").map_or(0, |n| number(n));
-    let read = view.field(&format!("{user}_{id}_im_user_group"), "count").map_or(0, |n| number(n));
-    Some(all.saturating_sub(read)).filter(|count| *count != 0)
+    Some(across(view, view, user, id)).filter(|count| *count != 0)
 }
 
 /// The original's count of a group, whose two keys may be of two versions.
 pub fn across(all: View<'_>, read: View<'_>, user: u32, group: u32) -> u32 {
-    let count = |view: View<'_>, key: String| view.field(&key, "count").map_or(0, |n| number(n));
-    let all = count(all, format!("{group}_im_group_msg"));
-    all.saturating_sub(count(read, format!("{user}_{group}_im_user_group")))
+    let all = all.counter(&format!("{group}_im_group_msg"));
+    all.saturating_sub(read.counter(&format!("{user}_{group}_im_user_group")))
 }
 
 /// Peers come first, in text order, then groups in theirs.
@@ -199,9 +196,7 @@ fn group_counter(
 ) -> Judged {
     let of = (GROUP, group);
     let info = said.iter().find(|info| key(info) == of);
-    let count = |key: String| {
-        move |view: View<'_>| view.field(&key, "count").map_or(0, |count| number(count))
-    };
+    let count = |key: String| move |view: View<'_>| view.counter(&key);
     let read = count(format!("{user}_{group}_im_user_group"));
     reads.choose(count(format!("{group}_im_group_msg")), |all, rest| {
         let unread = |view: View<'_>| {

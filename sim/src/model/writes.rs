@@ -161,9 +161,7 @@ fn is_read(
         let (key, field) = (format!("unread_{user}"), id.to_string());
         return seen(reads, "a counter cleared", |view| view.field(&key, &field).is_none());
     }
-    let count = |key: String| {
-        move |view: View<'_>| view.field(&key, "count").map_or(0, |count| number(count))
-    };
+    let count = |key: String| move |view: View<'_>| view.counter(&key);
     let of_user = count(format!("{user}_{id}_im_user_group"));
     reads.choose(count(format!("{id}_im_group_msg")), |all, rest| {
         seen(rest, "a counter read", |view| of_user(view) == *all)

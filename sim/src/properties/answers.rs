@@ -16,7 +16,6 @@ use crate::{
     record::{Applied, Changed, Did, Effect, Frame, Kind, fields::fields},
 };
 use bytes::Bytes;
-use prost::Message;
 use std::{cell::Cell, collections::BTreeMap};
 use teamtalk::{
     catalogue::{self, id},
@@ -74,13 +73,6 @@ struct Question {
     /// The line at which it was read.
     n: u64,
     sim_us: u64,
-}
-
-/// The attach data of any PDU that a db_proxy reads or writes.
-#[derive(Clone, PartialEq, Message)]
-struct Envelope {
-    #[prost(bytes = "bytes", optional, tag = "20")]
-    attach_data: Option<Bytes>,
 }
 
 impl Default for Answers {
@@ -169,10 +161,10 @@ impl Answers {
     }
 
     fn answered(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<Violation> {
-        let (seq, attach) = (pdu.header.seq_num, attach(pdu));
+        let seq = pdu.header.seq_num;
         if pdu.command() == id::OTHER_REFUSED {
             let command = pdu.view::<Refused>().ok()?.command_id as u16;
-            self.take(&(conn, command, seq, attach));
+            self.take(&(conn, command, seq, attach(pdu)));
             return None;
         }
         let command = catalogue::request_of(pdu.command())?.id;
@@ -185,7 +177,7 @@ impl Answers {
             let about = about.into();
             Some(Violation { property: "answers", kind, role, sentence, about })
         };
-        let Some(asked) = self.take(&(conn, command, seq, attach)) else {
+        let Some(asked) = self.take(&(conn, command, seq, attach(pdu))) else {
             let name = catalogue::name(pdu.command()).unwrap_or("an answer");
             return broken("unasked", format!("{} wrote {name} that nobody asked for", line.host));
         };
@@ -240,8 +232,7 @@ fn user(pdu: &Frame) -> Option<u64> {
 }
 
 fn attach(pdu: &Frame) -> Bytes {
-    let envelope = Envelope::decode(pdu.pdu.body.clone()).unwrap_or_default();
-    envelope.attach_data.unwrap_or_default()
+    pdu.attach().map(Bytes::copy_from_slice).unwrap_or_default()
 }
 
 impl Property for Answers {

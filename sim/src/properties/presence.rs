@@ -3,7 +3,7 @@
 //! An audit asks every route_server for the status of every user. The truth: a msg_server has an
 //! open connection of the PC class on which it has logged the user in (SYSTEM.md section 5).
 
-use super::{About, Class, Known, Property, Seen, Sort, Subject, Violation};
+use super::{About, Class, Known, Property, Seen, Sort, Subject, Violation, wire::is_phone};
 use crate::{
     plan::{Host, Role},
     record::{End, Kind, Line},
@@ -14,9 +14,6 @@ use teamtalk::{
     env::ConnId,
     wire::im::{base_define::UserStatType, buddy::ImUsersStatRsp},
 };
-
-/// Client types of the mobile class have this bit (SYSTEM.md section 2).
-const MOBILE: i32 = 0x10;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -99,7 +96,7 @@ impl Property for Presence {
             let links = self.links.get(route).into_iter().flatten();
             links.map(|conn| Subject::Ends(*conn)).chain([Subject::User(user)]).collect::<About>()
         };
-        let there = known.clients.all_served().filter(|s| s.open && s.client_type & MOBILE == 0);
+        let there = known.clients.all_served().filter(|s| s.open && !is_phone(s.client_type));
         let there: BTreeMap<u32, &str> = there.filter_map(|s| Some((s.user?, &*s.host))).collect();
         for route in &self.routes {
             let Some(said) = self.answers.get(route) else {

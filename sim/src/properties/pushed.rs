@@ -7,7 +7,7 @@
 
 use super::{
     Class, Known, Property, Seen, Sort, Subject, Violation,
-    wire::{At, Message, is_audio, is_group},
+    wire::{At, Message, is_audio, is_group, is_phone},
 };
 use crate::{
     plan::Role,
@@ -24,8 +24,6 @@ use teamtalk::{
     },
 };
 
-/// Client types of the mobile class have this bit (SYSTEM.md section 2).
-const MOBILE: i32 = 0x10;
 /// Characters of a cipher are a multiple of this, and at least one block of AES is more than this.
 const BASE64_GROUP: usize = 4;
 const SHORTEST_CIPHER: usize = 24;
@@ -85,7 +83,7 @@ impl Pushed {
                 self.asked.insert((user, pdu.header.seq_num), token);
             }
             (At::DeviceWrites, cmd::LOGIN_REQ_LOGINOUT) => {
-                let is_phone = clients.served(conn)?.client_type & MOBILE != 0;
+                let is_phone = is_phone(clients.served(conn)?.client_type);
                 if is_phone {
                     let user = clients.user_of_device_on(conn)?;
                     self.tokens.remove(&user);

@@ -7,7 +7,10 @@
 //! such a reason wants to be online still, whatever its program makes of it: of two logins that kick
 //! each other, the one that is kicked last has none.
 
-use super::{Class, Known, Property, Seen, Sort, Subject, Violation, wire::At};
+use super::{
+    Class, Known, Property, Seen, Sort, Subject, Violation,
+    wire::{At, is_phone},
+};
 use crate::{
     plan::Role,
     record::{Frame, Kind},
@@ -20,8 +23,6 @@ use teamtalk::{
     wire::im::login::{ImKickUser, ImLoginRes},
 };
 
-/// Client types of the mobile class have this bit (SYSTEM.md section 2).
-const MOBILE: u32 = 0x10;
 /// The reason of a kick by the user's phone (enum KickReasonType).
 const BY_MOBILE: i32 = 2;
 
@@ -177,7 +178,7 @@ impl Property for Reachable {
             Kind::Fact(Fact::LoggedIn { conn, user, client_type }) => {
                 if let Some(device) = clients.device(*conn) {
                     let (conn, user, at) = (*conn, *user, line.n);
-                    let is_mobile = client_type & MOBILE != 0;
+                    let is_mobile = is_phone(*client_type);
                     self.logins.push(Login { conn, device, user, is_mobile, at });
                 }
             }

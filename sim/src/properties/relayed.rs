@@ -3,7 +3,10 @@
 use super::{Seen, Subject, Violation, wire::At};
 use crate::{
     plan::{Host, Role},
-    record::{End, Frame, Kind, fields::fields},
+    record::{
+        End, Frame, Kind,
+        fields::{fields, without},
+    },
 };
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -171,19 +174,15 @@ fn is_passed_on(command: u16) -> bool {
 }
 
 fn attach_kind(pdu: &Frame) -> Option<u32> {
-    let data = fields(&pdu.pdu.body).find(|field| field.number == attach::FIELD)?;
-    Some(attach::Attach::decode(data.payload)?.kind)
+    Some(attach::Attach::decode(pdu.attach()?)?.kind)
 }
 
 /// A body without the attach data and, of a question, without who asks.
 fn bare(body: &Bytes, is_question: bool) -> Bytes {
-    let mut bare = Vec::with_capacity(body.len());
-    for field in fields(body) {
-        if field.number != attach::FIELD && !(is_question && field.number == USER_ID) {
-            bare.extend_from_slice(field.whole);
-        }
+    match is_question {
+        true => without(body, &[attach::FIELD, USER_ID]),
+        false => without(body, &[attach::FIELD]),
     }
-    bare.into()
 }
 
 fn number(body: &Bytes, field: u32) -> Option<u32> {

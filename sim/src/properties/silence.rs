@@ -4,7 +4,10 @@
 //! not finished a login after 15 s (docs/SYSTEM.md section 2; a fifth of it at a brisk pace). It looks
 //! once a tick.
 
-use super::{Class, Property, Seen, Sort, Subject, Tally, Violation, wire::At};
+use super::{
+    Class, Property, Seen, Sort, Subject, Tally, Violation,
+    wire::{At, is_phone},
+};
 use crate::{
     plan::{Host, Role},
     record::{End, Kind},
@@ -12,8 +15,6 @@ use crate::{
 use std::collections::BTreeMap;
 use teamtalk::{env::ConnId, fact::Fact};
 
-/// Client types of the mobile class have this bit (SYSTEM.md section 2).
-const MOBILE: i32 = 0x10;
 /// How much later than in time is in time, in simulated microseconds: a tick, and its way.
 const GRACE_US: u64 = 1_500_000;
 /// How often all connections are looked at, in simulated microseconds.
@@ -64,7 +65,7 @@ impl Silence {
         }
         for (&id, conn) in &self.open {
             let Some(served) = known.clients.served(id) else { continue };
-            let is_phone = served.client_type & MOBILE != 0;
+            let is_phone = is_phone(served.client_type);
             let patience = known.patience;
             let limit_us = if is_phone { patience.phone_us } else { patience.pc_us };
             let (silent_us, age_us) = (now_us - conn.heard_us, now_us - conn.opened_us);
@@ -97,7 +98,7 @@ impl Silence {
             "a silent mobile client" | "a silent PC client" => now_us - conn.heard_us,
             _ => return None,
         };
-        let limit_us = match (served.user, served.client_type & MOBILE != 0) {
+        let limit_us = match (served.user, is_phone(served.client_type)) {
             (None, _) => known.patience.login_us,
             (Some(_), true) => known.patience.phone_us,
             (Some(_), false) => known.patience.pc_us,

@@ -6,7 +6,10 @@
 //! with the link that it goes on; so what is owed when something goes wrong is forgiven, unless it had
 //! the time of a request until then.
 
-use super::{Class, Known, Property, Seen, Sort, Subject, Tally, Violation, wire::At};
+use super::{
+    Class, Known, Property, Seen, Sort, Subject, Tally, Violation,
+    wire::{At, is_phone},
+};
 use crate::{
     model::View,
     plan::Role,
@@ -20,8 +23,6 @@ use teamtalk::{
     wire::im::login::{ImDeviceTokenReq, ImDeviceTokenRsp},
 };
 
-/// Client types of the mobile class have this bit (SYSTEM.md section 2).
-const MOBILE: i32 = 0x10;
 /// Client type of an iPhone; all others of the mobile class are Androids.
 const IPHONE: i32 = 0x11;
 
@@ -93,7 +94,7 @@ impl Tokens {
     fn client(&mut self, seen: &Seen<'_>, (at, conn, pdu): (At, ConnId, &Frame)) -> Option<()> {
         let served = seen.known.clients.served(conn)?;
         let (user, kind) = (served.user?, served.client_type);
-        let is_phone = kind & MOBILE != 0;
+        let is_phone = is_phone(kind);
         match (at, pdu.command()) {
             (At::ServerReads, cmd::LOGIN_REQ_DEVICETOKEN) if is_phone && !served.kicked => {
                 let request = pdu.view::<ImDeviceTokenReq>().ok()?;

@@ -72,6 +72,11 @@ pub fn conversation_with(user: u32, session_type: i32, session_id: u32) -> Conve
     }
 }
 
+/// Whether a client of this type is of the mobile class (SYSTEM.md section 2).
+pub fn is_phone(client_type: impl Into<i64>) -> bool {
+    client_type.into() & 0x10 != 0
+}
+
 /// Whether a message of this type goes to a group.
 pub fn is_group(msg_type: i32) -> bool {
     [MsgType::GroupText, MsgType::GroupAudio].iter().any(|&t| t as i32 == msg_type)

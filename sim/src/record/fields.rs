@@ -1,5 +1,7 @@
 //! The fields of a protobuf body, without its schema.
 
+use bytes::Bytes;
+
 /// A field of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field<'a> {
@@ -35,6 +37,12 @@ pub fn fields(body: &[u8]) -> impl Iterator<Item = Field<'_>> {
     })
 }
 
+/// A body without some fields, by their numbers.
+pub fn without(body: &[u8], numbers: &[u32]) -> Bytes {
+    let rest = fields(body).filter(|field| !numbers.contains(&field.number));
+    rest.flat_map(|field| field.whole).copied().collect::<Vec<_>>().into()
+}
+
 fn varint(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
@@ -50,7 +58,7 @@ fn varint(rest: &mut &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::fields;
+    use super::{fields, without};
 
     #[test]
     fn fields_are_read_in_order_until_one_is_cut() {
@@ -58,5 +66,6 @@ mod tests {
         let read: Vec<_> = fields(&body).map(|f| (f.number, f.value, f.payload)).collect();
         assert_eq!(read, [(1, 150, &b""[..]), (2, 0, b"hi")]);
         assert_eq!(fields(&body).map(|f| f.whole.len()).collect::<Vec<_>>(), [3, 4]);
+        assert_eq!(without(&body, &[1]), [0x12, 0x02, b'h', b'i'][..]);
     }
 }

@@ -1,10 +1,10 @@
 //! A frame of the trace. It is decoded once, however many properties look at it.
 
-use super::End;
+use super::{End, fields::fields};
 use std::{any::Any, borrow::Cow, cell::OnceCell, fmt, ops::Deref};
 use teamtalk::{
     env::ConnId,
-    wire::{Malformed, Pdu, check::Checked},
+    wire::{Malformed, Pdu, attach, check::Checked},
 };
 
 /// A frame seen by the rig's socket wrapper.
@@ -44,6 +44,12 @@ impl Frame {
             // It was first asked for as another type.
             None => self.pdu.view().map(Cow::Owned),
         }
+    }
+
+    /// Its attach data, whatever else the body holds; `None` if it has none.
+    pub fn attach(&self) -> Option<&[u8]> {
+        let attach = fields(&self.pdu.body).filter(|field| field.number == attach::FIELD).last();
+        attach.map(|field| field.payload)
     }
 
     /// Frees what [`Frame::view`] keeps, once nobody will ask again.

@@ -2,14 +2,14 @@
 
 use super::{
     Notices,
-    audience::{is_group, members, owed},
+    audience::{members, owed},
     due::{To, bare},
     own,
 };
 use crate::{
     plan::{Host, Role},
-    properties::Seen,
-    record::{Frame, fields::fields},
+    properties::{Seen, wire::is_group},
+    record::{Frame, fields::without},
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -36,8 +36,7 @@ use teamtalk::{
 
 /// The attach data of a PDU.
 fn attach_of(pdu: &Frame) -> Option<Attach> {
-    let data = fields(&pdu.pdu.body).filter(|field| field.number == attach::FIELD).last()?;
-    Attach::decode(data.payload)
+    Attach::decode(pdu.attach()?)
 }
 
 impl Notices {
@@ -198,7 +197,7 @@ impl Notices {
             return None;
         }
         let mut conns = Vec::new();
-        if !is_group(data) {
+        if !is_group(data.msg_type) {
             let origin = self.origins(data);
             conns = self.others(host, data.from_user_id, &origin);
             conns.extend(self.others(host, data.to_session_id, &origin));
@@ -260,8 +259,7 @@ impl Notices {
         }
         // On another server nobody is the origin.
         let origin = if attach.handle == 0 { Vec::new() } else { self.origins(&message) };
-        let rest = fields(&body).filter(|field| field.number != attach::FIELD);
-        let bare: Bytes = rest.flat_map(|field| field.whole).copied().collect::<Vec<_>>().into();
+        let bare = without(&body, &[attach::FIELD]);
         for &member in &group.group_member_list {
             for conn in self.others(host, member, &origin) {
                 self.add((To::Conn(conn), id::MSG_DATA, bare.clone()), seen.line.sim_us);

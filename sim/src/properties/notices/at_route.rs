@@ -3,7 +3,7 @@
 use super::{Notices, broken, due::To, own};
 use crate::{
     plan::{Host, Role},
-    properties::{Seen, Violation},
+    properties::{Seen, Violation, wire::is_phone},
     record::Frame,
 };
 use bytes::Bytes;
@@ -18,8 +18,6 @@ use teamtalk::{
     },
 };
 
-/// The client types of phones have this bit.
-const MOBILE: u32 = 0x10;
 const OFFLINE: u32 = UserStatType::UserStatusOffline as u32;
 
 /// The connections of users, by route_server and link: how many of each client type.
@@ -29,7 +27,7 @@ pub struct Presence(BTreeMap<(Host, ConnId), BTreeMap<(u32, u32), u32>>);
 impl Presence {
     /// The users who have a PC behind a link of a route_server.
     fn with_pc(&self, host: &Host) -> BTreeSet<u32> {
-        self.present(host).filter(|(_, kind)| kind & MOBILE == 0).map(|(user, _)| user).collect()
+        self.present(host).filter(|(_, kind)| !is_phone(*kind)).map(|(user, _)| user).collect()
     }
 
     /// Whether a route_server knows of any connection of a user.
@@ -84,7 +82,7 @@ impl Notices {
     fn came_or_went(&mut self, seen: &Seen<'_>, conn: ConnId, update: &ImUserStatusUpdate) {
         let host = &seen.line.host;
         let (user, kind) = (update.user_id, update.client_type as u32);
-        let (is_pc, is_gone) = (kind & MOBILE == 0, update.user_status == OFFLINE);
+        let (is_pc, is_gone) = (!is_phone(kind), update.user_status == OFFLINE);
         let counts = self.presence.link(host, conn);
         let count = counts.entry((user, kind)).or_default();
         *count = if is_gone { count.saturating_sub(1) } else { *count + 1 };
@@ -115,7 +113,7 @@ impl Notices {
         for user in all.user_stat_list.iter().filter(|user| user.status as u32 != OFFLINE) {
             let kind = user.client_type as u32;
             *counts.entry((user.user_id, kind)).or_default() += 1;
-            if kind & MOBILE != 0 {
+            if is_phone(kind) {
                 phones.insert(user.user_id);
             }
         }

@@ -1,7 +1,7 @@
 //! For whom a notice is, by docs/SYSTEM.md sections 3 and 4.
 
 use super::here::{Device, Here};
-use crate::{plan::Host, record::Frame};
+use crate::{plan::Host, properties::wire::is_group, record::Frame};
 use bytes::Bytes;
 use prost::Message;
 use teamtalk::{
@@ -9,7 +9,7 @@ use teamtalk::{
     env::ConnId,
     wire::{
         im::{
-            base_define::{MsgType, UserStatType},
+            base_define::UserStatType,
             buddy::{ImRemoveSessionNotify, ImpcLoginStatusNotify},
             file::ImFileNotify,
             group::ImGroupChangeMemberNotify,
@@ -63,7 +63,7 @@ pub fn from_route(here: &Here, host: &Host, pdu: &Frame, body: &Bytes) -> Option
         id::MSG_DATA => {
             let data = pdu.view::<ImMsgData>().ok()?;
             // Those of groups go to whom a db_proxy names.
-            if is_group(&data) {
+            if is_group(data.msg_type) {
                 return None;
             }
             of(&[data.from_user_id, data.to_session_id])
@@ -108,10 +108,4 @@ pub fn members(here: &Here, host: &Host, notice: &ImGroupChangeMemberNotify) -> 
 /// Whether a connection is owed notices.
 pub fn owed((_, device): &(ConnId, &Device)) -> bool {
     !device.is_kicked
-}
-
-/// Whether a message goes to a group.
-pub fn is_group(data: &ImMsgData) -> bool {
-    let kinds = [MsgType::GroupText as i32, MsgType::GroupAudio as i32];
-    kinds.contains(&data.msg_type)
 }

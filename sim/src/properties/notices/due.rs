@@ -2,7 +2,7 @@
 
 use crate::{
     plan::Host,
-    record::{Frame, fields::fields},
+    record::{Frame, fields::without},
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -76,10 +76,7 @@ impl Due {
 
 /// A body without its attach data.
 pub fn bare(frame: &Frame) -> Bytes {
-    let body = &frame.pdu.body;
-    let rest = fields(body).filter(|field| field.number != attach::FIELD);
-    let rest: Vec<u8> = rest.flat_map(|field| field.whole).copied().collect();
-    if rest.len() == body.len() { body.clone() } else { rest.into() }
+    without(&frame.pdu.body, &[attach::FIELD])
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use crate::{
     plan::{Host, Role},
+    properties::wire::is_phone,
     record::{End, Kind, Line},
 };
 use std::collections::BTreeMap;
-use teamtalk::{catalogue::id, env::ConnId, fact::Fact, wire::im::base_define::ClientType};
+use teamtalk::{catalogue::id, env::ConnId, fact::Fact};
 
 /// A device's connection at its msg_server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl Here {
                 let device = Device {
                     host: line.host.clone(),
                     user: *user,
-                    is_mobile: *client_type >= ClientType::Ios as u32,
+                    is_mobile: is_phone(*client_type),
                     since_us: line.sim_us,
                     is_kicked: false,
                 };

@@ -16,7 +16,7 @@ mod tests;
 use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation};
 use crate::{
     plan::{Host, Role},
-    record::{End, Frame, Kind},
+    record::{End, Frame, Kind, fields::without},
 };
 use at_route::Presence;
 use bytes::Bytes;
@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     catalogue::{self, Peer, Serve, id},
     env::ConnId,
-    wire::{Pdu, attach, im::base_define::IpAddr, tt::extension::Refused},
+    wire::{attach, im::base_define::IpAddr, tt::extension::Refused},
 };
 
 /// The notices that nobody but the owed ones may be told.
@@ -304,11 +304,5 @@ impl Property for Notices {
 
 /// A notice of a msg_server's own, as it writes it: command and body.
 fn own(command: u16, message: &impl prost::Message) -> (u16, Bytes) {
-    let pdu = Pdu::new(command, 0, message);
-    let body: Vec<u8> = crate::record::fields::fields(&pdu.body)
-        .filter(|field| field.number != attach::FIELD)
-        .flat_map(|field| field.whole)
-        .copied()
-        .collect();
-    (command, body.into())
+    (command, without(&message.encode_to_vec(), &[attach::FIELD]))
 }

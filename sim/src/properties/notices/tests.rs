@@ -14,7 +14,7 @@ use teamtalk::{
             base_define::{ClientType, SessionType, UserStat},
             buddy::ImUserStatNotify,
             message::ImMsgDataReadNotify,
-            server::ImUserStatusUpdate,
+            server::{ImServerPcLoginStatusNotify, ImUserStatusUpdate},
         },
     },
 };
@@ -84,10 +84,10 @@ fn a_route_server_passes_on_to_the_others_and_says_who_came() {
     tape.frame("route1", End::Acceptor, false, LINKS[0], came);
     let user_stat = UserStat { user_id: 1, status: 1 };
     let status = Pdu::new(id::BUDDY_LIST_STATUS_NOTIFY, 0, &ImUserStatNotify { user_stat });
-    let pc_on = super::Pdu::new(
+    let pc_on = Pdu::new(
         id::OTHER_LOGIN_STATUS_NOTIFY,
         0,
-        &teamtalk::wire::im::server::ImServerPcLoginStatusNotify { user_id: 1, login_status: 1 },
+        &ImServerPcLoginStatusNotify { user_id: 1, login_status: 1 },
     );
     for link in LINKS {
         assert_eq!(tape.pending().as_deref(), Some("notices/missing/route"));

@@ -3,7 +3,7 @@
 use super::{At, is_audio, is_group};
 use crate::{
     plan::{Host, Role},
-    properties::Seen,
+    properties::{Seen, wire::is_phone},
     record::{End, Kind},
 };
 use std::{
@@ -16,8 +16,6 @@ use teamtalk::{
     wire::im::{login::ImLoginRes, message::ImMsgData},
 };
 
-/// Client types of the mobile class have this bit (SYSTEM.md section 2).
-const MOBILE: i32 = 0x10;
 /// "You have a message."
 const SOME_MESSAGE: &str = "您收到了一条消息";
 /// After the nick: "sent you a voice message", and "sent a voice message in a group".
@@ -150,7 +148,7 @@ impl Here {
                 let user = login.and_then(|login| Some(login.user_info.as_ref()?.user_id));
                 let served = seen.known.clients.served(conn);
                 if let (Some(user), Some(served)) = (user, served)
-                    && served.client_type & MOBILE == 0
+                    && !is_phone(served.client_type)
                 {
                     self.pcs.insert(conn, user);
                     self.changed_us.insert(user, now_us);

@@ -3,13 +3,11 @@
 use super::{GRAIN_US, late_us, untimely, us};
 use crate::{
     plan::{Host, Role},
-    properties::{About, Known, Seen, Subject, Violation},
+    properties::{About, Known, Seen, Subject, Violation, wire::is_phone},
 };
 use std::collections::BTreeMap;
 use teamtalk::{env::ConnId, fact::Fact, timing::Timing};
 
-/// Client types of the mobile class have this bit (SYSTEM.md section 2).
-const MOBILE: i32 = 0x10;
 /// How the reasons of msg_servers begin that close a silent connection, and one without a login.
 const SILENT: &str = "a silent ";
 const STRANGER: &str = "no finished login in time";
@@ -100,7 +98,7 @@ impl Silence {
 /// For how long the device of a connection may be silent.
 fn silence_us(known: &Known, timing: &Timing, conn: ConnId) -> u64 {
     let client_type = known.clients.served(conn).map_or(0, |served| served.client_type);
-    us(if client_type & MOBILE != 0 { timing.mobile_timeout() } else { timing.pc_timeout() })
+    us(if is_phone(client_type) { timing.mobile_timeout() } else { timing.pc_timeout() })
 }
 
 fn about(conn: ConnId) -> About {
