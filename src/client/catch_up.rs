@@ -101,8 +101,13 @@ impl Device {
     /// A message of this id exists. If that shows a gap, the device asks for it a tick later:
     /// answers of db_proxy's workers, and so pushes and acks, may overtake each other.
     pub(super) fn heard_of(&mut self, turn: &mut Turn<'_>, chat: Chat, msg_id: u32) {
+        turn.store.heard_of(self.conversation(chat), msg_id);
+        self.follow(turn, chat);
+    }
+
+    /// Asks soon for what is missing of a chat, unless that is under way.
+    pub(super) fn follow(&mut self, turn: &mut Turn<'_>, chat: Chat) {
         let conversation = self.conversation(chat);
-        turn.store.heard_of(conversation, msg_id);
         let behind =
             turn.store.progress.get(&conversation).is_some_and(|p| p.latest > p.contiguous);
         let follows = self.catches_up() && !turn.store.has_left(chat);
@@ -152,6 +157,7 @@ impl Device {
         turn.store.swept(conversation, sweep.floor, sweep.top);
         let top = sweep.top;
         self.sweeps.remove(&chat);
+        self.ack_pulled(turn, chat);
         // Only ids that this sweep did not ask for: its holes wait for a later one.
         if turn.store.progress.get(&conversation).is_some_and(|p| p.latest > p.contiguous.max(top))
         {

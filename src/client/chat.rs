@@ -1,9 +1,9 @@
 //! What comes from the server after a login.
 
 use super::{
-    Acks, Message,
+    Message,
     device::{Device, Turn},
-    habits::{Named, SameId},
+    habits::SameId,
     requests::Asked,
 };
 use crate::{
@@ -17,8 +17,7 @@ use crate::{
             base_define::{ContactSessionInfo, MsgInfo, MsgType},
             buddy::{ImRecentContactSessionRsp, ImRemoveSessionNotify, ImRemoveSessionRsp},
             message::{
-                ImGetLatestMsgIdRsp, ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgData, ImMsgDataAck,
-                ImUnreadMsgCntRsp,
+                ImGetLatestMsgIdRsp, ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgData, ImUnreadMsgCntRsp,
             },
         },
         tt::extension::CatchUpHint,
@@ -68,6 +67,7 @@ impl Device {
                 {
                     let chat = Chat::of(answer.session_type, answer.session_id);
                     self.hold_all(turn, chat, &answer.msg_list);
+                    self.pulled(turn, chat);
                 }
             }
             command::MSG_GET_LATEST_MSG_ID_RSP => {
@@ -96,6 +96,7 @@ impl Device {
                     self.members_changed(turn, &notice);
                 }
             }
+            command::OTHER_HEARTBEAT => self.echoed(turn),
             command::OTHER_REFUSED => self.refused(turn, pdu),
             command::OTHER_CATCH_UP_HINT => {
                 if let Ok(hint) = pdu.view::<CatchUpHint>() {
@@ -168,59 +169,14 @@ impl Device {
             if counts && from != user {
                 self.count_pushed(turn, chat, msg_id);
             }
-            if let Some(session_id) = self.acked_with(chat, from) {
-                self.ack(turn, session_id, msg_id, chat.session_type());
-            }
+            self.ack(turn, chat, from, msg_id);
         }
         self.heard_of(turn, chat, msg_id);
     }
 
-    /// The session_id that a push is acked with; `None` if it is not acked.
-    fn acked_with(&self, chat: Chat, from: u32) -> Option<u32> {
-        let (habits, user) = (self.habits(), self.config.user);
-        match chat {
-            Chat::Group(group) => {
-                let acks = habits.acks_groups;
-                (acks && !self.config.protocol.mutated(Mutant::GroupsUnacked)).then_some(group)
-            }
-            Chat::User(peer) => {
-                let named = if from == user { habits.acks_own_copy } else { habits.acks_incoming };
-                if from == user && self.config.protocol.mutated(Mutant::OwnCopiesUnacked) {
-                    return None;
-                }
-                named.map(|named| if named == Named::Own { user } else { peer })
-            }
-        }
-    }
-
-    fn ack(&mut self, turn: &mut Turn<'_>, session_id: u32, msg_id: u32, session_type: i32) {
-        let user_id = self.config.user;
-        let ack = ImMsgDataAck { user_id, session_id, msg_id, session_type };
-        let pdu = Pdu::new(command::MSG_DATA_ACK, turn.store.next_seq(), &ack);
-        self.write_ack(turn, pdu);
-    }
-
-    fn write_ack(&mut self, turn: &mut Turn<'_>, ack: Pdu) {
-        match self.config.conduct.acks {
-            Acks::Prompt => turn.send(ack),
-            Acks::Late { ms } => {
-                let due = turn.now + std::time::Duration::from_millis(ms);
-                self.late_acks.push_back((due, ack));
-            }
-            Acks::Never => {}
-        }
-    }
-
-    pub(super) fn late_acks_due(&mut self, turn: &mut Turn<'_>) {
-        while self.late_acks.front().is_some_and(|(due, _)| *due <= turn.now) {
-            let ack = self.late_acks.pop_front().map(|(_, ack)| ack);
-            ack.into_iter().for_each(|ack| turn.send(ack));
-        }
-    }
-
     /// Stores a message; true if it is new or took the place of another one.
     pub(super) fn hold(
-        &self,
+        &mut self,
         turn: &mut Turn<'_>,
         conversation: Conversation,
         msg_id: u32,
@@ -232,6 +188,7 @@ impl Device {
         let replace = self.habits().same_id == SameId::Replace;
         let new = msg_id != 0 && turn.store.hold(conversation, msg_id, message, replace);
         if new {
+            self.unclaim(conversation, msg_id);
             let device = self.config.device;
             turn.fact(Fact::Held { device, conversation, msg_id, from, content, via });
         }
@@ -239,7 +196,7 @@ impl Device {
     }
 
     /// Stores messages that were pulled; true if one of another user is new.
-    fn hold_all(&self, turn: &mut Turn<'_>, chat: Chat, rows: &[MsgInfo]) -> bool {
+    fn hold_all(&mut self, turn: &mut Turn<'_>, chat: Chat, rows: &[MsgInfo]) -> bool {
         let mut news = false;
         for row in rows {
             let content = String::from_utf8_lossy(&row.msg_data).into_owned();
@@ -262,8 +219,22 @@ impl Device {
                 }
                 self.swept_page(turn, chat, answer.msg_list.iter().map(|row| row.msg_id));
             }
-            Asked::Read { op, chat } => self.ack_chat(turn, op, chat, request.attempt + 1),
-            asked => asked.op().into_iter().for_each(|op| turn.ok(op, 0)),
+            Asked::Read { op, chat } => {
+                self.pulled(turn, chat);
+                self.ack_chat(turn, op, chat, request.attempt + 1);
+            }
+            asked => {
+                self.pulled(turn, chat);
+                asked.op().into_iter().for_each(|op| turn.ok(op, 0));
+            }
+        }
+    }
+
+    /// What a person asked for came: what it shows to be missing is asked for, then all is acked.
+    fn pulled(&mut self, turn: &mut Turn<'_>, chat: Chat) {
+        self.follow(turn, chat);
+        if !self.sweeps.contains_key(&chat) {
+            self.ack_pulled(turn, chat);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Config, DeviceStore,
+    acks::Claims,
     catch_up::{Hints, Sweep},
     habits::Habits,
     outbox::Sending,
@@ -142,6 +143,8 @@ pub struct Device {
     /// The msg_ids of notices (0304) that were answered since the program's start
     /// (`OnReadNotify::ReadAckOnce`).
     pub(super) answered_reads: BTreeMap<Chat, BTreeSet<u32>>,
+    /// Acks that were written on this connection (`cumulative-acks`).
+    pub(super) claims: Claims,
     /// Acks that wait for their time ([`super::Acks::Late`]).
     pub(super) late_acks: VecDeque<(Duration, Pdu)>,
 }
@@ -165,6 +168,7 @@ impl Device {
             counted: BTreeMap::new(),
             open: None,
             answered_reads: BTreeMap::new(),
+            claims: Claims::default(),
             late_acks: VecDeque::new(),
             config,
         }
@@ -282,6 +286,7 @@ impl Device {
             Phase::Online { heartbeat, .. } if *heartbeat <= now => {
                 *heartbeat = now + pause;
                 if !self.config.protocol.mutated(Mutant::NoHeartbeats) {
+                    self.claims.beaten();
                     turn.send(Pdu::raw(command::OTHER_HEARTBEAT, 0, Bytes::new()));
                 }
             }

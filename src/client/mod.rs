@@ -4,6 +4,7 @@
 //! survives a crash of the program. In what client programs differ is
 //! data ([`Habits`]); what ours does beyond that depends on the switches of its [`Protocol`].
 
+mod acks;
 mod actions;
 mod catch_up;
 mod chat;

@@ -79,6 +79,7 @@ impl Device {
             turn.ok(op, 0);
         }
         self.ask_after_login(turn);
+        self.ack_what_is_held(turn);
         if !self.config.protocol.mutated(Mutant::UnsentStaysUnsent) {
             self.send_unsent(turn);
         }

@@ -36,6 +36,8 @@ pub struct Progress {
     pub holes: BTreeMap<u32, u32>,
     /// The highest id heard of.
     pub latest: u32,
+    /// `cumulative-acks`: a msg_server has surely read an ack of everything up to this.
+    pub settled: u32,
 }
 
 /// What a message is.
@@ -133,6 +135,8 @@ impl DeviceStore {
         self.heard_of(conversation, msg_id);
         if let Some(progress) = self.progress.get_mut(&conversation) {
             progress.holes.remove(&msg_id);
+            // An ack that covered its id was no ack of it.
+            progress.settled = progress.settled.min(msg_id.saturating_sub(1));
         }
         self.advance(conversation);
         true
@@ -143,6 +147,18 @@ impl DeviceStore {
         let progress = self.progress.entry(conversation).or_default();
         if msg_id != NO_COUNT {
             progress.latest = progress.latest.max(msg_id);
+        }
+    }
+
+    /// Every id of a conversation up to this is held, or was answered as missing.
+    pub fn contiguous(&self, conversation: Conversation) -> u32 {
+        self.progress.get(&conversation).map_or(0, |progress| progress.contiguous)
+    }
+
+    /// A msg_server has read an ack of everything up to this.
+    pub fn settle(&mut self, conversation: Conversation, up_to: u32) {
+        if let Some(progress) = self.progress.get_mut(&conversation) {
+            progress.settled = progress.settled.max(up_to);
         }
     }
 

@@ -6,14 +6,11 @@ use super::state::{
     turn::Turn,
 };
 use crate::{
-    conversation::Conversation,
+    conversation::{Chat, Conversation},
     env::ConnId,
     fact::Fact,
     mutants::Mutant,
-    wire::{
-        Pdu,
-        im::{base_define::SessionType, message::ImMsgData},
-    },
+    wire::{Pdu, im::message::ImMsgData},
 };
 
 /// One message that is to be pushed to connections here.
@@ -74,18 +71,34 @@ pub(super) fn settle(
 ) {
     let keyed = state.config.protocol.conversation_keyed_acks;
     let Some(client) = state.conns.get_mut(&conn) else { return };
-    let single = session_type == SessionType::Single as i32;
-    let key = match (keyed, single) {
-        (true, true) => AckKey::Conversation(Conversation::single(client.user, session_id)),
-        (true, false) => AckKey::Conversation(Conversation::Group(session_id)),
-        (false, true) => AckKey::Sender(session_id),
-        (false, false) => return,
+    let conversation = Chat::of(session_type, session_id).conversation(client.user);
+    let key = match (keyed, conversation) {
+        (true, _) => AckKey::Conversation(conversation),
+        (false, Conversation::Single { .. }) => AckKey::Sender(session_id),
+        (false, Conversation::Group(_)) => return,
     };
     let oldest = client.send_list.entries.front().map(|entry| entry.msg_id);
     let other = oldest.filter(|&oldest| oldest != msg_id);
     let other = other.filter(|_| state.config.protocol.mutated(Mutant::AckSettlesOldest));
     let msg_id = other.unwrap_or(msg_id);
     if let Some(Entry { conversation, .. }) = client.send_list.ack(key, msg_id) {
+        turn.fact(Fact::SendListAcked { conn, conversation, msg_id });
+    }
+}
+
+/// `cumulative-acks`: the device holds everything of a conversation up to a msg_id, so no entry of it
+/// waits any more.
+pub(super) fn settle_up_to(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    conn: ConnId,
+    session_type: i32,
+    session_id: u32,
+    up_to: u32,
+) {
+    let Some(client) = state.conns.get_mut(&conn) else { return };
+    let conversation = Chat::of(session_type, session_id).conversation(client.user);
+    for msg_id in client.send_list.ack_up_to(conversation, up_to) {
         turn.fact(Fact::SendListAcked { conn, conversation, msg_id });
     }
 }

@@ -148,6 +148,7 @@ fn ack(turn: &mut Turn<'_>, conn: ConnId, seq: u16, msg: &ImMsgData) {
         session_id: msg.to_session_id,
         msg_id: msg.msg_id,
         session_type: session_type as i32,
+        held_up_to: None,
     };
     turn.send(conn, Pdu::new(cmd::MSG_DATA_ACK, seq, &ack));
 }
@@ -211,5 +212,8 @@ pub(super) fn data_ack(
 ) -> Result<(), Malformed> {
     let ack: ImMsgDataAck = pdu.view()?;
     deliver::settle(state, turn, conn, ack.session_type, ack.session_id, ack.msg_id);
+    if let Some(up_to) = ack.held_up_to.filter(|_| state.config.protocol.cumulative_acks) {
+        deliver::settle_up_to(state, turn, conn, ack.session_type, ack.session_id, up_to);
+    }
     Ok(())
 }

@@ -85,7 +85,13 @@ mod tests {
             user_info: Some(UserInfo { user_id: 7, status: 1, ..Default::default() }),
             ..Default::default()
         };
-        let ack = ImMsgDataAck { user_id: 1, session_id: 2, msg_id: 300, session_type: 1 };
+        let ack = ImMsgDataAck {
+            user_id: 1,
+            session_id: 2,
+            msg_id: 300,
+            session_type: 1,
+            held_up_to: None,
+        };
         let ack = ack.encode_to_vec();
         assert!(is_plain(ImMsgDataAck::TABLE, &ack, 0));
         let login = login.encode_to_vec();

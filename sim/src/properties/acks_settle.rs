@@ -1,7 +1,7 @@
-//! acks-settle: an ack that a msg_server read ends the send-list entry that it names.
+//! acks-settle: an ack that a msg_server read ends the send-list entries that it covers.
 //!
-//! `send-list-acked` asks whether the device got the message; a server that ignores acks passes it,
-//! at the price of resends and lost connections. So this one asks for the ack itself.
+//! `send-list-acked` asks whether an ack was read; a server that ignores acks passes it, at the price of
+//! resends and lost connections. So this one asks what became of the entries.
 
 use super::{Class, Property, Seen, Sort, Subject, Violation, wire::At};
 use crate::record::{Kind, Line};
@@ -30,6 +30,9 @@ impl AcksSettle {
     fn ack(&mut self, seen: &Seen<'_>, conn: ConnId, ack: &ImMsgDataAck) -> Option<()> {
         let user = seen.known.clients.user(conn)?;
         let conversation = Chat::of(ack.session_type, ack.session_id).conversation(user);
+        let up_to = ack.held_up_to.filter(|_| seen.protocol().cumulative_acks).unwrap_or(0);
+        let covered = self.open.range_mut((conn, conversation, 0)..=(conn, conversation, up_to));
+        covered.for_each(|(_, read)| _ = read.get_or_insert(seen.line.sim_us));
         let read = self.open.get_mut(&(conn, conversation, ack.msg_id))?;
         read.get_or_insert(seen.line.sim_us);
         Some(())
@@ -59,7 +62,7 @@ impl Property for AcksSettle {
     }
 
     fn says(&self) -> &'static str {
-        "an ack that a msg_server read ends the send-list entry that it names"
+        "an ack that a msg_server read ends the send-list entries that it covers"
     }
 
     fn sort(&self) -> Sort {
@@ -105,11 +108,12 @@ impl Property for AcksSettle {
 #[cfg(test)]
 mod tests {
     use super::AcksSettle;
-    use crate::properties::tape::{G, Tape};
+    use crate::properties::tape::{G, Tape, ack_up_to};
     use teamtalk::{
         catalogue::id as command,
         conversation::{Chat, Conversation},
         fact::Fact,
+        protocol::Protocol,
         wire::{Pdu, im::message::ImMsgDataAck},
     };
 
@@ -120,7 +124,8 @@ mod tests {
         let added = Fact::SendListAdded { conn: 7, user, conversation: pushed, msg_id, from: 1 };
         tape.login(3, 7, user).fact("msg1", added);
         let (session_id, session_type) = (acked.id(), acked.session_type());
-        let ack = ImMsgDataAck { user_id: user, session_id, msg_id, session_type };
+        let ack =
+            ImMsgDataAck { user_id: user, session_id, msg_id, session_type, held_up_to: None };
         tape.asks(7, Pdu::new(command::MSG_DATA_ACK, 1, &ack));
         tape.later(1).fact("msg1", end(pushed)).found.clone()
     }
@@ -139,6 +144,19 @@ mod tests {
             assert_eq!(after(pushed, own, expired), ignored);
             assert!(after(pushed, own, acked).is_empty());
             assert!(after(pushed, other, expired).is_empty(), "an ack of another conversation");
+        }
+    }
+
+    #[test]
+    fn an_ack_of_all_that_is_held_ends_what_it_covers() {
+        let conversation = Conversation::single(1, 2);
+        let (cumulative, old) = (Protocol::hardened(), Protocol::teamtalk());
+        for (protocol, up_to, found) in [(cumulative, 6, 1), (cumulative, 4, 0), (old, 6, 0)] {
+            let mut tape = Tape::new(AcksSettle::default()).under(protocol);
+            let added = Fact::SendListAdded { conn: 7, user: 2, conversation, msg_id: 5, from: 1 };
+            tape.login(3, 7, 2).fact("msg1", added).asks(7, ack_up_to(1, 9, (2, 1), up_to));
+            let expired = Fact::SendListExpired { conn: 7, conversation, msg_id: 5 };
+            assert_eq!(tape.later(1).fact("msg1", expired).found.len(), found);
         }
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     catalogue::id as command,
-    conversation::Conversation,
+    conversation::{Chat, Conversation},
     env::ConnId,
     fact::{Fact, Via},
     wire::im::{
@@ -23,8 +23,10 @@ use teamtalk::{
 pub struct Facts {
     /// Send-list entries that a msg_server reported, as (connection, msg_id).
     added: BTreeSet<(ConnId, u32)>,
-    /// Acks and read acks that came in, by connection.
-    acks: BTreeSet<(ConnId, u32)>,
+    /// Acks and read acks that came in: the connection, the chat and the message that they name.
+    acks: BTreeSet<(ConnId, Chat, u32)>,
+    /// Up to which message of a chat such an ack said that all is held (`cumulative-acks`).
+    acked_up_to: BTreeMap<(ConnId, Chat), u32>,
     /// Message rows that were committed.
     rows: BTreeSet<(Conversation, u32)>,
     /// The connections of which a role said that a user is logged in.
@@ -55,11 +57,19 @@ impl Facts {
         let line = seen.line;
         match (at, pdu.command()) {
             (At::ServerReads, command::MSG_DATA_ACK) => {
-                self.acks.insert((conn, pdu.view::<ImMsgDataAck>().ok()?.msg_id));
+                let ack = pdu.view::<ImMsgDataAck>().ok()?;
+                let chat = Chat::of(ack.session_type, ack.session_id);
+                self.acks.insert((conn, chat, ack.msg_id));
+                if let Some(held) = ack.held_up_to.filter(|_| seen.protocol().cumulative_acks) {
+                    let up_to = self.acked_up_to.entry((conn, chat)).or_default();
+                    *up_to = held.max(*up_to);
+                }
                 None
             }
             (At::ServerReads, command::MSG_READ_ACK) => {
-                self.acks.insert((conn, pdu.view::<ImMsgDataReadAck>().ok()?.msg_id));
+                let ack = pdu.view::<ImMsgDataReadAck>().ok()?;
+                let chat = Chat::of(ack.session_type, ack.session_id);
+                self.acks.insert((conn, chat, ack.msg_id));
                 None
             }
             (At::ServerWrites, command::MSG_DATA) => {
@@ -89,6 +99,19 @@ impl Facts {
             }
             _ => None,
         }
+    }
+
+    /// Whether an ack that came in covers a message. Without `conversation-keyed-acks` one between two
+    /// users names the sender (SYSTEM.md section 3, step 7), with it the other user.
+    fn is_acked(&self, seen: &Seen<'_>, conn: ConnId, of: Conversation, msg_id: u32) -> bool {
+        let Some(user) = seen.known.clients.user(conn) else { return false };
+        let keyed = seen.protocol().conversation_keyed_acks;
+        let named = of.chat_of(user).into_iter();
+        let named = named.chain((!keyed && of.peer_of(user).is_some()).then_some(Chat::User(user)));
+        named.into_iter().any(|chat| {
+            let up_to = self.acked_up_to.get(&(conn, chat));
+            self.acks.contains(&(conn, chat, msg_id)) || up_to.is_some_and(|held| *held >= msg_id)
+        })
     }
 
     fn device_reads(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<()> {
@@ -137,7 +160,7 @@ impl Facts {
                 None
             }
             Fact::SendListAcked { conn, conversation, msg_id }
-                if !self.acks.contains(&(*conn, *msg_id)) =>
+                if !self.is_acked(seen, *conn, *conversation, *msg_id) =>
             {
                 let what =
                     format!("says msg_id {msg_id} was acked on connection {conn}; no ack came");
@@ -221,7 +244,7 @@ impl Property for Facts {
 mod tests {
     use super::Facts;
     use crate::properties::tape::{
-        G, Tape, ack, group_ack, group_list, group_message, list, message,
+        G, Tape, ack, ack_up_to, group_ack, group_list, group_message, list, message,
     };
     use teamtalk::{conversation::Conversation, fact::Fact, protocol::Protocol};
 
@@ -245,10 +268,33 @@ mod tests {
         tape.fact("msg1", added(4)).tells(10, message(0, 4, 2, 1, "a"));
         tape.asks(10, ack(3, 4, 1, 2)).fact("msg1", acked());
         assert!(tape.found.is_empty(), "{:?}", tape.found);
+        for other in [ack(3, 5, 1, 2), ack(3, 4, 1, 3)] {
+            let mut tape = Tape::new(Facts::default());
+            tape.login(1, 10, 1).asks(10, other).fact("msg1", acked());
+            assert_eq!(tape.found, ["facts/unfounded-ack/msg"]);
+        }
+        // Its sender is who was pushed the copy: only an old msg_server takes the user's own id.
+        for (protocol, found) in [(Protocol::teamtalk(), 0), (Protocol::hardened(), 1)] {
+            let mut tape = Tape::new(Facts::default()).under(protocol);
+            tape.login(1, 10, 1).asks(10, ack(3, 4, 1, 1)).fact("msg1", acked());
+            assert_eq!(tape.found.len(), found);
+        }
         tape.tells(10, message(0, 5, 2, 1, "b"));
         assert_eq!(tape.found, ["facts/untracked-push/msg"]);
         let mut tape = Tape::new(Facts::default());
         tape.login(1, 10, 1).fact("msg1", acked());
+        assert_eq!(tape.found, ["facts/unfounded-ack/msg"]);
+    }
+
+    #[test]
+    fn an_ack_of_all_that_is_held_founds_what_it_covers() {
+        let conversation = Conversation::single(1, 2);
+        let acked = |msg_id| Fact::SendListAcked { conn: 10, conversation, msg_id };
+        let mut tape = Tape::new(Facts::default()).under(Protocol::hardened());
+        tape.login(1, 10, 1).asks(10, ack_up_to(3, 9, (1, 2), 7));
+        tape.fact("msg1", acked(7)).fact("msg1", acked(9));
+        assert!(tape.found.is_empty(), "{:?}", tape.found);
+        tape.fact("msg1", acked(8));
         assert_eq!(tape.found, ["facts/unfounded-ack/msg"]);
     }
 

@@ -178,7 +178,7 @@ impl Property for Lockout {
         }
     }
 
-    fn tally(&self) -> Option<Tally> {
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
         Some(self.tally.clone())
     }
 }

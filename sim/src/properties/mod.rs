@@ -59,7 +59,7 @@ use crate::{
     record::{Line, Trace, sizes::Sizes},
 };
 use std::time::Duration;
-use teamtalk::{catalogue::limits::Limits, protocol::Protocol, timing::Timing};
+use teamtalk::{catalogue::limits::Limits, client::Acks, protocol::Protocol, timing::Timing};
 
 /// Whether a property is broken by one event, or by something that never happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,10 +129,10 @@ pub trait Property {
         None
     }
     /// How often it judged and forgave; `None` if it does not count.
-    fn tally(&self) -> Option<Tally> {
+    fn tally(&self, _: &Known) -> Option<Tally> {
         None
     }
-    /// Things worth a count that are no violations (`unacked though held`).
+    /// Things worth a count that are no violations.
     fn notes(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
     }
@@ -187,6 +187,8 @@ impl Properties {
     pub fn of_plan(mut self, plan: &Plan) -> Self {
         let orderly = plan.devices.iter().filter(|device| device.is_orderly());
         self.known.orderly = orderly.map(|device| device.slot).collect();
+        let never = plan.devices.iter().filter(|device| device.conduct.acks == Acks::Never);
+        self.known.never_ack = never.map(|device| device.slot).collect();
         // Connections that never log in are made in a device's name, and what claims another sender is
         // written beside what the program keeps.
         let rogue =
@@ -229,7 +231,7 @@ impl Properties {
 
     /// How often each property judged and forgave, of those that count.
     pub fn tallies(&self) -> impl Iterator<Item = (&'static str, Tally)> {
-        self.all.iter().filter_map(|p| Some((p.name(), p.tally()?)))
+        self.all.iter().filter_map(|p| Some((p.name(), p.tally(&self.known)?)))
     }
 
     /// Counts that are no violations.

@@ -51,7 +51,8 @@ pub fn audio(duration: u32, recording: &str) -> Vec<u8> {
 
 /// 0302 of a message to group [`G`].
 pub fn group_ack(seq: u16, msg_id: u32, user_id: u32) -> Pdu {
-    let ack = ImMsgDataAck { user_id, session_id: G, msg_id, session_type: GROUP };
+    let ack =
+        ImMsgDataAck { user_id, session_id: G, msg_id, session_type: GROUP, held_up_to: None };
     Pdu::new(command::MSG_DATA_ACK, seq, &ack)
 }
 
@@ -62,7 +63,14 @@ pub fn message(seq: u16, msg_id: u32, from: u32, to: u32, content: &str) -> Pdu 
 
 /// 0302 of a single text.
 pub fn ack(seq: u16, msg_id: u32, user_id: u32, session_id: u32) -> Pdu {
-    let ack = ImMsgDataAck { user_id, session_id, msg_id, session_type: SINGLE };
+    let ack = ImMsgDataAck { user_id, session_id, msg_id, session_type: SINGLE, held_up_to: None };
+    Pdu::new(command::MSG_DATA_ACK, seq, &ack)
+}
+
+/// 0302 of a single text by a device that holds all up to a msg_id (`cumulative-acks`).
+pub fn ack_up_to(seq: u16, msg_id: u32, (user_id, session_id): (u32, u32), up_to: u32) -> Pdu {
+    let held_up_to = Some(up_to);
+    let ack = ImMsgDataAck { user_id, session_id, msg_id, session_type: SINGLE, held_up_to };
     Pdu::new(command::MSG_DATA_ACK, seq, &ack)
 }
 

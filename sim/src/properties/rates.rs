@@ -259,7 +259,7 @@ impl Property for Rates {
         self.read.iter().find_map(over)
     }
 
-    fn tally(&self) -> Option<Tally> {
+    fn tally(&self, _: &Known) -> Option<Tally> {
         Some(self.tally.clone())
     }
 }

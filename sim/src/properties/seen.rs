@@ -59,6 +59,8 @@ pub struct Known {
     /// The slots of the devices that run our program and nothing else: what such a device owes is
     /// known.
     pub orderly: BTreeSet<u32>,
+    /// The slots of the devices that ack nothing of what is pushed to them.
+    pub never_ack: BTreeSet<u32>,
     /// The faults of the run.
     pub trouble: Trouble,
 }

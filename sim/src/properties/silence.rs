@@ -158,7 +158,7 @@ impl Property for Silence {
         self.overdue(seen)
     }
 
-    fn tally(&self) -> Option<Tally> {
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
         Some(self.tally.clone())
     }
 }

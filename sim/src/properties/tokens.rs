@@ -251,7 +251,7 @@ impl Property for Tokens {
         self.broken.clone().or_else(|| self.late(|owed| owed.since_us + within_us < now_us))
     }
 
-    fn tally(&self) -> Option<Tally> {
+    fn tally(&self, _: &Known) -> Option<Tally> {
         Some(self.tally.clone())
     }
 }

@@ -99,7 +99,13 @@ mod tests {
 
     #[test]
     fn a_frame_reads_as_its_pdu_whoever_asks_first() {
-        let ack = ImMsgDataAck { user_id: 1, session_id: 2, msg_id: 3, session_type: 1 };
+        let ack = ImMsgDataAck {
+            user_id: 1,
+            session_id: 2,
+            msg_id: 3,
+            session_type: 1,
+            held_up_to: None,
+        };
         let pdu = Pdu::new(command::MSG_DATA_ACK, 4, &ack);
         let mut frame = Frame::new(5, End::Dialler, 1, pdu.clone());
         let fresh = frame.clone();

@@ -1,5 +1,6 @@
 //! Each rule of a device, by hand; and a device on a little network.
 
+mod acks;
 mod actions;
 mod catch_up;
 mod connection;
@@ -202,7 +203,7 @@ impl Rig {
 
     fn ack_in(&mut self, chat: Chat, seq: u16, msg_id: u32) -> Vec<Effect> {
         let (session_id, session_type) = (chat.id(), chat.session_type());
-        let ack = ImMsgDataAck { user_id: ME, session_id, msg_id, session_type };
+        let ack = ImMsgDataAck { user_id: ME, session_id, msg_id, session_type, held_up_to: None };
         self.pdu(command::MSG_DATA_ACK, seq, &ack)
     }
 

@@ -297,7 +297,7 @@ impl Property for Notices {
         late.map(|notice| self.missing(notice))
     }
 
-    fn tally(&self) -> Option<Tally> {
+    fn tally(&self, _: &Known) -> Option<Tally> {
         Some(self.tally.clone())
     }
 }

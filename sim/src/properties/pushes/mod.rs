@@ -372,7 +372,7 @@ impl Property for Pushes {
         self.lost.clone().or_else(|| self.owed(|since_us| since_us + within_us < now_us))
     }
 
-    fn tally(&self) -> Option<Tally> {
+    fn tally(&self, _: &Known) -> Option<Tally> {
         Some(self.tally.clone())
     }
 }

@@ -121,7 +121,7 @@ impl Property for Shown {
         None
     }
 
-    fn tally(&self) -> Option<Tally> {
+    fn tally(&self, _: &Known) -> Option<Tally> {
         Some(self.tally.clone())
     }
 }

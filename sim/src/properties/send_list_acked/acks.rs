@@ -1,0 +1,108 @@
+//! Which messages msg_servers have read acks of, by device.
+
+use crate::{
+    properties::{Seen, wire::At},
+    record::Frame,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use teamtalk::{
+    catalogue::id as command,
+    conversation::{Chat, Conversation},
+    env::ConnId,
+    wire::im::message::{ImMsgDataAck, ImMsgDataReadAck},
+};
+
+/// A message, and a device that it was pushed to.
+pub type Debt = (u32, Conversation, u32);
+
+/// What acks cover. An ack covers the message that it names, and by `held_up_to` all of its conversation
+/// up to that id which its device held when it wrote it.
+#[derive(Debug, Default)]
+pub struct Acks {
+    /// What devices hold, with the line since when.
+    held: BTreeMap<Debt, u64>,
+    /// What was covered by an ack that was read.
+    covered: BTreeSet<Debt>,
+    /// Copies of what the user of a device sent, by device and msg_id: some programs ack them with their
+    /// own user's id (SYSTEM.md section 7).
+    copies: BTreeMap<(u32, u32), BTreeSet<Conversation>>,
+    /// Cumulative acks that were not read yet, by connection and seq_num: the line of their writing.
+    written: BTreeMap<(ConnId, u16), u64>,
+}
+
+impl Acks {
+    /// A device holds a message.
+    pub fn hold(&mut self, held: Debt, at: u64) {
+        self.held.entry(held).or_insert(at);
+    }
+
+    /// A device is pushed a copy of what its user sent.
+    pub fn copy(&mut self, (device, conversation, msg_id): Debt) {
+        self.copies.entry((device, msg_id)).or_default().insert(conversation);
+    }
+
+    /// Whether a device holds a message.
+    pub fn is_held(&self, message: &Debt) -> bool {
+        self.held.contains_key(message)
+    }
+
+    /// Whether a msg_server has read an ack that covers a message.
+    pub fn covers(&self, message: &Debt) -> bool {
+        self.covered.contains(message)
+    }
+
+    /// Takes a PDU of a device; what an ack covers that was not covered before.
+    pub fn observe(&mut self, seen: &Seen<'_>, at: At, conn: ConnId, pdu: &Frame) -> Vec<Debt> {
+        match (at, pdu.command()) {
+            (At::DeviceWrites, command::MSG_DATA_ACK) => {
+                self.written.insert((conn, pdu.header.seq_num), seen.line.n);
+                Vec::new()
+            }
+            (At::ServerReads, command::MSG_DATA_ACK) => {
+                self.read(seen, conn, pdu).unwrap_or_default()
+            }
+            (At::ServerReads, command::MSG_READ_ACK) => {
+                let mut read = |pdu: &Frame| {
+                    let ack = pdu.view::<ImMsgDataReadAck>().ok()?;
+                    let chat = Chat::of(ack.session_type, ack.session_id);
+                    self.named(seen, conn, chat, ack.msg_id)
+                };
+                read(pdu).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn read(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<Vec<Debt>> {
+        let written = self.written.remove(&(conn, pdu.header.seq_num));
+        let ack = pdu.view::<ImMsgDataAck>().ok()?;
+        let chat = Chat::of(ack.session_type, ack.session_id);
+        let mut news = self.named(seen, conn, chat, ack.msg_id)?;
+        if let (Some(up_to), Some(written)) = (ack.held_up_to, written) {
+            let device = seen.known.clients.device(conn)?;
+            let conversation = chat.conversation(seen.known.clients.user_of_device(device)?);
+            let range = (device, conversation, 0)..=(device, conversation, up_to);
+            let held = self.held.range(range).filter(|(_, since)| **since < written);
+            let held = held.map(|(message, _)| *message);
+            let more: Vec<Debt> = held.filter(|message| !self.covered.contains(message)).collect();
+            self.covered.extend(&more);
+            news.extend(more);
+        }
+        Some(news)
+    }
+
+    fn named(
+        &mut self,
+        seen: &Seen<'_>,
+        conn: ConnId,
+        chat: Chat,
+        msg_id: u32,
+    ) -> Option<Vec<Debt>> {
+        let device = seen.known.clients.device(conn)?;
+        let user = seen.known.clients.user_of_device(device)?;
+        let own = self.copies.get(&(device, msg_id)).filter(|_| chat == Chat::User(user));
+        let named = own.into_iter().flatten().copied().chain([chat.conversation(user)]);
+        let named: Vec<Debt> = named.map(|conversation| (device, conversation, msg_id)).collect();
+        Some(named.into_iter().filter(|message| self.covered.insert(*message)).collect())
+    }
+}
