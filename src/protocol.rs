@@ -122,11 +122,10 @@ switches! {
     };
     cumulative_acks: Switch {
         name: "cumulative-acks",
-        scope: "client, msg",
+        scope: "client",
         instead_of: "an ack of what was pushed, on the connection that it came on, and of nothing else: what came \
                      by a pull, or whose ack went with its connection, is never acked",
-        peers: "needs conversation-keyed-acks in msg_servers; an old one takes such an ack as one of the \
-                message that it names",
+        peers: "none; a msg_server takes it as an ack of the message that it names, and keeps no more of it",
         cost: "one 0302 for each conversation of which a pull brought something, and after a lost connection \
                for each whose last ack was not followed by the echo of a heartbeat",
         property: "send-list-acked",

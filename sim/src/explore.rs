@@ -55,8 +55,6 @@ pub struct SeedReport {
     pub store: u64,
     /// Simulated milliseconds.
     pub sim_ms: u64,
-    /// Counts that are no violations.
-    pub notes: BTreeMap<&'static str, u64>,
     /// How often each property judged and forgave, of those that count.
     pub tallies: BTreeMap<&'static str, Tally>,
     /// The signatures of what was broken.
@@ -70,8 +68,8 @@ impl SeedReport {
     /// Counts what a run did.
     pub fn of(seed: u64, case: &Case, outcome: &Outcome) -> Self {
         use crate::record::Kind;
-        let (notes, tallies) = (outcome.notes.clone(), outcome.tallies.clone());
-        let mut report = Self { seed, notes, tallies, ..Self::default() };
+        let tallies = outcome.tallies.clone();
+        let mut report = Self { seed, tallies, ..Self::default() };
         for op in &case.plan.operations {
             let Some(entry) = outcome.history.entries.get(&op.id) else { continue };
             report.unknown += u64::from(entry.outcome == OpOutcome::Unknown);

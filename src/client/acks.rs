@@ -70,7 +70,14 @@ impl Device {
     fn ack_as(&mut self, turn: &mut Turn<'_>, chat: Chat, session_id: u32, msg_id: u32) {
         let held_up_to = self.acks_cumulatively().then(|| {
             let conversation = self.conversation(chat);
-            let up_to = turn.store.contiguous(conversation);
+            let mut up_to = turn.store.contiguous(conversation);
+            let newest = turn.store.progress.get(&conversation).map_or(0, |known| known.latest);
+            if newest != up_to && self.config.protocol.mutated(Mutant::ClaimsNewest) {
+                up_to = newest;
+            }
+            if self.config.protocol.mutated(Mutant::WrittenCountsAsRead) {
+                turn.store.settle(conversation, up_to);
+            }
             if self.config.conduct.acks == Acks::Prompt {
                 self.claims.by_conversation.insert(conversation, (up_to, self.claims.beats));
             }
@@ -85,16 +92,26 @@ impl Device {
     /// A login is done: what is held and was not surely acked is acked, once a chat.
     pub(super) fn ack_what_is_held(&mut self, turn: &mut Turn<'_>) {
         self.claims = Claims::default();
+        if self.config.protocol.mutated(Mutant::LostAckForgotten) {
+            return;
+        }
         let user = self.config.user;
         let chats: Vec<Chat> =
             turn.store.progress.keys().filter_map(|held| held.chat_of(user)).collect();
         for chat in chats {
-            self.ack_pulled(turn, chat);
+            self.ack_news(turn, chat);
         }
     }
 
-    /// A pull of a chat is over: what it brought is acked, if that is news to the server.
+    /// A pull of a chat is over: what it brought is acked.
     pub(super) fn ack_pulled(&mut self, turn: &mut Turn<'_>, chat: Chat) {
+        if !self.config.protocol.mutated(Mutant::PulledUnacked) {
+            self.ack_news(turn, chat);
+        }
+    }
+
+    /// Acks what is held of a chat, unless a server knows it.
+    fn ack_news(&mut self, turn: &mut Turn<'_>, chat: Chat) {
         let conversation = self.conversation(chat);
         let Some(progress) = turn.store.progress.get(&conversation) else { return };
         let (up_to, settled) = (progress.contiguous, progress.settled);

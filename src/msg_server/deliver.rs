@@ -85,20 +85,3 @@ pub(super) fn settle(
         turn.fact(Fact::SendListAcked { conn, conversation, msg_id });
     }
 }
-
-/// `cumulative-acks`: the device holds everything of a conversation up to a msg_id, so no entry of it
-/// waits any more.
-pub(super) fn settle_up_to(
-    state: &mut State,
-    turn: &mut Turn<'_>,
-    conn: ConnId,
-    session_type: i32,
-    session_id: u32,
-    up_to: u32,
-) {
-    let Some(client) = state.conns.get_mut(&conn) else { return };
-    let conversation = Chat::of(session_type, session_id).conversation(client.user);
-    for msg_id in client.send_list.ack_up_to(conversation, up_to) {
-        turn.fact(Fact::SendListAcked { conn, conversation, msg_id });
-    }
-}

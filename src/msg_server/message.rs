@@ -212,8 +212,5 @@ pub(super) fn data_ack(
 ) -> Result<(), Malformed> {
     let ack: ImMsgDataAck = pdu.view()?;
     deliver::settle(state, turn, conn, ack.session_type, ack.session_id, ack.msg_id);
-    if let Some(up_to) = ack.held_up_to.filter(|_| state.config.protocol.cumulative_acks) {
-        deliver::settle_up_to(state, turn, conn, ack.session_type, ack.session_id, up_to);
-    }
     Ok(())
 }

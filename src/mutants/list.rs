@@ -236,6 +236,10 @@ mutants! {
         ReadNotPutDown "a device does not put down which read acks are not confirmed"
         ReadElsewhereStaysUnread "what was read on another device stays unread on this one"
         GoneCountStays "a chat that the server counts nothing unread in stays unread"
+        PulledUnacked "what came by a pull is not acked"
+        LostAckForgotten "what was acked on a connection that was lost is not acked again"
+        WrittenCountsAsRead "an ack counts as read once it is written"
+        ClaimsNewest "an ack says that all is held up to the newest message that the device has heard of"
         ReadAckOneBelow "a read ack names the message before the last one"
     }
 }

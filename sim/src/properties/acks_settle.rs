@@ -1,4 +1,4 @@
-//! acks-settle: an ack that a msg_server read ends the send-list entries that it covers.
+//! acks-settle: an ack that a msg_server read ends the send-list entry that it names.
 //!
 //! `send-list-acked` asks whether an ack was read; a server that ignores acks passes it, at the price of
 //! resends and lost connections. So this one asks what became of the entries.
@@ -11,7 +11,7 @@ use teamtalk::{
     conversation::{Chat, Conversation},
     env::ConnId,
     fact::Fact,
-    wire::im::message::ImMsgDataAck,
+    wire::im::message::{ImMsgDataAck, ImMsgDataReadAck},
 };
 
 /// Simulated microseconds that a role may take from reading an ack to acting on it.
@@ -27,15 +27,11 @@ pub struct AcksSettle {
 }
 
 impl AcksSettle {
-    fn ack(&mut self, seen: &Seen<'_>, conn: ConnId, ack: &ImMsgDataAck) -> Option<()> {
-        let user = seen.known.clients.user(conn)?;
-        let conversation = Chat::of(ack.session_type, ack.session_id).conversation(user);
-        let up_to = ack.held_up_to.filter(|_| seen.protocol().cumulative_acks).unwrap_or(0);
-        let covered = self.open.range_mut((conn, conversation, 0)..=(conn, conversation, up_to));
-        covered.for_each(|(_, read)| _ = read.get_or_insert(seen.line.sim_us));
-        let read = self.open.get_mut(&(conn, conversation, ack.msg_id))?;
-        read.get_or_insert(seen.line.sim_us);
-        Some(())
+    fn ack(&mut self, seen: &Seen<'_>, conn: ConnId, chat: Chat, msg_id: u32) {
+        let Some(user) = seen.known.clients.user(conn) else { return };
+        if let Some(read) = self.open.get_mut(&(conn, chat.conversation(user), msg_id)) {
+            read.get_or_insert(seen.line.sim_us);
+        }
     }
 
     fn goes_on(&self, line: &Line, entry: Entry, how: &str) -> Option<Violation> {
@@ -62,7 +58,7 @@ impl Property for AcksSettle {
     }
 
     fn says(&self) -> &'static str {
-        "an ack that a msg_server read ends the send-list entries that it covers"
+        "an ack that a msg_server read ends the send-list entry that it names"
     }
 
     fn sort(&self) -> Sort {
@@ -75,10 +71,18 @@ impl Property for AcksSettle {
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let line = seen.line;
-        if let Some((At::ServerReads, conn, pdu)) = seen.client
-            && pdu.command() == command::MSG_DATA_ACK
-        {
-            self.ack(seen, conn, &*pdu.view().ok()?);
+        if let Some((At::ServerReads, conn, pdu)) = seen.client {
+            match pdu.command() {
+                command::MSG_DATA_ACK => {
+                    let ack = pdu.view::<ImMsgDataAck>().ok()?;
+                    self.ack(seen, conn, Chat::of(ack.session_type, ack.session_id), ack.msg_id);
+                }
+                command::MSG_READ_ACK => {
+                    let ack = pdu.view::<ImMsgDataReadAck>().ok()?;
+                    self.ack(seen, conn, Chat::of(ack.session_type, ack.session_id), ack.msg_id);
+                }
+                _ => {}
+            }
             return None;
         }
         let Kind::Fact(fact) = &line.kind else { return None };
@@ -108,25 +112,46 @@ impl Property for AcksSettle {
 #[cfg(test)]
 mod tests {
     use super::AcksSettle;
-    use crate::properties::tape::{G, Tape, ack_up_to};
+    use crate::properties::tape::{G, Tape};
     use teamtalk::{
         catalogue::id as command,
         conversation::{Chat, Conversation},
         fact::Fact,
-        protocol::Protocol,
-        wire::{Pdu, im::message::ImMsgDataAck},
+        wire::{
+            Pdu,
+            im::message::{ImMsgDataAck, ImMsgDataReadAck},
+        },
     };
 
     /// What is found if the entry ends in this fact, a second after device 3 of user 2 acked.
     fn after(pushed: Conversation, acked: Chat, end: impl Fn(Conversation) -> Fact) -> Vec<String> {
+        let [acks, reads] = [false, true].map(|reads| after_one(pushed, acked, reads, &end));
+        assert_eq!(acks, reads, "a read ack is one, too");
+        acks
+    }
+
+    fn after_one(
+        pushed: Conversation,
+        acked: Chat,
+        reads: bool,
+        end: &impl Fn(Conversation) -> Fact,
+    ) -> Vec<String> {
         let (user, msg_id) = (2, 5);
         let mut tape = Tape::new(AcksSettle::default());
         let added = Fact::SendListAdded { conn: 7, user, conversation: pushed, msg_id, from: 1 };
         tape.login(3, 7, user).fact("msg1", added);
         let (session_id, session_type) = (acked.id(), acked.session_type());
-        let ack =
-            ImMsgDataAck { user_id: user, session_id, msg_id, session_type, held_up_to: None };
-        tape.asks(7, Pdu::new(command::MSG_DATA_ACK, 1, &ack));
+        let user_id = user;
+        let ack = ImMsgDataAck { user_id, session_id, msg_id, session_type, held_up_to: None };
+        let read =
+            ImMsgDataReadAck { user_id, session_id, msg_id, session_type, attach_data: None };
+        tape.asks(
+            7,
+            match reads {
+                false => Pdu::new(command::MSG_DATA_ACK, 1, &ack),
+                true => Pdu::new(command::MSG_READ_ACK, 1, &read),
+            },
+        );
         tape.later(1).fact("msg1", end(pushed)).found.clone()
     }
 
@@ -144,19 +169,6 @@ mod tests {
             assert_eq!(after(pushed, own, expired), ignored);
             assert!(after(pushed, own, acked).is_empty());
             assert!(after(pushed, other, expired).is_empty(), "an ack of another conversation");
-        }
-    }
-
-    #[test]
-    fn an_ack_of_all_that_is_held_ends_what_it_covers() {
-        let conversation = Conversation::single(1, 2);
-        let (cumulative, old) = (Protocol::hardened(), Protocol::teamtalk());
-        for (protocol, up_to, found) in [(cumulative, 6, 1), (cumulative, 4, 0), (old, 6, 0)] {
-            let mut tape = Tape::new(AcksSettle::default()).under(protocol);
-            let added = Fact::SendListAdded { conn: 7, user: 2, conversation, msg_id: 5, from: 1 };
-            tape.login(3, 7, 2).fact("msg1", added).asks(7, ack_up_to(1, 9, (2, 1), up_to));
-            let expired = Fact::SendListExpired { conn: 7, conversation, msg_id: 5 };
-            assert_eq!(tape.later(1).fact("msg1", expired).found.len(), found);
         }
     }
 }

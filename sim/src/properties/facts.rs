@@ -25,8 +25,6 @@ pub struct Facts {
     added: BTreeSet<(ConnId, u32)>,
     /// Acks and read acks that came in: the connection, the chat and the message that they name.
     acks: BTreeSet<(ConnId, Chat, u32)>,
-    /// Up to which message of a chat such an ack said that all is held (`cumulative-acks`).
-    acked_up_to: BTreeMap<(ConnId, Chat), u32>,
     /// Message rows that were committed.
     rows: BTreeSet<(Conversation, u32)>,
     /// The connections of which a role said that a user is logged in.
@@ -60,10 +58,6 @@ impl Facts {
                 let ack = pdu.view::<ImMsgDataAck>().ok()?;
                 let chat = Chat::of(ack.session_type, ack.session_id);
                 self.acks.insert((conn, chat, ack.msg_id));
-                if let Some(held) = ack.held_up_to.filter(|_| seen.protocol().cumulative_acks) {
-                    let up_to = self.acked_up_to.entry((conn, chat)).or_default();
-                    *up_to = held.max(*up_to);
-                }
                 None
             }
             (At::ServerReads, command::MSG_READ_ACK) => {
@@ -101,17 +95,14 @@ impl Facts {
         }
     }
 
-    /// Whether an ack that came in covers a message. Without `conversation-keyed-acks` one between two
+    /// Whether an ack that came in names a message. Without `conversation-keyed-acks` one between two
     /// users names the sender (SYSTEM.md section 3, step 7), with it the other user.
     fn is_acked(&self, seen: &Seen<'_>, conn: ConnId, of: Conversation, msg_id: u32) -> bool {
         let Some(user) = seen.known.clients.user(conn) else { return false };
         let keyed = seen.protocol().conversation_keyed_acks;
         let named = of.chat_of(user).into_iter();
         let named = named.chain((!keyed && of.peer_of(user).is_some()).then_some(Chat::User(user)));
-        named.into_iter().any(|chat| {
-            let up_to = self.acked_up_to.get(&(conn, chat));
-            self.acks.contains(&(conn, chat, msg_id)) || up_to.is_some_and(|held| *held >= msg_id)
-        })
+        named.into_iter().any(|chat| self.acks.contains(&(conn, chat, msg_id)))
     }
 
     fn device_reads(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<()> {
@@ -244,7 +235,7 @@ impl Property for Facts {
 mod tests {
     use super::Facts;
     use crate::properties::tape::{
-        G, Tape, ack, ack_up_to, group_ack, group_list, group_message, list, message,
+        G, Tape, ack, group_ack, group_list, group_message, list, message,
     };
     use teamtalk::{conversation::Conversation, fact::Fact, protocol::Protocol};
 
@@ -283,18 +274,6 @@ mod tests {
         assert_eq!(tape.found, ["facts/untracked-push/msg"]);
         let mut tape = Tape::new(Facts::default());
         tape.login(1, 10, 1).fact("msg1", acked());
-        assert_eq!(tape.found, ["facts/unfounded-ack/msg"]);
-    }
-
-    #[test]
-    fn an_ack_of_all_that_is_held_founds_what_it_covers() {
-        let conversation = Conversation::single(1, 2);
-        let acked = |msg_id| Fact::SendListAcked { conn: 10, conversation, msg_id };
-        let mut tape = Tape::new(Facts::default()).under(Protocol::hardened());
-        tape.login(1, 10, 1).asks(10, ack_up_to(3, 9, (1, 2), 7));
-        tape.fact("msg1", acked(7)).fact("msg1", acked(9));
-        assert!(tape.found.is_empty(), "{:?}", tape.found);
-        tape.fact("msg1", acked(8));
         assert_eq!(tape.found, ["facts/unfounded-ack/msg"]);
     }
 

@@ -132,10 +132,6 @@ pub trait Property {
     fn tally(&self, _: &Known) -> Option<Tally> {
         None
     }
-    /// Things worth a count that are no violations.
-    fn notes(&self) -> Vec<(&'static str, u64)> {
-        Vec::new()
-    }
 }
 
 /// All properties of a deployment, and what they know of its run.
@@ -232,11 +228,6 @@ impl Properties {
     /// How often each property judged and forgave, of those that count.
     pub fn tallies(&self) -> impl Iterator<Item = (&'static str, Tally)> {
         self.all.iter().filter_map(|p| Some((p.name(), p.tally(&self.known)?)))
-    }
-
-    /// Counts that are no violations.
-    pub fn notes(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.all.iter().flat_map(|p| p.notes())
     }
 }
 

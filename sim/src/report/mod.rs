@@ -189,15 +189,6 @@ pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
         per(total(|r| r.pdus)),
         per(total(|r| r.store))
     );
-    let mut notes: BTreeMap<&str, u64> = BTreeMap::new();
-    for report in reports.values() {
-        for (name, count) in &report.notes {
-            *notes.entry(name).or_default() += count;
-        }
-    }
-    for (name, count) in notes {
-        let _ = writeln!(out, "{name:<38} {count}");
-    }
     out += &excuses(reports);
     let mut found: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for report in reports.values() {

@@ -274,7 +274,6 @@ impl<'a> Driver<'a> {
         }
         let trace = std::mem::take(&mut self.shared.lock().trace);
         let history = History::of(&trace);
-        let notes = self.properties.notes().collect();
         let tallies = self.properties.tallies().collect();
         let hits = self.faults.ended.iter().copied().collect();
         let Self { violations, broken_by, sizes, panicked, .. } = self;
@@ -285,7 +284,6 @@ impl<'a> Driver<'a> {
             violations,
             broken_by,
             hits,
-            notes,
             tallies,
             sizes,
             panicked,

@@ -69,8 +69,6 @@ pub struct Outcome {
     pub broken_by: BTreeMap<&'static str, u64>,
     /// What each fault hit, by id.
     pub hits: BTreeMap<u32, u64>,
-    /// Counts that are no violations.
-    pub notes: BTreeMap<&'static str, u64>,
     /// How often each property judged and forgave, of those that count.
     pub tallies: BTreeMap<&'static str, Tally>,
     /// How large things got.

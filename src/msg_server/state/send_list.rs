@@ -52,17 +52,6 @@ impl SendList {
         self.entries.remove(at)
     }
 
-    /// Removes the entries of a conversation up to a msg_id; their msg_ids.
-    pub fn ack_up_to(&mut self, conversation: Conversation, up_to: u32) -> Vec<u32> {
-        let mut acked = Vec::new();
-        self.entries.retain(|entry| {
-            let covered = entry.conversation == conversation && entry.msg_id <= up_to;
-            acked.extend(covered.then_some(entry.msg_id));
-            !covered
-        });
-        acked
-    }
-
     /// Takes out what is older than the expiry.
     pub fn expire(&mut self, now: Duration, timing: &Timing) -> Vec<Entry> {
         let limit = timing.send_list_expiry();

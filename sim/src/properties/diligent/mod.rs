@@ -4,8 +4,9 @@
 //! asks after each login for its sessions and unread counts and writes again what has no answer yet
 //! (`catch-up-on-gap`, `idempotent-send`), is back soon after it lost a
 //! connection on which it was logged in, turns to another msg_server when one can't be reached, and asks
-//! for no messages of a group that its user was taken out of.
+//! for no messages of a group that its user was taken out of. It says that it holds what it holds.
 
+mod claims;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use crate::{
     plan::{Host, Role},
     record::{End, Frame, Kind},
 };
+use claims::Claims;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -66,6 +68,7 @@ pub struct Diligent {
     msg_servers: BTreeSet<Host>,
     /// Groups that a device was told its user is out of, with when.
     left: BTreeMap<(u32, u32), u64>,
+    claims: Claims,
     next_look_us: u64,
 }
 
@@ -96,6 +99,9 @@ impl Diligent {
             Fact::OpOk { op, .. } | Fact::OpFailed { op, .. } => {
                 self.unfinished.retain(|(_, of)| *of != op);
                 self.again.retain(|(_, of), _| *of != op);
+            }
+            Fact::Held { device, conversation, msg_id, .. } => {
+                self.claims.hold(device, conversation, msg_id);
             }
             Fact::DeviceOnline { device, conn, .. } if seen.known.orderly.contains(&device) => {
                 self.hosts.insert(device, seen.line.host.clone());
@@ -160,6 +166,14 @@ impl Diligent {
             return None;
         }
         let user = known.clients.user_of_device(device)?;
+        if let Some(lie) = self.claims.observe(seen, (at, conn, pdu), (device, user)) {
+            let what = format!(
+                "device {device} says that it holds all of {} up to msg_id {}, and knows of what is up to {}",
+                lie.conversation, lie.held_up_to, lie.known_up_to
+            );
+            let about = Subject::Message(lie.conversation, lie.msg_id);
+            return Some(lazy("claims-unheld", what, device, about));
+        }
         let of = |kind, id, msg_id| (conn, Chat::of(kind, id).conversation(user), msg_id);
         match (at, pdu.command()) {
             (At::DeviceReads, command::MSG_DATA) => {

@@ -3,12 +3,13 @@
 use super::Diligent;
 use crate::{
     plan::Host,
-    properties::tape::{G, Tape, ack, message},
+    properties::tape::{G, Tape, ack, ack_up_to, list, message, page_request},
     record::{End, Kind},
 };
 use bytes::Bytes;
 use teamtalk::{
     catalogue::id as command,
+    conversation::Chat,
     fact::Fact,
     protocol::Protocol,
     timing::Timing,
@@ -162,4 +163,23 @@ fn it_asks_nothing_of_a_group_that_its_user_is_out_of() {
     let mut asked = told(GroupModifyType::Del, &[2]);
     assert!(asked.fact("client1", person).asks(7, asks()).found.is_empty());
     assert!(asked.tells(7, beat()).found.is_empty());
+}
+
+#[test]
+fn it_says_that_it_holds_what_it_holds_or_was_not_given() {
+    let claims = |tape: &mut Tape<Diligent>, up_to| {
+        tape.asks(7, ack_up_to(9, up_to, (2, 1), up_to)).found.clone()
+    };
+    let lies = ["diligent/claims-unheld/client"];
+    assert!(claims(online().holds(3, 1, (1, "a")), 1).is_empty());
+    assert_eq!(claims(online().holds(3, 1, (1, "a")), 2), lies);
+    assert_eq!(claims(online().holds(3, 2, (1, "b")), 2), lies, "1 is missing");
+    assert_eq!(claims(online().holds(5, 1, (1, "a")), 1), lies, "another device has it");
+    // It was answered without 1 and 2; or by a page that is full, which says nothing below it.
+    for (count, found) in [(100, 0), (1, 1)] {
+        let mut tape = online();
+        tape.asks(7, page_request(4, 2, Chat::User(1), (3, count)));
+        tape.tells(7, list(4, 2, 1, &[(3, 1, "c")])).holds(3, 3, (1, "c"));
+        assert_eq!(claims(&mut tape, 3).len(), found);
+    }
 }
