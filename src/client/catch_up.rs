@@ -142,6 +142,7 @@ impl Device {
                 }
                 _ => {
                     self.sweeps.remove(&chat);
+                    self.ack_pulled(turn, chat);
                 }
             }
         }

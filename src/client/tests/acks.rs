@@ -101,3 +101,15 @@ fn a_crash_forgets_what_was_written_and_not_what_was_read() {
     let seq = login[0].header.seq_num;
     assert_eq!(acks(&rig.pdu(command::LOGIN_RES_USERLOGIN, seq, &login_answer(0))), []);
 }
+
+#[test]
+fn what_a_person_pulled_is_acked_also_if_it_closes_a_gap_that_was_to_be_swept() {
+    let mut rig = Rig::online(&OURS);
+    let out = rig.command(2, Action::Pull { chat: CHAT, count: 10 });
+    let sent = pdus(&rig.send(3))[0].header.seq_num;
+    rig.ack(sent, 2);
+    let out = rig.list(pull_seq(&out), [1]);
+    assert_eq!(acks(&out), [], "the gap below 2 is looked at in a tick");
+    assert_eq!(acks(&rig.pass_alive(secs(1))), [(2, Some(2))]);
+    assert_eq!(acks(&rig.pass_alive(secs(60))), []);
+}
