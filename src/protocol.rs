@@ -261,7 +261,8 @@ switches! {
         name: "user-changes-from-store",
         scope: "db",
         instead_of: "saying that no user changed while this db_proxy knows of no change, whatever \
-                     another one has changed",
+                     another one has changed; and the ids of those who did, then their rows, where one \
+                     statement reads them",
         peers: "none",
         cost: "one statement for each 0208",
         property: "answers",

@@ -31,10 +31,16 @@ impl Timing {
         Duration::from_micros(millis * 1000 / u64::from(self.divisor))
     }
 
-    /// The wait before reconnect try number `tries` (0 is the first) of a server link:
-    /// 4, 8, 16, 32, 64, 4 … seconds (SYSTEM.md section 2).
+    /// After how many ticks a server link is dialled for try number `tries` (0 is the first):
+    /// 4, 8, 16, 32, 64, 4 … (SYSTEM.md section 2). Ticks run on by themselves, so the wait is up to
+    /// one tick shorter than as many.
+    pub fn server_reconnect_ticks(tries: u32) -> u32 {
+        4 << (tries % 5)
+    }
+
+    /// The longest wait before reconnect try number `tries` of a server link.
     pub fn server_reconnect(&self, tries: u32) -> Duration {
-        self.scaled(4_000 << (tries % 5))
+        self.tick() * Self::server_reconnect_ticks(tries)
     }
 
     /// The wait of a Windows client before reconnect try `tries` (0 is the first): 3 s, one

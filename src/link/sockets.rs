@@ -25,7 +25,7 @@ use std::{
 use tokio::{
     sync::mpsc,
     task::JoinSet,
-    time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, timeout},
+    time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, sleep_until, timeout},
 };
 
 /// The most events that may wait for the role. Past it the tasks that read sockets wait, and so do
@@ -134,7 +134,7 @@ impl<E: Env, K: Kind> Link<E, K> {
             link.tasks.spawn(accept(listener, listen, timing, link.raw_in.clone()));
         }
         for index in 0..link.dials.len() {
-            link.dial(index, Duration::ZERO, 0);
+            link.dial(index, 0, 0);
         }
         Ok(link)
     }
@@ -332,18 +332,19 @@ impl<E: Env, K: Kind> Link<E, K> {
         if let Some(index) = open.dial
             && !self.protocol.mutated(Mutant::LostLinkStaysLost)
         {
-            self.dial(index, self.timing.server_reconnect(0), 1);
+            self.dial(index, Timing::server_reconnect_ticks(0), 1);
         }
     }
 
-    /// Dials until a connection is made. `tries` counts the waits since the last success.
-    fn dial(&mut self, index: usize, wait: Duration, tries: u32) {
+    /// Dials until a connection is made, at first after so many ticks. `tries` counts the waits since
+    /// the last success.
+    fn dial(&mut self, index: usize, ticks: u32, tries: u32) {
         let dial = &self.dials[index];
         let Dial { to, kind, bounds, .. } = dial.clone();
-        let timing = self.timing;
+        let clock = Clock { start: self.start, timing: self.timing };
         let (env, raw) = (self.env.clone(), self.raw_in.clone());
         self.tasks.spawn(async move {
-            let stream = connect(env, to, timing, wait, tries).await;
+            let stream = connect(env, to, clock, ticks, tries).await;
             let _ = raw.send(Raw::Stream { stream, kind, bounds, dial: Some(index) }).await;
         });
     }
@@ -375,23 +376,40 @@ enum End {
     Peer,
 }
 
+/// The ticks of a role: they run on, whatever it waits for (SYSTEM.md section 2).
+#[derive(Clone, Copy)]
+struct Clock {
+    start: Instant,
+    timing: Timing,
+}
+
+impl Clock {
+    /// Waits for so many ticks: the first of them may be near.
+    async fn ticks(self, count: u32) {
+        let tick = self.timing.tick();
+        let passed = self.start.elapsed().as_nanos() / tick.as_nanos();
+        let passed = u32::try_from(passed).unwrap_or(u32::MAX);
+        sleep_until(self.start + tick * passed.saturating_add(count)).await;
+    }
+}
+
 async fn connect<E: Env>(
     env: E,
     to: Endpoint,
-    timing: Timing,
-    mut wait: Duration,
+    clock: Clock,
+    mut ticks: u32,
     mut tries: u32,
 ) -> E::Stream {
     loop {
-        if !wait.is_zero() {
-            sleep(wait).await;
+        if ticks > 0 {
+            clock.ticks(ticks).await;
         }
-        match timeout(timing.connect_timeout(), env.connect(&to)).await {
+        match timeout(clock.timing.connect_timeout(), env.connect(&to)).await {
             Ok(Ok(stream)) => return stream,
             Ok(Err(error)) => tracing::debug!(?to, %error, "connect failed"),
             Err(_) => tracing::debug!(?to, "connect timed out"),
         }
-        wait = timing.server_reconnect(tries);
+        ticks = Timing::server_reconnect_ticks(tries);
         tries += 1;
     }
 }

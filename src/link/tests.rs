@@ -282,6 +282,22 @@ async fn after_a_stop_notice_a_dial_that_hears_silence_is_closed_and_dialled_aga
     assert_eq!(seconds, [0, 35], "closed after 30 s at the next tick, dialled 4 s later");
 }
 
+/// A close between two ticks: the first of the four is less than a second away.
+#[tokio::test(start_paused = true)]
+async fn the_ticks_that_a_reconnect_waits_for_run_on_by_themselves() {
+    let (env, to) = (MemoryEnv::new("b"), Endpoint::new("a", PORT));
+    let mut a = listening(&env.host("a"), TestKind::Client).await;
+    let mut b = dialling(&env, &to).await;
+    let conn = opened(&mut b).await;
+    opened(&mut a).await;
+    assert!(timeout(Duration::from_millis(2_300), event(&mut b)).await.is_err());
+    b.close(conn, "test");
+    event(&mut b).await;
+    opened(&mut b).await;
+    let millis: Vec<u128> = env.tried(&to).iter().map(|at| at.as_millis()).collect();
+    assert_eq!(millis, [0, 6_000], "3.7 s after the close");
+}
+
 #[tokio::test(start_paused = true)]
 async fn reconnects_wait_4_8_16_32_64_4_and_a_good_connection_resets() {
     let env = MemoryEnv::new("b");

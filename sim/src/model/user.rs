@@ -53,16 +53,20 @@ fn all_users(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
         0 => row.uint("status") != LEFT,
         _ => row.uint("updated") >= since,
     };
-    let found = |view: View<'_>| {
-        let latest = view.rows("IMUser").filter(wanted).map(|row| row.uint("updated"));
-        (latest.fold(since, u32::max), users(view, wanted))
-    };
-    reads.holds(found, |(latest, found)| {
-        right(answer.latest_update_time == *latest, || {
-            format!("the latest change at {}, where it was at {latest}", answer.latest_update_time)
-        })?;
-        unordered("users", &answer.user_list, found)
-    })
+    let said = (answer.latest_update_time, &answer.user_list[..]);
+    if exchange.protocol.user_changes_from_store {
+        let found = |view| changed(view, "IMUser", since, wanted, info);
+        reads.holds(found, |found| of_time("users", said, found))
+    } else {
+        reads.choose(
+            |view| ids(view, "IMUser", wanted),
+            |ids, reads| {
+                let wanted = |row: &Row<'_>| ids.contains(&row.uint("id"));
+                let found = |view| changed(view, "IMUser", since, wanted, info);
+                reads.holds(found, |found| of_time("users", said, found))
+            },
+        )
+    }
 }
 
 /// 0211: the departments that changed since a time, in any order, and the time of the latest change.
@@ -70,26 +74,57 @@ fn departments(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     let both = exchange.both::<ImDepartmentReq, ImDepartmentRsp>();
     let Some((asked, answer)) = both else { return Ok(()) };
     let since = asked.latest_update_time;
-    let found = |view: View<'_>| {
-        let rows: Vec<_> =
-            view.rows("IMDepart").filter(|row| row.uint("updated") > since).collect();
-        let latest = rows.iter().map(|row| row.uint("updated")).fold(since, u32::max);
-        let info = |row: &Row<'_>| DepartInfo {
-            dept_id: row.uint("id"),
-            priority: row.uint("priority"),
-            dept_name: row.bytes("departName"),
-            parent_dept_id: row.uint("parentId"),
-            dept_status: row.uint("status") as i32,
-        };
-        let known = |info: &DepartInfo| DepartmentStatusType::try_from(info.dept_status).is_ok();
-        (latest, rows.iter().map(info).filter(known).collect::<Vec<_>>())
+    let info = |row: &Row<'_>| DepartInfo {
+        dept_id: row.uint("id"),
+        priority: row.uint("priority"),
+        dept_name: row.bytes("departName"),
+        parent_dept_id: row.uint("parentId"),
+        dept_status: row.uint("status") as i32,
     };
-    reads.holds(found, |(latest, found)| {
-        right(answer.latest_update_time == *latest, || {
-            format!("the latest change at {}, where it was at {latest}", answer.latest_update_time)
-        })?;
-        unordered("departments", &answer.dept_list, found)
-    })
+    let known = |info: &DepartInfo| DepartmentStatusType::try_from(info.dept_status).is_ok();
+    let said = (answer.latest_update_time, &answer.dept_list[..]);
+    let since_then = |row: &Row<'_>| row.uint("updated") > since;
+    reads.choose(
+        |view| ids(view, "IMDepart", since_then),
+        |ids, reads| {
+            let wanted = |row: &Row<'_>| ids.contains(&row.uint("id"));
+            let found = |view| {
+                let (latest, rows) = changed(view, "IMDepart", since, wanted, info);
+                (latest, rows.into_iter().filter(known).collect())
+            };
+            reads.holds(found, |found| of_time("departments", said, found))
+        },
+    )
+}
+
+/// The ids of rows: what a first statement finds, whose rows a second one reads.
+fn ids(view: View<'_>, table: &str, wanted: impl Fn(&Row<'_>) -> bool) -> BTreeSet<u32> {
+    view.rows(table).filter(wanted).map(|row| row.uint("id")).collect()
+}
+
+/// The time of the latest change among rows, and the rows.
+fn changed<T>(
+    view: View<'_>,
+    table: &str,
+    since: u32,
+    wanted: impl Fn(&Row<'_>) -> bool,
+    info: impl Fn(&Row<'_>) -> T,
+) -> (u32, Vec<T>) {
+    let rows: Vec<_> = view.rows(table).filter(wanted).collect();
+    let latest = rows.iter().map(|row| row.uint("updated")).fold(since, u32::max);
+    (latest, rows.iter().map(info).collect())
+}
+
+/// Judges a time and the rows that changed up to it.
+fn of_time<T: PartialEq + std::fmt::Debug + Clone>(
+    what: &str,
+    (said_latest, said): (u32, &[T]),
+    (latest, found): &(u32, Vec<T>),
+) -> Judged {
+    right(said_latest == *latest, || {
+        format!("the latest change at {said_latest}, where it was at {latest}")
+    })?;
+    unordered(what, said, found)
 }
 
 /// 0704: whether a password is the user's. What keeps a name out for a while (code 6) is remembered

@@ -8,7 +8,7 @@ use crate::{
             reply::{carried, reply},
             silent::Silent,
         },
-        user::row,
+        user::{row, select},
     },
     mutants::Mutant,
     store::sql::Server,
@@ -22,17 +22,22 @@ use crate::{
 /// if this process knows of a change after that time, or (`user-changes-from-store`) always: another
 /// process may have made it.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
-    const ALL: &str = "select * from IMUser where status != 3";
-    const CHANGED: &str = "select * from IMUser where updated>=?";
+    const ALL: &str = "from IMUser where status != 3";
+    const CHANGED: &str = "from IMUser where updated>=?";
     let asked: ImAllUserReq = request.view()?;
     let since = asked.latest_update_time;
     let mut latest_update_time = since;
     let mut user_list = Vec::new();
     if cx.protocol().user_changes_from_store || cx.shared.caches.user_change.last() > since {
-        let on_failure = cx.on_failed_query();
-        let found = match since {
-            0 => cx.select(on_failure, Server::Replica, ALL, &[]).await?,
-            _ => cx.select(on_failure, Server::Replica, CHANGED, &[since.into()]).await?,
+        let (of, params) = match since {
+            0 => (ALL, vec![]),
+            _ => (CHANGED, vec![since.into()]),
+        };
+        let found = if cx.protocol().user_changes_from_store {
+            let on_failure = cx.on_failed_query();
+            cx.select(on_failure, Server::Replica, &format!("select * {of}"), &params).await?
+        } else {
+            select::changed(cx, "IMUser", &format!("select id, updated {of}"), &params).await?
         };
         user_list = row::infos(&found);
         if !user_list.is_empty() && cx.protocol().mutated(Mutant::UserListLacksLast) {

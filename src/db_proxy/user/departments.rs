@@ -9,9 +9,9 @@ use crate::{
             reply::{carried, reply},
             silent::Silent,
         },
+        user::select,
     },
     mutants::Mutant,
-    store::sql::Server,
     wire::{
         Pdu,
         im::{
@@ -23,10 +23,10 @@ use crate::{
 
 /// Lists them, with the time of the latest change, from which the client asks next.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
-    const TEXT: &str = "select * from IMDepart where updated>?";
+    const IDS: &str = "select id, updated from IMDepart where updated>?";
     let asked: ImDepartmentReq = request.view()?;
     let since = asked.latest_update_time;
-    let found = cx.select(cx.on_failed_query(), Server::Replica, TEXT, &[since.into()]).await?;
+    let found = select::changed(cx, "IMDepart", IDS, &[since.into()]).await?;
     let protocol = *cx.protocol();
     let number = |row, name| found.get(row, name).uint();
     let info = |row| DepartInfo {
@@ -64,17 +64,24 @@ mod tests {
     #[test]
     fn departments_are_those_that_changed_since() {
         let world = Fake::default();
+        world.on("select id, updated from IMDepart", rows(["id"], &[[5.into()], [6.into()]]));
         let columns = ["id", "departName", "priority", "parentId", "status", "updated"];
         let row = |id: u32, status: u32| {
             [id.into(), "dev".into(), 4.into(), 1.into(), status.into(), 60.into()]
         };
-        world.on("from IMDepart", rows(columns, &[row(5, 1), row(6, 2)]));
+        world.on("select * from IMDepart", rows(columns, &[row(5, 1), row(6, 2)]));
         let request = ImDepartmentReq { user_id: 1, latest_update_time: 50, attach_data: None };
         let command = command::BUDDY_LIST_DEPARTMENT_REQUEST;
         let reply: ImDepartmentRsp = ask(&world, command, &request);
         assert_eq!((reply.latest_update_time, reply.dept_list.len()), (60, 1));
         let depart = &reply.dept_list[0];
         assert_eq!((depart.dept_id, depart.parent_dept_id, depart.dept_status), (5, 1, 1));
-        assert_eq!(world.log(), ["S select * from IMDepart where updated>50"]);
+        let ids = "S select id, updated from IMDepart where updated>50";
+        assert_eq!(world.log(), [ids, "S select * from IMDepart where id in (5,6)"]);
+        // Nothing changed: there is nothing to read.
+        let world = Fake::default();
+        let reply: ImDepartmentRsp = ask(&world, command, &request);
+        assert_eq!((reply.latest_update_time, reply.dept_list.len()), (50, 0));
+        assert_eq!(world.log(), [ids]);
     }
 }

@@ -3,6 +3,7 @@
 pub mod all_users;
 pub mod departments;
 pub mod row;
+pub mod select;
 pub mod sign_info;
 #[cfg(test)]
 mod tests;

@@ -174,13 +174,17 @@ fn all_users_are_read_only_after_a_change() {
     let command = command::BUDDY_LIST_ALL_USER_REQUEST;
     let request = |since| ImAllUserReq { user_id: 1, latest_update_time: since, attach_data: None };
     let world = Fake::default();
-    world.on("from IMUser", user_row(2, 70)).on("from IMUser", user_row(2, 70));
+    for _ in 0..2 {
+        world.on("select id, updated from IMUser", rows(["id"], &[[2.into()]]));
+        world.on("select * from IMUser", user_row(2, 70));
+    }
     let reply: ImAllUserRsp = ask(&world, command, &request(0));
     assert_eq!((reply.latest_update_time, reply.user_list.len()), (70, 1));
-    assert_eq!(world.log(), ["S select * from IMUser where status != 3"]);
+    let rows = "S select * from IMUser where id in (2)";
+    assert_eq!(world.log(), ["S select id, updated from IMUser where status != 3", rows]);
     let reply: ImAllUserRsp = ask(&world, command, &request(NOW - 1));
     assert_eq!(reply.latest_update_time, NOW - 1, "the greater of the two");
-    assert_eq!(world.log(), ["S select * from IMUser where updated>=999"]);
+    assert_eq!(world.log(), ["S select id, updated from IMUser where updated>=999", rows]);
     let reply: ImAllUserRsp = ask(&world, command, &request(NOW));
     assert_eq!((reply.latest_update_time, reply.user_list.len()), (NOW, 0));
     assert!(world.log().is_empty());

@@ -3,16 +3,14 @@
 use crate::{
     catalogue::id as command,
     db_proxy::{
-        data::sql_text::placeholders,
         plumbing::{
             context::{Context, World},
             reply::{carried, reply},
             silent::Silent,
         },
-        user::row,
+        user::{row, select},
     },
     mutants::Mutant,
-    store::sql::{Server, Value},
     wire::{
         Pdu,
         im::buddy::{ImUsersInfoReq, ImUsersInfoRsp},
@@ -26,9 +24,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let ids: BTreeSet<u32> = asked.user_id_list.into_iter().collect();
     let mut user_info_list = Vec::new();
     if !ids.is_empty() {
-        let text = format!("select * from IMUser where id in ({})", placeholders(ids.len()));
-        let params: Vec<Value> = ids.into_iter().map(Value::from).collect();
-        let found = cx.select(cx.on_failed_query(), Server::Replica, &text, &params).await?;
+        let found = select::by_id(cx, "IMUser", ids.iter().copied()).await?;
         user_info_list = row::infos(&found);
         if user_info_list.len() > 1 && cx.protocol().mutated(Mutant::UserInfoLacksLast) {
             user_info_list.pop();

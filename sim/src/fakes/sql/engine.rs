@@ -177,7 +177,7 @@ impl Engine {
                 nick.as_str().into(),
                 user.password.as_str().into(),
                 User::salt(user.id).as_str().into(),
-                format!("1380000000{}", user.id).as_str().into(),
+                format!("138{:08}", user.id).as_str().into(),
                 format!("{}@example.com", user.name).as_str().into(),
             ];
             let text = "insert into IMUser (id, name, domain, nick, password, salt, phone, email, \

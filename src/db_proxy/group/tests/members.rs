@@ -167,7 +167,7 @@ fn members_are_removed_with_their_sessions() {
     assert_eq!(reply.chg_user_id_list, [2, 3]);
     assert_eq!(reply.cur_user_id_list, [1]);
     assert_eq!(
-        world.log()[2..10],
+        world.log()[2..11],
         [
             "M update IMGroupMember set status=1 where groupId=1 and userId in (2,3)",
             "HDEL group_member_1 2",
@@ -176,6 +176,7 @@ fn members_are_removed_with_their_sessions() {
             "S select id from IMRecentSession where userId=2 and peerId=1 and type=2 and status=0",
             "M update IMRecentSession set status = 1, updated=1000 where id=22",
             "S select id from IMRecentSession where userId=3 and peerId=1 and type=2 and status=0",
+            "M update IMRecentSession set status = 1, updated=1000 where id=0",
             "M update IMGroup set version=version+1 where id=1",
         ]
     );
