@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// neither miss them nor refuse them. Each needs a switch in `Protocol` that says what it is for.
 const EXTENSIONS: &[(&str, i32, &str)] = &[
     ("IM.Message.IMMsgData", 101, "send_token"),
+    ("IM.Message.IMMsgDataAck", 101, "held_up_to"),
     ("IM.Message.IMMsgDataReadAck", 20, "attach_data"),
     ("IM.Message.IMMsgDataReadNotify", 20, "attach_data"),
     ("IM.Buddy.IMRecentContactSessionReq", 101, "with_removed"),

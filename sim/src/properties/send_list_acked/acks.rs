@@ -23,9 +23,6 @@ pub struct Acks {
     held: BTreeMap<Debt, u64>,
     /// What was covered by an ack that was read.
     covered: BTreeSet<Debt>,
-    /// Copies of what the user of a device sent, by device and msg_id: some programs ack them with their
-    /// own user's id (SYSTEM.md section 7).
-    copies: BTreeMap<(u32, u32), BTreeSet<Conversation>>,
     /// Cumulative acks that were not read yet, by connection and seq_num: the line of their writing.
     written: BTreeMap<(ConnId, u16), u64>,
 }
@@ -34,11 +31,6 @@ impl Acks {
     /// A device holds a message.
     pub fn hold(&mut self, held: Debt, at: u64) {
         self.held.entry(held).or_insert(at);
-    }
-
-    /// A device is pushed a copy of what its user sent.
-    pub fn copy(&mut self, (device, conversation, msg_id): Debt) {
-        self.copies.entry((device, msg_id)).or_default().insert(conversation);
     }
 
     /// Whether a device holds a message.
@@ -100,9 +92,7 @@ impl Acks {
     ) -> Option<Vec<Debt>> {
         let device = seen.known.clients.device(conn)?;
         let user = seen.known.clients.user_of_device(device)?;
-        let own = self.copies.get(&(device, msg_id)).filter(|_| chat == Chat::User(user));
-        let named = own.into_iter().flatten().copied().chain([chat.conversation(user)]);
-        let named: Vec<Debt> = named.map(|conversation| (device, conversation, msg_id)).collect();
-        Some(named.into_iter().filter(|message| self.covered.insert(*message)).collect())
+        let message = (device, chat.conversation(user), msg_id);
+        Some(if self.covered.insert(message) { vec![message] } else { Vec::new() })
     }
 }

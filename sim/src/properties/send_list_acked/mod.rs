@@ -161,13 +161,8 @@ impl Property for SendListAcked {
             Kind::Op { device, delivered: true, online: Some(false), .. } => {
                 self.offline_by_wish.insert(*device);
             }
-            Kind::Fact(Fact::SendListAdded { conn, user, conversation, msg_id, from }) => {
+            Kind::Fact(Fact::SendListAdded { conn, user, conversation, msg_id, .. }) => {
                 self.servers.insert(*conn, line.host.clone());
-                if from == user
-                    && let Some(device) = clients.device(*conn)
-                {
-                    self.acks.copy((device, *conversation, *msg_id));
-                }
                 let pushed = Pushed { user: *user, at: line.n };
                 self.open.insert((*conn, *conversation, *msg_id), pushed);
             }

@@ -79,16 +79,6 @@ fn an_ack_of_all_that_is_held_covers_nothing_that_came_after_it() {
 }
 
 #[test]
-fn some_programs_ack_a_copy_with_their_own_users_id() {
-    let mut tape = Tape::new(SendListAcked::default());
-    let conversation = Conversation::single(1, 2);
-    tape.login(3, 7, 2)
-        .fact("msg1", Fact::SendListAdded { conn: 7, user: 2, conversation, msg_id: 5, from: 2 });
-    assert_eq!(tape.holds(3, 5, (2, "a")).pending().as_deref(), NEVER_ACKED);
-    assert_eq!(tape.asks(7, ack(1, 5, 2, 2)).pending(), None);
-}
-
-#[test]
 fn a_device_that_never_acks_is_excused_for_what_it_holds_and_counted() {
     let mut tape = pushed();
     tape.known.never_ack.insert(3);
