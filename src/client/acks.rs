@@ -16,7 +16,7 @@ use crate::{
     mutants::Mutant,
     wire::{Pdu, im::message::ImMsgDataAck},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The acks on this connection that the server may not have read yet.
 #[derive(Debug, Default)]
@@ -27,12 +27,19 @@ pub(super) struct Claims {
     echoes: u64,
     /// Up to which msg_id each conversation was acked, and how many heartbeats had been written before.
     by_conversation: BTreeMap<Conversation, (u32, u64)>,
+    /// Chats of which a pull brought something, until it is over and acked.
+    pulled: BTreeSet<Chat>,
 }
 
 impl Claims {
     /// A heartbeat was written.
     pub fn beaten(&mut self) {
         self.beats += 1;
+    }
+
+    /// A pull brought something.
+    pub fn pulled(&mut self, chat: Chat) {
+        self.pulled.insert(chat);
     }
 }
 
@@ -103,10 +110,16 @@ impl Device {
         }
     }
 
-    /// A pull of a chat is over: what it brought is acked.
-    pub(super) fn ack_pulled(&mut self, turn: &mut Turn<'_>, chat: Chat) {
-        if !self.config.protocol.mutated(Mutant::PulledUnacked) {
-            self.ack_news(turn, chat);
+    /// Acks what pulls brought, where no more of it is awaited.
+    pub(super) fn ack_pulled(&mut self, turn: &mut Turn<'_>) {
+        let waits = |chat: &Chat| self.sweeps.contains_key(chat);
+        let (wait, over): (BTreeSet<_>, _) =
+            std::mem::take(&mut self.claims.pulled).into_iter().partition(waits);
+        self.claims.pulled = wait;
+        for chat in over {
+            if !self.config.protocol.mutated(Mutant::PulledUnacked) {
+                self.ack_news(turn, chat);
+            }
         }
     }
 

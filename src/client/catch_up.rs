@@ -142,7 +142,6 @@ impl Device {
                 }
                 _ => {
                     self.sweeps.remove(&chat);
-                    self.ack_pulled(turn, chat);
                 }
             }
         }
@@ -156,9 +155,9 @@ impl Device {
             return self.pull(turn, Asked::CatchUp { chat }, chat, begin, PAGE);
         }
         turn.store.swept(conversation, sweep.floor, sweep.top);
+        self.claims.pulled(chat);
         let top = sweep.top;
         self.sweeps.remove(&chat);
-        self.ack_pulled(turn, chat);
         // Only ids that this sweep did not ask for: its holes wait for a later one.
         if turn.store.progress.get(&conversation).is_some_and(|p| p.latest > p.contiguous.max(top))
         {

@@ -67,7 +67,7 @@ impl Device {
                 {
                     let chat = Chat::of(answer.session_type, answer.session_id);
                     self.hold_all(turn, chat, &answer.msg_list);
-                    self.pulled(turn, chat);
+                    self.follow(turn, chat);
                 }
             }
             command::MSG_GET_LATEST_MSG_ID_RSP => {
@@ -202,6 +202,9 @@ impl Device {
             let content = String::from_utf8_lossy(&row.msg_data).into_owned();
             let (conversation, from) = (self.conversation(chat), row.from_session_id);
             let is_new = self.hold(turn, conversation, row.msg_id, from, content, Via::Pull);
+            if is_new {
+                self.claims.pulled(chat);
+            }
             news |= is_new && from != self.config.user;
         }
         news
@@ -220,21 +223,13 @@ impl Device {
                 self.swept_page(turn, chat, answer.msg_list.iter().map(|row| row.msg_id));
             }
             Asked::Read { op, chat } => {
-                self.pulled(turn, chat);
+                self.follow(turn, chat);
                 self.ack_chat(turn, op, chat, request.attempt + 1);
             }
             asked => {
-                self.pulled(turn, chat);
+                self.follow(turn, chat);
                 asked.op().into_iter().for_each(|op| turn.ok(op, 0));
             }
-        }
-    }
-
-    /// What a person asked for came: what it shows to be missing is asked for, then all is acked.
-    fn pulled(&mut self, turn: &mut Turn<'_>, chat: Chat) {
-        self.follow(turn, chat);
-        if !self.sweeps.contains_key(&chat) {
-            self.ack_pulled(turn, chat);
         }
     }
 

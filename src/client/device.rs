@@ -215,6 +215,9 @@ impl Device {
             Event::Timer => self.timer(turn),
             Event::Command(command) => self.command(turn, command),
         }
+        if self.online().is_some() {
+            self.ack_pulled(turn);
+        }
     }
 
     /// The connection, if its login is done.

@@ -113,3 +113,27 @@ fn what_a_person_pulled_is_acked_also_if_it_closes_a_gap_that_was_to_be_swept() 
     assert_eq!(acks(&rig.pass_alive(secs(1))), [(2, Some(2))]);
     assert_eq!(acks(&rig.pass_alive(secs(60))), []);
 }
+
+#[test]
+fn a_comparison_that_finds_a_gap_closed_leaves_nothing_unacked() {
+    let mut rig = Rig::new(&OURS);
+    rig.command(1, Action::Login);
+    let asked = rig.log_in();
+    let sent = pdus(&rig.send(2))[0].header.seq_num;
+    rig.ack(sent, 2);
+    let out = rig.command(3, Action::Pull { chat: CHAT, count: 10 });
+    rig.list(pull_seq(&out), [1]);
+    assert_eq!(acks(&rig.answer_all(&asked, &[2], &[])), [(2, Some(2))]);
+}
+
+#[test]
+fn what_is_held_above_a_hole_is_acked_again_once_the_hole_was_answered() {
+    let mut rig = Rig::online(&OURS);
+    rig.push(PEER, ME, 1, "1");
+    beat(&mut rig);
+    echo(&mut rig);
+    rig.push(PEER, ME, 3, "3");
+    let asked = pdus(&back(&mut rig));
+    let out = rig.answer_all(&asked, &[3], &[]);
+    assert_eq!(acks(&rig.list(pull_seq(&out), [1])), [(3, Some(3))]);
+}
