@@ -130,6 +130,10 @@ impl Device {
             if let Asked::ReadAck { op, chat, msg_id } = request.asked {
                 self.outdate_counts();
                 turn.store.unconfirmed_reads.retain(|&c, id| c != chat || *id > msg_id);
+                // What is shown by now was counted without this ack.
+                if turn.store.unread.contains_key(&chat) {
+                    self.ask_unread(turn);
+                }
                 op.into_iter().for_each(|op| turn.ok(op, 0));
             }
             return;
