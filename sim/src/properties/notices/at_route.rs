@@ -117,7 +117,7 @@ impl Notices {
                 phones.insert(user.user_id);
             }
         }
-        let changed = self.announce(seen, &before);
+        let changed = self.announce(seen, &before, &BTreeSet::new());
         let with_pc = self.presence.with_pc(host);
         for user in phones.difference(&changed) {
             let (command, body) = pc_status(*user, u32::from(with_pc.contains(user)));
@@ -166,12 +166,18 @@ impl Notices {
         self.presence.0.remove(&(host.clone(), conn));
         // Of what comes in one moment the server may have taken the end of the link first.
         for user in known.difference(&self.known_users(host)) {
-            let (command, body) = pc_status(*user, 0);
-            self.due.forget_since(command, &body, seen.line.sim_us);
+            self.due.forget_since(&pc_status(*user, 0), seen.line.sim_us);
         }
-        if seen.protocol().presence_by_link {
-            self.announce(seen, &before);
+        if !seen.protocol().presence_by_link {
+            return;
         }
+        // Who came in this moment was told of a PC behind the link, or it was gone already.
+        let after = self.presence.with_pc(host);
+        let late = before.difference(&after).copied();
+        let late: BTreeSet<u32> = late
+            .filter(|user| self.due.forget_since(&pc_status(*user, 1), seen.line.sim_us))
+            .collect();
+        self.announce(seen, &before, &late);
     }
 
     fn known_users(&self, host: &Host) -> BTreeSet<u32> {
@@ -183,14 +189,20 @@ impl Notices {
         self.presence.0.retain(|(of, _), _| of != host);
     }
 
-    /// 070e and 0203 for everybody whose PC came or went; who that is.
-    fn announce(&mut self, seen: &Seen<'_>, before: &BTreeSet<u32>) -> BTreeSet<u32> {
+    /// 070e and 0203 for everybody whose PC came or went; who that is. Those who are late were not there
+    /// when it did.
+    fn announce(
+        &mut self,
+        seen: &Seen<'_>,
+        before: &BTreeSet<u32>,
+        late: &BTreeSet<u32>,
+    ) -> BTreeSet<u32> {
         let after = self.presence.with_pc(&seen.line.host);
         let changed: BTreeSet<u32> = before.symmetric_difference(&after).copied().collect();
         for &user in &changed {
             let is_on = after.contains(&user);
             // Without any connection there is nobody to tell that the PC went.
-            if self.presence.knows(&seen.line.host, user) {
+            if self.presence.knows(&seen.line.host, user) && !late.contains(&user) {
                 self.owe_all(seen, &pc_status(user, u32::from(is_on)));
             }
             self.owe_all(seen, &status(user, if is_on { 1 } else { OFFLINE }));
