@@ -12,7 +12,7 @@ use teamtalk::{
         Pdu,
         im::{
             base_define::{ClientType, SessionType, UserStat},
-            buddy::ImUserStatNotify,
+            buddy::{ImUserStatNotify, ImUsersStatReq, ImUsersStatRsp},
             message::ImMsgDataReadNotify,
             server::{ImServerPcLoginStatusNotify, ImUserStatusUpdate},
         },
@@ -141,4 +141,29 @@ fn of_what_comes_in_one_moment_the_end_of_a_link_may_be_first() {
     let missing = Some("notices/missing/route".to_string());
     assert_eq!(writes(&[pc(1), status(2)]), missing, "the phone is not told");
     assert_eq!(writes(&[]), missing, "nor is anybody that the PC went");
+}
+
+/// Seed 4073 of `hardened`: a question is read in the moment in which the link ends that a PC is behind.
+#[test]
+fn who_is_online_may_be_said_as_it_is_once_a_link_ends_in_that_moment() {
+    const NOW_US: u64 = 5_000_000;
+    let says = |status: i32, link: u64, ends_us: u64| {
+        let mut tape = tape();
+        tape.frame("route1", End::Acceptor, false, LINKS[0], came(ClientType::Windows));
+        let ask = ImUsersStatReq { user_id: 0, user_id_list: vec![1], attach_data: None };
+        let ask = Pdu::new(id::BUDDY_LIST_USERS_STATUS_REQUEST, 0, &ask);
+        let user_stat_list = vec![UserStat { user_id: 1, status }];
+        let answer = ImUsersStatRsp { user_id: 0, user_stat_list, attach_data: None };
+        let answer = Pdu::new(id::BUDDY_LIST_USERS_STATUS_RESPONSE, 0, &answer);
+        tape.at(NOW_US).frame("route1", End::Acceptor, false, LINKS[1], ask);
+        tape.at(NOW_US).frame("route1", End::Acceptor, true, LINKS[1], answer);
+        let closed = Kind::Disconnected { conn: link, end: End::Acceptor };
+        tape.at(ends_us).line("route1", closed);
+        tape.later(1).frame("route1", End::Acceptor, false, LINKS[1], read_notice(1));
+        tape.found
+    };
+    let wrong = ["notices/status/route"];
+    assert_eq!(says(1, LINKS[0], NOW_US), [""; 0], "as it was");
+    assert_eq!(says(2, LINKS[0], NOW_US), [""; 0], "as it is by then");
+    assert_eq!(says(2, LINKS[1], NOW_US), wrong, "another link ends, and they stay");
 }
