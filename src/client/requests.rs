@@ -210,6 +210,8 @@ impl Device {
             let asked = request.asked;
             if let Asked::CatchUp { chat } = asked {
                 self.sweeps.remove(&chat);
+                // What a person pulled meanwhile waited for its end.
+                self.ack_pulled(turn, chat);
             }
             self.requests.remove(&seq_num);
             self.unserved(turn, asked, refusal(code));

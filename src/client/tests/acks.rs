@@ -113,3 +113,20 @@ fn what_a_person_pulled_is_acked_also_if_it_closes_a_gap_that_was_to_be_swept() 
     assert_eq!(acks(&rig.pass_alive(secs(1))), [(2, Some(2))]);
     assert_eq!(acks(&rig.pass_alive(secs(60))), []);
 }
+
+/// Seed 5074 of `hardened`: sessions are compared in the tick between.
+#[test]
+fn what_a_person_pulled_is_acked_also_if_sessions_are_compared_before_the_sweep() {
+    let mut rig = Rig::online(&OURS);
+    let out = rig.command(2, Action::Pull { chat: CHAT, count: 10 });
+    let own = pdus(&rig.send(3))[0].header.seq_num;
+    rig.ack(own, 2);
+    let pulled = rig.list(pull_seq(&out), [1]);
+    assert_eq!(acks(&pulled), [], "the gap below 2 is looked at in a tick");
+    let hinted = rig.pdu(command::OTHER_CATCH_UP_HINT, 0, &CatchUpHint::default());
+    let asked = sent(&hinted, command::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST);
+    let id = command::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE;
+    let out = rig.pdu(id, asked[0].header.seq_num, &sessions_of(CHAT, &[2]));
+    assert_eq!(acks(&out), [(2, Some(2))], "nothing is missing");
+    assert_eq!(acks(&rig.pass_alive(secs(60))), []);
+}
