@@ -96,8 +96,9 @@ switches! {
     };
     honest_reads: Switch {
         name: "honest-reads",
-        scope: "db",
-        instead_of: "answering a list or count as empty, or a login as a wrong password, when the read failed",
+        scope: "msg, db",
+        instead_of: "answering a list or count as empty, or a login as a wrong password, when the read failed \
+                     or no db_proxy is there",
         peers: "none; a client that asks again after its timeout gets the true answer",
         cost: "no reply (or a refusal) while the store can't be read",
         property: "order",

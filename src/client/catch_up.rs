@@ -89,10 +89,11 @@ impl Device {
         let user = self.config.user;
         let chats = turn.store.progress.keys().filter_map(|c| c.chat_of(user));
         for chat in chats.filter(|&chat| !turn.store.has_left(chat)).collect::<Vec<_>>() {
-            // A sweep that has not begun yet would ask for a part of what this one asks for.
-            if self.sweeps.get(&chat).is_none_or(|sweep| sweep.due.is_some()) {
-                self.sweeps.remove(&chat);
-                self.start_sweep(turn, chat, turn.now);
+            match self.sweeps.get_mut(&chat) {
+                // It has not begun: it begins now, and asks for all that is missing by then.
+                Some(sweep) if sweep.due.is_some() => sweep.due = Some(turn.now),
+                Some(_) => {}
+                None => self.start_sweep(turn, chat, turn.now),
             }
         }
         self.sweep_due(turn);

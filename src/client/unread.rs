@@ -80,8 +80,15 @@ impl Device {
 
     /// A message of another user was pushed that is new here: it is unread, unless the user has read it,
     /// or is out of the group. If the server's counts go as far, they may have it or not: it counts anew.
+    /// A push of a group that the user is out of may be late, or they are in it again: the counts say.
     pub(super) fn count_pushed(&mut self, turn: &mut Turn<'_>, chat: Chat, msg_id: u32) {
-        if turn.store.has_left(chat) || turn.store.has_read(chat, msg_id) {
+        if turn.store.has_read(chat, msg_id) {
+            return;
+        }
+        if turn.store.has_left(chat) {
+            if self.catches_up() {
+                self.ask_unread(turn);
+            }
             return;
         }
         if self.catches_up() && self.counted.get(&chat).is_some_and(|counted| *counted >= msg_id) {
@@ -123,6 +130,10 @@ impl Device {
             if let Asked::ReadAck { op, chat, msg_id } = request.asked {
                 self.outdate_counts();
                 turn.store.unconfirmed_reads.retain(|&c, id| c != chat || *id > msg_id);
+                // What is shown by now was counted without this ack.
+                if turn.store.unread.contains_key(&chat) {
+                    self.ask_unread(turn);
+                }
                 op.into_iter().for_each(|op| turn.ok(op, 0));
             }
             return;
@@ -179,9 +190,14 @@ impl Device {
             self.show_count(turn, chat, 0);
         }
         for (&chat, &(count, latest)) in &counts {
-            // A count that was under way when the device heard that its user is out says nothing.
             if turn.store.has_left(chat) {
-                continue;
+                // A count that was under way when the device heard that its user is out says nothing.
+                // One that was asked for since says that the user is in again, which no notice told.
+                if self.recount || !self.catches_up() {
+                    continue;
+                }
+                self.belongs_to(turn, chat);
+                self.heard_of(turn, chat, latest);
             }
             turn.store.heard_of(self.conversation(chat), latest);
             self.counted.insert(chat, latest);

@@ -120,8 +120,10 @@ pub(super) fn request(
         user = claimed;
     }
     let Some(link) = state.db.pick(turn, relay.half, user, pdu) else {
-        match without_db(pdu, user)? {
-            Some(reply) => {
+        let own = without_db(pdu, user)?;
+        let honest = state.config.protocol.honest_reads;
+        match own.filter(|own| !honest || !own.is_list) {
+            Some(OwnReply { reply, .. }) => {
                 turn.refused(conn, pdu.command(), NO_DB);
                 turn.send(conn, reply);
             }
@@ -144,10 +146,24 @@ pub(super) fn request(
     Ok(state.ask(turn, link, pdu.with_body(body), Source::client(conn, pdu)))
 }
 
+/// An answer of msg_server's own.
+struct OwnReply {
+    reply: Pdu,
+    /// It says that there is nothing, where msg_server does not know (`honest-reads` refuses instead).
+    is_list: bool,
+}
+
 /// The answer of msg_server itself when no db_proxy is open; for most requests there is none.
-fn without_db(pdu: &Pdu, user: u32) -> Result<Option<Pdu>, Malformed> {
+fn without_db(pdu: &Pdu, user: u32) -> Result<Option<OwnReply>, Malformed> {
+    if let Some(reply) = empty_list(pdu, user) {
+        return Ok(Some(OwnReply { reply, is_list: true }));
+    }
+    Ok(failure(pdu, user)?.map(|reply| OwnReply { reply, is_list: false }))
+}
+
+fn empty_list(pdu: &Pdu, user: u32) -> Option<Pdu> {
     let seq = pdu.header.seq_num;
-    Ok(match pdu.command() {
+    match pdu.command() {
         cmd::GROUP_NORMAL_LIST_REQUEST => {
             Some(Pdu::raw(cmd::GROUP_NORMAL_LIST_RESPONSE, seq, Bytes::new()))
         }
@@ -159,6 +175,14 @@ fn without_db(pdu: &Pdu, user: u32) -> Result<Option<Pdu>, Malformed> {
             let rsp = im::file::ImFileHasOfflineRsp { user_id: user, ..Default::default() };
             Some(Pdu::new(cmd::FILE_HAS_OFFLINE_RES, seq, &rsp))
         }
+        _ => None,
+    }
+}
+
+/// What was to be changed is not.
+fn failure(pdu: &Pdu, user: u32) -> Result<Option<Pdu>, Malformed> {
+    let seq = pdu.header.seq_num;
+    Ok(match pdu.command() {
         cmd::GROUP_CREATE_REQUEST => {
             let req: im::group::ImGroupCreateReq = pdu.view()?;
             let rsp = im::group::ImGroupCreateRsp {

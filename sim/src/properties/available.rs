@@ -15,12 +15,14 @@ use crate::{
     plan::Role,
     record::{End, Frame, Kind},
 };
+use bytes::Bytes;
+use prost::Message as _;
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     catalogue::{id as cmd, name},
     env::ConnId,
     wire::{
-        im::message::ImMsgDataAck,
+        im::message::{ImMsgDataAck, ImMsgDataReadAck},
         tt::extension::{Refused, RefusedCode},
     },
 };
@@ -51,8 +53,12 @@ struct Send {
 #[derive(Debug)]
 struct Question {
     device: u32,
+    /// What it asks: a device that gave up and asks the same under another seq_num asks it again.
+    body: Bytes,
     first_us: u64,
-    /// The line at which it was last written, or 0 once that was refused.
+    /// The line at which it was last written.
+    last: u64,
+    /// The same, or 0 once that was refused.
     written: u64,
     /// How many of its writes since the last fault were refused.
     refused: u32,
@@ -169,9 +175,10 @@ impl Available {
                 let device = seen.known.clients.device(conn)?;
                 let (written, first_us) = (seen.line.n, seen.line.sim_us);
                 let (refused, in_quiet, by) = (0, false, Role::Msg);
-                let new = Question { device, first_us, written, refused, in_quiet, by };
+                let (body, last) = (pdu.body.clone(), written);
+                let new = Question { device, body, first_us, last, written, refused, in_quiet, by };
                 let question = self.questions.entry((conn, seq, command)).or_insert(new);
-                (question.written, question.in_quiet) = (written, false);
+                (question.last, question.written, question.in_quiet) = (last, written, false);
             }
             (At::DeviceReads, cmd::OTHER_REFUSED) => return self.is_refused(seen, conn, pdu),
             (At::DeviceReads, cmd::MSG_DATA_ACK) => {
@@ -186,11 +193,27 @@ impl Available {
                 };
                 let answered: Vec<_> =
                     self.questions.range(same_seq).filter_map(answered).collect();
-                answered.iter().for_each(|asked| _ = self.questions.remove(asked));
+                answered.into_iter().for_each(|asked| self.is_done(asked));
             }
             _ => {}
         }
         None
+    }
+
+    /// A question is answered, and with it what its device asked alike before under other seq_nums. What
+    /// is still to be heard of those is judged by itself.
+    fn is_done(&mut self, asked: Asked) {
+        let Some(done) = self.questions.remove(&asked) else { return };
+        self.questions.retain(|(_, _, command), before| {
+            let is_alike = *command == asked.2
+                && before.device == done.device
+                && before.last < done.last
+                && before.body == done.body;
+            if is_alike {
+                before.refused = 0;
+            }
+            !is_alike || before.written != 0
+        });
     }
 
     /// What is still not done of what devices go on asking for; `is_due`: by when it was first asked.
@@ -220,7 +243,10 @@ impl Available {
         let mut questions = self.questions.iter();
         let (asked, refused) = questions.find(|(asked, question)| {
             let is_refused = question.in_quiet || question.refused > 1;
-            is_refused && goes_on(&question.device, asked.0) && is_due(question.first_us)
+            is_refused
+                && goes_on(&question.device, asked.0)
+                && is_due(question.first_us)
+                && !(asked.2 == cmd::MSG_READ_ACK && is_read(known, question))
         })?;
         if refused.in_quiet {
             return Some(refused_in_quiet("a request", *asked, refused.by));
@@ -241,6 +267,15 @@ impl Available {
             about: [question(*asked)].into(),
         })
     }
+}
+
+/// Whether a user has read as far as a read ack says, by another ack: its device does not go on then.
+fn is_read(known: &Known, question: &Question) -> bool {
+    let Ok(read) = ImMsgDataReadAck::decode(question.body.clone()) else { return false };
+    let kind = read.session_type as u32;
+    let of = [("userId", read.user_id), ("peerId", read.session_id), ("type", kind)];
+    let view = known.stores.after(known.now);
+    view.rows("TTRead").any(|row| row.has(of) && row.uint("msgId") >= read.msg_id)
 }
 
 /// Whether the stores are up, and have been for so long that no fault explains a refusal.
@@ -321,12 +356,16 @@ mod tests {
         properties::tape::{
             G, Tape, ack, data, group_ack, group_message, list, list_request, message, refused,
         },
-        record::Kind,
+        record::{Changed, Columns, Kind},
     };
+    use std::sync::Arc;
     use teamtalk::{
         catalogue::id as cmd,
+        protocol::Protocol,
+        store::sql::Value,
         wire::{
-            im::base_define::MsgType,
+            Pdu,
+            im::{base_define::MsgType, message::ImMsgDataReadAck},
             tt::extension::RefusedCode::{self, *},
         },
     };
@@ -345,6 +384,15 @@ mod tests {
     fn fault(tape: &mut Tape<Available>) {
         tape.line("world", Kind::FaultStart { fault: 1, what: "stall".into() });
         tape.line("world", Kind::FaultEnd { fault: 1, hit: 1 });
+    }
+
+    /// User 1 has read user 2 up to a msg_id.
+    fn marked(msg_id: i64) -> Kind {
+        let names = ["userId", "peerId", "type", "msgId"].map(String::from).to_vec();
+        let columns = Arc::new(Columns { table: "TTRead".into(), names });
+        let row = [1, 2, 1, msg_id].map(Value::Int);
+        let changed = vec![Changed::row(&columns, &[Value::Int(1)].into(), None, Some(&row))];
+        Kind::Holds { store: "sql", changed }
     }
 
     fn refuses(tape: &mut Tape<Available>, seq: u16, code: RefusedCode) {
@@ -455,5 +503,58 @@ mod tests {
         assert_eq!(tape.pending().as_deref(), Some("available/refused/db"), "no fault is near");
         assert!(tape.found.is_empty(), "it may ask again");
         assert_eq!(tape.asks(10, list_request(5, 1, 2)).pending(), None);
+    }
+
+    /// Seeds 456 and 756 of `hardened`.
+    #[test]
+    fn a_question_that_is_asked_anew_and_answered_is_not_refused_for_ever() {
+        let refusal = || refused(5, 1, cmd::MSG_LIST_REQUEST, RefusedUnavailable);
+        let refused_twice = || {
+            let mut tape = tape();
+            fault(&mut tape);
+            for _ in 0..2 {
+                tape.asks(10, list_request(5, 1, 2)).tells(10, refusal());
+            }
+            tape
+        };
+        let ever = Some("available/refused-for-ever/msg");
+        let mut tape = refused_twice();
+        tape.asks(10, list_request(6, 1, 3)).tells(10, list(6, 1, 3, &[]));
+        assert_eq!(tape.pending().as_deref(), ever, "another question");
+        tape.asks(10, list_request(7, 1, 2));
+        assert_eq!(tape.pending().as_deref(), ever, "not answered yet");
+        assert_eq!(tape.tells(10, list(7, 1, 2, &[])).pending(), None);
+        let mut beside = refused_twice();
+        beside.asks(10, list_request(6, 1, 2)).asks(10, list_request(5, 1, 2));
+        beside.tells(10, list(6, 1, 2, &[]));
+        assert_eq!(beside.pending().as_deref(), ever, "asked again since: its own answer counts");
+        let mut lone = refused_twice();
+        lone.asks(10, list_request(5, 1, 2)).asks(10, list_request(6, 1, 2));
+        lone.tells(10, list(6, 1, 2, &[]));
+        assert_eq!(lone.pending(), None, "what came of the first one's last try is open");
+        lone.later(2).tells(10, refusal());
+        assert_eq!(lone.pending().as_deref(), Some("available/refused/msg"));
+    }
+
+    #[test]
+    fn a_read_ack_that_is_refused_is_not_owed_once_the_user_has_read_so_far() {
+        let read = |seq, msg_id| {
+            let (user_id, session_id, session_type) = (1, 2, 1);
+            let attach_data = None;
+            let ack = ImMsgDataReadAck { user_id, session_id, msg_id, session_type, attach_data };
+            Pdu::new(cmd::MSG_READ_ACK, seq, &ack)
+        };
+        let mut tape = tape().under(Protocol::hardened());
+        fault(&mut tape);
+        for _ in 0..2 {
+            let refusal = refused(5, 1, cmd::MSG_READ_ACK, RefusedUnavailable);
+            tape.asks(10, read(5, 7)).tells(10, refusal);
+        }
+        let ever = Some("available/refused-for-ever/msg");
+        assert_eq!(tape.pending().as_deref(), ever);
+        tape.line("sql", marked(6));
+        assert_eq!(tape.pending().as_deref(), ever);
+        tape.line("sql", marked(7));
+        assert_eq!(tape.pending(), None, "on another device");
     }
 }

@@ -25,6 +25,9 @@ const UNSERVED: u32 = 20;
 const TEXTS: u32 = 20;
 /// How long a refusal may take, and a close, in simulated microseconds.
 const GRACE_US: u64 = 100_000;
+/// For how long a connection that is closed goes on writing what its device has not read (src/link/conn.rs),
+/// in simulated microseconds.
+const LINGER_US: u64 = 1_000_000;
 /// For how long what was read is kept, in simulated microseconds: a machine may stand still meanwhile.
 const KEPT_US: u64 = 10_000_000;
 
@@ -59,13 +62,33 @@ struct Reads {
     judged: usize,
 }
 
+/// A connection that is to be closed.
+#[derive(Debug)]
+struct Abused {
+    since_us: u64,
+    /// How many PDUs its device has not read of those that were written until it was to be closed: these
+    /// are written to the end.
+    unread: u64,
+    /// When its device read the last one of them.
+    read_us: u64,
+}
+
+impl Abused {
+    /// Whether it is still there, though nothing is under way to its device.
+    fn is_late(&self, now_us: u64) -> bool {
+        let lingers = self.unread > 0 && now_us <= self.since_us + LINGER_US + GRACE_US;
+        !lingers && self.read_us + GRACE_US < now_us
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Rates {
     limits: Limits,
     read: BTreeMap<(Payer, What), Reads>,
-    /// Connections that are to be closed, since when.
-    abused: BTreeMap<ConnId, u64>,
+    abused: BTreeMap<ConnId, Abused>,
+    /// How many PDUs were written on a connection and not read by its device.
+    unread: BTreeMap<ConnId, u64>,
     /// What is broken, and can't be told at the line that broke it.
     broken: Option<Violation>,
     tally: Tally,
@@ -79,8 +102,8 @@ fn violation(kind: &'static str, sentence: String, conn: ConnId) -> Violation {
 impl Rates {
     /// Under these limits.
     pub fn new(limits: Limits) -> Self {
-        let (read, abused, tally) = Default::default();
-        Self { limits, read, abused, broken: None, tally }
+        let (read, abused, unread, tally) = Default::default();
+        Self { limits, read, abused, unread, broken: None, tally }
     }
 
     fn most(&self, what: What) -> u32 {
@@ -125,7 +148,9 @@ impl Rates {
             reads.read.push_back(Read { at_us: now_us, name, refused: false });
             let within = reads.read.iter().rev().take_while(|r| r.at_us + window_us > now_us);
             if payer == Payer::Conn(conn) && within.count() > 2 * most * ABUSE as usize {
-                self.abused.entry(conn).or_insert(now_us);
+                let unread = self.unread.get(&conn).copied().unwrap_or_default();
+                let abused = Abused { since_us: now_us, unread, read_us: now_us };
+                self.abused.entry(conn).or_insert(abused);
             }
             // Nothing that comes can be in one window with what is older, and its refusal is over.
             while reads.next().is_some_and(|read| read.at_us + window_us + GRACE_US < now_us) {
@@ -142,6 +167,32 @@ impl Rates {
             }
         }
         self.broken.take()
+    }
+
+    /// Counts what is on its way to a device.
+    fn goes_out(&mut self, at: At, conn: ConnId, now_us: u64) {
+        match at {
+            At::ServerWrites => {
+                *self.unread.entry(conn).or_default() += 1;
+                if let Some(abused) = self.abused.get_mut(&conn)
+                    && now_us <= abused.since_us + GRACE_US
+                {
+                    abused.unread += 1;
+                }
+            }
+            At::DeviceReads => {
+                if let Some(unread) = self.unread.get_mut(&conn) {
+                    *unread = unread.saturating_sub(1);
+                }
+                if let Some(abused) = self.abused.get_mut(&conn)
+                    && abused.unread > 0
+                {
+                    abused.unread -= 1;
+                    abused.read_us = now_us;
+                }
+            }
+            At::ServerReads | At::DeviceWrites => {}
+        }
     }
 
     /// A msg_server says that it is too much.
@@ -228,14 +279,16 @@ impl Property for Rates {
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         if let Kind::Disconnected { conn, .. } | Kind::StreamReset { conn } = seen.line.kind {
             // What came on a connection that is closed was served to nobody from some point on.
-            let since = self.abused.remove(&conn);
+            self.unread.remove(&conn);
+            let abused = self.abused.remove(&conn);
             for read in self.read.values_mut().flat_map(|reads| &mut reads.read) {
                 read.refused |= read.name.0 == conn;
             }
-            let late = since.is_some_and(|since| since + GRACE_US < seen.line.sim_us);
+            let late = abused.is_some_and(|abused| abused.is_late(seen.line.sim_us));
             return late.then(|| abuse(conn));
         }
         let (at, conn, pdu) = seen.client?;
+        self.goes_out(at, conn, seen.line.sim_us);
         if !seen.protocol().edge_limits {
             return None;
         }
@@ -358,5 +411,31 @@ mod tests {
         let mut stays = flooded();
         stays.later(1).line("msg1", Kind::Disconnected { conn: 20, end: End::Acceptor });
         assert_eq!(stays.found, ["rates/abuse/msg"], "it went by itself");
+    }
+
+    /// Seed 1181 of `hardened`.
+    #[test]
+    fn a_connection_that_is_closed_may_write_what_its_device_is_slow_to_read() {
+        let refusal = || refused(0, 1, cmd::MSG_TIME_REQUEST, RefusedCode::RefusedTooMany);
+        let slow = || {
+            let mut tape = tape();
+            tape.connect(2, 20);
+            for seq in 0..402 {
+                tape.asks(20, Pdu::raw(cmd::MSG_TIME_REQUEST, seq, Bytes::new()));
+            }
+            for _ in 0..2 {
+                tape.frame("msg1", End::Acceptor, true, 20, refusal());
+            }
+            tape.at(900_000).frame("client1", End::Dialler, false, 20, refusal());
+            tape
+        };
+        let gone = || Kind::Disconnected { conn: 20, end: End::Dialler };
+        let found = |at_us| slow().at(at_us).line("client1", gone()).found.clone();
+        assert_eq!(found(950_000), [""; 0], "one is still to be read");
+        assert_eq!(found(1_200_000), ["rates/abuse/msg"], "no close lasts so long");
+        let mut read = slow();
+        read.frame("client1", End::Dialler, false, 20, refusal());
+        read.at(1_010_000).line("client1", gone());
+        assert_eq!(read.found, ["rates/abuse/msg"], "it has read all, and nobody closed");
     }
 }

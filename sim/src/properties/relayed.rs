@@ -15,6 +15,7 @@ use teamtalk::{
     wire::{
         attach,
         im::{
+            group::ImGroupShieldRsp,
             login::{ImLoginReq, ImLoginRes},
             server::ImValidateRsp,
         },
@@ -35,6 +36,8 @@ pub struct Relayed {
     logins: BTreeMap<(Host, Bytes), Vec<ImValidateRsp>>,
     /// The name with which a connection last asked for a login.
     names: BTreeMap<u64, Bytes>,
+    /// The links to db_proxies over which msg_servers may ask.
+    links: BTreeSet<(Host, u64)>,
 }
 
 impl Relayed {
@@ -55,7 +58,22 @@ impl Relayed {
             };
         }
         match &line.kind {
+            Kind::Connected { conn, end: End::Dialler, peer, .. } if peer.role() == Role::Db => {
+                self.links.insert((line.host.clone(), *conn));
+                None
+            }
+            Kind::Disconnected { conn, end: End::Dialler } => {
+                self.links.remove(&(line.host.clone(), *conn));
+                None
+            }
+            Kind::HostDown => {
+                self.links.retain(|(host, _)| *host != line.host);
+                None
+            }
             Kind::PduReceived(pdu) if pdu.end == End::Dialler => {
+                if pdu.command() == id::OTHER_STOP_RECV_PACKET {
+                    self.links.remove(&(line.host.clone(), pdu.conn));
+                }
                 self.db_answers(&line.host, pdu);
                 None
             }
@@ -123,7 +141,7 @@ impl Relayed {
             return None;
         }
         let answer = (host, pdu.command(), seq, bare(&pdu.pdu.body, false));
-        if self.answered.contains(&answer) {
+        if self.answered.contains(&answer) || self.fails_alone(&seen.line.host, pdu) {
             return None;
         }
         let name = catalogue::name(pdu.command()).unwrap_or("an answer");
@@ -133,6 +151,13 @@ impl Relayed {
         );
         let question = Subject::Question { conn, seq, answer: pdu.command() };
         broken(seen, "answer-altered", sentence, [question])
+    }
+
+    /// A msg_server that can ask no db_proxy says that a change failed (docs/SYSTEM.md section 4, "Relayed").
+    fn fails_alone(&self, host: &Host, pdu: &Frame) -> bool {
+        let fails = pdu.command() == id::GROUP_SHIELD_GROUP_RESPONSE
+            && pdu.view::<ImGroupShieldRsp>().is_ok_and(|said| said.result_code != 0);
+        fails && self.links.iter().all(|(of, _)| of != host)
     }
 
     /// A login succeeds only as the user whose password a db_proxy has found right.
@@ -187,4 +212,49 @@ fn bare(body: &Bytes, is_question: bool) -> Bytes {
 
 fn number(body: &Bytes, field: u32) -> Option<u32> {
     fields(body).filter(|f| f.number == field).last().map(|field| field.value as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        plan::Host,
+        properties::{answers::Answers, tape::Tape},
+        record::{End, Kind},
+    };
+    use teamtalk::{
+        catalogue::id,
+        wire::{
+            Pdu,
+            im::group::{ImGroupShieldReq, ImGroupShieldRsp},
+        },
+    };
+
+    const LINK: u64 = 70;
+
+    /// User 1 mutes group 7, and msg1 answers by itself.
+    fn mutes(link_ends: bool, result_code: u32) -> Vec<String> {
+        let mut tape = Tape::new(Answers::default());
+        let (conn, end, peer) = (LINK, End::Dialler, Host::of("db1"));
+        tape.line("msg1", Kind::Connected { conn, end, peer, port: 10600, device: None });
+        tape.login(1, 10, 1);
+        if link_ends {
+            tape.line("msg1", Kind::Disconnected { conn, end });
+        }
+        let (user_id, group_id, attach_data) = (1, 7, None);
+        let ask = ImGroupShieldReq { user_id, group_id, shield_status: 1, attach_data: None };
+        tape.asks(10, Pdu::new(id::GROUP_SHIELD_GROUP_REQUEST, 5, &ask));
+        let answer = ImGroupShieldRsp { user_id, group_id, result_code, attach_data };
+        tape.tells(10, Pdu::new(id::GROUP_SHIELD_GROUP_RESPONSE, 5, &answer));
+        tape.found.retain(|found| found.starts_with("answers/answer-altered"));
+        tape.found
+    }
+
+    /// Seed 3928 of `hardened`.
+    #[test]
+    fn a_msg_server_without_a_db_proxy_may_say_that_a_change_failed() {
+        let made_up = ["answers/answer-altered/msg"];
+        assert_eq!(mutes(true, 1), [""; 0]);
+        assert_eq!(mutes(true, 0), made_up, "nobody has muted it");
+        assert_eq!(mutes(false, 1), made_up, "it could have asked");
+    }
 }

@@ -115,18 +115,6 @@ fn what_a_person_pulled_is_acked_also_if_it_closes_a_gap_that_was_to_be_swept() 
 }
 
 #[test]
-fn a_comparison_that_finds_a_gap_closed_leaves_nothing_unacked() {
-    let mut rig = Rig::new(&OURS);
-    rig.command(1, Action::Login);
-    let asked = rig.log_in();
-    let sent = pdus(&rig.send(2))[0].header.seq_num;
-    rig.ack(sent, 2);
-    let out = rig.command(3, Action::Pull { chat: CHAT, count: 10 });
-    rig.list(pull_seq(&out), [1]);
-    assert_eq!(acks(&rig.answer_all(&asked, &[2], &[])), [(2, Some(2))]);
-}
-
-#[test]
 fn what_is_held_above_a_hole_is_acked_again_once_the_hole_was_answered() {
     let mut rig = Rig::online(&OURS);
     rig.push(PEER, ME, 1, "1");
@@ -136,4 +124,21 @@ fn what_is_held_above_a_hole_is_acked_again_once_the_hole_was_answered() {
     let asked = pdus(&back(&mut rig));
     let out = rig.answer_all(&asked, &[3], &[]);
     assert_eq!(acks(&rig.list(pull_seq(&out), [1])), [(3, Some(3))]);
+}
+
+/// Seed 5074 of `hardened`: sessions are compared in the tick between.
+#[test]
+fn what_a_person_pulled_is_acked_also_if_sessions_are_compared_before_the_sweep() {
+    let mut rig = Rig::online(&OURS);
+    let out = rig.command(2, Action::Pull { chat: CHAT, count: 10 });
+    let own = pdus(&rig.send(3))[0].header.seq_num;
+    rig.ack(own, 2);
+    let pulled = rig.list(pull_seq(&out), [1]);
+    assert_eq!(acks(&pulled), [], "the gap below 2 is looked at in a tick");
+    let hinted = rig.pdu(command::OTHER_CATCH_UP_HINT, 0, &CatchUpHint::default());
+    let asked = sent(&hinted, command::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST);
+    let id = command::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE;
+    let out = rig.pdu(id, asked[0].header.seq_num, &sessions_of(CHAT, &[2]));
+    assert_eq!(acks(&out), [(2, Some(2))], "nothing is missing");
+    assert_eq!(acks(&rig.pass_alive(secs(60))), []);
 }

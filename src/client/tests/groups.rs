@@ -342,6 +342,32 @@ fn who_joins_a_group_again_is_counted_and_caught_up_again() {
     assert_eq!(group_pulls(&rig.pass_alive(secs(1))), [(IN_GROUP, 4)]);
 }
 
+/// Seed 1018 of `hardened`: the user was taken into a group again while this device was off line, and a
+/// group without a message yet is in no list that a login asks for.
+#[test]
+fn who_is_in_a_group_again_without_a_notice_is_told_by_the_counts() {
+    let answer = |count, latest| unread_of(IN_GROUP, &[(count, latest)]);
+    let mut rig = Rig::online(&OURS);
+    notice(&mut rig, GroupModifyType::Del, ME);
+    let out = push(&mut rig, PEER, 2);
+    let asked = sent(&out, command::MSG_UNREAD_CNT_REQUEST);
+    assert_eq!(asked.len(), 1, "a late push, or the user is in again");
+    let seq = asked[0].header.seq_num;
+    let out = rig.pdu(command::MSG_UNREAD_CNT_RESPONSE, seq, &answer(2, 2));
+    assert!(facts(&out).contains(&shows(2)));
+    assert_eq!(group_pulls(&rig.pass_alive(secs(1))), [(IN_GROUP, 1)], "what came before it");
+    assert!(facts(&push(&mut rig, PEER, 3)).contains(&shows(3)));
+    // Counts that were asked for before the user went out do not say that they are in.
+    let out = rig.read_notify_in(IN_GROUP, 0, 1);
+    let seq = sent(&out, command::MSG_UNREAD_CNT_REQUEST)[0].header.seq_num;
+    notice(&mut rig, GroupModifyType::Del, ME);
+    let out = rig.pdu(command::MSG_UNREAD_CNT_RESPONSE, seq, &answer(2, 3));
+    assert!(rig.store.has_left(IN_GROUP) && !rig.store.unread.contains_key(&IN_GROUP));
+    let seq = sent(&out, command::MSG_UNREAD_CNT_REQUEST)[0].header.seq_num;
+    rig.pdu(command::MSG_UNREAD_CNT_RESPONSE, seq, &unread_answer(&[]));
+    assert!(rig.store.has_left(IN_GROUP), "nothing is counted: the push was late");
+}
+
 #[test]
 fn an_own_change_is_known_by_its_answer() {
     let mut rig = Rig::online(&OURS);

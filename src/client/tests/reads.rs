@@ -92,6 +92,26 @@ fn a_refused_read_ack_is_repeated_or_left_to_the_count() {
     assert_eq!(unread_asked(&out).len(), 1);
 }
 
+/// Seed 542 of `hardened`: what came while a read ack was under way was counted with messages that were
+/// read, and stayed so.
+#[test]
+fn what_was_counted_while_a_read_ack_was_under_way_is_counted_anew_once_it_is_confirmed() {
+    let (mut rig, ack) = reading();
+    let seq_num = ack.header.seq_num;
+    rig.push(PEER, ME, 4, "a gap");
+    let pull = rig.pass_alive(secs(1));
+    // Of 3 the device can't tell whose it is, and asks.
+    let out = rig.list(pull_seq(&pull), [4, 2]);
+    let seq = unread_asked(&out)[0].header.seq_num;
+    let out = rig.pdu(command::MSG_UNREAD_CNT_RESPONSE, seq, &unread_answer(&[(2, 4)]));
+    assert!(facts(&out).contains(&Fact::UnreadShown { device: 9, chat: CHAT, count: 2 }));
+    let out = rig.read_notify(seq_num, 1);
+    assert_eq!(unread_asked(&out).len(), 1, "one of the two may be message 1");
+    let (mut rig, ack) = reading();
+    let out = rig.read_notify(ack.header.seq_num, 1);
+    assert_eq!(unread_asked(&out), [], "nothing is shown");
+}
+
 #[test]
 fn without_the_switch_and_elsewhere_a_read_ack_is_not_answered() {
     for mut rig in [Rig::without(&OURS, "confirmed-read-acks"), Rig::online(&MAC)] {

@@ -67,6 +67,26 @@ fn without_a_db_proxy() {
 }
 
 #[test]
+fn without_a_db_proxy_no_list_is_said_to_be_empty() {
+    let mut rig = Rig::only(&["answered-refusals", "honest-reads"]);
+    rig.login(ALICE, 1, 1);
+    rig.gone(DB_LOGIN);
+    rig.gone(DB_OTHER);
+    for command in
+        [cmd::GROUP_NORMAL_LIST_REQUEST, cmd::GROUP_INFO_REQUEST, cmd::FILE_HAS_OFFLINE_REQ]
+    {
+        let told = rig.pdu(ALICE, command, 5, "0801").told(ALICE);
+        assert_eq!(told, [(command, 5, RefusedUnavailable)]);
+    }
+    // That a change failed is true.
+    let done = rig.pdu(ALICE, cmd::GROUP_SHIELD_GROUP_REQUEST, 6, "080110021801");
+    assert_eq!(
+        done.sent,
+        [(ALICE, "000000160001000000 04040a00060000080110021801".replace(' ', ""))]
+    );
+}
+
+#[test]
 fn a_refusal_of_db_proxy_is_passed_on() {
     let body = format!("080110810618062201 78{}", attach(7)).replace(' ', "");
     let mut rig = Rig::only(SWITCH);

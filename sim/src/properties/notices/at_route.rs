@@ -24,6 +24,30 @@ const OFFLINE: u32 = UserStatType::UserStatusOffline as u32;
 #[derive(Debug, Default)]
 pub struct Presence(BTreeMap<(Host, ConnId), BTreeMap<(u32, u32), u32>>);
 
+/// What a route_server said of who has a PC on.
+#[derive(Debug)]
+pub struct StatusAnswer {
+    at_us: u64,
+    conn: ConnId,
+    users: BTreeSet<u32>,
+    /// Who had one on when the question was read.
+    before: BTreeSet<u32>,
+    said: BTreeMap<u32, i32>,
+}
+
+impl StatusAnswer {
+    /// Whether each user who was asked for is said, once, as it was when the question was read, or is now.
+    fn is_right(&self, now: &BTreeSet<u32>) -> bool {
+        let is_right = |user: &u32| {
+            self.said.get(user).is_some_and(|status| {
+                let is_on = *status == UserStatType::UserStatusOnline as i32;
+                is_on == self.before.contains(user) || is_on == now.contains(user)
+            })
+        };
+        self.said.len() == self.users.len() && self.users.iter().all(is_right)
+    }
+}
+
 impl Presence {
     /// The users who have a PC behind a link of a route_server.
     fn with_pc(&self, host: &Host) -> BTreeSet<u32> {
@@ -117,7 +141,7 @@ impl Notices {
                 phones.insert(user.user_id);
             }
         }
-        let changed = self.announce(seen, &before);
+        let changed = self.announce(seen, &before, &BTreeSet::new());
         let with_pc = self.presence.with_pc(host);
         for user in phones.difference(&changed) {
             let (command, body) = pc_status(*user, u32::from(with_pc.contains(user)));
@@ -127,28 +151,32 @@ impl Notices {
 
     /// 020b: of each user who was asked for, once, whether they have a PC on: as it was when the question
     /// was read, or is now.
-    pub(super) fn status_is_told(&mut self, seen: &Seen<'_>, pdu: &Frame) -> Option<Violation> {
-        let answer = pdu.view::<ImUsersStatRsp>().ok()?;
+    pub(super) fn status_is_told(&mut self, seen: &Seen<'_>, pdu: &Frame) {
+        let Ok(answer) = pdu.view::<ImUsersStatRsp>() else { return };
         let key = (pdu.conn, pdu.header.seq_num, answer.attach_data.clone().unwrap_or_default());
-        let (users, before) = self.asked_status.remove(&key)?;
+        let Some((users, before)) = self.asked_status.remove(&key) else { return };
         let now = self.presence.with_pc(&seen.line.host);
         let said: BTreeMap<u32, i32> =
             answer.user_stat_list.iter().map(|user| (user.user_id, user.status)).collect();
-        let is_right = |user: &u32| {
-            said.get(user).is_some_and(|status| {
-                let is_on = *status == UserStatType::UserStatusOnline as i32;
-                is_on == before.contains(user) || is_on == now.contains(user)
-            })
-        };
         self.tally.judge();
-        if said.len() == users.len() && users.iter().all(is_right) {
-            return None;
+        let answer = StatusAnswer { at_us: seen.line.sim_us, conn: pdu.conn, users, before, said };
+        if !answer.is_right(&now) {
+            self.doubtful.push((seen.line.host.clone(), answer));
         }
+    }
+
+    /// What was not right when it was said, and is not so by the ends of links that are seen in that moment:
+    /// the server may have taken those before the question.
+    pub(super) fn doubts(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let at = self.doubtful.iter().position(|(_, said)| said.at_us != seen.line.sim_us)?;
+        let (host, answer) = self.doubtful.remove(at);
+        let now = self.presence.with_pc(&host);
+        let StatusAnswer { conn, users, said, .. } = answer;
         let sentence = format!(
-            "{} said of users {users:?} the status {said:?} on connection {}, where {now:?} have a PC on",
-            seen.line.host, pdu.conn
+            "{host} said of users {users:?} the status {said:?} on connection {conn}, where {now:?} have a \
+             PC on"
         );
-        broken("status", Role::Route, sentence, pdu.conn)
+        broken("status", Role::Route, sentence, conn)
     }
 
     fn status_is_asked(&mut self, seen: &Seen<'_>, pdu: &Frame) {
@@ -164,14 +192,22 @@ impl Notices {
         let before = self.presence.with_pc(host);
         let known = self.known_users(host);
         self.presence.0.remove(&(host.clone(), conn));
+        let now = self.presence.with_pc(host);
+        self.doubtful.retain(|(of, answer)| of != host || !answer.is_right(&now));
         // Of what comes in one moment the server may have taken the end of the link first.
         for user in known.difference(&self.known_users(host)) {
-            let (command, body) = pc_status(*user, 0);
-            self.due.forget_since(command, &body, seen.line.sim_us);
+            self.due.forget_since(&pc_status(*user, 0), seen.line.sim_us);
         }
-        if seen.protocol().presence_by_link {
-            self.announce(seen, &before);
+        if !seen.protocol().presence_by_link {
+            return;
         }
+        // Who came in this moment was told of a PC behind the link, or it was gone already.
+        let after = self.presence.with_pc(host);
+        let late = before.difference(&after).copied();
+        let late: BTreeSet<u32> = late
+            .filter(|user| self.due.forget_since(&pc_status(*user, 1), seen.line.sim_us))
+            .collect();
+        self.announce(seen, &before, &late);
     }
 
     fn known_users(&self, host: &Host) -> BTreeSet<u32> {
@@ -183,14 +219,20 @@ impl Notices {
         self.presence.0.retain(|(of, _), _| of != host);
     }
 
-    /// 070e and 0203 for everybody whose PC came or went; who that is.
-    fn announce(&mut self, seen: &Seen<'_>, before: &BTreeSet<u32>) -> BTreeSet<u32> {
+    /// 070e and 0203 for everybody whose PC came or went; who that is. Those who are late were not there
+    /// when it did.
+    fn announce(
+        &mut self,
+        seen: &Seen<'_>,
+        before: &BTreeSet<u32>,
+        late: &BTreeSet<u32>,
+    ) -> BTreeSet<u32> {
         let after = self.presence.with_pc(&seen.line.host);
         let changed: BTreeSet<u32> = before.symmetric_difference(&after).copied().collect();
         for &user in &changed {
             let is_on = after.contains(&user);
             // Without any connection there is nobody to tell that the PC went.
-            if self.presence.knows(&seen.line.host, user) {
+            if self.presence.knows(&seen.line.host, user) && !late.contains(&user) {
                 self.owe_all(seen, &pc_status(user, u32::from(is_on)));
             }
             self.owe_all(seen, &status(user, if is_on { 1 } else { OFFLINE }));

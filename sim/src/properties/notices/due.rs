@@ -50,11 +50,13 @@ impl Due {
         true
     }
 
-    /// A notice is owed to nobody any more if it is so since this moment.
-    pub fn forget_since(&mut self, command: u16, body: &Bytes, since_us: u64) {
+    /// A notice is owed to nobody any more if it is so since this moment. Whether it was to anybody.
+    pub fn forget_since(&mut self, (command, body): &(u16, Bytes), since_us: u64) -> bool {
+        let before = self.0.len();
         self.0.retain(|(_, of, what), owed| {
-            *of != command || what != body || owed.since_us != since_us
+            of != command || what != body || owed.since_us != since_us
         });
+        self.0.len() < before
     }
 
     /// Nothing is owed any more to whom this says so.

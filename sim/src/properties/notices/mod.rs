@@ -18,7 +18,7 @@ use crate::{
     plan::{Host, Role},
     record::{End, Frame, Kind, fields::without},
 };
-use at_route::Presence;
+use at_route::{Presence, StatusAnswer};
 use bytes::Bytes;
 use due::{Due, Notice, To, bare};
 use here::{Gone, Here};
@@ -61,6 +61,8 @@ pub struct Notices {
     presence: Presence,
     /// Who is asked for on a connection with a seq_num and attach data, and who had a PC on then.
     asked_status: BTreeMap<(ConnId, u16, Bytes), Users>,
+    /// What a route_server said that was not right when it did.
+    doubtful: Vec<(Host, StatusAnswer)>,
     /// The connections whose question was not answered yet, by msg_server, command and seq_num.
     asked: BTreeMap<(Host, u16, u16), Vec<ConnId>>,
     /// Where each msg_server was told that clients reach the file server.
@@ -93,7 +95,7 @@ impl Notices {
                     self.early.insert(notice, seen.line.sim_us);
                 }
                 if pdu.command() == id::BUDDY_LIST_USERS_STATUS_RESPONSE {
-                    return self.status_is_told(seen, pdu);
+                    self.status_is_told(seen, pdu);
                 }
             }
             _ => {}
@@ -271,6 +273,7 @@ impl Property for Notices {
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let doubt = self.doubts(seen);
         let gone = self.here.observe(seen.line);
         let down = matches!(seen.line.kind, Kind::HostDown).then_some(&seen.line.host);
         self.forget(&gone, down);
@@ -281,11 +284,12 @@ impl Property for Notices {
                 _ => {}
             }
         }
-        match &seen.line.kind {
+        let broken = match &seen.line.kind {
             Kind::PduSent(pdu) => self.pdu(seen, pdu, true),
             Kind::PduReceived(pdu) => self.pdu(seen, pdu, false),
             _ => None,
-        }
+        };
+        doubt.or(broken)
     }
 
     fn pending(&self, _: &Known) -> Option<Violation> {

@@ -12,7 +12,7 @@ use teamtalk::{
         Pdu,
         im::{
             base_define::{ClientType, SessionType, UserStat},
-            buddy::ImUserStatNotify,
+            buddy::{ImUserStatNotify, ImUsersStatReq, ImUsersStatRsp},
             message::ImMsgDataReadNotify,
             server::{ImServerPcLoginStatusNotify, ImUserStatusUpdate},
         },
@@ -75,24 +75,32 @@ fn who_hangs_up_is_owed_nothing_and_who_has_just_come_may_be_told() {
     assert_eq!(tape.found, [""; 0]);
 }
 
+/// 070a: a connection of user 1 came.
+fn came(client_type: ClientType) -> Pdu {
+    let update = ImUserStatusUpdate { user_status: 1, user_id: 1, client_type: client_type as i32 };
+    Pdu::new(id::OTHER_USER_STATUS_UPDATE, 0, &update)
+}
+
+/// 070e: whether user 1 has a PC on.
+fn pc(login_status: u32) -> Pdu {
+    let notice = ImServerPcLoginStatusNotify { user_id: 1, login_status };
+    Pdu::new(id::OTHER_LOGIN_STATUS_NOTIFY, 0, &notice)
+}
+
+/// 0203 about user 1.
+fn status(status: i32) -> Pdu {
+    let user_stat = UserStat { user_id: 1, status };
+    Pdu::new(id::BUDDY_LIST_STATUS_NOTIFY, 0, &ImUserStatNotify { user_stat })
+}
+
 #[test]
 fn a_route_server_passes_on_to_the_others_and_says_who_came() {
     let mut tape = tape();
-    let update =
-        ImUserStatusUpdate { user_status: 1, user_id: 1, client_type: ClientType::Windows as i32 };
-    let came = Pdu::new(id::OTHER_USER_STATUS_UPDATE, 0, &update);
-    tape.frame("route1", End::Acceptor, false, LINKS[0], came);
-    let user_stat = UserStat { user_id: 1, status: 1 };
-    let status = Pdu::new(id::BUDDY_LIST_STATUS_NOTIFY, 0, &ImUserStatNotify { user_stat });
-    let pc_on = Pdu::new(
-        id::OTHER_LOGIN_STATUS_NOTIFY,
-        0,
-        &ImServerPcLoginStatusNotify { user_id: 1, login_status: 1 },
-    );
+    tape.frame("route1", End::Acceptor, false, LINKS[0], came(ClientType::Windows));
     for link in LINKS {
         assert_eq!(tape.pending().as_deref(), Some("notices/missing/route"));
-        tape.frame("route1", End::Acceptor, true, link, pc_on.clone());
-        tape.frame("route1", End::Acceptor, true, link, status.clone());
+        tape.frame("route1", End::Acceptor, true, link, pc(1));
+        tape.frame("route1", End::Acceptor, true, link, status(1));
     }
     assert_eq!(tape.pending(), None);
     tape.frame("route1", End::Acceptor, false, LINKS[0], message(0, 5, 1, 2, "a"));
@@ -106,4 +114,56 @@ fn a_message_does_not_go_back_to_the_connection_that_sent_it() {
     let mut tape = tape();
     tape.login(1, 10, 1).asks(10, message(3, 0, 1, 2, "a")).tells(10, message(0, 5, 1, 2, "a"));
     assert_eq!(tape.found, ["notices/echo/msg"]);
+}
+
+/// Seed 893 of `hardened`: a phone comes in the moment in which the link ends that its user's PC is behind.
+#[test]
+fn of_what_comes_in_one_moment_the_end_of_a_link_may_be_first() {
+    const NOW_US: u64 = 5_000_000;
+    let writes = |notices: &[Pdu]| {
+        let mut tape = tape();
+        tape.frame("route1", End::Acceptor, false, LINKS[0], came(ClientType::Windows));
+        for link in LINKS {
+            tape.frame("route1", End::Acceptor, true, link, pc(1));
+            tape.frame("route1", End::Acceptor, true, link, status(1));
+        }
+        assert_eq!(tape.pending(), None);
+        tape.at(NOW_US).frame("route1", End::Acceptor, false, LINKS[1], came(ClientType::Android));
+        for notice in notices {
+            tape.at(NOW_US).frame("route1", End::Acceptor, true, LINKS[1], notice.clone());
+        }
+        let closed = Kind::Disconnected { conn: LINKS[0], end: End::Acceptor };
+        tape.at(NOW_US).line("route1", closed);
+        tape.pending()
+    };
+    assert_eq!(writes(&[status(2)]), None, "the PC went, then the phone came");
+    assert_eq!(writes(&[pc(1), status(2), pc(0)]), None, "the phone came, then the PC went");
+    let missing = Some("notices/missing/route".to_string());
+    assert_eq!(writes(&[pc(1), status(2)]), missing, "the phone is not told");
+    assert_eq!(writes(&[]), missing, "nor is anybody that the PC went");
+}
+
+/// Seed 4073 of `hardened`: a question is read in the moment in which the link ends that a PC is behind.
+#[test]
+fn who_is_online_may_be_said_as_it_is_once_a_link_ends_in_that_moment() {
+    const NOW_US: u64 = 5_000_000;
+    let says = |status: i32, link: u64, ends_us: u64| {
+        let mut tape = tape();
+        tape.frame("route1", End::Acceptor, false, LINKS[0], came(ClientType::Windows));
+        let ask = ImUsersStatReq { user_id: 0, user_id_list: vec![1], attach_data: None };
+        let ask = Pdu::new(id::BUDDY_LIST_USERS_STATUS_REQUEST, 0, &ask);
+        let user_stat_list = vec![UserStat { user_id: 1, status }];
+        let answer = ImUsersStatRsp { user_id: 0, user_stat_list, attach_data: None };
+        let answer = Pdu::new(id::BUDDY_LIST_USERS_STATUS_RESPONSE, 0, &answer);
+        tape.at(NOW_US).frame("route1", End::Acceptor, false, LINKS[1], ask);
+        tape.at(NOW_US).frame("route1", End::Acceptor, true, LINKS[1], answer);
+        let closed = Kind::Disconnected { conn: link, end: End::Acceptor };
+        tape.at(ends_us).line("route1", closed);
+        tape.later(1).frame("route1", End::Acceptor, false, LINKS[1], read_notice(1));
+        tape.found
+    };
+    let wrong = ["notices/status/route"];
+    assert_eq!(says(1, LINKS[0], NOW_US), [""; 0], "as it was");
+    assert_eq!(says(2, LINKS[0], NOW_US), [""; 0], "as it is by then");
+    assert_eq!(says(2, LINKS[1], NOW_US), wrong, "another link ends, and they stay");
 }
