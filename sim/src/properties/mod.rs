@@ -17,6 +17,7 @@ mod gate;
 mod integrity;
 mod isolation;
 mod let_through;
+mod links;
 mod lockout;
 mod membership;
 mod no_duplicate;

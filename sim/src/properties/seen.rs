@@ -3,6 +3,7 @@
 
 use super::{
     clients::Clients,
+    links::Links,
     membership::Membership,
     protocols::Protocols,
     sends::Sends,
@@ -26,6 +27,8 @@ use teamtalk::{
 pub struct Known {
     /// Who is behind a connection.
     pub clients: Clients,
+    /// The connections between servers.
+    pub links: Links,
     /// Who is a member of a group.
     pub membership: Membership,
     /// When devices sent what.
@@ -144,6 +147,7 @@ impl Known {
         let stood = client.and_then(|(at, conn, _)| self.stood(at, conn));
         self.now = line.n;
         self.clients.observe(line);
+        self.links.observe(line);
         self.membership.observe(line);
         self.stores.observe(line);
         self.trouble.observe(line);

@@ -29,47 +29,62 @@ pub struct Owed {
     pub times: u32,
 }
 
-/// All that is owed.
+/// All that is owed: to whom and by which command, then by body. Few are owed anything at a time, so
+/// bodies of other PDUs are not looked at.
 #[derive(Debug, Default)]
-pub struct Due(BTreeMap<Notice, Owed>);
+pub struct Due(BTreeMap<(To, u16), BTreeMap<Bytes, Owed>>);
 
 impl Due {
     /// A notice is owed, once more.
-    pub fn add(&mut self, notice: Notice, since_us: u64) {
-        let owed = self.0.entry(notice).or_insert(Owed { since_us, times: 0 });
-        owed.times += 1;
+    pub fn add(&mut self, (to, command, body): Notice, since_us: u64) {
+        let bodies = self.0.entry((to, command)).or_default();
+        bodies.entry(body).or_insert(Owed { since_us, times: 0 }).times += 1;
     }
 
-    /// A notice was written: whether it was owed.
-    pub fn paid(&mut self, notice: &Notice) -> bool {
-        let Some(owed) = self.0.get_mut(notice) else { return false };
+    /// A PDU was written there: whether it was owed.
+    pub fn paid(&mut self, to: &To, pdu: &Frame) -> bool {
+        let key = (to.clone(), pdu.command());
+        self.0.contains_key(&key) && self.take(&key, &bare(pdu))
+    }
+
+    /// A notice is owed once less: whether it was owed.
+    pub fn take(&mut self, key: &(To, u16), body: &Bytes) -> bool {
+        let Some(bodies) = self.0.get_mut(key) else { return false };
+        let Some(owed) = bodies.get_mut(body) else { return false };
         owed.times -= 1;
         if owed.times == 0 {
-            self.0.remove(notice);
+            bodies.remove(body);
+        }
+        if bodies.is_empty() {
+            self.0.remove(key);
         }
         true
     }
 
     /// A notice is owed to nobody any more if it is so since this moment.
     pub fn forget_since(&mut self, command: u16, body: &Bytes, since_us: u64) {
-        self.0.retain(|(_, of, what), owed| {
-            *of != command || what != body || owed.since_us != since_us
+        self.0.retain(|(_, of), bodies| {
+            if *of == command && bodies.get(body).is_some_and(|owed| owed.since_us == since_us) {
+                bodies.remove(body);
+            }
+            !bodies.is_empty()
         });
     }
 
     /// Nothing is owed any more to whom this says so.
     pub fn forget(&mut self, is_gone: impl Fn(&To) -> bool) {
-        self.0.retain(|(to, ..), _| !is_gone(to));
+        self.0.retain(|(to, _), _| !is_gone(to));
     }
 
-    /// Something that is owed for longer than this, if anything is.
-    pub fn overdue(&self, now_us: u64, within_us: u64) -> Option<&Notice> {
-        let late = self.0.iter().find(|(_, owed)| owed.since_us + within_us < now_us);
-        late.map(|(notice, _)| notice)
+    /// To whom something is owed for longer than this, and by which command, if anything is.
+    pub fn overdue(&self, now_us: u64, within_us: u64) -> Option<&(To, u16)> {
+        let is_late = |owed: &Owed| owed.since_us + within_us < now_us;
+        let late = self.0.iter().find(|(_, bodies)| bodies.values().any(is_late));
+        late.map(|(key, _)| key)
     }
 
-    /// Something that is owed, if anything is.
-    pub fn any(&self) -> Option<&Notice> {
+    /// To whom something is owed, and by which command, if anything is.
+    pub fn any(&self) -> Option<&(To, u16)> {
         self.0.keys().next()
     }
 }
@@ -81,21 +96,31 @@ pub fn bare(frame: &Frame) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use super::{Due, To};
+    use super::{Due, Frame, To};
+    use crate::record::End;
     use bytes::Bytes;
+    use teamtalk::wire::Pdu;
 
     #[test]
     fn what_is_owed_twice_is_paid_twice() {
         let mut due = Due::default();
-        let notice = (To::Conn(7), 0x0304, Bytes::from_static(b"x"));
-        due.add(notice.clone(), 10);
-        due.add(notice.clone(), 20);
-        assert_eq!(due.overdue(50, 39), Some(&notice));
+        let (to, command) = (To::Conn(7), 0x0304);
+        let owed = || (to.clone(), command, Bytes::from_static(b"\x08\x01"));
+        let attached = Bytes::from_static(b"\x08\x01\xa2\x01\x01x");
+        let written = Frame::new(7, End::Acceptor, 1, Pdu::raw(command, 0, attached));
+        due.add(owed(), 10);
+        due.add(owed(), 20);
+        assert_eq!(due.overdue(50, 39), Some(&(to.clone(), command)));
         assert_eq!(due.overdue(50, 40), None, "its time is not over");
-        assert!(due.paid(&notice) && due.any().is_some());
-        assert!(due.paid(&notice) && due.any().is_none());
-        assert!(!due.paid(&notice), "nobody owed a third one");
-        due.add(notice, 10);
+        assert!(due.paid(&to, &written) && due.any().is_some());
+        assert!(due.paid(&to, &written) && due.any().is_none());
+        assert!(!due.paid(&to, &written), "nobody owed a third one");
+        due.add(owed(), 10);
+        due.forget_since(command, &owed().2, 11);
+        assert!(due.any().is_some());
+        due.forget_since(command, &owed().2, 10);
+        assert_eq!(due.any(), None);
+        due.add(owed(), 10);
         due.forget(|to| *to == To::Conn(7));
         assert_eq!(due.any(), None);
     }
