@@ -7,7 +7,6 @@ use super::{
     membership::Membership,
     protocols::Protocols,
     sends::Sends,
-    silence::Patience,
     trouble::Trouble,
     wire::{At, Message, client_pdu, content, db_pdu, held_content},
 };
@@ -48,8 +47,6 @@ pub struct Known {
     pub lockout_us: u64,
     /// How long a window of the rates is, in simulated microseconds (`Timing::rate_window`).
     pub rate_window_us: u64,
-    /// For how long a msg_server waits for a device.
-    pub patience: Patience,
     /// How long a request may wait for its answer, in simulated microseconds: until its
     /// msg_server itself says that none came (`Timing::request_timeout`).
     pub answer_within_us: u64,

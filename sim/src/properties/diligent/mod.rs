@@ -345,8 +345,8 @@ impl Property for Diligent {
                 None
             }
             _ => match seen.client {
-                Some((at, conn, pdu)) => self.pdu(seen, at, conn, pdu),
-                None => None,
+                Some((at, conn, pdu)) if at.is_at_device() => self.pdu(seen, at, conn, pdu),
+                _ => None,
             },
         };
         if found.is_some() || now_us < self.next_look_us {

@@ -5,7 +5,7 @@ use crate::{
     record::{Frame, fields::without},
 };
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 use teamtalk::{env::ConnId, wire::attach};
 
 /// To whom a notice is to be written.
@@ -43,20 +43,19 @@ impl Due {
 
     /// A PDU was written there: whether it was owed.
     pub fn paid(&mut self, to: &To, pdu: &Frame) -> bool {
-        let key = (to.clone(), pdu.command());
-        self.0.contains_key(&key) && self.take(&key, &bare(pdu))
+        self.take((to.clone(), pdu.command()), || bare(pdu))
     }
 
     /// A notice is owed once less: whether it was owed.
-    pub fn take(&mut self, key: &(To, u16), body: &Bytes) -> bool {
-        let Some(bodies) = self.0.get_mut(key) else { return false };
-        let Some(owed) = bodies.get_mut(body) else { return false };
-        owed.times -= 1;
-        if owed.times == 0 {
-            bodies.remove(body);
+    pub fn take(&mut self, key: (To, u16), body: impl FnOnce() -> Bytes) -> bool {
+        let Entry::Occupied(mut bodies) = self.0.entry(key) else { return false };
+        let Entry::Occupied(mut owed) = bodies.get_mut().entry(body()) else { return false };
+        owed.get_mut().times -= 1;
+        if owed.get().times == 0 {
+            owed.remove();
         }
-        if bodies.is_empty() {
-            self.0.remove(key);
+        if bodies.get().is_empty() {
+            bodies.remove();
         }
         true
     }

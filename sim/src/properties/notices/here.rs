@@ -40,8 +40,8 @@ pub struct Gone {
 }
 
 impl Here {
-    /// Takes the next line.
-    pub fn observe(&mut self, seen: &Seen<'_>) -> Gone {
+    /// Takes the next line: what it took away, if it may have taken anything.
+    pub fn observe(&mut self, seen: &Seen<'_>) -> Option<Gone> {
         let (line, mut gone) = (seen.line, Gone::default());
         match &line.kind {
             // The server at the other end goes on with it until it notices.
@@ -63,24 +63,26 @@ impl Here {
                     is_kicked: false,
                 };
                 self.devices.insert(*conn, device);
+                return None;
             }
             Kind::PduSent(pdu) if pdu.command() == id::LOGIN_KICK_USER => {
                 if let Some(device) = self.devices.get_mut(&pdu.conn) {
                     device.is_kicked = true;
                 }
+                return None;
             }
             // A logout ends the login, and the connection soon after.
             Kind::PduSent(pdu) if pdu.command() == id::LOGIN_RES_LOGINOUT => {
                 self.devices.remove(&pdu.conn);
                 gone.conns.push(pdu.conn);
             }
-            _ => {}
+            _ => return None,
         }
         for ((conn, _), link) in seen.known.links.closed() {
             gone.conns.push(*conn);
             gone.without_route.extend((link.peer == Role::Route).then(|| link.host.clone()));
         }
-        gone
+        Some(gone)
     }
 
     /// The connections at a msg_server of those users.

@@ -166,7 +166,7 @@ impl Notices {
             let refused = pdu.view::<Refused>().ok()?.command_id as u16;
             let key = (conn, refused, pdu.header.seq_num);
             for (to, command, body) in self.unless_refused.remove(&key).unwrap_or_default() {
-                self.due.take(&(to, command), &body);
+                self.due.take((to, command), || body);
             }
             return None;
         }
@@ -231,9 +231,6 @@ impl Notices {
     }
 
     fn forget(&mut self, gone: &Gone, down: Option<&Host>) {
-        if gone.conns.is_empty() && gone.without_route.is_empty() && down.is_none() {
-            return;
-        }
         if let Some(down) = down {
             self.asked.retain(|(.., host), _| host != down);
         }
@@ -286,9 +283,10 @@ impl Property for Notices {
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
-        let gone = self.here.observe(seen);
-        let down = matches!(seen.line.kind, Kind::HostDown).then_some(&seen.line.host);
-        self.forget(&gone, down);
+        if let Some(gone) = self.here.observe(seen) {
+            let down = matches!(seen.line.kind, Kind::HostDown).then_some(&seen.line.host);
+            self.forget(&gone, down);
+        }
         if seen.line.host.role() == Role::Route {
             match &seen.line.kind {
                 Kind::Disconnected { conn, end: End::Acceptor } => self.link_closed(seen, *conn),

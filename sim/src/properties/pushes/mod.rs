@@ -332,10 +332,10 @@ impl Property for Pushes {
         let line = seen.line;
         self.here.observe(seen);
         match &line.kind {
-            Kind::PduSent(pdu) if seen.db.is_some() && pdu.command() == cmd::MSG_DATA => {
-                let msg = pdu.view::<ImMsgData>().ok()?;
+            Kind::PduSent(_) if seen.db.is_some() => {
+                let msg = &seen.data.as_ref()?.body;
                 if msg.msg_id != 0 {
-                    *self.answers.entry(key(&msg)).or_default() += 1;
+                    *self.answers.entry(key(msg)).or_default() += 1;
                 }
                 None
             }

@@ -92,7 +92,7 @@ impl Property for Shown {
                 self.counts.fact(fact, seen)
             }
             _ => {
-                let (at, conn, pdu) = seen.client?;
+                let (at, conn, pdu) = seen.client.filter(|(at, ..)| at.is_at_device())?;
                 let device = seen.known.clients.listens(conn)?;
                 if !seen.known.orderly.contains(&device) {
                     return None;

@@ -11,7 +11,7 @@ mod silence;
 #[cfg(test)]
 mod tests;
 
-use super::{About, Class, Known, Property, Seen, Sort, Subject, Violation, wire::At};
+use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation, wire::At};
 use crate::{
     plan::{Host, Role},
     record::{End, Kind},
@@ -51,6 +51,8 @@ pub struct Timely {
     silence: Silence,
     entries: Entries,
     next_look_us: u64,
+    /// Counts what may be too early, or wrong.
+    tally: Tally,
 }
 
 /// A duration in simulated microseconds.
@@ -101,8 +103,9 @@ impl Timely {
             Kind::Fact(Fact::DeviceOffline { conn, .. }) => drop(self.devices.remove(conn)),
             Kind::Fact(fact) => {
                 let timing = seen.known.timing.as_ref()?;
-                let early = self.silence.fact(fact, seen, timing);
-                return early.or_else(|| self.entries.fact(fact, seen, timing));
+                let (tally, entries) = (&mut self.tally, &mut self.entries);
+                let early = self.silence.fact(fact, seen, timing, tally);
+                return early.or_else(|| entries.fact(fact, seen, timing, tally));
             }
             Kind::PduSent(_) => return self.sent(seen),
             Kind::PduReceived(frame) => {
@@ -135,6 +138,7 @@ impl Timely {
             (At::ServerWrites, command::MSG_TIME_RESPONSE) => {
                 let said = u64::from(pdu.view::<ImClientTimeRsp>().ok()?.server_time);
                 let is = u64::from(seen.known.unix(sim_us));
+                self.tally.judge();
                 if said.abs_diff(is) <= 1 {
                     return None;
                 }
@@ -198,5 +202,9 @@ impl Property for Timely {
 
     fn looks_at(&self) -> &'static [Class] {
         &[Class::ClientPdu, Class::DbPdu, Class::OtherPdu, Class::Fact, Class::Event]
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 }
