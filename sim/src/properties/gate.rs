@@ -32,7 +32,7 @@ impl Property for Gate {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::OtherPdu]
+        &[Class::LinkPdu]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

@@ -28,14 +28,13 @@ type At = (ConnId, End);
 #[derive(Debug, Default)]
 pub struct Links {
     open: BTreeMap<At, Link>,
-    /// What the last line closed.
-    closed: Vec<(At, Link)>,
+    /// What was closed last, and by which line.
+    closed: (u64, Vec<(At, Link)>),
 }
 
 impl Links {
-    /// Takes the next line.
+    /// Takes the next line: one of connections and hosts, or a PDU at a server that is no device's.
     pub fn observe(&mut self, line: &Line) {
-        self.closed.clear();
         let serves = matches!(line.host.role(), Role::Msg | Role::Route | Role::Db);
         match &line.kind {
             Kind::Connected { conn, end, peer, .. } if serves => {
@@ -52,11 +51,12 @@ impl Links {
             }
             Kind::Disconnected { conn, end } => {
                 let at = (*conn, *end);
-                self.closed.extend(self.open.remove(&at).map(|link| (at, link)));
+                let link = self.open.remove(&at).map(|link| (at, link));
+                self.closed = (line.n, link.into_iter().collect());
             }
             Kind::HostDown => {
                 let here = |_: &At, link: &mut Link| link.host == line.host;
-                self.closed.extend(self.open.extract_if(.., here));
+                self.closed = (line.n, self.open.extract_if(.., here).collect());
             }
             _ => {}
         }
@@ -72,9 +72,10 @@ impl Links {
         self.open.iter()
     }
 
-    /// The ends that the last line closed.
-    pub fn closed(&self) -> &[(At, Link)] {
-        &self.closed
+    /// The ends that a line closed, which is the last one.
+    pub fn closed_by(&self, line: &Line) -> &[(At, Link)] {
+        let (n, closed) = &self.closed;
+        if *n == line.n { closed } else { &[] }
     }
 
     /// The open ends at a host of connections to servers of a role.

@@ -220,7 +220,7 @@ impl Property for Rates {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::Event]
+        &[Class::ServerReads, Class::ServerWrites, Class::Event]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

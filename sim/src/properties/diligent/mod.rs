@@ -298,7 +298,17 @@ impl Property for Diligent {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::Fact, Class::Event]
+        &[
+            Class::DeviceWrites,
+            Class::ServerReads,
+            Class::ServerWrites,
+            Class::DeviceReads,
+            Class::SendList,
+            Class::Sending,
+            Class::Shown,
+            Class::Fact,
+            Class::Event,
+        ]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

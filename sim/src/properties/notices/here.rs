@@ -78,7 +78,7 @@ impl Here {
             }
             _ => return None,
         }
-        for ((conn, _), link) in seen.known.links.closed() {
+        for ((conn, _), link) in seen.known.links.closed_by(line) {
             gone.conns.push(*conn);
             gone.without_route.extend((link.peer == Role::Route).then(|| link.host.clone()));
         }

@@ -279,7 +279,14 @@ impl Property for Notices {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::DbPdu, Class::OtherPdu, Class::Fact, Class::Event]
+        &[
+            Class::ServerReads,
+            Class::ServerWrites,
+            Class::LinkPdu,
+            Class::RoutePdu,
+            Class::Fact,
+            Class::Event,
+        ]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

@@ -325,7 +325,7 @@ impl Property for Pushes {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::DbPdu, Class::OtherPdu, Class::Event]
+        &[Class::ServerReads, Class::ServerWrites, Class::DbPdu, Class::LinkPdu, Class::Event]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

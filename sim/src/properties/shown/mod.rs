@@ -67,7 +67,7 @@ impl Property for Shown {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::Fact, Class::Event]
+        &[Class::DeviceWrites, Class::DeviceReads, Class::Shown, Class::Fact, Class::Event]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

@@ -201,7 +201,21 @@ impl Property for Timely {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::DbPdu, Class::OtherPdu, Class::Fact, Class::Event]
+        &[
+            Class::DeviceWrites,
+            Class::ServerReads,
+            Class::ServerWrites,
+            Class::DeviceReads,
+            Class::DbPdu,
+            Class::LinkPdu,
+            Class::RoutePdu,
+            Class::OtherPdu,
+            Class::SendList,
+            Class::Sending,
+            Class::Shown,
+            Class::Fact,
+            Class::Event,
+        ]
     }
 
     fn tally(&self) -> Option<Tally> {
