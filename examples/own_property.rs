@@ -43,7 +43,7 @@ impl Property for PromptAck {
 
     /// It is shown no other lines than these.
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu]
+        &[Class::DeviceWrites, Class::DeviceReads]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

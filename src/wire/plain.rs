@@ -1,6 +1,6 @@
 //! The quick half of [`super::check`]: most bodies conform as they are, and one pass shows it.
 
-use super::check::{Kind, Label, MAX_DEPTH, Table};
+use super::check::{Field, Kind, Label, MAX_DEPTH, Table};
 use prost::encoding::{WireType, decode_varint};
 
 /// Whether a body surely conforms as it is, seen in one pass: nothing of it counts as absent,
@@ -15,7 +15,7 @@ pub(super) fn is_plain(table: &Table, body: &[u8], depth: u32) -> bool {
 
 /// The fields of a body, a bit for each place in the table; `None` if it may not be plain.
 fn plain_fields(table: &Table, mut body: &[u8], depth: u32) -> Option<u64> {
-    let mut seen = 0_u64;
+    let (mut seen, mut next) = (0_u64, 0);
     while !body.is_empty() {
         let key = u32::try_from(varint(&mut body)?).ok()?;
         let (number, wire_type) = (key >> 3, WireType::try_from(u64::from(key & 7)).ok()?);
@@ -27,7 +27,7 @@ fn plain_fields(table: &Table, mut body: &[u8], depth: u32) -> Option<u64> {
             }
             _ => return None,
         };
-        let Some(i) = table.fields.iter().position(|f| f.number == number) else {
+        let Some(i) = place(table, number, next) else {
             // Number 0 is no field at all.
             if number == 0 {
                 return None;
@@ -48,11 +48,24 @@ fn plain_fields(table: &Table, mut body: &[u8], depth: u32) -> Option<u64> {
             return None;
         }
         seen |= 1 << i;
+        next = i + 1;
     }
     Some(seen)
 }
 
+/// The place of a field in a table: peers write fields in its order, so that is looked at first
+/// which is the next one.
+#[inline]
+fn place(table: &Table, number: u32, next: usize) -> Option<usize> {
+    let is_it = |field: &Field| field.number == number;
+    if table.fields.get(next).is_some_and(is_it) {
+        return Some(next);
+    }
+    table.fields.iter().position(is_it)
+}
+
 /// Most varints are one byte.
+#[inline]
 fn varint(body: &mut &[u8]) -> Option<u64> {
     match **body {
         [byte, ref rest @ ..] if byte < 0x80 => {

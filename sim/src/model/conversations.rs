@@ -6,7 +6,7 @@ use super::{
     stores::{Row, View},
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 use teamtalk::{
     protocol::Protocol,
     wire::im::base_define::{MsgInfo, MsgType},
@@ -81,36 +81,42 @@ pub fn relation(view: View<'_>, protocol: &Protocol, a: u32, b: u32) -> u32 {
         return 0;
     }
     if protocol.single_relation
-        && let Some(row) = view.rows("TTRelation").find(|row| row.has(pair))
+        && let Some(row) = view.rows_with("TTRelation", pair).next()
         && row.uint("relateId") != 0
     {
         return row.uint("relateId");
     }
-    let live = |row: &Row<'_>| row.has(pair) && row.uint("status") == 0;
-    view.rows("IMRelationShip").filter(live).last().map_or(0, |row| row.uint("id"))
+    let [small, big] = pair;
+    let live = view.rows_with("IMRelationShip", [small, big, ("status", 0)]);
+    live.last().map_or(0, |row| row.uint("id"))
 }
 
-/// The live messages of a relation, newest first.
-pub fn of_relation<'a>(view: View<'a>, protocol: &Protocol, relation: u32) -> Vec<Row<'a>> {
+/// The live messages of a relation, in the order of their ids.
+pub fn of_relation(view: View<'_>, relation: u32) -> impl Iterator<Item = Row<'_>> {
     let table = format!("IMMessage_{}", relation % 8);
-    newest_first(protocol, view.rows(&table), ("relateId", relation))
+    view.rows_with(&table, [("relateId", relation), ("status", 0)])
 }
 
-/// The live messages of a group, newest first.
-pub fn of_group<'a>(view: View<'a>, protocol: &Protocol, group: u32) -> Vec<Row<'a>> {
+/// The live messages of a group, in the order of their ids.
+pub fn of_group(view: View<'_>, group: u32) -> impl Iterator<Item = Row<'_>> {
     let table = format!("IMGroupMessage_{}", group % 8);
-    newest_first(protocol, view.rows(&table), ("groupId", group))
+    view.rows_with(&table, [("groupId", group), ("status", 0)])
 }
 
-fn newest_first<'a>(
+/// Messages, newest first.
+pub fn newest_first<'a>(
     protocol: &Protocol,
-    rows: impl Iterator<Item = Row<'a>>,
-    of: (&str, u32),
+    messages: impl Iterator<Item = Row<'a>>,
 ) -> Vec<Row<'a>> {
+    let mut messages: Vec<_> = messages.collect();
+    messages.sort_by_cached_key(|row| Reverse(age(protocol, row)));
+    messages
+}
+
+/// What is greater of a newer message.
+fn age(protocol: &Protocol, message: &Row<'_>) -> (u32, u32) {
     let order = if protocol.history_by_msg_id { "msgId" } else { "created" };
-    let mut rows: Vec<_> = rows.filter(|row| row.has([of, ("status", 0)])).collect();
-    rows.sort_by_key(|row| std::cmp::Reverse((row.uint(order), row.uint("id"))));
-    rows
+    (message.uint(order), message.uint("id"))
 }
 
 /// The latest message of two users.
@@ -119,17 +125,23 @@ pub fn latest_single(view: View<'_>, protocol: &Protocol, user: u32, peer: u32) 
         0 => None,
         relation => {
             let sender = protocol.true_latest_sender.then_some("fromId");
-            latest(*of_relation(view, protocol, relation).first()?, sender, peer)
+            latest(protocol, of_relation(view, relation), sender, peer)
         }
     }
 }
 
 /// The latest message of a group.
 pub fn latest_group(view: View<'_>, protocol: &Protocol, group: u32) -> Option<Latest> {
-    latest(*of_group(view, protocol, group).first()?, Some("userId"), 0)
+    latest(protocol, of_group(view, group), Some("userId"), 0)
 }
 
-fn latest(row: Row<'_>, sender: Option<&str>, peer: u32) -> Option<Latest> {
+fn latest<'a>(
+    protocol: &Protocol,
+    messages: impl Iterator<Item = Row<'a>>,
+    sender: Option<&str>,
+    peer: u32,
+) -> Option<Latest> {
+    let row = messages.max_by_key(|row| age(protocol, row))?;
     let msg_type = row.uint("type") as i32;
     let content = match MsgType::try_from(msg_type).ok()? {
         MsgType::SingleAudio | MsgType::GroupAudio => Bytes::from_static(AUDIO_AS_LATEST),
@@ -161,9 +173,7 @@ fn content(view: View<'_>, protocol: &Protocol, row: &Row<'_>) -> Bytes {
         return content;
     }
     let id = number(&content);
-    let Some(audio) = view.rows("IMAudio").find(|row| row.uint("id") == id) else {
-        return content;
-    };
+    let Some(audio) = view.rows_with("IMAudio", [("id", id)]).next() else { return content };
     let path = String::from_utf8_lossy(&audio.bytes("path")).into_owned();
     let Some(recording) = view.blob(&path) else { return content };
     let mut whole = BytesMut::with_capacity(DURATION_LEN + recording.len());
@@ -174,14 +184,12 @@ fn content(view: View<'_>, protocol: &Protocol, row: &Row<'_>) -> Bytes {
 
 /// The groups that a user is in, by the last change of the membership, newest first.
 pub fn memberships(view: View<'_>, protocol: &Protocol, user: u32) -> Vec<Member> {
-    let mut rows: Vec<_> = view
-        .rows("IMGroupMember")
-        .filter(|row| row.has([("userId", user), ("status", 0)]))
-        .collect();
-    rows.sort_by_key(|row| std::cmp::Reverse((row.uint("updated"), row.uint("id"))));
+    let live = view.rows_with("IMGroupMember", [("userId", user), ("status", 0)]);
+    let mut rows: Vec<_> = live.collect();
+    rows.sort_by_cached_key(|row| Reverse((row.uint("updated"), row.uint("id"))));
     let since: BTreeMap<u32, u32> = match protocol.members_from_store {
         true => {
-            let own = view.rows("TTMember").filter(|row| row.uint("userId") == user);
+            let own = view.rows_with("TTMember", [("userId", user)]);
             own.map(|row| (row.uint("groupId"), row.uint("sinceId"))).collect()
         }
         false => BTreeMap::new(),
@@ -200,10 +208,10 @@ pub fn since(view: View<'_>, protocol: &Protocol, group: u32, user: u32) -> Opti
         let time = view.field(&format!("group_member_{group}"), &user.to_string())?;
         return (!time.is_empty()).then(|| Since::Second(number(time)));
     }
-    let of = [("groupId", group), ("userId", user)];
-    let live = |row: &Row<'_>| row.has(of) && row.uint("status") == 0;
-    let joined = view.rows("IMGroupMember").find(live)?.uint("updated");
-    let after = view.rows("TTMember").find(|row| row.has(of)).map(|row| row.uint("sinceId"));
+    let [of_group, own] = [("groupId", group), ("userId", user)];
+    let mut live = view.rows_with("IMGroupMember", [of_group, own, ("status", 0)]);
+    let joined = live.next()?.uint("updated");
+    let after = view.rows_with("TTMember", [of_group, own]).next().map(|row| row.uint("sinceId"));
     Some(after.map_or(Since::Second(joined), Since::Message))
 }
 
@@ -213,8 +221,7 @@ pub fn members(view: View<'_>, protocol: &Protocol, group: u32) -> Vec<u32> {
         let key = format!("group_member_{group}");
         return view.hash(&key).map(|(user, _)| number(user)).collect();
     }
-    let live =
-        view.rows("IMGroupMember").filter(|row| row.has([("groupId", group), ("status", 0)]));
+    let live = view.rows_with("IMGroupMember", [("groupId", group), ("status", 0)]);
     let mut members: Vec<u32> = live.map(|row| row.uint("userId")).collect();
     members.sort_unstable();
     members
@@ -225,5 +232,5 @@ pub fn exists(view: View<'_>, protocol: &Protocol, group: u32) -> bool {
     if !protocol.members_from_store {
         return view.hash(&format!("group_member_{group}")).next().is_some();
     }
-    view.rows("IMGroup").any(|row| row.has([("id", group), ("status", 0)]))
+    view.rows_with("IMGroup", [("id", group), ("status", 0)]).next().is_some()
 }

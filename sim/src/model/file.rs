@@ -21,8 +21,7 @@ fn offline_files(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     let both = exchange.both::<ImFileHasOfflineReq, ImFileHasOfflineRsp>();
     let Some((asked, answer)) = both else { return Ok(()) };
     let waiting = |view: View<'_>| -> Vec<(u32, OfflineFileInfo)> {
-        let own = view.rows("IMTransmitFile");
-        let own = own.filter(|row| row.has([("toId", asked.user_id), ("status", 0)]));
+        let own = view.rows_with("IMTransmitFile", [("toId", asked.user_id), ("status", 0)]);
         let info = |row: Row<'_>| OfflineFileInfo {
             from_user_id: row.uint("fromId"),
             task_id: row.bytes("taskId"),

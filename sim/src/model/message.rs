@@ -2,7 +2,9 @@
 
 use super::{
     Exchange, Judged, Reads, Says,
-    conversations::{infos, latest_group, latest_single, of_group, of_relation, relation, since},
+    conversations::{
+        infos, latest_group, latest_single, newest_first, of_group, of_relation, relation, since,
+    },
     stores::{Row, View},
 };
 use std::collections::BTreeSet;
@@ -100,8 +102,9 @@ impl<'a> Chat<'a> {
         if !self.is_group {
             return reads.equals("messages", said, |view| {
                 let relation = relation(view, protocol, self.user, self.id);
-                let rows = of_relation(view, protocol, relation).into_iter().filter(wanted);
-                infos(view, protocol, &rows.take(limit).collect::<Vec<_>>(), "fromId")
+                let mut rows = newest_first(protocol, of_relation(view, relation).filter(wanted));
+                rows.truncate(limit);
+                infos(view, protocol, &rows, "fromId")
             });
         }
         reads.choose(
@@ -109,9 +112,10 @@ impl<'a> Chat<'a> {
             |since, rest| {
                 let seen = |row: &Row<'_>| since.is_some_and(|since| since.shows(row));
                 rest.equals("messages", said, |view| {
-                    let rows = of_group(view, protocol, self.id).into_iter();
-                    let rows = rows.filter(|row| wanted(row) && seen(row)).take(limit);
-                    infos(view, protocol, &rows.collect::<Vec<_>>(), "userId")
+                    let rows = of_group(view, self.id).filter(|row| wanted(row) && seen(row));
+                    let mut rows = newest_first(protocol, rows);
+                    rows.truncate(limit);
+                    infos(view, protocol, &rows, "userId")
                 })
             },
         )

@@ -140,8 +140,8 @@ fn phone(value: &Bytes) -> Option<(ClientType, Bytes)> {
 }
 
 fn shield(view: View<'_>, user: u32) -> Option<u32> {
-    let row = view.rows("IMUser").find(|row| row.uint("id") == user)?;
-    Some(row.uint("push_shield_status"))
+    let mut row = view.rows_with("IMUser", [("id", user)]);
+    row.next().map(|row| row.uint("push_shield_status"))
 }
 
 /// Whether it was night (22:00 to 07:59) all the time, and whether at any time.

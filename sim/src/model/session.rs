@@ -148,7 +148,7 @@ impl Asked<'_> {
         let fresh = Shown { removed: false, updated: member.joined };
         rest.equals(&format!("the session with {}", name(of)), &shown_as(info), |view| {
             let is_own = [("userId", self.user), ("peerId", of.1), ("type", GROUP)];
-            let row = view.rows("IMRecentSession").filter(|row| row.has(is_own)).last();
+            let row = view.rows_with("IMRecentSession", is_own).last();
             row.map_or(fresh, |row| Shown {
                 removed: row.uint("status") != 0,
                 updated: row.uint("updated"),

@@ -94,7 +94,7 @@ impl Stores {
 
 impl<'a> View<'a> {
     /// The rows of a table, by their primary key; none if there is no such table.
-    pub fn rows(self, table: &str) -> impl Iterator<Item = Row<'a>> {
+    pub fn rows(self, table: &str) -> impl Iterator<Item = Row<'a>> + use<'a> {
         let table = self.stores.tables.get(table);
         table.into_iter().flat_map(move |table| {
             table.rows.values().filter_map(move |versions| {
@@ -102,6 +102,18 @@ impl<'a> View<'a> {
                 Some(Row { columns: &table.columns, values })
             })
         })
+    }
+
+    /// The rows of a table in which these columns have these numbers.
+    pub fn rows_with<const N: usize>(
+        self,
+        table: &str,
+        of: [(&str, u32); N],
+    ) -> impl Iterator<Item = Row<'a>> + use<'a, N> {
+        let columns = self.stores.tables.get(table).map(|table| &*table.columns);
+        let places = of.map(|(name, number)| (columns.and_then(|of| of.place(name)), number));
+        let number = |row: &Row<'_>, at: Option<usize>| at.map_or(0, |at| row.values[at].uint());
+        self.rows(table).filter(move |row| places.iter().all(|(at, is)| number(row, *at) == *is))
     }
 
     /// A string of Redis.
@@ -152,8 +164,7 @@ impl<'a> Row<'a> {
 
     /// A column; `NULL` if there is none of this name.
     fn get(self, column: &str) -> &'a Value {
-        let at = self.columns.names.iter().position(|name| name == column);
-        at.map_or(&Value::Null, |at| &self.values[at])
+        self.columns.place(column).map_or(&Value::Null, |at| &self.values[at])
     }
 
     /// A number; 0 if it is none.

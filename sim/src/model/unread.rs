@@ -7,7 +7,7 @@ use super::{
         of_relation, relation,
     },
     number, right,
-    stores::View,
+    stores::{Row, View},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
@@ -72,8 +72,7 @@ pub fn peers(view: View<'_>, protocol: &Protocol, user: u32) -> Vec<u32> {
     if !protocol.unread_from_store {
         return view.hash(&format!("unread_{user}")).map(|(peer, _)| number(peer)).collect();
     }
-    let own = view.rows("IMRecentSession");
-    let own = own.filter(|row| row.has([("userId", user), ("type", SINGLE)]));
+    let own = view.rows_with("IMRecentSession", [("userId", user), ("type", SINGLE)]);
     let by_text: BTreeMap<String, u32> =
         own.map(|row| row.uint("peerId")).map(|peer| (peer.to_string(), peer)).collect();
     by_text.into_values().collect()
@@ -84,7 +83,7 @@ pub fn marks(view: View<'_>, protocol: &Protocol, user: u32) -> Marks {
     if !protocol.unread_from_store {
         return Marks::new();
     }
-    let own = view.rows("TTRead").filter(|row| row.uint("userId") == user);
+    let own = view.rows_with("TTRead", [("userId", user)]);
     own.map(|row| ((row.uint("type"), row.uint("peerId")), row.uint("msgId"))).collect()
 }
 
@@ -104,19 +103,15 @@ pub fn count(
     let unread = match kind {
         SINGLE => {
             let relation = relation(view, protocol, user, id);
-            let rows = of_relation(view, protocol, relation);
-            let new = |row: &&super::stores::Row<'_>| {
-                row.uint("fromId") == id && row.uint("msgId") > mark
-            };
-            rows.iter().filter(new).count()
+            let new = |row: &Row<'_>| row.uint("fromId") == id && row.uint("msgId") > mark;
+            of_relation(view, relation).filter(new).count()
         }
         _ => {
             let since = of.groups.iter().find(|member| member.group == id)?.since;
-            let rows = of_group(view, protocol, id);
-            let new = |row: &&super::stores::Row<'_>| {
+            let new = |row: &Row<'_>| {
                 row.uint("userId") != user && row.uint("msgId") > mark && since.shows(row)
             };
-            rows.iter().filter(new).count()
+            of_group(view, id).filter(new).count()
         }
     };
     (unread > 0).then_some(unread as u32)

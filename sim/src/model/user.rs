@@ -160,8 +160,8 @@ fn password(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
         return Ok(());
     };
     reads.equals("the number of a login", &answer.login_number, |view| {
-        let row = view.rows("TTLogin").find(|row| row.uint("userId") == user.user_id);
-        row.map(|row| row.uint("lastLogin"))
+        let mut row = view.rows_with("TTLogin", [("userId", user.user_id)]);
+        row.next().map(|row| row.uint("lastLogin"))
     })
 }
 

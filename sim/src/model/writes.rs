@@ -57,7 +57,7 @@ fn is_a_result(code: u32) -> Judged {
 }
 
 fn user(view: View<'_>, id: u32) -> Option<Row<'_>> {
-    view.rows("IMUser").find(|row| row.uint("id") == id)
+    view.rows_with("IMUser", [("id", id)]).next()
 }
 
 /// 0214: the signature is stored, or it is too long, is no text, is the user's already, or there is no
@@ -112,9 +112,10 @@ fn session_removed(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     let Some((asked, answer)) = both else { return Ok(()) };
     is_a_result(answer.result_code)?;
     let kind = if asked.session_type == SessionType::Group as i32 { GROUP } else { SINGLE };
-    let of = [("userId", asked.user_id), ("peerId", asked.session_id), ("type", kind)];
     let with = |view: View<'_>, status: u32| {
-        view.rows("IMRecentSession").any(|row| row.has(of) && row.uint("status") == status)
+        let of = [("userId", asked.user_id), ("peerId", asked.session_id), ("type", kind)];
+        let mut own = view.rows_with("IMRecentSession", of);
+        own.any(|row| row.uint("status") == status)
     };
     if answer.result_code != 0 {
         // Whoever leaves a group, or asks for the same beside this, removes it too.
@@ -147,7 +148,7 @@ fn is_read(
             |newest, rest| {
                 seen(rest, "a conversation read", |view| {
                     let of = [("userId", user), ("peerId", id), ("type", kind)];
-                    let mut marks = view.rows("TTRead").filter(|row| row.has(of));
+                    let mut marks = view.rows_with("TTRead", of);
                     marks.next().map_or(0, |row| row.uint("msgId")) >= *newest
                 })
             },
@@ -246,8 +247,7 @@ fn group_created(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
 }
 
 fn live(view: View<'_>, group: u32) -> BTreeSet<u32> {
-    let rows = view.rows("IMGroupMember");
-    let live = rows.filter(|row| row.has([("groupId", group), ("status", 0)]));
+    let live = view.rows_with("IMGroupMember", [("groupId", group), ("status", 0)]);
     live.map(|row| row.uint("userId")).collect()
 }
 
@@ -302,8 +302,8 @@ fn members_changed(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     let start = *reads;
     seen(reads, "members changed", is_done)?;
     let version = |view: View<'_>| {
-        let row = view.rows("IMGroup").find(|row| row.uint("id") == group);
-        row.map_or(0, |row| row.uint("version"))
+        let mut row = view.rows_with("IMGroup", [("id", group)]);
+        row.next().map_or(0, |row| row.uint("version"))
     };
     let first = start.views()[0];
     if !is_done(first) {

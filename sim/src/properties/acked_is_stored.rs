@@ -143,7 +143,7 @@ impl Property for AckedIsStored {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::Row, Class::Store]
+        &[Class::ServerReads, Class::ServerWrites, Class::Row, Class::Store]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

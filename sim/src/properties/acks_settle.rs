@@ -66,7 +66,7 @@ impl Property for AcksSettle {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::Fact]
+        &[Class::ServerReads, Class::SendList]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

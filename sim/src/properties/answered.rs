@@ -159,7 +159,7 @@ impl Property for Answered {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::Event, Class::Fact]
+        &[Class::ServerReads, Class::ServerWrites, Class::Event, Class::Fact]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

@@ -249,7 +249,14 @@ impl Property for Answers {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::DbPdu, Class::OtherPdu, Class::Store, Class::Event]
+        &[
+            Class::ServerReads,
+            Class::ServerWrites,
+            Class::DbPdu,
+            Class::LinkPdu,
+            Class::Store,
+            Class::Event,
+        ]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

@@ -321,7 +321,7 @@ impl Property for Available {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::DbPdu, Class::Event]
+        &[Class::DeviceWrites, Class::DeviceReads, Class::DbPdu, Class::Event]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

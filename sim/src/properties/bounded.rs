@@ -45,7 +45,7 @@ impl Property for Bounded {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::Fact, Class::ClientPdu, Class::Event]
+        &[Class::ServerReads, Class::ServerWrites, Class::Fact, Class::Event]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

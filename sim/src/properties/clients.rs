@@ -54,7 +54,7 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Takes the next line.
+    /// Takes the next line: one of connections and hosts, a fact about a device, or a PDU of one.
     pub fn observe(&mut self, line: &Line) {
         match &line.kind {
             Kind::Connected { conn, end: End::Dialler, device: Some(device), .. } => {

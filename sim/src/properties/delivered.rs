@@ -132,7 +132,7 @@ impl Property for Delivered {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::Fact]
+        &[Class::DeviceWrites, Class::DeviceReads, Class::Shown]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

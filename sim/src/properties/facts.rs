@@ -213,7 +213,16 @@ impl Property for Facts {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::Fact, Class::Row]
+        &[
+            Class::ServerReads,
+            Class::ServerWrites,
+            Class::DeviceReads,
+            Class::SendList,
+            Class::Sending,
+            Class::Shown,
+            Class::Fact,
+            Class::Row,
+        ]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

@@ -32,7 +32,7 @@ impl Property for Gate {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::OtherPdu]
+        &[Class::LinkPdu]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
@@ -49,13 +49,15 @@ impl Property for Gate {
         entry.served(Peer::Msg, Peer::Db)?;
         let who = entry.body.field("user_id").or(entry.body.field("from_user_id"))?.number;
         let body = &pdu.pdu.body;
-        let whose = fields(body).filter(|field| field.number == who).last()?.value;
+        if fields(body).filter(|field| field.number == who).last()?.value != 0 {
+            return None;
+        }
         let attach = fields(body).filter(|field| field.number == attach::FIELD).last();
         // What a msg_server asks for itself carries something else.
         let is_a_devices = attach
             .and_then(|field| Attach::decode(field.payload))
             .is_none_or(|attach| attach.kind == attach::kind::HANDLE);
-        if whose != 0 || !is_a_devices {
+        if !is_a_devices {
             return None;
         }
         Some(Violation {

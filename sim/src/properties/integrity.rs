@@ -180,7 +180,7 @@ impl Property for Integrity {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu]
+        &[Class::DeviceWrites, Class::ServerWrites]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

@@ -17,6 +17,7 @@ mod gate;
 mod integrity;
 mod isolation;
 mod let_through;
+mod links;
 mod lockout;
 mod membership;
 mod no_duplicate;
@@ -37,7 +38,6 @@ mod seen;
 mod send_list_acked;
 mod sends;
 mod shown;
-mod silence;
 mod tally;
 #[cfg(test)]
 mod tape;
@@ -168,11 +168,6 @@ impl Properties {
         self.known.answer_within_us = us(timing.request_timeout());
         self.known.lockout_us = us(timing.login_failure_window());
         self.known.rate_window_us = us(timing.rate_window());
-        self.known.patience = silence::Patience {
-            login_us: us(timing.login_timeout()),
-            pc_us: us(timing.pc_timeout()),
-            phone_us: us(timing.mobile_timeout()),
-        };
         self.known.back_within_us = us(back_within(timing));
         self.known.settles_within_us = us(settles_within(timing));
         self.known.timing = Some(*timing);
@@ -201,11 +196,14 @@ impl Properties {
         self
     }
 
-    /// Takes the next line, and returns the safety violations that it causes.
-    pub fn observe(&mut self, line: &Line) -> Vec<Violation> {
+    /// Takes the next line, and hands out the safety violations that it causes.
+    pub fn observe(&mut self, line: &Line, mut found: impl FnMut(Violation)) {
         let seen = self.known.observe(line);
-        let looking = self.looking[seen.class as usize].iter();
-        looking.filter_map(|&at| self.all[at].observe(&seen)).collect()
+        for &at in &self.looking[seen.class as usize] {
+            if let Some(violation) = self.all[at].observe(&seen) {
+                found(violation);
+            }
+        }
     }
 
     /// What is still owed: to the properties that need an audit, or to all others.
@@ -323,7 +321,6 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(lockout::Lockout::default()),
         Box::new(gate::Gate),
         Box::new(rates::Rates::new(limits.clone())),
-        Box::new(silence::Silence::default()),
         Box::new(no_panic::NoPanic),
         Box::new(bounded::Bounded::new(limits.clone())),
         Box::new(facts::Facts::default()),

@@ -212,7 +212,13 @@ impl Property for Order {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::Row]
+        &[
+            Class::DeviceWrites,
+            Class::ServerReads,
+            Class::ServerWrites,
+            Class::DeviceReads,
+            Class::Row,
+        ]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

@@ -162,7 +162,14 @@ impl Property for Pushed {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::DbPdu, Class::OtherPdu, Class::Row, Class::Event]
+        &[
+            Class::DeviceWrites,
+            Class::ServerReads,
+            Class::DbPdu,
+            Class::OtherPdu,
+            Class::Row,
+            Class::Event,
+        ]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

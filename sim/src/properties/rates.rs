@@ -10,7 +10,7 @@ use crate::{
     plan::{Host, Role},
     record::{Frame, Kind},
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use teamtalk::{
     catalogue::{self, id as cmd, limits::Limits},
     env::ConnId,
@@ -34,7 +34,7 @@ const KEPT_US: u64 = 10_000_000;
 /// Who pays: a user with all devices at a msg_server, or a connection.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Payer {
-    User(Host, u32),
+    User(u32, Host),
     Conn(ConnId),
 }
 
@@ -115,26 +115,20 @@ impl Rates {
     }
 
     /// For whom a PDU counts, and as what.
-    fn counted(&self, seen: &Seen<'_>, conn: ConnId, command: u16) -> BTreeSet<(Payer, What)> {
+    fn counted(&self, seen: &Seen<'_>, conn: ConnId, command: u16) -> Vec<(Payer, What)> {
         let user = seen.stood.and_then(|stood| stood.user.filter(|_| !stood.kicked));
         let entry = catalogue::of(command);
         let served = entry.filter(|entry| {
             self.limits.of(command).is_some() && (user.is_some() || entry.before_login)
         });
-        let payer = match user {
-            Some(user) => Payer::User(seen.line.host.clone(), user),
-            None => Payer::Conn(conn),
-        };
-        let Some(entry) = served else {
-            let both = [(payer, What::Unserved), (Payer::Conn(conn), What::Unserved)];
-            return both.into();
-        };
-        let mut all = BTreeSet::from([
-            (payer.clone(), What::Command(command)),
-            (Payer::Conn(conn), What::Command(command)),
-        ]);
-        if entry.reply.is_some() {
-            all.insert((payer, What::Requests));
+        let what = served.map_or(What::Unserved, |_| What::Command(command));
+        let is_request = served.is_some_and(|entry| entry.reply.is_some());
+        let user = user.map(|user| Payer::User(user, seen.line.host.clone()));
+        let payers = user.into_iter().chain([Payer::Conn(conn)]);
+        let mut all: Vec<_> = payers.map(|payer| (payer, what)).collect();
+        if is_request {
+            let (payer, _) = all[0].clone();
+            all.insert(1, (payer, What::Requests));
         }
         all
     }
@@ -144,10 +138,11 @@ impl Rates {
         let name = (conn, pdu.header.seq_num, pdu.command());
         for (payer, what) in self.counted(seen, conn, pdu.command()) {
             let most = self.most(what) as usize;
-            let reads = self.read.entry((payer.clone(), what)).or_default();
+            let is_conn = matches!(payer, Payer::Conn(_));
+            let reads = self.read.entry((payer, what)).or_default();
             reads.read.push_back(Read { at_us: now_us, name, refused: false });
             let within = reads.read.iter().rev().take_while(|r| r.at_us + window_us > now_us);
-            if payer == Payer::Conn(conn) && within.count() > 2 * most * ABUSE as usize {
+            if is_conn && within.count() > 2 * most * ABUSE as usize {
                 let unread = self.unread.get(&conn).copied().unwrap_or_default();
                 let abused = Abused { since_us: now_us, unread, read_us: now_us };
                 self.abused.entry(conn).or_insert(abused);
@@ -250,11 +245,14 @@ impl Reads {
         let from = self.read.iter().skip(at);
         let within = from.take_while(|r| r.at_us < first.at_us + window_us);
         let served = within.filter(|r| !r.refused).count();
+        if served <= 2 * most {
+            return None;
+        }
         let (conn, _, command) = first.name;
         let name = catalogue::name(command).unwrap_or("a command that does not exist");
         let why =
             format!("{served} PDUs such as {name} were served in one window, and {most} may be");
-        (served > 2 * most).then(|| violation("served", why, conn))
+        Some(violation("served", why, conn))
     }
 }
 
@@ -273,7 +271,7 @@ impl Property for Rates {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::Event]
+        &[Class::ServerReads, Class::ServerWrites, Class::DeviceReads, Class::Event]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

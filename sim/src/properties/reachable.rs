@@ -166,7 +166,7 @@ impl Property for Reachable {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::Fact, Class::Event]
+        &[Class::DeviceWrites, Class::DeviceReads, Class::Fact, Class::Event]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

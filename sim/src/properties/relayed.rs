@@ -29,9 +29,9 @@ const USER_ID: u32 = 1;
 #[derive(Debug, Default)]
 pub struct Relayed {
     /// What devices asked, without the fields that msg_server sets, by the msg_server that read it.
-    asked: BTreeSet<(Host, u16, u16, Option<u32>, Bytes)>,
+    asked: BTreeSet<(u16, u16, Option<u32>, Bytes, Host)>,
     /// What db_proxies answered, without the attach data, by the msg_server that read it.
-    answered: BTreeSet<(Host, u16, u16, Bytes)>,
+    answered: BTreeSet<(u16, u16, Bytes, Host)>,
     /// Of logins by name, what db_proxies said at last, by the msg_server that read it.
     logins: BTreeMap<(Host, Bytes), Vec<ImValidateRsp>>,
     /// The name with which a connection last asked for a login.
@@ -91,7 +91,7 @@ impl Relayed {
         if is_relayed(pdu.command()) {
             let user = seen.stood.and_then(|stood| stood.user);
             let (host, seq) = (seen.line.host.clone(), pdu.header.seq_num);
-            self.asked.insert((host, pdu.command(), seq, user, bare(&pdu.pdu.body, true)));
+            self.asked.insert((seq, pdu.command(), user, bare(&pdu.pdu.body, true), host));
         }
     }
 
@@ -101,13 +101,13 @@ impl Relayed {
         }
         let (host, seq) = (seen.line.host.clone(), pdu.header.seq_num);
         let user = number(&pdu.pdu.body, USER_ID);
-        let asked = (host, pdu.command(), seq, user, bare(&pdu.pdu.body, true));
+        let asked = (seq, pdu.command(), user, bare(&pdu.pdu.body, true), host);
         if self.asked.contains(&asked) {
             return None;
         }
         // Who is not logged in asks as nobody, where they are served at all.
-        let (host, command, seq, _, body) = asked;
-        if self.asked.contains(&(host, command, seq, None, body)) {
+        let (seq, command, _, body, host) = asked;
+        if self.asked.contains(&(seq, command, None, body, host)) {
             return None;
         }
         let sentence = format!(
@@ -126,9 +126,8 @@ impl Relayed {
             self.logins.entry((host.clone(), said.user_name.clone())).or_default().push(said);
         }
         if is_passed_on(pdu.command()) {
-            let answer =
-                (host.clone(), pdu.command(), pdu.header.seq_num, bare(&pdu.pdu.body, false));
-            self.answered.insert(answer);
+            let (seq, body) = (pdu.header.seq_num, bare(&pdu.pdu.body, false));
+            self.answered.insert((seq, pdu.command(), body, host.clone()));
         }
     }
 
@@ -140,7 +139,7 @@ impl Relayed {
         if !is_passed_on(pdu.command()) {
             return None;
         }
-        let answer = (host, pdu.command(), seq, bare(&pdu.pdu.body, false));
+        let answer = (seq, pdu.command(), bare(&pdu.pdu.body, false), host);
         if self.answered.contains(&answer) || self.fails_alone(&seen.line.host, pdu) {
             return None;
         }

@@ -3,17 +3,17 @@
 
 use super::{
     clients::Clients,
+    links::Links,
     membership::Membership,
     protocols::Protocols,
     sends::Sends,
-    silence::Patience,
     trouble::Trouble,
     wire::{At, Message, client_pdu, content, db_pdu, held_content},
 };
 use crate::{
     model::Stores,
-    plan::EPOCH,
-    record::{Frame, Kind, Line},
+    plan::{EPOCH, Role},
+    record::{End, Frame, Kind, Line},
 };
 use std::{collections::BTreeSet, sync::Arc};
 use teamtalk::{
@@ -26,6 +26,8 @@ use teamtalk::{
 pub struct Known {
     /// Who is behind a connection.
     pub clients: Clients,
+    /// The connections between servers.
+    pub links: Links,
     /// Who is a member of a group.
     pub membership: Membership,
     /// When devices sent what.
@@ -45,8 +47,6 @@ pub struct Known {
     pub lockout_us: u64,
     /// How long a window of the rates is, in simulated microseconds (`Timing::rate_window`).
     pub rate_window_us: u64,
-    /// For how long a msg_server waits for a device.
-    pub patience: Patience,
     /// How long a request may wait for its answer, in simulated microseconds: until its
     /// msg_server itself says that none came (`Timing::request_timeout`).
     pub answer_within_us: u64,
@@ -68,13 +68,29 @@ pub struct Known {
 /// The classes of lines among which properties choose what they look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// A PDU between a device and a msg_server.
-    ClientPdu,
+    /// A device wrote a PDU.
+    DeviceWrites,
+    /// A msg_server read a PDU of a device.
+    ServerReads,
+    /// A msg_server wrote a PDU to a device.
+    ServerWrites,
+    /// A device read a PDU.
+    DeviceReads,
     /// A PDU at a db_proxy.
     DbPdu,
+    /// A PDU at a msg_server, on a link to another server.
+    LinkPdu,
+    /// A PDU at a route_server.
+    RoutePdu,
     /// Another PDU.
     OtherPdu,
-    /// Something that a role reported.
+    /// A msg_server reported what becomes of an entry of a send list.
+    SendList,
+    /// A role or a device reported how far a send is.
+    Sending,
+    /// A device reported what it holds, or shows as unread.
+    Shown,
+    /// A role or a device reported something else.
     Fact,
     /// A row was committed.
     Row,
@@ -144,11 +160,22 @@ impl Known {
     pub fn observe<'a>(&'a mut self, line: &'a Line) -> Seen<'a> {
         let (client, db) = (client_pdu(line), db_pdu(line));
         let stood = client.and_then(|(at, conn, _)| self.stood(at, conn));
+        let class = Class::of(line, client.map(|(at, ..)| at));
         self.now = line.n;
-        self.clients.observe(line);
         self.membership.observe(line);
-        self.stores.observe(line);
-        self.trouble.observe(line);
+        match class {
+            Class::Store => self.stores.observe(line),
+            Class::Event => {
+                self.clients.observe(line);
+                self.links.observe(line);
+                self.stores.observe(line);
+                self.trouble.observe(line);
+            }
+            Class::Fact => self.clients.observe(line),
+            Class::DbPdu | Class::LinkPdu | Class::RoutePdu => self.links.observe(line),
+            _ if client.is_some() => self.clients.observe(line),
+            _ => {}
+        }
         let pdu = client.map(|(_, _, pdu)| pdu).or(db.map(|(_, pdu, _)| pdu));
         let data = pdu.and_then(Data::of);
         let message = match &line.kind {
@@ -163,7 +190,6 @@ impl Known {
         if let Some(message) = &message {
             self.sends.observe(line, client.map(|(at, ..)| at), message);
         }
-        let class = Class::of(line, client.is_some(), db.is_some());
         Seen { line, class, client, stood, db, data, message, known: self }
     }
 
@@ -188,27 +214,68 @@ impl Known {
 impl Class {
     /// All classes, in the order of their numbers.
     pub const ALL: &'static [Self] = &[
-        Self::ClientPdu,
+        Self::DeviceWrites,
+        Self::ServerReads,
+        Self::ServerWrites,
+        Self::DeviceReads,
         Self::DbPdu,
+        Self::LinkPdu,
+        Self::RoutePdu,
         Self::OtherPdu,
+        Self::SendList,
+        Self::Sending,
+        Self::Shown,
         Self::Fact,
         Self::Row,
         Self::Store,
         Self::Event,
     ];
 
-    fn of(line: &Line, client: bool, db: bool) -> Self {
+    fn of(line: &Line, client: Option<At>) -> Self {
         match &line.kind {
-            Kind::PduSent(_) | Kind::PduReceived(_) if client => Self::ClientPdu,
-            Kind::PduSent(_) | Kind::PduReceived(_) if db => Self::DbPdu,
-            Kind::PduSent(_) | Kind::PduReceived(_) => Self::OtherPdu,
-            Kind::Fact(_) => Self::Fact,
+            Kind::PduSent(pdu) | Kind::PduReceived(pdu) => match client {
+                Some(At::DeviceWrites) => Self::DeviceWrites,
+                Some(At::ServerReads) => Self::ServerReads,
+                Some(At::ServerWrites) => Self::ServerWrites,
+                Some(At::DeviceReads) => Self::DeviceReads,
+                None => Self::of_link(line.host.role(), pdu.end),
+            },
+            Kind::Fact(fact) => Self::of_fact(fact),
             Kind::Row { .. }
             | Kind::SessionRow { .. }
             | Kind::RelationRow { .. }
             | Kind::MemberRow { .. } => Self::Row,
             Kind::Store(_) => Self::Store,
             _ => Self::Event,
+        }
+    }
+
+    fn of_link(role: Role, end: End) -> Self {
+        match (role, end) {
+            (Role::Db, End::Acceptor) => Self::DbPdu,
+            (Role::Msg, End::Dialler) => Self::LinkPdu,
+            (Role::Route, _) => Self::RoutePdu,
+            _ => Self::OtherPdu,
+        }
+    }
+
+    fn of_fact(fact: &Fact) -> Self {
+        match fact {
+            Fact::SendListAdded { .. }
+            | Fact::SendListResent { .. }
+            | Fact::SendListAcked { .. }
+            | Fact::SendListExpired { .. }
+            | Fact::SendListDropped { .. } => Self::SendList,
+            Fact::MsgIdIssued { .. }
+            | Fact::Stored { .. }
+            | Fact::StoreFailed { .. }
+            | Fact::RepeatAnswered { .. }
+            | Fact::Attempt { .. }
+            | Fact::AttemptTimedOut { .. }
+            | Fact::OpOk { .. }
+            | Fact::OpFailed { .. } => Self::Sending,
+            Fact::Held { .. } | Fact::UnreadShown { .. } => Self::Shown,
+            _ => Self::Fact,
         }
     }
 }

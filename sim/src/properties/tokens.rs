@@ -215,7 +215,7 @@ impl Property for Tokens {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::DbPdu, Class::Store, Class::Event]
+        &[Class::ServerReads, Class::ServerWrites, Class::DbPdu, Class::Store, Class::Event]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

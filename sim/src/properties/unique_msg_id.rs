@@ -139,7 +139,7 @@ impl Property for UniqueMsgId {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::Row]
+        &[Class::DeviceWrites, Class::ServerWrites, Class::Row]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

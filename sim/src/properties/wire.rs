@@ -29,6 +29,13 @@ pub enum At {
     DeviceReads,
 }
 
+impl At {
+    /// Whether it was seen at the device.
+    pub fn is_at_device(self) -> bool {
+        matches!(self, Self::DeviceWrites | Self::DeviceReads)
+    }
+}
+
 /// A PDU between a device and a msg_server.
 pub fn client_pdu(line: &Line) -> Option<(At, ConnId, &Frame)> {
     let (frame, sent) = match &line.kind {

@@ -88,6 +88,11 @@ impl Changed {
 }
 
 impl Columns {
+    /// Where a row has a column; `None` if there is none of this name.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|of| of == name)
+    }
+
     fn shown(&self, row: &[Value]) -> Json {
         let value = |value: &Value| match value {
             Value::Null => Json::Null,

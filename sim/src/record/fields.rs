@@ -37,13 +37,41 @@ pub fn fields(body: &[u8]) -> impl Iterator<Item = Field<'_>> {
     })
 }
 
-/// A body without some fields, by their numbers.
-pub fn without(body: &[u8], numbers: &[u32]) -> Bytes {
-    let rest = fields(body).filter(|field| !numbers.contains(&field.number));
-    rest.flat_map(|field| field.whole).copied().collect::<Vec<_>>().into()
+/// A body without some fields, by their numbers: a part of it, if what is left is in one piece.
+pub fn without(body: &Bytes, numbers: &[u32]) -> Bytes {
+    let (mut at, mut piece, mut before) = (0, 0..0, Vec::new());
+    for field in fields(body) {
+        let from = at;
+        at += field.whole.len();
+        if numbers.contains(&field.number) {
+            continue;
+        }
+        if piece.end != from {
+            before.extend_from_slice(&body[piece]);
+            piece = from..from;
+        }
+        piece.end = at;
+    }
+    if before.is_empty() {
+        return body.slice(piece);
+    }
+    before.extend_from_slice(&body[piece]);
+    before.into()
 }
 
+/// Most are of one byte.
+#[inline]
 fn varint(rest: &mut &[u8]) -> Option<u64> {
+    match **rest {
+        [byte, ref after @ ..] if byte < 0x80 => {
+            *rest = after;
+            Some(byte.into())
+        }
+        _ => long_varint(rest),
+    }
+}
+
+fn long_varint(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let (byte, after) = rest.split_first()?;
@@ -59,6 +87,7 @@ fn varint(rest: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::{fields, without};
+    use bytes::Bytes;
 
     #[test]
     fn fields_are_read_in_order_until_one_is_cut() {
@@ -66,6 +95,20 @@ mod tests {
         let read: Vec<_> = fields(&body).map(|f| (f.number, f.value, f.payload)).collect();
         assert_eq!(read, [(1, 150, &b""[..]), (2, 0, b"hi")]);
         assert_eq!(fields(&body).map(|f| f.whole.len()).collect::<Vec<_>>(), [3, 4]);
-        assert_eq!(without(&body, &[1]), [0x12, 0x02, b'h', b'i'][..]);
+    }
+
+    #[test]
+    fn what_is_left_of_a_body_is_in_its_order() {
+        let body = Bytes::from_static(&[0x08, 0x01, 0x12, 0x01, b'h', 0x18, 0x03, 0x20, 0x04]);
+        let left = |numbers: &[u32]| without(&body, numbers).to_vec();
+        assert_eq!(left(&[]), body);
+        assert_eq!(left(&[4]), body[..7]);
+        assert_eq!(left(&[1]), body[2..]);
+        assert_eq!(left(&[1, 4]), body[2..7]);
+        assert_eq!(left(&[2]), [0x08, 0x01, 0x18, 0x03, 0x20, 0x04]);
+        assert_eq!(left(&[1, 3]), [0x12, 0x01, b'h', 0x20, 0x04]);
+        assert_eq!(left(&[1, 2, 3, 4]), [0_u8; 0]);
+        let cut = Bytes::from_static(&[0x08, 0x01, 0x12, 0x09]);
+        assert_eq!(without(&cut, &[3]), [0x08, 0x01][..], "what can't be read is left out");
     }
 }

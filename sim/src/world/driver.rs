@@ -252,12 +252,12 @@ impl<'a> Driver<'a> {
     fn judge(&mut self) {
         let mut shared = self.shared.lock();
         for line in &mut shared.trace.lines[self.judged..] {
-            for violation in self.properties.observe(line) {
+            self.properties.observe(line, |violation| {
                 let property = violation.property;
                 if note(&mut self.violations, violation) {
                     self.broken_by.insert(property, line.n);
                 }
-            }
+            });
             if let Kind::PduSent(frame) | Kind::PduReceived(frame) = &mut line.kind {
                 frame.forget();
             }

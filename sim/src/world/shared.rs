@@ -27,6 +27,10 @@ const MOST_CALLS: u64 = 4_000_000;
 /// The most lines of trace in one tick. Hosts make some dozens.
 const MOST_LINES: usize = 300_000;
 
+/// Lines of trace for which there is room from the start: few runs have more, and those that are made
+/// one by one would be moved again and again.
+const LINES: usize = 1 << 15;
+
 /// How a host is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kill {
@@ -74,7 +78,7 @@ impl Shared {
     /// Nothing has happened yet.
     pub fn new(noise: u64) -> Self {
         Self(Arc::new(Mutex::new(Inner {
-            trace: Trace::default(),
+            trace: Trace { lines: Vec::with_capacity(LINES) },
             noise: Noise::new(noise),
             roster: Roster::default(),
             streams: Streams::default(),

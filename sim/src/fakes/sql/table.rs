@@ -97,7 +97,10 @@ impl Table {
 
     /// What the commit of a row's newest version changes; `None` if it is as it was.
     pub(super) fn pending(&self, key: &Key) -> Option<Changed> {
-        let [after, before] = [self.newest(key), self.committed(key)];
+        let versions = self.rows.get(key)?;
+        let committed = |v: &&Version| matches!(v.stamp, Stamp::Committed(_));
+        let before = versions.iter().rev().find(committed).and_then(|v| v.row.as_ref());
+        let after = versions.last().and_then(|v| v.row.as_ref());
         (before != after).then(|| {
             Changed::row(&self.names, key, before.map(|row| &row[..]), after.map(|row| &row[..]))
         })

@@ -312,7 +312,17 @@ impl Property for Diligent {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::Fact, Class::Event]
+        &[
+            Class::DeviceWrites,
+            Class::ServerReads,
+            Class::ServerWrites,
+            Class::DeviceReads,
+            Class::SendList,
+            Class::Sending,
+            Class::Shown,
+            Class::Fact,
+            Class::Event,
+        ]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
@@ -359,8 +369,8 @@ impl Property for Diligent {
                 None
             }
             _ => match seen.client {
-                Some((at, conn, pdu)) => self.pdu(seen, at, conn, pdu),
-                None => None,
+                Some((at, conn, pdu)) if at.is_at_device() => self.pdu(seen, at, conn, pdu),
+                _ => None,
             },
         };
         if found.is_some() || now_us < self.next_look_us {

@@ -283,7 +283,7 @@ impl Property for Isolation {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::DbPdu, Class::Row, Class::Event]
+        &[Class::ServerReads, Class::ServerWrites, Class::DbPdu, Class::Row, Class::Event]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

@@ -4,10 +4,10 @@ use super::{
     Notices,
     audience::{members, owed},
     due::{To, bare},
-    own,
+    has_route, own,
 };
 use crate::{
-    plan::{Host, Role},
+    plan::Host,
     properties::{Seen, wire::is_group},
     record::{Frame, fields::without},
 };
@@ -44,7 +44,7 @@ impl Notices {
     pub(super) fn device_says(&mut self, seen: &Seen<'_>, pdu: &Frame) {
         let (conn, host, seq) = (pdu.conn, &seen.line.host, pdu.header.seq_num);
         if catalogue::of(pdu.command()).is_some_and(|entry| entry.reply.is_some()) {
-            self.asked.entry((host.clone(), pdu.command(), seq)).or_default().push(conn);
+            self.asked.entry((seq, pdu.command(), host.clone())).or_default().push(conn);
         }
         if let Some(data) = seen.data.as_ref().filter(|_| pdu.command() == id::MSG_DATA) {
             let data = &data.body;
@@ -66,7 +66,7 @@ impl Notices {
         let to = conns.into_iter().map(To::Conn);
         let notices: Vec<_> = to.map(|to| (to, command, body.clone())).collect();
         let mut all = notices;
-        if self.here.links(host, Role::Route).next().is_some() {
+        if has_route(seen) {
             all.push((To::Route(host.clone()), command, body));
         }
         if is_kicked {
@@ -164,7 +164,7 @@ impl Notices {
     pub(super) fn server_says(&mut self, seen: &Seen<'_>, pdu: &Frame) {
         let host = &seen.line.host;
         let told = match pdu.command() {
-            id::MSG_DATA => self.stored(host, pdu, seen),
+            id::MSG_DATA => self.stored(host, pdu),
             id::MSG_READ_NOTIFY => self.confirmed(host, pdu),
             id::GROUP_CHANGE_MEMBER_RESPONSE => self.changed(host, pdu),
             id::BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE => signed(pdu),
@@ -185,20 +185,20 @@ impl Notices {
         for conn in conns {
             self.add((To::Conn(conn), command, body.clone()), seen.line.sim_us);
         }
-        if self.here.links(host, Role::Route).next().is_some() {
+        if has_route(seen) {
             self.add((To::Route(host.clone()), command, body), seen.line.sim_us);
         }
     }
 
     /// A message that was stored goes to route, and one between users is pushed here.
-    fn stored(&self, host: &Host, pdu: &Frame, seen: &Seen<'_>) -> Told {
-        let data = &seen.data.as_ref()?.body;
+    fn stored(&self, host: &Host, pdu: &Frame) -> Told {
+        let data = pdu.view::<ImMsgData>().ok()?;
         if data.msg_id == 0 {
             return None;
         }
         let mut conns = Vec::new();
         if !is_group(data.msg_type) {
-            let origin = self.origins(data);
+            let origin = self.origins(&data);
             conns = self.others(host, data.from_user_id, &origin);
             conns.extend(self.others(host, data.to_session_id, &origin));
         }
@@ -284,7 +284,7 @@ impl Notices {
     /// The connections of a user whose question a db_proxy may have answered: which of two that asked
     /// with one seq_num it was can't be told.
     fn requesters(&self, host: &Host, command: u16, answer: &Frame, user: u32) -> Vec<ConnId> {
-        let asked = self.asked.get(&(host.clone(), command, answer.header.seq_num));
+        let asked = self.asked.get(&(answer.header.seq_num, command, host.clone()));
         let is_own =
             |conn: &&ConnId| self.here.devices.get(*conn).is_some_and(|device| device.user == user);
         let own: BTreeSet<ConnId> = asked.into_iter().flatten().filter(is_own).copied().collect();

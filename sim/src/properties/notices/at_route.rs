@@ -1,6 +1,6 @@
 //! What a route_server owes by who comes and goes (docs/SYSTEM.md section 5; `presence-by-link`).
 
-use super::{Notices, broken, due::To, own};
+use super::{Notices, broken, due::To, own, settled_links};
 use crate::{
     plan::{Host, Role},
     properties::{Seen, Violation, wire::is_phone},
@@ -241,7 +241,7 @@ impl Notices {
     }
 
     fn owe_all(&mut self, seen: &Seen<'_>, (command, body): &(u16, Bytes)) {
-        for conn in self.here.settled_links(seen.line) {
+        for conn in settled_links(seen) {
             self.add((To::Conn(conn), *command, body.clone()), seen.line.sim_us);
         }
     }

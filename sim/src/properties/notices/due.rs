@@ -5,7 +5,7 @@ use crate::{
     record::{Frame, fields::without},
 };
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 use teamtalk::{env::ConnId, wire::attach};
 
 /// To whom a notice is to be written.
@@ -29,49 +29,64 @@ pub struct Owed {
     pub times: u32,
 }
 
-/// All that is owed.
+/// All that is owed: to whom and by which command, then by body. Few are owed anything at a time, so
+/// bodies of other PDUs are not looked at.
 #[derive(Debug, Default)]
-pub struct Due(BTreeMap<Notice, Owed>);
+pub struct Due(BTreeMap<(To, u16), BTreeMap<Bytes, Owed>>);
 
 impl Due {
     /// A notice is owed, once more.
-    pub fn add(&mut self, notice: Notice, since_us: u64) {
-        let owed = self.0.entry(notice).or_insert(Owed { since_us, times: 0 });
-        owed.times += 1;
+    pub fn add(&mut self, (to, command, body): Notice, since_us: u64) {
+        let bodies = self.0.entry((to, command)).or_default();
+        bodies.entry(body).or_insert(Owed { since_us, times: 0 }).times += 1;
     }
 
-    /// A notice was written: whether it was owed.
-    pub fn paid(&mut self, notice: &Notice) -> bool {
-        let Some(owed) = self.0.get_mut(notice) else { return false };
-        owed.times -= 1;
-        if owed.times == 0 {
-            self.0.remove(notice);
+    /// A PDU was written there: whether it was owed.
+    pub fn paid(&mut self, to: &To, pdu: &Frame) -> bool {
+        self.take((to.clone(), pdu.command()), || bare(pdu))
+    }
+
+    /// A notice is owed once less: whether it was owed.
+    pub fn take(&mut self, key: (To, u16), body: impl FnOnce() -> Bytes) -> bool {
+        let Entry::Occupied(mut bodies) = self.0.entry(key) else { return false };
+        let Entry::Occupied(mut owed) = bodies.get_mut().entry(body()) else { return false };
+        owed.get_mut().times -= 1;
+        if owed.get().times == 0 {
+            owed.remove();
+        }
+        if bodies.get().is_empty() {
+            bodies.remove();
         }
         true
     }
 
     /// A notice is owed to nobody any more if it is so since this moment. Whether it was to anybody.
     pub fn forget_since(&mut self, (command, body): &(u16, Bytes), since_us: u64) -> bool {
-        let before = self.0.len();
-        self.0.retain(|(_, of, what), owed| {
-            of != command || what != body || owed.since_us != since_us
+        let mut forgot = false;
+        self.0.retain(|(_, of), bodies| {
+            if of == command && bodies.get(body).is_some_and(|owed| owed.since_us == since_us) {
+                bodies.remove(body);
+                forgot = true;
+            }
+            !bodies.is_empty()
         });
-        self.0.len() < before
+        forgot
     }
 
     /// Nothing is owed any more to whom this says so.
     pub fn forget(&mut self, is_gone: impl Fn(&To) -> bool) {
-        self.0.retain(|(to, ..), _| !is_gone(to));
+        self.0.retain(|(to, _), _| !is_gone(to));
     }
 
-    /// Something that is owed for longer than this, if anything is.
-    pub fn overdue(&self, now_us: u64, within_us: u64) -> Option<&Notice> {
-        let late = self.0.iter().find(|(_, owed)| owed.since_us + within_us < now_us);
-        late.map(|(notice, _)| notice)
+    /// To whom something is owed for longer than this, and by which command, if anything is.
+    pub fn overdue(&self, now_us: u64, within_us: u64) -> Option<&(To, u16)> {
+        let is_late = |owed: &Owed| owed.since_us + within_us < now_us;
+        let late = self.0.iter().find(|(_, bodies)| bodies.values().any(is_late));
+        late.map(|(key, _)| key)
     }
 
-    /// Something that is owed, if anything is.
-    pub fn any(&self) -> Option<&Notice> {
+    /// To whom something is owed, and by which command, if anything is.
+    pub fn any(&self) -> Option<&(To, u16)> {
         self.0.keys().next()
     }
 }
@@ -83,21 +98,31 @@ pub fn bare(frame: &Frame) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use super::{Due, To};
+    use super::{Due, Frame, To};
+    use crate::record::End;
     use bytes::Bytes;
+    use teamtalk::wire::Pdu;
 
     #[test]
     fn what_is_owed_twice_is_paid_twice() {
         let mut due = Due::default();
-        let notice = (To::Conn(7), 0x0304, Bytes::from_static(b"x"));
-        due.add(notice.clone(), 10);
-        due.add(notice.clone(), 20);
-        assert_eq!(due.overdue(50, 39), Some(&notice));
+        let (to, command) = (To::Conn(7), 0x0304);
+        let owed = || (to.clone(), command, Bytes::from_static(b"\x08\x01"));
+        let attached = Bytes::from_static(b"\x08\x01\xa2\x01\x01x");
+        let written = Frame::new(7, End::Acceptor, 1, Pdu::raw(command, 0, attached));
+        due.add(owed(), 10);
+        due.add(owed(), 20);
+        assert_eq!(due.overdue(50, 39), Some(&(to.clone(), command)));
         assert_eq!(due.overdue(50, 40), None, "its time is not over");
-        assert!(due.paid(&notice) && due.any().is_some());
-        assert!(due.paid(&notice) && due.any().is_none());
-        assert!(!due.paid(&notice), "nobody owed a third one");
-        due.add(notice, 10);
+        assert!(due.paid(&to, &written) && due.any().is_some());
+        assert!(due.paid(&to, &written) && due.any().is_none());
+        assert!(!due.paid(&to, &written), "nobody owed a third one");
+        due.add(owed(), 10);
+        assert!(!due.forget_since(&(command, owed().2), 11));
+        assert!(due.any().is_some());
+        assert!(due.forget_since(&(command, owed().2), 10));
+        assert_eq!(due.any(), None);
+        due.add(owed(), 10);
         due.forget(|to| *to == To::Conn(7));
         assert_eq!(due.any(), None);
     }

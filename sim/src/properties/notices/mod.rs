@@ -45,6 +45,10 @@ const GUARDED: [u16; 8] = [
 /// read before: a server handles what it reads one after the other.
 const FRESH_US: u64 = 1_000_000;
 
+/// A link that was made less long ago, in simulated microseconds, may be unknown to its server: the
+/// trace has a connection before the server does.
+const UNSETTLED_US: u64 = 20_000;
+
 /// Who is asked for, and who had a PC on then.
 type Users = (BTreeSet<u32>, BTreeSet<u32>);
 
@@ -55,16 +59,16 @@ pub struct Notices {
     due: Due,
     /// What may be told and is owed by nobody.
     may: Due,
-    /// What a route_server wrote before the line that says why: the end of a link is seen after what
-    /// follows from it. By when, in simulated microseconds.
-    early: BTreeMap<Notice, u64>,
+    /// What route_servers wrote in this moment, a simulated microsecond, before the line that says why:
+    /// the end of a link is seen after what follows from it.
+    early: (u64, BTreeSet<Notice>),
     presence: Presence,
     /// Who is asked for on a connection with a seq_num and attach data, and who had a PC on then.
     asked_status: BTreeMap<(ConnId, u16, Bytes), Users>,
     /// What a route_server said that was not right when it did.
     doubtful: Vec<(Host, StatusAnswer)>,
-    /// The connections whose question was not answered yet, by msg_server, command and seq_num.
-    asked: BTreeMap<(Host, u16, u16), Vec<ConnId>>,
+    /// The connections whose question was not answered yet, by seq_num, command and msg_server.
+    asked: BTreeMap<(u16, u16, Host), Vec<ConnId>>,
     /// Where each msg_server was told that clients reach the file server.
     addresses: BTreeMap<Host, Vec<IpAddr>>,
     /// What follows from a device's PDU unless it is refused.
@@ -80,19 +84,19 @@ impl Notices {
         match (host.role(), pdu.end, is_sent) {
             (Role::Msg, End::Acceptor, false) => self.device_says(seen, pdu),
             (Role::Msg, End::Acceptor, true) => return self.device_is_told(seen, pdu),
-            (Role::Msg, End::Dialler, false) => match self.here.peer(pdu.conn, host) {
+            (Role::Msg, End::Dialler, false) => match peer(seen, pdu) {
                 Some(Role::Route) => self.route_says(seen, pdu),
                 _ => self.server_says(seen, pdu),
             },
-            (Role::Msg, End::Dialler, true) => self.server_is_told(host, pdu),
+            (Role::Msg, End::Dialler, true) => self.server_is_told(seen, pdu),
             (Role::Route, End::Acceptor, false) => {
                 self.relays(seen, pdu);
                 self.presence_says(seen, pdu);
             }
             (Role::Route, End::Acceptor, true) => {
-                let notice = (To::Conn(pdu.conn), pdu.command(), bare(pdu));
-                if !self.pays(&notice) {
-                    self.early.insert(notice, seen.line.sim_us);
+                let to = To::Conn(pdu.conn);
+                if !self.pays(&to, pdu) {
+                    self.is_early((to, pdu.command(), bare(pdu)), seen.line.sim_us);
                 }
                 if pdu.command() == id::BUDDY_LIST_USERS_STATUS_RESPONSE {
                     self.status_is_told(seen, pdu);
@@ -104,13 +108,23 @@ impl Notices {
     }
 
     fn add(&mut self, notice: Notice, sim_us: u64) {
-        if self.early.remove(&notice) != Some(sim_us) {
+        let (early_us, early) = &mut self.early;
+        if *early_us != sim_us || !early.remove(&notice) {
             self.due.add(notice, sim_us);
         }
     }
 
-    fn pays(&mut self, notice: &Notice) -> bool {
-        let is_paid = self.due.paid(notice);
+    fn is_early(&mut self, notice: Notice, sim_us: u64) {
+        let (early_us, early) = &mut self.early;
+        if *early_us != sim_us {
+            early.clear();
+            *early_us = sim_us;
+        }
+        early.insert(notice);
+    }
+
+    fn pays(&mut self, to: &To, pdu: &Frame) -> bool {
+        let is_paid = self.due.paid(to, pdu);
         if is_paid {
             self.tally.judge();
         }
@@ -119,8 +133,7 @@ impl Notices {
 
     /// A route_server passes on what a msg_server sends, unparsed.
     fn relays(&mut self, seen: &Seen<'_>, pdu: &Frame) {
-        let host = &seen.line.host;
-        if self.here.peer(pdu.conn, host) != Some(Role::Msg) {
+        if peer(seen, pdu) != Some(Role::Msg) {
             return;
         }
         let to_source = match catalogue::served(pdu.command(), Peer::Msg, Peer::Route) {
@@ -128,9 +141,9 @@ impl Notices {
             Some(Serve::ToAllLinks) => true,
             _ => return,
         };
-        let links = self.here.settled_links(seen.line);
+        let (links, body) = (settled_links(seen), bare(pdu));
         for conn in links.into_iter().filter(|conn| to_source || *conn != pdu.conn) {
-            self.add((To::Conn(conn), pdu.command(), bare(pdu)), seen.line.sim_us);
+            self.add((To::Conn(conn), pdu.command(), body.clone()), seen.line.sim_us);
         }
     }
 
@@ -143,9 +156,9 @@ impl Notices {
     }
 
     /// What a msg_server writes to another server: it pays what it owes the route_servers.
-    fn server_is_told(&mut self, host: &Host, pdu: &Frame) {
-        if self.here.peer(pdu.conn, host) == Some(Role::Route) {
-            self.pays(&(To::Route(host.clone()), pdu.command(), bare(pdu)));
+    fn server_is_told(&mut self, seen: &Seen<'_>, pdu: &Frame) {
+        if peer(seen, pdu) == Some(Role::Route) {
+            self.pays(&To::Route(seen.line.host.clone()), pdu);
         }
     }
 
@@ -154,8 +167,8 @@ impl Notices {
         if command == id::OTHER_REFUSED {
             let refused = pdu.view::<Refused>().ok()?.command_id as u16;
             let key = (conn, refused, pdu.header.seq_num);
-            for notice in self.unless_refused.remove(&key).unwrap_or_default() {
-                self.due.paid(&notice);
+            for (to, command, body) in self.unless_refused.remove(&key).unwrap_or_default() {
+                self.due.take((to, command), || body);
             }
             return None;
         }
@@ -166,8 +179,8 @@ impl Notices {
         if command == id::MSG_READ_NOTIFY && pdu.header.seq_num != 0 {
             return None;
         }
-        let notice = (To::Conn(conn), command, bare(pdu));
-        let is_paid = self.pays(&notice) || self.may.paid(&notice);
+        let to = To::Conn(conn);
+        let is_paid = self.pays(&to, pdu) || self.may.paid(&to, pdu);
         if command == id::MSG_DATA {
             return self.own_message(seen, pdu);
         }
@@ -192,11 +205,14 @@ impl Notices {
     }
 
     fn is_answered(&mut self, host: &Host, command: u16, pdu: &Frame) {
-        if let Some(conns) = self.asked.get_mut(&(host.clone(), command, pdu.header.seq_num)) {
-            // One that is written again may be answered again.
-            if let Some(at) = conns.iter().position(|asked| *asked == pdu.conn) {
-                conns.remove(at);
-            }
+        let key = (pdu.header.seq_num, command, host.clone());
+        let Some(conns) = self.asked.get_mut(&key) else { return };
+        // One that is written again may be answered again.
+        if let Some(at) = conns.iter().position(|asked| *asked == pdu.conn) {
+            conns.remove(at);
+        }
+        if conns.is_empty() {
+            self.asked.remove(&key);
         }
     }
 
@@ -217,11 +233,8 @@ impl Notices {
     }
 
     fn forget(&mut self, gone: &Gone, down: Option<&Host>) {
-        if gone.conns.is_empty() && gone.without_route.is_empty() && down.is_none() {
-            return;
-        }
         if let Some(down) = down {
-            self.asked.retain(|(host, ..), _| host != down);
+            self.asked.retain(|(.., host), _| host != down);
         }
         self.due.forget(|to| match to {
             To::Conn(conn) => gone.conns.contains(conn),
@@ -229,8 +242,7 @@ impl Notices {
         });
     }
 
-    fn missing(&self, notice: &Notice) -> Violation {
-        let (to, command, _) = notice;
+    fn missing(&self, (to, command): &(To, u16)) -> Violation {
         let name = catalogue::name(*command).unwrap_or("a notice");
         let (whom, about, role) = match to {
             To::Conn(conn) => {
@@ -269,14 +281,22 @@ impl Property for Notices {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::DbPdu, Class::OtherPdu, Class::Fact, Class::Event]
+        &[
+            Class::ServerReads,
+            Class::ServerWrites,
+            Class::LinkPdu,
+            Class::RoutePdu,
+            Class::Fact,
+            Class::Event,
+        ]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let doubt = self.doubts(seen);
-        let gone = self.here.observe(seen.line);
-        let down = matches!(seen.line.kind, Kind::HostDown).then_some(&seen.line.host);
-        self.forget(&gone, down);
+        if let Some(gone) = self.here.observe(seen) {
+            let down = matches!(seen.line.kind, Kind::HostDown).then_some(&seen.line.host);
+            self.forget(&gone, down);
+        }
         if seen.line.host.role() == Role::Route {
             match &seen.line.kind {
                 Kind::Disconnected { conn, end: End::Acceptor } => self.link_closed(seen, *conn),
@@ -293,12 +313,12 @@ impl Property for Notices {
     }
 
     fn pending(&self, _: &Known) -> Option<Violation> {
-        self.due.any().map(|notice| self.missing(notice))
+        self.due.any().map(|owed| self.missing(owed))
     }
 
     fn overdue(&self, known: &Known, now_us: u64) -> Option<Violation> {
         let late = self.due.overdue(now_us, known.answer_within_us);
-        late.map(|notice| self.missing(notice))
+        late.map(|owed| self.missing(owed))
     }
 
     fn tally(&self, _: &Known) -> Option<Tally> {
@@ -308,5 +328,22 @@ impl Property for Notices {
 
 /// A notice of a msg_server's own, as it writes it: command and body.
 fn own(command: u16, message: &impl prost::Message) -> (u16, Bytes) {
-    (command, without(&message.encode_to_vec(), &[attach::FIELD]))
+    (command, without(&message.encode_to_vec().into(), &[attach::FIELD]))
+}
+
+/// What the other end of a PDU's link is; `None` if that is no link.
+fn peer(seen: &Seen<'_>, pdu: &Frame) -> Option<Role> {
+    Some(seen.known.links.get(pdu.conn, pdu.end)?.peer)
+}
+
+/// The links of msg_servers that the host of a line has surely taken note of.
+fn settled_links(seen: &Seen<'_>) -> Vec<ConnId> {
+    let links = seen.known.links.of(&seen.line.host, Role::Msg);
+    let settled = links.filter(|(_, link)| link.since_us + UNSETTLED_US <= seen.line.sim_us);
+    settled.map(|(conn, _)| conn).collect()
+}
+
+/// Whether a msg_server has a link to a route_server.
+fn has_route(seen: &Seen<'_>) -> bool {
+    seen.known.links.of(&seen.line.host, Role::Route).next().is_some()
 }

@@ -110,6 +110,30 @@ fn a_route_server_passes_on_to_the_others_and_says_who_came() {
 }
 
 #[test]
+fn a_message_that_is_stored_goes_to_both_users_and_to_the_other_servers() {
+    const DB: u64 = 80;
+    let mut tape = tape();
+    let db = Kind::Connected {
+        conn: DB,
+        end: End::Dialler,
+        peer: Host::of("db1"),
+        port: 10600,
+        device: None,
+    };
+    tape.line("msg1", db).login(1, 10, 1).login(2, 11, 1).login(3, 12, 2).later(2);
+    let stored = || message(0, 5, 1, 2, "a");
+    tape.asks(10, message(3, 0, 1, 2, "a"));
+    tape.frame("msg1", End::Dialler, false, DB, stored());
+    for conn in [11, 12] {
+        assert_eq!(tape.pending().as_deref(), Some("notices/missing/msg"));
+        tape.tells(conn, stored());
+    }
+    assert_eq!(tape.pending().as_deref(), Some("notices/missing/msg"));
+    tape.frame("msg1", End::Dialler, true, LINKS[0], stored());
+    assert_eq!((tape.pending(), tape.found.len()), (None, 0));
+}
+
+#[test]
 fn a_message_does_not_go_back_to_the_connection_that_sent_it() {
     let mut tape = tape();
     tape.login(1, 10, 1).asks(10, message(3, 0, 1, 2, "a")).tells(10, message(0, 5, 1, 2, "a"));

@@ -96,7 +96,7 @@ fn violation(kind: &'static str, sentence: String, user: u32, content: &str) -> 
 }
 
 fn message(attach: Option<&Bytes>) -> Option<ImMsgData> {
-    check::decode(attach?).ok()
+    check::decode_shared(attach?).ok()
 }
 
 fn text_of(msg: &ImMsgData) -> String {
@@ -107,7 +107,7 @@ impl Pushes {
     /// A msg_server reads what another server wrote.
     fn told(&mut self, seen: &Seen<'_>, pdu: &Frame) -> Option<()> {
         let protocol = seen.protocol();
-        match (pdu.command(), self.here.peer(pdu.conn)?) {
+        match (pdu.command(), seen.known.links.get(pdu.conn, pdu.end)?.peer) {
             (cmd::MSG_DATA, Role::Db) => {
                 let msg = pdu.view::<ImMsgData>().ok()?;
                 if msg.msg_id != 0 && !is_group(msg.msg_type) {
@@ -325,17 +325,17 @@ impl Property for Pushes {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::DbPdu, Class::OtherPdu, Class::Event]
+        &[Class::ServerReads, Class::ServerWrites, Class::DbPdu, Class::LinkPdu, Class::Event]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let line = seen.line;
         self.here.observe(seen);
         match &line.kind {
-            Kind::PduSent(pdu) if seen.db.is_some() && pdu.command() == cmd::MSG_DATA => {
-                let msg = pdu.view::<ImMsgData>().ok()?;
+            Kind::PduSent(_) if seen.db.is_some() => {
+                let msg = &seen.data.as_ref()?.body;
                 if msg.msg_id != 0 {
-                    *self.answers.entry(key(&msg)).or_default() += 1;
+                    *self.answers.entry(key(msg)).or_default() += 1;
                 }
                 None
             }

@@ -2,9 +2,9 @@
 
 use super::{At, is_audio, is_group};
 use crate::{
-    plan::{Host, Role},
+    plan::Host,
     properties::{Seen, wire::is_phone},
-    record::{End, Kind},
+    record::Kind,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -55,8 +55,8 @@ impl Shown {
         };
         let data = format!("{{\n\t\"from_id\": {from},\n{group}\t\"msg_type\": {kind} \n}} \n");
         let view = seen.known.stores.after(seen.line.n);
-        let nick = view.rows("IMUser").find(|row| row.uint("id") == from);
-        let nick = nick.map(|row| row.bytes("nick")).unwrap_or_default();
+        let mut sender = view.rows_with("IMUser", [("id", from)]);
+        let nick = sender.next().map(|row| row.bytes("nick")).unwrap_or_default();
         let named = match text {
             None if is_audio(kind) && is_group(kind) => [&nick, GROUP_VOICE.as_bytes()].concat(),
             None => [&nick, VOICE.as_bytes()].concat(),
@@ -98,10 +98,9 @@ fn has_image(text: &[u8]) -> bool {
     text.split_once(IMAGE.0).is_some_and(|(_, rest)| rest.contains(IMAGE.1))
 }
 
-/// The links of msg_servers, and who is online with a PC.
+/// Who is online with a PC.
 #[derive(Debug, Default)]
 pub struct Here {
-    peers: BTreeMap<ConnId, Role>,
     /// Connections whose end their msg_server has announced (0106, 0107).
     going: BTreeSet<ConnId>,
     /// PCs that are logged in, with their users.
@@ -115,11 +114,6 @@ impl Here {
     pub fn observe(&mut self, seen: &Seen<'_>) {
         let (line, now_us) = (seen.line, seen.line.sim_us);
         match &line.kind {
-            Kind::Connected { conn, end: End::Dialler, peer, .. }
-                if line.host.role() == Role::Msg =>
-            {
-                self.peers.insert(*conn, peer.role());
-            }
             Kind::Disconnected { conn, .. } | Kind::StreamReset { conn } => {
                 if let Some(user) = self.pcs.remove(conn) {
                     self.changed_us.insert(user, now_us);
@@ -162,11 +156,6 @@ impl Here {
             }
             _ => {}
         }
-    }
-
-    /// Who is at the other end of a msg_server's link.
-    pub fn peer(&self, conn: ConnId) -> Option<Role> {
-        self.peers.get(&conn).copied()
     }
 
     /// Whether a user has a PC online, if that is so for long enough to be known everywhere.

@@ -6,7 +6,7 @@
 //! nothing. A device whose connection is gone may have lost what came last: it is judged again from the
 //! next answer with counts on.
 
-use super::{Key, of_chat, wrong};
+use super::{Held, Key, of_chat, wrong};
 use crate::{
     plan::{Host, TICK_MS},
     properties::{
@@ -18,7 +18,7 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     catalogue::id as command,
-    conversation::{Chat, Conversation},
+    conversation::Chat,
     env::ConnId,
     fact::Fact,
     wire::im::{
@@ -54,7 +54,6 @@ struct Device {
 #[derive(Debug, Default)]
 pub struct Counts {
     devices: BTreeMap<u32, Device>,
-    held: BTreeSet<(u32, Conversation, u32)>,
     /// Questions for counts, and read acks that are confirmed, by connection and seq_num.
     asked: BTreeSet<(ConnId, u16)>,
 }
@@ -104,7 +103,6 @@ impl Counts {
                 None
             }
             Fact::Held { device, conversation, msg_id, .. } => {
-                self.held.insert((device, conversation, msg_id));
                 let user = seen.known.clients.user_of_device(device)?;
                 let known = self.devices.entry(device).or_default();
                 known.hears_of(conversation.chat_of(user)?, msg_id);
@@ -134,7 +132,14 @@ impl Counts {
         }
     }
 
-    pub fn pdu(&mut self, seen: &Seen<'_>, at: At, device: u32, pdu: &Frame) -> Option<Violation> {
+    pub fn pdu(
+        &mut self,
+        seen: &Seen<'_>,
+        at: At,
+        device: u32,
+        pdu: &Frame,
+        held: &Held,
+    ) -> Option<Violation> {
         let key = (pdu.conn, pdu.header.seq_num);
         match (at, pdu.command()) {
             (At::DeviceWrites, command::MSG_UNREAD_CNT_REQUEST | command::MSG_READ_ACK) => {
@@ -143,7 +148,7 @@ impl Counts {
             }
             (At::DeviceReads, _) => {
                 let stale = self.stale(seen, device, pdu.conn);
-                self.told(seen, device, pdu);
+                self.told(seen, device, pdu, held);
                 stale
             }
             _ => None,
@@ -151,11 +156,11 @@ impl Counts {
     }
 
     /// What a device is told.
-    fn told(&mut self, seen: &Seen<'_>, device: u32, pdu: &Frame) -> Option<()> {
+    fn told(&mut self, seen: &Seen<'_>, device: u32, pdu: &Frame, held: &Held) -> Option<()> {
         let now_us = seen.line.sim_us;
         let user = seen.known.clients.user_of_device(device)?;
         let key = (pdu.conn, pdu.header.seq_num);
-        let Self { devices, held, asked } = self;
+        let Self { devices, asked } = self;
         let known = devices.entry(device).or_default();
         match pdu.command() {
             command::MSG_DATA => {

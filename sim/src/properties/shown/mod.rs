@@ -15,16 +15,23 @@ use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation
 use crate::{model, plan::Role, record::Kind};
 use counts::Counts;
 use sent::Sent;
-use std::collections::BTreeMap;
-use teamtalk::{conversation::Chat, fact::Fact};
+use std::collections::{BTreeMap, BTreeSet};
+use teamtalk::{
+    conversation::{Chat, Conversation},
+    fact::Fact,
+};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Shown {
     counts: Counts,
     sent: Sent,
+    held: Held,
     tally: Tally,
 }
+
+/// What devices hold: device, conversation and msg_id.
+type Held = BTreeSet<(u32, Conversation, u32)>;
 
 /// What a device shows as unread of a chat, or should.
 type Key = (u32, Chat);
@@ -60,7 +67,7 @@ impl Property for Shown {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::Fact, Class::Event]
+        &[Class::DeviceWrites, Class::DeviceReads, Class::Shown, Class::Fact, Class::Event]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
@@ -74,20 +81,24 @@ impl Property for Shown {
                 None
             }
             Kind::Fact(fact) => {
-                if let Fact::UnreadShown { .. } = fact {
-                    self.tally.judge();
+                match *fact {
+                    Fact::UnreadShown { .. } => self.tally.judge(),
+                    Fact::Held { device, conversation, msg_id, .. } => {
+                        self.held.insert((device, conversation, msg_id));
+                    }
+                    _ => {}
                 }
                 self.sent.fact(fact);
                 self.counts.fact(fact, seen)
             }
             _ => {
-                let (at, conn, pdu) = seen.client?;
+                let (at, conn, pdu) = seen.client.filter(|(at, ..)| at.is_at_device())?;
                 let device = seen.known.clients.listens(conn)?;
                 if !seen.known.orderly.contains(&device) {
                     return None;
                 }
-                let unheld = self.sent.pdu(seen, at, device, pdu);
-                unheld.or_else(|| self.counts.pdu(seen, at, device, pdu))
+                let unheld = self.sent.pdu(seen, at, device, pdu, &self.held);
+                unheld.or_else(|| self.counts.pdu(seen, at, device, pdu, &self.held))
             }
         }
     }

@@ -1,15 +1,12 @@
 //! What a device sent and was acked, it holds.
 
-use super::wrong;
+use super::{Held, wrong};
 use crate::{
     plan::TICK_MS,
     properties::{Seen, Subject, Violation, wire::At},
     record::Frame,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 use teamtalk::{
     catalogue::id as command,
     conversation::{Chat, Conversation},
@@ -33,7 +30,6 @@ pub struct Sent {
     /// What a device wrote under a seq_num, and under which it wrote that last.
     written: BTreeMap<(ConnId, u16), Arc<str>>,
     last: BTreeMap<(ConnId, Arc<str>), u16>,
-    held: BTreeSet<(u32, Conversation, u32)>,
     due: BTreeMap<u32, Due>,
 }
 
@@ -45,7 +41,6 @@ impl Sent {
     pub fn fact(&mut self, fact: &Fact) {
         match fact {
             Fact::Held { device, conversation, msg_id, .. } => {
-                self.held.insert((*device, *conversation, *msg_id));
                 let is = |due: &Due| (due.conversation, due.msg_id) == (*conversation, *msg_id);
                 if self.due.get(device).is_some_and(is) {
                     self.due.remove(device);
@@ -56,7 +51,14 @@ impl Sent {
         }
     }
 
-    pub fn pdu(&mut self, seen: &Seen<'_>, at: At, device: u32, pdu: &Frame) -> Option<Violation> {
+    pub fn pdu(
+        &mut self,
+        seen: &Seen<'_>,
+        at: At,
+        device: u32,
+        pdu: &Frame,
+        held: &Held,
+    ) -> Option<Violation> {
         let (conn, seq) = (pdu.conn, pdu.header.seq_num);
         match (at, pdu.command()) {
             (At::DeviceWrites, command::MSG_DATA) => {
@@ -68,7 +70,7 @@ impl Sent {
             (At::DeviceReads, read) => {
                 let broken = self.unheld(seen.line.sim_us, device);
                 if broken.is_none() && read == command::MSG_DATA_ACK {
-                    self.acked(seen, device, pdu);
+                    self.acked(seen, device, pdu, held);
                 }
                 broken
             }
@@ -76,7 +78,7 @@ impl Sent {
         }
     }
 
-    fn acked(&mut self, seen: &Seen<'_>, device: u32, pdu: &Frame) -> Option<()> {
+    fn acked(&mut self, seen: &Seen<'_>, device: u32, pdu: &Frame, held: &Held) -> Option<()> {
         let (conn, seq) = (pdu.conn, pdu.header.seq_num);
         // Only the first answer to what was written last is waited for.
         let content = self.written.remove(&(conn, seq))?;
@@ -84,7 +86,7 @@ impl Sent {
         let ack = pdu.view::<ImMsgDataAck>().ok().filter(|ack| is_last && ack.msg_id != 0)?;
         let user = seen.known.clients.user_of_device(device)?;
         let conversation = Chat::of(ack.session_type, ack.session_id).conversation(user);
-        if !self.held.contains(&(device, conversation, ack.msg_id)) {
+        if !held.contains(&(device, conversation, ack.msg_id)) {
             let (msg_id, at_us) = (ack.msg_id, seen.line.sim_us);
             self.due.insert(device, Due { conn, conversation, msg_id, at_us });
         }

@@ -3,7 +3,7 @@
 use super::{GRAIN_US, late_us, ms, untimely, us};
 use crate::{
     plan::{Host, Role},
-    properties::{Seen, Subject, Violation},
+    properties::{Seen, Subject, Tally, Violation},
 };
 use std::collections::BTreeMap;
 use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact, timing::Timing};
@@ -40,7 +40,13 @@ impl Entries {
     }
 
     /// What a msg_server says of an entry: a violation if it is said before its time.
-    pub fn fact(&mut self, fact: &Fact, seen: &Seen<'_>, timing: &Timing) -> Option<Violation> {
+    pub fn fact(
+        &mut self,
+        fact: &Fact,
+        seen: &Seen<'_>,
+        timing: &Timing,
+        tally: &mut Tally,
+    ) -> Option<Violation> {
         let (host, now_us) = (&seen.line.host, seen.line.sim_us);
         match *fact {
             Fact::SendListAdded { conn, conversation, msg_id, .. } => {
@@ -58,7 +64,9 @@ impl Entries {
             Fact::SendListExpired { conn, conversation, msg_id } => {
                 let entry = (conn, conversation, msg_id);
                 let lives = us(timing.send_list_expiry());
-                early(entry, self.take(entry)?, now_us, lives, "expired")
+                let since_us = self.take(entry)?;
+                tally.judge();
+                early(entry, since_us, now_us, lives, "expired")
             }
             Fact::SendListResent { conn, conversation, msg_id } => {
                 let entry = (conn, conversation, msg_id);
@@ -68,6 +76,7 @@ impl Entries {
                 if written.several {
                     return None;
                 }
+                tally.judge();
                 let pause = us(timing.resend_interval());
                 early(entry, before, now_us, pause, "was written again")
             }

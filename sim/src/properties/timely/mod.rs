@@ -11,10 +11,10 @@ mod silence;
 #[cfg(test)]
 mod tests;
 
-use super::{About, Class, Known, Property, Seen, Sort, Subject, Violation, wire::At};
+use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation, wire::At};
 use crate::{
     plan::{Host, Role},
-    record::{End, Frame, Kind},
+    record::{End, Kind},
 };
 use entries::Entries;
 use silence::Silence;
@@ -34,7 +34,7 @@ const TICKS: u32 = 2;
 /// Simulated microseconds that something may be off for other reasons than a tick.
 const GRAIN_US: u64 = 50_000;
 
-/// Who sends heartbeats, and when they last wrote something that puts the next one off.
+/// A device that sends heartbeats, and when they last wrote something that puts the next one off.
 #[derive(Debug)]
 struct Beats {
     host: Host,
@@ -44,8 +44,6 @@ struct Beats {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Timely {
-    /// Ends of links between servers.
-    links: BTreeMap<(ConnId, End), Beats>,
     /// Links of which an end said that it stops (0702).
     stopped: BTreeSet<ConnId>,
     /// Connections of devices that run our program, which are logged in.
@@ -53,6 +51,8 @@ pub struct Timely {
     silence: Silence,
     entries: Entries,
     next_look_us: u64,
+    /// Counts what may be too early, or wrong.
+    tally: Tally,
 }
 
 /// A duration in simulated microseconds.
@@ -77,30 +77,19 @@ fn ms(sim_us: u64) -> u64 {
 impl Timely {
     fn event(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let line = seen.line;
-        let (role, last_us) = (line.host.role(), line.sim_us);
+        let last_us = line.sim_us;
         match &line.kind {
-            Kind::Connected { conn, end, peer, .. } => {
-                let host = line.host.clone();
-                let serves = |role| matches!(role, Role::Msg | Role::Route | Role::Db);
-                let speaks = serves(peer.role()) || peer.role() == Role::Outside;
-                if serves(role) && speaks {
-                    self.links.insert((*conn, *end), Beats { host, last_us });
-                } else if role == Role::Msg {
-                    self.silence.opened(*conn, host, last_us);
-                }
+            Kind::Connected { conn, peer, .. }
+                if (line.host.role(), peer.role()) == (Role::Msg, Role::Client) =>
+            {
+                self.silence.opened(*conn, line.host.clone(), last_us);
             }
-            Kind::Disconnected { conn, end } => {
-                self.links.remove(&(*conn, *end));
-                match end {
-                    End::Dialler => drop(self.devices.remove(conn)),
-                    End::Acceptor => {
-                        self.silence.closed(*conn);
-                        self.entries.closed(*conn);
-                    }
-                }
+            Kind::Disconnected { conn, end: End::Dialler } => drop(self.devices.remove(conn)),
+            Kind::Disconnected { conn, end: End::Acceptor } => {
+                self.silence.closed(*conn);
+                self.entries.closed(*conn);
             }
             Kind::HostDown => {
-                self.links.retain(|_, beats| beats.host != line.host);
                 self.devices.retain(|_, beats| beats.host != line.host);
                 for conn in self.silence.host_down(&line.host) {
                     self.entries.closed(conn);
@@ -114,10 +103,11 @@ impl Timely {
             Kind::Fact(Fact::DeviceOffline { conn, .. }) => drop(self.devices.remove(conn)),
             Kind::Fact(fact) => {
                 let timing = seen.known.timing.as_ref()?;
-                let early = self.silence.fact(fact, seen, timing);
-                return early.or_else(|| self.entries.fact(fact, seen, timing));
+                let (tally, entries) = (&mut self.tally, &mut self.entries);
+                let early = self.silence.fact(fact, seen, timing, tally);
+                return early.or_else(|| entries.fact(fact, seen, timing, tally));
             }
-            Kind::PduSent(frame) => return self.sent(seen, frame),
+            Kind::PduSent(_) => return self.sent(seen),
             Kind::PduReceived(frame) => {
                 if frame.command() == command::OTHER_STOP_RECV_PACKET {
                     self.stopped.insert(frame.conn);
@@ -131,26 +121,24 @@ impl Timely {
         None
     }
 
-    fn sent(&mut self, seen: &Seen<'_>, frame: &Frame) -> Option<Violation> {
+    fn sent(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let sim_us = seen.line.sim_us;
-        if let Some(beats) = self.links.get_mut(&(frame.conn, frame.end)) {
-            beats.last_us = sim_us;
-            return None;
-        }
-        match (seen.client?, frame.command()) {
-            ((At::DeviceWrites, conn, _), command::OTHER_HEARTBEAT) => {
+        let (at, conn, pdu) = seen.client?;
+        match (at, pdu.command()) {
+            (At::DeviceWrites, command::OTHER_HEARTBEAT) => {
                 if let Some(beats) = self.devices.get_mut(&conn) {
                     beats.last_us = sim_us;
                 }
                 None
             }
-            ((At::DeviceWrites, conn, _), command::LOGIN_REQ_LOGINOUT) => {
+            (At::DeviceWrites, command::LOGIN_REQ_LOGINOUT) => {
                 self.devices.remove(&conn);
                 None
             }
-            ((At::ServerWrites, conn, pdu), command::MSG_TIME_RESPONSE) => {
+            (At::ServerWrites, command::MSG_TIME_RESPONSE) => {
                 let said = u64::from(pdu.view::<ImClientTimeRsp>().ok()?.server_time);
                 let is = u64::from(seen.known.unix(sim_us));
+                self.tally.judge();
                 if said.abs_diff(is) <= 1 {
                     return None;
                 }
@@ -166,8 +154,8 @@ impl Timely {
     fn without_heartbeat(&self, known: &Known, timing: &Timing, now_us: u64) -> Option<Violation> {
         let quiet = |wait: u64| known.trouble.is_quiet(now_us, wait);
         let wait = us(timing.client_heartbeat()) + GRAIN_US;
-        let is_late = |beats: &Beats, wait| beats.last_us + wait < now_us;
-        let device = self.devices.iter().find(|(_, beats)| is_late(beats, wait));
+        let is_late = |last_us: u64, wait| last_us + wait < now_us;
+        let device = self.devices.iter().find(|(_, beats)| is_late(beats.last_us, wait));
         if let Some((conn, beats)) = device.filter(|_| quiet(2 * wait)) {
             let last = ms(beats.last_us);
             let what = format!("no heartbeat came on connection {conn} since {last} ms");
@@ -175,10 +163,10 @@ impl Timely {
             return Some(untimely("no-heartbeat", Role::Client, what, about));
         }
         let wait = us(timing.server_heartbeat()) + late_us(timing);
-        let links = self.links.iter().filter(|((conn, _), _)| !self.stopped.contains(conn));
-        let mut silent = links.filter(|(_, beats)| is_late(beats, wait));
-        let ((conn, _), beats) = silent.next().filter(|_| quiet(2 * wait))?;
-        let (host, last) = (&beats.host, ms(beats.last_us));
+        let links = known.links.open().filter(|((conn, _), _)| !self.stopped.contains(conn));
+        let mut silent = links.filter(|(_, link)| is_late(link.wrote_us, wait));
+        let ((conn, _), link) = silent.next().filter(|_| quiet(2 * wait))?;
+        let (host, last) = (&link.host, ms(link.wrote_us));
         let what = format!("{host} wrote nothing on its link {conn} since {last} ms");
         let about = [Subject::Ends(*conn)].into();
         Some(untimely("no-heartbeat", host.role(), what, about))
@@ -213,6 +201,24 @@ impl Property for Timely {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::DbPdu, Class::OtherPdu, Class::Fact, Class::Event]
+        &[
+            Class::DeviceWrites,
+            Class::ServerReads,
+            Class::ServerWrites,
+            Class::DeviceReads,
+            Class::DbPdu,
+            Class::LinkPdu,
+            Class::RoutePdu,
+            Class::OtherPdu,
+            Class::SendList,
+            Class::Sending,
+            Class::Shown,
+            Class::Fact,
+            Class::Event,
+        ]
+    }
+
+    fn tally(&self, _: &Known) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 }

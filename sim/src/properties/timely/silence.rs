@@ -3,7 +3,7 @@
 use super::{GRAIN_US, late_us, untimely, us};
 use crate::{
     plan::{Host, Role},
-    properties::{About, Known, Seen, Subject, Violation, wire::is_phone},
+    properties::{About, Known, Seen, Subject, Tally, Violation, wire::is_phone},
 };
 use std::collections::BTreeMap;
 use teamtalk::{env::ConnId, fact::Fact, timing::Timing};
@@ -48,16 +48,26 @@ impl Silence {
     }
 
     /// A connection that is closed for its silence before its time.
-    pub fn fact(&self, fact: &Fact, seen: &Seen<'_>, timing: &Timing) -> Option<Violation> {
+    pub fn fact(
+        &self,
+        fact: &Fact,
+        seen: &Seen<'_>,
+        timing: &Timing,
+        tally: &mut Tally,
+    ) -> Option<Violation> {
         let Fact::Closed { conn, reason } = fact else { return None };
         let (heard, now_us) = (self.0.get(conn)?, seen.line.sim_us);
+        let silence_us = || silence_us(seen.known, timing, *conn);
+        let is_stranger = seen.known.clients.user(*conn).is_none();
         let (since, limit) = match () {
-            () if reason.starts_with(SILENT) => {
-                (heard.last_us, silence_us(seen.known, timing, *conn))
+            () if reason.starts_with(SILENT) => (heard.last_us, silence_us()),
+            () if reason.starts_with(STRANGER) && is_stranger => {
+                (heard.opened_us, us(timing.login_timeout()))
             }
-            () if reason.starts_with(STRANGER) => (heard.opened_us, us(timing.login_timeout())),
+            () if reason.starts_with(STRANGER) => (heard.opened_us, silence_us()),
             () => return None,
         };
+        tally.judge();
         (now_us + GRAIN_US < since + limit).then(|| {
             let (is, of) = ((now_us - since) / 1_000, limit / 1_000);
             let what = format!("connection {conn} is closed ({reason}) after {is} of {of} ms");

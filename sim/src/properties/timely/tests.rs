@@ -126,6 +126,10 @@ fn who_does_not_log_in_is_closed_in_time() {
     let mut tape = connected(Protocol::hardened());
     tape.at(9 * SECOND).fact("msg1", Fact::Closed { conn: 10, reason: reason() });
     assert_eq!(tape.found, [EARLY]);
+    let mut tape = online(Protocol::hardened());
+    tape.known.orderly.clear();
+    tape.at(16 * SECOND).fact("msg1", Fact::Closed { conn: 10, reason: reason() });
+    assert_eq!(tape.found, [EARLY], "somebody has logged in");
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl Property for Unread {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::DbPdu, Class::OtherPdu, Class::Row, Class::Event]
+        &[Class::DeviceWrites, Class::DbPdu, Class::OtherPdu, Class::Row, Class::Event]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
