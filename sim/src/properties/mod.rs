@@ -14,9 +14,11 @@ mod diligent;
 mod facts;
 mod file_effects;
 mod gate;
+mod hints;
 mod integrity;
 mod isolation;
 mod let_through;
+mod links;
 mod lockout;
 mod membership;
 mod no_duplicate;
@@ -322,6 +324,8 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(reachable::Reachable::default()),
         Box::new(presence::Presence::default()),
         Box::new(notices::Notices::default()),
+        Box::new(hints::Hints::default()),
+        Box::new(links::Links::default()),
         Box::new(pushed::Pushed::default()),
         Box::new(diligent::Diligent::default()),
         Box::new(timely::Timely::default()),
