@@ -45,6 +45,7 @@ mod tally;
 mod tape;
 mod timely;
 mod tokens;
+mod transactions;
 mod trouble;
 mod unique_msg_id;
 mod unread;
@@ -319,6 +320,7 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(isolation::Isolation::new(protocol)),
         Box::new(order::Order::default()),
         Box::new(one_row::OneRow::default()),
+        Box::new(transactions::Transactions::default()),
         Box::new(unread::Unread::new(protocol)),
         Box::new(shown::Shown::default()),
         Box::new(reachable::Reachable::default()),
