@@ -24,6 +24,7 @@ mod membership;
 mod no_duplicate;
 mod no_panic;
 mod notices;
+mod offers;
 mod one_row;
 mod order;
 #[cfg(test)]
@@ -328,6 +329,7 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(notices::Notices::default()),
         Box::new(hints::Hints::default()),
         Box::new(links::Links::default()),
+        Box::new(offers::Offers::default()),
         Box::new(pushed::Pushed::default()),
         Box::new(diligent::Diligent::default()),
         Box::new(timely::Timely::default()),

@@ -21,13 +21,17 @@ pub struct Transactions {
     open: BTreeMap<u64, Open>,
     /// The committed sessions of (user, peer, type): id and status.
     sessions: BTreeMap<(u32, u32, u32), (u32, u32)>,
-    /// The ids of all of them.
-    ids: BTreeSet<u32>,
+    /// The ids of all of them, with the line that committed them.
+    ids: BTreeMap<u32, u64>,
+    /// The committed relations of (lower, higher user), with the line that committed them.
+    relations: BTreeMap<(u32, u32, u32), u64>,
 }
 
 /// What an open transaction of a session of SQL has done.
 #[derive(Debug, Default)]
 struct Open {
+    /// The line at which it began.
+    since: u64,
     /// It has locked a group, or made one.
     holds_group: bool,
     /// The sessions that it has made.
@@ -52,17 +56,25 @@ fn sql() -> [Subject; 1] {
 }
 
 impl Transactions {
-    fn committed(&mut self, changed: &[Changed]) {
+    fn committed(&mut self, n: u64, changed: &[Changed]) {
         for changed in changed {
             let Changed::Row { columns, after: Some(after), .. } = changed else { continue };
-            if &*columns.table != "IMRecentSession" {
-                continue;
-            }
             let row = Row::of(columns, after);
-            let key = ["userId", "peerId", "type"].map(|column| row.uint(column));
-            let (id, status) = (row.uint("id"), row.uint("status"));
-            self.ids.insert(id);
-            self.sessions.insert((key[0], key[1], key[2]), (id, status));
+            match &*columns.table {
+                "IMRecentSession" => {
+                    let [user, peer, kind] =
+                        ["userId", "peerId", "type"].map(|column| row.uint(column));
+                    let (id, status) = (row.uint("id"), row.uint("status"));
+                    self.ids.entry(id).or_insert(n);
+                    self.sessions.insert((user, peer, kind), (id, status));
+                }
+                "TTRelation" => {
+                    let [low, high, id] =
+                        ["smallId", "bigId", "relateId"].map(|column| row.uint(column));
+                    self.relations.entry((low, high, id)).or_insert(n);
+                }
+                _ => {}
+            }
         }
     }
 
@@ -86,6 +98,10 @@ impl Transactions {
         let session = (*transaction)?;
         if what.verb != Verb::Other || matches!(did, Did::ConnectionLost) {
             self.open.remove(&session);
+            if what.verb == Verb::Begin {
+                let begun = Open { since: seen.line.n, ..Open::default() };
+                self.open.insert(session, begun);
+            }
             return None;
         }
         let open = self.open.entry(session).or_default();
@@ -110,10 +126,13 @@ impl Transactions {
                     open.made.insert(*id as u32);
                 } else if what.starts_with("update TTRelation set lastId=LAST") {
                     let [_, low, high, id] = applied.params.get(..4)? else { return None };
-                    if *rows == 0 && low.uint() != 0 {
+                    let key = (low.uint(), high.uint(), id.uint());
+                    // What is committed later a db_proxy can't know when it begins.
+                    let is_known = self.relations.get(&key).is_some_and(|n| *n < open.since);
+                    if low.uint() != 0 && (*rows == 0 || !is_known) {
                         let pair = Conversation::single(low.uint(), high.uint());
                         let sentence = format!(
-                            "a send of {pair} used relation {}, which it has not",
+                            "a send of {pair} used relation {}, which it has not got",
                             id.uint()
                         );
                         return broken(
@@ -125,7 +144,10 @@ impl Transactions {
                 } else if what.starts_with("update IMRecentSession") && what.contains("where id in")
                 {
                     let ids = applied.params.iter().skip(1).map(|id| id.uint());
-                    let is_there = |id: &u32| self.ids.contains(id) || open.made.contains(id);
+                    let is_there = |id: &u32| {
+                        let since = self.ids.get(id);
+                        since.is_some_and(|n| *n < open.since) || open.made.contains(id)
+                    };
                     let mut unknown = ids.filter(|id| !is_there(id));
                     if let Some(id) = unknown.next() {
                         let sentence = format!("a send used session {id}, which is not there");
@@ -179,11 +201,11 @@ impl Property for Transactions {
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         match &seen.line.kind {
             Kind::Holds { changed, .. } => {
-                self.committed(changed);
+                self.committed(seen.line.n, changed);
                 None
             }
             Kind::Store(applied) if applied.store == "sql" => {
-                self.committed(&applied.changed);
+                self.committed(seen.line.n, &applied.changed);
                 self.applied(seen, applied)
             }
             Kind::Row { conversation: Conversation::Single { low, high }, msg_id, .. } => {
@@ -236,6 +258,15 @@ mod tests {
         tape.line("sql", Kind::Holds { store: "sql", changed: vec![changed] });
     }
 
+    /// The relation of users 1 and 2 is committed.
+    fn relation(tape: &mut Tape<Transactions>, id: i64) {
+        let names = ["smallId", "bigId", "relateId"].map(String::from).to_vec();
+        let columns = Arc::new(Columns { table: "TTRelation".into(), names });
+        let row: Vec<_> = [1, 2, id].map(Value::Int).into();
+        let changed = Changed::row(&columns, &[Value::Int(1)].into(), None, Some(&row));
+        tape.line("sql", Kind::Holds { store: "sql", changed: vec![changed] });
+    }
+
     #[test]
     fn what_decides_is_held() {
         const MEMBERS: &str = "select userId from IMGroupMember where groupId=?";
@@ -260,14 +291,19 @@ mod tests {
         let mut tape = tape();
         session(&mut tape, 5, (1, 2), 1, 0);
         let insert = "insert into IMRecentSession (`userId`) values(?)";
+        relation(&mut tape, 3);
+        sql(&mut tape, "BEGIN", &[], "tx 1: affected 0");
         sql(&mut tape, insert, &["2"], "tx 1: affected 1, id 6");
         sql(&mut tape, TOUCH, &["9", "5", "6"], "tx 1: affected 2");
         sql(&mut tape, FLOOR, &["9", "1", "2", "3"], "tx 1: affected 1, id 9");
         sql(&mut tape, FLOOR, &["9", "0", "7", "7"], "tx 1: affected 0");
         assert_eq!(tape.found, [""; 0]);
+        sql(&mut tape, "BEGIN", &[], "tx 2: affected 0");
         sql(&mut tape, TOUCH, &["9", "5", "6"], "tx 2: affected 1");
         sql(&mut tape, FLOOR, &["9", "1", "2", "3"], "tx 2: affected 0");
-        assert_eq!(tape.found, ["transactions/unknown-row/db"; 2]);
+        session(&mut tape, 6, (2, 1), 1, 0);
+        sql(&mut tape, TOUCH, &["9", "5", "6"], "tx 2: affected 2");
+        assert_eq!(tape.found, ["transactions/unknown-row/db"; 3], "it came to be too late");
     }
 
     #[test]
