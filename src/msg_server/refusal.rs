@@ -87,15 +87,14 @@ pub(super) fn from_db(
     };
     let asked = Asked { command: refused.command_id as u16, seq: pdu.header.seq_num };
     let (request, is_owed) = state.settled(link, attach.handle, asked);
-    let Some(conn) = state.find(refused.user_id, attach.handle) else {
-        return Ok(());
-    };
-    let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
-    turn.refused(conn, asked.command, String::from_utf8_lossy(refused.reason()));
-    if is_owed && !state.config.protocol.mutated(Mutant::RefusalOfDbKept) {
-        turn.send(conn, pdu.with_body(body));
+    if let Some(conn) = state.find(refused.user_id, attach.handle) {
+        let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
+        turn.refused(conn, asked.command, String::from_utf8_lossy(refused.reason()));
+        if is_owed && !state.config.protocol.mutated(Mutant::RefusalOfDbKept) {
+            turn.send(conn, pdu.with_body(body));
+        }
     }
-    // The message may be stored nevertheless, and then is not pushed.
+    // The message may be stored nevertheless, and then is not pushed, also if its sender is gone.
     if refused.code() == RefusedCode::RefusedUnavailable {
         hint::missed(state, turn, request.into_iter().filter_map(|request| request.missed));
     }

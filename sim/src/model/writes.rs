@@ -60,7 +60,7 @@ fn user(view: View<'_>, id: u32) -> Option<Row<'_>> {
     view.rows_with("IMUser", [("id", id)]).next()
 }
 
-/// 0214: the signature is stored, or it is too long, is no text, is the user's already, or there is no
+/// 0214: the signature is stored and counts as a change of users, or it is too long, is no text, is the user's already, or there is no
 /// such user.
 fn signature(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     let both = exchange.both::<ImChangeSignInfoReq, ImChangeSignInfoRsp>();
@@ -73,7 +73,14 @@ fn signature(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
         right(answer.sign_info.as_ref() == Some(&asked.sign_info), || {
             format!("the signature {:?}", answer.sign_info)
         })?;
-        return seen(reads, "a signature stored", is_stored);
+        seen(reads, "a signature stored", is_stored)?;
+        // Without that nobody who asks for what is new of users (0208) is given it.
+        let since = exchange.clock.0;
+        let is_marked = |view: View<'_>| {
+            view.text("total_user_update").is_some_and(|time| number(time) >= since)
+        };
+        let may_fail = exchange.stores_failed;
+        return seen(reads, "a change of users noted", |view| may_fail || is_marked(view));
     }
     let never = asked.sign_info.len() > LONGEST_SIGNATURE
         || std::str::from_utf8(&asked.sign_info).is_err()

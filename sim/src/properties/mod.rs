@@ -14,6 +14,7 @@ mod diligent;
 mod facts;
 mod file_effects;
 mod gate;
+mod hints;
 mod integrity;
 mod isolation;
 mod let_through;
@@ -23,6 +24,7 @@ mod membership;
 mod no_duplicate;
 mod no_panic;
 mod notices;
+mod offers;
 mod one_row;
 mod order;
 #[cfg(test)]
@@ -43,6 +45,7 @@ mod tally;
 mod tape;
 mod timely;
 mod tokens;
+mod transactions;
 mod trouble;
 mod unique_msg_id;
 mod unread;
@@ -308,11 +311,15 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(isolation::Isolation::new(protocol)),
         Box::new(order::Order::default()),
         Box::new(one_row::OneRow::default()),
+        Box::new(transactions::Transactions::default()),
         Box::new(unread::Unread::new(protocol)),
         Box::new(shown::Shown::default()),
         Box::new(reachable::Reachable::default()),
         Box::new(presence::Presence::default()),
         Box::new(notices::Notices::default()),
+        Box::new(hints::Hints::default()),
+        Box::new(links::Links::default()),
+        Box::new(offers::Offers::default()),
         Box::new(pushed::Pushed::default()),
         Box::new(diligent::Diligent::default()),
         Box::new(timely::Timely::default()),

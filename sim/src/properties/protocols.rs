@@ -25,8 +25,12 @@ impl Protocols {
 
     /// Whether every host has `catch-up-on-gap`.
     pub fn all_catch_up(&self) -> bool {
-        let others = self.others.values().all(|protocol| protocol.catch_up_on_gap);
-        self.base.catch_up_on_gap && others
+        self.all_have(|protocol| protocol.catch_up_on_gap)
+    }
+
+    /// Whether every host has a switch.
+    pub fn all_have(&self, has: fn(&Protocol) -> bool) -> bool {
+        has(&self.base) && self.others.values().all(has)
     }
 
     /// What a host runs.

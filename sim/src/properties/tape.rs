@@ -53,8 +53,16 @@ impl<P: Property> Tape<P> {
         let seen = self.known.observe(&line);
         let looks = self.property.looks_at().contains(&seen.class);
         if looks && let Some(found) = self.property.observe(&seen) {
-            // A card has the line that broke it in any case; others like it must touch it too.
-            let is_told = matches!(line.kind, Kind::Store(_)) || found.about.touches(&line);
+            // A card has the line that broke it in any case; others like it must touch it too, but for
+            // heartbeats, which only show that something else is late.
+            let is_heartbeat = match &line.kind {
+                Kind::PduSent(pdu) | Kind::PduReceived(pdu) => {
+                    pdu.command() == command::OTHER_HEARTBEAT
+                }
+                _ => false,
+            };
+            let is_told = matches!(line.kind, Kind::Store(_)) || is_heartbeat;
+            let is_told = is_told || found.about.touches(&line);
             assert!(is_told, "{found:?} is not about {line:?}");
             self.found.push(found.signature());
         }

@@ -116,5 +116,12 @@ fn a_send_that_db_proxy_could_not_answer_for() {
         assert_eq!(done.told(ALICE).len(), 1);
         assert_eq!(!hinted(&done).is_empty(), hinted_at_all);
     }
+    // That its sender is gone changes nothing for the receiver.
+    rig.at(60.0);
+    rig.login(8, 2, 1);
+    rig.pdu(ALICE, cmd::MSG_DATA, 5, &message(1, 2, 0, 1, ""));
+    rig.gone(ALICE);
+    let body = format!("0801108106 1805220178{}", attach(7)).replace(' ', "");
+    assert_eq!(hinted(&rig.pdu(DB_OTHER, cmd::OTHER_REFUSED, 5, &body)), [8]);
     assert!(rig.gone(DB_OTHER).sent.is_empty());
 }

@@ -2,7 +2,7 @@
 //! texts, wrong passwords, strangers, floods. It is drawn from numbers of its own, and laid over a plan
 //! that is complete without it, so that the rest of the plan is what it was.
 
-use super::{Clients, LOGINS_END_MS, operations::LAST_MS};
+use super::{Clients, LOGINS_END_MS, at_faults, operations::LAST_MS};
 use crate::plan::{
     Action, Chat, Client, Device, EPOCH, Odd, Operation, Payload, Plan, Rogue, TICK_MS,
 };
@@ -31,10 +31,10 @@ const CROWD_EVERY_MS: u64 = 60;
 const TRIES_EVERY_MS: u64 = 60;
 
 /// Operations before they are numbered: when, which device, what.
-type Timed = Vec<(u64, u32, Action)>;
+pub(super) type Timed = Vec<(u64, u32, Action)>;
 
 /// Draws of their own.
-struct Draws(TestRng);
+pub(super) struct Draws(TestRng);
 
 impl Draws {
     fn of(seed: u64) -> Self {
@@ -54,7 +54,7 @@ impl Draws {
         self.below(times) == 0
     }
 
-    fn pick<T: Clone>(&mut self, of: &[T]) -> T {
+    pub(super) fn pick<T: Clone>(&mut self, of: &[T]) -> T {
         of[self.below(of.len() as u64) as usize].clone()
     }
 
@@ -102,6 +102,7 @@ pub(super) fn add(plan: &mut Plan, seed: u64, clients: Clients) {
     one_in(&mut draws, 10, silent, &mut all);
     one_in(&mut draws, 10, no_audio, &mut all);
     one_in(&mut draws, 40, crowd, &mut all);
+    one_in(&mut draws, 3, at_faults::operations, &mut all);
     append(plan, all);
 }
 

@@ -139,11 +139,13 @@ fn creator_of(
     }
 }
 
-/// The receiver of a file asks which files wait, and fetches it.
+/// The receiver of a file asks which files wait, and fetches it; its sender asks, too, and is not to be
+/// told of it.
 fn fetch_files(all: &mut Timed, devices: &[Device]) {
     let mut fetched = Vec::new();
-    for (at, _, action) in all.iter() {
+    for (at, sender, action) in all.iter() {
         let Action::AddOfflineFile { to } = action else { continue };
+        fetched.push((at + FETCHING_MS, *sender, Action::ask("offline_files")));
         if let Some(device) = devices.iter().find(|device| device.user == *to) {
             let (asks, fetches) = (at + FETCHING_MS, at + 2 * FETCHING_MS);
             fetched.push((asks, device.slot, Action::ask("offline_files")));

@@ -35,6 +35,7 @@ use teamtalk::{
         check,
         im::{
             base_define::UserTokenInfo,
+            buddy::ImUsersStatReq,
             group::ImGroupInfoListRsp,
             message::ImMsgData,
             server::{
@@ -69,6 +70,8 @@ struct Ask {
 #[derive(Debug)]
 struct Push {
     host: Host,
+    /// The line at which a db_proxy told of it, and perhaps of others.
+    told: u64,
     to: UserTokenInfo,
     shown: Shown,
     content: String,
@@ -85,6 +88,9 @@ pub struct Pushes {
     asks: BTreeMap<Key, u32>,
     to_ask: Vec<Ask>,
     to_push: Vec<Push>,
+    /// What was left out of a push for users of that msg_server, unless it asks route about them in the
+    /// same simulated microsecond.
+    left_out: Vec<(u64, Host, u32, Violation)>,
     /// What something that went wrong is no reason for.
     lost: Option<Violation>,
     tally: Tally,
@@ -163,6 +169,7 @@ impl Pushes {
         for to in rsp.user_token_info.iter().filter(|to| to.user_id != msg.from_user_id) {
             self.to_push.push(Push {
                 host: host.clone(),
+                told: seen.line.n,
                 to: to.clone(),
                 shown: shown.clone(),
                 content: text_of(&msg),
@@ -227,6 +234,7 @@ impl Pushes {
         let (host, known) = (&seen.line.host, seen.known);
         let push = pdu.view::<ImPushToUserReq>().ok()?;
         let data = String::from_utf8_lossy(&push.data).into_owned();
+        let mut told = BTreeSet::new();
         for to in &push.user_token_list {
             let user = to.user_id;
             let to_it = |owed: &Push| {
@@ -255,6 +263,7 @@ impl Pushes {
                 return Some(violation("text", why, user, content));
             };
             let owed = self.to_push.remove(at);
+            told.insert(owed.told);
             let is_quiet = known.trouble.is_quiet(seen.line.sim_us, known.settles_within_us);
             if let Some(silent) = self.here.pc_online(user, seen.line.sim_us).filter(|_| is_quiet)
                 && silent != shown::is_silent(to.push_type)
@@ -267,7 +276,40 @@ impl Pushes {
                 return Some(violation("type", why, user, &owed.content));
             }
         }
+        self.all_at_once(seen, &told);
         None
+    }
+
+    /// One push is for all users who are connected to that msg_server.
+    fn all_at_once(&mut self, seen: &Seen<'_>, told: &BTreeSet<u64>) {
+        let host = &seen.line.host;
+        let is_here = |user: u32| {
+            let mut served = seen.known.clients.all_served();
+            served.any(|of| of.open && !of.kicked && of.host == *host && of.user == Some(user))
+        };
+        for push in self.to_push.iter().filter(|push| told.contains(&push.told)) {
+            let user = push.to.user_id;
+            if is_here(user) {
+                let why = format!(
+                    "{host} pushes \"{}\" to others, and not to user {user}, who is there",
+                    push.content
+                );
+                let lost = violation("lost", why, user, &push.content);
+                self.left_out.push((seen.line.sim_us, host.clone(), user, lost));
+            }
+        }
+    }
+
+    /// A msg_server asks a route_server whether users are online, to whom it is to push.
+    fn asks_route(&mut self, host: &Host, pdu: &Frame) {
+        let Ok(asked) = pdu.view::<ImUsersStatReq>() else { return };
+        self.left_out.retain(|(_, of, user, _)| of != host || !asked.user_id_list.contains(user));
+    }
+
+    /// What was left out for good.
+    fn left_out(&mut self, now_us: u64) -> Option<Violation> {
+        let at = self.left_out.iter().position(|(since_us, ..)| *since_us < now_us)?;
+        Some(self.left_out.swap_remove(at).3)
     }
 
     /// Something goes wrong: what had its time is lost, and what had none may be for that.
@@ -331,6 +373,10 @@ impl Property for Pushes {
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let line = seen.line;
         self.here.observe(seen);
+        let left_out = self.left_out(line.sim_us);
+        if left_out.is_some() {
+            return left_out;
+        }
         match &line.kind {
             Kind::PduSent(_) if seen.db.is_some() => {
                 let msg = &seen.data.as_ref()?.body;
@@ -348,6 +394,10 @@ impl Property for Pushes {
                         self.asks(seen, pdu)
                     }
                     cmd::OTHER_PUSH_TO_USER_REQ => self.pushes(seen, pdu),
+                    cmd::BUDDY_LIST_USERS_STATUS_REQUEST => {
+                        self.asks_route(&line.host, pdu);
+                        None
+                    }
                     _ => None,
                 }
                 .map(|found| found.and(Subject::Connection(pdu.conn)))

@@ -1,0 +1,240 @@
+//! links: what a msg_server makes of its links to other servers.
+//!
+//! To route it speaks through its master, and tells it of each login and of each phone that puts the PCs
+//! of its user off line; a route_server whose link is new is told of everyone who is online (`route.rs`).
+//! What it asked a db_proxy or route_server for a device is passed on as soon as it is answered, and
+//! refused as soon as that link is gone, and not before (`waits.rs`, with `answered-refusals`).
+//!
+//! That something is late is judged by what the same msg_server wrote on the same connection after it was
+//! due: the echo of a heartbeat that it read then.
+
+mod route;
+#[cfg(test)]
+mod tests;
+mod waits;
+
+use super::{
+    About, Class, Property, Seen, Sort, Subject, Tally, Violation,
+    wire::{At, is_phone},
+};
+use crate::{
+    plan::{Host, Role},
+    record::{End, Frame, Kind},
+};
+use route::Route;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+use teamtalk::{catalogue::id, env::ConnId, fact::Fact, timing::Timing};
+use waits::Waits;
+
+/// What is done at once may take so many simulated microseconds.
+const AT_ONCE_US: u64 = 50_000;
+
+/// A duration in simulated microseconds.
+fn us(duration: Duration) -> u64 {
+    duration.as_micros() as u64
+}
+
+/// A device's connection at its msg_server.
+#[derive(Debug)]
+struct Device {
+    host: Host,
+    /// Who is logged in, with the client type and since when.
+    login: Option<(u32, u32, u64)>,
+    /// When each heartbeat was read that is not echoed yet.
+    beats: VecDeque<u64>,
+}
+
+/// A link that a msg_server has dialled.
+#[derive(Debug, Clone)]
+struct Link {
+    host: Host,
+    peer: Role,
+    since_us: u64,
+}
+
+/// The connections of msg_servers.
+#[derive(Debug, Default)]
+struct Conns {
+    devices: BTreeMap<ConnId, Device>,
+    links: BTreeMap<ConnId, Link>,
+}
+
+impl Conns {
+    /// Who is logged in on a connection.
+    fn user(&self, conn: ConnId) -> Option<u32> {
+        self.devices.get(&conn)?.login.map(|(user, ..)| user)
+    }
+
+    /// Whether a host has a link to a route_server.
+    fn has_route(&self, host: &Host) -> bool {
+        self.links.values().any(|link| link.host == *host && link.peer == Role::Route)
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Links {
+    conns: Conns,
+    route: Route,
+    waits: Waits,
+    tally: Tally,
+}
+
+fn broken(kind: &'static str, sentence: String, about: About) -> Violation {
+    Violation { property: "links", kind, role: Role::Msg, sentence, about }
+}
+
+impl Links {
+    fn event(&mut self, seen: &Seen<'_>) {
+        let line = seen.line;
+        let is_msg = line.host.role() == Role::Msg;
+        match &line.kind {
+            Kind::Connected { conn, end: End::Dialler, peer, .. } if is_msg => {
+                let (host, peer, since_us) = (line.host.clone(), peer.role(), line.sim_us);
+                self.conns.links.insert(*conn, Link { host, peer, since_us });
+            }
+            Kind::Connected { conn, end: End::Acceptor, .. } if is_msg => {
+                let host = line.host.clone();
+                let device = Device { host, login: None, beats: VecDeque::new() };
+                self.conns.devices.insert(*conn, device);
+            }
+            Kind::Fact(Fact::LoggedIn { conn, user, client_type }) => {
+                if let Some(device) = self.conns.devices.get_mut(conn) {
+                    device.login = Some((*user, *client_type, line.sim_us));
+                }
+                let has_route = self.conns.has_route(&line.host);
+                self.route.logged_in(seen, *user, *client_type, has_route, &mut self.tally);
+            }
+            Kind::Fact(Fact::Closed { conn, .. }) => self.ends(seen, *conn, is_msg),
+            Kind::Disconnected { conn, end } => {
+                self.ends(seen, *conn, is_msg && *end == End::Dialler);
+            }
+            Kind::StreamReset { conn } => self.ends(seen, *conn, false),
+            Kind::HostDown => {
+                let down = |host: &Host| *host == line.host;
+                self.conns.devices.retain(|_, device| !down(&device.host));
+                self.conns.links.retain(|_, link| !down(&link.host));
+                self.route.host_down(&line.host);
+                self.waits.host_down(&line.host);
+            }
+            _ => {}
+        }
+    }
+
+    /// A connection ends, or may: `is_known` if it is a link that its msg_server has given up.
+    fn ends(&mut self, seen: &Seen<'_>, conn: ConnId, is_known: bool) {
+        self.conns.devices.remove(&conn);
+        self.waits.device_gone(conn);
+        self.waits.may_be_lost(conn);
+        if !is_known {
+            return;
+        }
+        if let Some(link) = self.conns.links.remove(&conn) {
+            self.waits.link_lost(conn, seen.line.sim_us, &self.conns);
+            if link.peer == Role::Route {
+                self.route.link_lost(&link.host, &mut self.tally);
+            }
+        }
+    }
+
+    fn device_says(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) {
+        let now_us = seen.line.sim_us;
+        if pdu.command() == id::OTHER_HEARTBEAT {
+            if let Some(device) = self.conns.devices.get_mut(&conn) {
+                device.beats.push_back(now_us);
+            }
+            return;
+        }
+        self.waits.device_asks(seen, conn, pdu);
+        if pdu.command() == id::LOGIN_REQ_KICKPCCLIENT
+            && let Some((user, client_type, _)) =
+                self.conns.devices.get(&conn).and_then(|device| device.login)
+            && is_phone(client_type)
+            && self.conns.has_route(&seen.line.host)
+        {
+            self.route.puts_pcs_off(seen, user, conn, pdu.header.seq_num);
+        }
+    }
+
+    fn device_is_told(
+        &mut self,
+        seen: &Seen<'_>,
+        conn: ConnId,
+        pdu: &Frame,
+        timing: &Timing,
+    ) -> Option<Violation> {
+        if pdu.command() != id::OTHER_HEARTBEAT {
+            self.route.device_is_told(conn, pdu);
+            return self.waits.device_is_told(seen, conn, pdu, timing, &mut self.tally);
+        }
+        let read_us = self.conns.devices.get_mut(&conn)?.beats.pop_front()?;
+        self.waits.late(conn, read_us, &self.conns)
+    }
+}
+
+impl Property for Links {
+    fn name(&self) -> &'static str {
+        "links"
+    }
+
+    fn says(&self) -> &'static str {
+        "a msg_server speaks to route through its master and tells it of every login, passes answers on, \
+         and refuses what waits on a link that is gone, at once and nothing else"
+    }
+
+    fn sort(&self) -> Sort {
+        Sort::Safety
+    }
+
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::ClientPdu, Class::OtherPdu, Class::Fact, Class::Event]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let timing = seen.known.timing.as_ref()?;
+        let (pdu, is_sent) = match &seen.line.kind {
+            Kind::PduSent(frame) => (frame, true),
+            Kind::PduReceived(frame) => (frame, false),
+            _ => {
+                self.event(seen);
+                return None;
+            }
+        };
+        if seen.line.host.role() != Role::Msg {
+            return None;
+        }
+        match seen.client {
+            Some((At::ServerReads, conn, _)) => {
+                self.device_says(seen, conn, pdu);
+                None
+            }
+            Some((At::ServerWrites, conn, _)) => self.device_is_told(seen, conn, pdu, timing),
+            _ => {
+                let link = self.conns.links.get(&pdu.conn)?.clone();
+                if is_sent && link.peer == Role::Route {
+                    let found = self.route.is_told(seen, &link, pdu, &self.conns, timing);
+                    self.tally.judge();
+                    if found.is_some() {
+                        return found;
+                    }
+                }
+                if matches!(link.peer, Role::Db | Role::Route) {
+                    self.waits.between(seen, pdu, is_sent, &self.conns, &mut self.tally);
+                }
+                None
+            }
+        }
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        Some(self.tally.clone())
+    }
+}
+
+/// A connection and a link: what a violation is about.
+fn about(conn: ConnId, host: &Host) -> About {
+    [Subject::Connection(conn), Subject::Host(host.clone())].into()
+}

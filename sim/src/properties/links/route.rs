@@ -1,0 +1,179 @@
+//! What a msg_server tells route_servers.
+
+use super::{AT_ONCE_US, Conns, Link, about, broken, us};
+use crate::{
+    plan::Host,
+    properties::{Seen, Tally, Violation, wire::is_phone},
+    record::Frame,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use teamtalk::{
+    catalogue::id,
+    env::ConnId,
+    timing::Timing,
+    wire::im::server::{ImOnlineUserInfo, ImServerKickUser},
+};
+
+/// A kick that goes to the other msg_servers: the user, whether of phones, and the reason.
+type Kick = (u32, bool, u32);
+
+/// The reasons of kicks.
+const BY_LOGIN: u32 = 1;
+const BY_PHONE: u32 = 2;
+
+/// What goes to every route_server; all else goes through the master.
+const TO_ALL: [u16; 5] = [
+    id::OTHER_HEARTBEAT,
+    id::OTHER_STOP_RECV_PACKET,
+    id::OTHER_ROLE_SET,
+    id::OTHER_ONLINE_USER_INFO,
+    id::OTHER_USER_STATUS_UPDATE,
+];
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Route {
+    /// Links that were announced as the master's.
+    masters: BTreeSet<ConnId>,
+    /// Kicks that a msg_server owes, by when.
+    owed: BTreeMap<(Host, Kick), Vec<u64>>,
+    /// What phones asked for that is not answered yet, by connection and seq_num.
+    asked: BTreeMap<(ConnId, u16), (Host, Kick)>,
+}
+
+impl Route {
+    /// A login kicks older ones of its class, wherever they are.
+    pub fn logged_in(
+        &mut self,
+        seen: &Seen<'_>,
+        user: u32,
+        client_type: u32,
+        has_route: bool,
+        tally: &mut Tally,
+    ) {
+        match has_route {
+            true => self.owe(seen, (user, is_phone(client_type), BY_LOGIN)),
+            false => tally.excuse("a login without a link to a route_server"),
+        }
+    }
+
+    /// A phone puts the PCs of its user off line.
+    pub fn puts_pcs_off(&mut self, seen: &Seen<'_>, user: u32, conn: ConnId, seq: u16) {
+        let kick = (user, false, BY_PHONE);
+        self.asked.insert((conn, seq), (seen.line.host.clone(), kick));
+        self.owe(seen, kick);
+    }
+
+    fn owe(&mut self, seen: &Seen<'_>, kick: Kick) {
+        let due = self.owed.entry((seen.line.host.clone(), kick)).or_default();
+        due.push(seen.line.sim_us + AT_ONCE_US);
+    }
+
+    fn paid(&mut self, host: &Host, kick: Kick) {
+        let key = (host.clone(), kick);
+        if let Some(due) = self.owed.get_mut(&key) {
+            due.remove(0);
+            if due.is_empty() {
+                self.owed.remove(&key);
+            }
+        }
+    }
+
+    /// A phone that is refused has put nobody off line.
+    pub fn device_is_told(&mut self, conn: ConnId, pdu: &Frame) {
+        match pdu.command() {
+            id::LOGIN_RES_KICKPCCLIENT => drop(self.asked.remove(&(conn, pdu.header.seq_num))),
+            id::OTHER_REFUSED => {
+                if let Some((host, kick)) = self.asked.remove(&(conn, pdu.header.seq_num)) {
+                    self.paid(&host, kick);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A msg_server lost a link to a route_server: what it was to bring may be lost with it.
+    pub fn link_lost(&mut self, host: &Host, tally: &mut Tally) {
+        let before = self.owed.len();
+        self.host_down(host);
+        for _ in self.owed.len()..before {
+            tally.excuse("a kick that went with its link");
+        }
+    }
+
+    /// A msg_server is no more.
+    pub fn host_down(&mut self, host: &Host) {
+        self.owed.retain(|(of, _), _| of != host);
+    }
+
+    /// A msg_server writes to a route_server.
+    pub fn is_told(
+        &mut self,
+        seen: &Seen<'_>,
+        link: &Link,
+        pdu: &Frame,
+        conns: &Conns,
+        timing: &Timing,
+    ) -> Option<Violation> {
+        let (host, command) = (&link.host, pdu.command());
+        match command {
+            id::OTHER_ROLE_SET => drop(self.masters.insert(pdu.conn)),
+            id::OTHER_ONLINE_USER_INFO => return self.report(link, pdu, conns),
+            id::OTHER_SERVER_KICK_USER => {
+                if let Ok(kick) = pdu.view::<ImServerKickUser>() {
+                    self.paid(host, (kick.user_id, is_phone(kick.client_type), kick.reason));
+                }
+            }
+            _ => {}
+        }
+        if !TO_ALL.contains(&command) && !self.masters.contains(&pdu.conn) {
+            let what = format!(
+                "{host} writes {command:#06x} on link {}, and never said that its master is there",
+                pdu.conn
+            );
+            return Some(broken("not-master", what, about(pdu.conn, host)));
+        }
+        self.late(seen, host, pdu.conn, timing)
+    }
+
+    /// What was to be written before this PDU and was not.
+    fn late(
+        &mut self,
+        seen: &Seen<'_>,
+        host: &Host,
+        conn: ConnId,
+        timing: &Timing,
+    ) -> Option<Violation> {
+        let by_us = seen.line.sim_us.checked_sub(us(timing.server_heartbeat()))?;
+        let mut owed = self.owed.iter();
+        let (key, _) =
+            owed.find(|((of, _), due)| of == host && due.first().is_some_and(|us| *us < by_us))?;
+        let key = key.clone();
+        self.owed.remove(&key);
+        let (user, phones, reason) = key.1;
+        let class = if phones { "phones" } else { "PCs" };
+        let why = if reason == BY_LOGIN { "a login" } else { "a phone" };
+        let what =
+            format!("{host} tells nobody that {why} puts other {class} of user {user} off line");
+        Some(broken("kick-untold", what, about(conn, host)))
+    }
+
+    /// 0708: everyone who was there when the link was made, and is.
+    fn report(&self, link: &Link, pdu: &Frame, conns: &Conns) -> Option<Violation> {
+        let report = pdu.view::<ImOnlineUserInfo>().ok()?;
+        let mut here = conns.devices.iter().filter(|(_, device)| device.host == link.host);
+        let (conn, user) = here.find_map(|(conn, device)| {
+            let (user, client_type, since_us) = device.login?;
+            let is_told = report
+                .user_stat_list
+                .iter()
+                .any(|told| told.user_id == user && told.client_type as u32 == client_type);
+            (since_us < link.since_us && !is_told).then_some((*conn, user))
+        })?;
+        let what = format!(
+            "{} tells the route_server on link {} of everyone but user {user} on connection {conn}",
+            link.host, pdu.conn
+        );
+        Some(broken("left-out", what, about(pdu.conn, &link.host)))
+    }
+}

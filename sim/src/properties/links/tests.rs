@@ -1,0 +1,168 @@
+//! Traces written by hand: what goes to route, what is passed on, what is refused.
+
+use super::Links;
+use crate::{
+    plan::Host,
+    properties::tape::{Tape, list, list_request, message, refused},
+    record::{End, Kind},
+};
+use bytes::Bytes;
+use teamtalk::{
+    catalogue::id,
+    env::ConnId,
+    protocol::Protocol,
+    timing::Timing,
+    wire::{
+        Pdu,
+        attach::{self, Attach},
+        edit::Edit,
+        im::{
+            base_define::{ClientType, ServerUserStat},
+            login::{ImKickPcClientReq, ImKickPcClientRsp},
+            server::{ImOnlineUserInfo, ImRoleSet, ImServerKickUser},
+        },
+        tt::extension::RefusedCode,
+    },
+};
+
+/// The links of msg1 to db1, to db2 and to route1.
+const DB: ConnId = 90;
+const OTHER_DB: ConnId = 91;
+const ROUTE: ConnId = 92;
+const PC: i32 = ClientType::Windows as i32;
+const PHONE: i32 = ClientType::Ios as i32;
+
+fn made(tape: &mut Tape<Links>, conn: ConnId, peer: &str) {
+    let peer = Host::of(peer);
+    tape.line("msg1", Kind::Connected { conn, end: End::Dialler, peer, port: 1, device: None });
+}
+
+fn tape() -> Tape<Links> {
+    let mut tape = Tape::new(Links::default()).under(Protocol::hardened());
+    tape.known.timing = Some(Timing::original());
+    made(&mut tape, DB, "db1");
+    made(&mut tape, OTHER_DB, "db2");
+    made(&mut tape, ROUTE, "route1");
+    to(&mut tape, ROUTE, Pdu::new(id::OTHER_ROLE_SET, 0, &ImRoleSet { master: 1 }));
+    tape
+}
+
+fn beat(tape: &mut Tape<Links>, conn: ConnId) {
+    let beat = Pdu::raw(id::OTHER_HEARTBEAT, 0, Bytes::new());
+    tape.asks(conn, beat.clone()).tells(conn, beat);
+}
+
+fn to(tape: &mut Tape<Links>, link: ConnId, pdu: Pdu) {
+    tape.frame("msg1", End::Dialler, true, link, pdu);
+}
+
+/// What msg1 writes to a link, or reads there, for the connection of number 7.
+fn of_7(pdu: Pdu) -> Pdu {
+    let body = Edit::of(&pdu.body).bytes(attach::FIELD, &Attach::handle(7).encode()).done();
+    pdu.with_body(body)
+}
+
+fn kick(user_id: u32, client_type: i32, reason: u32) -> Pdu {
+    let kick = ImServerKickUser { user_id, client_type, reason, login_number: None };
+    Pdu::new(id::OTHER_SERVER_KICK_USER, 0, &kick)
+}
+
+/// Something that shows what was not written before.
+fn later_beat(tape: &mut Tape<Links>) {
+    tape.later(6);
+    to(tape, ROUTE, Pdu::raw(id::OTHER_HEARTBEAT, 0, Bytes::new()));
+}
+
+#[test]
+fn each_login_and_each_phone_that_puts_pcs_off_is_told() {
+    let mut tape = tape();
+    tape.login(1, 10, 1);
+    to(&mut tape, ROUTE, kick(1, PC, 1));
+    later_beat(&mut tape);
+    assert_eq!(tape.found, [""; 0]);
+    tape.connect(2, 11).login_here(2, 11, 1, PHONE);
+    later_beat(&mut tape);
+    assert_eq!(tape.found, ["links/kick-untold/msg"]);
+    let asks = Pdu::new(id::LOGIN_REQ_KICKPCCLIENT, 4, &ImKickPcClientReq { user_id: 1 });
+    let done = ImKickPcClientRsp { user_id: 1, result_code: 0 };
+    tape.asks(11, asks.clone());
+    tape.tells(11, refused(4, 1, id::LOGIN_REQ_KICKPCCLIENT, RefusedCode::RefusedTooMany));
+    later_beat(&mut tape);
+    assert_eq!(tape.found.len(), 1, "it was refused");
+    tape.asks(11, asks).tells(11, Pdu::new(id::LOGIN_RES_KICKPCCLIENT, 4, &done));
+    later_beat(&mut tape);
+    assert_eq!(tape.found[1..], ["links/kick-untold/msg"]);
+}
+
+#[test]
+fn what_is_for_the_master_goes_to_a_link_that_was_announced() {
+    let mut tape = tape();
+    made(&mut tape, 93, "route2");
+    to(&mut tape, ROUTE, message(0, 5, 1, 2, "a"));
+    to(&mut tape, 93, Pdu::raw(id::OTHER_HEARTBEAT, 0, Bytes::new()));
+    assert_eq!(tape.found, [""; 0]);
+    to(&mut tape, 93, message(0, 6, 1, 2, "b"));
+    assert_eq!(tape.found, ["links/not-master/msg"]);
+}
+
+#[test]
+fn a_new_link_is_told_of_everyone() {
+    let mut tape = tape();
+    tape.login(1, 10, 1);
+    to(&mut tape, ROUTE, kick(1, PC, 1));
+    tape.connect(2, 11).login_here(2, 11, 2, PHONE);
+    to(&mut tape, ROUTE, kick(2, PHONE, 1));
+    tape.later(1);
+    made(&mut tape, 93, "route2");
+    let stat = |user_id, client_type| ServerUserStat { user_id, status: 1, client_type };
+    let mut report = ImOnlineUserInfo { user_stat_list: vec![stat(1, PC), stat(2, PHONE)] };
+    to(&mut tape, 93, Pdu::new(id::OTHER_ONLINE_USER_INFO, 0, &report));
+    assert_eq!(tape.found, [""; 0]);
+    report.user_stat_list.pop();
+    to(&mut tape, 93, Pdu::new(id::OTHER_ONLINE_USER_INFO, 0, &report));
+    assert_eq!(tape.found, ["links/left-out/msg"]);
+}
+
+#[test]
+fn an_answer_is_passed_on_at_once() {
+    let mut tape = tape();
+    tape.login(1, 10, 1).asks(10, list_request(5, 1, 2));
+    to(&mut tape, DB, of_7(list_request(5, 1, 2)));
+    tape.frame("msg1", End::Dialler, false, DB, of_7(list(5, 1, 2, &[])));
+    tape.later(1);
+    beat(&mut tape, 10);
+    assert_eq!(tape.found, ["links/kept-back/msg"]);
+    tape.asks(10, list_request(6, 1, 2));
+    to(&mut tape, DB, of_7(list_request(6, 1, 2)));
+    tape.frame("msg1", End::Dialler, false, DB, of_7(list(6, 1, 2, &[])));
+    tape.tells(10, list(6, 1, 2, &[])).later(1);
+    beat(&mut tape, 10);
+    assert_eq!(tape.found.len(), 1);
+}
+
+#[test]
+fn what_waits_on_a_link_that_is_gone_is_refused_and_nothing_else() {
+    let refusal = |seq| refused(seq, 1, id::MSG_LIST_REQUEST, RefusedCode::RefusedUnavailable);
+    for (link, tells, found) in [
+        (DB, true, vec![]),
+        (DB, false, vec!["links/kept-waiting/msg"]),
+        (OTHER_DB, true, vec!["links/given-up/msg"]),
+        (OTHER_DB, false, vec![]),
+    ] {
+        let mut tape = tape();
+        tape.login(1, 10, 1).asks(10, list_request(5, 1, 2));
+        to(&mut tape, DB, of_7(list_request(5, 1, 2)));
+        tape.line("msg1", Kind::Disconnected { conn: link, end: End::Dialler });
+        if tells {
+            tape.tells(10, refusal(5));
+        }
+        tape.later(1);
+        beat(&mut tape, 10);
+        assert_eq!(tape.found, found, "{link} {tells}");
+    }
+    let mut tape = tape();
+    tape.login(1, 10, 1).asks(10, list_request(5, 1, 2));
+    to(&mut tape, DB, of_7(list_request(5, 1, 2)));
+    tape.later(13).tells(10, refusal(5));
+    assert_eq!(tape.found, [""; 0], "its patience is over");
+}

@@ -1,0 +1,336 @@
+//! transactions: what a db_proxy decides by in a transaction is held until that ends, is committed, and
+//! comes from the primary; and a transaction leaves the sessions that it is about as they are to be.
+//!
+//! Read off the statements that SQL applied and the rows that were committed. Statements do not say which
+//! db_proxy sent them, so each rule is judged where all of them have its switch.
+
+use super::{Class, Property, Rows, Seen, Sort, Subject, Violation};
+use crate::{
+    model::stores::Row,
+    plan::Role,
+    record::{Applied, Changed, Did, Effect, Kind, Verb},
+};
+use std::collections::{BTreeMap, BTreeSet};
+use teamtalk::{
+    conversation::Conversation, protocol::Protocol, wire::im::base_define::SessionType,
+};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Transactions {
+    open: BTreeMap<u64, Open>,
+    /// The committed sessions of (user, peer, type): id and status.
+    sessions: BTreeMap<(u32, u32, u32), (u32, u32)>,
+    /// The ids of all of them, with the line that committed them.
+    ids: BTreeMap<u32, u64>,
+    /// The committed relations of (lower, higher user), with the line that committed them.
+    relations: BTreeMap<(u32, u32, u32), u64>,
+}
+
+/// What an open transaction of a session of SQL has done.
+#[derive(Debug, Default)]
+struct Open {
+    /// The line at which it began.
+    since: u64,
+    /// It has locked a group, or made one.
+    holds_group: bool,
+    /// The sessions that it has made.
+    made: BTreeSet<u32>,
+}
+
+const SINGLE: u32 = SessionType::Single as u32;
+const GROUP: u32 = SessionType::Group as u32;
+
+fn broken<const N: usize>(
+    kind: &'static str,
+    sentence: String,
+    about: [Subject; N],
+) -> Option<Violation> {
+    let about = about.into();
+    Some(Violation { property: "transactions", kind, role: Role::Db, sentence, about })
+}
+
+/// What a violation is about that concerns no rows of its own.
+fn sql() -> [Subject; 1] {
+    [Subject::Host(Role::Sql.host())]
+}
+
+impl Transactions {
+    fn committed(&mut self, n: u64, changed: &[Changed]) {
+        for changed in changed {
+            let Changed::Row { columns, after: Some(after), .. } = changed else { continue };
+            let row = Row::of(columns, after);
+            match &*columns.table {
+                "IMRecentSession" => {
+                    let [user, peer, kind] =
+                        ["userId", "peerId", "type"].map(|column| row.uint(column));
+                    let (id, status) = (row.uint("id"), row.uint("status"));
+                    self.ids.entry(id).or_insert(n);
+                    self.sessions.insert((user, peer, kind), (id, status));
+                }
+                "TTRelation" => {
+                    let [low, high, id] =
+                        ["smallId", "bigId", "relateId"].map(|column| row.uint(column));
+                    self.relations.entry((low, high, id)).or_insert(n);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn applied(&mut self, seen: &Seen<'_>, applied: &Applied) -> Option<Violation> {
+        let what = &applied.what;
+        let Effect::Sql { transaction, did } = &applied.effect else { return None };
+        let every = |has: fn(&Protocol) -> bool| seen.known.protocols.all_have(has);
+        if applied.replica {
+            let is_new = what.names("IMGroupMember") && every(|of| of.members_from_store)
+                || ["select * from IMRecentSession", "select peerId from IMRecentSession"]
+                    .iter()
+                    .any(|of| what.starts_with(of))
+                    && every(|of| of.catch_up_on_gap);
+            return match (did, is_new) {
+                (Did::Rows(_), true) => {
+                    broken("from-replica", format!("a replica was asked: {what}"), sql())
+                }
+                _ => None,
+            };
+        }
+        let session = (*transaction)?;
+        if what.verb != Verb::Other || matches!(did, Did::ConnectionLost) {
+            self.open.remove(&session);
+            if what.verb == Verb::Begin {
+                let begun = Open { since: seen.line.n, ..Open::default() };
+                self.open.insert(session, begun);
+            }
+            return None;
+        }
+        let open = self.open.entry(session).or_default();
+        match did {
+            Did::Rows(_) => {
+                let holds = what.contains("for update");
+                if what.names("IMGroup") {
+                    open.holds_group |= holds;
+                }
+                let is_held = holds || what.names("IMGroupMember") && open.holds_group;
+                let decides = ["IMGroup", "IMGroupMember", "TTRelation"];
+                if !is_held && decides.iter().any(|table| what.names(table)) {
+                    let sentence = format!("a transaction read and did not hold: {what}");
+                    return broken("not-held", sentence, sql());
+                }
+            }
+            Did::Changed { rows, id } => {
+                let is_insert = what.starts_with("insert");
+                if is_insert && what.names("IMGroup") {
+                    open.holds_group = true;
+                } else if is_insert && what.names("IMRecentSession") {
+                    open.made.insert(*id as u32);
+                } else if what.starts_with("update TTRelation set lastId=LAST") {
+                    let [_, low, high, id] = applied.params.get(..4)? else { return None };
+                    let key = (low.uint(), high.uint(), id.uint());
+                    // What is committed later a db_proxy can't know when it begins.
+                    let is_known = self.relations.get(&key).is_some_and(|n| *n < open.since);
+                    if low.uint() != 0 && (*rows == 0 || !is_known) {
+                        let pair = Conversation::single(low.uint(), high.uint());
+                        let sentence = format!(
+                            "a send of {pair} used relation {}, which it has not got",
+                            id.uint()
+                        );
+                        return broken(
+                            "unknown-row",
+                            sentence,
+                            [Subject::Rows(Rows::Relation(pair))],
+                        );
+                    }
+                } else if what.starts_with("update IMRecentSession") && what.contains("where id in")
+                {
+                    let ids = applied.params.iter().skip(1).map(|id| id.uint());
+                    let is_there = |id: &u32| {
+                        let since = self.ids.get(id);
+                        since.is_some_and(|n| *n < open.since) || open.made.contains(id)
+                    };
+                    let mut unknown = ids.filter(|id| !is_there(id));
+                    if let Some(id) = unknown.next() {
+                        let sentence = format!("a send used session {id}, which is not there");
+                        return broken("unknown-row", sentence, sql());
+                    }
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// A message between two users is committed, and with it their sessions are live.
+    fn stored(&self, seen: &Seen<'_>, low: u32, high: u32, msg_id: u32) -> Option<Violation> {
+        if !seen.known.protocols.all_have(|of| of.single_session) {
+            return None;
+        }
+        for (user, peer) in [(low, high), (high, low)] {
+            let session = self.sessions.get(&(user, peer, SINGLE));
+            if session.is_none_or(|(_, status)| *status != 0) {
+                let sentence = format!(
+                    "msg_id {msg_id} is stored, and user {user} has no live session with {peer}"
+                );
+                let session = Subject::Rows(Rows::Session { user, peer });
+                let message = Subject::Message(Conversation::single(low, high), msg_id);
+                return broken("no-session", sentence, [session, message]);
+            }
+        }
+        None
+    }
+}
+
+impl Property for Transactions {
+    fn name(&self) -> &'static str {
+        "transactions"
+    }
+
+    fn says(&self) -> &'static str {
+        "what a transaction decides by is held, committed and no replica's, and it leaves its sessions \
+         as they are to be"
+    }
+
+    fn sort(&self) -> Sort {
+        Sort::Safety
+    }
+
+    fn looks_at(&self) -> &'static [Class] {
+        &[Class::Store, Class::Row, Class::Event]
+    }
+
+    fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        match &seen.line.kind {
+            Kind::Holds { changed, .. } => {
+                self.committed(seen.line.n, changed);
+                None
+            }
+            Kind::Store(applied) if applied.store == "sql" => {
+                self.committed(seen.line.n, &applied.changed);
+                self.applied(seen, applied)
+            }
+            Kind::Row { conversation: Conversation::Single { low, high }, msg_id, .. } => {
+                self.stored(seen, *low, *high, *msg_id)
+            }
+            Kind::MemberRow { group, user, live: false }
+                if seen.known.protocols.all_have(|of| of.members_from_store) =>
+            {
+                let session = self.sessions.get(&(*user, *group, GROUP));
+                if session.is_none_or(|(_, status)| *status != 0) {
+                    return None;
+                }
+                let sentence =
+                    format!("user {user} is out of group {group}, and keeps the session with it");
+                let session = Rows::Session { user: *user, peer: *group };
+                let member = Rows::Member { group: *group, user: *user };
+                broken("session-kept", sentence, [session, member].map(Subject::Rows))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Transactions;
+    use crate::{
+        properties::tape::Tape,
+        record::{Changed, Columns, Kind, sql_applied},
+    };
+    use std::sync::Arc;
+    use teamtalk::{protocol::Protocol, store::sql::Value};
+
+    fn tape() -> Tape<Transactions> {
+        Tape::new(Transactions::default()).under(Protocol::hardened())
+    }
+
+    fn sql(tape: &mut Tape<Transactions>, what: &str, params: &[&str], effect: &str) {
+        let mut applied = sql_applied(what, params, effect, false);
+        applied.params = params.iter().map(|n| Value::Int(n.parse().expect("a number"))).collect();
+        tape.line("sql", Kind::Store(applied));
+    }
+
+    /// A session is committed.
+    fn session(tape: &mut Tape<Transactions>, id: i64, of: (i64, i64), kind: i64, status: i64) {
+        let names = ["id", "userId", "peerId", "type", "status"].map(String::from).to_vec();
+        let columns = Arc::new(Columns { table: "IMRecentSession".into(), names });
+        let row: Vec<_> = [id, of.0, of.1, kind, status].map(Value::Int).into();
+        let changed = Changed::row(&columns, &[Value::Int(id)].into(), None, Some(&row));
+        tape.line("sql", Kind::Holds { store: "sql", changed: vec![changed] });
+    }
+
+    /// The relation of users 1 and 2 is committed.
+    fn relation(tape: &mut Tape<Transactions>, id: i64) {
+        let names = ["smallId", "bigId", "relateId"].map(String::from).to_vec();
+        let columns = Arc::new(Columns { table: "TTRelation".into(), names });
+        let row: Vec<_> = [1, 2, id].map(Value::Int).into();
+        let changed = Changed::row(&columns, &[Value::Int(1)].into(), None, Some(&row));
+        tape.line("sql", Kind::Holds { store: "sql", changed: vec![changed] });
+    }
+
+    #[test]
+    fn what_decides_is_held() {
+        const MEMBERS: &str = "select userId from IMGroupMember where groupId=?";
+        let mut tape = tape();
+        sql(&mut tape, &format!("{MEMBERS} for update"), &["7"], "tx 1: rows 1");
+        sql(&mut tape, "select id from IMGroup where id=? for update", &["7"], "tx 1: rows 1");
+        sql(&mut tape, MEMBERS, &["7"], "tx 1: rows 3");
+        assert_eq!(tape.found, [""; 0]);
+        sql(&mut tape, MEMBERS, &["7"], "tx 2: rows 3");
+        sql(&mut tape, "COMMIT", &[], "tx 1: affected 0");
+        sql(&mut tape, MEMBERS, &["7"], "tx 1: rows 3");
+        sql(&mut tape, "select id from IMGroup where id=?", &["7"], "tx 1: rows 1");
+        sql(&mut tape, "select lastId from TTRelation where bigId=?", &["7"], "tx 1: rows 1");
+        assert_eq!(tape.found, ["transactions/not-held/db"; 4]);
+    }
+
+    #[test]
+    fn what_is_used_is_committed() {
+        const TOUCH: &str = "update IMRecentSession set `updated`=?, `status`=0 where id in (?,?)";
+        const FLOOR: &str = "update TTRelation set lastId=LAST_INSERT_ID(greatest(lastId+1, ?)) \
+                             where smallId=? and bigId=? and relateId=?";
+        let mut tape = tape();
+        session(&mut tape, 5, (1, 2), 1, 0);
+        let insert = "insert into IMRecentSession (`userId`) values(?)";
+        relation(&mut tape, 3);
+        sql(&mut tape, "BEGIN", &[], "tx 1: affected 0");
+        sql(&mut tape, insert, &["2"], "tx 1: affected 1, id 6");
+        sql(&mut tape, TOUCH, &["9", "5", "6"], "tx 1: affected 2");
+        sql(&mut tape, FLOOR, &["9", "1", "2", "3"], "tx 1: affected 1, id 9");
+        sql(&mut tape, FLOOR, &["9", "0", "7", "7"], "tx 1: affected 0");
+        assert_eq!(tape.found, [""; 0]);
+        sql(&mut tape, "BEGIN", &[], "tx 2: affected 0");
+        sql(&mut tape, TOUCH, &["9", "5", "6"], "tx 2: affected 1");
+        sql(&mut tape, FLOOR, &["9", "1", "2", "3"], "tx 2: affected 0");
+        session(&mut tape, 6, (2, 1), 1, 0);
+        sql(&mut tape, TOUCH, &["9", "5", "6"], "tx 2: affected 2");
+        assert_eq!(tape.found, ["transactions/unknown-row/db"; 3], "it came to be too late");
+    }
+
+    #[test]
+    fn sessions_are_live_with_a_message_and_go_with_the_membership() {
+        let mut tape = tape();
+        session(&mut tape, 5, (1, 2), 1, 0);
+        session(&mut tape, 6, (2, 1), 1, 0);
+        session(&mut tape, 7, (1, 7), 2, 1);
+        tape.row(1, (1, "a")).member(1, false).member(2, false);
+        assert_eq!(tape.found, [""; 0]);
+        session(&mut tape, 6, (2, 1), 1, 1);
+        session(&mut tape, 7, (1, 7), 2, 0);
+        tape.row(2, (1, "b")).member(1, false);
+        assert_eq!(tape.found, ["transactions/no-session/db", "transactions/session-kept/db"]);
+    }
+
+    #[test]
+    fn what_must_be_new_is_no_replicas() {
+        let mut tape = tape();
+        let mut asked = |what: &str| {
+            let mut applied = sql_applied(what, &["1"], "rows 1", true);
+            applied.replica = true;
+            tape.line("sql", Kind::Store(applied));
+            tape.found.len()
+        };
+        assert_eq!(asked("select id from IMRecentSession where userId=?"), 0);
+        assert_eq!(asked("select * from IMRecentSession where userId = ?"), 1);
+        assert_eq!(asked("select userId from IMGroupMember where groupId=?"), 2);
+    }
+}
