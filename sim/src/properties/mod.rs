@@ -39,6 +39,7 @@ mod relayed;
 mod seen;
 mod send_list_acked;
 mod sends;
+mod server_links;
 mod shown;
 mod tally;
 #[cfg(test)]

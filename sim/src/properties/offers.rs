@@ -94,7 +94,7 @@ impl Property for Offers {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::OtherPdu]
+        &[Class::LinkPdu]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
@@ -119,7 +119,7 @@ impl Property for Offers {
         }
     }
 
-    fn tally(&self) -> Option<Tally> {
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
         Some(self.tally.clone())
     }
 }

@@ -3,10 +3,10 @@
 
 use super::{
     clients::Clients,
-    links::Links,
     membership::Membership,
     protocols::Protocols,
     sends::Sends,
+    server_links::Links,
     trouble::Trouble,
     wire::{At, Message, client_pdu, content, db_pdu, held_content},
 };

@@ -294,7 +294,16 @@ impl Property for Hints {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::OtherPdu, Class::Fact, Class::Event]
+        &[
+            Class::DeviceWrites,
+            Class::ServerReads,
+            Class::ServerWrites,
+            Class::DeviceReads,
+            Class::LinkPdu,
+            Class::Sending,
+            Class::Fact,
+            Class::Event,
+        ]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
@@ -334,7 +343,7 @@ impl Property for Hints {
         }
     }
 
-    fn tally(&self) -> Option<Tally> {
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
         Some(self.tally.clone())
     }
 }

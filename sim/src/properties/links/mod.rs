@@ -190,7 +190,7 @@ impl Property for Links {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ClientPdu, Class::OtherPdu, Class::Fact, Class::Event]
+        &[Class::ServerReads, Class::ServerWrites, Class::LinkPdu, Class::Fact, Class::Event]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
@@ -229,7 +229,7 @@ impl Property for Links {
         }
     }
 
-    fn tally(&self) -> Option<Tally> {
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
         Some(self.tally.clone())
     }
 }
