@@ -4,6 +4,7 @@
 //! `UPDATE=1 cargo test --test coverage` writes the file anew.
 
 mod effects;
+mod planted;
 mod reasons;
 mod served;
 mod shown;
@@ -129,5 +130,14 @@ fn every_command_of_the_deployed_system_is_in_the_map() {
     assert!(theirs.len() > 80, "the schema names {} commands", theirs.len());
     for (id, name) in &theirs {
         assert_eq!(ours.get(id), Some(&name.as_str()), "{id:#06x}");
+    }
+}
+
+#[test]
+fn a_wrong_pdu_is_seen() {
+    for ((command, way), seen) in planted::seen() {
+        for (how, by) in seen {
+            println!("{command:04x} {way}: {how}: {by:?}");
+        }
     }
 }

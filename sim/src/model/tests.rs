@@ -6,7 +6,10 @@ use crate::{
     explore::case_of,
     plan::{Role, case::ProtocolSpec, generate::Profile},
     properties::{Judge, Violation},
-    record::{Frame, Kind, Line, Trace, fields::fields},
+    record::{
+        Frame, Kind, Line, Trace,
+        altered::{Altered, altered},
+    },
     run::run_case,
 };
 use bytes::Bytes;
@@ -14,10 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     catalogue::{self, Peer, Serve},
     protocol::Protocol,
-    wire::{
-        Pdu, attach,
-        check::{self, Field, Label, Table},
-    },
+    wire::Pdu,
 };
 
 /// Fields of answers that say nothing of what the stores hold.
@@ -118,64 +118,6 @@ fn is_quiet(trace: &Trace, n: usize) -> bool {
     false
 }
 
-/// The body in each way in which one of its fields can be another: numbers one more, texts longer, of
-/// lists an item less and an item twice, nested ones too; with what was altered.
-fn altered(table: &'static Table, body: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let (mut found, mut before) = (Vec::new(), Vec::new());
-    let all: Vec<_> = fields(body).collect();
-    for (at, occurrence) in all.iter().enumerate() {
-        let after: Vec<u8> = all[at + 1..].iter().flat_map(|field| field.whole).copied().collect();
-        let field = table.fields.iter().find(|field| field.number == occurrence.number);
-        let judged = |field: &&Field| {
-            field.number != attach::FIELD && !UNJUDGED.contains(&(table.name, field.name))
-        };
-        if let Some(field) = field.filter(judged) {
-            let mut add = |how: String, with: &[u8]| {
-                let whole = [&before[..], with, &after[..]].concat();
-                found.push((format!("{}.{}: {how}", table.name, field.name), whole));
-            };
-            if field.label == Label::Repeated {
-                add("left out".into(), &[]);
-                add("twice".into(), &[occurrence.whole, occurrence.whole].concat());
-            }
-            match &field.kind {
-                check::Kind::Uint32 => {
-                    add("another number".into(), &number(field.number, occurrence.value + 1));
-                }
-                check::Kind::Enum(values) => {
-                    let other = values.iter().find(|value| **value as u64 != occurrence.value);
-                    if let Some(other) = other {
-                        add("another value".into(), &number(field.number, *other as u64));
-                    }
-                }
-                check::Kind::Bytes => {
-                    let text = [occurrence.payload, b"x"].concat();
-                    add("another text".into(), &bytes(field.number, &text));
-                }
-                check::Kind::Message(nested) => {
-                    for (how, nested) in altered(nested, occurrence.payload) {
-                        add(how, &bytes(field.number, &nested));
-                    }
-                }
-            }
-        }
-        before.extend_from_slice(occurrence.whole);
-    }
-    found
-}
-
-fn number(field: u32, value: u64) -> Vec<u8> {
-    let mut encoded = Vec::new();
-    prost::encoding::uint64::encode(field, &value, &mut encoded);
-    encoded
-}
-
-fn bytes(field: u32, value: &[u8]) -> Vec<u8> {
-    let mut encoded = Vec::new();
-    prost::encoding::bytes::encode(field, &value.to_vec(), &mut encoded);
-    encoded
-}
-
 /// A line with another body.
 fn saying(line: &Line, body: Vec<u8>) -> Line {
     let Kind::PduSent(frame) = &line.kind else { panic!("no PDU") };
@@ -196,9 +138,12 @@ fn unseen(preset: &str, traces: &[Trace], each: usize) -> Vec<String> {
             assert_eq!(judged(preset, &traces[of], n, line), [], "as it was");
             let Kind::PduSent(pdu) = &line.kind else { panic!("no PDU") };
             let table = catalogue::of(*command).expect("a command").body;
-            for (how, body) in altered(table, &pdu.pdu.body) {
+            for Altered { field, how, body } in altered(table, &pdu.pdu.body) {
+                if UNJUDGED.contains(&field) {
+                    continue;
+                }
                 *tried.entry(*command).or_default() += 1;
-                let said = format!("{command:#06x} {how}");
+                let said = format!("{command:#06x} {}.{}: {how}", field.0, field.1);
                 if !judged(preset, &traces[of], n, &saying(line, body)).is_empty() {
                     seen.insert(said);
                 } else if is_quiet(&traces[of], n) {

@@ -1,5 +1,6 @@
 //! What happened in a run, in order: the trace, and the history of operations.
 
+pub mod altered;
 mod applied;
 pub mod changed;
 pub mod commits;

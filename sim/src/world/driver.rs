@@ -306,7 +306,7 @@ impl<'a> Driver<'a> {
 
 /// Keeps the first violation of each property: what follows may only be its echo. Whether this is
 /// the first one.
-fn note(violations: &mut Vec<Violation>, violation: Violation) -> bool {
+pub(super) fn note(violations: &mut Vec<Violation>, violation: Violation) -> bool {
     let is_first = violations.iter().all(|v| v.property != violation.property);
     if is_first {
         violations.push(violation);

@@ -7,6 +7,7 @@ mod driver;
 mod env;
 mod faults;
 mod hosts;
+mod judge;
 mod network;
 mod outside;
 pub mod panics;
@@ -29,6 +30,7 @@ mod watch;
 pub use crate::plan::text_of;
 pub use env::{SimEnv, port};
 pub use faults::describe;
+pub use judge::judge;
 pub use panics::Panicked;
 pub use script::{Script, Setup};
 pub use shared::Shared;
@@ -36,10 +38,10 @@ pub use watch::Watch;
 
 use crate::{
     plan::{
-        Side, TICK_MS,
+        TICK_MS,
         case::{Case, ProtocolSpec},
     },
-    properties::{Properties, Protocols, Tally, Violation},
+    properties::{Tally, Violation},
     record::{Trace, history::History, sizes::Sizes},
     seeded,
 };
@@ -102,13 +104,7 @@ pub fn run(case: &Case, watch: &Watch) -> Result<Outcome, String> {
         .max_message_latency(Duration::from_millis(plan.latency_ticks * TICK_MS))
         .build();
     watch.begins(&shared);
-    let mut protocols = Protocols::all(base.protocol);
-    for node in plan.nodes.iter().filter(|node| node.side == Side::Candidate) {
-        protocols = protocols.with(node.host.clone(), candidate.protocol);
-    }
-    let properties = Properties::new(&base.protocol, &base.limits);
-    let properties = properties.mixed(protocols).at_pace(&plan.pace.timing());
-    let properties = properties.of_plan(plan).begun_at(plan.epoch);
+    let properties = judge::properties_of(plan, &base, &candidate);
     let hosts = Hosts::new(plan.clone(), base, candidate, shared.clone(), watch.clone());
     hosts.register(&mut sim);
     let mut driver = Driver::new(plan, properties, shared, hosts);
