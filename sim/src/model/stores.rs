@@ -217,6 +217,9 @@ mod tests {
         stores.observe(&lost(9, vec![change(row(2), None), key(None)]));
         let n = |line| stores.after(line).rows("T").next().map(|row| row.uint("n"));
         assert_eq!([2, 3, 4, 5, 8, 9].map(n), [None, Some(1), Some(1), Some(2), Some(2), None]);
+        let with =
+            |line, n| stores.after(line).rows_with("T", [("id", 7), ("n", n), ("none", 0)]).count();
+        assert_eq!([with(3, 1), with(3, 2), with(5, 2), with(9, 2)], [1, 0, 1, 0]);
         assert_eq!(stores.after(8).field("h", "f"), Some(&text("a")));
         assert_eq!(stores.after(9).hash("h").count(), 0);
         assert_eq!(stores.changes_between(3, 9), [5]);

@@ -49,6 +49,7 @@ impl Default for AckedIsStored {
 }
 
 impl AckedIsStored {
+    #[cold]
     fn violation(
         &self,
         kind: &'static str,

@@ -225,6 +225,7 @@ impl Answered {
         Some(self.silence(*asked, about))
     }
 
+    #[cold]
     fn silence(&self, (conn, seq, command): Request, Asked { content, .. }: &Asked) -> Violation {
         let question = Subject::asked(conn, seq, command);
         let content = content.iter().cloned().map(Subject::Content);

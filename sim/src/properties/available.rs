@@ -291,6 +291,7 @@ fn named(command: u16) -> String {
     format!("{command:#06x} ({})", name(command).unwrap_or("a command that does not exist"))
 }
 
+#[cold]
 fn refused_in_quiet(what: &str, asked: Asked, by: Role) -> Violation {
     let (conn, seq, command) = asked;
     Violation {

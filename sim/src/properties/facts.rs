@@ -35,6 +35,7 @@ pub struct Facts {
     acked: BTreeSet<(u32, u32)>,
 }
 
+#[cold]
 fn lie(
     line: &Line,
     kind: &'static str,

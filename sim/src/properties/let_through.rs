@@ -115,6 +115,7 @@ fn is_request(command: u16) -> bool {
     catalogue::of(command).is_some_and(|entry| entry.reply.is_some())
 }
 
+#[cold]
 fn violation(conn: ConnId, seq: u16, command: u16, wrong: &str) -> Violation {
     let name = catalogue::name(command).unwrap_or("a command");
     Violation {

@@ -73,6 +73,7 @@ struct ListRequest {
     count: usize,
 }
 
+#[cold]
 fn violation(kind: &'static str, sentence: String, about: About) -> Option<Violation> {
     Some(Violation { property: "order", kind, role: Role::Db, sentence, about })
 }

@@ -94,6 +94,7 @@ pub struct Rates {
     tally: Tally,
 }
 
+#[cold]
 fn violation(kind: &'static str, sentence: String, conn: ConnId) -> Violation {
     let about = [Subject::Connection(conn)].into();
     Violation { property: "rates", kind, role: Role::Msg, sentence, about }

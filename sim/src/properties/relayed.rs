@@ -177,6 +177,7 @@ impl Relayed {
     }
 }
 
+#[cold]
 fn broken<const N: usize>(
     seen: &Seen<'_>,
     kind: &'static str,

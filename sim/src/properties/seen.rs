@@ -15,7 +15,11 @@ use crate::{
     plan::{EPOCH, Role},
     record::{End, Frame, Kind, Line},
 };
-use std::{collections::BTreeSet, sync::Arc};
+use bytes::Bytes;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use teamtalk::{
     catalogue::id as command, env::ConnId, fact::Fact, protocol::Protocol, timing::Timing,
     wire::im::message::ImMsgData,
@@ -63,6 +67,8 @@ pub struct Known {
     pub never_ack: BTreeSet<u32>,
     /// The faults of the run.
     pub trouble: Trouble,
+    /// The 0301s that are on their way on devices' connections.
+    pub under_way: UnderWay,
 }
 
 /// The classes of lines among which properties choose what they look at.
@@ -115,7 +121,7 @@ pub struct Seen<'a> {
     /// Its PDU, if that is at a db_proxy, and whether it was written there.
     pub db: Option<(ConnId, &'a Frame, bool)>,
     /// Its PDU, if that is a 0301 of `client` or `db`.
-    pub data: Option<Data>,
+    pub data: Option<Arc<Data>>,
     /// The message that the line is about: of a row, of `Fact::Held`, and of `data`. Its sender is
     /// the one that the line names. A 0301 that a device writes is from the user of that device,
     /// one that a msg_server reads is from the user whom it has logged in on that connection;
@@ -148,6 +154,28 @@ pub struct Data {
     pub body: ImMsgData,
     /// The content that its message is known by.
     pub content: Arc<str>,
+    raw: Bytes,
+}
+
+/// 0301s of devices' connections that one end has written and the other has not read, by that end and
+/// their number in its direction: most are read as they were written, and are not decoded again.
+#[derive(Debug, Default)]
+pub struct UnderWay(BTreeMap<(ConnId, End, u64), Arc<Data>>);
+
+impl UnderWay {
+    /// The 0301 that one end writes or reads.
+    fn data(&mut self, at: At, pdu: &Frame) -> Option<Arc<Data>> {
+        if pdu.command() != command::MSG_DATA {
+            return None;
+        }
+        if matches!(at, At::DeviceWrites | At::ServerWrites) {
+            let data = Data::of(pdu)?;
+            self.0.insert((pdu.conn, pdu.end, pdu.k), data.clone());
+            return Some(data);
+        }
+        let written = self.0.remove(&(pdu.conn, pdu.end.other(), pdu.k));
+        written.filter(|data| data.raw == pdu.pdu.body).or_else(|| Data::of(pdu))
+    }
 }
 
 impl Known {
@@ -176,8 +204,11 @@ impl Known {
             _ if client.is_some() => self.clients.observe(line),
             _ => {}
         }
-        let pdu = client.map(|(_, _, pdu)| pdu).or(db.map(|(_, pdu, _)| pdu));
-        let data = pdu.and_then(Data::of);
+        let data = match (client, db) {
+            (Some((at, _, pdu)), _) => self.under_way.data(at, pdu),
+            (None, Some((_, pdu, _))) => Data::of(pdu),
+            (None, None) => None,
+        };
         let message = match &line.kind {
             Kind::Row { from, content, .. } => Some((*from, content.as_str().into())),
             Kind::Fact(Fact::Held { from, content, .. }) => {
@@ -282,13 +313,13 @@ impl Class {
 
 impl Data {
     /// A PDU's, if it is a 0301 that can be read.
-    fn of(pdu: &Frame) -> Option<Self> {
+    fn of(pdu: &Frame) -> Option<Arc<Self>> {
         if pdu.command() != command::MSG_DATA {
             return None;
         }
         // Nobody else decodes it: see `Seen::data`.
         let body: ImMsgData = pdu.pdu.view().ok()?;
         let content = content(body.msg_type, &body.msg_data).into();
-        Some(Self { body, content })
+        Some(Arc::new(Self { body, content, raw: pdu.pdu.body.clone() }))
     }
 }

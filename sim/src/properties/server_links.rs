@@ -88,3 +88,49 @@ impl Links {
         own.map(|((conn, _), link)| (*conn, link))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        plan::{Host, Role},
+        properties::{no_panic::NoPanic, tape::Tape},
+        record::{End, Kind},
+    };
+    use bytes::Bytes;
+    use teamtalk::{catalogue::id, wire::Pdu};
+
+    #[test]
+    fn links_are_known_from_their_beginning_to_their_end() {
+        let mut tape = Tape::new(NoPanic);
+        let made = |conn, end, peer: &str| Kind::Connected {
+            conn,
+            end,
+            peer: Host::of(peer),
+            port: 1,
+            device: None,
+        };
+        tape.line("msg1", made(70, End::Dialler, "route1"))
+            .line("route1", made(70, End::Acceptor, "msg1"));
+        tape.line("db1", made(71, End::Dialler, "sql")).connect(1, 10);
+        let peers = |tape: &Tape<NoPanic>| {
+            let links =
+                [(70, End::Dialler), (70, End::Acceptor), (71, End::Dialler), (10, End::Acceptor)];
+            links.map(|(conn, end)| tape.known.links.get(conn, end).map(|link| link.peer))
+        };
+        assert_eq!(peers(&tape), [Some(Role::Route), Some(Role::Msg), None, None]);
+        let (host, beat) = (Host::of("msg1"), Pdu::raw(id::OTHER_HEARTBEAT, 0, Bytes::new()));
+        tape.later(1).frame("msg1", End::Dialler, true, 70, beat);
+        let links = &tape.known.links;
+        let (conn, link) = links.of(&host, Role::Route).next().expect("a link to route");
+        assert_eq!((conn, links.of(&host, Role::Db).count()), (70, 0));
+        assert!(link.wrote_us > link.since_us + 1_000_000);
+        tape.line("msg1", Kind::Disconnected { conn: 70, end: End::Dialler });
+        assert_eq!(
+            peers(&tape),
+            [None, Some(Role::Msg), None, None],
+            "the other end is still open"
+        );
+        tape.line("route1", Kind::HostDown);
+        assert_eq!(peers(&tape), [None; 4]);
+    }
+}

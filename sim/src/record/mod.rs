@@ -36,6 +36,16 @@ pub enum End {
     Acceptor,
 }
 
+impl End {
+    /// The end that this one speaks to.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Dialler => Self::Acceptor,
+            Self::Acceptor => Self::Dialler,
+        }
+    }
+}
+
 /// What a line of the trace says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {

@@ -72,6 +72,7 @@ pub struct Diligent {
     next_look_us: u64,
 }
 
+#[cold]
 fn lazy(kind: &'static str, sentence: String, device: u32, and: Subject) -> Violation {
     let about = [Subject::Device(device), and].into();
     Violation { property: "diligent", kind, role: Role::Client, sentence, about }

@@ -76,6 +76,7 @@ struct Committed {
     last: Moment,
 }
 
+#[cold]
 fn violation(kind: &'static str, sentence: String, about: About) -> Option<Violation> {
     Some(Violation { property: "isolation", kind, role: Role::Msg, sentence, about })
 }

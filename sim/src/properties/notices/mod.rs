@@ -242,6 +242,7 @@ impl Notices {
         });
     }
 
+    #[cold]
     fn missing(&self, (to, command): &(To, u16)) -> Violation {
         let name = catalogue::name(*command).unwrap_or("a notice");
         let (whom, about, role) = match to {
@@ -262,6 +263,7 @@ impl Notices {
     }
 }
 
+#[cold]
 fn broken(kind: &'static str, role: Role, sentence: String, conn: ConnId) -> Option<Violation> {
     let about = [Subject::Connection(conn)].into();
     Some(Violation { property: "notices", kind, role, sentence, about })

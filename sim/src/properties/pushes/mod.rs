@@ -96,6 +96,7 @@ pub struct Pushes {
     tally: Tally,
 }
 
+#[cold]
 fn violation(kind: &'static str, sentence: String, user: u32, content: &str) -> Violation {
     let about = [Subject::Content(content.into()), Subject::User(user)].into();
     Violation { property: "pushes", kind, role: Role::Msg, sentence, about }

@@ -36,6 +36,7 @@ type Held = BTreeSet<(u32, Conversation, u32)>;
 /// What a device shows as unread of a chat, or should.
 type Key = (u32, Chat);
 
+#[cold]
 fn wrong(kind: &'static str, sentence: String, about: About) -> Violation {
     Violation { property: "shown", kind, role: Role::Client, sentence, about }
 }

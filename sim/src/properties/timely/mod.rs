@@ -65,6 +65,7 @@ fn late_us(timing: &Timing) -> u64 {
     us(timing.tick() * TICKS) + GRAIN_US
 }
 
+#[cold]
 fn untimely(kind: &'static str, role: Role, sentence: String, about: About) -> Violation {
     Violation { property: "timely", kind, role, sentence, about }
 }
