@@ -210,7 +210,7 @@ impl Notices {
         let notice = pdu.view::<ImMsgDataReadNotify>().ok()?;
         let requester = self.requesters(host, id::MSG_READ_ACK, pdu, notice.user_id);
         self.may_be_told(&requester, &(pdu.command(), bare(pdu)));
-        Some((self.others(host, notice.user_id, &requester), (pdu.command(), bare(pdu))))
+        Some((self.others(host, notice.user_id, &requester.here), (pdu.command(), bare(pdu))))
     }
 
     /// A change of members is told to those who came or went and to the members.
@@ -233,7 +233,7 @@ impl Notices {
         // One in both lists would be told twice.
         self.may_be_told(&requester, &notice);
         self.may_be_told(&requester, &notice);
-        conns.retain(|conn| !requester.contains(conn));
+        conns.retain(|conn| !requester.here.contains(conn));
         Some((conns, notice))
     }
 
@@ -275,20 +275,22 @@ impl Notices {
     }
 
     /// Of several connections that may have asked, all but one are told.
-    fn may_be_told(&mut self, requesters: &[ConnId], (command, body): &(u16, Bytes)) {
-        for conn in requesters.iter().filter(|_| requesters.len() > 1) {
+    fn may_be_told(&mut self, requesters: &Requesters, (command, body): &(u16, Bytes)) {
+        for conn in requesters.here.iter().filter(|_| requesters.may_be_another) {
             self.may.add((To::Conn(*conn), *command, body.clone()), 0);
         }
     }
 
     /// The connections of a user whose question a db_proxy may have answered: which of two that asked
-    /// with one seq_num it was can't be told.
-    fn requesters(&self, host: &Host, command: u16, answer: &Frame, user: u32) -> Vec<ConnId> {
+    /// with one seq_num it was can't be told, also if one of them is gone by now.
+    fn requesters(&self, host: &Host, command: u16, answer: &Frame, user: u32) -> Requesters {
         let asked = self.asked.get(&(host.clone(), command, answer.header.seq_num));
-        let is_own =
-            |conn: &&ConnId| self.here.devices.get(*conn).is_some_and(|device| device.user == user);
-        let own: BTreeSet<ConnId> = asked.into_iter().flatten().filter(is_own).copied().collect();
-        own.into_iter().collect()
+        let asked: BTreeSet<ConnId> = asked.into_iter().flatten().copied().collect();
+        let device = |conn: &ConnId| self.here.devices.get(conn);
+        let is_own = |conn: &&ConnId| device(conn).is_some_and(|device| device.user == user);
+        let here: Vec<ConnId> = asked.iter().filter(is_own).copied().collect();
+        let may_be_another = here.len() > 1 || asked.iter().any(|conn| device(conn).is_none());
+        Requesters { here, may_be_another }
     }
 
     /// The connections on which a message was sent.
@@ -296,6 +298,14 @@ impl Notices {
         let message = (message.msg_type, message.to_session_id, message.msg_data.clone());
         self.sent.get(&message).into_iter().flatten().copied().collect()
     }
+}
+
+/// Who may have asked what a db_proxy answers.
+struct Requesters {
+    /// The connections of the user that are there.
+    here: Vec<ConnId>,
+    /// It may be another one than each of them.
+    may_be_another: bool,
 }
 
 /// The connections that are owed a notice, and the notice: command and body.

@@ -167,3 +167,31 @@ fn who_is_online_may_be_said_as_it_is_once_a_link_ends_in_that_moment() {
     assert_eq!(says(2, LINKS[0], NOW_US), [""; 0], "as it is by then");
     assert_eq!(says(2, LINKS[1], NOW_US), wrong, "another link ends, and they stay");
 }
+
+/// Seed 1657 of `hardened`: two devices of a user asked under one seq_num, and one of them hung up.
+#[test]
+fn who_asked_the_same_as_one_who_is_gone_may_be_told_of_that_ones() {
+    const DB: u64 = 70;
+    let told = |first_asks: bool| {
+        let mut tape = tape();
+        let (end, peer) = (End::Dialler, Host::of("db1"));
+        tape.line("msg1", Kind::Connected { conn: DB, end, peer, port: 10600, device: None });
+        tape.login(1, 10, 1).login(2, 11, 1).later(2);
+        let ack = Pdu::raw(id::MSG_READ_ACK, 5, read_notice(1).body);
+        if first_asks {
+            tape.asks(10, ack.clone()).hang_up(1, 10);
+        }
+        tape.asks(11, ack);
+        tape.frame(
+            "msg1",
+            End::Dialler,
+            false,
+            DB,
+            Pdu::raw(id::MSG_READ_NOTIFY, 5, read_notice(1).body),
+        );
+        tape.tells(11, read_notice(1));
+        tape.found
+    };
+    assert_eq!(told(true), [""; 0]);
+    assert_eq!(told(false), ["notices/unasked/msg"]);
+}
