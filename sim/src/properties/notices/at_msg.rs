@@ -3,7 +3,7 @@
 use super::{
     Notices,
     audience::{members, owed},
-    due::{To, bare},
+    due::{Notice, To, bare},
     own,
 };
 use crate::{
@@ -51,8 +51,9 @@ impl Notices {
             let message = (data.msg_type, data.to_session_id, data.msg_data.clone());
             self.sent.entry(message).or_default().insert(conn);
         }
-        let Some(device) = self.here.devices.get(&conn) else { return };
-        let (user, is_kicked) = (device.user, device.is_kicked);
+        let ghost = self.here.ghosts.get(&conn);
+        let Some(device) = self.here.devices.get(&conn).or(ghost) else { return };
+        let (user, is_going) = (device.user, device.is_kicked || ghost.is_some());
         let told = match pdu.command() {
             id::SWITCH_P2P_CMD => self.p2p(host, conn, user, pdu),
             id::BUDDY_LIST_REMOVE_SESSION_REQ => self.removal(host, conn, user, pdu),
@@ -69,13 +70,27 @@ impl Notices {
         if self.here.links(host, Role::Route).next().is_some() {
             all.push((To::Route(host.clone()), command, body));
         }
-        if is_kicked {
-            // The original serves a kicked connection: others may be told what it does.
+        if is_going {
+            // The original serves a kicked connection, and a server may not know that its device is gone:
+            // others may be told what it does.
             all.into_iter().for_each(|notice| self.may.add(notice, seen.line.sim_us));
             return;
         }
         all.iter().for_each(|notice| self.add(notice.clone(), seen.line.sim_us));
-        self.unless_refused.insert((conn, pdu.command(), seq), all);
+        let asked = Asked { at_us: seen.line.sim_us, notices: all };
+        self.unless_refused.insert((conn, pdu.command(), seq), asked);
+    }
+
+    /// A connection is kicked, or closed. What was read on it in this moment may have been too late.
+    pub(super) fn forgive_last_words(&mut self, conn: ConnId, now_us: u64) {
+        let of_conn = (conn, 0, 0)..=(conn, u16::MAX, u16::MAX);
+        let last = self.unless_refused.range(of_conn).filter(|(_, asked)| asked.at_us == now_us);
+        let last: Vec<_> = last.flat_map(|(_, asked)| asked.notices.clone()).collect();
+        for notice in last {
+            if self.due.paid(&notice) {
+                self.may.add(notice, now_us);
+            }
+        }
     }
 
     /// 0601: unchanged to the sender's other connections and the target's.
@@ -298,6 +313,15 @@ impl Notices {
         let message = (message.msg_type, message.to_session_id, message.msg_data.clone());
         self.sent.get(&message).into_iter().flatten().copied().collect()
     }
+}
+
+/// What follows from a device's PDU.
+#[derive(Debug)]
+pub struct Asked {
+    /// When it was read, in simulated microseconds.
+    pub at_us: u64,
+    /// What is owed unless it is refused.
+    pub notices: Vec<Notice>,
 }
 
 /// Who may have asked what a db_proxy answers.

@@ -43,6 +43,9 @@ const UNSETTLED_US: u64 = 20_000;
 pub struct Here {
     /// The devices that are logged in.
     pub devices: BTreeMap<ConnId, Device>,
+    /// Those of which the connection is gone, and their msg_server has not noticed: what came of them it may
+    /// still serve.
+    pub ghosts: BTreeMap<ConnId, Device>,
     /// The links of msg_servers that they dialled, and those that route_servers accepted.
     pub links: BTreeMap<(ConnId, Host), Link>,
 }
@@ -64,10 +67,11 @@ impl Here {
             Kind::Connected { conn, end, peer, .. } => self.connected(line, *conn, *end, peer),
             Kind::Disconnected { conn, .. } => self.ended(*conn, &line.host, &mut gone),
             Kind::StreamReset { conn } => {
-                self.devices.remove(conn);
+                self.ghosts.extend(self.devices.remove_entry(conn));
                 gone.conns.push(*conn);
             }
             Kind::HostDown => {
+                self.ghosts.retain(|_, device| device.host != line.host);
                 let devices = self.devices.iter().filter(|(_, device)| device.host == line.host);
                 let mut ended: Vec<_> = devices.map(|(conn, _)| *conn).collect();
                 let links = self.links.iter().filter(|(_, link)| link.host == line.host);
@@ -114,7 +118,11 @@ impl Here {
 
     /// An end of a connection closed. The server at the other end goes on with it until it notices.
     fn ended(&mut self, conn: ConnId, host: &Host, gone: &mut Gone) {
-        self.devices.remove(&conn);
+        let device = self.devices.remove(&conn);
+        match device.filter(|device| device.host != *host) {
+            Some(device) => drop(self.ghosts.insert(conn, device)),
+            None => drop(self.ghosts.remove(&conn)),
+        }
         gone.conns.push(conn);
         if let Some(Link { host, peer: Role::Route, .. }) = self.links.remove(&(conn, host.clone()))
         {
