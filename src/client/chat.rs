@@ -66,7 +66,8 @@ impl Device {
                     && self.person_answered(turn, pdu)
                 {
                     let chat = Chat::of(answer.session_type, answer.session_id);
-                    self.hold_all(turn, chat, &answer.msg_list);
+                    let news = self.hold_all(turn, chat, &answer.msg_list);
+                    self.count_pulled(turn, news);
                     self.follow(turn, chat);
                 }
             }
@@ -216,10 +217,7 @@ impl Device {
         let news = self.hold_all(turn, chat, &answer.msg_list);
         match request.asked {
             Asked::CatchUp { chat } => {
-                // What was pushed is counted then; of what was missed the server knows what is unread.
-                if news {
-                    self.ask_unread(turn);
-                }
+                self.count_pulled(turn, news);
                 self.swept_page(turn, chat, answer.msg_list.iter().map(|row| row.msg_id));
             }
             Asked::Read { op, chat } => {
@@ -227,9 +225,17 @@ impl Device {
                 self.ack_chat(turn, op, chat, request.attempt + 1);
             }
             asked => {
+                self.count_pulled(turn, news);
                 self.follow(turn, chat);
                 asked.op().into_iter().for_each(|op| turn.ok(op, 0));
             }
+        }
+    }
+
+    /// What was pushed is counted then; of what was missed the server knows what is unread.
+    fn count_pulled(&mut self, turn: &mut Turn<'_>, news: bool) {
+        if news && self.catches_up() {
+            self.ask_unread(turn);
         }
     }
 

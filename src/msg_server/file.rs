@@ -162,7 +162,7 @@ pub(super) fn status(
     let transfer = Pdu::new(cmd::OTHER_FILE_TRANSFER_REQ, seq, &transfer);
     match (server, requester) {
         (Some(server), Some(conn)) => {
-            state.ask(turn, server, transfer, Source { conn, asked, missed: None });
+            state.ask(turn, server, transfer, Source { conn, asked, body: 0, missed: None });
         }
         (Some(server), None) => turn.send(server, transfer),
         (None, Some(conn)) => {

@@ -107,7 +107,11 @@ pub(super) fn from_db(
     };
     let asked = Asked::of(pdu);
     let waits_on = protocol.mutated(Mutant::AckedSendWaits);
-    let is_owed = waits_on || state.settled(link, attach.handle, asked).1;
+    let is_owed = waits_on
+        || match not_stored {
+            true => state.settled(link, attach.handle, asked).1,
+            false => state.settled_by(link, attach.handle, asked),
+        };
     let origin = state.find(msg.from_user_id, attach.handle);
     let unacked = is_audio(msg.msg_type) && protocol.mutated(Mutant::VoiceUnacked);
     if let Some(origin) = origin.filter(|_| is_owed && !unacked) {

@@ -80,7 +80,7 @@ pub(super) fn confirmed(
         return Ok(());
     };
     let asked = Asked { command: cmd::MSG_READ_ACK, seq: pdu.header.seq_num };
-    let (_, is_owed) = state.settled(link, attach.handle, asked);
+    let is_owed = state.settled_by(link, attach.handle, asked);
     let requester = state.find(stored.user_id, attach.handle);
     let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
     if let Some(conn) = requester.filter(|_| is_owed) {

@@ -8,7 +8,7 @@ use super::state::{
 use crate::{
     catalogue::{self, AttachForm, id as cmd},
     conversation::Conversation,
-    env::ConnId,
+    env::{ConnId, draw_id},
     mutants::Mutant,
     wire::{
         Malformed, Pdu,
@@ -25,6 +25,8 @@ use bytes::Bytes;
 pub(super) struct Source {
     pub(super) conn: ConnId,
     pub(super) asked: Asked,
+    /// See [`Request::body`].
+    pub(super) body: u64,
     /// The conversation whose members miss a push if no answer comes.
     pub(super) missed: Option<Conversation>,
 }
@@ -32,7 +34,7 @@ pub(super) struct Source {
 impl Source {
     /// A request whose answer is for its client only.
     pub(super) fn client(conn: ConnId, pdu: &Pdu) -> Self {
-        Self { conn, asked: Asked::of(pdu), missed: None }
+        Self { conn, asked: Asked::of(pdu), body: draw_id(&[&pdu.body]), missed: None }
     }
 }
 
@@ -46,12 +48,13 @@ impl State {
         pdu: Pdu,
         source: Source,
     ) -> bool {
-        let Source { conn, asked, missed } = source;
+        let Source { conn, asked, body, missed } = source;
         let protocol = &self.config.protocol;
         let missed = missed.filter(|_| !protocol.mutated(Mutant::LostSendHintsNobody));
         let recorded = protocol.answered_refusals || (protocol.catch_up_hint && missed.is_some());
         if let Some(client) = self.conns.get(&conn).filter(|_| recorded) {
-            let request = Request { conn, asked, link, since: turn.now.up, missed, late: false };
+            let since = turn.now.up;
+            let request = Request { conn, asked, body, link, since, missed, late: false };
             match self.in_flight.add(client.handle, request) {
                 Ok(length) if protocol.edge_limits => {
                     turn.ask(link, pdu, number_of(client.handle, asked));
@@ -82,6 +85,14 @@ impl State {
         let request = self.in_flight.answered(link, handle, asked);
         let waits = request.as_ref().is_some_and(|request| !request.late);
         (request, waits || !self.config.protocol.answered_refusals)
+    }
+
+    /// The same for an answer that says what is so: one that is late answers what the client has written
+    /// again since.
+    pub(super) fn settled_by(&mut self, link: ConnId, handle: u32, asked: Asked) -> bool {
+        let (request, is_owed) = self.settled(link, handle, asked);
+        let late = request.filter(|request| request.late);
+        is_owed || late.is_some_and(|late| self.in_flight.answers_another(handle, &late))
     }
 
     /// A request found no room on its link (switch `edge-limits`): its server takes what is written to
@@ -241,7 +252,18 @@ pub(super) fn reply(
     };
     let asked = Asked { command: request.id, seq: pdu.header.seq_num };
     let waits_on = state.config.protocol.mutated(Mutant::AnsweredRequestWaits);
-    let is_owed = waits_on || state.settled(link, attach.handle, asked).1;
+    // What a client asks again: a change that failed may succeed at the second try.
+    let is_read = [
+        cmd::MSG_LIST_REQUEST,
+        cmd::MSG_UNREAD_CNT_REQUEST,
+        cmd::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST,
+    ]
+    .contains(&asked.command);
+    let is_owed = waits_on
+        || match is_read {
+            true => state.settled_by(link, attach.handle, asked),
+            false => state.settled(link, attach.handle, asked).1,
+        };
     if let Some(conn) = state.find(user, attach.handle).filter(|_| is_owed) {
         let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
         turn.send(conn, pdu.with_body(body));

@@ -95,65 +95,86 @@ impl Asked<'_> {
         own: Option<&Vec<Member>>,
         rest: &mut Reads<'_>,
     ) -> Judged {
-        let mut before = u32::MAX;
-        let (mut listed, mut beyond) = (BTreeSet::new(), false);
-        let start = *rest;
-        for info in said {
-            let of = key(info);
-            let known = rows.iter().find(|(row, shown)| *row == of && *shown == shown_as(info));
-            match known {
-                Some((_, shown)) if !beyond => {
-                    right(shown.updated <= before, || {
-                        format!("the session with {} after older ones", name(of))
-                    })?;
-                    before = shown.updated;
-                }
-                _ => {
-                    // With catch-up, groups without a row among those come last.
-                    beyond = true;
-                    self.judge_rest(info, rows, own, rest)?;
-                }
-            }
+        let mut listed = BTreeSet::new();
+        for of in said.iter().map(key) {
             right(listed.insert(of) || !self.protocol.single_session, || {
                 format!("the session with {} twice", name(of))
             })?;
-            rest.equals(&format!("of {} the latest", name(of)), &Some(latest_in(info)), |view| {
-                self.latest(view, of, own)
+        }
+        let row = |info: &ContactSessionInfo| {
+            let said = (key(info), shown_as(info));
+            rows.iter().find(|row| **row == said)
+        };
+        // With catch-up, groups without a row among those come last.
+        let (first, others) =
+            said.split_at(said.iter().position(|info| row(info).is_none()).unwrap_or(said.len()));
+        let (start, mut before) = (*rest, u32::MAX);
+        for info in first {
+            let updated = shown_as(info).updated;
+            right(updated <= before, || {
+                format!("the session with {} after older ones", name(key(info)))
             })?;
+            before = updated;
+            self.judge_latest(info, own, rest)?;
+        }
+        if !others.is_empty() {
+            // The rows of all of them are read at once, before the first latest message.
+            rest.choose(
+                |view| self.with_groups(view),
+                |sessions, rest| {
+                    others.iter().try_for_each(|info| {
+                        self.judge_other(info, rows, sessions, own)?;
+                        self.judge_latest(info, own, rest)
+                    })
+                },
+            )?;
         }
         self.left_out(rows, own, &listed, start)
     }
 
-    /// A group that is listed though it has no row that changed.
-    fn judge_rest(
+    fn judge_latest(
         &self,
         info: &ContactSessionInfo,
-        rows: &[Session],
         own: Option<&Vec<Member>>,
         rest: &mut Reads<'_>,
     ) -> Judged {
         let of = key(info);
-        let stored: BTreeMap<_, _> = rows.iter().copied().collect();
-        let wrong = || {
-            let (said, stored) = (shown_as(info), stored.get(&of));
-            Wrong(format!(
-                "the session with {} as {said:?}, where the stores have {stored:?}",
-                name(of)
-            ))
+        rest.equals(&format!("of {} the latest", name(of)), &Some(latest_in(info)), |view| {
+            self.latest(view, of, own)
+        })
+    }
+
+    /// The rows of all sessions with groups.
+    fn with_groups(&self, view: View<'_>) -> BTreeMap<u32, Shown> {
+        let own = view.rows("IMRecentSession");
+        let own = own.filter(|row| row.has([("userId", self.user), ("type", GROUP)]));
+        let shown = |row: super::stores::Row<'_>| Shown {
+            removed: row.uint("status") != 0,
+            updated: row.uint("updated"),
+        };
+        own.map(|row| (row.uint("peerId"), shown(row))).collect()
+    }
+
+    /// A group that is listed though it has no row that changed.
+    fn judge_other(
+        &self,
+        info: &ContactSessionInfo,
+        rows: &[Session],
+        sessions: &BTreeMap<u32, Shown>,
+        own: Option<&Vec<Member>>,
+    ) -> Judged {
+        let (of, said) = (key(info), shown_as(info));
+        let wrong = |stored: Option<&Shown>| {
+            format!("the session with {} as {said:?}, where the stores have {stored:?}", name(of))
         };
         let member = own.and_then(|own| own.iter().find(|member| member.group == of.1));
         let Some(member) = member.filter(|_| self.catch_up && of.0 == GROUP) else {
-            return Err(wrong());
+            let stored: BTreeMap<_, _> = rows.iter().copied().collect();
+            return Err(Wrong(wrong(stored.get(&of))));
         };
         let fresh = Shown { removed: false, updated: member.joined };
-        rest.equals(&format!("the session with {}", name(of)), &shown_as(info), |view| {
-            let is_own = [("userId", self.user), ("peerId", of.1), ("type", GROUP)];
-            let row = view.rows_with("IMRecentSession", is_own).last();
-            row.map_or(fresh, |row| Shown {
-                removed: row.uint("status") != 0,
-                updated: row.uint("updated"),
-            })
-        })
+        let stored = sessions.get(&of.1).unwrap_or(&fresh);
+        right(*stored == said, || wrong(Some(stored)))
     }
 
     /// What is not listed had no message to show, or was past the bound.
@@ -215,4 +236,69 @@ fn latest_in(info: &ContactSessionInfo) -> Latest {
 
 fn name((kind, id): (u32, u32)) -> String {
     format!("{} {id}", if kind == GROUP { "group" } else { "user" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Asked, ContactSessionInfo, GROUP, Member, Reads};
+    use crate::{
+        model::{Stores, conversations::Since},
+        plan::Host,
+        record::{Changed, Columns, Kind, Line},
+    };
+    use std::sync::Arc;
+    use teamtalk::{protocol::Protocol, store::sql::Value, wire::im::base_define::MsgType};
+
+    const TEXT: i64 = MsgType::GroupText as i64;
+
+    /// A row whose first column is its key.
+    fn row(table: &str, columns: &[(&str, i64)]) -> Changed {
+        let names = columns.iter().map(|(name, _)| name.to_string()).collect();
+        let of = Arc::new(Columns { table: table.into(), names });
+        let values: Vec<_> = columns.iter().map(|(_, number)| Value::Int(*number)).collect();
+        Changed::row(&of, &[values[0].clone()].into(), None, Some(&values))
+    }
+
+    fn message(group: i64, msg_id: i64) -> Changed {
+        let of = [("groupId", group), ("userId", 9), ("type", TEXT), ("status", 0)];
+        let all: Vec<_> = [("id", msg_id), ("msgId", msg_id)].into_iter().chain(of).collect();
+        row(&format!("IMGroupMessage_{group}"), &all)
+    }
+
+    /// Seed 7374 of `hardened`: the rows of all sessions with groups are read at once, before the first latest
+    /// message, and one is made meanwhile.
+    #[test]
+    fn sessions_with_groups_are_of_one_moment_before_their_latest_messages() {
+        let mut stores = Stores::default();
+        let session = [("id", 1), ("userId", 1), ("peerId", 2), ("status", 0), ("updated", 9)];
+        let session: Vec<_> = session.into_iter().chain([("type", i64::from(GROUP))]).collect();
+        let lines = [
+            (10, vec![message(1, 1), message(2, 1)]),
+            (20, vec![message(1, 2), row("IMRecentSession", &session)]),
+        ];
+        for (n, changed) in lines {
+            let kind = Kind::Holds { store: "sql", changed };
+            stores.observe(&Line { n, sim_us: n, host: Host::of("world"), incarnation: 0, kind });
+        }
+        let protocol = Protocol::hardened();
+        let asked = Asked { protocol: &protocol, user: 1, since: 0, catch_up: true };
+        let member = |group| Member { group, joined: 5, since: Since::Message(0) };
+        let own = vec![member(1), member(2)];
+        let info = |group: u32, updated_time, latest_msg_id| ContactSessionInfo {
+            session_id: group,
+            session_type: GROUP as i32,
+            updated_time,
+            latest_msg_id,
+            latest_msg_type: TEXT as i32,
+            latest_msg_from_user_id: 9,
+            ..Default::default()
+        };
+        let says = |latest_of_1, updated_of_2| {
+            let said = [info(1, 5, latest_of_1), info(2, updated_of_2, 1)];
+            asked.judge(&said, &[], Some(&own), &mut Reads::between(&stores, 12, 25)).is_ok()
+        };
+        assert!(says(1, 5) && says(2, 5), "the rows from before, and any latest message since");
+        assert!(says(2, 9) && !says(1, 9), "the rows from after");
+        assert!(!says(2, 7));
+    }
 }

@@ -155,6 +155,19 @@ fn what_was_caught_up_with_is_counted_by_the_server() {
     assert!(facts(&out).contains(&Fact::UnreadShown { device: 9, chat: CHAT, count: 3 }));
 }
 
+/// Seed 5090 of `hardened`: pushes were lost, and a person's pull brought what they had.
+#[test]
+fn what_a_person_pulled_that_is_new_is_counted_by_the_server() {
+    let mut rig = Rig::online(&OURS);
+    let out = rig.command(2, Action::Pull { chat: CHAT, count: 10 });
+    let out = rig.list(pull_seq(&out), [2, 1]);
+    let seq = unread_asked(&out)[0].header.seq_num;
+    rig.pdu(command::MSG_UNREAD_CNT_RESPONSE, seq, &unread_answer(&[(2, 2)]));
+    assert_eq!(rig.store.unread[&CHAT], 2);
+    let out = rig.command(3, Action::Pull { chat: CHAT, count: 10 });
+    assert_eq!(unread_asked(&rig.list(pull_seq(&out), [2, 1])), [], "nothing is new");
+}
+
 #[test]
 fn counts_that_were_asked_for_before_a_push_are_asked_for_again() {
     let mut rig = Rig::new(&OURS);

@@ -44,6 +44,8 @@ pub fn of_number(number: u64) -> (u32, Asked) {
 pub struct Request {
     pub conn: ConnId,
     pub asked: Asked,
+    /// What tells its body from others: a client may use a seq_num twice.
+    pub body: u64,
     /// Which link it went on: its answer comes on the same.
     pub link: ConnId,
     pub since: Duration,
@@ -102,18 +104,28 @@ impl InFlight {
         self.take(|request| request.link == link)
     }
 
-    /// Takes out what has waited for longer than `limit`. Sends are marked as late and stay: their
-    /// answer may still come, and the message is pushed then.
+    /// A request was answered after its client was told that no answer came in time. If the client has
+    /// written it again meanwhile and waits, that is its answer, and another one will not be told. Where
+    /// a store is slower than clients wait, each try would be answered too late otherwise.
+    pub fn answers_another(&mut self, handle: u32, answered: &Request) -> bool {
+        let waiting = self.requests.get_mut(&handle).into_iter().flatten();
+        let alike = |r: &&mut Request| {
+            !r.late && (r.conn, r.asked, r.body) == (answered.conn, answered.asked, answered.body)
+        };
+        let again = waiting.into_iter().find(alike);
+        again.map(|again| again.late = true).is_some()
+    }
+
+    /// What has waited for longer than `limit` is late, and returned once. It stays: its answer may still
+    /// come, a message is pushed then, and a client that asks again is told it.
     pub fn late(&mut self, now: Duration, limit: Duration) -> Vec<Request> {
-        let is_late = |r: &Request| !r.late && now.saturating_sub(r.since) > limit;
-        let sends = self.requests.values_mut().flatten().filter(|r| r.missed.is_some());
-        let mut late = Vec::new();
-        for send in sends.filter(|r| is_late(r)) {
-            send.late = true;
-            late.push(Request { missed: None, late: false, ..send.clone() });
-        }
-        late.extend(self.take(is_late));
-        late
+        let all = self.requests.values_mut().flatten();
+        let late = all.filter(|r| !r.late && now.saturating_sub(r.since) > limit);
+        let told = |request: &mut Request| {
+            request.late = true;
+            Request { missed: None, late: false, ..request.clone() }
+        };
+        late.map(told).collect()
     }
 
     /// Takes out the requests that have waited for longer than `limit`, sends too.
@@ -141,6 +153,7 @@ mod tests {
         Request {
             conn: 9,
             asked,
+            body: 1,
             link,
             since: Duration::from_secs(since),
             missed: None,
@@ -161,7 +174,21 @@ mod tests {
         assert_eq!(table.of_link(1), [request(1, 5, 2)]);
         assert_eq!(table.late(Duration::from_secs(4), Duration::from_secs(3)), []);
         assert_eq!(table.late(Duration::from_secs(5), Duration::from_secs(3)).len(), 1);
+        assert!(table.answered(2, 7, asked).is_some_and(|request| request.late));
         assert!(table.requests.is_empty());
+    }
+
+    #[test]
+    fn a_late_answer_is_for_who_wrote_the_same_again() {
+        let mut table = InFlight::default();
+        for of in [request(1, 5, 0), request(2, 5, 4), Request { body: 2, ..request(2, 5, 4) }] {
+            table.add(7, of).unwrap();
+        }
+        assert_eq!(table.late(Duration::from_secs(5), Duration::from_secs(3)).len(), 1);
+        let late = table.answered(1, 7, request(1, 5, 0).asked).expect("it stays");
+        assert!(late.late && table.answers_another(7, &late));
+        assert!(!table.answers_another(7, &late), "the third is another request");
+        assert!(table.answered(2, 7, late.asked).is_some_and(|second| second.late));
     }
 
     #[test]

@@ -143,6 +143,43 @@ fn silence_is_answered_in_the_end() {
     assert_eq!(late.to(ALICE).len(), 0);
 }
 
+/// Seed 7584 of `hardened`: a db_proxy that is slower than clients wait answered ten tries of a send, each
+/// after its time, and its client never heard of one.
+#[test]
+fn what_comes_late_answers_what_its_client_has_written_again() {
+    let text = message(1, 2, 0, 1, "");
+    let stored = message(1, 2, 1, 1, &attach(7));
+    let list = format!("0801100118022000{}", attach(7));
+    let slow = || {
+        let mut rig = Rig::only(SWITCH);
+        rig.login(ALICE, 1, 1);
+        rig.at(1.0);
+        rig.pdu(ALICE, cmd::MSG_DATA, 5, &text);
+        rig.pdu(ALICE, cmd::MSG_LIST_REQUEST, 6, LIST);
+        assert_eq!(rig.tick_at(13.1).told(ALICE).len(), 2);
+        rig
+    };
+    let mut rig = slow();
+    rig.pdu(ALICE, cmd::MSG_DATA, 5, &text);
+    rig.pdu(ALICE, cmd::MSG_LIST_REQUEST, 6, LIST);
+    for tries in 1..=2 {
+        let told = usize::from(tries == 1);
+        let done = rig.pdu(DB_OTHER, cmd::MSG_DATA, 5, &stored);
+        assert_eq!(done.to(ALICE).len(), told, "{tries}");
+        let done = rig.pdu(DB_LOGIN, cmd::MSG_LIST_RESPONSE, 6, &list);
+        assert_eq!(done.to(ALICE).len(), told, "{tries}");
+    }
+    assert!(rig.tick_at(60.0).sent.is_empty(), "both have their answer");
+    // That nothing was stored is no answer to the second try, nor is it one to something else.
+    let mut rig = slow();
+    rig.pdu(ALICE, cmd::MSG_DATA, 5, &text);
+    let failed = message(1, 2, 0, 1, &attach(7));
+    assert_eq!(rig.pdu(DB_OTHER, cmd::MSG_DATA, 5, &failed).to(ALICE).len(), 0);
+    let mut rig = slow();
+    rig.pdu(ALICE, cmd::MSG_DATA, 5, &message(1, 3, 0, 1, ""));
+    assert_eq!(rig.pdu(DB_OTHER, cmd::MSG_DATA, 5, &stored).to(ALICE).len(), 0);
+}
+
 #[test]
 fn an_answer_ends_the_wait() {
     let mut rig = Rig::only(SWITCH);

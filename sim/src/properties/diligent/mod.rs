@@ -138,6 +138,8 @@ impl Diligent {
         }
         let (timing, now_us) = (seen.known.timing.as_ref()?, seen.line.sim_us);
         let us = |duration: Duration| duration.as_micros() as u64;
+        // One that was never online forgets with its host, too.
+        self.hosts.insert(device, seen.line.host.clone());
         let before = match is_made {
             true => self.failed.remove(&device),
             false => self.failed.insert(device, peer.clone()),

@@ -128,6 +128,17 @@ fn it_turns_to_another_server() {
     assert_eq!(dials(&mut tape, "msg2", false), ["diligent/same-server/client"]);
 }
 
+/// Seed 6635 of `hardened`.
+#[test]
+fn a_program_that_starts_again_does_not_know_whom_it_could_not_reach() {
+    let mut tape = online();
+    tape.property.hosts.clear();
+    assert!(dials(&mut tape, "msg1", false).is_empty());
+    tape.line("client1", Kind::HostDown);
+    assert!(dials(&mut tape, "msg1", false).is_empty());
+    assert_eq!(dials(&mut tape, "msg1", false), ["diligent/same-server/client"]);
+}
+
 #[test]
 fn it_asks_nothing_of_a_group_that_its_user_is_out_of() {
     let asks = || {

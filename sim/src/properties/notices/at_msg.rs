@@ -3,7 +3,7 @@
 use super::{
     Notices,
     audience::{members, owed},
-    due::{To, bare},
+    due::{Notice, To, bare},
     has_route, own,
 };
 use crate::{
@@ -51,8 +51,9 @@ impl Notices {
             let message = (data.msg_type, data.to_session_id, data.msg_data.clone());
             self.sent.entry(message).or_default().insert(conn);
         }
-        let Some(device) = self.here.devices.get(&conn) else { return };
-        let (user, is_kicked) = (device.user, device.is_kicked);
+        let ghost = self.here.ghosts.get(&conn);
+        let Some(device) = self.here.devices.get(&conn).or(ghost) else { return };
+        let (user, is_going) = (device.user, device.is_kicked || ghost.is_some());
         let told = match pdu.command() {
             id::SWITCH_P2P_CMD => self.p2p(host, conn, user, pdu),
             id::BUDDY_LIST_REMOVE_SESSION_REQ => self.removal(host, conn, user, pdu),
@@ -69,13 +70,27 @@ impl Notices {
         if has_route(seen) {
             all.push((To::Route(host.clone()), command, body));
         }
-        if is_kicked {
-            // The original serves a kicked connection: others may be told what it does.
+        if is_going {
+            // The original serves a kicked connection, and a server may not know that its device is gone:
+            // others may be told what it does.
             all.into_iter().for_each(|notice| self.may.add(notice, seen.line.sim_us));
             return;
         }
         all.iter().for_each(|notice| self.add(notice.clone(), seen.line.sim_us));
-        self.unless_refused.insert((conn, pdu.command(), seq), all);
+        let asked = Asked { at_us: seen.line.sim_us, notices: all };
+        self.unless_refused.insert((conn, pdu.command(), seq), asked);
+    }
+
+    /// A connection is kicked, or closed. What was read on it in this moment may have been too late.
+    pub(super) fn forgive_last_words(&mut self, conn: ConnId, now_us: u64) {
+        let of_conn = (conn, 0, 0)..=(conn, u16::MAX, u16::MAX);
+        let last = self.unless_refused.range(of_conn).filter(|(_, asked)| asked.at_us == now_us);
+        let last: Vec<_> = last.flat_map(|(_, asked)| asked.notices.clone()).collect();
+        for (to, command, body) in last {
+            if self.due.take((to.clone(), command), || body.clone()) {
+                self.may.add((to, command, body), now_us);
+            }
+        }
     }
 
     /// 0601: unchanged to the sender's other connections and the target's.
@@ -210,7 +225,7 @@ impl Notices {
         let notice = pdu.view::<ImMsgDataReadNotify>().ok()?;
         let requester = self.requesters(host, id::MSG_READ_ACK, pdu, notice.user_id);
         self.may_be_told(&requester, &(pdu.command(), bare(pdu)));
-        Some((self.others(host, notice.user_id, &requester), (pdu.command(), bare(pdu))))
+        Some((self.others(host, notice.user_id, &requester.here), (pdu.command(), bare(pdu))))
     }
 
     /// A change of members is told to those who came or went and to the members.
@@ -233,7 +248,7 @@ impl Notices {
         // One in both lists would be told twice.
         self.may_be_told(&requester, &notice);
         self.may_be_told(&requester, &notice);
-        conns.retain(|conn| !requester.contains(conn));
+        conns.retain(|conn| !requester.here.contains(conn));
         Some((conns, notice))
     }
 
@@ -275,20 +290,22 @@ impl Notices {
     }
 
     /// Of several connections that may have asked, all but one are told.
-    fn may_be_told(&mut self, requesters: &[ConnId], (command, body): &(u16, Bytes)) {
-        for conn in requesters.iter().filter(|_| requesters.len() > 1) {
+    fn may_be_told(&mut self, requesters: &Requesters, (command, body): &(u16, Bytes)) {
+        for conn in requesters.here.iter().filter(|_| requesters.may_be_another) {
             self.may.add((To::Conn(*conn), *command, body.clone()), 0);
         }
     }
 
     /// The connections of a user whose question a db_proxy may have answered: which of two that asked
-    /// with one seq_num it was can't be told.
-    fn requesters(&self, host: &Host, command: u16, answer: &Frame, user: u32) -> Vec<ConnId> {
+    /// with one seq_num it was can't be told, also if one of them is gone by now.
+    fn requesters(&self, host: &Host, command: u16, answer: &Frame, user: u32) -> Requesters {
         let asked = self.asked.get(&(answer.header.seq_num, command, host.clone()));
-        let is_own =
-            |conn: &&ConnId| self.here.devices.get(*conn).is_some_and(|device| device.user == user);
-        let own: BTreeSet<ConnId> = asked.into_iter().flatten().filter(is_own).copied().collect();
-        own.into_iter().collect()
+        let asked: BTreeSet<ConnId> = asked.into_iter().flatten().copied().collect();
+        let device = |conn: &ConnId| self.here.devices.get(conn);
+        let is_own = |conn: &&ConnId| device(conn).is_some_and(|device| device.user == user);
+        let here: Vec<ConnId> = asked.iter().filter(is_own).copied().collect();
+        let may_be_another = here.len() > 1 || asked.iter().any(|conn| device(conn).is_none());
+        Requesters { here, may_be_another }
     }
 
     /// The connections on which a message was sent.
@@ -296,6 +313,23 @@ impl Notices {
         let message = (message.msg_type, message.to_session_id, message.msg_data.clone());
         self.sent.get(&message).into_iter().flatten().copied().collect()
     }
+}
+
+/// What follows from a device's PDU.
+#[derive(Debug)]
+pub struct Asked {
+    /// When it was read, in simulated microseconds.
+    pub at_us: u64,
+    /// What is owed unless it is refused.
+    pub notices: Vec<Notice>,
+}
+
+/// Who may have asked what a db_proxy answers.
+struct Requesters {
+    /// The connections of the user that are there.
+    here: Vec<ConnId>,
+    /// It may be another one than each of them.
+    may_be_another: bool,
 }
 
 /// The connections that are owed a notice, and the notice: command and body.

@@ -28,6 +28,9 @@ pub struct Device {
 pub struct Here {
     /// The devices that are logged in.
     pub devices: BTreeMap<ConnId, Device>,
+    /// Those of which the connection is gone, and their msg_server has not noticed: what came of them it may
+    /// still serve.
+    pub ghosts: BTreeMap<ConnId, Device>,
 }
 
 /// What a line took away: the connections that ended at a host.
@@ -44,16 +47,17 @@ impl Here {
     pub fn observe(&mut self, seen: &Seen<'_>) -> Option<Gone> {
         let (line, mut gone) = (seen.line, Gone::default());
         match &line.kind {
-            // The server at the other end goes on with it until it notices.
-            Kind::Disconnected { conn, .. } | Kind::StreamReset { conn } => {
-                self.devices.remove(conn);
+            Kind::Disconnected { conn, .. } => self.ended(*conn, &line.host, &mut gone),
+            Kind::StreamReset { conn } => {
+                self.ghosts.extend(self.devices.remove_entry(conn));
                 gone.conns.push(*conn);
             }
-            Kind::HostDown => self.devices.retain(|conn, device| {
-                let ends = device.host == line.host;
-                gone.conns.extend(ends.then_some(*conn));
-                !ends
-            }),
+            Kind::HostDown => {
+                self.ghosts.retain(|_, device| device.host != line.host);
+                let devices = self.devices.iter().filter(|(_, device)| device.host == line.host);
+                let ended: Vec<_> = devices.map(|(conn, _)| *conn).collect();
+                ended.into_iter().for_each(|conn| self.ended(conn, &line.host, &mut gone));
+            }
             Kind::Fact(Fact::LoggedIn { conn, user, client_type }) => {
                 let device = Device {
                     host: line.host.clone(),
@@ -83,6 +87,16 @@ impl Here {
             gone.without_route.extend((link.peer == Role::Route).then(|| link.host.clone()));
         }
         Some(gone)
+    }
+
+    /// An end of a connection closed. The server at the other end goes on with it until it notices.
+    fn ended(&mut self, conn: ConnId, host: &Host, gone: &mut Gone) {
+        let device = self.devices.remove(&conn);
+        match device.filter(|device| device.host != *host) {
+            Some(device) => drop(self.ghosts.insert(conn, device)),
+            None => drop(self.ghosts.remove(&conn)),
+        }
+        gone.conns.push(conn);
     }
 
     /// The connections at a msg_server of those users.

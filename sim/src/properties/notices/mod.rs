@@ -18,6 +18,7 @@ use crate::{
     plan::{Host, Role},
     record::{End, Frame, Kind, fields::without},
 };
+use at_msg::Asked;
 use at_route::{Presence, StatusAnswer};
 use bytes::Bytes;
 use due::{Due, Notice, To, bare};
@@ -72,7 +73,7 @@ pub struct Notices {
     /// Where each msg_server was told that clients reach the file server.
     addresses: BTreeMap<Host, Vec<IpAddr>>,
     /// What follows from a device's PDU unless it is refused.
-    unless_refused: BTreeMap<(ConnId, u16, u16), Vec<Notice>>,
+    unless_refused: BTreeMap<(ConnId, u16, u16), Asked>,
     /// On which connections each message, (type, receiver, content), was sent.
     sent: BTreeMap<(i32, u32, Bytes), BTreeSet<ConnId>>,
     tally: Tally,
@@ -167,7 +168,8 @@ impl Notices {
         if command == id::OTHER_REFUSED {
             let refused = pdu.view::<Refused>().ok()?.command_id as u16;
             let key = (conn, refused, pdu.header.seq_num);
-            for (to, command, body) in self.unless_refused.remove(&key).unwrap_or_default() {
+            let refused = self.unless_refused.remove(&key);
+            for (to, command, body) in refused.into_iter().flat_map(|of| of.notices) {
                 self.due.take((to, command), || body);
             }
             return None;
@@ -298,6 +300,15 @@ impl Property for Notices {
         if let Some(gone) = self.here.observe(seen) {
             let down = matches!(seen.line.kind, Kind::HostDown).then_some(&seen.line.host);
             self.forget(&gone, down);
+        }
+        match &seen.line.kind {
+            Kind::PduSent(pdu) if pdu.command() == id::LOGIN_KICK_USER => {
+                self.forgive_last_words(pdu.conn, seen.line.sim_us);
+            }
+            Kind::Disconnected { conn, end: End::Acceptor } => {
+                self.forgive_last_words(*conn, seen.line.sim_us);
+            }
+            _ => {}
         }
         if seen.line.host.role() == Role::Route {
             match &seen.line.kind {

@@ -191,3 +191,91 @@ fn who_is_online_may_be_said_as_it_is_once_a_link_ends_in_that_moment() {
     assert_eq!(says(2, LINKS[0], NOW_US), [""; 0], "as it is by then");
     assert_eq!(says(2, LINKS[1], NOW_US), wrong, "another link ends, and they stay");
 }
+
+/// Seed 1657 of `hardened`: two devices of a user asked under one seq_num, and one of them hung up.
+#[test]
+fn who_asked_the_same_as_one_who_is_gone_may_be_told_of_that_ones() {
+    const DB: u64 = 70;
+    let told = |first_asks: bool| {
+        let mut tape = tape();
+        let (end, peer) = (End::Dialler, Host::of("db1"));
+        tape.line("msg1", Kind::Connected { conn: DB, end, peer, port: 10600, device: None });
+        tape.login(1, 10, 1).login(2, 11, 1).later(2);
+        let ack = Pdu::raw(id::MSG_READ_ACK, 5, read_notice(1).body);
+        if first_asks {
+            tape.asks(10, ack.clone()).hang_up(1, 10);
+        }
+        tape.asks(11, ack);
+        tape.frame(
+            "msg1",
+            End::Dialler,
+            false,
+            DB,
+            Pdu::raw(id::MSG_READ_NOTIFY, 5, read_notice(1).body),
+        );
+        tape.tells(11, read_notice(1));
+        tape.found
+    };
+    assert_eq!(told(true), [""; 0]);
+    assert_eq!(told(false), ["notices/unasked/msg"]);
+}
+
+/// User 1 has devices on connections 10 and 11, and a session with user 2, which the first one removes.
+mod removal {
+    use super::*;
+    use teamtalk::wire::im::{
+        buddy::{ImRemoveSessionNotify, ImRemoveSessionReq},
+        login::ImKickUser,
+    };
+
+    const SINGLE: i32 = SessionType::Single as i32;
+
+    fn asked() -> Pdu {
+        let (user_id, session_type, session_id) = (1, SINGLE, 2);
+        let asked = ImRemoveSessionReq { user_id, session_type, session_id, attach_data: None };
+        Pdu::new(id::BUDDY_LIST_REMOVE_SESSION_REQ, 5, &asked)
+    }
+
+    fn told() -> Pdu {
+        let notice = ImRemoveSessionNotify { user_id: 1, session_type: SINGLE, session_id: 2 };
+        Pdu::new(id::BUDDY_LIST_REMOVE_SESSION_NOTIFY, 0, &notice)
+    }
+
+    fn two() -> Tape<Notices> {
+        let mut tape = tape();
+        tape.login(1, 10, 1).login(2, 11, 1).later(2);
+        tape
+    }
+
+    const NOW_US: u64 = 5_000_000;
+
+    fn server_reads(tape: &mut Tape<Notices>) -> &mut Tape<Notices> {
+        tape.at(NOW_US).frame("msg1", End::Acceptor, false, 10, asked())
+    }
+
+    /// Seed 6468 of `hardened`.
+    #[test]
+    fn a_server_may_serve_who_is_gone_until_it_notices() {
+        let mut tape = two();
+        tape.line("client1", Kind::Disconnected { conn: 10, end: End::Dialler });
+        assert_eq!(server_reads(&mut tape).pending(), None);
+        assert_eq!(tape.tells(11, told()).found, [""; 0]);
+        assert_eq!(tape.tells(11, told()).found, ["notices/unasked/msg"], "once");
+    }
+
+    /// Seed 3646 of `hardened`: what was read in the moment of a kick may have been too late.
+    #[test]
+    fn who_is_kicked_in_that_moment_may_not_be_served() {
+        let kick = Pdu::new(id::LOGIN_KICK_USER, 0, &ImKickUser { user_id: 1, kick_reason: 1 });
+        let missing = Some("notices/missing/msg");
+        let mut later = two();
+        assert_eq!(server_reads(&mut later).pending().as_deref(), missing);
+        later.at(NOW_US + 10_000).frame("msg1", End::Acceptor, true, 10, kick.clone());
+        assert_eq!(later.pending().as_deref(), missing);
+        let mut now = two();
+        server_reads(&mut now).at(NOW_US).frame("msg1", End::Acceptor, true, 10, kick);
+        // The route_server is told as little.
+        assert_eq!(now.pending(), None);
+        assert_eq!(now.tells(11, told()).found, [""; 0], "or may be");
+    }
+}

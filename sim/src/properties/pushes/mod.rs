@@ -75,14 +75,26 @@ struct Push {
     to: UserTokenInfo,
     shown: Shown,
     content: String,
+    /// When its token was told, in simulated microseconds.
+    told_us: u64,
     /// As in [`Ask`].
     since_us: Option<u64>,
+}
+
+/// A push that was made in the moment in which it was told of, and shows what it is not to show: its
+/// sender may have come or gone in that moment.
+#[derive(Debug)]
+struct Doubt {
+    push: Push,
+    flash: Bytes,
+    wrong: Violation,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Pushes {
     here: Here,
+    doubts: Vec<Doubt>,
     /// How often db_proxies answered with a message, and msg_servers asked for its tokens.
     answers: BTreeMap<Key, u32>,
     asks: BTreeMap<Key, u32>,
@@ -174,6 +186,7 @@ impl Pushes {
                 to: to.clone(),
                 shown: shown.clone(),
                 content: text_of(&msg),
+                told_us: seen.line.sim_us,
                 since_us: since_us(seen),
             });
         }
@@ -236,6 +249,7 @@ impl Pushes {
         let push = pdu.view::<ImPushToUserReq>().ok()?;
         let data = String::from_utf8_lossy(&push.data).into_owned();
         let mut told = BTreeSet::new();
+        let push_text = push.flash.clone();
         for to in &push.user_token_list {
             let user = to.user_id;
             let to_it = |owed: &Push| {
@@ -261,7 +275,13 @@ impl Pushes {
                     "{host} shows user {user} {:?} of \"{content}\", and is to show {shown}",
                     String::from_utf8_lossy(&push.flash)
                 );
-                return Some(violation("text", why, user, content));
+                let wrong = violation("text", why, user, content);
+                if self.to_push[first].told_us != seen.line.sim_us {
+                    return Some(wrong);
+                }
+                let push = self.to_push.remove(first);
+                self.doubts.push(Doubt { push, flash: push_text.clone(), wrong });
+                continue;
             };
             let owed = self.to_push.remove(at);
             told.insert(owed.told);
@@ -311,6 +331,58 @@ impl Pushes {
     fn left_out(&mut self, now_us: u64) -> Option<Violation> {
         let at = self.left_out.iter().position(|(since_us, ..)| *since_us < now_us)?;
         Some(self.left_out.swap_remove(at).3)
+    }
+
+    /// What a line breaks by itself.
+    fn line(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let line = seen.line;
+        match &line.kind {
+            Kind::PduSent(pdu) if seen.db.is_some() && pdu.command() == cmd::MSG_DATA => {
+                let msg = pdu.view::<ImMsgData>().ok()?;
+                if msg.msg_id != 0 {
+                    *self.answers.entry(key(&msg)).or_default() += 1;
+                }
+                None
+            }
+            Kind::PduReceived(pdu) if line.host.role() == Role::Msg && pdu.end == End::Dialler => {
+                self.told(seen, pdu).and(None)
+            }
+            Kind::PduSent(pdu) if line.host.role() == Role::Msg && pdu.end == End::Dialler => {
+                match pdu.command() {
+                    cmd::OTHER_GET_SHIELD_REQ | cmd::OTHER_GET_DEVICE_TOKEN_REQ => {
+                        self.asks(seen, pdu)
+                    }
+                    cmd::OTHER_PUSH_TO_USER_REQ => self.pushes(seen, pdu),
+                    cmd::BUDDY_LIST_USERS_STATUS_REQUEST => {
+                        self.asks_route(&line.host, pdu);
+                        None
+                    }
+                    _ => None,
+                }
+                .map(|found| found.and(Subject::Connection(pdu.conn)))
+            }
+            Kind::FaultStart { .. }
+            | Kind::HostDown
+            | Kind::StreamReset { .. }
+            | Kind::StoreLost { .. } => {
+                self.trouble(seen);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// What is wrong when its moment is over: the end of a connection is seen after what follows from it.
+    fn doubted(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let over = |doubt: &Doubt| doubt.push.told_us != seen.line.sim_us;
+        if let Some(at) = self.doubts.iter().position(over) {
+            return Some(self.doubts.remove(at).wrong);
+        }
+        let here = &self.here;
+        self.doubts.retain(|Doubt { push, flash, .. }| {
+            !push.shown.now(seen, here, &push.host).may_show(flash)
+        });
+        None
     }
 
     /// Something goes wrong: what had its time is lost, and what had none may be for that.
@@ -372,46 +444,14 @@ impl Property for Pushes {
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
-        let line = seen.line;
         self.here.observe(seen);
-        let left_out = self.left_out(line.sim_us);
+        let left_out = self.left_out(seen.line.sim_us);
         if left_out.is_some() {
             return left_out;
         }
-        match &line.kind {
-            Kind::PduSent(_) if seen.db.is_some() => {
-                let msg = &seen.data.as_ref()?.body;
-                if msg.msg_id != 0 {
-                    *self.answers.entry(key(msg)).or_default() += 1;
-                }
-                None
-            }
-            Kind::PduReceived(pdu) if line.host.role() == Role::Msg && pdu.end == End::Dialler => {
-                self.told(seen, pdu).and(None)
-            }
-            Kind::PduSent(pdu) if line.host.role() == Role::Msg && pdu.end == End::Dialler => {
-                match pdu.command() {
-                    cmd::OTHER_GET_SHIELD_REQ | cmd::OTHER_GET_DEVICE_TOKEN_REQ => {
-                        self.asks(seen, pdu)
-                    }
-                    cmd::OTHER_PUSH_TO_USER_REQ => self.pushes(seen, pdu),
-                    cmd::BUDDY_LIST_USERS_STATUS_REQUEST => {
-                        self.asks_route(&line.host, pdu);
-                        None
-                    }
-                    _ => None,
-                }
-                .map(|found| found.and(Subject::Connection(pdu.conn)))
-            }
-            Kind::FaultStart { .. }
-            | Kind::HostDown
-            | Kind::StreamReset { .. }
-            | Kind::StoreLost { .. } => {
-                self.trouble(seen);
-                None
-            }
-            _ => None,
-        }
+        let doubted = self.doubted(seen);
+        let found = self.line(seen);
+        doubted.or(found)
     }
 
     fn pending(&self, _: &Known) -> Option<Violation> {

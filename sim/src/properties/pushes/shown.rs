@@ -41,6 +41,7 @@ pub struct Shown {
     pub data: String,
     /// What the phone shows if the msg_server knows the sender.
     named: Vec<u8>,
+    from: u32,
     /// Whether it knows them; `None`: one of their connections there is just going.
     knows: Option<bool>,
 }
@@ -70,7 +71,12 @@ impl Shown {
                 whole
             }
         };
-        Self { data, named, knows: here.knows(seen, from) }
+        Self { data, named, from, knows: here.knows(seen, &seen.line.host, from) }
+    }
+
+    /// The same, as its msg_server stands now.
+    pub fn now(&self, seen: &Seen<'_>, here: &Here, host: &Host) -> Self {
+        Self { knows: here.knows(seen, host, self.from), ..self.clone() }
     }
 
     /// Whether a phone may be shown this.
@@ -167,9 +173,8 @@ impl Here {
         (is_settled && !is_going).then_some(!pcs.is_empty())
     }
 
-    /// Whether the msg_server of the line has a user logged in; `None`: one who is going.
-    fn knows(&self, seen: &Seen<'_>, user: u32) -> Option<bool> {
-        let host: &Host = &seen.line.host;
+    /// Whether a msg_server has a user logged in; `None`: one who is going.
+    fn knows(&self, seen: &Seen<'_>, host: &Host, user: u32) -> Option<bool> {
         let of = |conn: &ConnId| {
             let served = seen.known.clients.served(*conn)?;
             (served.open && served.host == *host && served.user == Some(user)).then_some(())

@@ -229,3 +229,30 @@ fn a_fault_takes_along_what_had_no_time() {
     late.says(voice()).0.later(1).line("world", fault());
     assert_eq!(late.0.pending().as_deref(), Some("pushes/not-asked-for/msg"));
 }
+
+/// Seed 5634 of `hardened`: the sender's connection ends in the moment in which the token is told, and that
+/// end is seen after the push.
+#[test]
+fn a_sender_who_goes_in_that_moment_may_be_known_or_not() {
+    const NOW_US: u64 = 5_000_000;
+    let shows = |flash: &str, goes: ConnId| {
+        let mut stage = stage();
+        stage.0.login(3, 30, 3);
+        stage.says(voice()).asks(&voice(), &[2]);
+        stage.0.at(NOW_US - 1);
+        let attach_data = Some(voice().body);
+        let rsp = ImGetDeviceTokenRsp { user_token_info: vec![token(2)], attach_data };
+        let rsp = Pdu::new(cmd::OTHER_GET_DEVICE_TOKEN_RSP, 0, &rsp);
+        stage.0.db_writes(rsp.clone()).at(NOW_US).frame("msg1", End::Dialler, false, DB, rsp);
+        stage.0.at(NOW_US);
+        stage.pushes(flash, DATA, token(2));
+        let gone = Kind::Disconnected { conn: goes, end: End::Acceptor };
+        stage.0.at(NOW_US).line("msg1", gone);
+        stage.0.later(1);
+        stage.says(voice()).found()
+    };
+    assert_eq!(shows("Ann给您发送了一条语音消息", 10), [""; 0]);
+    assert_eq!(shows("您收到了一条消息", 10), [""; 0]);
+    assert_eq!(shows("您收到了一条消息", 30), ["pushes/text/msg"], "somebody else goes");
+    assert_eq!(shows("Bob给您发送了一条语音消息", 10), ["pushes/text/msg"]);
+}

@@ -12,7 +12,10 @@ use teamtalk::{
     conversation::{Chat, Conversation},
     env::ConnId,
     fact::Fact,
-    wire::im::message::ImMsgDataAck,
+    wire::{
+        im::message::ImMsgDataAck,
+        tt::extension::{Refused, RefusedCode},
+    },
 };
 
 /// A message that a device must hold.
@@ -31,6 +34,16 @@ pub struct Sent {
     written: BTreeMap<(ConnId, u16), Arc<str>>,
     last: BTreeMap<(ConnId, Arc<str>), u16>,
     due: BTreeMap<u32, Due>,
+}
+
+/// Whether a device that is refused a send gives it up: what it is told of an earlier try later on comes after
+/// its person was told that it failed.
+fn is_final(pdu: &Frame) -> bool {
+    use RefusedCode::{RefusedNotLoggedIn, RefusedTooMany, RefusedUnavailable};
+    pdu.view::<Refused>().is_ok_and(|refused| {
+        refused.command_id == u32::from(command::MSG_DATA)
+            && ![RefusedNotLoggedIn, RefusedTooMany, RefusedUnavailable].contains(&refused.code())
+    })
 }
 
 impl Sent {
@@ -71,6 +84,9 @@ impl Sent {
                 let broken = self.unheld(seen.line.sim_us, device);
                 if broken.is_none() && read == command::MSG_DATA_ACK {
                     self.acked(seen, device, pdu, held);
+                }
+                if read == command::OTHER_REFUSED && is_final(pdu) {
+                    self.written.remove(&(conn, seq));
                 }
                 broken
             }

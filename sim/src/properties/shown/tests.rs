@@ -1,7 +1,7 @@
 //! Traces in which a device shows what it should, and others.
 
 use super::Shown;
-use crate::properties::tape::{G, GROUP, SINGLE, Tape, ack, message};
+use crate::properties::tape::{G, GROUP, SINGLE, Tape, ack, message, refused};
 use teamtalk::{
     catalogue::id as command,
     conversation::{Chat, Conversation},
@@ -15,6 +15,7 @@ use teamtalk::{
             group::ImGroupChangeMemberNotify,
             message::{ImMsgDataReadNotify, ImUnreadMsgCntReq, ImUnreadMsgCntRsp},
         },
+        tt::extension::RefusedCode,
     },
 };
 
@@ -133,6 +134,15 @@ fn what_was_sent_and_acked_is_held() {
     let (device, msg_id, from, content, via) = (3, 11, 2, "mine".into(), Via::Sent);
     let held = Fact::Held { device, conversation, msg_id, from, content, via };
     assert!(later(acked(6).fact("client1", held)).is_empty());
+    // Seed 1640 of `hardened`: the second try is refused for good, then the first one is acked.
+    let refused_first = |code| {
+        let mut tape = told(CHAT, 0);
+        tape.asks(7, message(5, 0, 2, 1, "mine")).asks(7, message(5, 0, 2, 1, "mine"));
+        tape.tells(7, refused(5, 2, command::MSG_DATA, code)).tells(7, ack(5, 11, 2, 1));
+        later(&mut tape)
+    };
+    assert!(refused_first(RefusedCode::RefusedNotAllowed).is_empty());
+    assert_eq!(refused_first(RefusedCode::RefusedUnavailable), ["shown/sent-not-held/client"]);
 }
 
 #[test]
