@@ -4,7 +4,7 @@
 //! IMAudio that the message's row names (`record::inserts`).
 
 use super::{
-    About, Class, Property, Seen, Sort, Subject, Violation,
+    About, Class, Property, Seen, Sort, Subject, Tally, Violation,
     wire::{At, Message, conversation_of},
 };
 use crate::{
@@ -28,6 +28,7 @@ pub struct AckedIsStored {
     rows: BTreeMap<(Conversation, u32), Vec<Message>>,
     acked: BTreeSet<(Conversation, u32)>,
     commits: Commits,
+    tally: Tally,
 }
 
 #[derive(Debug)]
@@ -44,6 +45,7 @@ impl Default for AckedIsStored {
             rows: BTreeMap::new(),
             acked: BTreeSet::new(),
             commits: Commits::of(|what| what.changes_messages.is_some()),
+            tally: Tally::default(),
         }
     }
 }
@@ -84,7 +86,12 @@ impl AckedIsStored {
                 if ack.msg_id == 0 {
                     return None; // it says that nothing was stored
                 }
-                let (asked, user) = (self.asked.get(&key)?, seen.known.clients.user(conn)?);
+                let (Some(asked), Some(user)) =
+                    (self.asked.get(&key), seen.known.clients.user(conn))
+                else {
+                    self.tally.excuse("an ack of what was not read there");
+                    return None;
+                };
                 let conversation = conversation_of(user, asked.to, asked.msg_type);
                 let message = (user, asked.content.clone());
                 let found = self.acked_as(seen.line, (conversation, ack.msg_id), message)?;
@@ -100,6 +107,7 @@ impl AckedIsStored {
         id: (Conversation, u32),
         message: Message,
     ) -> Option<Violation> {
+        self.tally.judge();
         self.acked.insert(id);
         let what = || format!("\"{}\" from user {}", message.1, message.0);
         match self.rows.get(&id).map(Vec::as_slice) {
@@ -170,6 +178,10 @@ impl Property for AckedIsStored {
             }
             _ => None,
         }
+    }
+
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 }
 

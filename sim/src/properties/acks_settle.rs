@@ -3,7 +3,7 @@
 //! `send-list-acked` asks whether an ack was read; a server that ignores acks passes it, at the price of
 //! resends and lost connections. So this one asks what became of the entries.
 
-use super::{Class, Property, Seen, Sort, Subject, Violation, wire::At};
+use super::{Class, Property, Seen, Sort, Subject, Tally, Violation, wire::At};
 use crate::record::{Kind, Line};
 use std::collections::BTreeMap;
 use teamtalk::{
@@ -24,6 +24,7 @@ type Entry = (ConnId, Conversation, u32);
 pub struct AcksSettle {
     /// Open entries, with when an ack of them was read.
     open: BTreeMap<Entry, Option<u64>>,
+    tally: Tally,
 }
 
 impl AcksSettle {
@@ -93,6 +94,7 @@ impl Property for AcksSettle {
             }
             Fact::SendListAcked { conn, conversation, msg_id } => {
                 self.open.remove(&(*conn, *conversation, *msg_id));
+                self.tally.judge();
                 None
             }
             Fact::SendListResent { conn, conversation, msg_id } => {
@@ -101,11 +103,16 @@ impl Property for AcksSettle {
             Fact::SendListExpired { conn, conversation, msg_id } => {
                 let entry = (*conn, *conversation, *msg_id);
                 let found = self.goes_on(line, entry, "expires");
+                self.tally.judge();
                 self.open.remove(&entry);
                 found
             }
             _ => None,
         }
+    }
+
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 }
 

@@ -12,7 +12,7 @@
 //! One that was read later than that before the bound of the liveness phase is not judged: devices
 //! ask by themselves until a run ends, and what they ask last can't be answered any more.
 
-use super::{About, Class, Known, Property, Seen, Sort, Subject, Violation, wire::At};
+use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation, wire::At};
 use crate::{
     plan::{Host, Role},
     record::{End, Frame, Kind},
@@ -41,6 +41,7 @@ pub struct Answered {
     left: BTreeMap<Request, u32>,
     /// Logouts whose connection its msg_server said that it closes, and that are not answered.
     leaving: BTreeMap<ConnId, (Request, Asked)>,
+    tally: Tally,
 }
 
 /// (connection, seq_num, command)
@@ -83,7 +84,9 @@ impl Answered {
         let gone: Vec<_> = self.left.range(of_conn).map(|(asked, _)| *asked).collect();
         for asked in gone {
             self.left.remove(&asked);
-            self.asked.remove(&asked);
+            if self.asked.remove(&asked).is_some() {
+                self.tally.excuse("its connection closed");
+            }
         }
     }
 
@@ -123,7 +126,9 @@ impl Answered {
             all.retain(|((.., asked), _)| u32::from(*asked) == named);
         }
         for (asked, _) in &all {
-            self.asked.remove(asked);
+            if self.asked.remove(asked).is_some() {
+                self.tally.judge();
+            }
         }
         let (asked, left) = all.iter().max_by_key(|(_, left)| *left)?;
         if let Some(left) = left.checked_sub(1) {
@@ -214,6 +219,10 @@ impl Property for Answered {
 
     fn overdue(&self, known: &Known, now_us: u64) -> Option<Violation> {
         self.asked_before(now_us.saturating_sub(known.answer_within_us))
+    }
+
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 }
 

@@ -6,7 +6,7 @@
 //! write is up, so a deployment in which nothing is acked is broken however politely it says so.
 
 use super::{
-    Class, Known, Property, Seen, Sort, Subject, Violation,
+    Class, Known, Property, Seen, Sort, Subject, Tally, Violation,
     answered::reply_of,
     seen::Data,
     wire::{At, Message, is_audio, is_group},
@@ -79,6 +79,7 @@ pub struct Available {
     closed: BTreeSet<ConnId>,
     /// What db_proxies refused: the user, the seq_num and the command.
     by_db: BTreeSet<(u32, u16, u16)>,
+    tally: Tally,
 }
 
 /// Whether a store takes what a 0301 says.
@@ -101,6 +102,7 @@ impl Available {
         let group = is_group(body.msg_type).then_some(body.to_session_id);
         let to_oneself = group.is_none() && body.to_session_id == user;
         if !can_be_stored(data) || to_oneself || body.from_user_id != user {
+            self.tally.excuse("a send that no store takes");
             return None;
         }
         let (n, us) = (seen.line.n, seen.line.sim_us);
@@ -132,6 +134,7 @@ impl Available {
             Some(refused) => refused,
             None => {
                 self.sends.remove(&message);
+                self.tally.judge();
                 return None;
             }
         };
@@ -140,6 +143,11 @@ impl Available {
         let is_member =
             |group| seen.known.membership.is_always(group, message.0, first, seen.line.n);
         let is_allowed = code != RefusedNotAllowed || group.is_none_or(is_member);
+        match (is_allowed, is_quiet(seen)) {
+            (true, true) => self.tally.judge(),
+            (true, false) => self.tally.excuse("a fault shortly before a refusal"),
+            (false, _) => self.tally.excuse("not surely a member since"),
+        }
         (is_allowed && is_quiet(seen)).then(|| {
             let what = format!("\"{}\" from user {}", message.1, message.0);
             refused_in_quiet(&what, asked, by).and(Subject::Content(message.1.clone()))
@@ -347,6 +355,10 @@ impl Property for Available {
 
     fn overdue(&self, known: &Known, now_us: u64) -> Option<Violation> {
         self.undone(known, |first_us| first_us + known.settles_within_us < now_us)
+    }
+
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 }
 

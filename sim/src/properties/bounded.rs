@@ -5,7 +5,8 @@
 //! judges.
 
 use super::{
-    Class, Known, Property, Seen, Sort, Subject, Violation, bounds::Bounds, let_through::LetThrough,
+    Class, Known, Property, Seen, Sort, Subject, Tally, Violation, bounds::Bounds,
+    let_through::LetThrough,
 };
 use crate::{
     plan::Role,
@@ -86,6 +87,10 @@ impl Property for Bounded {
 
     fn measured(&self, sizes: &Sizes) -> Option<Violation> {
         self.bounds.judge(sizes)
+    }
+
+    fn tally(&self, _: &Known) -> Option<Tally> {
+        Some(Tally { judged: self.let_through.measured, ..Tally::default() })
     }
 }
 

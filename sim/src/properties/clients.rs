@@ -135,6 +135,11 @@ impl Clients {
         self.users.get(&device).copied()
     }
 
+    /// The devices that were ever online, with their users.
+    pub fn users(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.users.iter().map(|(device, user)| (*device, *user))
+    }
+
     /// A msg_server's end of a connection.
     pub fn served(&self, conn: ConnId) -> Option<&Served> {
         self.served.get(&conn)

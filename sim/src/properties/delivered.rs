@@ -6,7 +6,7 @@
 //! whom it names if it is under way at any line from the first write of the message to its commit.
 
 use super::{
-    Class, Known, Property, Seen, Sort, Subject, Violation,
+    Class, Known, Property, Seen, Sort, Subject, Tally, Violation,
     wire::{At, Message, conversation_of},
 };
 use crate::{
@@ -178,6 +178,29 @@ impl Property for Delivered {
             }
         }
         None
+    }
+
+    fn tally(&self, known: &Known) -> Option<Tally> {
+        let mut tally = Tally::default();
+        for (message, Fate { owed, shown, .. }) in &self.messages {
+            let Some(debt) = owed else {
+                tally.excuse("acked to nobody, and held by nobody");
+                continue;
+            };
+            for (device, user) in known.clients.users() {
+                if shown.contains_key(&device) {
+                    tally.judge();
+                } else if debt.conversation.chat_of(user).is_none() {
+                } else if !known.clients.online().contains_key(&device) {
+                    tally.excuse("a device that is off line at the end");
+                } else if is_owed_to(known, user, message, debt) {
+                    tally.judge();
+                } else {
+                    tally.excuse("not surely a member since");
+                }
+            }
+        }
+        Some(tally)
     }
 }
 

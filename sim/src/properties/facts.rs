@@ -1,7 +1,7 @@
 //! facts: what roles report is checked against the wire and the stores.
 
 use super::{
-    About, Class, Property, Seen, Sort, Subject, Violation,
+    About, Class, Property, Seen, Sort, Subject, Tally, Violation,
     wire::{At, conversation_of, held_content, is_group, text},
 };
 use crate::record::{Frame, Kind, Line};
@@ -33,6 +33,7 @@ pub struct Facts {
     told: BTreeMap<(u32, u32, u32), Vec<Bytes>>,
     /// Acks of sends that a device read.
     acked: BTreeSet<(u32, u32)>,
+    tally: Tally,
 }
 
 #[cold]
@@ -142,6 +143,7 @@ impl Facts {
 
     fn fact(&mut self, seen: &Seen<'_>, fact: &Fact) -> Option<Violation> {
         let line = seen.line;
+        self.tally.judge();
         match fact {
             Fact::SendListAdded { conn, msg_id, .. } => {
                 self.added.insert((*conn, *msg_id));
@@ -238,6 +240,10 @@ impl Property for Facts {
                 self.pdu(seen, at, conn, pdu)
             }
         }
+    }
+
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 }
 

@@ -4,7 +4,7 @@
 //! user 0. `isolation` judges what is written to such a connection, and what is stored of its texts; a
 //! question whose answer finds no connection, or a change, is seen here only.
 
-use super::{Class, Property, Seen, Sort, Subject, Violation};
+use super::{Class, Property, Seen, Sort, Subject, Tally, Violation};
 use crate::{
     plan::Role,
     record::{End, Kind, fields::fields},
@@ -16,7 +16,9 @@ use teamtalk::{
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Gate;
+pub struct Gate {
+    tally: Tally,
+}
 
 impl Property for Gate {
     fn name(&self) -> &'static str {
@@ -48,6 +50,7 @@ impl Property for Gate {
         }
         entry.served(Peer::Msg, Peer::Db)?;
         let who = entry.body.field("user_id").or(entry.body.field("from_user_id"))?.number;
+        self.tally.judge();
         let body = &pdu.pdu.body;
         if fields(body).filter(|field| field.number == who).last()?.value != 0 {
             return None;
@@ -73,6 +76,10 @@ impl Property for Gate {
             about: [Subject::Connection(pdu.conn)].into(),
         })
     }
+
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
+        Some(self.tally.clone())
+    }
 }
 
 #[cfg(test)]
@@ -97,7 +104,7 @@ mod tests {
             let attach_data = Some(Attach::handle(3).encode());
             Pdu::new(cmd::MSG_UNREAD_CNT_REQUEST, 1, &ImUnreadMsgCntReq { user_id, attach_data })
         };
-        let mut tape = Tape::new(Gate);
+        let mut tape = Tape::new(Gate::default());
         let mut sends = |pdu| {
             tape.frame("msg1", End::Dialler, true, 70, pdu);
             std::mem::take(&mut tape.found)

@@ -7,7 +7,7 @@
 //! the constant that the original shows.
 
 use super::{
-    Class, Property, Seen, Sort, Subject, Violation,
+    Class, Property, Seen, Sort, Subject, Tally, Violation,
     wire::{At, content, conversation_of, conversation_with, is_audio, text},
 };
 use crate::{plan::Role, record::Frame};
@@ -42,6 +42,7 @@ struct Told {
 #[derive(Debug, Default)]
 pub struct Integrity {
     sent: BTreeSet<Told>,
+    tally: Tally,
 }
 
 impl Told {
@@ -196,6 +197,7 @@ impl Property for Integrity {
                 let user = seen.known.clients.user(conn).unwrap_or(0);
                 match carried(seen, user, pdu) {
                     Ok((told, latest)) => {
+                        self.tally.judged += told.len() as u64;
                         let answer = || Subject::answer(conn, pdu);
                         told.iter().find_map(|t| self.judge(t, latest, answer, what))
                     }
@@ -210,6 +212,10 @@ impl Property for Integrity {
             }
             _ => None,
         }
+    }
+
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 }
 

@@ -19,6 +19,8 @@ pub struct LetThrough {
     limits: Limits,
     /// By connection, seq_num and command: a client may use a seq_num twice.
     read: BTreeMap<(ConnId, u16, u16), Read>,
+    /// How many PDUs were measured.
+    pub measured: u64,
 }
 
 /// PDUs of one name that a msg_server read, and neither answered nor refused so far. Which of them
@@ -33,7 +35,7 @@ struct Read {
 impl LetThrough {
     /// Under these limits.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, read: BTreeMap::new() }
+        Self { limits, read: BTreeMap::new(), measured: 0 }
     }
 
     /// Takes the next line.
@@ -48,6 +50,7 @@ impl LetThrough {
             At::ServerReads => {
                 let user = seen.stood.and_then(|stood| stood.user);
                 let name = (conn, seq, command);
+                self.measured += 1;
                 match self.wrong_with(pdu, user) {
                     Some(wrong) => self.read.entry(name).or_default().wrong.push_back(wrong),
                     None if is_request(command) => self.read.entry(name).or_default().right += 1,

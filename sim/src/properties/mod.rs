@@ -327,9 +327,9 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(pushes::Pushes::default()),
         Box::new(tokens::Tokens::default()),
         Box::new(lockout::Lockout::default()),
-        Box::new(gate::Gate),
+        Box::new(gate::Gate::default()),
         Box::new(rates::Rates::new(limits.clone())),
-        Box::new(no_panic::NoPanic),
+        Box::new(no_panic::NoPanic::default()),
         Box::new(bounded::Bounded::new(limits.clone())),
         Box::new(facts::Facts::default()),
     ]

@@ -1,6 +1,6 @@
 //! no-duplicate: one send, however often repeated, is one message.
 
-use super::{Class, Property, Seen, Sort, Subject, Violation, wire::Message};
+use super::{Class, Property, Seen, Sort, Subject, Tally, Violation, wire::Message};
 use crate::{plan::Role, record::Kind};
 use std::collections::BTreeMap;
 use teamtalk::conversation::Conversation;
@@ -9,6 +9,7 @@ use teamtalk::conversation::Conversation;
 #[derive(Debug, Default)]
 pub struct NoDuplicate {
     rows: BTreeMap<Message, (Conversation, u32)>,
+    tally: Tally,
 }
 
 impl Property for NoDuplicate {
@@ -34,6 +35,7 @@ impl Property for NoDuplicate {
         };
         let message = seen.message.clone()?;
         let text = message.1.clone();
+        self.tally.judge();
         let first = self.rows.insert(message, (*conversation, *msg_id))?;
         Some(Violation {
             property: self.name(),
@@ -51,6 +53,10 @@ impl Property for NoDuplicate {
             ]
             .into(),
         })
+    }
+
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 }
 

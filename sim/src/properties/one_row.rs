@@ -1,7 +1,7 @@
 //! one-row: one relation a pair, one recent session a user, peer and type, one live row of a
 //! member of a group.
 
-use super::{Class, Property, Rows, Seen, Sort, Subject, Violation};
+use super::{Class, Property, Rows, Seen, Sort, Subject, Tally, Violation};
 use crate::{plan::Role, record::Kind};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::conversation::Conversation;
@@ -13,6 +13,7 @@ pub struct OneRow {
     sessions: BTreeMap<(u32, u32, u32), u64>,
     /// Groups and their members.
     members: BTreeSet<(u32, u32)>,
+    tally: Tally,
 }
 
 impl Property for OneRow {
@@ -34,6 +35,12 @@ impl Property for OneRow {
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        if matches!(
+            seen.line.kind,
+            Kind::RelationRow { .. } | Kind::SessionRow { .. } | Kind::MemberRow { .. }
+        ) {
+            self.tally.judge();
+        }
         let (kind, sentence, rows) = match &seen.line.kind {
             Kind::RelationRow { conversation, id } => {
                 let first = self.relations.insert(*conversation, *id)?;
@@ -64,6 +71,10 @@ impl Property for OneRow {
         };
         let about = [Subject::Rows(rows)].into();
         Some(Violation { property: self.name(), kind, role: Role::Db, sentence, about })
+    }
+
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 }
 

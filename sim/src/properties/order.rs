@@ -6,7 +6,7 @@
 //! after the asker had surely joined, and only if the asker was surely a member from then on.
 
 use super::{
-    About, Class, Known, Property, Seen, Sort, Subject, Violation,
+    About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation,
     membership::Moment,
     wire::{At, Message, conversation_of, conversation_with},
 };
@@ -14,7 +14,7 @@ use crate::{
     plan::Role,
     record::{Frame, Kind},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     catalogue::{self, id as command},
     conversation::Conversation,
@@ -43,6 +43,9 @@ pub struct Order {
     rows: BTreeMap<Conversation, BTreeMap<u32, Row>>,
     /// List requests that are not answered.
     lists: BTreeMap<(ConnId, u16), ListRequest>,
+    /// Sends that are not acked, by device and conversation.
+    unacked: BTreeMap<(u32, Conversation), BTreeSet<Message>>,
+    tally: Tally,
 }
 
 /// When a message was sent and stored.
@@ -96,6 +99,10 @@ impl Order {
         let conversation = conversation_of(message.0, data.to_session_id, data.msg_type);
         self.asked.insert((conn, pdu.header.seq_num), message.clone());
         let above = self.highest_ack.get(&(device, conversation)).copied().unwrap_or(0);
+        let beside = self.unacked.entry((device, conversation)).or_default();
+        if beside.insert(message.clone()) && beside.len() > 1 {
+            self.tally.excuse("sends side by side");
+        }
         self.sends.entry(message).or_insert(Send { device, conversation, above });
         Some(())
     }
@@ -107,6 +114,10 @@ impl Order {
             return None;
         }
         let Send { device, conversation, above } = self.sends.get(message)?.clone();
+        if let Some(unacked) = self.unacked.get_mut(&(device, conversation)) {
+            unacked.remove(message);
+        }
+        self.tally.judge();
         let highest = self.highest_ack.entry((device, conversation)).or_default();
         *highest = ack.msg_id.max(*highest);
         if ack.msg_id > above {
@@ -139,6 +150,7 @@ impl Order {
             let conversation = conversation_with(user, list.session_type, list.session_id);
             (conversation, ids(&list.msg_list), None)
         };
+        self.tally.judge();
         let name = catalogue::name(pdu.command()).unwrap_or_default();
         let head = || format!("{name} seq {} on connection {conn} of {conversation}", key.1);
         let about = |ids: &[u32]| {
@@ -248,6 +260,10 @@ impl Property for Order {
             }
             _ => None,
         }
+    }
+
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 }
 

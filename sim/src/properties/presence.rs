@@ -3,7 +3,7 @@
 //! An audit asks every route_server for the status of every user. The truth: a msg_server has an
 //! open connection of the PC class on which it has logged the user in (SYSTEM.md section 5).
 
-use super::{About, Class, Known, Property, Seen, Sort, Subject, Violation, wire::is_phone};
+use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation, wire::is_phone};
 use crate::{
     plan::{Host, Role},
     record::{End, Kind, Line},
@@ -119,6 +119,11 @@ impl Property for Presence {
             }
         }
         None
+    }
+
+    fn tally(&self, _: &Known) -> Option<Tally> {
+        let judged = self.answers.values().map(|said| said.len() as u64).sum();
+        Some(Tally { judged, ..Tally::default() })
     }
 }
 

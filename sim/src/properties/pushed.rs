@@ -6,7 +6,7 @@
 //! oldest message of that pair that waits for one.
 
 use super::{
-    Class, Known, Property, Seen, Sort, Subject, Violation,
+    Class, Known, Property, Seen, Sort, Subject, Tally, Violation,
     wire::{At, Message, is_audio, is_group, is_phone},
 };
 use crate::{
@@ -51,6 +51,7 @@ pub struct Pushed {
     owed: Vec<Owed>,
     /// One whose push never came, and not for a fault.
     lost: Option<(Message, u32)>,
+    tally: Tally,
 }
 
 /// Whether the rig's own push can show a message: its texts are in clear but for the ciphers, and what
@@ -117,7 +118,11 @@ impl Pushed {
         let to = self.shown.remove(seen.message.as_ref()?)?;
         let has_token = self.tokens.get(&to).is_some_and(|token| !token.is_empty());
         let is_quiet = known.trouble.is_quiet(line.sim_us, known.settles_within_us);
-        if has_token && is_quiet && !self.shielded.contains(&to) {
+        if has_token && self.shielded.contains(&to) {
+            self.tally.excuse("one who wants no pushes at night");
+        } else if has_token && !is_quiet {
+            self.tally.excuse("a fault shortly before");
+        } else if has_token {
             let (message, since_us) = (seen.message.clone()?, line.sim_us);
             self.owed.push(Owed { message, to, since_us });
         }
@@ -134,6 +139,7 @@ impl Pushed {
         };
         let at = self.owed.iter().position(pushed)?;
         self.owed.remove(at);
+        self.tally.judge();
         Some(())
     }
 
@@ -142,6 +148,9 @@ impl Pushed {
         for owed in std::mem::take(&mut self.owed) {
             if owed.since_us + within_us < line.sim_us {
                 self.lost.get_or_insert((owed.message, owed.to));
+                self.tally.judge();
+            } else {
+                self.tally.excuse("a fault shortly after");
             }
         }
     }
@@ -209,6 +218,10 @@ impl Property for Pushed {
             ),
             about: [Subject::Content(message.1.clone()), Subject::User(to)].into(),
         })
+    }
+
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 }
 

@@ -8,7 +8,7 @@
 //! each other, the one that is kicked last has none.
 
 use super::{
-    Class, Known, Property, Seen, Sort, Subject, Violation,
+    Class, Known, Property, Seen, Sort, Subject, Tally, Violation,
     wire::{At, is_phone},
 };
 use crate::{
@@ -61,6 +61,8 @@ pub struct Reachable {
     kicked: BTreeSet<ConnId>,
     /// Users a phone of whom has put their PCs off line.
     put_off_by_phone: BTreeSet<u32>,
+    /// How often a device was put off line for a reason.
+    explained: u64,
 }
 
 impl Reachable {
@@ -105,7 +107,7 @@ impl Reachable {
             self.kicked.insert(conn);
         }
         if is_explained {
-            self.wanted.remove(&device);
+            self.explained += u64::from(self.wanted.remove(&device));
         } else {
             let since_us = seen.line.sim_us;
             self.away.insert(device, Away { since_us, kicked: true, refused: false });
@@ -211,6 +213,11 @@ impl Property for Reachable {
     fn overdue(&self, known: &Known, now_us: u64) -> Option<Violation> {
         // Who lost their connection just now has had no time to come back; a kick is for good.
         self.broken(known, |away| away.kicked || away.since_us + known.back_within_us < now_us)
+    }
+
+    fn tally(&self, _: &Known) -> Option<Tally> {
+        let excused = [("kicked by a newer login, or the user's phone", self.explained)].into();
+        Some(Tally { judged: self.wanted.len() as u64, excused })
     }
 }
 

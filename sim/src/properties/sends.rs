@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn the_first_of_several_tries_counts() {
-        let mut tape = Tape::new(NoPanic);
+        let mut tape = Tape::new(NoPanic::default());
         tape.login(1, 10, 1).asks(10, message(5, 0, 1, 2, "a")).asks(10, message(6, 0, 1, 2, "a"));
         tape.row(7, (1, "a")).row(8, (1, "a"));
         let (sends, text) = (&tape.known.sends, (1, "a".into()));

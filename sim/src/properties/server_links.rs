@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn links_are_known_from_their_beginning_to_their_end() {
-        let mut tape = Tape::new(NoPanic);
+        let mut tape = Tape::new(NoPanic::default());
         let made = |conn, end, peer: &str| Kind::Connected {
             conn,
             end,

@@ -4,7 +4,7 @@
 //! Read off the statements that SQL applied and the rows that were committed. Statements do not say which
 //! db_proxy sent them, so each rule is judged where all of them have its switch.
 
-use super::{Class, Property, Rows, Seen, Sort, Subject, Violation};
+use super::{Class, Property, Rows, Seen, Sort, Subject, Tally, Violation};
 use crate::{
     model::stores::Row,
     plan::Role,
@@ -25,6 +25,7 @@ pub struct Transactions {
     ids: BTreeMap<u32, u64>,
     /// The committed relations of (lower, higher user), with the line that committed them.
     relations: BTreeMap<(u32, u32, u32), u64>,
+    tally: Tally,
 }
 
 /// What an open transaction of a session of SQL has done.
@@ -104,6 +105,7 @@ impl Transactions {
             }
             return None;
         }
+        self.tally.judge();
         let open = self.open.entry(session).or_default();
         match did {
             Did::Rows(_) => {
@@ -226,6 +228,10 @@ impl Property for Transactions {
             }
             _ => None,
         }
+    }
+
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 }
 

@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn it_is_quiet_again_a_while_after_the_last_fault() {
-        let mut tape = Tape::new(NoPanic);
+        let mut tape = Tape::new(NoPanic::default());
         let quiet = |tape: &Tape<NoPanic>, now_us| tape.known.trouble.is_quiet(now_us, 1_000);
         tape.line("msg1", Kind::HostUp);
         assert!(quiet(&tape, 10), "a run begins in order");

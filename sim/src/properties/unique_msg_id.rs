@@ -4,7 +4,7 @@
 //! Messages are told apart by sender and content: the rig gives every send a text of its own.
 
 use super::{
-    Class, Property, Seen, Sort, Subject, Violation,
+    Class, Property, Seen, Sort, Subject, Tally, Violation,
     wire::{At, Message, content, conversation_of, conversation_with},
 };
 use crate::{
@@ -28,6 +28,7 @@ pub struct UniqueMsgId {
     met: BTreeMap<(Conversation, u32), Message>,
     /// What a device sent on a connection under a seq_num: the ack names no content.
     asked: BTreeMap<(ConnId, u16), Asked>,
+    tally: Tally,
 }
 
 #[derive(Debug)]
@@ -49,6 +50,7 @@ impl UniqueMsgId {
         if msg_id == 0 {
             return None; // "not stored", not an id
         }
+        self.tally.judge();
         let before = self.met.entry((conversation, msg_id));
         let before = before.or_insert_with(|| (from, content.into()));
         if (before.0, &*before.1) == (from, content) {
@@ -148,6 +150,10 @@ impl Property for UniqueMsgId {
         }
         let (at, conn, pdu) = seen.client?;
         self.pdu(seen, at, conn, pdu)
+    }
+
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 }
 

@@ -11,7 +11,7 @@ mod claims;
 mod tests;
 
 use super::{
-    Class, Known, Property, Seen, Sort, Subject, Violation,
+    Class, Known, Property, Seen, Sort, Subject, Tally, Violation,
     wire::{At, conversation_of},
 };
 use crate::{
@@ -69,6 +69,7 @@ pub struct Diligent {
     /// Groups that a device was told its user is out of, with when.
     left: BTreeMap<(u32, u32), u64>,
     claims: Claims,
+    tally: Tally,
     next_look_us: u64,
 }
 
@@ -187,10 +188,12 @@ impl Diligent {
             }
             (At::DeviceReads, _) => self.told(device, user, pdu, now_us),
             (At::DeviceWrites, asked) if AFTER_LOGIN.contains(&asked) => {
-                self.asks.remove(&(conn, asked));
+                let was_owed = self.asks.remove(&(conn, asked)).is_some();
+                self.tally.judged += u64::from(was_owed);
             }
             (At::DeviceWrites, command::MSG_DATA_ACK) => {
                 let ack = pdu.view::<ImMsgDataAck>().ok()?;
+                self.tally.judge();
                 self.pushes.remove(&of(ack.session_type, ack.session_id, ack.msg_id));
             }
             (At::DeviceWrites, command::MSG_READ_ACK) => {
@@ -381,5 +384,9 @@ impl Property for Diligent {
         }
         self.next_look_us = now_us + AT_ONCE_US;
         self.late(seen.known, now_us)
+    }
+
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 }

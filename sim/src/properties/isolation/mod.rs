@@ -23,7 +23,7 @@ mod told;
 mod tries;
 
 use super::{
-    About, Class, Known, Property, Rows, Seen, Sort, Subject, Violation,
+    About, Class, Known, Property, Rows, Seen, Sort, Subject, Tally, Violation,
     answered::reply_of,
     membership::Moment,
     seen::Stood,
@@ -67,6 +67,7 @@ pub struct Isolation {
     welcome: BTreeSet<Arc<str>>,
     /// Contents that came on other connections, with the connection and what was wrong with it.
     intruding: BTreeMap<Arc<str>, (ConnId, &'static str)>,
+    tally: Tally,
 }
 
 /// When the rows with one msg_id were committed: the original may store several.
@@ -106,6 +107,7 @@ impl Isolation {
             rows: BTreeMap::new(),
             welcome: BTreeSet::new(),
             intruding: BTreeMap::new(),
+            tally: Tally::default(),
         }
     }
 
@@ -144,6 +146,7 @@ impl Isolation {
         if [command::OTHER_HEARTBEAT, command::OTHER_REFUSED].contains(&id) {
             return None;
         }
+        self.tally.judge();
         let name = catalogue::name(id).unwrap_or("a PDU");
         let about = || About::from([Subject::Connection(conn)]);
         let Some(user) = stood.user else {
@@ -296,6 +299,7 @@ impl Property for Isolation {
                 let row = self.rows.entry((*group, *msg_id));
                 row.or_insert(Committed { first: at, last: at }).last = at;
             }
+            self.tally.judge();
             return self.stores(seen.known, (*conversation, *msg_id), seen.message.as_ref()?);
         }
         match seen.client {
@@ -311,5 +315,9 @@ impl Property for Isolation {
             }
             _ => None,
         }
+    }
+
+    fn tally(&self, _: &super::Known) -> Option<Tally> {
+        Some(self.tally.clone())
     }
 }

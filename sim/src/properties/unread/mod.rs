@@ -12,7 +12,7 @@
 mod reads;
 
 use super::{
-    About, Class, Known, Property, Rows, Seen, Sort, Subject, Violation,
+    About, Class, Known, Property, Rows, Seen, Sort, Subject, Tally, Violation,
     membership::{GRAIN_US, Moment},
 };
 use crate::{
@@ -175,6 +175,21 @@ impl Property for Unread {
             }
         }
         None
+    }
+
+    fn tally(&self, known: &Known) -> Option<Tally> {
+        let mut tally = Tally::default();
+        for user in self.answers.keys() {
+            for chat in self.chats(*user) {
+                match self.bounds(known, (*user, chat)) {
+                    (low, high) if low == high => tally.judge(),
+                    _ => {
+                        tally.excuse("a read, a removal or a joining that may have come before it")
+                    }
+                }
+            }
+        }
+        Some(tally)
     }
 }
 
