@@ -15,7 +15,7 @@ use super::{
     wire::{At, conversation_of},
 };
 use crate::{
-    plan::{Host, Role},
+    plan::{DROPS, Host, Role},
     record::{End, Frame, Kind},
 };
 use claims::Claims;
@@ -372,6 +372,15 @@ impl Property for Diligent {
             Kind::Disconnected { conn, end: End::Dialler } => {
                 self.pushes.retain(|push, _| push.0 != *conn);
                 self.asks.retain(|ask, _| ask.0 != *conn);
+                None
+            }
+            // From its first dial on, dropping the connection is to give that dial up.
+            Kind::Op { device, what, .. } if what == DROPS => {
+                let wait = seen.known.timing.map(|timing| timing.windows_reconnect(0));
+                let wait_us = wait.map_or(0, |wait| wait.as_micros() as u64);
+                if self.away.get(device).is_some_and(|since_us| since_us + wait_us <= now_us) {
+                    self.away.remove(device);
+                }
                 None
             }
             // Its user decides when it goes online.

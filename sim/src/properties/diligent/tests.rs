@@ -2,7 +2,7 @@
 
 use super::Diligent;
 use crate::{
-    plan::Host,
+    plan::{DROPS, Host},
     properties::tape::{G, GROUP, Tape, ack, ack_up_to, list, message, page_request},
     record::{End, Kind},
 };
@@ -118,6 +118,16 @@ fn it_is_back_soon() {
     let mut trouble = back(2);
     trouble.line("world", Kind::StreamReset { conn: 99 });
     assert!(dials(trouble.at(9 * SECOND), "msg1", true).is_empty());
+    // Seed 9612 of `hardened`: the person drops the connection that it is just dialling.
+    let dropped = |second: u64| {
+        let mut tape = back(second);
+        let (what, delivered) = (DROPS.to_string(), true);
+        tape.line("world", Kind::Op { op: 9, device: 3, what, delivered, online: None });
+        tape.at(9 * SECOND);
+        tape
+    };
+    assert!(dials(&mut dropped(4), "msg1", true).is_empty());
+    assert_eq!(dials(&mut dropped(3), "msg1", true), ["diligent/slow-return/client"], "it waits");
 }
 
 #[test]
