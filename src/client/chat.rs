@@ -85,6 +85,8 @@ impl Device {
                     && answer.result_code == 0
                 {
                     self.removed(turn, Chat::of(answer.session_type, answer.session_id));
+                    // What was pushed meanwhile came before or after it.
+                    self.count_anew(turn);
                 }
             }
             command::BUDDY_LIST_REMOVE_SESSION_NOTIFY => {
@@ -234,7 +236,14 @@ impl Device {
 
     /// What was pushed is counted then; of what was missed the server knows what is unread.
     fn count_pulled(&mut self, turn: &mut Turn<'_>, news: bool) {
-        if news && self.catches_up() {
+        if news {
+            self.count_anew(turn);
+        }
+    }
+
+    /// The server knows what is unread.
+    fn count_anew(&mut self, turn: &mut Turn<'_>) {
+        if self.catches_up() {
             self.ask_unread(turn);
         }
     }

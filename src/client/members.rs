@@ -42,6 +42,8 @@ impl Device {
     fn leave(&mut self, turn: &mut Turn<'_>, group: u32) {
         let chat = Chat::Group(group);
         turn.store.left.insert(group);
+        // Counts that are under way do not say that the user is in again.
+        self.outdate_counts();
         turn.store.unconfirmed_reads.remove(&chat);
         if self.open == Some(chat) {
             self.open = None;

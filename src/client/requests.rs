@@ -223,7 +223,9 @@ impl Device {
             Asked::CatchUp { chat: Chat::Group(_) } if code == RefusedCode::RefusedNotAllowed => {
                 false
             }
-            Asked::Sessions | Asked::Unread | Asked::CatchUp { .. } => self.catches_up(),
+            Asked::Sessions | Asked::Unread | Asked::Groups | Asked::CatchUp { .. } => {
+                self.catches_up()
+            }
             Asked::ReadAck { .. } => may_pass(code),
             _ => false,
         }
@@ -248,7 +250,7 @@ impl Device {
         let again = match asked {
             Asked::CatchUp { .. } if self.config.protocol.mutated(Mutant::SweepGivenUp) => false,
             Asked::ReadAck { .. } if self.config.protocol.mutated(Mutant::ReadAckOnce) => false,
-            Asked::Sessions | Asked::Unread | Asked::CatchUp { .. } => catches_up,
+            Asked::Sessions | Asked::Unread | Asked::Groups | Asked::CatchUp { .. } => catches_up,
             Asked::ReadAck { .. } => request.tries < READ_ACK_TRIES,
             _ => false,
         };

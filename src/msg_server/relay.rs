@@ -257,6 +257,7 @@ pub(super) fn reply(
         cmd::MSG_LIST_REQUEST,
         cmd::MSG_UNREAD_CNT_REQUEST,
         cmd::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST,
+        cmd::GROUP_NORMAL_LIST_REQUEST,
     ]
     .contains(&asked.command);
     let is_owed = waits_on

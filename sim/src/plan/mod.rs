@@ -19,7 +19,7 @@ pub use device::{Client, Device};
 pub use fault::{Cut, Fate, Fault, LONGEST_MS, Plant, Trouble};
 pub use group::{Chat, Group, GroupKind, GroupRef};
 pub use host::{Host, NoHost, Role};
-pub use operation::{Action, Odd, Operation, Size, text_of};
+pub use operation::{Action, DROPS, Odd, Operation, Size, text_of};
 pub use payload::Payload;
 pub use rogue::Rogue;
 

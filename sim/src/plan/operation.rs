@@ -13,6 +13,9 @@ use teamtalk::{
     msg_server,
 };
 
+/// How a connection that a person has dropped is told of.
+pub const DROPS: &str = "drops its connection";
+
 /// Characters of a text that is too long to be stored: over 4096 (SYSTEM.md section 6).
 const TOO_LONG: usize = 4_200;
 
@@ -371,7 +374,7 @@ impl Operation {
                 format!("writes a PDU that is {size} the limit {limit}")
             }
             Action::Rogue { what } => what.describe(self.id),
-            Action::Reconnect => "drops its connection".into(),
+            Action::Reconnect => DROPS.into(),
             Action::Ask(ask) => ask.describe(&text),
         }
     }

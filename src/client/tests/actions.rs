@@ -166,9 +166,14 @@ fn a_removed_session_shows_nothing_unread() {
             [0]
         .clone();
     answer.result_code = 0;
-    rig.pdu(id, asked.header.seq_num, &answer);
-    assert!(rig.store.unread.is_empty());
+    // Seed 6937 of `hardened`: what was pushed meanwhile may have come after the removal.
     rig.push(PEER, ME, 2, "hi");
+    let out = rig.pdu(id, asked.header.seq_num, &answer);
+    assert!(rig.store.unread.is_empty());
+    let seq = sent(&out, command::MSG_UNREAD_CNT_REQUEST)[0].header.seq_num;
+    rig.pdu(command::MSG_UNREAD_CNT_RESPONSE, seq, &unread_answer(&[(1, 2)]));
+    assert_eq!(rig.store.unread[&CHAT], 1, "the server knows");
+    rig.push(PEER, ME, 3, "hi");
     let notify = ImRemoveSessionNotify { user_id: ME, session_type: SINGLE, session_id: PEER };
     rig.pdu(command::BUDDY_LIST_REMOVE_SESSION_NOTIFY, 0, &notify);
     assert!(rig.store.unread.is_empty(), "on the other device as well");

@@ -170,3 +170,29 @@ async fn on_a_network_a_device_logs_in_reconnects_and_stops_dialling_after_a_log
     assert!(env.facts().contains(&Fact::OpOk { op: 2, msg_id: 0 }));
     assert!(!store.lock().unwrap().logged_in);
 }
+
+/// Seeds 4726 and 8403 of `hardened`: the db_proxy was slower than a request waits, and the list of groups was
+/// asked for only once.
+#[test]
+fn what_a_login_asks_for_is_asked_again_until_it_is_answered() {
+    let after_login = [
+        command::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST,
+        command::MSG_UNREAD_CNT_REQUEST,
+        command::GROUP_NORMAL_LIST_REQUEST,
+    ];
+    let mut rig = Rig::new(&OURS);
+    rig.command(1, Action::Login);
+    let asked = rig.log_in();
+    for of in after_login {
+        let pdu = asked.iter().find(|pdu| pdu.command() == of).expect("it is asked for");
+        rig.refuse(pdu, RefusedCode::RefusedUnavailable);
+    }
+    for again in [6, 6] {
+        let out = rig.pass_alive(secs(again));
+        for of in after_login {
+            assert_eq!(sent(&out, of).len(), 1, "{of:#06x}");
+        }
+    }
+    let mut old = Rig::without(&OURS, "catch-up-on-gap");
+    assert_eq!(sent(&old.pass_alive(secs(30)), command::GROUP_NORMAL_LIST_REQUEST), []);
+}

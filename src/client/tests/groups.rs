@@ -366,6 +366,15 @@ fn who_is_in_a_group_again_without_a_notice_is_told_by_the_counts() {
     let seq = sent(&out, command::MSG_UNREAD_CNT_REQUEST)[0].header.seq_num;
     rig.pdu(command::MSG_UNREAD_CNT_RESPONSE, seq, &unread_answer(&[]));
     assert!(rig.store.has_left(IN_GROUP), "nothing is counted: the push was late");
+    // Seed 8700: the same where nothing was shown yet.
+    let mut rig = Rig::new(&OURS);
+    rig.command(1, Action::Login);
+    let asked = rig.log_in();
+    notice(&mut rig, GroupModifyType::Del, ME);
+    let counts = asked.iter().find(|pdu| pdu.command() == command::MSG_UNREAD_CNT_REQUEST);
+    let seq = counts.expect("they are asked for after a login").header.seq_num;
+    rig.pdu(command::MSG_UNREAD_CNT_RESPONSE, seq, &answer(2, 3));
+    assert!(rig.store.has_left(IN_GROUP) && !rig.store.unread.contains_key(&IN_GROUP));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::{
     wire::{At, conversation_of},
 };
 use crate::{
-    plan::{Host, Role},
+    plan::{DROPS, Host, Role},
     record::{End, Frame, Kind},
 };
 use claims::Claims;
@@ -32,7 +32,7 @@ use teamtalk::{
         base_define::GroupModifyType,
         buddy::ImRecentContactSessionRsp,
         group::{ImGroupChangeMemberNotify, ImGroupChangeMemberRsp},
-        message::{ImGetMsgListReq, ImMsgDataAck, ImMsgDataReadAck},
+        message::{ImGetMsgListReq, ImMsgDataAck, ImMsgDataReadAck, ImUnreadMsgCntRsp},
     },
 };
 
@@ -68,6 +68,8 @@ pub struct Diligent {
     msg_servers: BTreeSet<Host>,
     /// Groups that a device was told its user is out of, with when.
     left: BTreeMap<(u32, u32), u64>,
+    /// When a device first asked for its counts under a seq_num.
+    counts: BTreeMap<(ConnId, u16), u64>,
     claims: Claims,
     tally: Tally,
     next_look_us: u64,
@@ -190,6 +192,9 @@ impl Diligent {
             (At::DeviceWrites, asked) if AFTER_LOGIN.contains(&asked) => {
                 let was_owed = self.asks.remove(&(conn, asked)).is_some();
                 self.tally.judged += u64::from(was_owed);
+                if asked == command::MSG_UNREAD_CNT_REQUEST {
+                    self.counts.entry((conn, pdu.header.seq_num)).or_insert(now_us);
+                }
             }
             (At::DeviceWrites, command::MSG_DATA_ACK) => {
                 let ack = pdu.view::<ImMsgDataAck>().ok()?;
@@ -249,6 +254,20 @@ impl Diligent {
                     && told.result_code == 0
                 {
                     change(told.change_type, told.group_id, &told.chg_user_id_list);
+                }
+            }
+            // Counts that were asked for since name groups that the user is in.
+            command::MSG_UNREAD_CNT_RESPONSE => {
+                let asked_us = self.counts.remove(&(pdu.conn, pdu.header.seq_num));
+                if let (Some(asked_us), Ok(told)) = (asked_us, pdu.view::<ImUnreadMsgCntRsp>()) {
+                    let listed = told.unreadinfo_list.iter();
+                    let listed = listed.map(|of| Chat::of(of.session_type, of.session_id));
+                    let listed: BTreeSet<Chat> = listed.collect();
+                    self.left.retain(|(of, group), left_us| {
+                        *of != device
+                            || *left_us >= asked_us
+                            || !listed.contains(&Chat::Group(*group))
+                    });
                 }
             }
             command::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE => {
@@ -367,6 +386,15 @@ impl Property for Diligent {
             Kind::Disconnected { conn, end: End::Dialler } => {
                 self.pushes.retain(|push, _| push.0 != *conn);
                 self.asks.retain(|ask, _| ask.0 != *conn);
+                None
+            }
+            // From its first dial on, dropping the connection is to give that dial up.
+            Kind::Op { device, what, .. } if what == DROPS => {
+                let wait = seen.known.timing.map(|timing| timing.windows_reconnect(0));
+                let wait_us = wait.map_or(0, |wait| wait.as_micros() as u64);
+                if self.away.get(device).is_some_and(|since_us| since_us + wait_us <= now_us) {
+                    self.away.remove(device);
+                }
                 None
             }
             // Its user decides when it goes online.

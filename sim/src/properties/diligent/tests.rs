@@ -2,8 +2,8 @@
 
 use super::Diligent;
 use crate::{
-    plan::Host,
-    properties::tape::{G, Tape, ack, ack_up_to, list, message, page_request},
+    plan::{DROPS, Host},
+    properties::tape::{G, GROUP, Tape, ack, ack_up_to, list, message, page_request},
     record::{End, Kind},
 };
 use bytes::Bytes;
@@ -16,8 +16,9 @@ use teamtalk::{
     wire::{
         Pdu,
         im::{
-            base_define::GroupModifyType, group::ImGroupChangeMemberNotify,
-            message::ImGetMsgListReq,
+            base_define::{GroupModifyType, UnreadInfo},
+            group::ImGroupChangeMemberNotify,
+            message::{ImGetMsgListReq, ImUnreadMsgCntRsp},
         },
     },
 };
@@ -117,6 +118,16 @@ fn it_is_back_soon() {
     let mut trouble = back(2);
     trouble.line("world", Kind::StreamReset { conn: 99 });
     assert!(dials(trouble.at(9 * SECOND), "msg1", true).is_empty());
+    // Seed 9612 of `hardened`: the person drops the connection that it is just dialling.
+    let dropped = |second: u64| {
+        let mut tape = back(second);
+        let (what, delivered) = (DROPS.to_string(), true);
+        tape.line("world", Kind::Op { op: 9, device: 3, what, delivered, online: None });
+        tape.at(9 * SECOND);
+        tape
+    };
+    assert!(dials(&mut dropped(4), "msg1", true).is_empty());
+    assert_eq!(dials(&mut dropped(3), "msg1", true), ["diligent/slow-return/client"], "it waits");
 }
 
 #[test]
@@ -142,7 +153,7 @@ fn a_program_that_starts_again_does_not_know_whom_it_could_not_reach() {
 #[test]
 fn it_asks_nothing_of_a_group_that_its_user_is_out_of() {
     let asks = || {
-        let (session_type, session_id) = (crate::properties::tape::GROUP, G);
+        let (session_type, session_id) = (GROUP, G);
         let list = ImGetMsgListReq {
             user_id: 2,
             session_type,
@@ -174,6 +185,29 @@ fn it_asks_nothing_of_a_group_that_its_user_is_out_of() {
     let mut asked = told(GroupModifyType::Del, &[2]);
     assert!(asked.fact("client1", person).asks(7, asks()).found.is_empty());
     assert!(asked.tells(7, beat()).found.is_empty());
+    // Counts name the groups that the user is in, if they were asked for since.
+    let counts = Pdu::raw(command::MSG_UNREAD_CNT_REQUEST, 5, Default::default());
+    let counted = || {
+        let info =
+            UnreadInfo { session_id: G, session_type: GROUP, unread_cnt: 1, ..Default::default() };
+        let answer =
+            ImUnreadMsgCntRsp { user_id: 2, unreadinfo_list: vec![info], ..Default::default() };
+        Pdu::new(command::MSG_UNREAD_CNT_RESPONSE, 5, &answer)
+    };
+    let mut again = told(GroupModifyType::Del, &[2]);
+    assert!(again.asks(7, counts.clone()).tells(7, counted()).asks(7, asks()).found.is_empty());
+    let mut before = online();
+    before.asks(7, counts);
+    let gone = ImGroupChangeMemberNotify {
+        user_id: 1,
+        change_type: GroupModifyType::Del.into(),
+        group_id: G,
+        cur_user_id_list: vec![1],
+        chg_user_id_list: vec![2],
+    };
+    before.tells(7, Pdu::new(command::GROUP_CHANGE_MEMBER_NOTIFY, 0, &gone)).tells(7, counted());
+    before.at(SECOND).asks(7, asks());
+    assert_eq!(before.found, ["diligent/asks-outside/client"]);
 }
 
 #[test]

@@ -372,6 +372,14 @@ impl Pushes {
         }
     }
 
+    /// A sender who comes or goes in the moment in which a token is told may be known then or not.
+    fn moment(&mut self, seen: &Seen<'_>) {
+        let told_now = self.to_push.iter_mut().rev();
+        for push in told_now.take_while(|push| push.told_us == seen.line.sim_us) {
+            push.shown.may_change(seen, &self.here, &push.host);
+        }
+    }
+
     /// What is wrong when its moment is over: the end of a connection is seen after what follows from it.
     fn doubted(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let over = |doubt: &Doubt| doubt.push.told_us != seen.line.sim_us;
@@ -445,6 +453,7 @@ impl Property for Pushes {
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         self.here.observe(seen);
+        self.moment(seen);
         let left_out = self.left_out(seen.line.sim_us);
         if left_out.is_some() {
             return left_out;

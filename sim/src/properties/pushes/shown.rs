@@ -42,7 +42,7 @@ pub struct Shown {
     /// What the phone shows if the msg_server knows the sender.
     named: Vec<u8>,
     from: u32,
-    /// Whether it knows them; `None`: one of their connections there is just going.
+    /// Whether it knows them; `None`: one of their connections there is just coming or going.
     knows: Option<bool>,
 }
 
@@ -77,6 +77,13 @@ impl Shown {
     /// The same, as its msg_server stands now.
     pub fn now(&self, seen: &Seen<'_>, here: &Here, host: &Host) -> Self {
         Self { knows: here.knows(seen, host, self.from), ..self.clone() }
+    }
+
+    /// If its msg_server stands otherwise now, in the same moment, either may be.
+    pub fn may_change(&mut self, seen: &Seen<'_>, here: &Here, host: &Host) {
+        if self.now(seen, here, host).knows != self.knows {
+            self.knows = None;
+        }
     }
 
     /// Whether a phone may be shown this.

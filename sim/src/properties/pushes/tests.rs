@@ -17,8 +17,9 @@ use teamtalk::{
         Pdu,
         attach::{Attach, kind},
         im::{
-            base_define::{ClientType, GroupInfo, MsgType, ShieldStatus, UserTokenInfo},
+            base_define::{ClientType, GroupInfo, MsgType, ShieldStatus, UserInfo, UserTokenInfo},
             group::ImGroupInfoListRsp,
+            login::ImLoginRes,
             server::{
                 ImGetDeviceTokenReq, ImGetDeviceTokenRsp, ImGroupGetShieldReq, ImGroupGetShieldRsp,
                 ImPushToUserReq,
@@ -255,4 +256,30 @@ fn a_sender_who_goes_in_that_moment_may_be_known_or_not() {
     assert_eq!(shows("您收到了一条消息", 10), [""; 0]);
     assert_eq!(shows("您收到了一条消息", 30), ["pushes/text/msg"], "somebody else goes");
     assert_eq!(shows("Bob给您发送了一条语音消息", 10), ["pushes/text/msg"]);
+}
+
+/// Seed 9758 of `hardened`: the sender's login is done in the moment in which the token is told, and its answer is
+/// seen after that.
+#[test]
+fn a_sender_who_comes_in_that_moment_may_be_known_or_not() {
+    const NOW_US: u64 = 5_000_000;
+    let shows = |flash: &str, login_us: u64| {
+        let mut stage = stage();
+        stage.0.hang_up(1, 10).connect(1, 11);
+        stage.says(voice()).asks(&voice(), &[2]);
+        stage.0.at(NOW_US - 2);
+        stage.tells(&voice(), &[2]);
+        let login = ImLoginRes {
+            user_info: Some(UserInfo { user_id: 1, ..Default::default() }),
+            ..Default::default()
+        };
+        let login = Pdu::new(cmd::LOGIN_RES_USERLOGIN, 1, &login);
+        stage.0.at(login_us).frame("msg1", End::Acceptor, true, 11, login);
+        stage.pushes(flash, DATA, token(2)).found()
+    };
+    let told_us = NOW_US - 1;
+    assert_eq!(shows("Ann给您发送了一条语音消息", told_us), [""; 0]);
+    assert_eq!(shows("您收到了一条消息", told_us), [""; 0]);
+    assert_eq!(shows("Ann给您发送了一条语音消息", told_us + 10), ["pushes/text/msg"], "too late");
+    assert_eq!(shows("您收到了一条消息", told_us + 10), [""; 0]);
 }
