@@ -60,6 +60,8 @@ pub struct Hints {
     owed: Owed,
     asks: Asks,
     tally: Tally,
+    /// Until when a msg_server may pause, by what it told and should have told.
+    busy: BTreeMap<Host, u64>,
     next_look_us: u64,
 }
 
@@ -67,14 +69,25 @@ fn broken(kind: &'static str, role: Role, sentence: String, about: About) -> Vio
     Violation { property: "hints", kind, role, sentence, about }
 }
 
-/// How long a msg_server may take to tell someone: the pause between two hints, and a tick or two.
-fn pause_us(timing: &Timing) -> u64 {
-    us(timing.request_timeout() + 2 * timing.tick()) + AT_ONCE_US
-}
-
 impl Hints {
-    /// Those whom a reason concerns are owed a hint.
-    fn because(&mut self, host: &Host, reason: Reason) {
+    /// Those whom a reason concerns are owed a hint: at once, or after the pause since the last one.
+    fn because(&mut self, host: &Host, reason: Reason, now_us: u64, timing: &Timing) {
+        let busy_us = self.busy.get(host).copied().unwrap_or(0);
+        let told_by_us = match now_us >= busy_us {
+            true => now_us,
+            false => busy_us + us(2 * timing.tick()),
+        };
+        self.is_busy(host, told_by_us, timing);
+        self.owe(host, Reason { due_us: told_by_us + AT_ONCE_US, ..reason });
+    }
+
+    /// A msg_server may have told somebody: it pauses, and does not tell others before that is over.
+    fn is_busy(&mut self, host: &Host, told_us: u64, timing: &Timing) {
+        let busy_us = self.busy.entry(host.clone()).or_default();
+        *busy_us = (*busy_us).max(told_us + us(timing.request_timeout()) + AT_ONCE_US);
+    }
+
+    fn owe(&mut self, host: &Host, reason: Reason) {
         let has_route = self.links.values().any(|(of, peer)| of == host && *peer == Role::Route);
         if reason.whom.goes_through_route() && !has_route {
             // A new master of the route_servers is told that everyone may have missed something.
@@ -84,8 +97,8 @@ impl Hints {
     }
 
     fn lost(&mut self, conn: ConnId, host: &Host, now_us: u64, timing: &Timing) {
-        for reason in self.reasons.link_lost(conn, now_us, pause_us(timing)) {
-            self.because(host, reason);
+        for reason in self.reasons.link_lost(conn, now_us) {
+            self.because(host, reason, now_us, timing);
         }
     }
 
@@ -99,7 +112,6 @@ impl Hints {
     ) -> Option<Violation> {
         let (host, peer) = self.links.get(&pdu.conn)?.clone();
         let now_us = seen.line.sim_us;
-        let due_us = now_us + pause_us(timing);
         match (peer, is_sent, pdu.command()) {
             (Role::Db, true, id::MSG_DATA) => {
                 let attach = Attach::decode(pdu.attach()?)?;
@@ -119,7 +131,7 @@ impl Hints {
                 let attach = Attach::decode(pdu.attach()?)?;
                 self.reasons.answered(pdu, attach.handle);
                 self.tally.judge();
-                self.fans_out(&host, pdu, due_us, now_us);
+                self.fans_out(&host, pdu, now_us);
             }
             (Role::Db, false, id::OTHER_REFUSED) => {
                 let refused = pdu.view::<Refused>().ok()?;
@@ -130,7 +142,7 @@ impl Hints {
                 let whom = self.reasons.answered(pdu, attach.handle)?;
                 if refused.code == RefusedCode::RefusedUnavailable as i32 {
                     let why = "the db_proxy can't tell whether a send is stored";
-                    self.because(&host, Reason { whom, since_us: now_us, due_us, why });
+                    self.because(&host, Reason::new(whom, now_us, why), now_us, timing);
                 }
             }
             (Role::Db, false, id::GROUP_INFO_RESPONSE) => {
@@ -142,10 +154,10 @@ impl Hints {
                 if !is_there && seen.protocol().members_from_store {
                     let why = "the db_proxy knows no members of the group of a message";
                     let whom = Whom::EveryoneHere;
-                    self.because(&host, Reason { whom, since_us: now_us, due_us, why });
+                    self.because(&host, Reason::new(whom, now_us, why), now_us, timing);
                 }
             }
-            (Role::Route, false, id::MSG_DATA) => self.fans_out(&host, pdu, due_us, now_us),
+            (Role::Route, false, id::MSG_DATA) => self.fans_out(&host, pdu, now_us),
             (Role::Route, true, _) => return self.to_route(seen, &host, pdu, timing),
             _ => {}
         }
@@ -153,11 +165,11 @@ impl Hints {
     }
 
     /// A message of a group is to be pushed here: its members are asked for at once.
-    fn fans_out(&mut self, host: &Host, pdu: &Frame, due_us: u64, now_us: u64) {
+    fn fans_out(&mut self, host: &Host, pdu: &Frame, now_us: u64) {
         let Ok(data) = pdu.view::<ImMsgData>() else { return };
         if data.msg_id != 0 && is_group(data.msg_type) {
             let why = "the members of a group were not asked for";
-            let reason = Reason { whom: Whom::EveryoneHere, since_us: now_us, due_us, why };
+            let reason = Reason::new(Whom::EveryoneHere, now_us, why);
             self.reasons.fans_out(host, (data.to_session_id, data.msg_id), reason);
         }
     }
@@ -174,19 +186,20 @@ impl Hints {
             id::OTHER_CATCH_UP_HINT => {
                 let hint = pdu.view::<CatchUpHint>().ok()?;
                 self.owed.told_route(host, &hint.user_id_list, now_us);
+                self.is_busy(host, now_us, timing);
                 self.tally.judge();
                 None
             }
             id::OTHER_ROLE_SET => {
                 let (whom, why) = (Whom::ElsewhereOnly, "it had no master of the route_servers");
                 let due_us = now_us + AT_ONCE_US;
-                self.because(host, Reason { whom, since_us: now_us, due_us, why });
+                self.owe(host, Reason { due_us, ..Reason::new(whom, now_us, why) });
                 None
             }
             id::OTHER_ONLINE_USER_INFO => {
                 let (whom, why) = (Whom::EveryoneHere, "a link to a route_server was made");
                 let due_us = now_us + AT_ONCE_US;
-                self.because(host, Reason { whom, since_us: now_us, due_us, why });
+                self.owe(host, Reason { due_us, ..Reason::new(whom, now_us, why) });
                 None
             }
             // What was written to it meanwhile comes before what is written now.
@@ -201,12 +214,19 @@ impl Hints {
     }
 
     /// What a msg_server writes to a device.
-    fn device_is_told(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<Violation> {
+    fn device_is_told(
+        &mut self,
+        seen: &Seen<'_>,
+        conn: ConnId,
+        pdu: &Frame,
+        timing: &Timing,
+    ) -> Option<Violation> {
         let now_us = seen.line.sim_us;
         match pdu.command() {
             id::OTHER_CATCH_UP_HINT => {
                 self.tally.judge();
                 self.owed.told(conn, now_us);
+                self.is_busy(&seen.line.host, now_us, timing);
                 None
             }
             id::OTHER_HEARTBEAT => {
@@ -266,6 +286,7 @@ impl Hints {
                     self.reasons.forget(conn);
                 }
                 self.reasons.host_down(&line.host);
+                self.busy.remove(&line.host);
                 self.owed.host_down(&line.host);
             }
             _ => {}
@@ -327,8 +348,8 @@ impl Property for Hints {
         if now_us >= self.next_look_us {
             self.next_look_us = now_us + AT_ONCE_US;
             let limit_us = us(timing.request_timeout() * GIVE_UP + timing.tick()) + AT_ONCE_US;
-            for (host, reason) in self.reasons.given_up(now_us, limit_us, pause_us(timing)) {
-                self.because(&host, reason);
+            for (host, reason) in self.reasons.given_up(now_us, limit_us) {
+                self.because(&host, reason, now_us, timing);
             }
         }
         match seen.client {
@@ -338,7 +359,7 @@ impl Property for Hints {
                 }
                 None
             }
-            Some((At::ServerWrites, conn, pdu)) => self.device_is_told(seen, conn, pdu),
+            Some((At::ServerWrites, conn, pdu)) => self.device_is_told(seen, conn, pdu, timing),
             _ => self.between_servers(seen, frame, is_sent, timing),
         }
     }

@@ -40,10 +40,17 @@ pub struct Reason {
     pub whom: Whom,
     /// Since when the msg_server may know it, a simulated microsecond.
     pub since_us: u64,
-    /// By when they are told.
+    /// By when they are told; 0 while nobody has said it.
     pub due_us: u64,
     /// In words.
     pub why: &'static str,
+}
+
+impl Reason {
+    /// A reason that a msg_server may know since a simulated microsecond.
+    pub fn new(whom: Whom, since_us: u64, why: &'static str) -> Self {
+        Self { whom, since_us, due_us: 0, why }
+    }
 }
 
 /// What a msg_server waits for on a link to a db_proxy.
@@ -130,13 +137,13 @@ impl Reasons {
     }
 
     /// A msg_server has closed a link: what waited on it is not answered.
-    pub fn link_lost(&mut self, link: ConnId, now_us: u64, pause_us: u64) -> Vec<Reason> {
+    pub fn link_lost(&mut self, link: ConnId, now_us: u64) -> Vec<Reason> {
         let since_us = self.losing.remove(&link).unwrap_or(now_us);
         let since_us = since_us.max(now_us.saturating_sub(LINGER_US));
         let because = |waiting: Waiting| Reason {
             whom: waiting.whom,
             since_us,
-            due_us: now_us + pause_us,
+            due_us: 0,
             why: match waiting.what {
                 What::Send(..) => "the link on which a send waited for its answer is gone",
                 What::Members(..) => {
@@ -149,7 +156,7 @@ impl Reasons {
 
     /// What is waited for no longer: an answer that took longer than `limit_us`, and members whom
     /// nobody asked for at once.
-    pub fn given_up(&mut self, now_us: u64, limit_us: u64, pause_us: u64) -> Vec<(Host, Reason)> {
+    pub fn given_up(&mut self, now_us: u64, limit_us: u64) -> Vec<(Host, Reason)> {
         let mut given_up = Vec::new();
         let late: Vec<_> = self
             .unasked
@@ -160,10 +167,9 @@ impl Reasons {
         for waiting in self.waiting.values_mut() {
             for late in waiting.extract_if(.., |of| of.since_us + limit_us < now_us) {
                 let why = "no answer came at all";
-                let due_us = now_us + pause_us;
                 // The tick before this look may have told them.
                 let since_us = late.since_us + limit_us / 2;
-                given_up.push((late.host, Reason { whom: late.whom, since_us, due_us, why }));
+                given_up.push((late.host, Reason::new(late.whom, since_us, why)));
             }
         }
         given_up

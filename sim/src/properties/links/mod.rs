@@ -60,6 +60,8 @@ struct Link {
 struct Conns {
     devices: BTreeMap<ConnId, Device>,
     links: BTreeMap<ConnId, Link>,
+    /// The connections that asked for a login and have no answer, as far as their msg_server may know.
+    logins: BTreeMap<ConnId, Host>,
 }
 
 impl Conns {
@@ -88,7 +90,7 @@ fn broken(kind: &'static str, sentence: String, about: About) -> Violation {
 }
 
 impl Links {
-    fn event(&mut self, seen: &Seen<'_>) {
+    fn event(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let line = seen.line;
         let is_msg = line.host.role() == Role::Msg;
         match &line.kind {
@@ -108,8 +110,21 @@ impl Links {
                 let has_route = self.conns.has_route(&line.host);
                 self.route.logged_in(seen, *user, *client_type, has_route, &mut self.tally);
             }
-            Kind::Fact(Fact::Closed { conn, .. }) => self.ends(seen, *conn, is_msg),
+            Kind::Fact(Fact::Closed { conn, .. }) => {
+                if is_msg {
+                    self.conns.logins.remove(conn);
+                }
+                self.ends(seen, *conn, is_msg);
+            }
+            Kind::Fact(Fact::HighWater { queue, length, .. })
+                if is_msg && queue == "logins_in_flight" =>
+            {
+                return self.logins_in_flight(&line.host, *length);
+            }
             Kind::Disconnected { conn, end } => {
+                if is_msg {
+                    self.conns.logins.remove(conn);
+                }
                 self.ends(seen, *conn, is_msg && *end == End::Dialler);
             }
             Kind::StreamReset { conn } => self.ends(seen, *conn, false),
@@ -117,11 +132,23 @@ impl Links {
                 let down = |host: &Host| *host == line.host;
                 self.conns.devices.retain(|_, device| !down(&device.host));
                 self.conns.links.retain(|_, link| !down(&link.host));
+                self.conns.logins.retain(|_, host| !down(host));
                 self.route.host_down(&line.host);
                 self.waits.host_down(&line.host);
             }
             _ => {}
         }
+        None
+    }
+
+    /// A msg_server says how many logins it waits for.
+    fn logins_in_flight(&self, host: &Host, length: u64) -> Option<Violation> {
+        let asked = self.conns.logins.values().filter(|of| *of == host).count() as u64;
+        (length > asked).then(|| {
+            let what =
+                format!("{host} waits for {length} logins, and {asked} connections want one");
+            broken("login-kept", what, [Subject::Host(host.clone())].into())
+        })
     }
 
     /// A connection ends, or may: `is_known` if it is a link that its msg_server has given up.
@@ -148,6 +175,9 @@ impl Links {
             }
             return;
         }
+        if pdu.command() == id::LOGIN_REQ_USERLOGIN {
+            self.conns.logins.insert(conn, seen.line.host.clone());
+        }
         self.waits.device_asks(seen, conn, pdu);
         if pdu.command() == id::LOGIN_REQ_KICKPCCLIENT
             && let Some((user, client_type, _)) =
@@ -166,6 +196,9 @@ impl Links {
         pdu: &Frame,
         timing: &Timing,
     ) -> Option<Violation> {
+        if pdu.command() == id::LOGIN_RES_USERLOGIN {
+            self.conns.logins.remove(&conn);
+        }
         if pdu.command() != id::OTHER_HEARTBEAT {
             self.route.device_is_told(conn, pdu);
             return self.waits.device_is_told(seen, conn, pdu, timing, &mut self.tally);
@@ -198,10 +231,7 @@ impl Property for Links {
         let (pdu, is_sent) = match &seen.line.kind {
             Kind::PduSent(frame) => (frame, true),
             Kind::PduReceived(frame) => (frame, false),
-            _ => {
-                self.event(seen);
-                return None;
-            }
+            _ => return self.event(seen),
         };
         if seen.line.host.role() != Role::Msg {
             return None;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use teamtalk::{
     catalogue::id,
     env::ConnId,
+    fact::Fact,
     protocol::Protocol,
     timing::Timing,
     wire::{
@@ -18,7 +19,7 @@ use teamtalk::{
         edit::Edit,
         im::{
             base_define::{ClientType, ServerUserStat},
-            login::{ImKickPcClientReq, ImKickPcClientRsp},
+            login::{ImKickPcClientReq, ImKickPcClientRsp, ImLoginReq},
             server::{ImOnlineUserInfo, ImRoleSet, ImServerKickUser},
         },
         tt::extension::RefusedCode,
@@ -165,4 +166,16 @@ fn what_waits_on_a_link_that_is_gone_is_refused_and_nothing_else() {
     to(&mut tape, DB, of_7(list_request(5, 1, 2)));
     tape.later(13).tells(10, refusal(5));
     assert_eq!(tape.found, [""; 0], "its patience is over");
+}
+
+#[test]
+fn a_login_is_waited_for_as_long_as_its_connection_is_there() {
+    let mut tape = tape();
+    let logins = |length| Fact::HighWater { queue: "logins_in_flight".into(), length, bound: 9 };
+    let asks = || Pdu::new(id::LOGIN_REQ_USERLOGIN, 1, &ImLoginReq::default());
+    tape.connect(1, 10).connect(2, 11).asks(10, asks()).fact("msg1", logins(1));
+    tape.hang_up(1, 10).asks(11, asks());
+    assert_eq!(tape.found, [""; 0]);
+    tape.fact("msg1", logins(2));
+    assert_eq!(tape.found, ["links/login-kept/msg"]);
 }
