@@ -10,6 +10,7 @@ compile_error!(
 );
 
 pub mod bench;
+pub mod ceilings;
 pub mod explore;
 pub mod fakes;
 pub mod floor;

@@ -4,6 +4,7 @@ use crate::{quoted, read, rows, section};
 use std::collections::BTreeSet;
 use teamtalk::protocol::Protocol;
 use teamtalk_sim::{
+    ceilings::HIGHER,
     plan::case::Case,
     properties::{Sort, all},
 };
@@ -46,6 +47,16 @@ fn each_property_has_its_row_and_its_section() {
     assert!(others.is_empty(), "{FILE} has rows of no property: {others:?}");
     let sections = text.lines().filter(|line| line.starts_with("### ")).count();
     assert_eq!(sections, actual.len(), "{FILE} has sections of no property");
+}
+
+#[test]
+fn the_ceilings_are_those_of_the_code() {
+    let text = read(FILE);
+    let listed = section(&text, "## What is forgiven");
+    let listed: Vec<String> =
+        listed.lines().filter(|line| line.starts_with("| `")).map(String::from).collect();
+    let row = |(name, most, why): &(&str, f64, &str)| format!("| `{name}` | {most} % | {why} |");
+    assert_eq!(listed, HIGHER.iter().map(row).collect::<Vec<_>>());
 }
 
 /// The kinds that a section lists.

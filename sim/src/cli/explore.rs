@@ -12,6 +12,7 @@ use std::{
     path::PathBuf,
 };
 use teamtalk_sim::{
+    ceilings,
     explore::{Campaign, Event, Found, SeedReport, explore_with},
     floor,
     plan::{case::ProtocolSpec, generate::Profile},
@@ -157,8 +158,13 @@ impl<'a> Hunt<'a> {
         if let Some(sentence) = &too_few {
             self.out.line(sentence);
         }
+        let is_ours = self.args.protocol == "hardened" && self.args.profile == Profile::Default;
+        let too_little = if is_ours { ceilings::over(&self.reports) } else { None };
+        if let Some(sentences) = &too_little {
+            self.out.line(sentences);
+        }
         match () {
-            () if !self.shown.is_empty() || too_few.is_some() => VIOLATED,
+            () if !self.shown.is_empty() || too_few.is_some() || too_little.is_some() => VIOLATED,
             () if !self.lost.is_empty() => RIG_FAILED,
             () if !is_written => WRONG,
             () if is_interrupted => INTERRUPTED,

@@ -1,10 +1,11 @@
 //! What people read: the card of a failure, the summary of a campaign.
 
 use crate::{
+    ceilings,
     explore::SeedReport,
     floor::median_acked,
     plan::{Operation, case::Case},
-    properties::{About, Tally, Violation},
+    properties::{About, Violation},
     record::{Applied, Kind, Line},
     world::{Outcome, describe},
 };
@@ -133,14 +134,9 @@ fn event(line: &Line) -> String {
 
 /// How often each property judged, and what it forgave, a line each.
 fn excuses(reports: &BTreeMap<u64, SeedReport>) -> String {
-    let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
-    for (name, tally) in reports.values().flat_map(|report| &report.tallies) {
-        tallies.entry(name).or_default().add(tally);
-    }
     let mut out = String::new();
-    for (name, tally) in tallies {
-        let (judged, forgiven) = (tally.judged, tally.forgiven());
-        let share = 100.0 * forgiven as f64 / (judged + forgiven).max(1) as f64;
+    for (name, tally) in ceilings::tallies(reports) {
+        let (judged, forgiven, share) = (tally.judged, tally.forgiven(), ceilings::share(&tally));
         let name = format!("{name}: judged, excused");
         let _ = write!(out, "{name:<38} {judged}, {forgiven} ({share:.2} %)");
         let each: Vec<_> = tally.excused.iter().map(|(why, n)| format!("{why} {n}")).collect();
