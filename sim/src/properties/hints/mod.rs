@@ -158,7 +158,7 @@ impl Hints {
                 }
             }
             (Role::Route, false, id::MSG_DATA) => self.fans_out(&host, pdu, now_us),
-            (Role::Route, true, _) => return self.to_route(seen, &host, pdu, timing),
+            (Role::Route, true, _) => return self.route_is_told(seen, &host, pdu, timing),
             _ => {}
         }
         None
@@ -174,7 +174,7 @@ impl Hints {
         }
     }
 
-    fn to_route(
+    fn route_is_told(
         &mut self,
         seen: &Seen<'_>,
         host: &Host,
