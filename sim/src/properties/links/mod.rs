@@ -178,7 +178,7 @@ impl Links {
         if pdu.command() == id::LOGIN_REQ_USERLOGIN {
             self.conns.logins.insert(conn, seen.line.host.clone());
         }
-        self.waits.device_asks(seen, conn, pdu);
+        self.waits.device_asks(seen, conn, pdu, &self.conns);
         if pdu.command() == id::LOGIN_REQ_KICKPCCLIENT
             && let Some((user, client_type, _)) =
                 self.conns.devices.get(&conn).and_then(|device| device.login)

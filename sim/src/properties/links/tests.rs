@@ -179,3 +179,29 @@ fn a_login_is_waited_for_as_long_as_its_connection_is_there() {
     tape.fact("msg1", logins(2));
     assert_eq!(tape.found, ["links/login-kept/msg"]);
 }
+
+#[test]
+fn of_a_question_that_is_asked_again_the_second_is_answered_when_the_first_was_given_up() {
+    let refusal = || refused(5, 1, id::MSG_LIST_REQUEST, RefusedCode::RefusedUnavailable);
+    let mut tape = tape();
+    tape.login(1, 10, 1);
+    for _ in 0..2 {
+        tape.asks(10, list_request(5, 1, 2));
+        to(&mut tape, DB, of_7(list_request(5, 1, 2)));
+        tape.later(7);
+    }
+    tape.tells(10, refusal());
+    tape.frame("msg1", End::Dialler, false, DB, of_7(refusal())).tells(10, refusal());
+    assert_eq!(tape.found, [""; 0]);
+}
+
+#[test]
+fn what_goes_through_route_is_no_question() {
+    let mut tape = tape();
+    tape.login(1, 10, 1).asks(10, message(5, 0, 1, 2, "a"));
+    to(&mut tape, ROUTE, of_7(message(5, 9, 1, 2, "b")));
+    tape.frame("msg1", End::Dialler, false, ROUTE, of_7(message(5, 8, 1, 2, "c")));
+    tape.later(1);
+    beat(&mut tape, 10);
+    assert_eq!(tape.found, [""; 0]);
+}

@@ -2,7 +2,7 @@
 
 use super::{AT_ONCE_US, Conns, about, broken, us};
 use crate::{
-    plan::Host,
+    plan::{Host, Role},
     properties::{Seen, Tally, Violation, answered::reply_of},
     record::{Frame, fields::fields},
 };
@@ -44,8 +44,9 @@ struct Owed {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Waits {
-    /// The connections whose question was not sent on yet, by msg_server, command and seq_num.
-    asked: BTreeMap<(Host, u16, u16), BTreeSet<ConnId>>,
+    /// The connections whose question was not sent on yet, with their users, by msg_server, command and
+    /// seq_num. One that is gone since is among them: what it asked may be sent on.
+    asked: BTreeMap<(Host, u16, u16), BTreeMap<ConnId, Option<u32>>>,
     /// By link, the oldest first.
     waits: BTreeMap<ConnId, Vec<Wait>>,
     /// Links that have ended, though their msg_server may not know.
@@ -55,6 +56,10 @@ pub struct Waits {
 
 /// The field of a PDU that says who asks, or is answered.
 const USER_ID: u32 = 1;
+
+/// What a device asks a route_server, and its answer.
+const ASKED_OF_ROUTE: [u16; 2] =
+    [id::BUDDY_LIST_USERS_STATUS_REQUEST, id::BUDDY_LIST_USERS_STATUS_RESPONSE];
 
 /// What a device asked, by what a server behind is asked.
 fn question(command: u16) -> u16 {
@@ -74,11 +79,11 @@ fn has_answer(seen: &Seen<'_>, command: u16) -> bool {
 
 impl Waits {
     /// A msg_server reads a device's question.
-    pub fn device_asks(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) {
+    pub fn device_asks(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame, conns: &Conns) {
         let command = pdu.command();
         if seen.protocol().answered_refusals && has_answer(seen, command) {
             let key = (seen.line.host.clone(), command, pdu.header.seq_num);
-            self.asked.entry(key).or_default().insert(conn);
+            self.asked.entry(key).or_default().insert(conn, conns.user(conn));
         }
     }
 
@@ -94,41 +99,41 @@ impl Waits {
         if !seen.protocol().answered_refusals {
             return;
         }
+        // What else goes through route is for other msg_servers, with the numbers of their connections.
+        let is_route = conns.links.get(&pdu.conn).is_some_and(|link| link.peer == Role::Route);
+        if is_route && !ASKED_OF_ROUTE.contains(&pdu.command()) {
+            return;
+        }
         let attach = pdu.attach().and_then(Attach::decode);
         let Some(attach) = attach.filter(|attach| attach.kind == kind::HANDLE) else { return };
         match is_sent {
-            true => self.sent_on(seen, pdu, attach.handle, conns, tally),
+            true => self.sent_on(seen, pdu, attach.handle, tally),
             false => self.answered(seen, pdu, attach.handle, conns),
         }
     }
 
-    fn sent_on(
-        &mut self,
-        seen: &Seen<'_>,
-        pdu: &Frame,
-        handle: u32,
-        conns: &Conns,
-        tally: &mut Tally,
-    ) {
+    fn sent_on(&mut self, seen: &Seen<'_>, pdu: &Frame, handle: u32, tally: &mut Tally) {
         let (command, seq) = (question(pdu.command()), pdu.header.seq_num);
         let Some(asked) = self.asked.remove(&(seen.line.host.clone(), command, seq)) else {
             return;
         };
         let by = fields(&pdu.pdu.body).find(|field| field.number == USER_ID);
         let is_login = command == id::LOGIN_REQ_USERLOGIN;
-        let may_be = |conn: &ConnId| match conns.user(*conn) {
-            Some(user) => !is_login && by.is_some_and(|by| by.value == u64::from(user)),
+        let may_be = |user: &Option<u32>| match user {
+            Some(user) => !is_login && by.is_some_and(|by| by.value == u64::from(*user)),
             None => is_login,
         };
-        let own: Vec<ConnId> = asked.iter().copied().filter(may_be).collect();
-        let [conn] = own[..] else {
+        let (own, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            asked.into_iter().partition(|(_, user)| may_be(user));
+        if !others.is_empty() {
+            self.asked.insert((seen.line.host.clone(), command, seq), others);
+        }
+        let mut own = own.into_keys();
+        let Some(conn) = own.next() else { return };
+        if own.next().is_some() {
             // Which of them this is can't be told.
             tally.excuse("two connections asked the same at once");
             return;
-        };
-        let others: BTreeSet<_> = asked.into_iter().filter(|of| *of != conn).collect();
-        if !others.is_empty() {
-            self.asked.insert((seen.line.host.clone(), command, seq), others);
         }
         let since_us = seen.line.sim_us;
         let wait = Wait { handle, conn, command, seq, since_us, is_told: false };
@@ -225,6 +230,13 @@ impl Waits {
             (None, _) => own.swap_remove(0),
         };
         wait.is_told = true;
+        let since_us = wait.since_us;
+        // Only of a send an answer that comes later is waited for.
+        if asked != id::MSG_DATA
+            && let Some(waits) = self.waits.get_mut(&link)
+        {
+            waits.retain(|wait| !wait.is_told || wait.command == id::MSG_DATA);
+        }
         tally.judge();
         if at.is_some() || !is_given_up {
             return None;
@@ -233,7 +245,7 @@ impl Waits {
             "{} refuses {asked:#06x} with seq_num {seq} on connection {conn}, which waits on link {link} \
              since {} ms",
             seen.line.host,
-            wait.since_us / 1_000
+            since_us / 1_000
         );
         Some(broken("given-up", what, about(conn, &seen.line.host)))
     }

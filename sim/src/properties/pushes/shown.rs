@@ -128,6 +128,8 @@ impl Here {
         let (line, now_us) = (seen.line, seen.line.sim_us);
         match &line.kind {
             Kind::Disconnected { conn, .. } | Kind::StreamReset { conn } => {
+                // Its msg_server may know before the line that says so of its own end.
+                self.going.insert(*conn);
                 if let Some(user) = self.pcs.remove(conn) {
                     self.changed_us.insert(user, now_us);
                 }
