@@ -12,7 +12,7 @@ use crate::{
     record::{Frame, Kind},
 };
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     catalogue::id as cmd,
     env::ConnId,
@@ -51,10 +51,19 @@ struct Login {
     asked_us: u64,
 }
 
+/// A login that was served though too many had failed, while others of its name were open: if one of those
+/// succeeds, it may have cleared the failures before its answer was written.
+#[derive(Debug)]
+struct Suspect {
+    wrong: Violation,
+    beside: BTreeSet<Open>,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Lockout {
     open: BTreeMap<Open, (Counter, u64, u64)>,
+    suspects: Vec<Suspect>,
     logins: BTreeMap<Counter, Vec<Login>>,
     tally: Tally,
 }
@@ -79,7 +88,10 @@ impl Lockout {
         let (counter, asked, asked_us) = self.open.remove(&key)?;
         let words = said.result_string.clone().unwrap_or_default();
         let is_locked = said.result_code == LOCKED;
-        let others = self.open.values().filter(|(of, ..)| *of == counter).count();
+        let beside = self.open.iter().filter(|(_, (of, ..))| *of == counter);
+        let beside: BTreeSet<Open> = beside.map(|(open, _)| open.clone()).collect();
+        let others = beside.len();
+        let proven = self.proven(&key, said.result_code == 0 || *words == *UNAVAILABLE);
         let logins = self.logins.entry(counter).or_default();
         // It was counted somewhere between the question and the answer.
         let sure = sure(logins, asked, |us| us + known.lockout_us > line.sim_us);
@@ -87,21 +99,21 @@ impl Lockout {
         self.tally.judge();
         let broken = |kind, sentence| {
             let about = [Subject::Connection(conn)].into();
-            Some(Violation { property: "lockout", kind, role: Role::Db, sentence, about })
+            Violation { property: "lockout", kind, role: Role::Db, sentence, about }
         };
         let name = String::from_utf8_lossy(&said.user_name).into_owned();
         if is_locked {
             // What is not looked at counts as no failure.
             return match most > ALLOWED {
-                true => None,
-                false => broken(
+                true => proven,
+                false => Some(broken(
                     "kept-out",
                     format!(
                         "{} keeps {name} out, whose logins there have failed {most} times at most \
                          since one succeeded",
                         line.host
                     ),
-                ),
+                )),
             };
         }
         let came = match said.result_code {
@@ -111,15 +123,30 @@ impl Lockout {
         };
         logins.push(Login { came, asked, answered: line.n, asked_us });
         if sure <= ALLOWED {
-            return None;
+            return proven;
         }
-        broken(
+        let wrong = broken(
             "let-in",
             format!(
                 "{} looks at the password of {name}, whose logins there have failed {sure} times",
                 line.host
             ),
-        )
+        );
+        if beside.is_empty() {
+            return Some(wrong);
+        }
+        self.suspects.push(Suspect { wrong, beside });
+        proven
+    }
+
+    /// A login is answered that may have cleared what failed, or has not: what is wrong by that.
+    fn proven(&mut self, answered: &Open, may_clear: bool) -> Option<Violation> {
+        self.suspects.retain(|suspect| !(may_clear && suspect.beside.contains(answered)));
+        for suspect in &mut self.suspects {
+            suspect.beside.remove(answered);
+        }
+        let at = self.suspects.iter().position(|suspect| suspect.beside.is_empty())?;
+        Some(self.suspects.remove(at).wrong)
     }
 }
 
@@ -169,6 +196,10 @@ impl Property for Lockout {
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         if let Kind::HostDown = seen.line.kind {
             self.open.retain(|_, (counter, ..)| counter.0 != seen.line.host);
+            // What was open there is never answered.
+            let open = &self.open;
+            self.suspects
+                .retain(|suspect| suspect.beside.iter().all(|beside| open.contains_key(beside)));
         }
         let (conn, pdu, is_written) = seen.db?;
         match (pdu.command(), is_written) {
@@ -274,6 +305,24 @@ mod tests {
         says(&mut tape, 2, WRONG);
         says(&mut tape, 3, RIGHT);
         assert_eq!(tape.found, [""; 0], "the other one may have been looked at before");
+    }
+
+    /// Seed 10930 of `hardened`: ten have failed, and a right password and two wrong ones are served at once.
+    #[test]
+    fn a_success_that_is_answered_later_may_have_cleared_what_failed() {
+        let served = |last| {
+            let mut tape = tape();
+            comes(&mut tape, &[WRONG; 10]);
+            (2..=3).for_each(|seq| asks(&mut tape, seq));
+            says(&mut tape, 3, WRONG);
+            asks(&mut tape, 4);
+            says(&mut tape, 4, WRONG);
+            assert_eq!(tape.found, [""; 0], "the right one may have been before it");
+            says(&mut tape, 2, last);
+            tape.found
+        };
+        assert_eq!(served(RIGHT), [""; 0]);
+        assert_eq!(served(LOCKED), [IN]);
     }
 
     #[test]
