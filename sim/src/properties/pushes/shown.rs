@@ -190,8 +190,10 @@ impl Here {
         };
         let conns = seen.known.clients.conns().filter(|conn| of(conn).is_some());
         let conns: Vec<_> = conns.collect();
-        // While one of them goes, another may be a ghost that its server has given up already.
-        let is_going = conns.iter().any(|conn| self.going.contains(conn));
+        // While one of them goes, another may be a ghost that its server has given up already. A device
+        // has hung up before its end of the connection is closed.
+        let listens = |conn: ConnId| seen.known.clients.listens(conn).is_some();
+        let is_going = conns.iter().any(|conn| self.going.contains(conn) || !listens(*conn));
         (!is_going).then_some(!conns.is_empty())
     }
 }
