@@ -192,7 +192,10 @@ impl Answers {
             let sentence = || format!("{} refused user {of} what others asked", line.host);
             return if is_theirs { None } else { broken("unasked", sentence()) };
         }
-        let model = *self.models.get(&command)?;
+        let Some(&model) = self.models.get(&command) else {
+            let wrong = model::echoed(&asked.pdu, pdu).err()?;
+            return broken("unasked", format!("{} wrote {name}: {}", line.host, wrong.0));
+        };
         let troubled =
             self.troubled.get(&line.host).is_some_and(|at| at + TROUBLED_US > line.sim_us);
         let slow = line.sim_us - asked.sim_us >= seen.known.store_timeout_us;

@@ -20,6 +20,7 @@ use teamtalk::{
         attach::{self, Attach, kind},
         check, fields as numbers,
         im::{
+            base_define::TransferFileType,
             buddy::ImUsersStatReq,
             file::ImFileReq,
             login::{ImDeviceTokenReq, ImLoginReq},
@@ -27,9 +28,6 @@ use teamtalk::{
         },
     },
 };
-
-/// `trans_mode` of IMFileTransferReq: route may be asked for it (`offers` judges it).
-const TRANS_MODE: u32 = 5;
 
 /// A question on its way: its seq_num and command, who asks, what is left of its body ([`left_of`]), and
 /// the msg_server.
@@ -42,6 +40,8 @@ pub struct Asked {
     questions: BTreeSet<Question>,
     /// What went on to a db_proxy.
     passed: BTreeSet<Question>,
+    /// The offers of which route was asked whether their receiver is online, by seq_num and sender.
+    about_files: BTreeSet<(u16, u32, Host)>,
     /// What was asked on a connection, by command and seq_num, as it may go on.
     on: BTreeMap<ConnId, BTreeMap<(u16, u16), Option<Question>>>,
 }
@@ -82,9 +82,10 @@ impl Asked {
         let command = pdu.command();
         let to = peer(seen, pdu)?;
         let is_for_device = match (command, to) {
-            (id::OTHER_FILE_TRANSFER_REQ, Role::Outside) | (id::OTHER_VALIDATE_REQ, Role::Db) => {
-                true
+            (id::OTHER_FILE_TRANSFER_REQ, Role::Outside) => {
+                return self.file_server_is_asked(seen, pdu);
             }
+            (id::OTHER_VALIDATE_REQ, Role::Db) => true,
             (id::BUDDY_LIST_USERS_STATUS_REQUEST, Role::Route) => {
                 if attach_kind(pdu) == Some(kind::FILE) {
                     return self.about_a_file(seen, pdu);
@@ -110,18 +111,33 @@ impl Asked {
     }
 
     /// 020a about who is offered a file: that is asked by the sender of an offer.
-    fn about_a_file(&self, seen: &Seen<'_>, pdu: &Frame) -> Option<Violation> {
+    fn about_a_file(&mut self, seen: &Seen<'_>, pdu: &Frame) -> Option<Violation> {
         let asked = pdu.view::<ImUsersStatReq>().ok()?;
         let attach = Attach::decode(asked.attach_data.as_deref()?)?.pdu?;
         let file: ImFileTransferReq = check::decode_shared(&attach).ok()?;
         let (seq, command) = (pdu.header.seq_num, id::OTHER_FILE_TRANSFER_REQ);
         let user = Some(file.from_user_id);
+        self.about_files.insert((seq, file.from_user_id, seen.line.host.clone()));
         let question =
             (seq, command, user, left_of(command, &attach, None), seen.line.host.clone());
         let is_right = (asked.user_id, &asked.user_id_list[..])
             == (file.from_user_id, &[file.to_user_id])
+            && file.trans_mode == TransferFileType::FileTypeOnline as i32
             && self.is_known(question).is_ok();
         if is_right { None } else { altered(seen, pdu, user) }
+    }
+
+    /// 0731: an offer as it was made, but that its mode may be route's word (`offers` judges that).
+    fn file_server_is_asked(&self, seen: &Seen<'_>, pdu: &Frame) -> Option<Violation> {
+        let (seq, command, host) = (pdu.header.seq_num, pdu.command(), &seen.line.host);
+        let mut file = pdu.view::<ImFileTransferReq>().ok()?.into_owned();
+        let user = file.from_user_id;
+        if self.about_files.contains(&(seq, user, host.clone())) {
+            file.trans_mode = TransferFileType::FileTypeOnline as i32;
+        }
+        let body = left_of(command, &file.encode_to_vec().into(), None);
+        let question = (seq, command, Some(user), body, host.clone());
+        if self.is_known(question).is_ok() { None } else { altered(seen, pdu, Some(user)) }
     }
 
     /// Whether a device asked this; who is not logged in asks as nobody, where they are served at all.
@@ -209,7 +225,6 @@ fn left_of(command: u16, body: &Bytes, client_type: Option<u32>) -> Bytes {
         id::OTHER_VALIDATE_REQ | id::FILE_DEL_OFFLINE_REQ => &[attach::FIELD],
         id::MSG_DATA => &[numbers::USER_ID, numbers::CREATE_TIME, attach::FIELD],
         id::LOGIN_REQ_DEVICETOKEN => &[numbers::USER_ID, numbers::CLIENT_TYPE, attach::FIELD],
-        id::OTHER_FILE_TRANSFER_REQ => &[numbers::USER_ID, TRANS_MODE, attach::FIELD],
         _ => &[numbers::USER_ID, attach::FIELD],
     };
     let left = without(body, set);

@@ -16,7 +16,7 @@ use teamtalk::{
         im::{
             login::{ImKickPcClientRsp, ImKickUser, ImLogoutRsp},
             message::ImMsgDataAck,
-            server::{ImMsgServInfo, ImUserCntUpdate, ImUserStatusUpdate},
+            server::{ImMsgServInfo, ImRoleSet, ImUserCntUpdate, ImUserStatusUpdate},
         },
         tt::extension::Refused,
     },
@@ -109,6 +109,11 @@ impl Own {
         let silent = self.begins(seen, pdu.conn, command);
         let wrong = match command {
             id::OTHER_MSG_SERV_INFO => self.introduces(seen, pdu),
+            id::OTHER_ROLE_SET if pdu.view::<ImRoleSet>().ok()?.master != 1 => {
+                let sentence =
+                    format!("{} told a route_server that it is no master", seen.line.host);
+                broken(seen, "own-words", sentence, on(pdu.conn))
+            }
             id::OTHER_USER_CNT_UPDATE => {
                 let said = pdu.view::<ImUserCntUpdate>().ok()?;
                 let (before, now) = self.moment(seen, pdu.conn);
