@@ -66,11 +66,11 @@ pub const ALL: &[Unseen] = &[
         "the rig's own audit at rest: what it asks for less or twice, it asks for again",
     )
     .commands(&[0x020a, 0x020b]),
-    Unseen::of(
-        &["outside → msg"],
-        "the servers around the cluster are fakes, whose word is true by itself; what follows from it \
-         is judged where it is told on, and of a 0710 nothing follows",
-    ),
+    Unseen::of(&["outside → msg"], "a heartbeat of a server around the cluster, which is a fake")
+        .commands(&[0x0701])
+        .fields(&["left out"]),
+    Unseen::of(&["outside → msg"], "msg_server ignores what a push server answers")
+        .commands(&[0x0710]),
     Unseen::of(&["msg → outside"], "a number of the configuration").fields(&["max_conn_cnt"]),
     Unseen::of(
         &["route → msg"],

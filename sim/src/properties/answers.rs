@@ -63,8 +63,8 @@ pub struct Answers {
     tally: Tally,
 }
 
-/// A question at a db_proxy: the connection, the command, the seq_num and the attach data, all of
-/// which its answer has too.
+/// A question at a db_proxy: the connection, the command, the seq_num and the attach data ([`attach`]), all
+/// of which its answer has too.
 type Key = (ConnId, u16, u16, Bytes);
 
 #[derive(Debug)]
@@ -280,8 +280,13 @@ fn user(pdu: &Frame) -> Option<u64> {
     fields(&pdu.pdu.body).find(|field| field.number == 1).map(|field| field.value)
 }
 
+/// The attach data of a PDU at a db_proxy; of one that has none (0108) whose it is: two users may ask the
+/// same with one seq_num.
 fn attach(pdu: &Frame) -> Bytes {
-    pdu.attach().map(Bytes::copy_from_slice).unwrap_or_default()
+    match pdu.attach() {
+        Some(attach) => Bytes::copy_from_slice(attach),
+        None => user(pdu).unwrap_or(0).to_be_bytes().to_vec().into(),
+    }
 }
 
 impl Property for Answers {
