@@ -280,10 +280,10 @@ fn user(pdu: &Frame) -> Option<u64> {
     fields(&pdu.pdu.body).find(|field| field.number == 1).map(|field| field.value)
 }
 
-/// The attach data of a PDU at a db_proxy; of one that has none (0108) whose it is: two users may ask the
-/// same with one seq_num.
+/// The attach data of a PDU at a db_proxy; of one that has none, or whose is empty (0108, 0109), whose it is:
+/// two users may ask the same with one seq_num.
 fn attach(pdu: &Frame) -> Bytes {
-    match pdu.attach() {
+    match pdu.attach().filter(|attach| !attach.is_empty()) {
         Some(attach) => Bytes::copy_from_slice(attach),
         None => user(pdu).unwrap_or(0).to_be_bytes().to_vec().into(),
     }
