@@ -156,3 +156,12 @@ fn a_wrong_pdu_is_seen_or_has_a_reason_and_no_reason_is_stale() {
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn of_every_command_in_the_workload_somebody_sees_a_wrong_pdu_or_there_is_a_reason() {
+    let seen = planted::by_command();
+    let done = workload::done().ways.keys();
+    let unseen = done.filter(|id| seen.get(id).is_none_or(BTreeSet::is_empty)).copied();
+    let reasons = unseen::COMMANDS.iter().map(|(id, _)| *id);
+    assert_eq!(unseen.collect::<Vec<_>>(), reasons.collect::<Vec<_>>());
+}

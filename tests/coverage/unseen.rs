@@ -80,3 +80,12 @@ pub const ALL: &[Unseen] = &[
     .commands(&[0x07e2])
     .fields(&["left out"]),
 ];
+
+/// Commands of the workload of which nobody sees any wrong PDU, and why.
+pub const COMMANDS: &[(u16, &str)] = &[
+    (
+        0x0702,
+        "only a db_proxy that is stopped says it, and calm runs stop none; `stop-ignored` is a mutant",
+    ),
+    (0x0710, "msg_server ignores it"),
+];
