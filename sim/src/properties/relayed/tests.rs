@@ -282,7 +282,7 @@ fn login_servers_are_told_who_is_there() {
             ImUserStatusUpdate { user_status: 1, user_id: to_route as u32, client_type: 1 };
         tape.at(to_route * 1_000_000);
         passes(&mut tape, ROUTE, Pdu::new(id::OTHER_USER_STATUS_UPDATE, 0, &update));
-        assert_eq!(passes(&mut tape.later(1), LOGINS, came(2)), found);
+        assert_eq!(passes(tape.later(1), LOGINS, came(2)), found);
     }
 }
 
