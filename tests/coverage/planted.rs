@@ -23,8 +23,11 @@ use teamtalk_sim::{
 /// Calm, so that nothing excuses what is wrong, and enough that each command is among them.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=40;
 
-/// So many PDUs of each command and way are altered until one that is altered so is seen.
-const TRIES: usize = 6;
+/// So many PDUs of each command and way are altered in one way until one that is altered so is seen.
+const TRIES: usize = 8;
+
+/// So many PDUs of each command and way are looked at.
+const LOOKED_AT: usize = 200;
 
 /// What is done to a PDU: `left out`, or a field and how it is altered.
 pub type How = String;
@@ -64,6 +67,15 @@ pub fn seen() -> &'static Seen {
             halves.into_iter().flat_map(|half| half.join().expect("a verdict")).collect()
         })
     })
+}
+
+/// The properties that saw an alteration of each command.
+pub fn by_command() -> BTreeMap<u16, BTreeSet<&'static str>> {
+    let mut by: BTreeMap<u16, BTreeSet<&str>> = BTreeMap::new();
+    for ((command, _), seen) in seen() {
+        by.entry(*command).or_default().extend(seen.values().flatten());
+    }
+    by
 }
 
 fn run(seed: u64) -> Held {
@@ -107,10 +119,18 @@ fn places(held: &[Held]) -> BTreeMap<Way, Vec<Place>> {
     found
 }
 
-/// Some of many, spread.
+/// Some of many, spread, and those first that are far from each other.
 fn some(places: &[Place]) -> impl Iterator<Item = Place> + '_ {
     let step = places.len().div_ceil(TRIES).max(1);
-    places.iter().step_by(step).copied()
+    let far = (0..step).flat_map(move |first| places.iter().skip(first).step_by(step));
+    far.take(LOOKED_AT).copied()
+}
+
+/// What becomes of one way to alter PDUs.
+#[derive(Default)]
+struct Tried {
+    times: usize,
+    by: BTreeSet<&'static str>,
 }
 
 fn of(
@@ -118,13 +138,15 @@ fn of(
     (command, _): &Way,
     places: &[Place],
 ) -> BTreeMap<How, BTreeSet<&'static str>> {
-    let mut seen: BTreeMap<How, BTreeSet<&'static str>> = BTreeMap::new();
+    let mut tried: BTreeMap<How, Tried> = BTreeMap::new();
     for place in some(places) {
         let Held { case, trace } = &held[place.run];
         let mut note = |how: String, lines: &mut dyn Iterator<Item = &Line>| {
-            if seen.get(&how).is_none_or(BTreeSet::is_empty) {
+            let tried = tried.entry(how).or_default();
+            if tried.by.is_empty() && tried.times < TRIES {
                 let found = judge(case, lines).expect("a preset resolves");
-                seen.entry(how).or_default().extend(found.iter().map(|v| v.property));
+                tried.by.extend(found.iter().map(|v| v.property));
+                tried.times += 1;
             }
         };
         let is_kept = |(n, line)| (n != place.sent && n != place.received).then_some(line);
@@ -143,7 +165,7 @@ fn of(
             note(format!("{field} {how}"), &mut lines.iter().enumerate().map(other));
         }
     }
-    seen
+    tried.into_iter().map(|(how, tried)| (how, tried.by)).collect()
 }
 
 /// A line with another body.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     model::{self, Exchange, Model, Reads, stores::Row},
     plan::{Host, Role},
-    record::{Applied, Changed, Did, Effect, Frame, Kind, fields::fields},
+    record::{Applied, Changed, Did, Effect, End, Frame, Kind, fields::fields},
 };
 use bytes::Bytes;
 use std::{cell::Cell, collections::BTreeMap};
@@ -63,13 +63,15 @@ pub struct Answers {
     tally: Tally,
 }
 
-/// A question at a db_proxy: the connection, the command, the seq_num and the attach data, all of
-/// which its answer has too.
+/// A question at a db_proxy: the connection, the command, the seq_num and the attach data ([`attach`]), all
+/// of which its answer has too.
 type Key = (ConnId, u16, u16, Bytes);
 
 #[derive(Debug)]
 struct Question {
     pdu: Frame,
+    /// The db_proxy.
+    host: Host,
     /// The line at which it was read.
     n: u64,
     sim_us: u64,
@@ -152,24 +154,22 @@ impl Answers {
 
     fn asked(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) {
         self.told.extend(Told::of(seen, pdu));
-        if !self.models.contains_key(&pdu.command()) {
+        if !is_answered(pdu.command()) {
             return;
         }
         let key = (conn, pdu.command(), pdu.header.seq_num, attach(pdu));
-        let question = Question { pdu: pdu.clone(), n: seen.line.n, sim_us: seen.line.sim_us };
+        let question = Question {
+            pdu: pdu.clone(),
+            host: seen.line.host.clone(),
+            n: seen.line.n,
+            sim_us: seen.line.sim_us,
+        };
         self.open.entry(key).or_default().push(question);
     }
 
     fn answered(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         let seq = pdu.header.seq_num;
-        if pdu.command() == id::OTHER_REFUSED {
-            let command = pdu.view::<Refused>().ok()?.command_id as u16;
-            self.take(&(conn, command, seq, attach(pdu)));
-            return None;
-        }
-        let command = catalogue::request_of(pdu.command())?.id;
-        let model = *self.models.get(&command)?;
-        let line = seen.line;
+        let (line, name) = (seen.line, catalogue::name(pdu.command()).unwrap_or("an answer"));
         let about =
             [Subject::Question { conn, seq, answer: pdu.command() }, Subject::Connection(conn)];
         let broken = |kind, sentence| {
@@ -177,9 +177,24 @@ impl Answers {
             let about = about.into();
             Some(Violation { property: "answers", kind, role, sentence, about })
         };
+        let command = match pdu.command() {
+            id::OTHER_REFUSED => pdu.view::<Refused>().ok()?.command_id as u16,
+            id::MSG_DATA => id::MSG_DATA,
+            answer => catalogue::request_of(answer)?.id,
+        };
         let Some(asked) = self.take(&(conn, command, seq, attach(pdu))) else {
-            let name = catalogue::name(pdu.command()).unwrap_or("an answer");
-            return broken("unasked", format!("{} wrote {name} that nobody asked for", line.host));
+            let sentence = format!("{} wrote {name} that nobody asked for", line.host);
+            return broken("unasked", sentence);
+        };
+        if pdu.command() == id::OTHER_REFUSED {
+            let of = u64::from(pdu.view::<Refused>().ok()?.user_id);
+            let is_theirs = command == id::OTHER_VALIDATE_REQ || user(&asked.pdu) == Some(of);
+            let sentence = || format!("{} refused user {of} what others asked", line.host);
+            return if is_theirs { None } else { broken("unasked", sentence()) };
+        }
+        let Some(&model) = self.models.get(&command) else {
+            let wrong = model::echoed(&asked.pdu, pdu).err()?;
+            return broken("unasked", format!("{} wrote {name}: {}", line.host, wrong.0));
         };
         let troubled =
             self.troubled.get(&line.host).is_some_and(|at| at + TROUBLED_US > line.sim_us);
@@ -209,8 +224,36 @@ impl Answers {
         }
         self.tally.judge();
         let wrong = judged.err()?;
-        let name = catalogue::name(pdu.command()).unwrap_or("an answer");
         broken(model.kind, format!("{} wrote {name} with seq_num {seq}: {}", line.host, wrong.0))
+    }
+
+    /// A change that nobody answers, and that is not done.
+    fn undone(&self, known: &Known) -> Option<Violation> {
+        let is_done = |told: &&Told| {
+            told.is_done(Reads::between(&known.stores, told.since(), known.now + 1).views())
+        };
+        self.told.iter().find(|told| !is_done(told)).map(Told::violation)
+    }
+
+    /// A question that a db_proxy has not answered, though its link is there and no store has failed it.
+    fn kept(&self, known: &Known, is_due: impl Fn(&Question) -> bool) -> Option<Violation> {
+        let is_kept = |((conn, command, ..), asked): &(&Key, &Question)| {
+            let protocol = known.protocols.of(&asked.host);
+            // Without them what fails is answered by silence, and a read ack by nothing.
+            let is_owed = protocol.answered_refusals
+                && (*command != id::MSG_READ_ACK || protocol.confirmed_read_acks);
+            let is_well =
+                self.troubled.get(&asked.host).is_none_or(|at| at + TROUBLED_US < asked.sim_us);
+            is_owed && is_well && known.links.get(*conn, End::Acceptor).is_some() && is_due(asked)
+        };
+        let mut open =
+            self.open.iter().flat_map(|(key, open)| open.iter().map(move |asked| (key, asked)));
+        let ((conn, command, seq, _), asked) = open.find(is_kept)?;
+        let name = catalogue::name(*command).unwrap_or("a question");
+        let sentence = format!("{} never answered {name} with seq_num {seq}", asked.host);
+        let about = [Subject::Connection(*conn)].into();
+        let (property, kind, role) = ("answers", "kept", Role::Db);
+        Some(Violation { property, kind, role, sentence, about })
     }
 
     /// The oldest question of this key.
@@ -226,13 +269,24 @@ impl Answers {
     }
 }
 
+/// Whether a db_proxy answers this, or refuses it as it does 020c, of which it knows nothing.
+fn is_answered(command: u16) -> bool {
+    let asks = catalogue::of(command).is_some_and(|entry| entry.reply.is_some());
+    asks || command == id::BUDDY_LIST_CHANGE_AVATAR_REQUEST
+}
+
 /// Field 1 of a question at a db_proxy: the user, where there is one.
 fn user(pdu: &Frame) -> Option<u64> {
     fields(&pdu.pdu.body).find(|field| field.number == 1).map(|field| field.value)
 }
 
+/// The attach data of a PDU at a db_proxy; of one that has none, or whose is empty (0108, 0109), whose it is:
+/// two users may ask the same with one seq_num.
 fn attach(pdu: &Frame) -> Bytes {
-    pdu.attach().map(Bytes::copy_from_slice).unwrap_or_default()
+    match pdu.attach().filter(|attach| !attach.is_empty()) {
+        Some(attach) => Bytes::copy_from_slice(attach),
+        None => user(pdu).unwrap_or(0).to_be_bytes().to_vec().into(),
+    }
 }
 
 impl Property for Answers {
@@ -276,10 +330,12 @@ impl Property for Answers {
     }
 
     fn pending(&self, known: &Known) -> Option<Violation> {
-        let is_done = |told: &&Told| {
-            told.is_done(Reads::between(&known.stores, told.since(), known.now + 1).views())
-        };
-        self.told.iter().find(|told| !is_done(told)).map(Told::violation)
+        self.undone(known).or_else(|| self.kept(known, |_| true))
+    }
+
+    fn overdue(&self, known: &Known, now_us: u64) -> Option<Violation> {
+        let had_its_time = |asked: &Question| asked.sim_us + known.answer_within_us < now_us;
+        self.undone(known).or_else(|| self.kept(known, had_its_time))
     }
 
     fn tally(&self, _: &Known) -> Option<Tally> {

@@ -2,8 +2,8 @@
 //!
 //! Devices that run our program and both ends of a link between servers send heartbeats; a msg_server
 //! closes a connection that is silent, or does not log in, for as long as docs/SYSTEM.md section 2 says,
-//! and not sooner; an entry of a send list lives, or is written again, as section 3 says; a 0306 says
-//! what time it is. That something is late is judged only where nothing was out of order meanwhile
+//! and not sooner; an entry of a send list lives, or is written again, as section 3 says; a 0306, a 0104 and
+//! a message on its way to db_proxy say what time it is. That something is late is judged only where nothing was out of order meanwhile
 //! (`trouble.rs`); that something is too early always is.
 
 mod entries;
@@ -14,7 +14,7 @@ mod tests;
 use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation, wire::At};
 use crate::{
     plan::{Host, Role},
-    record::{End, Kind},
+    record::{End, Frame, Kind},
 };
 use entries::Entries;
 use silence::Silence;
@@ -23,8 +23,14 @@ use std::{
     time::Duration,
 };
 use teamtalk::{
-    catalogue::id as command, env::ConnId, fact::Fact, timing::Timing,
-    wire::im::message::ImClientTimeRsp,
+    catalogue::id as command,
+    env::ConnId,
+    fact::Fact,
+    timing::Timing,
+    wire::{
+        fields,
+        im::{login::ImLoginRes, message::ImClientTimeRsp},
+    },
 };
 
 /// Simulated microseconds from one look for what is late to the next.
@@ -124,7 +130,7 @@ impl Timely {
 
     fn sent(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let sim_us = seen.line.sim_us;
-        let (at, conn, pdu) = seen.client?;
+        let Some((at, conn, pdu)) = seen.client else { return self.sent_on(seen) };
         match (at, pdu.command()) {
             (At::DeviceWrites, command::OTHER_HEARTBEAT) => {
                 if let Some(beats) = self.devices.get_mut(&conn) {
@@ -137,18 +143,42 @@ impl Timely {
                 None
             }
             (At::ServerWrites, command::MSG_TIME_RESPONSE) => {
-                let said = u64::from(pdu.view::<ImClientTimeRsp>().ok()?.server_time);
-                let is = u64::from(seen.known.unix(sim_us));
-                self.tally.judge();
-                if said.abs_diff(is) <= 1 {
-                    return None;
-                }
-                let what = format!("a 0306 on connection {conn} says {said}, and it is {is}");
-                let about = [Subject::Connection(conn)].into();
-                Some(untimely("wrong-time", Role::Msg, what, about))
+                self.time(seen, pdu, pdu.view::<ImClientTimeRsp>().ok()?.server_time)
+            }
+            (At::ServerWrites, command::LOGIN_RES_USERLOGIN) => {
+                self.time(seen, pdu, pdu.view::<ImLoginRes>().ok()?.server_time)
             }
             _ => None,
         }
+    }
+
+    /// A msg_server says to a db_proxy when a message was sent: now.
+    fn sent_on(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let Kind::PduSent(pdu) = &seen.line.kind else { return None };
+        if pdu.command() != command::MSG_DATA {
+            return None;
+        }
+        let link = seen.known.links.get(pdu.conn, pdu.end)?;
+        if (link.host.role(), link.peer) != (Role::Msg, Role::Db) {
+            return None;
+        }
+        self.time(seen, pdu, fields::uint(&pdu.pdu.body, fields::CREATE_TIME)?)
+    }
+
+    /// What a msg_server says is the time, in whole seconds: what it was a moment ago at most, and
+    /// never what it is yet to be.
+    fn time(&mut self, seen: &Seen<'_>, pdu: &Frame, said: u32) -> Option<Violation> {
+        let (now_us, conn) = (seen.line.sim_us, pdu.conn);
+        self.tally.judge();
+        let (least, is) =
+            (seen.known.unix(now_us.saturating_sub(GRAIN_US)), seen.known.unix(now_us));
+        if (least..=is).contains(&said) {
+            return None;
+        }
+        let what =
+            format!("a {:04x} on connection {conn} says {said}, and it is {is}", pdu.command());
+        let about = [Subject::Connection(conn)].into();
+        Some(untimely("wrong-time", Role::Msg, what, about))
     }
 
     /// Who should have sent a heartbeat by now and has not.
