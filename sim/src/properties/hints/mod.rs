@@ -370,4 +370,4 @@ impl Property for Hints {
 }
 
 /// After so many times of the patience with one request no answer to a send is waited for any more.
-const GIVE_UP: u32 = 3;
+pub(super) const GIVE_UP: u32 = 3;

@@ -201,7 +201,14 @@ impl Links {
         }
         if pdu.command() != id::OTHER_HEARTBEAT {
             self.route.device_is_told(conn, pdu);
-            return self.waits.device_is_told(seen, conn, pdu, timing, &mut self.tally);
+            return self.waits.device_is_told(
+                seen,
+                conn,
+                pdu,
+                timing,
+                &self.conns,
+                &mut self.tally,
+            );
         }
         let read_us = self.conns.devices.get_mut(&conn)?.beats.pop_front()?;
         self.waits.late(conn, read_us, &self.conns)
@@ -252,7 +259,7 @@ impl Property for Links {
                     }
                 }
                 if matches!(link.peer, Role::Db | Role::Route) {
-                    self.waits.between(seen, pdu, is_sent, &self.conns, &mut self.tally);
+                    self.waits.between(seen, pdu, is_sent, &self.conns, timing, &mut self.tally);
                 }
                 None
             }

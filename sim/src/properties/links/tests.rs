@@ -181,7 +181,7 @@ fn a_login_is_waited_for_as_long_as_its_connection_is_there() {
 }
 
 #[test]
-fn of_a_question_that_is_asked_again_the_second_is_answered_when_the_first_was_given_up() {
+fn of_a_question_that_is_asked_again_the_second_has_its_own_answer_when_the_first_was_given_up() {
     let refusal = || refused(5, 1, id::MSG_LIST_REQUEST, RefusedCode::RefusedUnavailable);
     let mut tape = tape();
     tape.login(1, 10, 1);
@@ -191,8 +191,15 @@ fn of_a_question_that_is_asked_again_the_second_is_answered_when_the_first_was_g
         tape.later(7);
     }
     tape.tells(10, refusal());
-    tape.frame("msg1", End::Dialler, false, DB, of_7(refusal())).tells(10, refusal());
+    for _ in 0..2 {
+        tape.frame("msg1", End::Dialler, false, DB, of_7(refusal()));
+    }
+    tape.tells(10, refusal());
     assert_eq!(tape.found, [""; 0]);
+    tape.asks(10, list_request(5, 1, 2));
+    to(&mut tape, DB, of_7(list_request(5, 1, 2)));
+    tape.tells(10, refusal());
+    assert_eq!(tape.found, ["links/given-up/msg"], "the third has none");
 }
 
 #[test]
@@ -201,6 +208,88 @@ fn what_goes_through_route_is_no_question() {
     tape.login(1, 10, 1).asks(10, message(5, 0, 1, 2, "a"));
     to(&mut tape, ROUTE, of_7(message(5, 9, 1, 2, "b")));
     tape.frame("msg1", End::Dialler, false, ROUTE, of_7(message(5, 8, 1, 2, "c")));
+    tape.later(1);
+    beat(&mut tape, 10);
+    assert_eq!(tape.found, [""; 0]);
+}
+
+#[test]
+fn what_is_written_to_a_connection_whose_other_end_is_gone_is_not_judged() {
+    let refusal = || refused(5, 1, id::MSG_LIST_REQUEST, RefusedCode::RefusedUnavailable);
+    for gone in [true, false] {
+        let mut tape = tape();
+        tape.login(1, 10, 1);
+        for _ in 0..2 {
+            tape.asks(10, list_request(5, 1, 2));
+            to(&mut tape, DB, of_7(list_request(5, 1, 2)));
+        }
+        if gone {
+            tape.line("client1", Kind::Disconnected { conn: 10, end: End::Dialler });
+        }
+        tape.frame("msg1", End::Dialler, false, DB, of_7(refusal())).tells(10, refusal());
+        if !gone {
+            assert_eq!(tape.found, [""; 0], "the first is answered");
+            tape.tells(10, refusal());
+            assert_eq!(tape.found, ["links/given-up/msg"], "and the second was not yet");
+        }
+        assert_eq!(tape.found.len(), usize::from(!gone));
+    }
+}
+
+#[test]
+fn a_late_answer_is_for_the_question_that_was_given_up() {
+    let refusal = || refused(5, 1, id::MSG_LIST_REQUEST, RefusedCode::RefusedUnavailable);
+    let answer = || list(5, 1, 2, &[]);
+    let gives_up_the_first_of_two = || {
+        let mut tape = tape();
+        tape.login(1, 10, 1);
+        for _ in 0..2 {
+            tape.asks(10, list_request(5, 1, 2));
+            to(&mut tape, DB, of_7(list_request(5, 1, 2)));
+            tape.later(7);
+        }
+        tape.tells(10, refusal());
+        tape
+    };
+    let reads = |tape: &mut Tape<Links>, pdu: Pdu| {
+        tape.frame("msg1", End::Dialler, false, DB, of_7(pdu));
+    };
+
+    let mut tape = gives_up_the_first_of_two();
+    reads(&mut tape, refusal());
+    tape.later(1);
+    beat(&mut tape, 10);
+    assert_eq!(tape.found, [""; 0], "the first was refused already");
+    reads(&mut tape, refusal());
+    tape.later(1);
+    beat(&mut tape, 10);
+    assert_eq!(tape.found, ["links/kept-back/msg"], "the second was not");
+
+    let mut tape = gives_up_the_first_of_two();
+    reads(&mut tape, answer());
+    tape.tells(10, answer());
+    reads(&mut tape, answer());
+    tape.later(1);
+    beat(&mut tape, 10);
+    assert_eq!(tape.found, [""; 0], "the late answer was told to who asked again");
+}
+
+#[test]
+fn who_answers_so_late_that_nobody_waits_any_more_answers_nobody() {
+    let mut tape = tape();
+    tape.login(1, 10, 1);
+    for _ in 0..2 {
+        tape.asks(10, list_request(5, 1, 2));
+        to(&mut tape, DB, of_7(list_request(5, 1, 2)));
+        tape.later(13);
+        tape.tells(10, refused(5, 1, id::MSG_LIST_REQUEST, RefusedCode::RefusedUnavailable));
+    }
+    tape.later(11).asks(10, list_request(5, 1, 2));
+    to(&mut tape, DB, of_7(list_request(5, 1, 2)));
+    // The first was dropped after 36 s: this may count for the second or the third.
+    for _ in 0..2 {
+        tape.frame("msg1", End::Dialler, false, DB, of_7(list(5, 1, 2, &[])));
+    }
     tape.later(1);
     beat(&mut tape, 10);
     assert_eq!(tape.found, [""; 0]);

@@ -3,7 +3,7 @@
 use super::{AT_ONCE_US, Conns, about, broken, us};
 use crate::{
     plan::{Host, Role},
-    properties::{Seen, Tally, Violation, answered::reply_of},
+    properties::{Seen, Tally, Violation, answered::reply_of, hints::GIVE_UP},
     record::{Frame, fields::fields},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,6 +94,7 @@ impl Waits {
         pdu: &Frame,
         is_sent: bool,
         conns: &Conns,
+        timing: &Timing,
         tally: &mut Tally,
     ) {
         if !seen.protocol().answered_refusals {
@@ -108,7 +109,10 @@ impl Waits {
         let Some(attach) = attach.filter(|attach| attach.kind == kind::HANDLE) else { return };
         match is_sent {
             true => self.sent_on(seen, pdu, attach.handle, tally),
-            false => self.answered(seen, pdu, attach.handle, conns),
+            false => {
+                let gives_up_us = us(timing.request_timeout() * GIVE_UP);
+                self.answered(seen, pdu, attach.handle, conns, gives_up_us, tally);
+            }
         }
     }
 
@@ -140,8 +144,17 @@ impl Waits {
         self.waits.entry(pdu.conn).or_default().push(wait);
     }
 
-    /// A server answers: its answer is passed on at once.
-    fn answered(&mut self, seen: &Seen<'_>, pdu: &Frame, handle: u32, conns: &Conns) {
+    /// A server answers: its answer is passed on at once. It is for the oldest question of its name on
+    /// its link, also if that was refused as late: it stays until a msg_server gives it up silently.
+    fn answered(
+        &mut self,
+        seen: &Seen<'_>,
+        pdu: &Frame,
+        handle: u32,
+        conns: &Conns,
+        gives_up_us: u64,
+        tally: &mut Tally,
+    ) {
         let command = match pdu.command() {
             id::OTHER_REFUSED => match pdu.view::<Refused>() {
                 Ok(refused) => question(refused.command_id as u16),
@@ -158,6 +171,13 @@ impl Waits {
         let key = (handle, command, pdu.header.seq_num);
         let is_it = |wait: &Wait| (wait.handle, wait.command, wait.seq) == key;
         let Some(at) = waits.iter().position(is_it) else { return };
+        if waits[at].since_us + gives_up_us <= seen.line.sim_us {
+            waits.retain(|wait| !is_it(wait));
+            tally.excuse(
+                "an answer when its question may be given up: which one it is for can't be told",
+            );
+            return;
+        }
         let wait = waits.remove(at);
         self.owe(&wait, seen.line.sim_us, "kept-back", conns);
     }
@@ -177,6 +197,7 @@ impl Waits {
         conn: ConnId,
         pdu: &Frame,
         timing: &Timing,
+        conns: &Conns,
         tally: &mut Tally,
     ) -> Option<Violation> {
         if !seen.protocol().answered_refusals {
@@ -210,6 +231,11 @@ impl Waits {
             }
             None => false,
         };
+        if !conns.devices.contains_key(&conn) {
+            // What its msg_server reads for it is not remembered either: it may know, or not yet.
+            tally.excuse("an answer to a device that is gone");
+            return None;
+        }
         let key = (conn, asked, seq);
         let losing = &self.losing;
         let patience_us = us(timing.request_timeout());
@@ -219,24 +245,19 @@ impl Waits {
             .flat_map(|(link, waits)| waits.iter_mut().map(move |wait| (*link, wait)))
             .filter(|(_, wait)| (wait.conn, wait.command, wait.seq) == key && !wait.is_told)
             .collect();
+        own.sort_by_key(|(_, wait)| wait.since_us);
         let now_us = seen.line.sim_us;
         let may_be = |(link, wait): &(ConnId, &mut Wait)| {
             losing.contains(link) || wait.since_us + patience_us <= now_us
         };
         let at = own.iter().position(may_be);
-        let (link, wait) = match (at, own.is_empty()) {
-            (_, true) => return None,
-            (Some(at), _) => own.swap_remove(at),
-            (None, _) => own.swap_remove(0),
-        };
+        if own.is_empty() {
+            return None;
+        }
+        // It stays: its answer may still come, and is no other question's.
+        let (link, wait) = own.swap_remove(at.unwrap_or(0));
         wait.is_told = true;
         let since_us = wait.since_us;
-        // Only of a send an answer that comes later is waited for.
-        if asked != id::MSG_DATA
-            && let Some(waits) = self.waits.get_mut(&link)
-        {
-            waits.retain(|wait| !wait.is_told || wait.command == id::MSG_DATA);
-        }
         tally.judge();
         if at.is_some() || !is_given_up {
             return None;
