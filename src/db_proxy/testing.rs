@@ -44,6 +44,8 @@ struct Inner {
     hashes: BTreeMap<String, Hash>,
     values: BTreeMap<String, Vec<u8>>,
     last_id: u64,
+    /// How often the SQL server closed all connections.
+    hung_up: u32,
     blobs: Vec<Bytes>,
     blobs_down: bool,
 }
@@ -65,6 +67,11 @@ impl Fake {
             None => inner.sql.push((text.to_string(), [answer].into())),
         });
         self
+    }
+
+    /// The SQL server closes the connections that are open.
+    pub fn hang_up(&self) {
+        self.with(|inner| inner.hung_up += 1);
     }
 
     /// All commands fail like this from now on; `None` heals.
@@ -160,7 +167,8 @@ impl Connector for Fake {
     type Connection = Session;
 
     async fn connect(&self, server: Server) -> Result<Session, SqlError> {
-        Ok(Session { world: self.clone(), server })
+        let opened = self.with(|inner| inner.hung_up);
+        Ok(Session { world: self.clone(), server, opened })
     }
 }
 
@@ -168,12 +176,18 @@ impl Connector for Fake {
 pub struct Session {
     world: Fake,
     server: Server,
+    /// How often the server had hung up before.
+    opened: u32,
 }
 
 impl Connection for Session {
     async fn execute(&mut self, text: &str, params: &[Value]) -> Sql {
         self.world.with(|inner| inner.trips += 1);
         self.run(text, params)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.world.with(|inner| inner.hung_up == self.opened)
     }
 
     async fn batch(&mut self, statements: &[Statement<'_>]) -> Result<Vec<Outcome>, BatchError> {
@@ -187,6 +201,9 @@ impl Connection for Session {
 
 impl Session {
     fn run(&self, text: &str, params: &[Value]) -> Sql {
+        if self.world.with(|inner| inner.hung_up != self.opened) {
+            return lost();
+        }
         // About the connection, not about data: no script has it.
         if text.starts_with(crate::db_proxy::plumbing::context::LIMIT_IDLE) {
             return Ok(Outcome::default());

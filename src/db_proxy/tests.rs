@@ -3,7 +3,7 @@
 use super::{Config, MsgServer, run_until};
 use crate::{
     catalogue::id as command,
-    db_proxy::testing::Fake,
+    db_proxy::testing::{Fake, serve},
     env::Endpoint,
     link::{Dial, Event, Link, test_env::MemoryEnv},
     protocol::Protocol,
@@ -11,10 +11,14 @@ use crate::{
     wire::{
         Pdu,
         attach::Attach,
-        im::{buddy::ImUsersInfoReq, server::ImStopReceivePacket},
+        im::{
+            base_define::MsgType, buddy::ImUsersInfoReq, message::ImMsgData,
+            server::ImStopReceivePacket,
+        },
         tt::extension::Refused,
     },
 };
+use bytes::Bytes;
 use std::time::Duration;
 use tokio::{
     sync::oneshot,
@@ -113,4 +117,36 @@ fn one_that_is_stopped_says_so_and_serves_four_seconds_more() {
         assert_eq!(env.tried(&redis).len(), tried, "the job has stopped");
         assert!(tried > 2, "it ran before");
     });
+}
+
+/// SQL was there anew between two requests: that fails none of them with `answered-refusals`.
+#[test]
+fn a_connection_that_was_closed_between_requests_fails_none() {
+    let asks = request(command::BUDDY_LIST_USER_INFO_REQUEST);
+    let message = ImMsgData {
+        from_user_id: 1,
+        to_session_id: 2,
+        msg_id: 0,
+        create_time: 990,
+        msg_type: MsgType::SingleText as i32,
+        msg_data: Bytes::from_static(b"text"),
+        attach_data: Some(Attach::handle(3).encode()),
+        send_token: Some(Bytes::from_static(&[1; 16])),
+    };
+    let sends = Pdu::new(command::MSG_DATA, 9, &message);
+    let honest = Protocol { honest_reads: true, ..Protocol::teamtalk() };
+    for (protocol, request, fails) in [
+        (Protocol::hardened(), &asks, false),
+        (Protocol::hardened(), &sends, false),
+        (honest, &asks, true),
+    ] {
+        let world = Fake::default();
+        let mut cx = world.context(protocol);
+        serve(&mut cx, request).expect("it is served");
+        world.hang_up();
+        cx.start_request();
+        assert_eq!(serve(&mut cx, request).is_err(), fails, "{:#06x}", request.command());
+        cx.start_request();
+        serve(&mut cx, request).expect("on a new connection");
+    }
 }

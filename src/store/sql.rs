@@ -135,6 +135,10 @@ pub enum Server {
 
 /// One session with a server. Dropping it ends its transaction.
 pub trait Connection: Send + 'static {
+    /// Whether nothing shows yet that it has ended: false if the server has closed it, as far as can be
+    /// told without waiting. Asked between statements.
+    fn is_open(&mut self) -> bool;
+
     /// Runs one statement; `?` marks the parameters.
     fn execute(
         &mut self,

@@ -100,9 +100,16 @@ impl<W: World> Context<W> {
         context
     }
 
-    /// Reads the clock for a new request.
+    /// Reads the clock for a new request. With `answered-refusals` connections that their server has
+    /// closed since the last one are dropped, and new ones opened when they are needed: otherwise each
+    /// worker would refuse a request after a failure that is long over.
     pub fn start_request(&mut self) {
         self.now = self.shared.host.unix_time().as_secs() as u32;
+        if self.protocol().answered_refusals {
+            for slot in [&mut self.primary, &mut self.replica] {
+                slot.take_if(|connection| !connection.is_open());
+            }
+        }
     }
 
     /// Redis.

@@ -58,6 +58,10 @@ pub struct Connection<S> {
 }
 
 impl<S: teamtalk::env::Stream> sql::Connection for Connection<S> {
+    fn is_open(&mut self) -> bool {
+        self.wire.as_mut().is_some_and(Wire::is_open)
+    }
+
     async fn execute(&mut self, text: &str, params: &[Value]) -> Result<Outcome, SqlError> {
         let mut outcomes =
             self.batch(&[Statement { text, params }]).await.map_err(|failed| failed.error)?;

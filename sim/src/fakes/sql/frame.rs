@@ -5,9 +5,14 @@
 //! request at a time.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut, TryGetError};
-use std::{io, ops::Range};
+use std::{
+    io,
+    ops::Range,
+    pin::Pin,
+    task::{Context, Waker},
+};
 use teamtalk::store::sql::{BatchError, Outcome, SqlError, Statement, Value};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 /// No frame is longer, in bytes (max_allowed_packet's default).
 const LONGEST: usize = 16 << 20;
@@ -90,6 +95,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 return Ok(None);
             }
         }
+    }
+
+    /// Whether the other end is not known to have closed it. Asked while no frame is under way: one that
+    /// nobody asked for ends it too.
+    pub(super) fn is_open(&mut self) -> bool {
+        let mut space = [0; 1];
+        let mut read = ReadBuf::new(&mut space);
+        let stream = Pin::new(&mut self.stream);
+        self.read.is_empty()
+            && stream.poll_read(&mut Context::from_waker(Waker::noop()), &mut read).is_pending()
     }
 
     /// Reads ahead until the connection ends.

@@ -356,6 +356,32 @@ fn a_crash_ends_transactions() {
     assert_eq!(lock(&engine).rows("TTRelation").len(), 1);
 }
 
+/// Between statements a client can tell, and a new connection is of use at once.
+#[test]
+fn a_connection_whose_server_was_there_anew_is_known_to_be_closed() {
+    let (engine, hooks) = parts(0, 0);
+    let mut sim = world(&engine, &hooks);
+    sim.client("client", async {
+        let connector = connector(Timing::original());
+        let mut conn = connector.connect(Server::Primary).await?;
+        conn.execute("select 1", &[]).await?;
+        assert!(conn.is_open() && conn.is_open());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!conn.is_open());
+        let mut conn = connector.connect(Server::Primary).await?;
+        assert!(conn.is_open());
+        assert_eq!(conn.execute(INSERT, &[1.into(), 2.into()]).await?.affected, 1);
+        assert!(conn.is_open());
+        Ok(())
+    });
+    while sim.elapsed() < Duration::from_millis(600) {
+        sim.step().unwrap();
+    }
+    sim.crash("sql");
+    sim.bounce("sql");
+    sim.run().unwrap();
+}
+
 /// A client that lost its power in a transaction: with a limit the server ends it, without one
 /// its locks stay.
 #[test]
