@@ -139,8 +139,12 @@ impl Device {
             return;
         }
         let shown = turn.store.unread.contains_key(&chat);
-        if shown && !self.config.protocol.mutated(Mutant::ReadElsewhereStaysUnread) {
-            self.read_elsewhere(turn, chat, notify.msg_id);
+        let ignored = self.config.protocol.mutated(Mutant::ReadElsewhereStaysUnread);
+        match shown {
+            _ if ignored => {}
+            true => self.read_elsewhere(turn, chat, notify.msg_id),
+            // Counts that are under way may still show what was read.
+            false => self.outdate_counts(),
         }
         let answers = match self.habits().on_read_notify {
             OnReadNotify::Nothing => false,

@@ -186,6 +186,24 @@ fn counts_that_were_asked_for_before_a_push_are_asked_for_again() {
     assert_eq!(rig.store.unread[&CHAT], 1);
 }
 
+/// Seed 8973 of `hardened`: what was asked about a message that another device read meanwhile was counted
+/// before that, and nothing was shown when the notice came.
+#[test]
+fn counts_that_were_asked_for_before_a_read_elsewhere_are_asked_for_again() {
+    let mut rig = Rig::new(&OURS);
+    rig.command(1, Action::Login);
+    let asked = rig.log_in();
+    rig.read_notify(0, 1);
+    let mut unread = asked.iter().filter(|p| p.command() == command::MSG_UNREAD_CNT_REQUEST);
+    let first = unread.next().expect("counts are asked for after a login").header.seq_num;
+    let out = rig.pdu(command::MSG_UNREAD_CNT_RESPONSE, first, &unread_answer(&[(1, 1)]));
+    let again = unread_asked(&out);
+    assert_eq!(again.len(), 1, "they may be older than the notice");
+    let again = again[0].header.seq_num;
+    let out = rig.pdu(command::MSG_UNREAD_CNT_RESPONSE, again, &unread_answer(&[]));
+    assert!(unread_asked(&out).is_empty() && !rig.store.unread.contains_key(&CHAT));
+}
+
 #[test]
 fn a_message_that_comes_after_the_notice_that_it_was_read_is_not_unread() {
     let mut rig = Rig::online(&OURS);

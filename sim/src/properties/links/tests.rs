@@ -59,7 +59,11 @@ fn to(tape: &mut Tape<Links>, link: ConnId, pdu: Pdu) {
 
 /// What msg1 writes to a link, or reads there, for the connection of number 7.
 fn of_7(pdu: Pdu) -> Pdu {
-    let body = Edit::of(&pdu.body).bytes(attach::FIELD, &Attach::handle(7).encode()).done();
+    of(7, pdu)
+}
+
+fn of(handle: u32, pdu: Pdu) -> Pdu {
+    let body = Edit::of(&pdu.body).bytes(attach::FIELD, &Attach::handle(handle).encode()).done();
     pdu.with_body(body)
 }
 
@@ -292,5 +296,73 @@ fn who_answers_so_late_that_nobody_waits_any_more_answers_nobody() {
     }
     tape.later(1);
     beat(&mut tape, 10);
+    assert_eq!(tape.found, [""; 0]);
+}
+
+/// Seeds 1927 and 4304 of `hardened`.
+#[test]
+fn who_asks_is_told_by_its_number_where_two_ask_the_same() {
+    let refusal = || refused(5, 1, id::MSG_LIST_REQUEST, RefusedCode::RefusedUnavailable);
+    for is_known in [false, true] {
+        let mut tape = tape();
+        tape.login(1, 10, 1).connect(2, 11).login_here(2, 11, 1, PHONE);
+        if is_known {
+            tape.asks(10, list_request(4, 1, 2));
+            to(&mut tape, DB, of_7(list_request(4, 1, 2)));
+        }
+        tape.asks(10, list_request(5, 1, 2)).asks(11, list_request(5, 1, 2));
+        to(&mut tape, DB, of(7, list_request(5, 1, 2)));
+        to(&mut tape, DB, of(8, list_request(5, 1, 2)));
+        tape.later(1).asks(10, list_request(5, 1, 2));
+        to(&mut tape, OTHER_DB, of_7(list_request(5, 1, 2)));
+        tape.frame("msg1", End::Dialler, false, DB, of_7(refusal())).tells(10, refusal());
+        assert_eq!(tape.found, [""; 0], "{is_known}: the first is answered");
+        tape.tells(10, refusal());
+        let found = if is_known { vec!["links/given-up/msg"] } else { vec![] };
+        assert_eq!(tape.found, found, "the second was not yet");
+    }
+}
+
+/// Seeds 5479 and 8382 of `hardened`: a msg_server reads the same question twice in one moment.
+#[test]
+fn of_questions_that_come_twice_at_once_each_counts() {
+    let refusal = |code| refused(5, 1, id::MSG_LIST_REQUEST, code);
+    let unavailable = || refusal(RefusedCode::RefusedUnavailable);
+    let twice = || {
+        let mut tape = tape();
+        tape.login(1, 10, 1);
+        tape.asks(10, list_request(5, 1, 2)).asks(10, list_request(5, 1, 2));
+        tape
+    };
+    let mut tape = twice();
+    to(&mut tape, DB, of_7(list_request(5, 1, 2)));
+    to(&mut tape, OTHER_DB, of_7(list_request(5, 1, 2)));
+    tape.frame("msg1", End::Dialler, false, OTHER_DB, of_7(unavailable())).tells(10, unavailable());
+    assert_eq!(tape.found, [""; 0]);
+    tape.tells(10, unavailable());
+    assert_eq!(tape.found, ["links/given-up/msg"]);
+
+    let mut tape = twice();
+    tape.tells(10, refusal(RefusedCode::RefusedTooMany));
+    to(&mut tape, DB, of_7(list_request(5, 1, 2)));
+    tape.later(7).asks(10, list_request(5, 1, 2));
+    to(&mut tape, DB, of_7(list_request(5, 1, 2)));
+    tape.later(6).tells(10, unavailable());
+    assert_eq!(tape.found, [""; 0], "the first has waited long enough");
+    tape.tells(10, unavailable());
+    assert_eq!(tape.found, ["links/given-up/msg"], "the second has not");
+}
+
+/// Two questions of which one is sent on: which of them is refused can't be told.
+#[test]
+fn a_refusal_at_once_and_one_of_what_waits_look_alike() {
+    let refusal = || refused(5, 1, id::MSG_LIST_REQUEST, RefusedCode::RefusedUnavailable);
+    let mut tape = tape();
+    tape.login(1, 10, 1);
+    for _ in 0..2 {
+        tape.asks(10, list_request(5, 1, 2));
+        to(&mut tape, DB, of_7(list_request(5, 1, 2)));
+    }
+    tape.asks(10, list_request(5, 1, 2)).tells(10, refusal()).tells(10, refusal());
     assert_eq!(tape.found, [""; 0]);
 }

@@ -32,6 +32,14 @@ struct Wait {
     is_told: bool,
 }
 
+/// A connection with a question that was not sent on yet.
+#[derive(Debug)]
+struct Asker {
+    user: Option<u32>,
+    /// How often it asked.
+    times: u32,
+}
+
 /// What a msg_server has yet to write to a device: command and seq_num of the question.
 #[derive(Debug)]
 struct Owed {
@@ -44,9 +52,14 @@ struct Owed {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Waits {
-    /// The connections whose question was not sent on yet, with their users, by msg_server, command and
-    /// seq_num. One that is gone since is among them: what it asked may be sent on.
-    asked: BTreeMap<(Host, u16, u16), BTreeMap<ConnId, Option<u32>>>,
+    /// The connections whose question was not sent on yet, by msg_server, command and seq_num. One that is
+    /// gone since is among them: what it asked may be sent on.
+    asked: BTreeMap<(Host, u16, u16), BTreeMap<ConnId, Asker>>,
+    /// The numbers by which msg_servers call connections, as far as questions that one connection alone
+    /// may have asked told them.
+    handles: BTreeMap<(Host, u32), ConnId>,
+    /// Questions of which it can't be told how many wait: connection, command and seq_num.
+    unsure: BTreeSet<(ConnId, u16, u16)>,
     /// By link, the oldest first.
     waits: BTreeMap<ConnId, Vec<Wait>>,
     /// Links that have ended, though their msg_server may not know.
@@ -83,7 +96,8 @@ impl Waits {
         let command = pdu.command();
         if seen.protocol().answered_refusals && has_answer(seen, command) {
             let key = (seen.line.host.clone(), command, pdu.header.seq_num);
-            self.asked.entry(key).or_default().insert(conn, conns.user(conn));
+            let asker = Asker { user: conns.user(conn), times: 0 };
+            self.asked.entry(key).or_default().entry(conn).or_insert(asker).times += 1;
         }
     }
 
@@ -118,30 +132,56 @@ impl Waits {
 
     fn sent_on(&mut self, seen: &Seen<'_>, pdu: &Frame, handle: u32, tally: &mut Tally) {
         let (command, seq) = (question(pdu.command()), pdu.header.seq_num);
-        let Some(asked) = self.asked.remove(&(seen.line.host.clone(), command, seq)) else {
-            return;
-        };
+        let host = &seen.line.host;
+        let Some(asked) = self.asked.get(&(host.clone(), command, seq)) else { return };
         let by = fields(&pdu.pdu.body).find(|field| field.number == USER_ID);
         let is_login = command == id::LOGIN_REQ_USERLOGIN;
-        let may_be = |user: &Option<u32>| match user {
-            Some(user) => !is_login && by.is_some_and(|by| by.value == u64::from(*user)),
+        let may_be = |asker: &Asker| match asker.user {
+            Some(user) => !is_login && by.is_some_and(|by| by.value == u64::from(user)),
             None => is_login,
         };
-        let (own, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            asked.into_iter().partition(|(_, user)| may_be(user));
-        if !others.is_empty() {
-            self.asked.insert((seen.line.host.clone(), command, seq), others);
-        }
-        let mut own = own.into_keys();
-        let Some(conn) = own.next() else { return };
-        if own.next().is_some() {
-            // Which of them this is can't be told.
-            tally.excuse("two connections asked the same at once");
-            return;
-        }
+        let conn = match self.handles.get(&(host.clone(), handle)) {
+            Some(conn) if asked.contains_key(conn) => *conn,
+            Some(_) => return,
+            None => {
+                let named: BTreeSet<_> = self.handles.values().collect();
+                let own = asked.iter().filter(|(conn, by)| may_be(by) && !named.contains(conn));
+                let own: Vec<_> = own.map(|(conn, _)| *conn).collect();
+                match own[..] {
+                    [] => return,
+                    [conn] => conn,
+                    _ => {
+                        // Which of them this is can't be told.
+                        tally.excuse("two connections asked the same at once");
+                        for conn in own {
+                            self.taken(host, command, seq, conn);
+                            self.unsure.insert((conn, command, seq));
+                        }
+                        return;
+                    }
+                }
+            }
+        };
+        self.handles.insert((host.clone(), handle), conn);
+        self.taken(host, command, seq, conn);
         let since_us = seen.line.sim_us;
         let wait = Wait { handle, conn, command, seq, since_us, is_told: false };
         self.waits.entry(pdu.conn).or_default().push(wait);
+    }
+
+    /// A question is sent on or refused. True if there was one.
+    fn taken(&mut self, host: &Host, command: u16, seq: u16, conn: ConnId) -> bool {
+        let key = (host.clone(), command, seq);
+        let Some(asked) = self.asked.get_mut(&key) else { return false };
+        let Some(asker) = asked.get_mut(&conn) else { return false };
+        asker.times -= 1;
+        if asker.times == 0 {
+            asked.remove(&conn);
+        }
+        if asked.is_empty() {
+            self.asked.remove(&key);
+        }
+        true
     }
 
     /// A server answers: its answer is passed on at once. It is for the oldest question of its name on
@@ -183,7 +223,8 @@ impl Waits {
     }
 
     fn owe(&mut self, wait: &Wait, now_us: u64, kind: &'static str, conns: &Conns) {
-        if wait.is_told || !conns.devices.contains_key(&wait.conn) {
+        let is_sure = !self.unsure.contains(&(wait.conn, wait.command, wait.seq));
+        if wait.is_told || !is_sure || !conns.devices.contains_key(&wait.conn) {
             return;
         }
         let (command, seq, due_us) = (wait.command, wait.seq, now_us + AT_ONCE_US);
@@ -220,9 +261,6 @@ impl Waits {
                 return None;
             }
         }
-        if let Some(waiting) = self.asked.get_mut(&(seen.line.host.clone(), asked, seq)) {
-            waiting.remove(&conn);
-        }
         let is_given_up = match &refused {
             Some(refused) => refused.code == RefusedCode::RefusedUnavailable as i32,
             None if told == id::LOGIN_RES_USERLOGIN => {
@@ -237,6 +275,20 @@ impl Waits {
             return None;
         }
         let key = (conn, asked, seq);
+        if self.unsure.contains(&key) {
+            return None;
+        }
+        let mut waits = self.waits.values().flatten();
+        let waits_too = waits.any(|w| (w.conn, w.command, w.seq) == key && !w.is_told);
+        // What is refused for another reason waits for nobody.
+        let is_own = refused.is_some() && !is_given_up;
+        if self.taken(&seen.line.host, asked, seq, conn) && waits_too && !is_own {
+            tally.excuse("one question was sent on and one was not, and either is answered");
+            self.unsure.insert(key);
+        }
+        if is_own || !waits_too || self.unsure.contains(&key) {
+            return None;
+        }
         let losing = &self.losing;
         let patience_us = us(timing.request_timeout());
         let mut own: Vec<_> = self
@@ -251,9 +303,6 @@ impl Waits {
             losing.contains(link) || wait.since_us + patience_us <= now_us
         };
         let at = own.iter().position(may_be);
-        if own.is_empty() {
-            return None;
-        }
         // It stays: its answer may still come, and is no other question's.
         let (link, wait) = own.swap_remove(at.unwrap_or(0));
         wait.is_told = true;
@@ -291,6 +340,7 @@ impl Waits {
     /// A msg_server is no more.
     pub fn host_down(&mut self, host: &Host) {
         self.asked.retain(|(of, ..), _| of != host);
+        self.handles.retain(|(of, _), _| of != host);
     }
 
     /// Something that was owed when a heartbeat was read on a connection, which is echoed now. Before a
