@@ -107,6 +107,10 @@ fn places(held: &[Held]) -> BTreeMap<Way, Vec<Place>> {
                 Kind::PduReceived(pdu) => {
                     let from = (pdu.conn, pdu.end != End::Dialler, pdu.k);
                     let Some(sent) = sent.remove(&from) else { continue };
+                    // What is no command is for the rogues to send and for nobody to answer.
+                    if catalogue::of(pdu.pdu.command()).is_none() {
+                        continue;
+                    }
                     let writer = name(&held.trace.lines[sent].host);
                     let way = format!("{writer} → {}", name(&line.host));
                     let places = found.entry((pdu.pdu.command(), way)).or_default();

@@ -7,13 +7,13 @@
 
 use super::{
     Class, Known, Property, Seen, Sort, Subject, Tally, Violation,
-    file_effects::{Told, gone_unasked},
+    file_effects::{Told, unasked},
     relayed::Relayed,
 };
 use crate::{
-    model::{self, Exchange, Model, Reads, stores::Row},
+    model::{self, Exchange, Model, Reads},
     plan::{Host, Role},
-    record::{Applied, Changed, Did, Effect, End, Frame, Kind, fields::fields},
+    record::{Applied, Did, Effect, End, Frame, Kind, fields::fields},
 };
 use bytes::Bytes;
 use std::{cell::Cell, collections::BTreeMap};
@@ -30,18 +30,6 @@ const TROUBLED_US: u64 = 30_000_000;
 /// Tables whose reads go to the primary with `catch-up-on-gap`, as they are named in a statement.
 const NEWEST: [&str; 4] =
     ["from IMMessage_", "from IMGroupMessage_", "from TTRead", "from IMAudio"];
-
-/// The row of a file that is gone.
-fn gone(changed: &Changed) -> Option<Row<'_>> {
-    match changed {
-        Changed::Row { columns, before: Some(before), after: None, .. }
-            if &*columns.table == "IMTransmitFile" =>
-        {
-            Some(Row::of(columns, before))
-        }
-        _ => None,
-    }
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -130,7 +118,7 @@ impl Answers {
         self.may_be_done.extend(forgiven);
     }
 
-    /// What a store did: a file goes only if it was fetched, and with `catch-up-on-gap` sessions, lists and
+    /// What a store did: a file comes and goes only if a db_proxy was told so, and with `catch-up-on-gap` sessions, lists and
     /// counts are read from the primary.
     fn stored(&mut self, seen: &Seen<'_>, applied: &Applied) -> Option<Violation> {
         let host = &seen.line.host;
@@ -139,9 +127,8 @@ impl Answers {
             Some(Violation { property: "answers", kind, role: Role::Db, sentence, about })
         };
         for changed in &applied.changed {
-            let Some(gone) = gone(changed) else { continue };
-            if gone_unasked(&self.told, &gone) && gone_unasked(&self.may_be_done, &gone) {
-                return broken("file-lost", "a file is gone that nobody has fetched".to_string());
+            if let Some((kind, what)) = unasked(&[&self.told, &self.may_be_done], changed) {
+                return broken(kind, what.to_string());
             }
         }
         let is_read = matches!(applied.effect, Effect::Sql { did: Did::Rows(_), .. });

@@ -5,7 +5,7 @@ use super::{Seen, Violation};
 use crate::{
     model::{View, stores::Row},
     plan::Host,
-    record::Frame,
+    record::{Changed, Frame},
 };
 use teamtalk::{
     catalogue::id,
@@ -102,10 +102,25 @@ fn fits(text: &[u8], chars: usize) -> bool {
     std::str::from_utf8(text).is_ok_and(|text| text.chars().count() <= chars)
 }
 
-/// A file that is gone though no db_proxy was ever told that it was fetched.
-pub fn gone_unasked(told: &[Told], before: &Row<'_>) -> bool {
-    !told.iter().any(|told| match &told.change {
-        Change::Fetched(file) => is_fetched(file, before),
-        Change::Waits(_) => false,
-    })
+/// A file that waits, or is gone, though no db_proxy was ever told so: the kind, and what it is.
+pub fn unasked(told: &[&[Told]], changed: &Changed) -> Option<(&'static str, &'static str)> {
+    let Changed::Row { columns, before, after, .. } = changed else { return None };
+    if &*columns.table != TABLE {
+        return None;
+    }
+    let mut told = told.iter().copied().flatten().map(|told| &told.change);
+    match (before, after) {
+        (Some(before), None) => {
+            let gone = Row::of(columns, before);
+            let is_it = |change: &Change| matches!(change, Change::Fetched(file) if is_fetched(file, &gone));
+            (!told.any(is_it)).then_some(("file-lost", "a file is gone that nobody has fetched"))
+        }
+        (None, Some(after)) => {
+            let new = Row::of(columns, after);
+            let is_it =
+                |change: &Change| matches!(change, Change::Waits(file) if is_of(file, &new));
+            (!told.any(is_it)).then_some(("file-unasked", "a file waits that nobody has left"))
+        }
+        _ => None,
+    }
 }
