@@ -269,11 +269,6 @@ impl Waits {
             }
             None => false,
         };
-        if !conns.devices.contains_key(&conn) {
-            // What its msg_server reads for it is not remembered either: it may know, or not yet.
-            tally.excuse("an answer to a device that is gone");
-            return None;
-        }
         let key = (conn, asked, seq);
         if self.unsure.contains(&key) {
             return None;
@@ -287,6 +282,11 @@ impl Waits {
             self.unsure.insert(key);
         }
         if is_own || !waits_too || self.unsure.contains(&key) {
+            return None;
+        }
+        if !conns.devices.contains_key(&conn) {
+            // What its msg_server reads for it is not remembered either: it may know, or not yet.
+            tally.excuse("an answer to a device that is gone");
             return None;
         }
         let losing = &self.losing;
