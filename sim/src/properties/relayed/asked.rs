@@ -44,6 +44,9 @@ pub struct Asked {
     about_files: BTreeSet<(u16, u32, Host)>,
     /// What was asked on a connection, by command and seq_num, as it may go on.
     on: BTreeMap<ConnId, BTreeMap<(u16, u16), Option<Question>>>,
+    /// The questions on a connection, by command and seq_num, of which a body was none of the command's:
+    /// what is left of it may be that of another device's question.
+    malformed: BTreeSet<(ConnId, u16, u16)>,
 }
 
 impl Asked {
@@ -51,6 +54,7 @@ impl Asked {
     pub fn event(&mut self, event: &Kind) {
         if let Kind::Disconnected { conn, end: End::Acceptor } = event {
             self.on.remove(conn);
+            self.malformed.retain(|(of, ..)| of != conn);
         }
     }
 
@@ -64,6 +68,10 @@ impl Asked {
         });
         self.questions.extend(question.clone());
         self.on.entry(conn).or_default().insert((pdu.command(), seq), question);
+        let table = catalogue::of(pdu.command()).map(|entry| entry.body);
+        if table.is_some_and(|table| check::conform(table, &pdu.pdu.body).is_err()) {
+            self.malformed.insert((conn, pdu.command(), seq));
+        }
     }
 
     /// Whether a command was asked under this seq_num on a connection.
@@ -75,6 +83,11 @@ impl Asked {
     pub fn is_passed(&self, conn: ConnId, command: u16, seq: u16) -> bool {
         let asked = self.on.get(&conn).and_then(|asked| asked.get(&(command, seq)));
         asked.and_then(Option::as_ref).is_some_and(|question| self.passed.contains(question))
+    }
+
+    /// Whether what was asked on a connection is for its msg_server to refuse as malformed.
+    pub fn is_malformed(&self, conn: ConnId, command: u16, seq: u16) -> bool {
+        self.malformed.contains(&(conn, command, seq))
     }
 
     /// A msg_server writes to another server.

@@ -23,7 +23,7 @@ use teamtalk::{
             file::{ImFileReq, ImFileRsp},
             group::{ImGroupShieldReq, ImGroupShieldRsp},
             login::{ImDeviceTokenReq, ImKickUser, ImLogoutRsp},
-            message::{ImMsgData, ImMsgDataReadAck},
+            message::{ImMsgData, ImMsgDataReadAck, ImUnreadMsgCntReq},
             server::{
                 ImFileServerIpRsp, ImFileTransferReq, ImFileTransferRsp, ImMsgServInfo,
                 ImUserCntUpdate, ImUserStatusUpdate,
@@ -244,6 +244,24 @@ fn of_what_it_has_passed_on_msg_server_says_no_other_refusal_than_db_proxy() {
     assert_eq!(tells(&mut tape, not_allowed), [""; 0]);
     let of_another = refused(5, 2, id::MSG_LIST_REQUEST, RefusedCode::RefusedUnavailable);
     assert_eq!(tells(&mut tape, of_another), ["answers/own-words/msg"]);
+}
+
+/// Seed 1041 of `hardened`: another device of the user has asked under that seq_num what could be read.
+#[test]
+fn a_msg_server_refuses_by_itself_what_is_malformed() {
+    let malformed = refused(5, 1, id::MSG_UNREAD_CNT_REQUEST, RefusedCode::RefusedMalformed);
+    let asked =
+        |body: &'static [u8]| Pdu::raw(id::MSG_UNREAD_CNT_REQUEST, 5, Bytes::from_static(body));
+    for (body, found) in [(&[8][..], 0), (&[8, 1][..], 1)] {
+        let mut tape = tape();
+        // Which no db_proxy has found right: that is seen, and another matter.
+        tape.login(9, CONN + 1, 1).asks(CONN + 1, asked(&[8, 1])).found.clear();
+        let (user_id, attach_data) = (1, attach());
+        let on = ImUnreadMsgCntReq { user_id, attach_data };
+        assert_eq!(passes(&mut tape, DB, Pdu::new(id::MSG_UNREAD_CNT_REQUEST, 5, &on)), [""; 0]);
+        tape.asks(CONN, asked(body));
+        assert_eq!(tells(&mut tape, malformed.clone()).len(), found, "{body:?}");
+    }
 }
 
 #[test]

@@ -176,6 +176,8 @@ impl Told {
                     RefusedCode::RefusedNotLoggedIn,
                 ];
                 is_own.contains(&code)
+                    || (code == RefusedCode::RefusedMalformed
+                        && asked.is_malformed(conn, answers, seq))
                     || !asked.is_passed(conn, answers, seq)
                     || self.is_answer(host, pdu)
             }
