@@ -23,6 +23,8 @@ pub struct Acks {
     held: BTreeMap<Debt, u64>,
     /// What was covered by an ack that was read.
     covered: BTreeSet<Debt>,
+    /// What is held and was not covered.
+    uncovered: BTreeSet<Debt>,
     /// Cumulative acks that were not read yet, by connection and seq_num: the line of their writing.
     written: BTreeMap<(ConnId, u16), u64>,
 }
@@ -31,6 +33,9 @@ impl Acks {
     /// A device holds a message.
     pub fn hold(&mut self, held: Debt, at: u64) {
         self.held.entry(held).or_insert(at);
+        if !self.covered.contains(&held) {
+            self.uncovered.insert(held);
+        }
     }
 
     /// Whether a device holds a message.
@@ -74,11 +79,13 @@ impl Acks {
             let device = seen.known.clients.device(conn)?;
             let conversation = chat.conversation(seen.known.clients.user_of_device(device)?);
             let range = (device, conversation, 0)..=(device, conversation, up_to);
-            let held = self.held.range(range).filter(|(_, since)| **since < written);
-            let held = held.map(|(message, _)| *message);
-            let more: Vec<Debt> = held.filter(|message| !self.covered.contains(message)).collect();
-            self.covered.extend(&more);
-            news.extend(more);
+            let was_held = |message: &&Debt| self.held.get(message).is_some_and(|n| *n < written);
+            let more: Vec<Debt> = self.uncovered.range(range).filter(was_held).copied().collect();
+            for message in more {
+                self.uncovered.remove(&message);
+                self.covered.insert(message);
+                news.push(message);
+            }
         }
         Some(news)
     }
@@ -93,6 +100,7 @@ impl Acks {
         let device = seen.known.clients.device(conn)?;
         let user = seen.known.clients.user_of_device(device)?;
         let message = (device, chat.conversation(user), msg_id);
+        self.uncovered.remove(&message);
         Some(if self.covered.insert(message) { vec![message] } else { Vec::new() })
     }
 }
