@@ -172,6 +172,32 @@ fn what_waits_on_a_link_that_is_gone_is_refused_and_nothing_else() {
     assert_eq!(tape.found, [""; 0], "its patience is over");
 }
 
+/// Seed 8593 of `hardened`: one question waits on two links whose other ends are gone, and the younger is
+/// given up first.
+#[test]
+fn a_refusal_just_before_a_link_is_given_up_is_of_what_waits_on_it() {
+    let refusal = refused(5, 1, id::MSG_LIST_REQUEST, RefusedCode::RefusedUnavailable);
+    for (times, found) in [(1, vec!["links/kept-waiting/msg"]), (2, vec![])] {
+        let mut tape = tape();
+        tape.login(1, 10, 1);
+        for (link, db) in [(DB, "db1"), (OTHER_DB, "db2")] {
+            tape.asks(10, list_request(5, 1, 2));
+            to(&mut tape, link, of_7(list_request(5, 1, 2)));
+            tape.line(db, Kind::Disconnected { conn: link, end: End::Acceptor });
+        }
+        for (n, link) in [OTHER_DB, DB].into_iter().enumerate() {
+            let moment_us = 1_000_000 * (n as u64 + 1);
+            if n < times {
+                tape.at(moment_us).frame("msg1", End::Acceptor, true, 10, refusal.clone());
+            }
+            tape.at(moment_us).line("msg1", Kind::Disconnected { conn: link, end: End::Dialler });
+            tape.at(moment_us + 500_000);
+            beat(&mut tape, 10);
+        }
+        assert_eq!(tape.found, found, "{times}");
+    }
+}
+
 #[test]
 fn a_login_is_waited_for_as_long_as_its_connection_is_there() {
     let mut tape = tape();

@@ -28,8 +28,8 @@ struct Wait {
     command: u16,
     seq: u16,
     since_us: u64,
-    /// Its device has an answer already.
-    is_told: bool,
+    /// When its device was answered, if it was.
+    told_us: Option<u64>,
 }
 
 /// A connection with a question that was not sent on yet.
@@ -165,7 +165,7 @@ impl Waits {
         self.handles.insert((host.clone(), handle), conn);
         self.taken(host, command, seq, conn);
         let since_us = seen.line.sim_us;
-        let wait = Wait { handle, conn, command, seq, since_us, is_told: false };
+        let wait = Wait { handle, conn, command, seq, since_us, told_us: None };
         self.waits.entry(pdu.conn).or_default().push(wait);
     }
 
@@ -224,7 +224,7 @@ impl Waits {
 
     fn owe(&mut self, wait: &Wait, now_us: u64, kind: &'static str, conns: &Conns) {
         let is_sure = !self.unsure.contains(&(wait.conn, wait.command, wait.seq));
-        if wait.is_told || !is_sure || !conns.devices.contains_key(&wait.conn) {
+        if wait.told_us.is_some() || !is_sure || !conns.devices.contains_key(&wait.conn) {
             return;
         }
         let (command, seq, due_us) = (wait.command, wait.seq, now_us + AT_ONCE_US);
@@ -274,7 +274,7 @@ impl Waits {
             return None;
         }
         let mut waits = self.waits.values().flatten();
-        let waits_too = waits.any(|w| (w.conn, w.command, w.seq) == key && !w.is_told);
+        let waits_too = waits.any(|w| (w.conn, w.command, w.seq) == key && w.told_us.is_none());
         // What is refused for another reason waits for nobody.
         let is_own = refused.is_some() && !is_given_up;
         if self.taken(&seen.line.host, asked, seq, conn) && waits_too && !is_own {
@@ -295,7 +295,9 @@ impl Waits {
             .waits
             .iter_mut()
             .flat_map(|(link, waits)| waits.iter_mut().map(move |wait| (*link, wait)))
-            .filter(|(_, wait)| (wait.conn, wait.command, wait.seq) == key && !wait.is_told)
+            .filter(|(_, wait)| {
+                (wait.conn, wait.command, wait.seq) == key && wait.told_us.is_none()
+            })
             .collect();
         own.sort_by_key(|(_, wait)| wait.since_us);
         let now_us = seen.line.sim_us;
@@ -305,7 +307,7 @@ impl Waits {
         let at = own.iter().position(may_be);
         // It stays: its answer may still come, and is no other question's.
         let (link, wait) = own.swap_remove(at.unwrap_or(0));
-        wait.is_told = true;
+        wait.told_us = Some(now_us);
         let since_us = wait.since_us;
         tally.judge();
         if at.is_some() || !is_given_up {
@@ -330,10 +332,19 @@ impl Waits {
         self.losing.insert(link);
     }
 
-    /// A msg_server has given a link up: what waits on it is refused at once.
+    /// A msg_server has given a link up: what waits on it is refused at once. It may have been refused just
+    /// before, and a refusal does not say on which of two links its question waits.
     pub fn link_lost(&mut self, link: ConnId, now_us: u64, conns: &Conns) {
         for wait in self.waits.remove(&link).unwrap_or_default() {
-            self.owe(&wait, now_us, "kept-waiting", conns);
+            let is_it = |other: &&mut Wait| {
+                (other.conn, other.command, other.seq) == (wait.conn, wait.command, wait.seq)
+                    && other.told_us == Some(now_us)
+            };
+            let other = self.waits.values_mut().flatten().find(is_it);
+            match other.filter(|_| wait.told_us.is_none()) {
+                Some(other) => other.told_us = None,
+                None => self.owe(&wait, now_us, "kept-waiting", conns),
+            }
         }
     }
 
