@@ -20,7 +20,6 @@ pub const HIGHER: &[(&str, f64, &str)] = &[
     ),
     ("available", 14.0, "people write to groups that they are out of, and what no store takes"),
     ("delivered", 28.0, "a device that is off line at the end has the next login for it"),
-    ("links", 7.0, "what comes for a device that is gone by then is nobody's any more"),
     ("order", 22.0, "bursts are sent side by side on purpose"),
     (
         "pushed",
