@@ -191,7 +191,7 @@ switches! {
         instead_of: "silence for a request that is not served, or whose server went away",
         peers: "none; an old client ignores 07e1",
         cost: "one 07e1 for each request that is not served; a table of requests in flight; an answer that \
-               comes after its 07e1 is dropped",
+               comes after its 07e1 goes to a try of the same request that waits, or is dropped",
         property: "answered",
     };
     history_by_msg_id: Switch {
