@@ -77,8 +77,9 @@ impl Device {
     fn ack_as(&mut self, turn: &mut Turn<'_>, chat: Chat, session_id: u32, msg_id: u32) {
         let held_up_to = self.acks_cumulatively().then(|| {
             let conversation = self.conversation(chat);
-            let mut up_to = turn.store.contiguous(conversation);
-            let newest = turn.store.progress.get(&conversation).map_or(0, |known| known.latest);
+            let known = turn.store.progress.get(&conversation);
+            let (mut up_to, newest) =
+                known.map_or((0, 0), |known| (known.contiguous, known.latest));
             if newest != up_to && self.config.protocol.mutated(Mutant::ClaimsNewest) {
                 up_to = newest;
             }

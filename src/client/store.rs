@@ -150,11 +150,6 @@ impl DeviceStore {
         }
     }
 
-    /// Every id of a conversation up to this is held, or was answered as missing.
-    pub fn contiguous(&self, conversation: Conversation) -> u32 {
-        self.progress.get(&conversation).map_or(0, |progress| progress.contiguous)
-    }
-
     /// A msg_server has read an ack of everything up to this.
     pub fn settle(&mut self, conversation: Conversation, up_to: u32) {
         if let Some(progress) = self.progress.get_mut(&conversation) {

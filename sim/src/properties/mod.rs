@@ -167,7 +167,6 @@ impl Properties {
 
     /// The same, for a deployment with these durations.
     pub fn at_pace(mut self, timing: &Timing) -> Self {
-        let us = |duration: Duration| duration.as_micros() as u64;
         self.known.store_timeout_us = us(timing.cache_timeout());
         self.known.answer_within_us = us(timing.request_timeout());
         self.known.lockout_us = us(timing.login_failure_window());
@@ -231,6 +230,11 @@ impl Properties {
     pub fn tallies(&self) -> impl Iterator<Item = (&'static str, Tally)> {
         self.all.iter().filter_map(|p| Some((p.name(), p.tally(&self.known)?)))
     }
+}
+
+/// A duration in simulated microseconds.
+fn us(duration: Duration) -> u64 {
+    duration.as_micros() as u64
 }
 
 /// How long after a fault everything owed must be paid: a silent server link is noticed and dialled

@@ -22,17 +22,14 @@ use std::collections::BTreeSet;
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let asked: ImUsersInfoReq = request.view()?;
     let ids: BTreeSet<u32> = asked.user_id_list.into_iter().collect();
-    let mut user_info_list = Vec::new();
-    if !ids.is_empty() {
-        let found = select::by_id(cx, "IMUser", ids.iter().copied()).await?;
-        user_info_list = row::infos(&found);
-        if user_info_list.len() > 1 && cx.protocol().mutated(Mutant::UserInfoLacksLast) {
-            user_info_list.pop();
-        }
-        if cx.protocol().mutated(Mutant::NamesSwapped) {
-            for user in &mut user_info_list {
-                std::mem::swap(&mut user.user_nick_name, &mut user.user_real_name);
-            }
+    let found = select::by_id(cx, "IMUser", ids.into_iter()).await?;
+    let mut user_info_list = row::infos(&found);
+    if user_info_list.len() > 1 && cx.protocol().mutated(Mutant::UserInfoLacksLast) {
+        user_info_list.pop();
+    }
+    if !user_info_list.is_empty() && cx.protocol().mutated(Mutant::NamesSwapped) {
+        for user in &mut user_info_list {
+            std::mem::swap(&mut user.user_nick_name, &mut user.user_real_name);
         }
     }
     let response = ImUsersInfoRsp {

@@ -11,7 +11,7 @@ mod claims;
 mod tests;
 
 use super::{
-    Class, Known, Property, Seen, Sort, Subject, Tally, Violation,
+    Class, Known, Property, Seen, Sort, Subject, Tally, Violation, us,
     wire::{At, conversation_of},
 };
 use crate::{
@@ -19,10 +19,7 @@ use crate::{
     record::{End, Frame, Kind},
 };
 use claims::Claims;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     catalogue::id as command,
     conversation::{Chat, Conversation},
@@ -140,7 +137,6 @@ impl Diligent {
             return None;
         }
         let (timing, now_us) = (seen.known.timing.as_ref()?, seen.line.sim_us);
-        let us = |duration: Duration| duration.as_micros() as u64;
         // One that was never online forgets with its host, too.
         self.hosts.insert(device, seen.line.host.clone());
         let before = match is_made {
@@ -391,7 +387,7 @@ impl Property for Diligent {
             // From its first dial on, dropping the connection is to give that dial up.
             Kind::Op { device, what, .. } if what == DROPS => {
                 let wait = seen.known.timing.map(|timing| timing.windows_reconnect(0));
-                let wait_us = wait.map_or(0, |wait| wait.as_micros() as u64);
+                let wait_us = wait.map_or(0, us);
                 if self.away.get(device).is_some_and(|since_us| since_us + wait_us <= now_us) {
                     self.away.remove(device);
                 }

@@ -19,7 +19,7 @@ mod reasons;
 mod tests;
 
 use super::{
-    About, Class, Property, Seen, Sort, Subject, Tally, Violation,
+    About, Class, Property, Seen, Sort, Subject, Tally, Violation, us,
     wire::{At, is_group},
 };
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
 use asks::Asks;
 use owed::Owed;
 use reasons::{Reason, Reasons, Whom};
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 use teamtalk::{
     catalogue::id,
     env::ConnId,
@@ -45,11 +45,6 @@ use teamtalk::{
 
 /// What is done at once may take so many simulated microseconds.
 const AT_ONCE_US: u64 = 50_000;
-
-/// A duration in simulated microseconds.
-fn us(duration: Duration) -> u64 {
-    duration.as_micros() as u64
-}
 
 /// See the module.
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ mod tests;
 mod waits;
 
 use super::{
-    About, Class, Property, Seen, Sort, Subject, Tally, Violation,
+    About, Class, Property, Seen, Sort, Subject, Tally, Violation, us,
     wire::{At, is_phone},
 };
 use crate::{
@@ -22,20 +22,12 @@ use crate::{
     record::{End, Frame, Kind},
 };
 use route::Route;
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::collections::{BTreeMap, VecDeque};
 use teamtalk::{catalogue::id, env::ConnId, fact::Fact, timing::Timing};
 use waits::Waits;
 
 /// What is done at once may take so many simulated microseconds.
 const AT_ONCE_US: u64 = 50_000;
-
-/// A duration in simulated microseconds.
-fn us(duration: Duration) -> u64 {
-    duration.as_micros() as u64
-}
 
 /// A device's connection at its msg_server.
 #[derive(Debug)]

@@ -33,6 +33,9 @@ use teamtalk::{
 /// the msg_server.
 type Question = (u16, u16, Option<u32>, Bytes, Host);
 
+/// What was asked on a connection under a seq_num: as it may go on, and its body.
+type AskedThere = (Option<Question>, Bytes);
+
 /// See the module. Sets grow with a run, and what is of a connection ends with it.
 #[derive(Debug, Default)]
 pub struct Asked {
@@ -42,11 +45,8 @@ pub struct Asked {
     passed: BTreeSet<Question>,
     /// The offers of which route was asked whether their receiver is online, by seq_num and sender.
     about_files: BTreeSet<(u16, u32, Host)>,
-    /// What was asked on a connection, by command and seq_num, as it may go on.
-    on: BTreeMap<ConnId, BTreeMap<(u16, u16), Option<Question>>>,
-    /// The questions on a connection, by command and seq_num, of which a body was none of the command's:
-    /// what is left of it may be that of another device's question.
-    malformed: BTreeSet<(ConnId, u16, u16)>,
+    /// What was asked on a connection, by command and seq_num.
+    on: BTreeMap<ConnId, BTreeMap<(u16, u16), AskedThere>>,
 }
 
 impl Asked {
@@ -54,7 +54,6 @@ impl Asked {
     pub fn event(&mut self, event: &Kind) {
         if let Kind::Disconnected { conn, end: End::Acceptor } = event {
             self.on.remove(conn);
-            self.malformed.retain(|(of, ..)| of != conn);
         }
     }
 
@@ -67,11 +66,8 @@ impl Asked {
             (seq, command, user, body, host.clone())
         });
         self.questions.extend(question.clone());
-        self.on.entry(conn).or_default().insert((pdu.command(), seq), question);
-        let table = catalogue::of(pdu.command()).map(|entry| entry.body);
-        if table.is_some_and(|table| check::conform(table, &pdu.pdu.body).is_err()) {
-            self.malformed.insert((conn, pdu.command(), seq));
-        }
+        let asked = (question, pdu.pdu.body.clone());
+        self.on.entry(conn).or_default().insert((pdu.command(), seq), asked);
     }
 
     /// Whether a command was asked under this seq_num on a connection.
@@ -82,12 +78,16 @@ impl Asked {
     /// Whether what was asked on a connection went on to a db_proxy.
     pub fn is_passed(&self, conn: ConnId, command: u16, seq: u16) -> bool {
         let asked = self.on.get(&conn).and_then(|asked| asked.get(&(command, seq)));
-        asked.and_then(Option::as_ref).is_some_and(|question| self.passed.contains(question))
+        let question = asked.and_then(|(question, _)| question.as_ref());
+        question.is_some_and(|question| self.passed.contains(question))
     }
 
-    /// Whether what was asked on a connection is for its msg_server to refuse as malformed.
+    /// Whether what was asked on a connection is for its msg_server to refuse as malformed. What is left of
+    /// its body may be that of another device's question, which went on.
     pub fn is_malformed(&self, conn: ConnId, command: u16, seq: u16) -> bool {
-        self.malformed.contains(&(conn, command, seq))
+        let asked = self.on.get(&conn).and_then(|asked| asked.get(&(command, seq)));
+        let table = catalogue::of(command).map(|entry| entry.body);
+        asked.zip(table).is_some_and(|((_, body), table)| check::conform(table, body).is_err())
     }
 
     /// A msg_server writes to another server.

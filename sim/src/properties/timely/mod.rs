@@ -11,17 +11,14 @@ mod silence;
 #[cfg(test)]
 mod tests;
 
-use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation, wire::At};
+use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation, us, wire::At};
 use crate::{
     plan::{Host, Role},
     record::{End, Frame, Kind},
 };
 use entries::Entries;
 use silence::Silence;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     catalogue::id as command,
     env::ConnId,
@@ -59,11 +56,6 @@ pub struct Timely {
     next_look_us: u64,
     /// Counts what may be too early, or wrong.
     tally: Tally,
-}
-
-/// A duration in simulated microseconds.
-fn us(duration: Duration) -> u64 {
-    duration.as_micros() as u64
 }
 
 /// When something that a tick does is late: so many simulated microseconds after it was due.

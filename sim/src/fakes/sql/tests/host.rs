@@ -150,6 +150,15 @@ fn world(engine: &Arc<Mutex<Engine>>, hooks: &Arc<Fixed>) -> turmoil::Sim<'stati
     sim
 }
 
+/// Runs until so many simulated milliseconds; then SQL crashes and is there anew at once.
+fn crashes_at(sim: &mut turmoil::Sim<'_>, ms: u64) {
+    while sim.elapsed() < Duration::from_millis(ms) {
+        sim.step().unwrap();
+    }
+    sim.crash("sql");
+    sim.bounce("sql");
+}
+
 fn connector(timing: Timing) -> Connector<Net> {
     Connector::new(Net, "sql", timing)
 }
@@ -322,11 +331,7 @@ fn the_engine_outlives_its_host() {
             assert!(matches!(lost, Err(SqlError::Lost(_))), "{lost:?}");
             Ok(())
         });
-        while sim.elapsed() < Duration::from_millis(400) {
-            sim.step().unwrap();
-        }
-        sim.crash("sql");
-        sim.bounce("sql");
+        crashes_at(&mut sim, 400);
         sim.run().unwrap();
         assert_eq!(lock(&engine).rows("TTRelation").len(), rows);
     }
@@ -347,11 +352,7 @@ fn a_crash_ends_transactions() {
         assert_eq!(conn.execute(INSERT, &[1.into(), 2.into()]).await?.affected, 1);
         Ok(())
     });
-    while sim.elapsed() < Duration::from_millis(600) {
-        sim.step().unwrap();
-    }
-    sim.crash("sql");
-    sim.bounce("sql");
+    crashes_at(&mut sim, 600);
     sim.run().unwrap();
     assert_eq!(lock(&engine).rows("TTRelation").len(), 1);
 }
@@ -374,11 +375,7 @@ fn a_connection_whose_server_was_there_anew_is_known_to_be_closed() {
         assert!(conn.is_open());
         Ok(())
     });
-    while sim.elapsed() < Duration::from_millis(600) {
-        sim.step().unwrap();
-    }
-    sim.crash("sql");
-    sim.bounce("sql");
+    crashes_at(&mut sim, 600);
     sim.run().unwrap();
 }
 
