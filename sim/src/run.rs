@@ -22,6 +22,17 @@ pub struct Runner {
     pub patience: Duration,
     /// Keep the backtrace of a panic.
     pub backtraces: bool,
+    /// When a run is over before its end.
+    pub until: Option<Until>,
+}
+
+/// When a run is over before its end: with the first of both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Until {
+    /// A line of the trace breaks a property with this signature.
+    pub signature: String,
+    /// So many simulated milliseconds are over.
+    pub at_ms: u64,
 }
 
 /// [`Runner::patience`] unless it is set.
@@ -32,7 +43,7 @@ const LOOKS: u32 = 30;
 
 impl Default for Runner {
     fn default() -> Self {
-        Self { entropy: 0, patience: PATIENCE, backtraces: false }
+        Self { entropy: 0, patience: PATIENCE, backtraces: false, until: None }
     }
 }
 
@@ -123,8 +134,9 @@ impl Runner {
         let watch = Watch::new(self.backtraces);
         let (result, seen) = mpsc::channel();
         let (of_thread, case_of_thread) = (watch.clone(), case.clone());
+        let until = self.until.clone();
         let thread = seeded::spawn(case.plan.noise ^ self.entropy, move || {
-            let ran = panics::kept(&of_thread, || world::run(&case_of_thread, &of_thread));
+            let ran = panics::kept(&of_thread, || world::run(&case_of_thread, &of_thread, until));
             // Whoever waited may have given up.
             let _ = result.send(ran);
         });

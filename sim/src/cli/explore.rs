@@ -17,7 +17,6 @@ use teamtalk_sim::{
     floor,
     plan::{case::ProtocolSpec, generate::Profile},
     report,
-    run::Runner,
 };
 
 pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
@@ -35,14 +34,14 @@ pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
         profile: args.profile,
         keep_going: args.keep_going,
     };
-    let runner = Runner { patience: args.patience.duration(), ..Runner::default() };
+    let runner = args.patience.runner();
     let mut hunt = Hunt::new(&args, folder, &campaign, out);
     explore_with(&runner, &campaign, &interrupt::STOP, |event| hunt.take(event))?;
     Ok(hunt.end(json))
 }
 
 /// `sim/` in the folder that cargo builds in, unless only cargo's configuration names that.
-fn in_the_target_folder() -> PathBuf {
+pub fn in_the_target_folder() -> PathBuf {
     let named = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"].map(env::var_os);
     let named = named.into_iter().flatten().find(|folder| !folder.is_empty());
     named.map_or_else(|| "target".into(), PathBuf::from).join("sim")

@@ -7,6 +7,7 @@ mod lists;
 mod mutants;
 mod output;
 mod run;
+mod shrink;
 
 use clap::{Args, Parser, Subcommand};
 use indicatif::ProgressBar;
@@ -14,7 +15,8 @@ use output::{Output, complain};
 use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
 use teamtalk_sim::{
     plan::generate::{PROFILES, Profile},
-    run::PATIENCE,
+    run::{PATIENCE, Runner},
+    shrink::BUDGET,
 };
 
 /// A property was violated.
@@ -45,6 +47,7 @@ enum Command {
     Explore(Explore),
     Run(Run),
     Replay(Replay),
+    Shrink(Shrink),
     Keep(Keep),
     Mutants(Mutants),
     /// Show the first event in which two traces differ.
@@ -174,6 +177,34 @@ struct Replay {
     patience: Patience,
 }
 
+/// Make a failing case small: the same signature from as little as possible.
+///
+/// Operations, faults, devices, users, groups and hosts are left out, what is left is made simpler,
+/// and at last every part of it is tried alone. A smaller plan counts only if it fails with the signature
+/// that the case expects; one that holds is tried under 3 more noise seeds before it is given up. The
+/// case itself stays as it is; the small one is written to --out. Ctrl-C keeps the best so far. Status 1:
+/// it fails, small as it is.
+#[derive(Args)]
+struct Shrink {
+    /// The case file.
+    case: PathBuf,
+    /// At most so many runs. Those that make sure of the result are not counted.
+    #[arg(long, default_value_t = BUDGET, value_parser = clap::value_parser!(u64).range(1..))]
+    runs: u64,
+    /// At most so many seconds. What comes out depends on the machine then.
+    #[arg(long = "seconds", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    time: Option<u64>,
+    /// How many runs at once (default: one for each core); the result does not depend on it.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+    jobs: Option<u16>,
+    /// Where the small case is written (default: the case's name with `-small`, in `sim` in cargo's
+    /// target folder).
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
 /// Move a case to traces/ under a telling name.
 #[derive(Args)]
 struct Keep {
@@ -223,8 +254,8 @@ struct Patience {
 }
 
 impl Patience {
-    fn duration(&self) -> Duration {
-        Duration::from_secs(self.seconds)
+    fn runner(&self) -> Runner {
+        Runner { patience: Duration::from_secs(self.seconds), ..Runner::default() }
     }
 }
 
@@ -275,6 +306,7 @@ fn command(command: Command, out: &mut Output) -> Result<u8, Failure> {
         Command::Explore(args) => explore::explore(args, out),
         Command::Run(args) => run::run(args, out),
         Command::Replay(args) => run::replay(args, out),
+        Command::Shrink(args) => shrink::shrink(&args, out),
         Command::Keep(args) => run::keep(&args, out),
         Command::Mutants(args) => mutants::mutants(&args, out),
         Command::Diff { left, right } => compare::diff(&left, &right, out),

@@ -7,10 +7,7 @@ use super::{
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{fs, path::Path};
 use teamtalk::mutants::{Entry, NOT_BUILT, all};
-use teamtalk_sim::{
-    mutants::{self, Hunt, Hunted},
-    run::Runner,
-};
+use teamtalk_sim::mutants::{self, Hunt, Hunted};
 
 pub fn mutants(args: &Mutants, out: &mut Output) -> Result<u8, Failure> {
     let chosen = chosen(&args.only)?;
@@ -25,7 +22,7 @@ pub fn mutants(args: &Mutants, out: &mut Output) -> Result<u8, Failure> {
         profile: args.profile,
         by: &args.by,
     };
-    let runner = Runner { patience: args.patience.duration(), ..Runner::default() };
+    let runner = args.patience.runner();
     let style = "{bar:30} {pos}/{len} seeds, {eta} left  {msg}";
     let style = ProgressStyle::with_template(style).expect("a fixed template");
     let bar = ProgressBar::new(args.seeds * chosen.len() as u64).with_style(style);

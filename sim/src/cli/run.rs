@@ -33,8 +33,7 @@ pub fn run(args: Run, out: &mut Output) -> Result<u8, Failure> {
     let protocol = ProtocolSpec::parse(&args.protocol)?;
     let mut file = args.trace.as_deref().map(OutFile::tried).transpose()?;
     let case = case_of(args.seed, &protocol, args.profile);
-    let runner =
-        Runner { entropy: args.entropy, backtraces: true, patience: args.patience.duration() };
+    let runner = Runner { entropy: args.entropy, backtraces: true, ..args.patience.runner() };
     let outcome = match runner.run(&case) {
         Ok(outcome) => outcome,
         Err(failed) => {
@@ -70,8 +69,7 @@ pub fn replay(args: Replay, out: &mut Output) -> Result<u8, Failure> {
     let cases: Vec<_> =
         args.cases.iter().map(|p| Case::read(p).map(|c| (p, c))).collect::<Result<_, _>>()?;
     let mut file = args.trace.as_deref().map(OutFile::tried).transpose()?;
-    let runner =
-        Runner { backtraces: true, patience: args.patience.duration(), ..Runner::default() };
+    let runner = Runner { backtraces: true, ..args.patience.runner() };
     let (mut violated, mut failed, mut is_written) = (false, None, true);
     for (path, case) in cases {
         if out.is_gone() {
@@ -123,7 +121,7 @@ fn print_backtrace(outcome: &Outcome, out: &mut Output) {
     }
 }
 
-fn came_to_nothing(what: &str, failed: &Failed) -> Failure {
+pub fn came_to_nothing(what: &str, failed: &Failed) -> Failure {
     let mut sentence = format!("{what}: {failed}");
     if let Some(frames) = failed.backtrace() {
         sentence += &format!("\nbacktrace:\n{frames}");

@@ -1,5 +1,9 @@
 //! What people read: the card of a failure, the summary of a campaign.
 
+mod shrunk;
+
+pub use shrunk::shrunk;
+
 use crate::{
     ceilings,
     explore::SeedReport,
@@ -54,7 +58,7 @@ pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str)
     if hidden > 0 {
         let _ = writeln!(out, "  … and {hidden} operations more");
     }
-    let broken_by = outcome.broken_by.get(violation.property).copied();
+    let broken_by = outcome.broken_by.get(&violation.signature()).copied();
     let end = if broken_by.is_some() { ", up to the one that broke it" } else { "" };
     let _ = writeln!(out, "the last events that touched it{end}:");
     for line in events(&outcome.trace.lines, about, broken_by) {

@@ -8,6 +8,7 @@ use crate::{
     plan::{Action, Host, Operation, Plan, TICK_MS},
     properties::{Properties, Violation, settles_within},
     record::{Kind, history::History, sizes::Sizes},
+    run::Until,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -42,7 +43,9 @@ pub struct Driver<'a> {
     followed: usize,
     judged: usize,
     violations: Vec<Violation>,
-    broken_by: BTreeMap<&'static str, u64>,
+    broken_by: BTreeMap<String, u64>,
+    /// When the run is over before its end.
+    until: Option<Until>,
     opened: BTreeSet<(u32, Chat)>,
     next_op: u32,
     /// Operations that were to create a group, and the groups that they created.
@@ -99,6 +102,7 @@ impl<'a> Driver<'a> {
             judged: 0,
             violations: Vec::new(),
             broken_by: BTreeMap::new(),
+            until: None,
             opened: BTreeSet::new(),
             next_op: LIVENESS_OPS,
             online: BTreeMap::new(),
@@ -106,6 +110,11 @@ impl<'a> Driver<'a> {
             sizes: Sizes::default(),
             panicked: None,
         }
+    }
+
+    /// The run may be over before its end.
+    pub fn until(self, until: Option<Until>) -> Self {
+        Self { until, ..self }
     }
 
     /// Safety until the horizon, then liveness until nothing is owed or its bound has passed.
@@ -143,6 +152,9 @@ impl<'a> Driver<'a> {
             }
             now += TICK_MS;
             self.follow();
+            if self.is_enough(now) {
+                return;
+            }
             if now.is_multiple_of(MEASURED_EVERY_MS) {
                 self.measure_stores();
             }
@@ -253,9 +265,9 @@ impl<'a> Driver<'a> {
         let mut shared = self.shared.lock();
         for line in &mut shared.trace.lines[self.judged..] {
             self.properties.observe(line, |violation| {
-                let property = violation.property;
+                let signature = violation.signature();
                 if note(&mut self.violations, violation) {
-                    self.broken_by.insert(property, line.n);
+                    self.broken_by.insert(signature, line.n);
                 }
             });
             if let Kind::PduSent(frame) | Kind::PduReceived(frame) = &mut line.kind {
@@ -263,6 +275,19 @@ impl<'a> Driver<'a> {
             }
         }
         self.judged = shared.trace.lines.len();
+    }
+
+    /// Whether more is not asked for.
+    fn is_enough(&mut self, now: u64) -> bool {
+        let Some(Until { signature, at_ms }) = &self.until else { return false };
+        if self.broken_by.contains_key(signature) {
+            return true;
+        }
+        let is_over = now >= *at_ms;
+        if is_over {
+            self.judge();
+        }
+        is_over
     }
 
     fn found(&mut self, violation: Violation) {
@@ -304,10 +329,11 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// Keeps the first violation of each property: what follows may only be its echo. Whether this is
+/// Keeps the first violation of each signature: what follows may only be its echo. Whether this is
 /// the first one.
 pub(super) fn note(violations: &mut Vec<Violation>, violation: Violation) -> bool {
-    let is_first = violations.iter().all(|v| v.property != violation.property);
+    let is_it = |v: &Violation| (v.property, v.kind, v.role);
+    let is_first = violations.iter().all(|v| is_it(v) != is_it(&violation));
     if is_first {
         violations.push(violation);
     }

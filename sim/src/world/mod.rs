@@ -43,6 +43,7 @@ use crate::{
     },
     properties::{Tally, Violation},
     record::{Trace, history::History, sizes::Sizes},
+    run::Until,
     seeded,
 };
 use driver::Driver;
@@ -64,11 +65,10 @@ pub struct Outcome {
     pub trace: Trace,
     /// The operations as their users saw them.
     pub history: History,
-    /// The first violation of each property that was broken, in the order in which they were
-    /// found.
+    /// The first violation of each signature, in the order in which they were found.
     pub violations: Vec<Violation>,
-    /// The lines that broke them, by property; what is owed at the end is broken by none.
-    pub broken_by: BTreeMap<&'static str, u64>,
+    /// The lines that broke them, by signature; what is owed at the end is broken by none.
+    pub broken_by: BTreeMap<String, u64>,
     /// What each fault hit, by id.
     pub hits: BTreeMap<u32, u64>,
     /// How often each property judged and forgave, of those that count.
@@ -88,7 +88,7 @@ pub struct Outcome {
 ///
 /// # Panics
 /// If the rig itself does, outside of any host.
-pub fn run(case: &Case, watch: &Watch) -> Result<Outcome, String> {
+pub fn run(case: &Case, watch: &Watch, until: Option<Until>) -> Result<Outcome, String> {
     let base = Deployed::of(&case.protocols.base)?;
     let candidate = Deployed::of(&case.protocols.candidate)?;
     let plan = &case.plan;
@@ -107,7 +107,7 @@ pub fn run(case: &Case, watch: &Watch) -> Result<Outcome, String> {
     let properties = judge::properties_of(plan, &base, &candidate);
     let hosts = Hosts::new(plan.clone(), base, candidate, shared.clone(), watch.clone());
     hosts.register(&mut sim);
-    let mut driver = Driver::new(plan, properties, shared, hosts);
+    let mut driver = Driver::new(plan, properties, shared, hosts).until(until);
     driver.drive(&mut sim);
     Ok(driver.outcome())
 }

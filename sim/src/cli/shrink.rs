@@ -1,0 +1,119 @@
+//! A case made small.
+
+use super::{
+    Failure, Shrink, VIOLATED,
+    explore::in_the_target_folder,
+    interrupt, jobs_or_cores,
+    output::{Output, quoted_path, try_folder},
+    run::came_to_nothing,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+};
+use teamtalk_sim::{
+    plan::case::Case,
+    report,
+    run::Runner,
+    shrink::{self, NoShrinking, Progress, Shrinking, Shrunk},
+};
+
+pub fn shrink(args: &Shrink, out: &mut Output) -> Result<u8, Failure> {
+    interrupt::listen();
+    let case = Case::read(&args.case)?;
+    let place = args.out.clone().unwrap_or_else(|| place_of(&args.case));
+    try_folder(place.parent().unwrap_or(Path::new("")))?;
+    let asked = Asked {
+        runner: args.patience.runner(),
+        jobs: jobs_or_cores(args.jobs),
+        runs: args.runs,
+        seconds: args.time,
+    };
+    let bar = bar(args.runs);
+    let shrunk = asked.shrunk(&case, &bar);
+    let seconds = bar.elapsed().as_secs_f64();
+    bar.finish_and_clear();
+    let shrunk = shrunk.map_err(|why| refused(&args.case, why))?;
+    keep(&shrunk, &asked.runner, &place, out)?;
+    out.print(report::shrunk(&shrunk, seconds));
+    let others = place.with_extension("");
+    for (signature, case) in &shrunk.others {
+        let place = format!("{}-met-{}.json", others.display(), signature.replace('/', "-"));
+        case.write(Path::new(&place))?;
+        out.line(format_args!("met on the way: {signature}: {}", quoted_path(Path::new(&place))));
+    }
+    Ok(VIOLATED)
+}
+
+/// The name of a case with `-small`, where cases are found.
+fn place_of(case: &Path) -> PathBuf {
+    let stem = case.file_stem().unwrap_or_default().to_string_lossy();
+    in_the_target_folder().join(format!("{stem}-small.json"))
+}
+
+/// How a case is made small.
+pub struct Asked {
+    /// How runs are run.
+    pub runner: Runner,
+    /// How many at once.
+    pub jobs: usize,
+    /// At most so many.
+    pub runs: u64,
+    /// At most so many seconds of the bar.
+    pub seconds: Option<u64>,
+}
+
+impl Asked {
+    /// Makes a case small while a bar is shown.
+    pub fn shrunk(&self, case: &Case, bar: &ProgressBar) -> Result<Shrunk, NoShrinking> {
+        let progress = |Progress { runs, left }: Progress| {
+            bar.set_position(runs);
+            bar.set_message(left.to_string());
+            if self.seconds.is_some_and(|most| bar.elapsed().as_secs() >= most) {
+                interrupt::STOP.store(true, Ordering::Relaxed);
+            }
+        };
+        let shrinking = Shrinking {
+            runner: self.runner.clone(),
+            jobs: self.jobs,
+            budget: self.runs,
+            stop: &interrupt::STOP,
+            progress: &progress,
+        };
+        shrink::shrink(case, shrinking)
+    }
+}
+
+/// A bar of so many runs at most.
+pub fn bar(runs: u64) -> ProgressBar {
+    let style = "{bar:30} {pos} of at most {len} runs, {elapsed}  {msg}";
+    let style = ProgressStyle::with_template(style).expect("a fixed template");
+    ProgressBar::new(runs).with_style(style)
+}
+
+/// Writes a small case, and prints its card.
+pub fn keep(
+    shrunk: &Shrunk,
+    runner: &Runner,
+    place: &Path,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    shrunk.case.write(place)?;
+    let case = &shrunk.case;
+    let name = place.display().to_string();
+    let outcome = runner.run(case).map_err(|failed| came_to_nothing(&name, &failed))?;
+    if let Some(violation) = outcome.violation(&case.expect) {
+        let replay = format!("cargo sim replay {}", quoted_path(place));
+        out.print(report::card(case, &outcome, violation, &replay));
+    }
+    Ok(())
+}
+
+fn refused(case: &Path, why: NoShrinking) -> Failure {
+    let name = case.display().to_string();
+    match why {
+        NoShrinking::Failed(failed) => came_to_nothing(&name, &failed),
+        why => Failure::Wrong(format!("{name}: {why}")),
+    }
+}

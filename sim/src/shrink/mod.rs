@@ -1,0 +1,144 @@
+//! Makes a failing case small: less and less of its plan is run, as long as the same signature
+//! comes out.
+//!
+//! A smaller plan counts only with the same signature. One that holds is run again under other noise
+//! seeds before it is given up, and one that fails is kept with the noise seed under which it did. Which
+//! candidate is taken does not depend on how many run at once, nor on how fast: they count in the order
+//! in which they are made, and so do the runs of the budget.
+
+mod parts;
+mod passes;
+mod pool;
+mod search;
+mod simpler;
+mod subsets;
+#[cfg(test)]
+mod tests;
+
+pub use parts::{Count, Part};
+pub use subsets::Subsets;
+
+use crate::{
+    plan::case::Case,
+    run::{Failed, Runner},
+};
+use search::{Ended, Search};
+use std::{collections::BTreeMap, sync::atomic::AtomicBool};
+
+/// Noise seeds under which a candidate is run before it counts as one that holds.
+pub const NOISES: u64 = 4;
+
+/// Noise seeds under which the result is run, to say how often it fails.
+pub const CHECKED: u64 = 20;
+
+/// [`Shrinking::budget`], unless it is set.
+pub const BUDGET: u64 = 2_000;
+
+/// How a case is made small.
+pub struct Shrinking<'a> {
+    /// How runs are run.
+    pub runner: Runner,
+    /// How many at once.
+    pub jobs: usize,
+    /// At most so many runs are made to find smaller plans; what makes sure of the result is beyond it.
+    pub budget: u64,
+    /// Set by whoever wants no more of it: the best so far is the result.
+    pub stop: &'a AtomicBool,
+    /// Is told how far it is.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Runs so far.
+    pub runs: u64,
+    /// What is left of the plan.
+    pub left: Count,
+}
+
+/// Why it came to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Nothing can be left out any more.
+    Smallest,
+    /// The budget is spent.
+    Spent,
+    /// It was asked to stop.
+    Stopped,
+}
+
+/// A case that was made small.
+#[derive(Debug, Clone)]
+pub struct Shrunk {
+    /// The case: it fails as the one that it was made of.
+    pub case: Case,
+    /// What there was.
+    pub from: Count,
+    /// What is left.
+    pub to: Count,
+    /// Why it came to an end.
+    pub end: End,
+    /// What is known of all that could be left out of it together; `None` if it did not come to that.
+    pub subsets: Option<Subsets>,
+    /// Of [`CHECKED`] noise seeds under which it was run, how many failed with the same signature; `None`
+    /// if it was asked to stop before.
+    pub failing: Option<u64>,
+    /// Runs that it took.
+    pub runs: u64,
+    /// Cases of other signatures that were met, by signature.
+    pub others: BTreeMap<String, Case>,
+}
+
+/// Why a case is not made small.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NoShrinking {
+    /// It expects `holds`.
+    #[error("the case expects that all holds: there is no failure to keep")]
+    Holds,
+    /// It does not fail as it expects.
+    #[error("the case expects {expect}, but {found}: there is no failure to keep")]
+    Otherwise {
+        /// What it expects.
+        expect: String,
+        /// What came out.
+        found: String,
+    },
+    /// Its run comes to nothing.
+    #[error("{0}")]
+    Failed(Box<Failed>),
+}
+
+/// Makes a case small that expects a signature.
+///
+/// # Errors
+/// If it does not fail so.
+pub fn shrink(case: &Case, shrinking: Shrinking<'_>) -> Result<Shrunk, NoShrinking> {
+    if case.expect == "holds" {
+        return Err(NoShrinking::Holds);
+    }
+    let first = shrinking.runner.run(case).map_err(|failed| NoShrinking::Failed(failed.into()))?;
+    let Some(violation) = first.violation(&case.expect) else {
+        let (expect, found) = (case.expect.clone(), first.found());
+        return Err(NoShrinking::Otherwise { expect, found });
+    };
+    let mut search = Search::new(case, &first, shrinking);
+    let about = passes::About::of(&case.plan, &first, violation);
+    let ended = passes::all(&mut search, &about);
+    let mut end = match ended {
+        Ok(()) => End::Smallest,
+        Err(Ended::Spent) => End::Spent,
+        Err(Ended::Stopped) => End::Stopped,
+    };
+    let mut subsets = None;
+    if end != End::Stopped {
+        match subsets::rule_out(&mut search) {
+            Ok(known) => subsets = Some(known),
+            Err(_) => end = End::Stopped,
+        }
+    }
+    let failing = search.failing(CHECKED);
+    let to = Count::of(&search.best.plan);
+    let Search { best, runs, others, .. } = search;
+    Ok(Shrunk { case: best, from: Count::of(&case.plan), to, end, subsets, failing, runs, others })
+}

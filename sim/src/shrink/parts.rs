@@ -1,0 +1,156 @@
+//! What a plan is made of: the parts that can be left out, and the plan without them.
+
+use crate::plan::{Action, Host, Operation, Plan, Role};
+use std::{collections::BTreeSet, fmt};
+
+/// Something that can be left out of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// An operation, by its id.
+    Operation(u32),
+    /// A fault, by its id.
+    Fault(u32),
+    /// A device, by its slot, with all that it does.
+    Device(u32),
+    /// A user: all devices, and the memberships.
+    User(u32),
+    /// A group that is there from the start, by its id.
+    Group(u32),
+    /// A member of such a group.
+    Member(u32, u32),
+    /// A machine of which there are several: another one of its role takes its place.
+    Node(Host),
+}
+
+/// How much a plan has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Count {
+    /// Operations; the first login of each device is not counted.
+    pub operations: usize,
+    /// Faults.
+    pub faults: usize,
+    /// Devices.
+    pub devices: usize,
+    /// Machines.
+    pub hosts: usize,
+}
+
+impl Count {
+    /// Of a plan.
+    pub fn of(plan: &Plan) -> Self {
+        Self {
+            operations: operations(plan).len(),
+            faults: plan.faults.len(),
+            devices: plan.devices.len(),
+            hosts: plan.nodes.len(),
+        }
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { operations, faults, devices, hosts } = self;
+        write!(f, "{operations} operations, {faults} faults, {devices} devices, {hosts} hosts")
+    }
+}
+
+/// The first login of each device: it is there because the device is.
+pub fn logins(plan: &Plan) -> BTreeSet<u32> {
+    let first = |slot: u32| {
+        let of =
+            plan.operations.iter().filter(|op| op.device == slot && op.action == Action::Login);
+        of.min_by_key(|op| (op.at_ms, op.id)).map(|op| op.id)
+    };
+    plan.devices.iter().filter_map(|device| first(device.slot)).collect()
+}
+
+/// The operations but for [`logins`].
+pub fn operations(plan: &Plan) -> Vec<Part> {
+    let logins = logins(plan);
+    let others = plan.operations.iter().filter(|op| !logins.contains(&op.id));
+    others.map(|op| Part::Operation(op.id)).collect()
+}
+
+/// The faults.
+pub fn faults(plan: &Plan) -> Vec<Part> {
+    plan.faults.iter().map(|fault| Part::Fault(fault.id)).collect()
+}
+
+/// The users, if there are several.
+pub fn users(plan: &Plan) -> Vec<Part> {
+    let users: BTreeSet<_> = plan.devices.iter().map(|device| device.user).collect();
+    several(users.into_iter().map(Part::User).collect())
+}
+
+/// The devices, if there are several.
+pub fn devices(plan: &Plan) -> Vec<Part> {
+    several(plan.devices.iter().map(|device| Part::Device(device.slot)).collect())
+}
+
+/// The groups, then the members of each.
+pub fn groups(plan: &Plan) -> Vec<Part> {
+    let groups = plan.groups.iter().map(|group| Part::Group(group.id));
+    let members = plan
+        .groups
+        .iter()
+        .flat_map(|group| group.members.iter().map(|member| Part::Member(group.id, *member)));
+    groups.chain(members).collect()
+}
+
+/// The machines of which there are several.
+pub fn nodes(plan: &Plan) -> Vec<Part> {
+    let roles = [Role::Client, Role::Msg, Role::Route, Role::Db];
+    let hosts = roles.into_iter().map(|role| plan.hosts(role)).filter(|hosts| hosts.len() > 1);
+    // The later ones first: who reads the result expects msg1.
+    hosts.flat_map(|hosts| hosts.into_iter().rev().cloned().map(Part::Node)).collect()
+}
+
+fn several(parts: Vec<Part>) -> Vec<Part> {
+    if parts.len() > 1 { parts } else { Vec::new() }
+}
+
+/// A plan without some of its parts.
+pub fn without(plan: &Plan, parts: &[Part]) -> Plan {
+    let mut plan = plan.clone();
+    let (mut operations, mut faults) = (BTreeSet::new(), BTreeSet::new());
+    for part in parts {
+        match part {
+            Part::Operation(id) => _ = operations.insert(*id),
+            Part::Fault(id) => _ = faults.insert(*id),
+            Part::Device(slot) => plan.devices.retain(|device| device.slot != *slot),
+            Part::User(user) => {
+                plan.devices.retain(|device| device.user != *user);
+                plan.groups.iter_mut().for_each(|group| group.members.retain(|m| m != user));
+            }
+            Part::Group(id) => plan.groups.retain(|group| group.id != *id),
+            Part::Member(id, member) => {
+                let groups = plan.groups.iter_mut().filter(|group| group.id == *id);
+                groups.for_each(|group| group.members.retain(|m| m != member));
+            }
+            Part::Node(host) => leave_out(&mut plan, host),
+        }
+    }
+    let slots: BTreeSet<_> = plan.devices.iter().map(|device| device.slot).collect();
+    let stays = |op: &Operation| slots.contains(&op.device) && !operations.contains(&op.id);
+    plan.operations.retain(stays);
+    plan.faults.retain(|fault| !faults.contains(&fault.id));
+    plan
+}
+
+/// Another machine takes the place of one; faults of this one go with it.
+fn leave_out(plan: &mut Plan, host: &Host) {
+    let others = plan.hosts(host.role());
+    let Some(other) = others.into_iter().find(|other| *other != host).map(ToString::to_string)
+    else {
+        return;
+    };
+    plan.nodes.retain(|node| node.host != *host);
+    for device in &mut plan.devices {
+        for place in [&mut device.host, &mut device.home] {
+            if **place == **host {
+                place.clone_from(&other);
+            }
+        }
+    }
+    plan.faults.retain(|fault| !fault.trouble.hosts().contains(&&**host));
+}

@@ -1,0 +1,94 @@
+//! Runs cases side by side.
+
+use super::Progress;
+use crate::{
+    plan::case::Case,
+    run::Runner,
+    world::{Outcome, Watch, panics},
+};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+};
+
+/// What runs them.
+pub struct Pool<'a> {
+    /// How each is run.
+    pub runner: Runner,
+    /// How many at once, at least 1.
+    pub jobs: usize,
+    /// Set by whoever wants no more of it.
+    pub stop: &'a AtomicBool,
+    /// Is told of each run.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// When enough was run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enough {
+    /// Those behind one that fails are of no use.
+    OneFails,
+    /// Each counts.
+    AllRan,
+}
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub struct Ran {
+    /// Whether it failed as it should.
+    pub fails: bool,
+    /// When it did, in simulated milliseconds.
+    pub at_ms: Option<u64>,
+    /// All that was broken.
+    pub signatures: Vec<String>,
+}
+
+/// When a signature was found in a run, in simulated milliseconds; what is owed at the end is broken at
+/// no time.
+pub fn broken_at_ms(outcome: &Outcome, signature: &str) -> Option<u64> {
+    let n = outcome.broken_by.get(signature)?;
+    let line = outcome.trace.lines.iter().find(|line| line.n == *n)?;
+    Some(line.sim_us / 1_000)
+}
+
+impl Pool<'_> {
+    /// What came of each case; `None` for those that were not run. Some behind the first one that fails may
+    /// have been run, too.
+    #[allow(clippy::disallowed_methods, reason = "the rig's own threads")]
+    pub fn run(&self, cases: &[&Case], enough: Enough, so_far: Progress) -> Vec<Option<Ran>> {
+        let results: Vec<Mutex<Option<Ran>>> = cases.iter().map(|_| Mutex::default()).collect();
+        let (next, first_failing) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
+        let runs = AtomicU64::new(so_far.runs);
+        let work = || {
+            while !self.stop.load(Ordering::Relaxed) {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let is_needed =
+                    enough == Enough::AllRan || at < first_failing.load(Ordering::Relaxed);
+                let Some(case) = cases.get(at).filter(|_| is_needed) else { return };
+                let ran = self.one(case);
+                if ran.fails {
+                    first_failing.fetch_min(at, Ordering::Relaxed);
+                }
+                *results[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(ran);
+                let runs = runs.fetch_add(1, Ordering::Relaxed) + 1;
+                (self.progress)(Progress { runs, ..so_far });
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..self.jobs.min(cases.len()) {
+                scope.spawn(work);
+            }
+        });
+        let inner = |result: Mutex<_>| result.into_inner().unwrap_or_else(PoisonError::into_inner);
+        results.into_iter().map(inner).collect()
+    }
+
+    /// Runs a case. One whose run comes to nothing does not fail as it should.
+    fn one(&self, case: &Case) -> Ran {
+        let outcome = panics::kept(&Watch::default(), || self.runner.run(case));
+        let Ok(Ok(outcome)) = outcome else { return Ran::default() };
+        let signatures: Vec<_> = outcome.violations.iter().map(|v| v.signature()).collect();
+        let at_ms = broken_at_ms(&outcome, &case.expect);
+        Ran { fails: signatures.contains(&case.expect), at_ms, signatures }
+    }
+}

@@ -1,0 +1,180 @@
+//! The smallest failing case so far, and the first of some candidates that fails.
+
+use super::{
+    Count, NOISES, Progress, Shrinking,
+    pool::{Enough, Pool, Ran, broken_at_ms},
+};
+use crate::{
+    plan::{Plan, case::Case, check},
+    run::Until,
+    world::Outcome,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use teamtalk::env::draw_id;
+
+/// A smaller plan that fails so much later, in simulated milliseconds, is not found: most that hold
+/// would be run for long.
+const LATER_MS: u64 = 2_000;
+
+/// Why no more is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The budget is spent.
+    Spent,
+    /// It was asked to stop.
+    Stopped,
+}
+
+/// The smallest failing case so far, and what it takes to find a smaller one.
+pub struct Search<'a> {
+    /// The smallest case so far.
+    pub best: Case,
+    /// Runs so far: those that would have been made one by one.
+    pub runs: u64,
+    /// Cases of other signatures, by signature.
+    pub others: BTreeMap<String, Case>,
+    pool: Pool<'a>,
+    budget: u64,
+    /// Whether runs are made to make sure.
+    is_sure: bool,
+    /// When the best case fails, in simulated milliseconds; what is owed at the end fails at no time.
+    fails_at_ms: Option<u64>,
+    /// Signatures of the case that it began with.
+    known: BTreeSet<String>,
+    /// The noise seed of that case.
+    noise: u64,
+    /// Plans and noise seeds that are known to hold, hashed.
+    holds: BTreeSet<u64>,
+}
+
+/// A candidate under a noise seed.
+struct Trial {
+    candidate: usize,
+    case: Case,
+    hash: u64,
+}
+
+impl<'a> Search<'a> {
+    /// From a case that fails, and what came of it.
+    pub fn new(case: &Case, outcome: &Outcome, shrinking: Shrinking<'a>) -> Self {
+        let Shrinking { runner, jobs, budget, stop, progress } = shrinking;
+        Self {
+            best: case.clone(),
+            runs: 1,
+            others: BTreeMap::new(),
+            pool: Pool { runner, jobs: jobs.max(1), stop, progress },
+            budget,
+            is_sure: false,
+            fails_at_ms: broken_at_ms(outcome, &case.expect),
+            known: outcome.violations.iter().map(|v| v.signature()).collect(),
+            noise: case.plan.noise,
+            holds: BTreeSet::new(),
+        }
+    }
+
+    /// From here on only what makes sure of the result is run: to the end, and as often as it takes.
+    pub fn make_sure(&mut self) {
+        self.budget = u64::MAX;
+        self.is_sure = true;
+    }
+
+    /// The place of the first candidate that fails, under its noise seed or another one: it is the best
+    /// one from now on.
+    ///
+    /// # Errors
+    /// If it can't be known any more.
+    pub fn first(&mut self, candidates: Vec<Plan>) -> Result<Option<usize>, Ended> {
+        self.first_of(self.trials(candidates, NOISES))
+    }
+
+    /// The same, under the noise seed of the best case only: for what is nice to have.
+    ///
+    /// # Errors
+    /// If it can't be known any more.
+    pub fn first_as_it_is(&mut self, candidates: Vec<Plan>) -> Result<Option<usize>, Ended> {
+        self.first_of(self.trials(candidates, 1))
+    }
+
+    fn first_of(&mut self, mut trials: Vec<Trial>) -> Result<Option<usize>, Ended> {
+        let room = self.budget.saturating_sub(self.runs);
+        let is_cut = trials.len() as u64 > room;
+        trials.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        let ran = self.run(&trials, Enough::OneFails);
+        // What other threads ran beyond the first that fails would not have been run one by one.
+        let failing = ran.iter().position(|ran| ran.as_ref().is_none_or(|ran| ran.fails));
+        let held = failing.unwrap_or(trials.len());
+        for (trial, ran) in trials.iter().zip(&ran).take(held) {
+            self.holds.insert(trial.hash);
+            self.keep_others(trial, ran.iter().flat_map(|ran| &ran.signatures));
+        }
+        self.runs += held as u64;
+        let place = match failing {
+            Some(at) if ran[at].is_none() => return Err(Ended::Stopped),
+            Some(at) => {
+                let trial = trials.swap_remove(at);
+                self.runs += 1;
+                self.best = trial.case;
+                self.fails_at_ms = ran[at].as_ref().and_then(|ran| ran.at_ms);
+                Some(trial.candidate)
+            }
+            None => None,
+        };
+        if place.is_none() && is_cut { Err(Ended::Spent) } else { Ok(place) }
+    }
+
+    /// Under how many of so many noise seeds the best case fails; `None` if it is asked to stop.
+    pub fn failing(&mut self, seeds: u64) -> Option<u64> {
+        let trials: Vec<_> = (0..seeds).map(|n| self.trial(0, &self.best.plan, n)).collect();
+        let ran = self.run(&trials, Enough::AllRan);
+        self.runs += seeds;
+        ran.into_iter().map(|ran| ran.map(|ran| u64::from(ran.fails))).sum()
+    }
+
+    fn run(&mut self, trials: &[Trial], enough: Enough) -> Vec<Option<Ran>> {
+        let over = self.fails_at_ms.filter(|_| !self.is_sure);
+        self.pool.runner.until = Some(Until {
+            signature: self.best.expect.clone(),
+            at_ms: over.map_or(u64::MAX, |at_ms| at_ms + LATER_MS),
+        });
+        let cases: Vec<_> = trials.iter().map(|trial| &trial.case).collect();
+        self.pool.run(
+            &cases,
+            enough,
+            Progress { runs: self.runs, left: Count::of(&self.best.plan) },
+        )
+    }
+
+    /// Each candidate under the noise seed of the best case, then under the others; what is no case, or
+    /// is known to hold, is left out.
+    fn trials(&self, candidates: Vec<Plan>, noises: u64) -> Vec<Trial> {
+        let now = self.best.plan.noise.wrapping_sub(self.noise);
+        let others = (0..NOISES).filter(|n| *n != now);
+        let noises: Vec<_> = [now].into_iter().chain(others).take(noises as usize).collect();
+        let mut met = BTreeSet::new();
+        let mut trials = Vec::new();
+        for (at, plan) in candidates.iter().enumerate() {
+            for noise in &noises {
+                let trial = self.trial(at, plan, *noise);
+                let is_new = !self.holds.contains(&trial.hash) && met.insert(trial.hash);
+                if is_new && check::check(&trial.case).is_ok() {
+                    trials.push(trial);
+                }
+            }
+        }
+        trials
+    }
+
+    fn trial(&self, candidate: usize, plan: &Plan, noise: u64) -> Trial {
+        let mut case = Case { plan: plan.clone(), ..self.best.clone() };
+        case.plan.noise = self.noise.wrapping_add(noise);
+        let text = serde_json::to_vec(&case.plan).expect("plain data");
+        Trial { candidate, case, hash: draw_id(&[&text]) }
+    }
+
+    fn keep_others<'s>(&mut self, trial: &Trial, signatures: impl Iterator<Item = &'s String>) {
+        for signature in signatures.filter(|known| !self.known.contains(*known)) {
+            let case = || Case { expect: signature.clone(), ..trial.case.clone() };
+            self.others.entry(signature.clone()).or_insert_with(case);
+        }
+    }
+}
