@@ -74,7 +74,7 @@ fn err(output: &Output) -> String {
 }
 
 /// A campaign that finds something soon: the original, hunted.
-const HUNT: [&str; 5] = ["explore", "--protocol", "teamtalk", "--seeds", "20"];
+const HUNT: [&str; 6] = ["explore", "--protocol", "teamtalk", "--seeds", "20", "--no-shrink"];
 
 #[test]
 fn a_case_that_cannot_be_run_is_refused_with_its_place() {
@@ -175,6 +175,45 @@ fn the_case_of_a_card_is_there() {
         assert!(folder.0.join(path).is_file(), "{path}");
     }
     assert!(folder.files("my target/sim").iter().all(|name| name.ends_with(".json")));
+}
+
+#[test]
+fn what_a_hunt_finds_is_made_small_and_its_small_cases_are_there() {
+    let folder = Folder::new("small");
+    let hunt = ["explore", "--protocol", "teamtalk", "--jobs", "1", "--shrink-runs", "300"];
+    let output = folder.run(&hunt);
+    assert_eq!(status(&output), 1, "{}", err(&output));
+    let text = out(&output);
+    let of = |end: &str| {
+        let paths = text.lines().filter_map(|line| line.strip_prefix("replay:  cargo sim replay "));
+        paths.filter(|path| path.ends_with(end)).map(str::to_string).collect::<Vec<_>>()
+    };
+    let small = of("-small.json");
+    assert!(!small.is_empty() && of(".json").len() >= 2 * small.len(), "{text}");
+    assert!(
+        text.contains("shrunk:  from ") && text.contains(" signatures are not shrunk"),
+        "{text}"
+    );
+    for path in small {
+        let again = out(&folder.run(&["replay", &path]));
+        assert!(again.ends_with("as expected\n"), "{path}: {again}");
+    }
+}
+
+#[test]
+fn a_case_is_made_small_or_it_is_said_why_not() {
+    let folder = Folder::new("shrink");
+    folder.case(|_| {});
+    let output = folder.run(&["shrink", "case.json", "--out", "to/small.json"]);
+    assert_eq!(status(&output), 1, "{}", err(&output));
+    assert!(out(&output).contains("shrunk:  from "), "{}", out(&output));
+    assert_eq!(folder.files("to"), ["small.json"]);
+    assert!(out(&folder.run(&["replay", "to/small.json"])).ends_with("as expected\n"));
+    folder.case(|case| case["expect"] = json!("holds"));
+    let output = folder.run(&["shrink", "case.json"]);
+    assert_eq!((status(&output), out(&output)), (2, String::new()));
+    let why = "error: case.json: the case expects that all holds: there is no failure to keep\n";
+    assert_eq!(err(&output), why);
 }
 
 #[test]

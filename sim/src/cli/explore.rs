@@ -4,19 +4,25 @@ use super::{
     Explore, Failure, INTERRUPTED, RIG_FAILED, VIOLATED, WRONG, interrupt, jobs_or_cores,
     output::{OutFile, Output, complain, quoted_path, try_folder},
     run::command_of,
+    shrink::Smaller,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
     path::PathBuf,
+    sync::atomic::Ordering,
 };
 use teamtalk_sim::{
     ceilings,
     explore::{Campaign, Event, Found, SeedReport, explore_with},
     floor,
-    plan::{case::ProtocolSpec, generate::Profile},
+    plan::{
+        case::{Case, ProtocolSpec},
+        generate::Profile,
+    },
     report,
+    run::Runner,
 };
 
 pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
@@ -37,6 +43,7 @@ pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
     let runner = args.patience.runner();
     let mut hunt = Hunt::new(&args, folder, &campaign, out);
     explore_with(&runner, &campaign, &interrupt::STOP, |event| hunt.take(event))?;
+    hunt.shrink(runner, jobs);
     Ok(hunt.end(json))
 }
 
@@ -55,10 +62,14 @@ struct Hunt<'a> {
     bar: ProgressBar,
     seeds: u64,
     reports: BTreeMap<u64, SeedReport>,
-    /// Signatures of which a card was printed.
+    /// Signatures that were shown.
     shown: BTreeSet<String>,
+    /// The lowest seed that violated each signature, its case and where that is written.
+    finds: BTreeMap<String, (u64, Case, PathBuf)>,
     /// Seeds whose runs came to nothing.
     lost: Vec<u64>,
+    /// How long the hunt took.
+    seconds: f64,
 }
 
 impl<'a> Hunt<'a> {
@@ -67,7 +78,8 @@ impl<'a> Hunt<'a> {
         let style = ProgressStyle::with_template(style).expect("a fixed template");
         let bar = ProgressBar::new(campaign.seeds).with_style(style);
         let (reports, shown, lost) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-        Self { args, folder, out, bar, seeds: campaign.seeds, reports, shown, lost }
+        let (seeds, finds) = (campaign.seeds, BTreeMap::new());
+        Self { args, folder, out, bar, seeds, reports, shown, finds, lost, seconds: 0.0 }
     }
 
     fn take(&mut self, event: Event) {
@@ -92,7 +104,7 @@ impl<'a> Hunt<'a> {
             }
         }
         if self.out.is_gone() {
-            interrupt::STOP.store(true, std::sync::atomic::Ordering::Relaxed);
+            interrupt::STOP.store(true, Ordering::Relaxed);
         }
     }
 
@@ -101,7 +113,7 @@ impl<'a> Hunt<'a> {
         command_of(seed, &self.args.protocol, self.args.profile)
     }
 
-    /// Writes the case of each violation, then prints its card if it is the first of its kind.
+    /// Writes the case of each violation, then shows it if it is the first of its kind.
     fn found(&mut self, seed: u64, Found { mut case, outcome }: Found) {
         for violation in &outcome.violations {
             case.expect = violation.signature();
@@ -118,7 +130,14 @@ impl<'a> Hunt<'a> {
                 Err(_) => self.again(seed),
             };
             let is_first = self.shown.insert(case.expect.clone());
-            let card = is_first.then(|| report::card(&case, &outcome, violation, &replay));
+            let card = is_first.then(|| match self.args.no_shrink {
+                true => report::card(&case, &outcome, violation, &replay),
+                false => report::headline(&case, violation, &replay),
+            });
+            let lowest = self.finds.get(&case.expect).is_none_or(|(of, ..)| seed < *of);
+            if lowest {
+                self.finds.insert(case.expect.clone(), (seed, case.clone(), path));
+            }
             self.bar.suspend(|| {
                 if let Err(error) = written {
                     complain(format_args!("error: the case is not kept: {error}"));
@@ -130,10 +149,32 @@ impl<'a> Hunt<'a> {
         }
     }
 
+    /// Makes the first case of each signature small, those of low seeds first, and shows it.
+    fn shrink(&mut self, runner: Runner, jobs: usize) {
+        self.seconds = self.bar.elapsed().as_secs_f64();
+        self.bar.finish_and_clear();
+        if self.args.no_shrink || interrupt::is_interrupted() || self.out.is_gone() {
+            return;
+        }
+        // A hunt that is not to go on has stopped itself.
+        interrupt::STOP.store(false, Ordering::Relaxed);
+        let mut finds: Vec<_> = std::mem::take(&mut self.finds).into_values().collect();
+        finds.sort_by(|(a, of_a, _), (b, of_b, _)| (a, &of_a.expect).cmp(&(b, &of_b.expect)));
+        let mut small = Smaller { runner, jobs, left: self.args.shrink_runs, not_shrunk: 0 };
+        for (_, case, path) in finds {
+            small.take(&case, &path, self.out);
+        }
+        if small.not_shrunk > 0 {
+            let n = small.not_shrunk;
+            self.out.line(format_args!(
+                "{n} signatures are not shrunk: `cargo sim shrink CASE` does it"
+            ));
+        }
+    }
+
     /// Prints the summary and writes what each seed did.
     fn end(self, json: Option<OutFile>) -> u8 {
-        let seconds = self.bar.elapsed().as_secs_f64();
-        self.bar.finish_and_clear();
+        let seconds = self.seconds;
         self.out.print(report::summary(&self.reports, seconds));
         if !self.lost.is_empty() {
             let seeds: Vec<_> = self.lost.iter().map(u64::to_string).collect();

@@ -93,9 +93,10 @@ const MOST_JOBS: i64 = 1_024;
 
 /// Hunt through seeds for a violated property.
 ///
-/// The case of a violation is written to the folder --out, then its card is printed; the first
-/// one ends the hunt, unless --keep-going is given. Ctrl-C ends it after the seeds that are under
-/// way, with the summary of what was done; a second one ends it at once.
+/// The case of a violation is written to the folder --out, and it is said in a sentence; the first
+/// one ends the hunt, unless --keep-going is given. At the end the case of each signature, of the lowest
+/// seed that has it, is made small (`shrink`) and its card is printed. Ctrl-C ends the hunt after the
+/// seeds that are under way, with the summary of what was done; a second one ends it at once.
 ///
 /// A run that stands still is given up (--patience): its thread can't be ended and is left alone,
 /// and the hunt goes on with one job less. A card, and status 1, remain what they are if its case
@@ -131,6 +132,12 @@ struct Explore {
     /// Write what each seed did as JSON. The file is opened before the first seed.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Do not make the first case of each signature small: print its card as it is.
+    #[arg(long)]
+    no_shrink: bool,
+    /// At most so many runs to make cases small, all together (see `shrink`).
+    #[arg(long, default_value_t = 10 * BUDGET, value_parser = clap::value_parser!(u64).range(1..))]
+    shrink_runs: u64,
     #[command(flatten)]
     patience: Patience,
 }

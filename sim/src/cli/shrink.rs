@@ -4,7 +4,7 @@ use super::{
     Failure, Shrink, VIOLATED,
     explore::in_the_target_folder,
     interrupt, jobs_or_cores,
-    output::{Output, quoted_path, try_folder},
+    output::{Output, complain, quoted_path, try_folder},
     run::came_to_nothing,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,7 +16,7 @@ use teamtalk_sim::{
     plan::case::Case,
     report,
     run::Runner,
-    shrink::{self, NoShrinking, Progress, Shrinking, Shrunk},
+    shrink::{self, BUDGET, NoShrinking, Progress, Shrinking, Shrunk},
 };
 
 pub fn shrink(args: &Shrink, out: &mut Output) -> Result<u8, Failure> {
@@ -108,6 +108,44 @@ pub fn keep(
         out.print(report::card(case, &outcome, violation, &replay));
     }
     Ok(())
+}
+
+/// The cases of a campaign, made small one by one.
+pub struct Smaller {
+    /// How runs are run.
+    pub runner: Runner,
+    /// How many at once.
+    pub jobs: usize,
+    /// Runs that are left for all of them.
+    pub left: u64,
+    /// Cases for which none were left.
+    pub not_shrunk: u64,
+}
+
+impl Smaller {
+    /// Makes a case small that is written at a path, and shows it.
+    pub fn take(&mut self, case: &Case, path: &Path, out: &mut Output) {
+        let runs = self.left.min(BUDGET);
+        if runs == 0 || interrupt::STOP.load(Ordering::Relaxed) || out.is_gone() {
+            self.not_shrunk += 1;
+            return;
+        }
+        let asked = Asked { runner: self.runner.clone(), jobs: self.jobs, runs, seconds: None };
+        let bar = bar(runs);
+        let shrunk = asked.shrunk(case, &bar);
+        let seconds = bar.elapsed().as_secs_f64();
+        bar.finish_and_clear();
+        let shrunk = match shrunk {
+            Ok(shrunk) => shrunk,
+            Err(why) => return complain(format_args!("{}: not shrunk: {why}", path.display())),
+        };
+        self.left -= shrunk.runs.min(self.left);
+        let place = path.with_extension("").display().to_string() + "-small.json";
+        match keep(&shrunk, &self.runner, Path::new(&place), out) {
+            Ok(()) => out.line(report::shrunk(&shrunk, seconds)),
+            Err(why) => complain(why),
+        }
+    }
 }
 
 fn refused(case: &Path, why: NoShrinking) -> Failure {

@@ -23,13 +23,17 @@ const EVENTS: usize = 14;
 /// How many lines of the plan a card shows.
 const PLAN_LINES: usize = 15;
 
+/// What was violated, in a sentence, and the command that does it again.
+pub fn headline(case: &Case, violation: &Violation, replay: &str) -> String {
+    let seed = case.seed.map_or(String::new(), |s| format!(" (seed {s})"));
+    let signature = violation.signature();
+    let sentence = printable(&violation.sentence);
+    format!("VIOLATED {signature}{seed}\n  {sentence}\nreplay:  {replay}\n")
+}
+
 /// The card of one violation.
 pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str) -> String {
-    let mut out = String::new();
-    let seed = case.seed.map_or(String::new(), |s| format!(" (seed {s})"));
-    let _ = writeln!(out, "VIOLATED {}{seed}", violation.signature());
-    let _ = writeln!(out, "  {}", printable(&violation.sentence));
-    let _ = writeln!(out, "replay:  {replay}");
+    let mut out = headline(case, violation, replay);
     let _ = writeln!(out, "trace:   {}", outcome.trace.hash());
     let _ = writeln!(out, "plan, in time order:");
     let about = &violation.about;
