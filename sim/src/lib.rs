@@ -10,6 +10,7 @@ compile_error!(
 );
 
 pub mod bench;
+pub mod causality;
 pub mod ceilings;
 pub mod explore;
 pub mod fakes;
@@ -18,6 +19,7 @@ pub mod model;
 pub mod mutants;
 pub mod noise;
 pub mod plan;
+pub mod pool;
 pub mod properties;
 pub mod record;
 pub mod report;

@@ -22,8 +22,17 @@ pub struct Runner {
     pub patience: Duration,
     /// Keep the backtrace of a panic.
     pub backtraces: bool,
-    /// When a run is over before its end.
+    /// What is wanted of a run, if not all of it.
+    pub wanted: Wanted,
+}
+
+/// What is wanted of a run, if not all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// When it is over before its end.
     pub until: Option<Until>,
+    /// What was drawn, too.
+    pub draws: bool,
 }
 
 /// When a run is over before its end: with the first of both.
@@ -43,7 +52,7 @@ const LOOKS: u32 = 30;
 
 impl Default for Runner {
     fn default() -> Self {
-        Self { entropy: 0, patience: PATIENCE, backtraces: false, until: None }
+        Self { entropy: 0, patience: PATIENCE, backtraces: false, wanted: Wanted::default() }
     }
 }
 
@@ -134,9 +143,9 @@ impl Runner {
         let watch = Watch::new(self.backtraces);
         let (result, seen) = mpsc::channel();
         let (of_thread, case_of_thread) = (watch.clone(), case.clone());
-        let until = self.until.clone();
+        let wanted = self.wanted.clone();
         let thread = seeded::spawn(case.plan.noise ^ self.entropy, move || {
-            let ran = panics::kept(&of_thread, || world::run(&case_of_thread, &of_thread, until));
+            let ran = panics::kept(&of_thread, || world::run(&case_of_thread, &of_thread, wanted));
             // Whoever waited may have given up.
             let _ = result.send(ran);
         });

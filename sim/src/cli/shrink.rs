@@ -2,6 +2,7 @@
 
 use super::{
     Failure, Shrink, VIOLATED,
+    explain::{explained, print},
     explore::in_the_target_folder,
     interrupt, jobs_or_cores,
     output::{Output, complain, quoted_path, try_folder},
@@ -16,7 +17,7 @@ use teamtalk_sim::{
     plan::case::Case,
     report,
     run::Runner,
-    shrink::{self, BUDGET, NoShrinking, Progress, Shrinking, Shrunk},
+    shrink::{self, BUDGET, NoFailure, Progress, Shrinking, Shrunk},
 };
 
 pub fn shrink(args: &Shrink, out: &mut Output) -> Result<u8, Failure> {
@@ -35,7 +36,7 @@ pub fn shrink(args: &Shrink, out: &mut Output) -> Result<u8, Failure> {
     let seconds = bar.elapsed().as_secs_f64();
     bar.finish_and_clear();
     let shrunk = shrunk.map_err(|why| refused(&args.case, why))?;
-    keep(&shrunk, &asked.runner, &place, out)?;
+    keep(&shrunk, &asked.runner, asked.jobs, &place, out)?;
     out.print(report::shrunk(&shrunk, seconds));
     let others = place.with_extension("");
     for (signature, case) in &shrunk.others {
@@ -66,7 +67,7 @@ pub struct Asked {
 
 impl Asked {
     /// Makes a case small while a bar is shown.
-    pub fn shrunk(&self, case: &Case, bar: &ProgressBar) -> Result<Shrunk, NoShrinking> {
+    pub fn shrunk(&self, case: &Case, bar: &ProgressBar) -> Result<Shrunk, NoFailure> {
         let progress = |Progress { runs, left }: Progress| {
             bar.set_position(runs);
             bar.set_message(left.to_string());
@@ -92,21 +93,18 @@ pub fn bar(runs: u64) -> ProgressBar {
     ProgressBar::new(runs).with_style(style)
 }
 
-/// Writes a small case, and prints its card.
+/// Writes a small case, and prints its card, with why it fails.
 pub fn keep(
     shrunk: &Shrunk,
     runner: &Runner,
+    jobs: usize,
     place: &Path,
     out: &mut Output,
 ) -> Result<(), Failure> {
     shrunk.case.write(place)?;
-    let case = &shrunk.case;
-    let name = place.display().to_string();
-    let outcome = runner.run(case).map_err(|failed| came_to_nothing(&name, &failed))?;
-    if let Some(violation) = outcome.violation(&case.expect) {
-        let replay = format!("cargo sim replay {}", quoted_path(place));
-        out.print(report::card(case, &outcome, violation, &replay));
-    }
+    let known = explained(&shrunk.case, runner, jobs);
+    let (outcome, explained) = known.map_err(|why| refused(place, why))?;
+    print(&shrunk.case, place, &outcome, explained.as_ref(), out);
     Ok(())
 }
 
@@ -141,17 +139,17 @@ impl Smaller {
         };
         self.left -= shrunk.runs.min(self.left);
         let place = path.with_extension("").display().to_string() + "-small.json";
-        match keep(&shrunk, &self.runner, Path::new(&place), out) {
+        match keep(&shrunk, &self.runner, self.jobs, Path::new(&place), out) {
             Ok(()) => out.line(report::shrunk(&shrunk, seconds)),
             Err(why) => complain(why),
         }
     }
 }
 
-fn refused(case: &Path, why: NoShrinking) -> Failure {
+pub fn refused(case: &Path, why: NoFailure) -> Failure {
     let name = case.display().to_string();
     match why {
-        NoShrinking::Failed(failed) => came_to_nothing(&name, &failed),
+        NoFailure::Failed(failed) => came_to_nothing(&name, &failed),
         why => Failure::Wrong(format!("{name}: {why}")),
     }
 }

@@ -68,6 +68,9 @@ fn lengths(plan: &Plan) -> Result<(), String> {
 
 fn numbers(plan: &Plan) -> Result<(), String> {
     within("plan", "horizon_ms", plan.horizon_ms, 1, LONGEST_MS)?;
+    if let Some(from) = plan.noise_from {
+        within("plan", "noise_from.at_ms", from.at_ms, 0, LONGEST_MS)?;
+    }
     within("plan", "epoch", plan.epoch, EPOCHS.0, EPOCHS.1)?;
     within("plan", "latency_ticks", plan.latency_ticks, 1, HIGHEST_LATENCY_TICKS)?;
     within("plan", "db_workers", plan.db_workers, 1, MOST_WORKERS)

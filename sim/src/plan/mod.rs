@@ -93,6 +93,16 @@ pub enum Durability {
     Never,
 }
 
+/// A moment from which on draws are of another seed. What was drawn before it is as without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoiseFrom {
+    /// When, in simulated milliseconds.
+    pub at_ms: u64,
+    /// The seed.
+    pub seed: u64,
+}
+
 /// One simulated machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +122,9 @@ pub struct Plan {
     pub pace: Pace,
     /// The seed of the keyed draws, of turmoil and of the run's `getrandom`.
     pub noise: u64,
+    /// From a moment on the keyed draws are of another seed: how much does what comes then decide?
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise_from: Option<NoiseFrom>,
     /// The wall clock at the start of the run, in seconds since 1970: there are hours at which a phone
     /// may want no pushes.
     #[serde(default = "default_epoch", skip_serializing_if = "is_default_epoch")]

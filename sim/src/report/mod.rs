@@ -1,16 +1,20 @@
 //! What people read: the card of a failure, the summary of a campaign.
 
+mod causality;
 mod shrunk;
 
+pub use causality::causality;
 pub use shrunk::shrunk;
 
 use crate::{
+    causality::Explained,
     ceilings,
     explore::SeedReport,
     floor::median_acked,
     plan::{Operation, case::Case},
     properties::{About, Violation},
     record::{Applied, Kind, Line},
+    shrink::{NOISES, Part},
     world::{Outcome, describe},
 };
 use std::{
@@ -33,6 +37,18 @@ pub fn headline(case: &Case, violation: &Violation, replay: &str) -> String {
 
 /// The card of one violation.
 pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str) -> String {
+    full_card(case, outcome, violation, replay, None)
+}
+
+/// The card of one violation, with what is known of why the case fails, if it was explained.
+pub fn full_card(
+    case: &Case,
+    outcome: &Outcome,
+    violation: &Violation,
+    replay: &str,
+    explained: Option<&Explained>,
+) -> String {
+    let without = |part: Part| explained.map_or_else(String::new, |known| without(known, &part));
     let mut out = headline(case, violation, replay);
     let _ = writeln!(out, "trace:   {}", outcome.trace.hash());
     let _ = writeln!(out, "plan, in time order:");
@@ -43,11 +59,13 @@ pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str)
     let mut lines: Vec<(u64, String, bool)> = Vec::new();
     for op in &case.plan.operations {
         let what = op.describe();
-        lines.push((op.at_ms, format!("device {} {what}", op.device), told(op)));
+        let without = without(Part::Operation(op.id));
+        lines.push((op.at_ms, format!("device {} {what}{without}", op.device), told(op)));
     }
     for fault in &case.plan.faults {
         let hit = outcome.hits.get(&fault.id).map_or(String::new(), |n| format!(" [hit {n}]"));
-        lines.push((fault.at_ms, describe(fault) + &hit, true));
+        let without = without(Part::Fault(fault.id));
+        lines.push((fault.at_ms, describe(fault) + &hit + &without, true));
     }
     lines.sort_by_key(|l| l.0);
     let room = PLAN_LINES.saturating_sub(lines.iter().filter(|l| l.2).count());
@@ -61,6 +79,9 @@ pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str)
     }
     if hidden > 0 {
         let _ = writeln!(out, "  … and {hidden} operations more");
+    }
+    if let Some(explained) = explained {
+        out += &causality(explained, &outcome.trace);
     }
     let broken_by = outcome.broken_by.get(&violation.signature()).copied();
     let end = if broken_by.is_some() { ", up to the one that broke it" } else { "" };
@@ -76,6 +97,16 @@ pub fn card(case: &Case, outcome: &Outcome, violation: &Violation, replay: &str)
         case.protocols.base.label()
     );
     out
+}
+
+/// What comes of the case without a part.
+fn without(explained: &Explained, part: &Part) -> String {
+    let known = explained.without.iter().find(|known| known.part == *part);
+    known.map_or_else(String::new, |known| match known.failing {
+        0 => "  [without it: holds]".into(),
+        NOISES => "  [without it: fails]".into(),
+        some => format!("  [without it: fails under {some} of {NOISES} noise seeds]"),
+    })
 }
 
 /// The last lines that touch a violation, up to the one that broke the property if one did.

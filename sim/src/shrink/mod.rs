@@ -8,19 +8,19 @@
 
 mod parts;
 mod passes;
-mod pool;
 mod search;
 mod simpler;
 mod subsets;
 #[cfg(test)]
 mod tests;
 
-pub use parts::{Count, Part};
+pub use parts::{Count, Part, single_parts, without};
 pub use subsets::Subsets;
 
 use crate::{
     plan::case::Case,
     run::{Failed, Runner},
+    world::Outcome,
 };
 use search::{Ended, Search};
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
@@ -90,9 +90,9 @@ pub struct Shrunk {
     pub others: BTreeMap<String, Case>,
 }
 
-/// Why a case is not made small.
+/// Why a case is neither made small nor explained.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum NoShrinking {
+pub enum NoFailure {
     /// It expects `holds`.
     #[error("the case expects that all holds: there is no failure to keep")]
     Holds,
@@ -109,21 +109,31 @@ pub enum NoShrinking {
     Failed(Box<Failed>),
 }
 
+impl NoFailure {
+    /// What comes of a case that fails as it expects.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn refuse(case: &Case, runner: &Runner) -> Result<Outcome, Self> {
+        if case.expect == "holds" {
+            return Err(Self::Holds);
+        }
+        let outcome = runner.run(case).map_err(|failed| Self::Failed(failed.into()))?;
+        if outcome.violation(&case.expect).is_some() {
+            return Ok(outcome);
+        }
+        Err(Self::Otherwise { expect: case.expect.clone(), found: outcome.found() })
+    }
+}
+
 /// Makes a case small that expects a signature.
 ///
 /// # Errors
 /// If it does not fail so.
-pub fn shrink(case: &Case, shrinking: Shrinking<'_>) -> Result<Shrunk, NoShrinking> {
-    if case.expect == "holds" {
-        return Err(NoShrinking::Holds);
-    }
-    let first = shrinking.runner.run(case).map_err(|failed| NoShrinking::Failed(failed.into()))?;
-    let Some(violation) = first.violation(&case.expect) else {
-        let (expect, found) = (case.expect.clone(), first.found());
-        return Err(NoShrinking::Otherwise { expect, found });
-    };
+pub fn shrink(case: &Case, shrinking: Shrinking<'_>) -> Result<Shrunk, NoFailure> {
+    let first = NoFailure::refuse(case, &shrinking.runner)?;
     let mut search = Search::new(case, &first, shrinking);
-    let about = passes::About::of(&case.plan, &first, violation);
+    let about = passes::About::of(case, &first);
     let ended = passes::all(&mut search, &about);
     let mut end = match ended {
         Ok(()) => End::Smallest,

@@ -71,6 +71,12 @@ pub fn operations(plan: &Plan) -> Vec<Part> {
     others.map(|op| Part::Operation(op.id)).collect()
 }
 
+/// Each operation, logins too, and each fault, in the order of the plan.
+pub fn single_parts(plan: &Plan) -> Vec<Part> {
+    let operations = plan.operations.iter().map(|op| Part::Operation(op.id));
+    operations.chain(faults(plan)).collect()
+}
+
 /// The faults.
 pub fn faults(plan: &Plan) -> Vec<Part> {
     plan.faults.iter().map(|fault| Part::Fault(fault.id)).collect()

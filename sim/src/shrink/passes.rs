@@ -2,13 +2,11 @@
 
 use super::{
     parts::{self, Part, logins, without},
-    pool::broken_at_ms,
     search::{Ended, Search},
     simpler,
 };
 use crate::{
-    plan::{Action, Operation, Plan, TICK_MS},
-    properties::Violation,
+    plan::{Action, Operation, Plan, TICK_MS, case::Case},
     world::Outcome,
 };
 use std::collections::BTreeSet;
@@ -22,15 +20,19 @@ pub struct About {
 }
 
 impl About {
-    /// Of a violation in a run of a plan.
-    pub fn of(plan: &Plan, outcome: &Outcome, violation: &Violation) -> Self {
+    /// Of a case, and what came of it.
+    pub fn of(case: &Case, outcome: &Outcome) -> Self {
+        let (plan, at_ms) = (&case.plan, outcome.broken_at_ms(&case.expect));
+        let Some(violation) = outcome.violation(&case.expect) else {
+            return Self { at_ms, operations: BTreeSet::new() };
+        };
         let about = &violation.about;
         let lines = outcome.trace.lines.iter();
         let mut operations: BTreeSet<u32> =
             lines.filter_map(|line| about.attempted(line)).collect();
         let sent = plan.operations.iter().filter(|op| about.is_sent_by(op));
         operations.extend(sent.map(|op| op.id));
-        Self { at_ms: broken_at_ms(outcome, &violation.signature()), operations }
+        Self { at_ms, operations }
     }
 }
 

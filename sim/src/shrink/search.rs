@@ -1,15 +1,16 @@
 //! The smallest failing case so far, and the first of some candidates that fails.
 
-use super::{
-    Count, NOISES, Progress, Shrinking,
-    pool::{Enough, Pool, Ran, broken_at_ms},
-};
+use super::{Count, NOISES, Progress, Shrinking};
 use crate::{
     plan::{Plan, case::Case, check},
+    pool::{Enough, Pool, Ran},
     run::Until,
     world::Outcome,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicU64, Ordering},
+};
 use teamtalk::env::draw_id;
 
 /// A smaller plan that fails so much later, in simulated milliseconds, is not found: most that hold
@@ -34,6 +35,7 @@ pub struct Search<'a> {
     /// Cases of other signatures, by signature.
     pub others: BTreeMap<String, Case>,
     pool: Pool<'a>,
+    progress: &'a (dyn Fn(Progress) + Sync),
     budget: u64,
     /// Whether runs are made to make sure.
     is_sure: bool,
@@ -62,10 +64,11 @@ impl<'a> Search<'a> {
             best: case.clone(),
             runs: 1,
             others: BTreeMap::new(),
-            pool: Pool { runner, jobs: jobs.max(1), stop, progress },
+            pool: Pool { runner, jobs: jobs.max(1), stop },
+            progress,
             budget,
             is_sure: false,
-            fails_at_ms: broken_at_ms(outcome, &case.expect),
+            fails_at_ms: outcome.broken_at_ms(&case.expect),
             known: outcome.violations.iter().map(|v| v.signature()).collect(),
             noise: case.plan.noise,
             holds: BTreeSet::new(),
@@ -132,16 +135,16 @@ impl<'a> Search<'a> {
 
     fn run(&mut self, trials: &[Trial], enough: Enough) -> Vec<Option<Ran>> {
         let over = self.fails_at_ms.filter(|_| !self.is_sure);
-        self.pool.runner.until = Some(Until {
+        self.pool.runner.wanted.until = Some(Until {
             signature: self.best.expect.clone(),
             at_ms: over.map_or(u64::MAX, |at_ms| at_ms + LATER_MS),
         });
         let cases: Vec<_> = trials.iter().map(|trial| &trial.case).collect();
-        self.pool.run(
-            &cases,
-            enough,
-            Progress { runs: self.runs, left: Count::of(&self.best.plan) },
-        )
+        let (runs, left) = (AtomicU64::new(self.runs), Count::of(&self.best.plan));
+        self.pool.run(&cases, enough, &|| {
+            let runs = runs.fetch_add(1, Ordering::Relaxed) + 1;
+            (self.progress)(Progress { runs, left });
+        })
     }
 
     /// Each candidate under the noise seed of the best case, then under the others; what is no case, or

@@ -1,6 +1,6 @@
 //! Small from large: what is left of failing cases, and that it does not depend on the machine.
 
-use super::{Count, End, NoShrinking, Part, Shrinking, Shrunk, Subsets, parts::without, shrink};
+use super::{Count, End, NoFailure, Part, Shrinking, Shrunk, Subsets, parts::without, shrink};
 use crate::{
     explore::case_of,
     plan::{
@@ -22,7 +22,7 @@ fn two_messages() -> Case {
     kept("teamtalk-unique-msg-id-two-messages-db-1.json")
 }
 
-fn shrunk_by(case: &Case, jobs: usize, budget: u64, stop: bool) -> Result<Shrunk, NoShrinking> {
+fn shrunk_by(case: &Case, jobs: usize, budget: u64, stop: bool) -> Result<Shrunk, NoFailure> {
     let stop = AtomicBool::new(stop);
     let runner = Runner::default();
     shrink(case, Shrinking { runner, jobs, budget, stop: &stop, progress: &|_| {} })
@@ -79,7 +79,7 @@ fn it_ends_with_its_budget_or_when_it_is_asked_to_and_the_best_so_far_fails() {
 #[test]
 fn what_does_not_fail_as_it_expects_is_refused() {
     let holds = Case { expect: "holds".into(), ..two_messages() };
-    assert!(matches!(shrunk_by(&holds, 1, 9, false), Err(NoShrinking::Holds)));
+    assert!(matches!(shrunk_by(&holds, 1, 9, false), Err(NoFailure::Holds)));
     let other = Case { expect: "order/gap/db".into(), ..planted("msg1") };
     let why = shrunk_by(&other, 1, 9, false).expect_err("it fails otherwise").to_string();
     let start = "the case expects order/gap/db, but no-panic/panic/msg";

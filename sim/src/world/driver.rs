@@ -309,7 +309,10 @@ impl<'a> Driver<'a> {
         for violation in self.properties.measured(&self.sizes) {
             self.found(violation);
         }
-        let trace = std::mem::take(&mut self.shared.lock().trace);
+        let (trace, draws) = {
+            let mut shared = self.shared.lock();
+            (std::mem::take(&mut shared.trace), shared.noise.take_draws())
+        };
         let history = History::of(&trace);
         let tallies = self.properties.tallies().collect();
         let hits = self.faults.ended.iter().copied().collect();
@@ -321,6 +324,7 @@ impl<'a> Driver<'a> {
             violations,
             broken_by,
             hits,
+            draws,
             tallies,
             sizes,
             panicked,

@@ -37,13 +37,14 @@ pub use shared::Shared;
 pub use watch::Watch;
 
 use crate::{
+    noise::{Draw, Noise},
     plan::{
         TICK_MS,
         case::{Case, ProtocolSpec},
     },
     properties::{Tally, Violation},
     record::{Trace, history::History, sizes::Sizes},
-    run::Until,
+    run::Wanted,
     seeded,
 };
 use driver::Driver;
@@ -71,6 +72,8 @@ pub struct Outcome {
     pub broken_by: BTreeMap<String, u64>,
     /// What each fault hit, by id.
     pub hits: BTreeMap<u32, u64>,
+    /// What was drawn, if [`Wanted`] says so.
+    pub draws: Vec<Draw>,
     /// How often each property judged and forgave, of those that count.
     pub tallies: BTreeMap<&'static str, Tally>,
     /// How large things got.
@@ -88,11 +91,12 @@ pub struct Outcome {
 ///
 /// # Panics
 /// If the rig itself does, outside of any host.
-pub fn run(case: &Case, watch: &Watch, until: Option<Until>) -> Result<Outcome, String> {
+pub fn run(case: &Case, watch: &Watch, wanted: Wanted) -> Result<Outcome, String> {
     let base = Deployed::of(&case.protocols.base)?;
     let candidate = Deployed::of(&case.protocols.candidate)?;
     let plan = &case.plan;
     let shared = Shared::new(plan.noise);
+    shared.lock().noise = Noise::of(plan, wanted.draws);
     mutants::take_reached();
     let mut sim = seeded::network(plan.noise)
         .simulation_duration(Duration::from_millis(LONGEST_RUN_MS + TICK_MS))
@@ -107,7 +111,7 @@ pub fn run(case: &Case, watch: &Watch, until: Option<Until>) -> Result<Outcome, 
     let properties = judge::properties_of(plan, &base, &candidate);
     let hosts = Hosts::new(plan.clone(), base, candidate, shared.clone(), watch.clone());
     hosts.register(&mut sim);
-    let mut driver = Driver::new(plan, properties, shared, hosts).until(until);
+    let mut driver = Driver::new(plan, properties, shared, hosts).until(wanted.until);
     driver.drive(&mut sim);
     Ok(driver.outcome())
 }
@@ -142,6 +146,14 @@ impl Outcome {
             "holds" => self.violations.is_empty(),
             signature => self.violation(signature).is_some(),
         }
+    }
+
+    /// When this signature was found, in simulated milliseconds; what is owed at the end is broken at no
+    /// time.
+    pub fn broken_at_ms(&self, signature: &str) -> Option<u64> {
+        let n = self.broken_by.get(signature)?;
+        let line = self.trace.lines.iter().find(|line| line.n == *n)?;
+        Some(line.sim_us / 1_000)
     }
 
     /// The violation of this signature, if it was found.

@@ -143,6 +143,7 @@ impl Inner {
     /// A tick begins, at this simulated microsecond.
     pub fn tick(&mut self, now_us: u64) {
         (self.now_us, self.calls, self.lines) = (now_us, 0, 0);
+        self.noise.at(now_us);
     }
 
     /// See [`Shared::record`].

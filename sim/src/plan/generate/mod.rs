@@ -141,6 +141,7 @@ fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
                 |((shape, nodes, devices, groups), operations, faults, redis)| Plan {
                     pace: Pace::Brisk,
                     noise: 0,
+                    noise_from: None,
                     epoch: EPOCH,
                     latency_ticks: shape.latency_ticks,
                     db_workers: DB_WORKERS,

@@ -49,6 +49,7 @@ fn plan(faults: &[(u64, u64, Trouble)]) -> Plan {
         db_workers: 4,
         redis: Durability::Always,
         redis_refuses_writes: false,
+        noise_from: None,
         epoch: EPOCH,
         nodes: hosts.map(|h| Node { host: Host::of(h), side: Side::Base }).into(),
         devices: vec![device(1), device(2)],

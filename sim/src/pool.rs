@@ -1,14 +1,13 @@
 //! Runs cases side by side.
 
-use super::Progress;
 use crate::{
     plan::case::Case,
     run::Runner,
-    world::{Outcome, Watch, panics},
+    world::{Watch, panics},
 };
 use std::sync::{
     Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 /// What runs them.
@@ -19,8 +18,6 @@ pub struct Pool<'a> {
     pub jobs: usize,
     /// Set by whoever wants no more of it.
     pub stop: &'a AtomicBool,
-    /// Is told of each run.
-    pub progress: &'a (dyn Fn(Progress) + Sync),
 }
 
 /// When enough was run.
@@ -43,22 +40,18 @@ pub struct Ran {
     pub signatures: Vec<String>,
 }
 
-/// When a signature was found in a run, in simulated milliseconds; what is owed at the end is broken at
-/// no time.
-pub fn broken_at_ms(outcome: &Outcome, signature: &str) -> Option<u64> {
-    let n = outcome.broken_by.get(signature)?;
-    let line = outcome.trace.lines.iter().find(|line| line.n == *n)?;
-    Some(line.sim_us / 1_000)
-}
-
 impl Pool<'_> {
     /// What came of each case; `None` for those that were not run. Some behind the first one that fails may
-    /// have been run, too.
+    /// have been run, too. `each` is called after each run.
     #[allow(clippy::disallowed_methods, reason = "the rig's own threads")]
-    pub fn run(&self, cases: &[&Case], enough: Enough, so_far: Progress) -> Vec<Option<Ran>> {
+    pub fn run(
+        &self,
+        cases: &[&Case],
+        enough: Enough,
+        each: &(dyn Fn() + Sync),
+    ) -> Vec<Option<Ran>> {
         let results: Vec<Mutex<Option<Ran>>> = cases.iter().map(|_| Mutex::default()).collect();
         let (next, first_failing) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
-        let runs = AtomicU64::new(so_far.runs);
         let work = || {
             while !self.stop.load(Ordering::Relaxed) {
                 let at = next.fetch_add(1, Ordering::Relaxed);
@@ -70,8 +63,7 @@ impl Pool<'_> {
                     first_failing.fetch_min(at, Ordering::Relaxed);
                 }
                 *results[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(ran);
-                let runs = runs.fetch_add(1, Ordering::Relaxed) + 1;
-                (self.progress)(Progress { runs, ..so_far });
+                each();
             }
         };
         std::thread::scope(|scope| {
@@ -88,7 +80,7 @@ impl Pool<'_> {
         let outcome = panics::kept(&Watch::default(), || self.runner.run(case));
         let Ok(Ok(outcome)) = outcome else { return Ran::default() };
         let signatures: Vec<_> = outcome.violations.iter().map(|v| v.signature()).collect();
-        let at_ms = broken_at_ms(&outcome, &case.expect);
+        let at_ms = outcome.broken_at_ms(&case.expect);
         Ran { fails: signatures.contains(&case.expect), at_ms, signatures }
     }
 }

@@ -1,0 +1,84 @@
+//! What decides that a case fails: from which moment on it must, and without which of its parts it
+//! does not.
+//!
+//! A run is its plan and its keyed draws. When the draws are new from a moment on
+//! ([`NoiseFrom`](crate::plan::NoiseFrom)), the share of runs that still fail says how much was decided
+//! before it: where it becomes 1 the failure was inevitable.
+
+mod moments;
+#[cfg(test)]
+mod tests;
+mod without;
+
+pub use moments::{Inevitable, Moment};
+pub use without::Without;
+
+use crate::{
+    plan::case::Case,
+    pool::Pool,
+    run::{Runner, Until, Wanted},
+    shrink::NoFailure,
+    world::Outcome,
+};
+use std::sync::atomic::AtomicBool;
+
+/// Seeds of new draws for each moment that is looked at.
+pub const SEEDS: u64 = 10;
+
+/// Seeds of new draws for those moments that decide what is said.
+pub const SURE: u64 = 20;
+
+/// How a case is explained.
+pub struct Explaining<'a> {
+    /// How runs are run.
+    pub runner: Runner,
+    /// How many at once.
+    pub jobs: usize,
+    /// Set by whoever wants no more of it.
+    pub stop: &'a AtomicBool,
+    /// Is called after each run.
+    pub each: &'a (dyn Fn() + Sync),
+}
+
+/// What decides that a case fails.
+#[derive(Debug, Clone)]
+pub struct Explained {
+    /// How often it fails when draws are new from a moment on, by moment.
+    pub moments: Vec<Moment>,
+    /// From when on it is inevitable.
+    pub inevitable: Option<Inevitable>,
+    /// What comes of it without each of its operations and faults, in the order of the plan.
+    pub without: Vec<Without>,
+}
+
+/// Explains a case, of which this came.
+///
+/// # Errors
+/// If it does not fail as it expects. `None`: it was asked to stop.
+pub fn explain(
+    case: &Case,
+    explaining: &Explaining<'_>,
+) -> Result<(Outcome, Option<Explained>), NoFailure> {
+    let outcome = NoFailure::refuse(case, &with_draws(&explaining.runner))?;
+    let runner = Runner {
+        wanted: Wanted { until: Some(until(case)), draws: false },
+        ..explaining.runner.clone()
+    };
+    let pool = Pool { runner, jobs: explaining.jobs.max(1), stop: explaining.stop };
+    let explained = || {
+        let (moments, inevitable) = moments::of(case, &outcome, &pool, explaining.each)?;
+        let without = without::of(case, &pool, explaining.each)?;
+        Some(Explained { moments, inevitable, without })
+    };
+    let explained = explained();
+    Ok((outcome, explained))
+}
+
+/// A run is over as soon as it fails as it should.
+fn until(case: &Case) -> Until {
+    Until { signature: case.expect.clone(), at_ms: u64::MAX }
+}
+
+fn with_draws(runner: &Runner) -> Runner {
+    Runner { wanted: Wanted { draws: true, ..Wanted::default() }, ..runner.clone() }
+}

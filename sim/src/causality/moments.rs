@@ -1,0 +1,154 @@
+//! How often a case still fails when what is drawn is new from a moment on.
+
+use super::{SEEDS, SURE};
+use crate::{
+    plan::{NoiseFrom, TICK_MS, case::Case},
+    pool::{Enough, Pool},
+    record::Line,
+    world::Outcome,
+};
+use std::collections::BTreeMap;
+
+/// At most so many moments are looked at, before the jump to certainty is looked for between two.
+const MOMENTS: usize = 40;
+
+/// What is drawn anew has seeds from here on, after the one of the plan: those next to it are the ones
+/// that shrinking tries.
+const NEW_SEEDS: u64 = 1_000;
+
+/// A moment from which on draws are new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// In simulated milliseconds.
+    pub at_ms: u64,
+    /// Of so many runs with new draws.
+    pub runs: u64,
+    /// So many fail.
+    pub failing: u64,
+}
+
+impl Moment {
+    /// Whether each run fails.
+    pub fn is_sure(&self) -> bool {
+        self.failing == self.runs
+    }
+}
+
+/// From when on a failure is inevitable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inevitable {
+    /// In simulated milliseconds: what is drawn from then on changes nothing. 0: the plan alone is enough.
+    pub from_ms: u64,
+    /// What was drawn in the tick before it, which decided it, and how often.
+    pub draws: BTreeMap<&'static str, u64>,
+    /// The lines of that tick in the trace that touch what the violation is about.
+    pub lines: Vec<u64>,
+}
+
+/// Looks at moments of a case, of which this came, that fails; `None` if it was asked to stop.
+pub(super) fn of(
+    case: &Case,
+    outcome: &Outcome,
+    pool: &Pool<'_>,
+    each: &(dyn Fn() + Sync),
+) -> Option<(Vec<Moment>, Option<Inevitable>)> {
+    let all = moments_of(case, outcome);
+    let touched = all.partition_point(|at| *at <= last_touched_ms(case, outcome));
+    // What does not touch it hardly decides it.
+    match up_to(case, outcome, &all[..touched], pool, each)? {
+        (_, None) if touched < all.len() => up_to(case, outcome, &all, pool, each),
+        known => Some(known),
+    }
+}
+
+/// Looks at some of these moments.
+fn up_to(
+    case: &Case,
+    outcome: &Outcome,
+    moments: &[u64],
+    pool: &Pool<'_>,
+    each: &(dyn Fn() + Sync),
+) -> Option<(Vec<Moment>, Option<Inevitable>)> {
+    let looked_at: Vec<usize> = spread(moments.len(), MOMENTS).collect();
+    let share = |at: usize, seeds: u64| share(case, moments[at], seeds, pool, each);
+    let curve = looked_at.iter().map(|at| share(*at, SEEDS)).collect::<Option<Vec<_>>>()?;
+    // From the last one on that is not sure.
+    let unsure = curve.iter().rposition(|moment| !moment.is_sure());
+    let (mut low, mut high) = match unsure {
+        Some(at) if at + 1 == curve.len() => return Some((curve, None)),
+        Some(at) => (looked_at[at] as i64, looked_at[at + 1]),
+        None => (-1, 0),
+    };
+    let mut is_sure = share(high, SURE)?.is_sure();
+    // More seeds may find that it is sure later only.
+    while !is_sure && high + 1 < moments.len() {
+        (low, high) = (high as i64, high + 1);
+        is_sure = share(high, SURE)?.is_sure();
+    }
+    while high as i64 - low > 1 {
+        let middle = ((low + high as i64) / 2) as usize;
+        match share(middle, SURE)?.is_sure() {
+            true => high = middle,
+            false => low = middle as i64,
+        }
+    }
+    let inevitable = is_sure.then(|| inevitable_from(moments[high], case, outcome));
+    Some((curve, inevitable))
+}
+
+/// When the last line that touches what the violation is about was over, in simulated milliseconds.
+fn last_touched_ms(case: &Case, outcome: &Outcome) -> u64 {
+    let violation = outcome.violation(&case.expect);
+    let touches = |line: &&Line| violation.is_some_and(|of| of.about.touches(line));
+    let last = outcome.trace.lines.iter().rev().find(touches);
+    last.map_or(u64::MAX, |line| line.sim_us / 1_000 + TICK_MS)
+}
+
+/// The moments at which something may be decided: the start, and behind each tick in which something was
+/// drawn, up to the failure.
+fn moments_of(case: &Case, outcome: &Outcome) -> Vec<u64> {
+    let end = outcome.broken_at_ms(&case.expect).unwrap_or(u64::MAX);
+    let drawn = outcome.draws.iter().map(|draw| draw.at_us / 1_000);
+    let behind = drawn.filter(|at| *at <= end).map(|at| at + TICK_MS);
+    let mut moments: Vec<_> = [0].into_iter().chain(behind).collect();
+    moments.dedup();
+    moments
+}
+
+/// So many of the numbers below another one, evenly, with the first and the last.
+fn spread(all: usize, most: usize) -> impl Iterator<Item = usize> {
+    let n = all.min(most);
+    (0..n).map(move |at| if n < 2 { 0 } else { at * (all - 1) / (n - 1) })
+}
+
+fn share(
+    case: &Case,
+    at_ms: u64,
+    seeds: u64,
+    pool: &Pool<'_>,
+    each: &(dyn Fn() + Sync),
+) -> Option<Moment> {
+    let with = |n: u64| {
+        let mut case = case.clone();
+        let seed = case.plan.noise.wrapping_add(NEW_SEEDS + n);
+        case.plan.noise_from = Some(NoiseFrom { at_ms, seed });
+        case
+    };
+    let cases: Vec<_> = (0..seeds).map(with).collect();
+    let ran = pool.run(&cases.iter().collect::<Vec<_>>(), Enough::AllRan, each);
+    let failing =
+        ran.into_iter().map(|ran| ran.map(|ran| u64::from(ran.fails))).sum::<Option<_>>()?;
+    Some(Moment { at_ms, runs: seeds, failing })
+}
+
+fn inevitable_from(from_ms: u64, case: &Case, outcome: &Outcome) -> Inevitable {
+    let tick = from_ms.saturating_sub(TICK_MS) * 1_000..from_ms * 1_000;
+    let mut draws = BTreeMap::new();
+    for draw in outcome.draws.iter().filter(|draw| tick.contains(&draw.at_us)) {
+        *draws.entry(draw.purpose).or_default() += 1;
+    }
+    let about = outcome.violation(&case.expect).map(|violation| &violation.about);
+    let lines = outcome.trace.lines.iter().filter(|line| tick.contains(&line.sim_us));
+    let touching = lines.filter(|line| about.is_some_and(|about| about.touches(line)));
+    Inevitable { from_ms, draws, lines: touching.map(|line| line.n).collect() }
+}

@@ -1,0 +1,90 @@
+//! What is said of why a case fails.
+
+use super::{event, printable};
+use crate::{
+    causality::{Explained, Inevitable, Moment, SURE},
+    record::Trace,
+};
+use std::fmt::Write;
+
+/// How many lines of the trace are shown of the tick that decided it.
+const LINES: usize = 3;
+
+/// From when on it is inevitable, what happened there, and how likely it was before.
+pub fn causality(explained: &Explained, trace: &Trace) -> String {
+    let mut out = String::new();
+    match &explained.inevitable {
+        None => {
+            let _ = writeln!(out, "nowhere inevitable before it fails: the last draws decide it");
+        }
+        Some(Inevitable { from_ms: 0, .. }) => {
+            let _ = writeln!(
+                out,
+                "inevitable: its operations and faults are enough, whatever is drawn ({SURE} of {SURE})"
+            );
+            return out;
+        }
+        Some(inevitable) => out += &decided(inevitable, trace),
+    }
+    if let [first, .., last] = explained.moments.as_slice() {
+        let curve: String = explained.moments.iter().map(column).collect();
+        let (from, to) = (thousands(first.at_ms), thousands(last.at_ms));
+        let _ = writeln!(
+            out,
+            "it fails so often if draws are new from a moment on, {from} to {to} ms:"
+        );
+        let _ = writeln!(out, "  {curve}");
+    }
+    out
+}
+
+fn decided(inevitable: &Inevitable, trace: &Trace) -> String {
+    let Inevitable { from_ms, draws, lines } = inevitable;
+    let drawn: Vec<_> = draws
+        .iter()
+        .map(
+            |(purpose, n)| {
+                if *n == 1 { purpose.to_string() } else { format!("{purpose} {n} times") }
+            },
+        )
+        .collect();
+    let from = thousands(*from_ms);
+    let mut out = format!(
+        "inevitable from {from} ms on, given the plan's operations and faults ({SURE} of {SURE}):\n  \
+         drawn in the tick before it: {}\n",
+        drawn.join(", ")
+    );
+    let of_trace = lines.iter().filter_map(|n| trace.lines.get(*n as usize));
+    for line in of_trace.take(LINES) {
+        let _ = writeln!(out, "  {}", printable(&event(line)));
+    }
+    out
+}
+
+/// A column as high as the share of runs that fail.
+fn column(moment: &Moment) -> char {
+    const COLUMNS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let Moment { runs, failing, .. } = moment;
+    COLUMNS[((failing * 8).div_ceil((*runs).max(1))).min(8) as usize]
+}
+
+/// A number with a comma between thousands.
+fn thousands(n: u64) -> String {
+    match n / 1_000 {
+        0 => n.to_string(),
+        more => format!("{},{:03}", thousands(more), n % 1_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{column, thousands};
+    use crate::causality::Moment;
+
+    #[test]
+    fn columns_are_as_high_as_the_share() {
+        let of = |failing| column(&Moment { at_ms: 0, runs: 10, failing });
+        assert_eq!([0, 1, 5, 9, 10].map(of), [' ', '▁', '▄', '█', '█']);
+        assert_eq!([5, 1_185, 1_000_000].map(thousands), ["5", "1,185", "1,000,000"]);
+    }
+}
