@@ -2,6 +2,7 @@
 
 pub use crate::run::run_case;
 use crate::{
+    mechanism,
     plan::{
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
@@ -59,6 +60,8 @@ pub struct SeedReport {
     pub tallies: BTreeMap<&'static str, Tally>,
     /// The signatures of what was broken.
     pub signatures: Vec<String>,
+    /// How each came about (`mechanism`), in the same order.
+    pub mechanisms: Vec<String>,
     /// How often the places of planted mutants were reached (docs/MUTANTS.md).
     #[serde(skip)]
     pub mutants_reached: u64,
@@ -88,6 +91,8 @@ impl SeedReport {
         report.sim_ms = outcome.trace.lines.last().map_or(0, |l| l.sim_us / 1_000);
         report.mutants_reached = outcome.mutants_reached;
         report.signatures = outcome.violations.iter().map(|v| v.signature()).collect();
+        let mechanism = |v| mechanism::of(outcome, v);
+        report.mechanisms = outcome.violations.iter().map(mechanism).collect();
         report
     }
 }

@@ -15,6 +15,7 @@ pub mod ceilings;
 pub mod explore;
 pub mod fakes;
 pub mod floor;
+pub mod mechanism;
 pub mod model;
 pub mod mutants;
 pub mod noise;

@@ -190,10 +190,7 @@ fn what_a_hunt_finds_is_made_small_and_its_small_cases_are_there() {
     };
     let small = of("-small.json");
     assert!(!small.is_empty() && of(".json").len() >= 2 * small.len(), "{text}");
-    assert!(
-        text.contains("shrunk:  from ") && text.contains(" signatures are not shrunk"),
-        "{text}"
-    );
+    assert!(text.contains("shrunk:  from ") && text.contains(" finds are not shrunk"), "{text}");
     for path in small {
         let again = out(&folder.run(&["replay", &path]));
         assert!(again.ends_with("as expected\n"), "{path}: {again}");

@@ -16,12 +16,12 @@ use std::{
 use teamtalk_sim::{
     ceilings,
     explore::{Campaign, Event, Found, SeedReport, explore_with},
-    floor,
+    floor, mechanism,
     plan::{
         case::{Case, ProtocolSpec},
         generate::Profile,
     },
-    report,
+    report::{self, Small},
     run::Runner,
 };
 
@@ -54,6 +54,25 @@ pub fn in_the_target_folder() -> PathBuf {
     named.map_or_else(|| "target".into(), PathBuf::from).join("sim")
 }
 
+/// A signature, and a mechanism by which it was violated.
+type By = (String, String);
+
+/// The finds in the order in which they are made small: for each signature its lowest seed, then the other
+/// mechanisms; whether it is the first of its signature.
+fn in_turn(finds: BTreeMap<By, (u64, Case, PathBuf)>) -> Vec<(By, Case, PathBuf, bool)> {
+    let mut firsts: BTreeMap<String, u64> = BTreeMap::new();
+    for ((signature, _), (seed, ..)) in &finds {
+        let first = firsts.entry(signature.clone()).or_insert(*seed);
+        *first = (*first).min(*seed);
+    }
+    let mut all: Vec<_> = finds
+        .into_iter()
+        .map(|(by, (seed, case, path))| (firsts[&by.0] != seed, seed, by, case, path))
+        .collect();
+    all.sort_by(|a, b| (a.0, a.1, &a.2).cmp(&(b.0, b.1, &b.2)));
+    all.into_iter().map(|(is_later, _, by, case, path)| (by, case, path, !is_later)).collect()
+}
+
 /// A campaign as it goes on.
 struct Hunt<'a> {
     args: &'a Explore,
@@ -64,8 +83,10 @@ struct Hunt<'a> {
     reports: BTreeMap<u64, SeedReport>,
     /// Signatures that were shown.
     shown: BTreeSet<String>,
-    /// The lowest seed that violated each signature, its case and where that is written.
-    finds: BTreeMap<String, (u64, Case, PathBuf)>,
+    /// For each signature and mechanism the lowest seed, its case and where that is written.
+    finds: BTreeMap<By, (u64, Case, PathBuf)>,
+    /// Those that were made small.
+    small: BTreeMap<By, Small>,
     /// Seeds whose runs came to nothing.
     lost: Vec<u64>,
     /// How long the hunt took.
@@ -78,8 +99,8 @@ impl<'a> Hunt<'a> {
         let style = ProgressStyle::with_template(style).expect("a fixed template");
         let bar = ProgressBar::new(campaign.seeds).with_style(style);
         let (reports, shown, lost) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-        let (seeds, finds) = (campaign.seeds, BTreeMap::new());
-        Self { args, folder, out, bar, seeds, reports, shown, finds, lost, seconds: 0.0 }
+        let (seeds, finds, small) = (campaign.seeds, BTreeMap::new(), BTreeMap::new());
+        Self { args, folder, out, bar, seeds, reports, shown, finds, small, lost, seconds: 0.0 }
     }
 
     fn take(&mut self, event: Event) {
@@ -134,9 +155,9 @@ impl<'a> Hunt<'a> {
                 true => report::card(&case, &outcome, violation, &replay),
                 false => report::headline(&case, violation, &replay),
             });
-            let lowest = self.finds.get(&case.expect).is_none_or(|(of, ..)| seed < *of);
-            if lowest {
-                self.finds.insert(case.expect.clone(), (seed, case.clone(), path));
+            let by = (case.expect.clone(), mechanism::of(&outcome, violation));
+            if self.finds.get(&by).is_none_or(|(of, ..)| seed < *of) {
+                self.finds.insert(by, (seed, case.clone(), path));
             }
             self.bar.suspend(|| {
                 if let Err(error) = written {
@@ -158,11 +179,11 @@ impl<'a> Hunt<'a> {
         }
         // A hunt that is not to go on has stopped itself.
         interrupt::STOP.store(false, Ordering::Relaxed);
-        let mut finds: Vec<_> = std::mem::take(&mut self.finds).into_values().collect();
-        finds.sort_by(|(a, of_a, _), (b, of_b, _)| (a, &of_a.expect).cmp(&(b, &of_b.expect)));
         let mut small = Smaller { runner, jobs, left: self.args.shrink_runs, not_shrunk: 0 };
-        for (_, case, path) in finds {
-            small.take(&case, &path, self.out);
+        for (by, case, path, is_first) in in_turn(std::mem::take(&mut self.finds)) {
+            if let Some(made) = small.take(&case, &path, is_first, self.out) {
+                self.small.insert(by, made);
+            }
         }
         if small.not_shrunk > 0 {
             let n = small.not_shrunk;
@@ -176,6 +197,7 @@ impl<'a> Hunt<'a> {
     fn end(self, json: Option<OutFile>) -> u8 {
         let seconds = self.seconds;
         self.out.print(report::summary(&self.reports, seconds));
+        self.out.print(report::violated(&self.reports, &self.small));
         if !self.lost.is_empty() {
             let seeds: Vec<_> = self.lost.iter().map(u64::to_string).collect();
             self.out.line(format_args!("WITHOUT A VERDICT: seeds {}", seeds.join(", ")));

@@ -15,7 +15,7 @@ use std::{
 };
 use teamtalk_sim::{
     plan::case::Case,
-    report,
+    report::{self, Small},
     run::Runner,
     shrink::{self, BUDGET, NoFailure, Progress, Shrinking, Shrunk},
 };
@@ -121,12 +121,18 @@ pub struct Smaller {
 }
 
 impl Smaller {
-    /// Makes a case small that is written at a path, and shows it.
-    pub fn take(&mut self, case: &Case, path: &Path, out: &mut Output) {
+    /// Makes a case small that is written at a path; if its card is wanted it is shown.
+    pub fn take(
+        &mut self,
+        case: &Case,
+        path: &Path,
+        with_card: bool,
+        out: &mut Output,
+    ) -> Option<Small> {
         let runs = self.left.min(BUDGET);
         if runs == 0 || interrupt::STOP.load(Ordering::Relaxed) || out.is_gone() {
             self.not_shrunk += 1;
-            return;
+            return None;
         }
         let asked = Asked { runner: self.runner.clone(), jobs: self.jobs, runs, seconds: None };
         let bar = bar(runs);
@@ -135,14 +141,27 @@ impl Smaller {
         bar.finish_and_clear();
         let shrunk = match shrunk {
             Ok(shrunk) => shrunk,
-            Err(why) => return complain(format_args!("{}: not shrunk: {why}", path.display())),
+            Err(why) => {
+                complain(format_args!("{}: not shrunk: {why}", path.display()));
+                return None;
+            }
         };
         self.left -= shrunk.runs.min(self.left);
         let place = path.with_extension("").display().to_string() + "-small.json";
-        match keep(&shrunk, &self.runner, self.jobs, Path::new(&place), out) {
-            Ok(()) => out.line(report::shrunk(&shrunk, seconds)),
-            Err(why) => complain(why),
+        let place = Path::new(&place);
+        let kept = match with_card {
+            true => keep(&shrunk, &self.runner, self.jobs, place, out),
+            false => shrunk.case.write(place).map_err(Failure::from),
+        };
+        match kept {
+            Ok(()) if with_card => out.line(report::shrunk(&shrunk, seconds)),
+            Ok(()) => {}
+            Err(why) => {
+                complain(why);
+                return None;
+            }
         }
+        Some(Small { path: quoted_path(place), left: shrunk.to })
     }
 }
 

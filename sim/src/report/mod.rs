@@ -2,9 +2,11 @@
 
 mod causality;
 mod shrunk;
+mod violated;
 
 pub use causality::causality;
 pub use shrunk::shrunk;
+pub use violated::{Small, violated};
 
 use crate::{
     causality::Explained,
@@ -225,20 +227,6 @@ pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
         per(total(|r| r.store))
     );
     out += &excuses(reports);
-    let mut found: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-    for report in reports.values() {
-        for signature in &report.signatures {
-            found.entry(signature).or_default().push(report.seed);
-        }
-    }
-    if reports.is_empty() {
-        let _ = writeln!(out, "nothing is known: no seed ran");
-    } else if found.is_empty() {
-        let _ = writeln!(out, "all properties held");
-    }
-    for (signature, seeds) in found {
-        let _ = writeln!(out, "VIOLATED {signature}: {} seeds, first {}", seeds.len(), seeds[0]);
-    }
     out
 }
 

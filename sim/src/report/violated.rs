@@ -1,0 +1,111 @@
+//! What a campaign found: each signature with its mechanisms.
+
+use crate::{explore::SeedReport, shrink::Count};
+use std::{collections::BTreeMap, fmt::Write};
+
+/// A case that was made small, as a campaign lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Small {
+    /// Where it is written, as a shell takes it.
+    pub path: String,
+    /// What is left of it.
+    pub left: Count,
+}
+
+/// Seeds by mechanism.
+type Mechanisms<'a> = BTreeMap<&'a str, Vec<u64>>;
+
+/// A line for each signature, with how many seeds violate it and which is the first, and one for each
+/// mechanism by which they do, with the small case if there is one.
+pub fn violated(
+    reports: &BTreeMap<u64, SeedReport>,
+    small: &BTreeMap<(String, String), Small>,
+) -> String {
+    let mut found: BTreeMap<&str, Mechanisms<'_>> = BTreeMap::new();
+    for report in reports.values() {
+        for (signature, mechanism) in report.signatures.iter().zip(&report.mechanisms) {
+            let seeds = found.entry(signature).or_default().entry(mechanism).or_default();
+            seeds.push(report.seed);
+        }
+    }
+    let mut out = String::new();
+    if reports.is_empty() {
+        let _ = writeln!(out, "nothing is known: no seed ran");
+    } else if found.is_empty() {
+        let _ = writeln!(out, "all properties held");
+    }
+    for (signature, mechanisms) in found {
+        let seeds: usize = mechanisms.values().map(Vec::len).sum();
+        let first = mechanisms.values().flatten().min().copied().unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "VIOLATED {signature}: {}, {}, first {first}",
+            number(seeds, "seed"),
+            number(mechanisms.len(), "mechanism")
+        );
+        for (mechanism, seeds) in most_first(mechanisms) {
+            let known = small.get(&(signature.to_string(), mechanism.to_string()));
+            let small = known.map_or_else(String::new, |small| {
+                let Small { path, left } = small;
+                format!(
+                    "; {} + {} faults in {path}",
+                    number(left.operations, "operation"),
+                    left.faults
+                )
+            });
+            let _ = writeln!(out, "{:>6}  {mechanism}, first {}{small}", seeds.len(), seeds[0]);
+        }
+    }
+    out
+}
+
+/// Those of most seeds first.
+fn most_first(mechanisms: Mechanisms<'_>) -> Vec<(&str, Vec<u64>)> {
+    let mut all: Vec<_> = mechanisms.into_iter().collect();
+    all.sort_by_key(|(_, seeds)| (std::cmp::Reverse(seeds.len()), seeds[0]));
+    all
+}
+
+fn number(n: usize, of: &str) -> String {
+    format!("{n} {of}{}", if n == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Small, violated};
+    use crate::{explore::SeedReport, shrink::Count};
+    use std::collections::BTreeMap;
+
+    fn report(seed: u64, found: &[(&str, &str)]) -> (u64, SeedReport) {
+        let (signatures, mechanisms) =
+            found.iter().map(|(of, by)| (of.to_string(), by.to_string())).unzip();
+        (seed, SeedReport { seed, signatures, mechanisms, ..SeedReport::default() })
+    }
+
+    #[test]
+    fn seeds_are_told_apart_by_mechanism() {
+        let none = BTreeMap::new();
+        assert_eq!(violated(&none, &none_small()), "nothing is known: no seed ran\n");
+        assert_eq!(violated(&[report(1, &[])].into(), &none_small()), "all properties held\n");
+        let reports = [
+            report(3, &[("a/b/db", "race")]),
+            report(4, &[("a/b/db", "crash db"), ("c/d/msg", "race")]),
+            report(5, &[("a/b/db", "crash db")]),
+        ];
+        let left = Count { operations: 2, faults: 1, devices: 2, hosts: 7 };
+        let small = Small { path: "x.json".into(), left };
+        let small = [(("a/b/db".into(), "crash db".into()), small)].into();
+        assert_eq!(
+            violated(&reports.into(), &small),
+            "VIOLATED a/b/db: 3 seeds, 2 mechanisms, first 3\n     \
+             2  crash db, first 4; 2 operations + 1 faults in x.json\n     \
+             1  race, first 3\n\
+             VIOLATED c/d/msg: 1 seed, 1 mechanism, first 4\n     \
+             1  race, first 4\n"
+        );
+    }
+
+    fn none_small() -> BTreeMap<(String, String), Small> {
+        BTreeMap::new()
+    }
+}
