@@ -69,6 +69,7 @@ fn plan() -> Plan {
     let hosts = ["redis", "sql", "outside", "db1", "db2", "route1", "msg1", "msg2", "client1"];
     let host = |name| Host::parse(name).expect("a name says what a host runs");
     Plan {
+        noise_from: None,
         epoch: EPOCH,
         pace: Pace::Brisk,
         noise: 1,
@@ -88,7 +89,14 @@ fn plan() -> Plan {
 fn case(preset: &str) -> Case {
     let protocol = ProtocolSpec::preset(preset);
     let protocols = Protocols { base: protocol.clone(), candidate: protocol };
-    Case { format: FORMAT, protocols, seed: None, plan: plan(), expect: "holds".into() }
+    Case {
+        format: FORMAT,
+        protocols,
+        seed: None,
+        plan: plan(),
+        expect: "holds".into(),
+        story: None,
+    }
 }
 
 fn run(case: &Case) -> Outcome {

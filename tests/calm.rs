@@ -61,6 +61,7 @@ fn cost(seed: u64, preset: &str, sum: &mut Cost) {
         seed: Some(seed),
         plan: generate(seed, Clients::Ours, Profile::Calm),
         expect: "holds".into(),
+        story: None,
     };
     let outcome = run_case(&case).expect("a preset resolves");
     sum.acked += SeedReport::of(seed, &case, &outcome).acked;

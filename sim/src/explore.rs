@@ -30,6 +30,7 @@ pub fn case_of(seed: u64, protocol: &ProtocolSpec, profile: Profile) -> Case {
         seed: Some(seed),
         plan: generate(seed, clients, profile),
         expect: "holds".into(),
+        story: None,
     }
 }
 

@@ -12,6 +12,7 @@ compile_error!(
 pub mod bench;
 pub mod causality;
 pub mod ceilings;
+pub mod corpus;
 pub mod explore;
 pub mod fakes;
 pub mod floor;

@@ -5,11 +5,13 @@
 //! ([`NoiseFrom`](crate::plan::NoiseFrom)), the share of runs that still fail says how much was decided
 //! before it: where it becomes 1 the failure was inevitable.
 
+mod mended;
 mod moments;
 #[cfg(test)]
 mod tests;
 mod without;
 
+pub use mended::Mended;
 pub use moments::{Inevitable, Moment};
 pub use without::Without;
 
@@ -49,6 +51,8 @@ pub struct Explained {
     pub inevitable: Option<Inevitable>,
     /// What comes of it without each of its operations and faults, in the order of the plan.
     pub without: Vec<Without>,
+    /// Which switches mend it.
+    pub mended: Mended,
 }
 
 /// Explains a case, of which this came.
@@ -68,7 +72,8 @@ pub fn explain(
     let explained = || {
         let (moments, inevitable) = moments::of(case, &outcome, &pool, explaining.each)?;
         let without = without::of(case, &pool, explaining.each)?;
-        Some(Explained { moments, inevitable, without })
+        let mended = mended::of(case, &pool, explaining.each)?;
+        Some(Explained { moments, inevitable, without, mended })
     };
     let explained = explained();
     Ok((outcome, explained))

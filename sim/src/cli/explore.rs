@@ -10,11 +10,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::Ordering,
 };
 use teamtalk_sim::{
     ceilings,
+    corpus::{self, Corpus},
     explore::{Campaign, Event, Found, SeedReport, explore_with},
     floor, mechanism,
     plan::{
@@ -85,7 +86,9 @@ struct Hunt<'a> {
     shown: BTreeSet<String>,
     /// For each signature and mechanism the lowest seed, its case and where that is written.
     finds: BTreeMap<By, (u64, Case, PathBuf)>,
-    /// Those that were made small.
+    /// Kept cases.
+    corpus: Corpus,
+    /// Those that are kept already, or were made small.
     small: BTreeMap<By, Small>,
     /// Seeds whose runs came to nothing.
     lost: Vec<u64>,
@@ -100,7 +103,8 @@ impl<'a> Hunt<'a> {
         let bar = ProgressBar::new(campaign.seeds).with_style(style);
         let (reports, shown, lost) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
         let (seeds, finds, small) = (campaign.seeds, BTreeMap::new(), BTreeMap::new());
-        Self { args, folder, out, bar, seeds, reports, shown, finds, small, lost, seconds: 0.0 }
+        let (corpus, seconds) = (Corpus::of(Path::new(corpus::FOLDER)), 0.0);
+        Self { args, folder, out, bar, seeds, reports, shown, finds, corpus, small, lost, seconds }
     }
 
     fn take(&mut self, event: Event) {
@@ -156,6 +160,9 @@ impl<'a> Hunt<'a> {
                 false => report::headline(&case, violation, &replay),
             });
             let by = (case.expect.clone(), mechanism::of(&outcome, violation));
+            if let Some(kept) = self.corpus.instance(&case.protocols.base, &by.0, &by.1) {
+                self.small.entry(by.clone()).or_insert_with(|| Small::kept(kept));
+            }
             if self.finds.get(&by).is_none_or(|(of, ..)| seed < *of) {
                 self.finds.insert(by, (seed, case.clone(), path));
             }
@@ -182,7 +189,7 @@ impl<'a> Hunt<'a> {
         let mut small = Smaller { runner, jobs, left: self.args.shrink_runs, not_shrunk: 0 };
         for (by, case, path, is_first) in in_turn(std::mem::take(&mut self.finds)) {
             if let Some(made) = small.take(&case, &path, is_first, self.out) {
-                self.small.insert(by, made);
+                self.small.entry(by).or_default().made = Some(made);
             }
         }
         if small.not_shrunk > 0 {

@@ -7,6 +7,7 @@ use super::{
 };
 use std::{ffi::OsStr, fs, path::Path};
 use teamtalk_sim::{
+    corpus,
     explore::{SeedReport, case_of},
     plan::{
         case::{Case, ProtocolSpec},
@@ -111,6 +112,10 @@ fn print_replay(path: &Path, case: &Case, outcome: &Outcome, out: &mut Output) -
         true => out.line("as expected"),
         false => out.line(format_args!("NOT as expected: the case expects {}", case.expect)),
     }
+    let missing = case.story.as_ref().filter(|_| !is_expected);
+    if let Some(event) = missing.and_then(|story| report::first_missing(story, outcome)) {
+        out.line(format_args!("the first event of its story that did not come:\n  {event}"));
+    }
     !outcome.violations.is_empty() || !is_expected
 }
 
@@ -141,7 +146,7 @@ fn write_trace(file: &mut Option<OutFile>, trace: &Trace) -> bool {
 
 pub fn keep(args: &Keep, out: &mut Output) -> Result<u8, Failure> {
     let path = &args.case;
-    let case = Case::read(path)?;
+    let mut case = Case::read(path)?;
     let name = path.display();
     let outcome = Runner::default()
         .run(&case)
@@ -150,13 +155,13 @@ pub fn keep(args: &Keep, out: &mut Output) -> Result<u8, Failure> {
         let (expect, found) = (&case.expect, outcome.found());
         return Err(format!("{name}: expects {expect}, but {found}: not kept").into());
     }
-    let seed = case.seed.map_or(String::new(), |s| format!("-{s}"));
-    let expected = case.expect.replace('/', "-");
-    let kept = format!("{}-{expected}{seed}.json", case.protocols.base.file_name());
+    case.story = outcome.violation(&case.expect).map(|of| report::story(&outcome, of));
     // Builds without mutants refuse such a case.
     let has_mutant = [&case.protocols.base, &case.protocols.candidate].map(|p| p.mutant.is_some());
-    let folder = if has_mutant.contains(&true) { "traces/mutants" } else { "traces" };
-    let kept = Path::new(folder).join(kept);
+    let folder = Path::new(corpus::FOLDER);
+    let folder =
+        if has_mutant.contains(&true) { folder.join("mutants") } else { folder.to_path_buf() };
+    let kept = folder.join(corpus::name_of(&case));
     if kept.exists() {
         return Err(format!("{} is there already", kept.display()).into());
     }

@@ -15,7 +15,7 @@ use std::{
 };
 use teamtalk_sim::{
     plan::case::Case,
-    report::{self, Small},
+    report::{self, Made},
     run::Runner,
     shrink::{self, BUDGET, NoFailure, Progress, Shrinking, Shrunk},
 };
@@ -104,6 +104,8 @@ pub fn keep(
     shrunk.case.write(place)?;
     let known = explained(&shrunk.case, runner, jobs);
     let (outcome, explained) = known.map_err(|why| refused(place, why))?;
+    let story = outcome.violation(&shrunk.case.expect).map(|of| report::story(&outcome, of));
+    Case { story, ..shrunk.case.clone() }.write(place)?;
     print(&shrunk.case, place, &outcome, explained.as_ref(), out);
     Ok(())
 }
@@ -128,7 +130,7 @@ impl Smaller {
         path: &Path,
         with_card: bool,
         out: &mut Output,
-    ) -> Option<Small> {
+    ) -> Option<Made> {
         let runs = self.left.min(BUDGET);
         if runs == 0 || interrupt::STOP.load(Ordering::Relaxed) || out.is_gone() {
             self.not_shrunk += 1;
@@ -161,7 +163,7 @@ impl Smaller {
                 return None;
             }
         }
-        Some(Small { path: quoted_path(place), left: shrunk.to })
+        Some(Made { path: quoted_path(place), left: shrunk.to })
     }
 }
 

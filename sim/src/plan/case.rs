@@ -144,6 +144,19 @@ pub struct Case {
     pub plan: Plan,
     /// `holds`, or a failure signature.
     pub expect: String,
+    /// How it fails: for people, and to say what is different when it no longer does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub story: Option<Story>,
+}
+
+/// How a case fails.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Story {
+    /// In a few words, what was unusual on the way to it (`mechanism`).
+    pub mechanism: String,
+    /// The last events that touched it, as its card shows them.
+    pub events: Vec<String>,
 }
 
 impl Case {

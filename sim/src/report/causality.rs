@@ -2,7 +2,7 @@
 
 use super::{event, printable};
 use crate::{
-    causality::{Explained, Inevitable, Moment, SURE},
+    causality::{Explained, Inevitable, Mended, Moment, SURE},
     record::Trace,
 };
 use std::fmt::Write;
@@ -22,11 +22,13 @@ pub fn causality(explained: &Explained, trace: &Trace) -> String {
                 out,
                 "inevitable: its operations and faults are enough, whatever is drawn ({SURE} of {SURE})"
             );
-            return out;
         }
         Some(inevitable) => out += &decided(inevitable, trace),
     }
-    if let [first, .., last] = explained.moments.as_slice() {
+    let is_decided = explained.moments.iter().all(Moment::is_sure);
+    if let [first, .., last] = explained.moments.as_slice()
+        && !is_decided
+    {
         let curve: String = explained.moments.iter().map(column).collect();
         let (from, to) = (thousands(first.at_ms), thousands(last.at_ms));
         let _ = writeln!(
@@ -35,7 +37,24 @@ pub fn causality(explained: &Explained, trace: &Trace) -> String {
         );
         let _ = writeln!(out, "  {curve}");
     }
-    out
+    out + &mended(&explained.mended)
+}
+
+fn mended(mended: &Mended) -> String {
+    let Mended { failing, by } = mended;
+    let so_often = format!("as it is, under {failing}");
+    if mended.is_too_rare() {
+        return format!(
+            "mended by: unknown, it fails too rarely ({so_often} of {SURE} noise seeds)\n"
+        );
+    }
+    if by.is_empty() {
+        return format!(
+            "mended by: no switch of hardened alone ({so_often} of {SURE} noise seeds)\n"
+        );
+    }
+    let by = by.join(", or ");
+    format!("mended by: {by} (fails under 0 of {SURE} noise seeds; {so_often})\n")
 }
 
 fn decided(inevitable: &Inevitable, trace: &Trace) -> String {

@@ -2,11 +2,13 @@
 
 mod causality;
 mod shrunk;
+mod story;
 mod violated;
 
 pub use causality::causality;
 pub use shrunk::shrunk;
-pub use violated::{Small, violated};
+pub use story::{first_missing, story};
+pub use violated::{Made, Small, violated};
 
 use crate::{
     causality::Explained,

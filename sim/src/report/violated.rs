@@ -1,15 +1,48 @@
 //! What a campaign found: each signature with its mechanisms.
 
 use crate::{explore::SeedReport, shrink::Count};
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    path::{Path, PathBuf},
+};
+
+/// What a campaign lists of a mechanism.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Small {
+    /// The kept case of which it is an instance.
+    pub kept: Option<PathBuf>,
+    /// The case that was made small.
+    pub made: Option<Made>,
+}
 
 /// A case that was made small, as a campaign lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Small {
+pub struct Made {
     /// Where it is written, as a shell takes it.
     pub path: String,
     /// What is left of it.
     pub left: Count,
+}
+
+impl Small {
+    /// Of a mechanism that is known.
+    pub fn kept(path: &Path) -> Self {
+        Self { kept: Some(path.into()), made: None }
+    }
+
+    fn describe(&self) -> String {
+        let made = self.made.as_ref().map_or_else(String::new, |Made { path, left }| {
+            let (operations, faults) = (left.operations, left.faults);
+            format!(
+                "; {} and {} in {path}",
+                number(operations, "operation"),
+                number(faults, "fault")
+            )
+        });
+        let kept = self.kept.as_ref();
+        made + &kept.map_or_else(String::new, |path| format!("; kept as {}", path.display()))
+    }
 }
 
 /// Seeds by mechanism.
@@ -45,14 +78,7 @@ pub fn violated(
         );
         for (mechanism, seeds) in most_first(mechanisms) {
             let known = small.get(&(signature.to_string(), mechanism.to_string()));
-            let small = known.map_or_else(String::new, |small| {
-                let Small { path, left } = small;
-                format!(
-                    "; {} + {} faults in {path}",
-                    number(left.operations, "operation"),
-                    left.faults
-                )
-            });
+            let small = known.map_or_else(String::new, Small::describe);
             let _ = writeln!(out, "{:>6}  {mechanism}, first {}{small}", seeds.len(), seeds[0]);
         }
     }
@@ -72,7 +98,7 @@ fn number(n: usize, of: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Small, violated};
+    use super::{Made, Small, violated};
     use crate::{explore::SeedReport, shrink::Count};
     use std::collections::BTreeMap;
 
@@ -93,12 +119,13 @@ mod tests {
             report(5, &[("a/b/db", "crash db")]),
         ];
         let left = Count { operations: 2, faults: 1, devices: 2, hosts: 7 };
-        let small = Small { path: "x.json".into(), left };
+        let made = Some(Made { path: "x.json".into(), left });
+        let small = Small { kept: Some("traces/y.json".into()), made };
         let small = [(("a/b/db".into(), "crash db".into()), small)].into();
         assert_eq!(
             violated(&reports.into(), &small),
             "VIOLATED a/b/db: 3 seeds, 2 mechanisms, first 3\n     \
-             2  crash db, first 4; 2 operations + 1 faults in x.json\n     \
+             2  crash db, first 4; 2 operations and 1 fault in x.json; kept as traces/y.json\n     \
              1  race, first 3\n\
              VIOLATED c/d/msg: 1 seed, 1 mechanism, first 4\n     \
              1  race, first 4\n"

@@ -61,7 +61,7 @@ impl<'a> Search<'a> {
     pub fn new(case: &Case, outcome: &Outcome, shrinking: Shrinking<'a>) -> Self {
         let Shrinking { runner, jobs, budget, stop, progress } = shrinking;
         Self {
-            best: case.clone(),
+            best: Case { story: None, ..case.clone() },
             runs: 1,
             others: BTreeMap::new(),
             pool: Pool { runner, jobs: jobs.max(1), stop },

@@ -55,7 +55,7 @@ fn case(preset: &str, devices: Vec<Device>, actions: &[(u32, Action)]) -> Case {
     plan.horizon_ms = (actions.len() as u64 + 1) * APART_MS;
     let protocol = ProtocolSpec::preset(preset);
     let protocols = Protocols { base: protocol.clone(), candidate: protocol };
-    Case { format: FORMAT, protocols, seed: None, plan, expect: "holds".into() }
+    Case { format: FORMAT, protocols, seed: None, plan, expect: "holds".into(), story: None }
 }
 
 fn ours() -> Vec<Device> {

@@ -62,7 +62,8 @@ fn plan(faults: &[(u64, u64, Trouble)]) -> Plan {
 fn run(plan: Plan) -> Outcome {
     let protocol = ProtocolSpec::preset("hardened");
     let protocols = Protocols { base: protocol.clone(), candidate: protocol };
-    let case = Case { format: FORMAT, protocols, seed: None, plan, expect: "holds".into() };
+    let case =
+        Case { format: FORMAT, protocols, seed: None, plan, expect: "holds".into(), story: None };
     run_case(&case).expect("a preset resolves")
 }
 

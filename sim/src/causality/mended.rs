@@ -1,0 +1,83 @@
+//! Which switch of `hardened` mends a case, if it alone is on.
+
+use super::SURE;
+use crate::{
+    plan::case::{Case, ProtocolSpec},
+    pool::{Enough, Pool},
+};
+use teamtalk::protocol::{Protocol, SWITCHES, Switch};
+
+/// A case that fails under fewer of [`SURE`] noise seeds says nothing of what mends it: it may hold by
+/// chance.
+const LEAST: u64 = 4;
+
+/// Which switches mend a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mended {
+    /// Under so many of [`SURE`] noise seeds it fails as it is.
+    pub failing: u64,
+    /// With one of these switches on it fails under none.
+    pub by: Vec<&'static str>,
+}
+
+impl Mended {
+    /// Whether it fails too rarely to say what mends it.
+    pub fn is_too_rare(&self) -> bool {
+        self.failing < LEAST
+    }
+}
+
+/// Turns switches on that are off, each alone: those that document the property that fails, and if none of
+/// them mends it all others. `None` if it was asked to stop.
+pub(super) fn of(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<Mended> {
+    let failing = failing(case, pool, each)?;
+    let mut mended = Mended { failing, by: Vec::new() };
+    if mended.is_too_rare() {
+        return Some(mended);
+    }
+    let property = case.expect.split('/').next().unwrap_or_default();
+    let (documented, others): (Vec<&Switch>, Vec<&Switch>) =
+        off(&case.protocols.base).into_iter().partition(|switch| switch.property == property);
+    for switches in [documented, others] {
+        for switch in switches {
+            if self::failing(&with(case, switch.name), pool, each)? == 0 {
+                mended.by.push(switch.name);
+            }
+        }
+        if !mended.by.is_empty() {
+            break;
+        }
+    }
+    Some(mended)
+}
+
+/// Under how many noise seeds a case fails.
+fn failing(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<u64> {
+    let under = |n: u64| {
+        let mut case = case.clone();
+        case.plan.noise = case.plan.noise.wrapping_add(n);
+        case
+    };
+    let cases: Vec<_> = (0..SURE).map(under).collect();
+    let ran = pool.run(&cases.iter().collect::<Vec<_>>(), Enough::AllRan, each);
+    ran.into_iter().map(|ran| ran.map(|ran| u64::from(ran.fails))).sum()
+}
+
+/// The switches of `hardened` that are off.
+fn off(spec: &ProtocolSpec) -> Vec<&'static Switch> {
+    let Ok(protocol) = spec.resolve() else { return Vec::new() };
+    let hardened = Protocol::hardened();
+    let is_off =
+        |of: &&Switch| hardened.get(of.name) == Some(true) && protocol.get(of.name) == Some(false);
+    SWITCHES.iter().filter(is_off).collect()
+}
+
+/// A case with a switch on, on both sides.
+fn with(case: &Case, switch: &str) -> Case {
+    let mut case = case.clone();
+    for spec in [&mut case.protocols.base, &mut case.protocols.candidate] {
+        // An override that says what the preset says is one all the same.
+        spec.overrides.insert(switch.into(), true);
+    }
+    case
+}
