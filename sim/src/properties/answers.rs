@@ -15,7 +15,6 @@ use crate::{
     plan::{Host, Role},
     record::{Applied, Did, Effect, End, Frame, Kind, fields::fields},
 };
-use bytes::Bytes;
 use std::{cell::Cell, collections::BTreeMap};
 use teamtalk::{
     catalogue::{self, id},
@@ -51,9 +50,17 @@ pub struct Answers {
     tally: Tally,
 }
 
-/// A question at a db_proxy: the connection, the command, the seq_num and the attach data ([`attach`]), all
-/// of which its answer has too.
-type Key = (ConnId, u16, u16, Bytes);
+/// A question at a db_proxy: the connection, the command and the seq_num, which its answer has too, as it
+/// has its [`Asker`].
+type Key = (ConnId, u16, u16);
+
+/// Of whom a PDU at a db_proxy is, by its attach data; if it has none, or they are empty (0108, 0109), by its
+/// user: two users may ask the same with one seq_num.
+#[derive(Debug, PartialEq, Eq)]
+enum Asker<'a> {
+    Attach(&'a [u8]),
+    User(u64),
+}
 
 #[derive(Debug)]
 struct Question {
@@ -144,7 +151,7 @@ impl Answers {
         if !is_answered(pdu.command()) {
             return;
         }
-        let key = (conn, pdu.command(), pdu.header.seq_num, attach(pdu));
+        let key = (conn, pdu.command(), pdu.header.seq_num);
         let question = Question {
             pdu: pdu.clone(),
             host: seen.line.host.clone(),
@@ -169,7 +176,7 @@ impl Answers {
             id::MSG_DATA => id::MSG_DATA,
             answer => catalogue::request_of(answer)?.id,
         };
-        let Some(asked) = self.take(&(conn, command, seq, attach(pdu))) else {
+        let Some(asked) = self.take((conn, command, seq), &Asker::of(pdu)) else {
             let sentence = format!("{} wrote {name} that nobody asked for", line.host);
             return broken("unasked", sentence);
         };
@@ -224,7 +231,7 @@ impl Answers {
 
     /// A question that a db_proxy has not answered, though its link is there and no store has failed it.
     fn kept(&self, known: &Known, is_due: impl Fn(&Question) -> bool) -> Option<Violation> {
-        let is_kept = |((conn, command, ..), asked): &(&Key, &Question)| {
+        let is_kept = |((conn, command, _), asked): &(&Key, &Question)| {
             let protocol = known.protocols.of(&asked.host);
             // Without them what fails is answered by silence, and a read ack by nothing.
             let is_owed = protocol.answered_refusals
@@ -235,7 +242,7 @@ impl Answers {
         };
         let mut open =
             self.open.iter().flat_map(|(key, open)| open.iter().map(move |asked| (key, asked)));
-        let ((conn, command, seq, _), asked) = open.find(is_kept)?;
+        let ((conn, command, seq), asked) = open.find(is_kept)?;
         let name = catalogue::name(*command).unwrap_or("a question");
         let sentence = format!("{} never answered {name} with seq_num {seq}", asked.host);
         let about = [Subject::Connection(*conn)].into();
@@ -243,14 +250,17 @@ impl Answers {
         Some(Violation { property, kind, role, sentence, about })
     }
 
-    /// The oldest question of this key.
-    fn take(&mut self, key: &Key) -> Option<Question> {
-        let open = self.open.get_mut(key)?;
-        let question = open.remove(0);
-        match open.first_mut() {
-            // Which of two is answered first can't be told: each is given the older one's time.
-            Some(next) => (next.n, next.sim_us) = (question.n, question.sim_us),
-            None => drop(self.open.remove(key)),
+    /// The oldest question of this key and asker.
+    fn take(&mut self, key: Key, asker: &Asker<'_>) -> Option<Question> {
+        let open = self.open.get_mut(&key)?;
+        let is_theirs = |question: &Question| Asker::of(&question.pdu) == *asker;
+        let question = open.remove(open.iter().position(is_theirs)?);
+        // Which of two is answered first can't be told: each is given the older one's time.
+        if let Some(next) = open.iter_mut().find(|question| is_theirs(question)) {
+            (next.n, next.sim_us) = (question.n, question.sim_us);
+        }
+        if open.is_empty() {
+            self.open.remove(&key);
         }
         Some(question)
     }
@@ -267,12 +277,12 @@ fn user(pdu: &Frame) -> Option<u64> {
     fields(&pdu.pdu.body).find(|field| field.number == 1).map(|field| field.value)
 }
 
-/// The attach data of a PDU at a db_proxy; of one that has none, or whose is empty (0108, 0109), whose it is:
-/// two users may ask the same with one seq_num.
-fn attach(pdu: &Frame) -> Bytes {
-    match pdu.attach().filter(|attach| !attach.is_empty()) {
-        Some(attach) => Bytes::copy_from_slice(attach),
-        None => user(pdu).unwrap_or(0).to_be_bytes().to_vec().into(),
+impl<'a> Asker<'a> {
+    fn of(pdu: &'a Frame) -> Self {
+        match pdu.attach().filter(|attach| !attach.is_empty()) {
+            Some(attach) => Self::Attach(attach),
+            None => Self::User(user(pdu).unwrap_or(0)),
+        }
     }
 }
 

@@ -1,12 +1,9 @@
 //! What is still to be written, where, and how often.
 
-use crate::{
-    plan::Host,
-    record::{Frame, fields::without},
-};
+use crate::{plan::Host, record::Frame};
 use bytes::Bytes;
 use std::collections::{BTreeMap, btree_map::Entry};
-use teamtalk::{env::ConnId, wire::attach};
+use teamtalk::env::ConnId;
 
 /// To whom a notice is to be written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +40,7 @@ impl Due {
 
     /// A PDU was written there: whether it was owed.
     pub fn paid(&mut self, to: &To, pdu: &Frame) -> bool {
-        self.take((to.clone(), pdu.command()), || bare(pdu))
+        self.take((to.clone(), pdu.command()), || pdu.bare())
     }
 
     /// A notice is owed once less: whether it was owed.
@@ -89,11 +86,6 @@ impl Due {
     pub fn any(&self) -> Option<&(To, u16)> {
         self.0.keys().next()
     }
-}
-
-/// A body without its attach data.
-pub fn bare(frame: &Frame) -> Bytes {
-    without(&frame.pdu.body, &[attach::FIELD])
 }
 
 #[cfg(test)]

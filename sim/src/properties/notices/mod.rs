@@ -21,7 +21,7 @@ use crate::{
 use at_msg::Asked;
 use at_route::{Presence, StatusAnswer};
 use bytes::Bytes;
-use due::{Due, Notice, To, bare};
+use due::{Due, Notice, To};
 use here::{Gone, Here};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
@@ -97,7 +97,7 @@ impl Notices {
             (Role::Route, End::Acceptor, true) => {
                 let to = To::Conn(pdu.conn);
                 if !self.pays(&to, pdu) {
-                    self.is_early((to, pdu.command(), bare(pdu)), seen.line.sim_us);
+                    self.is_early((to, pdu.command(), pdu.bare()), seen.line.sim_us);
                 }
                 if pdu.command() == id::BUDDY_LIST_USERS_STATUS_RESPONSE {
                     self.status_is_told(seen, pdu);
@@ -142,14 +142,14 @@ impl Notices {
             Some(Serve::ToAllLinks) => true,
             _ => return,
         };
-        let (links, body) = (settled_links(seen), bare(pdu));
+        let (links, body) = (settled_links(seen), pdu.bare());
         for conn in links.into_iter().filter(|conn| to_source || *conn != pdu.conn) {
             self.add((To::Conn(conn), pdu.command(), body.clone()), seen.line.sim_us);
         }
     }
 
     fn route_says(&mut self, seen: &Seen<'_>, pdu: &Frame) {
-        let told = audience::from_route(&self.here, &seen.line.host, pdu, &bare(pdu));
+        let told = audience::from_route(&self.here, &seen.line.host, pdu, &pdu.bare());
         let Some(told) = told else { return };
         for conn in told.conns {
             self.add((To::Conn(conn), told.command, told.body.clone()), seen.line.sim_us);
