@@ -14,6 +14,7 @@ pub mod ceilings;
 pub mod explore;
 pub mod fakes;
 pub mod floor;
+mod lookup;
 pub mod model;
 pub mod mutants;
 pub mod noise;

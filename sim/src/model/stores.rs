@@ -2,6 +2,7 @@
 //! which a store holds something else than before.
 
 use super::number;
+use crate::lookup::Lookup;
 use crate::record::{Applied, Changed, Columns, Effect, Kind, Line};
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc};
@@ -16,7 +17,7 @@ type Versions<T> = Vec<(u64, Option<T>)>;
 /// SQL, Redis and the files of audio. Nothing is ever forgotten.
 #[derive(Debug, Default)]
 pub struct Stores {
-    tables: BTreeMap<Arc<str>, Table>,
+    tables: Lookup<Arc<str>, Table>,
     keys: BTreeMap<Bytes, BTreeMap<Option<Bytes>, Versions<Bytes>>>,
     blobs: BTreeMap<String, Bytes>,
     /// The lines that changed something.

@@ -14,6 +14,7 @@
 
 use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation, wire::At};
 use crate::{
+    lookup::{Lookup, LookupSet},
     plan::{Host, Role},
     record::{End, Frame, Kind},
 };
@@ -34,13 +35,13 @@ pub struct Answered {
     /// The hosts at both ends of a connection.
     hosts: BTreeMap<ConnId, BTreeSet<Host>>,
     /// Connections of which at least one end has closed.
-    closed: BTreeSet<ConnId>,
+    closed: LookupSet<ConnId>,
     /// Requests that are not answered yet.
     asked: BTreeMap<Request, Asked>,
     /// How many answers each request of an open connection may still get.
     left: BTreeMap<Request, u32>,
     /// Logouts whose connection its msg_server said that it closes, and that are not answered.
-    leaving: BTreeMap<ConnId, (Request, Asked)>,
+    leaving: Lookup<ConnId, (Request, Asked)>,
     tally: Tally,
 }
 

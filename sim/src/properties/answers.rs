@@ -11,6 +11,7 @@ use super::{
     relayed::Relayed,
 };
 use crate::{
+    lookup::Lookup,
     model::{self, Exchange, Model, Reads},
     plan::{Host, Role},
     record::{Applied, Did, Effect, End, Frame, Kind, fields::fields},
@@ -33,11 +34,11 @@ const NEWEST: [&str; 4] =
 /// See the module.
 #[derive(Debug)]
 pub struct Answers {
-    models: BTreeMap<u16, Model>,
+    models: Lookup<u16, Model>,
     /// Questions that db_proxies read and did not answer yet, the oldest first.
     open: BTreeMap<Key, Vec<Question>>,
     /// When a user's last question of a command was answered, by its line.
-    closed: BTreeMap<(u16, Option<u64>), u64>,
+    closed: Lookup<(u16, Option<u64>), u64>,
     /// The connections of db_proxies to stores.
     stores: BTreeMap<ConnId, Host>,
     /// When a store last failed a db_proxy, in simulated microseconds.
@@ -77,7 +78,7 @@ impl Default for Answers {
         Self {
             models: model::all().map(|model| (model.command, model)).collect(),
             open: BTreeMap::new(),
-            closed: BTreeMap::new(),
+            closed: Lookup::default(),
             stores: BTreeMap::new(),
             troubled: BTreeMap::new(),
             relayed: Relayed::default(),

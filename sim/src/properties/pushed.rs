@@ -10,6 +10,7 @@ use super::{
     wire::{At, Message, is_audio, is_group, is_phone},
 };
 use crate::{
+    lookup::Lookup,
     plan::Role,
     record::{Frame, Kind, Line},
 };
@@ -40,13 +41,13 @@ struct Owed {
 #[derive(Debug, Default)]
 pub struct Pushed {
     /// What a user's phone registers under a seq_num.
-    asked: BTreeMap<(u32, u16), Bytes>,
+    asked: Lookup<(u32, u16), Bytes>,
     /// The token that was registered last for a user, and by no phone's logout taken back.
     tokens: BTreeMap<u32, Bytes>,
     /// Users who have set that they want no pushes at night.
     shielded: BTreeSet<u32>,
     /// Messages between users that a push can show, with their receivers.
-    shown: BTreeMap<Message, u32>,
+    shown: Lookup<Message, u32>,
     /// In the order of their commits.
     owed: Vec<Owed>,
     /// One whose push never came, and not for a fault.

@@ -11,15 +11,13 @@ use super::{
     wire::{At, Message, client_pdu, content, db_pdu, held_content},
 };
 use crate::{
+    lookup::Lookup,
     model::Stores,
     plan::{EPOCH, Role},
     record::{End, Frame, Kind, Line},
 };
 use bytes::Bytes;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 use teamtalk::{
     catalogue::id as command, env::ConnId, fact::Fact, protocol::Protocol, timing::Timing,
     wire::im::message::ImMsgData,
@@ -160,7 +158,7 @@ pub struct Data {
 /// 0301s of devices' connections that one end has written and the other has not read, by that end and
 /// their number in its direction: most are read as they were written, and are not decoded again.
 #[derive(Debug, Default)]
-pub struct UnderWay(BTreeMap<(ConnId, End, u64), Arc<Data>>);
+pub struct UnderWay(Lookup<(ConnId, End, u64), Arc<Data>>);
 
 impl UnderWay {
     /// The 0301 that one end writes or reads.

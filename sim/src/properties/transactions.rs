@@ -6,11 +6,12 @@
 
 use super::{Class, Property, Rows, Seen, Sort, Subject, Tally, Violation};
 use crate::{
+    lookup::Lookup,
     model::stores::Row,
     plan::Role,
     record::{Applied, Changed, Did, Effect, Kind, Verb},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use teamtalk::{
     conversation::Conversation, protocol::Protocol, wire::im::base_define::SessionType,
 };
@@ -18,13 +19,13 @@ use teamtalk::{
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Transactions {
-    open: BTreeMap<u64, Open>,
+    open: Lookup<u64, Open>,
     /// The committed sessions of (user, peer, type): id and status.
-    sessions: BTreeMap<(u32, u32, u32), (u32, u32)>,
+    sessions: Lookup<(u32, u32, u32), (u32, u32)>,
     /// The ids of all of them, with the line that committed them.
-    ids: BTreeMap<u32, u64>,
+    ids: Lookup<u32, u64>,
     /// The committed relations of (lower, higher user), with the line that committed them.
-    relations: BTreeMap<(u32, u32, u32), u64>,
+    relations: Lookup<(u32, u32, u32), u64>,
     tally: Tally,
 }
 

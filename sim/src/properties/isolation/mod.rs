@@ -30,13 +30,11 @@ use super::{
     wire::{At, Message},
 };
 use crate::{
+    lookup::{Lookup, LookupSet},
     plan::Role,
     record::{Frame, Kind},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 use teamtalk::{
     catalogue::{self, id as command},
     conversation::Conversation,
@@ -62,11 +60,11 @@ pub struct Isolation {
     /// first read.
     asked: BTreeMap<(ConnId, u16, u16), u64>,
     /// When rows of groups were committed, by group and msg_id.
-    rows: BTreeMap<(u32, u32), Committed>,
+    rows: Lookup<(u32, u32), Committed>,
     /// Contents that came on a connection that was logged in and not kicked.
-    welcome: BTreeSet<Arc<str>>,
+    welcome: LookupSet<Arc<str>>,
     /// Contents that came on other connections, with the connection and what was wrong with it.
-    intruding: BTreeMap<Arc<str>, (ConnId, &'static str)>,
+    intruding: Lookup<Arc<str>, (ConnId, &'static str)>,
     tally: Tally,
 }
 
@@ -104,9 +102,9 @@ impl Isolation {
             from_store: protocol.members_from_store && protocol.has_floor(),
             tries: Tries::default(),
             asked: BTreeMap::new(),
-            rows: BTreeMap::new(),
-            welcome: BTreeSet::new(),
-            intruding: BTreeMap::new(),
+            rows: Lookup::default(),
+            welcome: LookupSet::default(),
+            intruding: Lookup::default(),
             tally: Tally::default(),
         }
     }

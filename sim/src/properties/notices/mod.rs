@@ -15,6 +15,7 @@ mod tests;
 
 use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation};
 use crate::{
+    lookup::Lookup,
     plan::{Host, Role},
     record::{End, Frame, Kind, fields::without},
 };
@@ -69,13 +70,13 @@ pub struct Notices {
     /// What a route_server said that was not right when it did.
     doubtful: Vec<(Host, StatusAnswer)>,
     /// The connections whose question was not answered yet, by seq_num, command and msg_server.
-    asked: BTreeMap<(u16, u16, Host), Vec<ConnId>>,
+    asked: Lookup<(u16, u16, Host), Vec<ConnId>>,
     /// Where each msg_server was told that clients reach the file server.
     addresses: BTreeMap<Host, Vec<IpAddr>>,
     /// What follows from a device's PDU unless it is refused.
     unless_refused: BTreeMap<(ConnId, u16, u16), Asked>,
     /// On which connections each message, (type, receiver, content), was sent.
-    sent: BTreeMap<(i32, u32, Bytes), BTreeSet<ConnId>>,
+    sent: Lookup<(i32, u32, Bytes), BTreeSet<ConnId>>,
     tally: Tally,
 }
 

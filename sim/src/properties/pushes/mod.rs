@@ -21,12 +21,13 @@ use super::{
     wire::{At, content, is_audio, is_group},
 };
 use crate::{
+    lookup::Lookup,
     plan::{Host, Role},
     record::{End, Frame, Kind},
 };
 use bytes::Bytes;
 use shown::{Here, Shown};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use teamtalk::{
     catalogue::id as cmd,
     msg_server::{DEFAULT_TEXT_KEY, decrypt_text},
@@ -96,8 +97,8 @@ pub struct Pushes {
     here: Here,
     doubts: Vec<Doubt>,
     /// How often db_proxies answered with a message, and msg_servers asked for its tokens.
-    answers: BTreeMap<Key, u32>,
-    asks: BTreeMap<Key, u32>,
+    answers: Lookup<Key, u32>,
+    asks: Lookup<Key, u32>,
     to_ask: Vec<Ask>,
     to_push: Vec<Push>,
     /// What was left out of a push for users of that msg_server, unless it asks route about them in the

@@ -3,6 +3,7 @@
 
 use super::{asked::Asked, attach_kind, broken, on, peer};
 use crate::{
+    lookup::{Lookup, LookupSet},
     plan::{Host, Role},
     properties::{Seen, Subject, Violation},
     record::{
@@ -57,11 +58,11 @@ struct Login {
 #[derive(Debug, Default)]
 pub struct Told {
     /// What servers answered, by the msg_server that read it.
-    answered: BTreeSet<Answer>,
+    answered: LookupSet<Answer>,
     /// Of logins by name, what db_proxies said at last, by the msg_server that read it.
-    said_of_logins: BTreeMap<(Host, Bytes), Vec<ImValidateRsp>>,
+    said_of_logins: Lookup<(Host, Bytes), Vec<ImValidateRsp>>,
     /// With what a connection last asked for a login.
-    logins: BTreeMap<ConnId, Login>,
+    logins: Lookup<ConnId, Login>,
     /// The links to db_proxies over which msg_servers may ask.
     dbs: BTreeSet<(Host, ConnId)>,
     /// Where msg_servers were told that devices reach a file server, one field after the other.
