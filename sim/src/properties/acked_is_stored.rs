@@ -152,6 +152,14 @@ impl Property for AckedIsStored {
         &[Class::ServerReads, Class::ServerWrites, Class::Row, Class::Store]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::ServerReads => Some(&[command::MSG_DATA]),
+            Class::ServerWrites => Some(&[command::MSG_DATA_ACK]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let line = seen.line;
         if let Some((at, conn, pdu)) = seen.client {

@@ -72,6 +72,13 @@ impl Property for AcksSettle {
         &[Class::ServerReads, Class::SendList]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::ServerReads => Some(&[command::MSG_DATA_ACK, command::MSG_READ_ACK]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let line = seen.line;
         if let Some((At::ServerReads, conn, pdu)) = seen.client {

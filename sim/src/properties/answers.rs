@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     lookup::Lookup,
-    model::{self, Exchange, Model, Reads},
+    model::{self, Echoes, Exchange, Model, Reads},
     plan::{Host, Role},
     record::{Applied, Did, Effect, End, Frame, Kind, fields::fields},
 };
@@ -48,6 +48,7 @@ pub struct Answers {
     told: Vec<Told>,
     /// Those that may be done.
     may_be_done: Vec<Told>,
+    echoes: Echoes,
     tally: Tally,
 }
 
@@ -84,6 +85,7 @@ impl Default for Answers {
             relayed: Relayed::default(),
             told: Vec::new(),
             may_be_done: Vec::new(),
+            echoes: Echoes::default(),
             tally: Tally::default(),
         }
     }
@@ -188,7 +190,7 @@ impl Answers {
             return if is_theirs { None } else { broken("unasked", sentence()) };
         }
         let Some(&model) = self.models.get(&command) else {
-            let wrong = model::echoed(&asked.pdu, pdu).err()?;
+            let wrong = self.echoes.judge(&asked.pdu, pdu).err()?;
             return broken("unasked", format!("{} wrote {name}: {}", line.host, wrong.0));
         };
         let troubled =
@@ -211,8 +213,8 @@ impl Answers {
             excused: Cell::new(None),
         };
         let mut reads = Reads::between(&seen.known.stores, asked.n, line.n);
-        let judged =
-            model::echoed(&asked.pdu, pdu).and_then(|()| (model.says)(&exchange, &mut reads));
+        let echoed = self.echoes.judge(&asked.pdu, pdu);
+        let judged = echoed.and_then(|()| (model.says)(&exchange, &mut reads));
         if let Some(excuse) = exchange.excused.get().filter(|_| judged.is_ok()) {
             self.tally.excuse(excuse);
             return None;

@@ -148,6 +148,14 @@ impl Property for Delivered {
         &[Class::DeviceWrites, Class::DeviceReads, Class::Shown]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DeviceWrites => Some(&[command::MSG_DATA]),
+            Class::DeviceReads => Some(&[command::MSG_DATA_ACK]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         if let Kind::Fact(Fact::Held { device, conversation, msg_id, .. }) = &seen.line.kind {
             let message = seen.message.as_ref()?;

@@ -230,6 +230,20 @@ impl Property for Facts {
         ]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::ServerReads => Some(&[command::MSG_DATA_ACK, command::MSG_READ_ACK]),
+            Class::ServerWrites => Some(&[command::MSG_DATA, command::LOGIN_RES_USERLOGIN]),
+            Class::DeviceReads => Some(&[
+                command::MSG_DATA,
+                command::MSG_DATA_ACK,
+                command::MSG_LIST_RESPONSE,
+                command::MSG_GET_BY_MSG_ID_RES,
+            ]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         match &seen.line.kind {
             Kind::Fact(fact) => self.fact(seen, fact),

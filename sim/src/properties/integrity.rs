@@ -185,6 +185,20 @@ impl Property for Integrity {
         &[Class::DeviceWrites, Class::ServerWrites]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DeviceWrites => Some(&[command::MSG_DATA]),
+            Class::ServerWrites => Some(&[
+                command::MSG_DATA,
+                command::MSG_LIST_RESPONSE,
+                command::MSG_GET_BY_MSG_ID_RES,
+                command::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE,
+                command::MSG_UNREAD_CNT_RESPONSE,
+            ]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let (at, conn, pdu) = seen.client?;
         match (at, pdu.command()) {

@@ -235,6 +235,18 @@ impl Property for Order {
         ]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DeviceWrites => Some(&[command::MSG_DATA]),
+            Class::ServerReads => Some(&[command::MSG_LIST_REQUEST]),
+            Class::ServerWrites => {
+                Some(&[command::MSG_LIST_RESPONSE, command::MSG_GET_BY_MSG_ID_RES])
+            }
+            Class::DeviceReads => Some(&[command::MSG_DATA_ACK]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let (line, known) = (seen.line, seen.known);
         if let Kind::Row { conversation, msg_id, .. } = &line.kind {

@@ -182,6 +182,20 @@ impl Property for Pushed {
         ]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DeviceWrites => Some(&[
+                cmd::LOGIN_REQ_DEVICETOKEN,
+                cmd::LOGIN_REQ_LOGINOUT,
+                cmd::LOGIN_REQ_PUSH_SHIELD,
+            ]),
+            Class::ServerReads => Some(&[cmd::MSG_DATA]),
+            Class::DbPdu => Some(&[cmd::LOGIN_RES_DEVICETOKEN]),
+            Class::OtherPdu => Some(&[cmd::OTHER_PUSH_TO_USER_REQ]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let line = seen.line;
         match &line.kind {

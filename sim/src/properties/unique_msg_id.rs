@@ -145,6 +145,19 @@ impl Property for UniqueMsgId {
         &[Class::DeviceWrites, Class::ServerWrites, Class::Row]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DeviceWrites => Some(&[command::MSG_DATA]),
+            Class::ServerWrites => Some(&[
+                command::MSG_DATA,
+                command::MSG_DATA_ACK,
+                command::MSG_LIST_RESPONSE,
+                command::MSG_GET_BY_MSG_ID_RES,
+            ]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         if let Kind::Row { conversation, msg_id, from, content } = &seen.line.kind {
             return self.meet(*conversation, *msg_id, (*from, content), seen.line, "a row");

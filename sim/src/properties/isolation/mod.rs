@@ -80,18 +80,17 @@ fn violation(kind: &'static str, sentence: String, about: About) -> Option<Viola
     Some(Violation { property: "isolation", kind, role: Role::Msg, sentence, about })
 }
 
-fn is_question(command: u16) -> bool {
-    [
-        command::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST,
-        command::MSG_UNREAD_CNT_REQUEST,
-        command::MSG_LIST_REQUEST,
-        command::MSG_GET_LATEST_MSG_ID_REQ,
-        command::MSG_GET_BY_MSG_ID_REQ,
-        command::GROUP_NORMAL_LIST_REQUEST,
-        command::GROUP_INFO_REQUEST,
-    ]
-    .contains(&command)
-}
+/// What a device asks: a message to be stored, and questions.
+const ASKED: &[u16] = &[
+    command::MSG_DATA,
+    command::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST,
+    command::MSG_UNREAD_CNT_REQUEST,
+    command::MSG_LIST_REQUEST,
+    command::MSG_GET_LATEST_MSG_ID_REQ,
+    command::MSG_GET_BY_MSG_ID_REQ,
+    command::GROUP_NORMAL_LIST_REQUEST,
+    command::GROUP_INFO_REQUEST,
+];
 
 impl Isolation {
     /// For a deployment under this protocol.
@@ -288,6 +287,14 @@ impl Property for Isolation {
         &[Class::ServerReads, Class::ServerWrites, Class::DbPdu, Class::Row, Class::Event]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::ServerReads => Some(ASKED),
+            Class::DbPdu => Some(&[command::MSG_DATA, command::OTHER_REFUSED]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let line = seen.line;
         self.tries.observe(seen);
@@ -306,7 +313,7 @@ impl Property for Isolation {
                 self.takes(seen, conn);
                 None
             }
-            Some((At::ServerReads, conn, pdu)) if is_question(pdu.command()) => {
+            Some((At::ServerReads, conn, pdu)) => {
                 let question = (conn, pdu.header.seq_num, pdu.command());
                 self.asked.entry(question).or_insert(line.n);
                 None

@@ -179,7 +179,7 @@ impl Notices {
     pub(super) fn server_says(&mut self, seen: &Seen<'_>, pdu: &Frame) {
         let host = &seen.line.host;
         let told = match pdu.command() {
-            id::MSG_DATA => self.stored(host, pdu),
+            id::MSG_DATA => self.stored(seen, pdu),
             id::MSG_READ_NOTIFY => self.confirmed(host, pdu),
             id::GROUP_CHANGE_MEMBER_RESPONSE => self.changed(host, pdu),
             id::BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE => signed(pdu),
@@ -206,14 +206,14 @@ impl Notices {
     }
 
     /// A message that was stored goes to route, and one between users is pushed here.
-    fn stored(&self, host: &Host, pdu: &Frame) -> Told {
-        let data = pdu.view::<ImMsgData>().ok()?;
+    fn stored(&self, seen: &Seen<'_>, pdu: &Frame) -> Told {
+        let (host, data) = (&seen.line.host, &seen.data.as_ref()?.body);
         if data.msg_id == 0 {
             return None;
         }
         let mut conns = Vec::new();
         if !is_group(data.msg_type) {
-            let origin = self.origins(&data);
+            let origin = self.origins(data);
             conns = self.others(host, data.from_user_id, &origin);
             conns.extend(self.others(host, data.to_session_id, &origin));
         }

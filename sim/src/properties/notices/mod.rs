@@ -150,7 +150,7 @@ impl Notices {
     }
 
     fn route_says(&mut self, seen: &Seen<'_>, pdu: &Frame) {
-        let told = audience::from_route(&self.here, &seen.line.host, pdu, &pdu.bare());
+        let told = audience::from_route(&self.here, seen, pdu);
         let Some(told) = told else { return };
         for conn in told.conns {
             self.add((To::Conn(conn), told.command, told.body.clone()), seen.line.sim_us);

@@ -151,6 +151,15 @@ impl Property for SendListAcked {
         ]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DeviceWrites => Some(&[command::MSG_DATA_ACK, command::LOGIN_REQ_LOGINOUT]),
+            Class::ServerReads => Some(&[command::MSG_DATA_ACK, command::MSG_READ_ACK]),
+            Class::DeviceReads => Some(&[command::LOGIN_KICK_USER]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let (line, clients) = (seen.line, &seen.known.clients);
         if let Some((at, conn, pdu)) = seen.client {
