@@ -118,7 +118,7 @@ pub struct Seen<'a> {
     pub stood: Option<Stood>,
     /// Its PDU, if that is at a db_proxy, and whether it was written there.
     pub db: Option<(ConnId, &'a Frame, bool)>,
-    /// Its PDU, if that is a 0301.
+    /// Its PDU, if that is a 0301, and not one that a msg_server writes to a route_server.
     pub data: Option<Arc<Data>>,
     /// The message that the line is about: of a row, of `Fact::Held`, and of `data` at a device, its
     /// msg_server and a db_proxy. Its sender is the one that the line names. A 0301 that a device
@@ -221,7 +221,12 @@ impl Known {
             _ if client.is_some() => self.clients.observe(line),
             _ => {}
         }
-        let data = self.under_way.data(line);
+        let data = match class {
+            // A route_server passes on what it reads, unparsed: what it writes is the same.
+            Class::RoutePdu if matches!(line.kind, Kind::PduReceived(_)) => None,
+            Class::LinkPdu if self.links.is_to_route(line) => None,
+            _ => self.under_way.data(line),
+        };
         let message = match &line.kind {
             Kind::Row { from, content, .. } => Some((*from, content.as_str().into())),
             Kind::Fact(Fact::Held { from, content, .. }) => {

@@ -79,6 +79,12 @@ impl Links {
         self.open.get(&(conn, end))
     }
 
+    /// Whether a PDU is written to a route_server.
+    pub fn is_to_route(&self, line: &Line) -> bool {
+        let Kind::PduSent(pdu) = &line.kind else { return false };
+        self.get(pdu.conn, pdu.end).is_some_and(|link| link.peer == Role::Route)
+    }
+
     /// Of the ends that are open and fit, the first.
     pub fn first(&self, fits: impl Fn(&At, &Link) -> bool) -> Option<(&At, &Link)> {
         self.open.least(fits)

@@ -115,7 +115,10 @@ impl Asked {
             return None;
         }
         let user = number(&pdu.pdu.body, numbers::USER_ID).filter(|_| names_asker(command));
-        let type_said = number(&pdu.pdu.body, numbers::CLIENT_TYPE);
+        let type_said = match command {
+            id::LOGIN_REQ_DEVICETOKEN => number(&pdu.pdu.body, numbers::CLIENT_TYPE),
+            _ => None,
+        };
         let body = left_of(command, &pdu.pdu.body, type_said);
         let question = (pdu.header.seq_num, command, user, body, seen.line.host.clone());
         let broken = self.is_known(question.clone()).err().map(|()| altered(seen, pdu, user));
