@@ -3,6 +3,8 @@
 //! can be read off them: they can't be walked, and what is looked for among all entries is the least key
 //! that fits.
 
+#![allow(clippy::disallowed_types, reason = "this is where it is kept from being walked")]
+
 use hashbrown::{HashMap, hash_map::Entry};
 use std::{
     borrow::Borrow,
@@ -143,7 +145,7 @@ impl<K: Eq + Hash + Ord, V> Lookup<K, V> {
     /// All entries, by key: for what is done seldom.
     pub fn sorted(&self) -> Vec<(&K, &V)> {
         let mut all: Vec<_> = self.0.iter().collect();
-        all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        all.sort_unstable_by_key(|(key, _)| *key);
         all
     }
 }
