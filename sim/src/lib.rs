@@ -17,6 +17,7 @@ pub mod explore;
 pub mod fakes;
 pub mod floor;
 pub mod mechanism;
+mod lookup;
 pub mod model;
 pub mod mutants;
 pub mod noise;

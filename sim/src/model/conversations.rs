@@ -109,14 +109,25 @@ pub fn newest_first<'a>(
     messages: impl Iterator<Item = Row<'a>>,
 ) -> Vec<Row<'a>> {
     let mut messages: Vec<_> = messages.collect();
-    messages.sort_by_cached_key(|row| Reverse(age(protocol, row)));
+    let Some(age) = messages.first().map(|row| Age::of(protocol, row)) else { return messages };
+    messages.sort_by_cached_key(|row| Reverse(age.at(row)));
     messages
 }
 
-/// What is greater of a newer message.
-fn age(protocol: &Protocol, message: &Row<'_>) -> (u32, u32) {
-    let order = if protocol.history_by_msg_id { "msgId" } else { "created" };
-    (message.uint(order), message.uint("id"))
+/// What is greater of a newer message: the places of two columns of its table.
+#[derive(Clone, Copy)]
+struct Age([Option<usize>; 2]);
+
+impl Age {
+    /// In the table of a row.
+    fn of(protocol: &Protocol, row: &Row<'_>) -> Self {
+        let order = if protocol.history_by_msg_id { "msgId" } else { "created" };
+        Self([order, "id"].map(|column| row.place(column)))
+    }
+
+    fn at(self, row: &Row<'_>) -> [u32; 2] {
+        self.0.map(|place| row.uint_at(place))
+    }
 }
 
 /// The latest message of two users.
@@ -141,7 +152,9 @@ fn latest<'a>(
     sender: Option<&str>,
     peer: u32,
 ) -> Option<Latest> {
-    let row = messages.max_by_key(|row| age(protocol, row))?;
+    let mut messages = messages.peekable();
+    let age = Age::of(protocol, messages.peek()?);
+    let row = messages.max_by_key(|row| age.at(row))?;
     let msg_type = row.uint("type") as i32;
     let content = match MsgType::try_from(msg_type).ok()? {
         MsgType::SingleAudio | MsgType::GroupAudio => Bytes::from_static(AUDIO_AS_LATEST),

@@ -22,8 +22,11 @@ mod writes;
 pub use reads::{Judged, Reads, Wrong};
 pub use stores::{Stores, View};
 
-use crate::record::{Frame, fields::fields};
-use std::cell::Cell;
+use crate::{
+    lookup::Lookup,
+    record::{Frame, fields::fields},
+};
+use std::{borrow::Cow, cell::Cell};
 use teamtalk::{
     catalogue,
     protocol::Protocol,
@@ -80,7 +83,7 @@ pub fn all() -> impl Iterator<Item = Model> {
     rooms.map(|&(command, kind, says)| Model { command, kind, says })
 }
 
-impl Exchange<'_> {
+impl<'a> Exchange<'a> {
     /// Whether a store may have failed the db_proxy; asked only where nothing else makes the answer
     /// right.
     fn may_lack_a_store(&self) -> bool {
@@ -100,15 +103,12 @@ impl Exchange<'_> {
     }
 
     /// Question and answer, decoded; `None` if one of them can't be, which `integrity` judges.
-    fn both<Q, A>(&self) -> Option<(Q, A)>
+    fn both<Q, A>(&self) -> Option<(Cow<'a, Q>, Cow<'a, A>)>
     where
         Q: Checked + Clone + Send + 'static,
         A: Checked + Clone + Send + 'static,
     {
-        Some((
-            self.asked.view::<Q>().ok()?.into_owned(),
-            self.answer.view::<A>().ok()?.into_owned(),
-        ))
+        Some((self.asked.view::<Q>().ok()?, self.answer.view::<A>().ok()?))
     }
 }
 
@@ -116,25 +116,40 @@ impl Exchange<'_> {
 const ECHOED: [&str; 6] =
     ["user_id", "user_name", "session_type", "session_id", "msg_id_begin", "group_id"];
 
-/// Judges that an answer is to its question: what both name is the same.
-///
-/// # Errors
-/// If it names something else.
-pub fn echoed(asked: &Frame, answer: &Frame) -> Judged {
-    let table = |frame: &Frame| catalogue::of(frame.command()).map(|entry| entry.body);
-    let (Some(question), Some(reply)) = (table(asked), table(answer)) else { return Ok(()) };
-    for name in ECHOED {
-        let (Some(of), Some(is)) = (question.field(name), reply.field(name)) else { continue };
-        if is.label == Label::Repeated || of.label == Label::Repeated {
-            continue;
+/// Which fields an answer repeats of its question, by the commands of both.
+#[derive(Debug, Default)]
+pub struct Echoes(Lookup<(u16, u16), Vec<Echo>>);
+
+/// A field that an answer repeats: its name, and its numbers in the question and in the answer.
+type Echo = (&'static str, u32, u32);
+
+impl Echoes {
+    /// Judges that an answer is to its question: what both name is the same.
+    ///
+    /// # Errors
+    /// If it names something else.
+    pub fn judge(&mut self, asked: &Frame, answer: &Frame) -> Judged {
+        let commands = (asked.command(), answer.command());
+        for (name, of, is) in self.0.entry(commands).or_insert_with(|| echoed(commands)) {
+            let read = |body, number| fields(body).filter(|field| field.number == number).last();
+            let (of, is) = (read(&asked.pdu.body, *of), read(&answer.pdu.body, *is));
+            let same =
+                of.zip(is).is_none_or(|(of, is)| (of.value, of.payload) == (is.value, is.payload));
+            right(same, || format!("another {name} than it was asked with"))?;
         }
-        let read = |body, number| fields(body).filter(|field| field.number == number).last();
-        let (of, is) = (read(&asked.pdu.body, of.number), read(&answer.pdu.body, is.number));
-        let same =
-            of.zip(is).is_none_or(|(of, is)| (of.value, of.payload) == (is.value, is.payload));
-        right(same, || format!("another {name} than it was asked with"))?;
+        Ok(())
     }
-    Ok(())
+}
+
+fn echoed((asked, answer): (u16, u16)) -> Vec<Echo> {
+    let table = |command| catalogue::of(command).map(|entry| entry.body);
+    let (Some(question), Some(reply)) = (table(asked), table(answer)) else { return Vec::new() };
+    let echo = |name: &'static str| {
+        let (of, is) = (question.field(name)?, reply.field(name)?);
+        let is_one = is.label != Label::Repeated && of.label != Label::Repeated;
+        is_one.then_some((name, of.number, is.number))
+    };
+    ECHOED.into_iter().filter_map(echo).collect()
 }
 
 /// Judges by a condition.

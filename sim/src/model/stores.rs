@@ -2,6 +2,7 @@
 //! which a store holds something else than before.
 
 use super::number;
+use crate::lookup::Lookup;
 use crate::record::{Applied, Changed, Columns, Effect, Kind, Line};
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc};
@@ -16,7 +17,7 @@ type Versions<T> = Vec<(u64, Option<T>)>;
 /// SQL, Redis and the files of audio. Nothing is ever forgotten.
 #[derive(Debug, Default)]
 pub struct Stores {
-    tables: BTreeMap<Arc<str>, Table>,
+    tables: Lookup<Arc<str>, Table>,
     keys: BTreeMap<Bytes, BTreeMap<Option<Bytes>, Versions<Bytes>>>,
     blobs: BTreeMap<String, Bytes>,
     /// The lines that changed something.
@@ -112,8 +113,7 @@ impl<'a> View<'a> {
     ) -> impl Iterator<Item = Row<'a>> + use<'a, N> {
         let columns = self.stores.tables.get(table).map(|table| &*table.columns);
         let places = of.map(|(name, number)| (columns.and_then(|of| of.place(name)), number));
-        let number = |row: &Row<'_>, at: Option<usize>| at.map_or(0, |at| row.values[at].uint());
-        self.rows(table).filter(move |row| places.iter().all(|(at, is)| number(row, *at) == *is))
+        self.rows(table).filter(move |row| places.iter().all(|(at, is)| row.uint_at(*at) == *is))
     }
 
     /// A string of Redis.
@@ -165,6 +165,16 @@ impl<'a> Row<'a> {
     /// A column; `NULL` if there is none of this name.
     fn get(self, column: &str) -> &'a Value {
         self.columns.place(column).map_or(&Value::Null, |at| &self.values[at])
+    }
+
+    /// Where it has a column; `None` if there is none of this name.
+    pub fn place(self, column: &str) -> Option<usize> {
+        self.columns.place(column)
+    }
+
+    /// The number in a place; 0 if there is none.
+    pub fn uint_at(self, place: Option<usize>) -> u32 {
+        place.map_or(0, |at| self.values[at].uint())
     }
 
     /// A number; 0 if it is none.

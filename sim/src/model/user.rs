@@ -156,7 +156,7 @@ fn password(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
             format!("(result, user) {said:?} to a login, where the stores have {stored:?}")
         })
     })?;
-    let Some(user) = answer.user_info.filter(|_| exchange.protocol.ordered_logins) else {
+    let Some(user) = answer.user_info.as_ref().filter(|_| exchange.protocol.ordered_logins) else {
         return Ok(());
     };
     reads.equals("the number of a login", &answer.login_number, |view| {

@@ -4,7 +4,13 @@
 //! host is for is read off its name here, once, and nowhere else.
 
 use serde::{Deserialize, Serialize};
-use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
+use std::{
+    borrow::Borrow,
+    fmt,
+    hash::{Hash, Hasher},
+    ops::Deref,
+    sync::Arc,
+};
 
 /// What a host runs. Its name is the last part of a violation's signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -147,11 +153,18 @@ impl fmt::Debug for Host {
 
 impl PartialEq for Host {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        // Most are copies of one host.
+        Arc::ptr_eq(&self.name, &other.name) || self.name == other.name
     }
 }
 
 impl Eq for Host {}
+
+impl Hash for Host {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (*self.name).hash(state);
+    }
+}
 
 impl PartialOrd for Host {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
@@ -162,11 +175,14 @@ impl PartialOrd for Host {
 /// By name.
 impl Ord for Host {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.name.cmp(&other.name)
+        match Arc::ptr_eq(&self.name, &other.name) {
+            true => std::cmp::Ordering::Equal,
+            false => self.name.cmp(&other.name),
+        }
     }
 }
 
-/// As its order and equality are the name's, maps of hosts are asked by name.
+/// As its order, equality and hash are the name's, maps of hosts are asked by name.
 impl Borrow<str> for Host {
     fn borrow(&self) -> &str {
         &self.name

@@ -8,13 +8,11 @@ use super::{
     wire::{At, Message, conversation_of},
 };
 use crate::{
+    lookup::{Lookup, LookupSet},
     plan::Role,
     record::{Frame, Kind, Line, What, commits::Commits},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 use teamtalk::{
     catalogue::id as command, conversation::Conversation, env::ConnId,
     wire::im::message::ImMsgDataAck,
@@ -24,9 +22,9 @@ use teamtalk::{
 #[derive(Debug)]
 pub struct AckedIsStored {
     /// What a device asked to send on a connection under a seq_num.
-    asked: BTreeMap<(ConnId, u16), Asked>,
-    rows: BTreeMap<(Conversation, u32), Vec<Message>>,
-    acked: BTreeSet<(Conversation, u32)>,
+    asked: Lookup<(ConnId, u16), Asked>,
+    rows: Lookup<(Conversation, u32), Vec<Message>>,
+    acked: LookupSet<(Conversation, u32)>,
     commits: Commits,
     tally: Tally,
 }
@@ -41,9 +39,9 @@ struct Asked {
 impl Default for AckedIsStored {
     fn default() -> Self {
         Self {
-            asked: BTreeMap::new(),
-            rows: BTreeMap::new(),
-            acked: BTreeSet::new(),
+            asked: Lookup::default(),
+            rows: Lookup::default(),
+            acked: LookupSet::default(),
             commits: Commits::of(|what| what.changes_messages.is_some()),
             tally: Tally::default(),
         }
@@ -131,9 +129,8 @@ impl AckedIsStored {
     /// Judges a statement that changed rows of messages, if any of their sort was acked before.
     fn changes(&self, line: &Line, statement: &What) -> Option<Violation> {
         let group = statement.changes_messages?;
-        let could_hit =
-            |(c, _): &&(Conversation, u32)| matches!(c, Conversation::Group(_)) == group;
-        let id = *self.acked.iter().find(could_hit)?;
+        let could_hit = |(c, _): &(Conversation, u32)| matches!(c, Conversation::Group(_)) == group;
+        let id = *self.acked.least(could_hit)?;
         self.violation("changed", line, id, &format!("`{statement}` may hit it"), &[])
     }
 }
@@ -155,6 +152,14 @@ impl Property for AckedIsStored {
         &[Class::ServerReads, Class::ServerWrites, Class::Row, Class::Store]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::ServerReads => Some(&[command::MSG_DATA]),
+            Class::ServerWrites => Some(&[command::MSG_DATA_ACK]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let line = seen.line;
         if let Some((at, conn, pdu)) = seen.client {
@@ -168,7 +173,8 @@ impl Property for AckedIsStored {
                 if rows.len() == 1 || !self.acked.contains(&id) {
                     return None;
                 }
-                let contents: Vec<_> = self.rows[&id].iter().map(|row| &row.1).collect();
+                let rows = self.rows.get(&id)?;
+                let contents: Vec<_> = rows.iter().map(|row| &row.1).collect();
                 let why = format!("a second row has this id: \"{content}\" from user {from}");
                 self.violation("stored-twice", line, id, &why, &contents)
             }

@@ -4,8 +4,10 @@
 //! resends and lost connections. So this one asks what became of the entries.
 
 use super::{Class, Property, Seen, Sort, Subject, Tally, Violation, wire::At};
-use crate::record::{Kind, Line};
-use std::collections::BTreeMap;
+use crate::{
+    lookup::Lookup,
+    record::{Kind, Line},
+};
 use teamtalk::{
     catalogue::id as command,
     conversation::{Chat, Conversation},
@@ -23,7 +25,7 @@ type Entry = (ConnId, Conversation, u32);
 #[derive(Debug, Default)]
 pub struct AcksSettle {
     /// Open entries, with when an ack of them was read.
-    open: BTreeMap<Entry, Option<u64>>,
+    open: Lookup<Entry, Option<u64>>,
     tally: Tally,
 }
 
@@ -68,6 +70,13 @@ impl Property for AcksSettle {
 
     fn looks_at(&self) -> &'static [Class] {
         &[Class::ServerReads, Class::SendList]
+    }
+
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::ServerReads => Some(&[command::MSG_DATA_ACK, command::MSG_READ_ACK]),
+            _ => None,
+        }
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

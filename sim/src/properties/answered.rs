@@ -14,6 +14,7 @@
 
 use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation, wire::At};
 use crate::{
+    lookup::{Lookup, LookupSet},
     plan::{Host, Role},
     record::{End, Frame, Kind},
 };
@@ -34,13 +35,13 @@ pub struct Answered {
     /// The hosts at both ends of a connection.
     hosts: BTreeMap<ConnId, BTreeSet<Host>>,
     /// Connections of which at least one end has closed.
-    closed: BTreeSet<ConnId>,
+    closed: LookupSet<ConnId>,
     /// Requests that are not answered yet.
     asked: BTreeMap<Request, Asked>,
-    /// How many answers each request of an open connection may still get.
-    left: BTreeMap<Request, u32>,
+    /// How many answers each request of an open connection may still get: by command, ascending.
+    left: Lookup<(ConnId, u16), Vec<(u16, u32)>>,
     /// Logouts whose connection its msg_server said that it closes, and that are not answered.
-    leaving: BTreeMap<ConnId, (Request, Asked)>,
+    leaving: Lookup<ConnId, (Request, Asked)>,
     tally: Tally,
 }
 
@@ -80,14 +81,16 @@ fn answer_to(command: u16, seen: &Seen<'_>) -> Option<u16> {
 impl Answered {
     fn close(&mut self, conn: ConnId) {
         self.closed.insert(conn);
-        let of_conn = (conn, 0, 0)..=(conn, u16::MAX, u16::MAX);
-        let gone: Vec<_> = self.left.range(of_conn).map(|(asked, _)| *asked).collect();
-        for asked in gone {
-            self.left.remove(&asked);
-            if self.asked.remove(&asked).is_some() {
-                self.tally.excuse("its connection closed");
+        let Self { left, asked, tally, .. } = self;
+        left.retain(|(of, seq), all| {
+            let gone = all.iter().filter(|_| *of == conn);
+            for (command, _) in gone {
+                if asked.remove(&(conn, *seq, *command)).is_some() {
+                    tally.excuse("its connection closed");
+                }
             }
-        }
+            *of != conn
+        });
     }
 
     /// A msg_server says that it closes a connection: what it has to say is still written.
@@ -117,25 +120,25 @@ impl Answered {
             self.leaving.remove(&conn);
         }
         let is_refusal = command == cmd::OTHER_REFUSED;
-        let same_seq = self.left.range((conn, seq, 0)..=(conn, seq, u16::MAX));
-        let same_seq = same_seq.map(|(asked, left)| (*asked, *left));
+        let same_seq = self.left.get_mut(&(conn, seq))?.iter_mut();
         let answers = |asked: u16| is_refusal || answer_to(asked, seen) == Some(command);
-        let mut all: Vec<_> = same_seq.filter(|((.., asked), _)| answers(*asked)).collect();
+        let mut all: Vec<_> = same_seq.filter(|(asked, _)| answers(*asked)).collect();
         if is_refusal && all.len() > 1 {
             let named = pdu.view::<Refused>().map(|refused| refused.command_id).unwrap_or(0);
-            all.retain(|((.., asked), _)| u32::from(*asked) == named);
+            all.retain(|(asked, _)| u32::from(*asked) == named);
         }
         for (asked, _) in &all {
-            if self.asked.remove(asked).is_some() {
+            if self.asked.remove(&(conn, seq, *asked)).is_some() {
                 self.tally.judge();
             }
         }
-        let (asked, left) = all.iter().max_by_key(|(_, left)| *left)?;
-        if let Some(left) = left.checked_sub(1) {
-            self.left.insert(*asked, left);
+        let (asked, left) = all.into_iter().max_by_key(|(_, left)| *left)?;
+        if let Some(less) = left.checked_sub(1) {
+            *left = less;
             return None;
         }
-        let name = name(asked.2).unwrap_or("a command that does not exist");
+        let asked = *asked;
+        let name = name(asked).unwrap_or("a command that does not exist");
         Some(Violation {
             property: self.name(),
             kind: "twice",
@@ -143,9 +146,9 @@ impl Answered {
             sentence: format!(
                 "{:#06x} ({name}) with seq_num {seq} on connection {conn} has its answer and got \
                  {command:#06x} as well",
-                asked.2
+                asked
             ),
-            about: [Subject::Connection(conn), Subject::asked(conn, seq, asked.2)].into(),
+            about: [Subject::Connection(conn), Subject::asked(conn, seq, asked)].into(),
         })
     }
 }
@@ -204,7 +207,11 @@ impl Property for Answered {
                     let content = seen.data.as_ref().map(|data| data.content.clone());
                     let asked = Asked { at_us: line.sim_us, content };
                     self.asked.entry((conn, seq, command)).or_insert(asked);
-                    *self.left.entry((conn, seq, command)).or_default() += 1;
+                    let left = self.left.entry((conn, seq)).or_default();
+                    match left.binary_search_by_key(&command, |(command, _)| *command) {
+                        Ok(at) => left[at].1 += 1,
+                        Err(at) => left.insert(at, (command, 1)),
+                    }
                 }
                 None
             }

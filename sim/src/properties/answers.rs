@@ -11,11 +11,11 @@ use super::{
     relayed::Relayed,
 };
 use crate::{
-    model::{self, Exchange, Model, Reads},
+    lookup::Lookup,
+    model::{self, Echoes, Exchange, Model, Reads},
     plan::{Host, Role},
     record::{Applied, Did, Effect, End, Frame, Kind, fields::fields},
 };
-use bytes::Bytes;
 use std::{cell::Cell, collections::BTreeMap};
 use teamtalk::{
     catalogue::{self, id},
@@ -34,11 +34,11 @@ const NEWEST: [&str; 4] =
 /// See the module.
 #[derive(Debug)]
 pub struct Answers {
-    models: BTreeMap<u16, Model>,
+    models: Lookup<u16, Model>,
     /// Questions that db_proxies read and did not answer yet, the oldest first.
     open: BTreeMap<Key, Vec<Question>>,
     /// When a user's last question of a command was answered, by its line.
-    closed: BTreeMap<(u16, Option<u64>), u64>,
+    closed: Lookup<(u16, Option<u64>), u64>,
     /// The connections of db_proxies to stores.
     stores: BTreeMap<ConnId, Host>,
     /// When a store last failed a db_proxy, in simulated microseconds.
@@ -48,12 +48,21 @@ pub struct Answers {
     told: Vec<Told>,
     /// Those that may be done.
     may_be_done: Vec<Told>,
+    echoes: Echoes,
     tally: Tally,
 }
 
-/// A question at a db_proxy: the connection, the command, the seq_num and the attach data ([`attach`]), all
-/// of which its answer has too.
-type Key = (ConnId, u16, u16, Bytes);
+/// A question at a db_proxy: the connection, the command and the seq_num, which its answer has too, as it
+/// has its [`Asker`].
+type Key = (ConnId, u16, u16);
+
+/// Of whom a PDU at a db_proxy is, by its attach data; if it has none, or they are empty (0108, 0109), by its
+/// user: two users may ask the same with one seq_num.
+#[derive(Debug, PartialEq, Eq)]
+enum Asker<'a> {
+    Attach(&'a [u8]),
+    User(u64),
+}
 
 #[derive(Debug)]
 struct Question {
@@ -70,12 +79,13 @@ impl Default for Answers {
         Self {
             models: model::all().map(|model| (model.command, model)).collect(),
             open: BTreeMap::new(),
-            closed: BTreeMap::new(),
+            closed: Lookup::default(),
             stores: BTreeMap::new(),
             troubled: BTreeMap::new(),
             relayed: Relayed::default(),
             told: Vec::new(),
             may_be_done: Vec::new(),
+            echoes: Echoes::default(),
             tally: Tally::default(),
         }
     }
@@ -144,7 +154,7 @@ impl Answers {
         if !is_answered(pdu.command()) {
             return;
         }
-        let key = (conn, pdu.command(), pdu.header.seq_num, attach(pdu));
+        let key = (conn, pdu.command(), pdu.header.seq_num);
         let question = Question {
             pdu: pdu.clone(),
             host: seen.line.host.clone(),
@@ -169,7 +179,7 @@ impl Answers {
             id::MSG_DATA => id::MSG_DATA,
             answer => catalogue::request_of(answer)?.id,
         };
-        let Some(asked) = self.take(&(conn, command, seq, attach(pdu))) else {
+        let Some(asked) = self.take((conn, command, seq), &Asker::of(pdu)) else {
             let sentence = format!("{} wrote {name} that nobody asked for", line.host);
             return broken("unasked", sentence);
         };
@@ -180,7 +190,7 @@ impl Answers {
             return if is_theirs { None } else { broken("unasked", sentence()) };
         }
         let Some(&model) = self.models.get(&command) else {
-            let wrong = model::echoed(&asked.pdu, pdu).err()?;
+            let wrong = self.echoes.judge(&asked.pdu, pdu).err()?;
             return broken("unasked", format!("{} wrote {name}: {}", line.host, wrong.0));
         };
         let troubled =
@@ -203,8 +213,8 @@ impl Answers {
             excused: Cell::new(None),
         };
         let mut reads = Reads::between(&seen.known.stores, asked.n, line.n);
-        let judged =
-            model::echoed(&asked.pdu, pdu).and_then(|()| (model.says)(&exchange, &mut reads));
+        let echoed = self.echoes.judge(&asked.pdu, pdu);
+        let judged = echoed.and_then(|()| (model.says)(&exchange, &mut reads));
         if let Some(excuse) = exchange.excused.get().filter(|_| judged.is_ok()) {
             self.tally.excuse(excuse);
             return None;
@@ -224,7 +234,7 @@ impl Answers {
 
     /// A question that a db_proxy has not answered, though its link is there and no store has failed it.
     fn kept(&self, known: &Known, is_due: impl Fn(&Question) -> bool) -> Option<Violation> {
-        let is_kept = |((conn, command, ..), asked): &(&Key, &Question)| {
+        let is_kept = |((conn, command, _), asked): &(&Key, &Question)| {
             let protocol = known.protocols.of(&asked.host);
             // Without them what fails is answered by silence, and a read ack by nothing.
             let is_owed = protocol.answered_refusals
@@ -235,7 +245,7 @@ impl Answers {
         };
         let mut open =
             self.open.iter().flat_map(|(key, open)| open.iter().map(move |asked| (key, asked)));
-        let ((conn, command, seq, _), asked) = open.find(is_kept)?;
+        let ((conn, command, seq), asked) = open.find(is_kept)?;
         let name = catalogue::name(*command).unwrap_or("a question");
         let sentence = format!("{} never answered {name} with seq_num {seq}", asked.host);
         let about = [Subject::Connection(*conn)].into();
@@ -243,14 +253,17 @@ impl Answers {
         Some(Violation { property, kind, role, sentence, about })
     }
 
-    /// The oldest question of this key.
-    fn take(&mut self, key: &Key) -> Option<Question> {
-        let open = self.open.get_mut(key)?;
-        let question = open.remove(0);
-        match open.first_mut() {
-            // Which of two is answered first can't be told: each is given the older one's time.
-            Some(next) => (next.n, next.sim_us) = (question.n, question.sim_us),
-            None => drop(self.open.remove(key)),
+    /// The oldest question of this key and asker.
+    fn take(&mut self, key: Key, asker: &Asker<'_>) -> Option<Question> {
+        let open = self.open.get_mut(&key)?;
+        let is_theirs = |question: &Question| Asker::of(&question.pdu) == *asker;
+        let question = open.remove(open.iter().position(is_theirs)?);
+        // Which of two is answered first can't be told: each is given the older one's time.
+        if let Some(next) = open.iter_mut().find(|question| is_theirs(question)) {
+            (next.n, next.sim_us) = (question.n, question.sim_us);
+        }
+        if open.is_empty() {
+            self.open.remove(&key);
         }
         Some(question)
     }
@@ -267,12 +280,12 @@ fn user(pdu: &Frame) -> Option<u64> {
     fields(&pdu.pdu.body).find(|field| field.number == 1).map(|field| field.value)
 }
 
-/// The attach data of a PDU at a db_proxy; of one that has none, or whose is empty (0108, 0109), whose it is:
-/// two users may ask the same with one seq_num.
-fn attach(pdu: &Frame) -> Bytes {
-    match pdu.attach().filter(|attach| !attach.is_empty()) {
-        Some(attach) => Bytes::copy_from_slice(attach),
-        None => user(pdu).unwrap_or(0).to_be_bytes().to_vec().into(),
+impl<'a> Asker<'a> {
+    fn of(pdu: &'a Frame) -> Self {
+        match pdu.attach().filter(|attach| !attach.is_empty()) {
+            Some(attach) => Self::Attach(attach),
+            None => Self::User(user(pdu).unwrap_or(0)),
+        }
     }
 }
 

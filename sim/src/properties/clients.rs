@@ -3,6 +3,7 @@
 
 use super::wire::{At, client_pdu};
 use crate::{
+    lookup::Lookup,
     plan::{Host, Role},
     record::{End, Kind, Line},
 };
@@ -47,7 +48,7 @@ const ABOUT_LOGINS: [u16; 3] =
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Clients {
-    devices: BTreeMap<ConnId, u32>,
+    devices: Lookup<ConnId, u32>,
     users: BTreeMap<u32, u32>,
     served: BTreeMap<ConnId, Served>,
     online: BTreeMap<u32, Online>,

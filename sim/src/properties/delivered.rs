@@ -10,6 +10,7 @@ use super::{
     wire::{At, Message, conversation_of},
 };
 use crate::{
+    lookup::Lookup,
     plan::Role,
     record::{Frame, Kind},
 };
@@ -45,8 +46,8 @@ struct Fate {
 #[derive(Debug, Default)]
 pub struct Delivered {
     /// What a device sent on a connection under a seq_num.
-    sent: BTreeMap<(ConnId, u16), (Message, Conversation)>,
-    messages: BTreeMap<Message, Fate>,
+    sent: Lookup<(ConnId, u16), (Message, Conversation)>,
+    messages: Lookup<Message, Fate>,
 }
 
 impl Delivered {
@@ -106,6 +107,18 @@ impl Delivered {
     }
 }
 
+impl Fate {
+    /// The debt, a device that is online and should show the message and does not, and its user.
+    fn lacking(&self, known: &Known, message: &Message) -> Option<(&Debt, u32, u32)> {
+        let debt = self.owed.as_ref()?;
+        let mut online = known.clients.online().iter();
+        let (device, online) = online.find(|(device, online)| {
+            !self.shown.contains_key(device) && is_owed_to(known, online.user, message, debt)
+        })?;
+        Some((debt, *device, online.user))
+    }
+}
+
 /// Whether a user must have a message in the end.
 fn is_owed_to(known: &Known, user: u32, message: &Message, debt: &Debt) -> bool {
     let Conversation::Group(group) = debt.conversation else {
@@ -135,6 +148,14 @@ impl Property for Delivered {
         &[Class::DeviceWrites, Class::DeviceReads, Class::Shown]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DeviceWrites => Some(&[command::MSG_DATA]),
+            Class::DeviceReads => Some(&[command::MSG_DATA_ACK]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         if let Kind::Fact(Fact::Held { device, conversation, msg_id, .. }) = &seen.line.kind {
             let message = seen.message.as_ref()?;
@@ -146,43 +167,31 @@ impl Property for Delivered {
     }
 
     fn pending(&self, known: &Known) -> Option<Violation> {
-        for (message, Fate { owed, shown, .. }) in &self.messages {
-            let Some(debt) = owed else { continue };
-            for (device, online) in known.clients.online() {
-                if shown.contains_key(device) || !is_owed_to(known, online.user, message, debt) {
-                    continue;
-                }
-                let own = online.user == message.0;
-                return Some(Violation {
-                    property: "delivered",
-                    kind: if own { "own-message-lost" } else { "lost" },
-                    role: Role::Msg,
-                    sentence: format!(
-                        "device {device} of user {} is online and does not have \"{}\" from user \
-                         {} in {}, which was {} device {} as msg_id {}",
-                        online.user,
-                        message.1,
-                        message.0,
-                        debt.conversation,
-                        debt.how,
-                        debt.device,
-                        debt.msg_id
-                    ),
-                    about: [
-                        Subject::Content(message.1.clone()),
-                        Subject::Message(debt.conversation, debt.msg_id),
-                        Subject::Device(*device),
-                    ]
-                    .into(),
-                });
-            }
-        }
-        None
+        let is_lacking = |message: &_, fate: &Fate| fate.lacking(known, message).is_some();
+        let (message, fate) = self.messages.least(is_lacking)?;
+        let (debt, device, user) = fate.lacking(known, message)?;
+        let own = user == message.0;
+        Some(Violation {
+            property: "delivered",
+            kind: if own { "own-message-lost" } else { "lost" },
+            role: Role::Msg,
+            sentence: format!(
+                "device {device} of user {user} is online and does not have \"{}\" from user {} in \
+                 {}, which was {} device {} as msg_id {}",
+                message.1, message.0, debt.conversation, debt.how, debt.device, debt.msg_id
+            ),
+            about: [
+                Subject::Content(message.1.clone()),
+                Subject::Message(debt.conversation, debt.msg_id),
+                Subject::Device(device),
+            ]
+            .into(),
+        })
     }
 
     fn tally(&self, known: &Known) -> Option<Tally> {
         let mut tally = Tally::default();
-        for (message, Fate { owed, shown, .. }) in &self.messages {
+        for (message, Fate { owed, shown, .. }) in self.messages.sorted() {
             let Some(debt) = owed else {
                 tally.excuse("acked to nobody, and held by nobody");
                 continue;

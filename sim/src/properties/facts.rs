@@ -4,9 +4,11 @@ use super::{
     About, Class, Property, Seen, Sort, Subject, Tally, Violation,
     wire::{At, conversation_of, held_content, is_group, text},
 };
-use crate::record::{Frame, Kind, Line};
+use crate::{
+    lookup::{Lookup, LookupSet},
+    record::{Frame, Kind, Line},
+};
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     catalogue::id as command,
     conversation::{Chat, Conversation},
@@ -22,17 +24,17 @@ use teamtalk::{
 #[derive(Debug, Default)]
 pub struct Facts {
     /// Send-list entries that a msg_server reported, as (connection, msg_id).
-    added: BTreeSet<(ConnId, u32)>,
+    added: LookupSet<(ConnId, u32)>,
     /// Acks and read acks that came in: the connection, the chat and the message that they name.
-    acks: BTreeSet<(ConnId, Chat, u32)>,
+    acks: LookupSet<(ConnId, Chat, u32)>,
     /// Message rows that were committed.
-    rows: BTreeSet<(Conversation, u32)>,
+    rows: LookupSet<(Conversation, u32)>,
     /// The connections of which a role said that a user is logged in.
-    logged_in: BTreeSet<(ConnId, u32)>,
+    logged_in: LookupSet<(ConnId, u32)>,
     /// The contents that a device read in a push or a list: by device, msg_id and sender.
-    told: BTreeMap<(u32, u32, u32), Vec<Bytes>>,
+    told: Lookup<(u32, u32, u32), Vec<Bytes>>,
     /// Acks of sends that a device read.
-    acked: BTreeSet<(u32, u32)>,
+    acked: LookupSet<(u32, u32)>,
     tally: Tally,
 }
 
@@ -226,6 +228,20 @@ impl Property for Facts {
             Class::Fact,
             Class::Row,
         ]
+    }
+
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::ServerReads => Some(&[command::MSG_DATA_ACK, command::MSG_READ_ACK]),
+            Class::ServerWrites => Some(&[command::MSG_DATA, command::LOGIN_RES_USERLOGIN]),
+            Class::DeviceReads => Some(&[
+                command::MSG_DATA,
+                command::MSG_DATA_ACK,
+                command::MSG_LIST_RESPONSE,
+                command::MSG_GET_BY_MSG_ID_RES,
+            ]),
+            _ => None,
+        }
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

@@ -55,11 +55,9 @@ impl Property for Gate {
         if fields(body).filter(|field| field.number == who).last()?.value != 0 {
             return None;
         }
-        let attach = fields(body).filter(|field| field.number == attach::FIELD).last();
         // What a msg_server asks for itself carries something else.
-        let is_a_devices = attach
-            .and_then(|field| Attach::decode(field.payload))
-            .is_none_or(|attach| attach.kind == attach::kind::HANDLE);
+        let attach = pdu.attach().and_then(Attach::decode);
+        let is_a_devices = attach.is_none_or(|attach| attach.kind == attach::kind::HANDLE);
         if !is_a_devices {
             return None;
         }

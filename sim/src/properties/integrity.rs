@@ -10,9 +10,10 @@ use super::{
     Class, Property, Seen, Sort, Subject, Tally, Violation,
     wire::{At, content, conversation_of, conversation_with, is_audio, text},
 };
+use crate::lookup::LookupSet;
 use crate::{plan::Role, record::Frame};
 use bytes::Bytes;
-use std::{borrow::Cow, collections::BTreeSet};
+use std::borrow::Cow;
 use teamtalk::{
     catalogue::{self, id as command},
     conversation::Conversation,
@@ -30,7 +31,7 @@ use teamtalk::{
 const AUDIO_AS_LATEST: &[u8] = b"QhGXlpFjvMFUNrtl1aaPzA==";
 
 /// A message as a device is told it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Told {
     conversation: Conversation,
     from: u32,
@@ -41,7 +42,7 @@ struct Told {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Integrity {
-    sent: BTreeSet<Told>,
+    sent: LookupSet<Told>,
     tally: Tally,
 }
 
@@ -130,11 +131,11 @@ impl Integrity {
         // Which audio the constant stands for is not to be seen.
         let any = latest && is_audio(told.msg_type) && told.content == AUDIO_AS_LATEST;
         let known = content(told.msg_type, &told.content);
-        let same_but_sender = |sent: &&Told| {
+        let same_but_sender = |sent: &&&Told| {
             (sent.conversation, sent.msg_type) == (told.conversation, told.msg_type)
                 && (any || sent.content == told.content || same_audio(sent, &known))
         };
-        let same: Vec<_> = self.sent.iter().filter(same_but_sender).collect();
+        let same: Vec<_> = self.sent.sorted().iter().filter(same_but_sender).copied().collect();
         let by_sender = same.iter().any(|sent| sent.from == told.from);
         if any && by_sender {
             return None;
@@ -182,6 +183,20 @@ impl Property for Integrity {
 
     fn looks_at(&self) -> &'static [Class] {
         &[Class::DeviceWrites, Class::ServerWrites]
+    }
+
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DeviceWrites => Some(&[command::MSG_DATA]),
+            Class::ServerWrites => Some(&[
+                command::MSG_DATA,
+                command::MSG_LIST_RESPONSE,
+                command::MSG_GET_BY_MSG_ID_RES,
+                command::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE,
+                command::MSG_UNREAD_CNT_RESPONSE,
+            ]),
+            _ => None,
+        }
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

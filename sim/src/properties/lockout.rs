@@ -193,6 +193,13 @@ impl Property for Lockout {
         &[Class::DbPdu, Class::Event]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DbPdu => Some(&[cmd::OTHER_VALIDATE_REQ, cmd::OTHER_VALIDATE_RSP]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         if let Kind::HostDown = seen.line.kind {
             self.open.retain(|_, (counter, ..)| counter.0 != seen.line.host);

@@ -20,6 +20,7 @@ mod isolation;
 mod let_through;
 mod links;
 mod lockout;
+mod looking;
 mod membership;
 mod no_duplicate;
 mod no_panic;
@@ -53,6 +54,7 @@ mod unread;
 mod wire;
 
 pub use about::{About, Rows, Subject};
+use looking::{Looking, is_shown};
 pub use protocols::Protocols;
 pub use seen::{Class, Known, Seen};
 pub use tally::Tally;
@@ -113,6 +115,10 @@ pub trait Property {
     fn looks_at(&self) -> &'static [Class] {
         Class::ALL
     }
+    /// The commands of the PDUs that it is shown of a class; `None`: all.
+    fn commands(&self, _: Class) -> Option<&'static [u16]> {
+        None
+    }
     /// Takes the next line, and returns the violation if this line breaks a safety property.
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation>;
     /// Whether what is owed can be paid by an audit only (`world::audit`).
@@ -142,19 +148,14 @@ pub trait Property {
 pub struct Properties {
     known: Known,
     all: Vec<Box<dyn Property>>,
-    /// For each class, by its number, the places in `all` of the properties that look at it.
-    looking: Vec<Vec<usize>>,
+    looking: Looking,
 }
 
 impl Properties {
     /// The properties at the start of a run, for a deployment under this protocol and these limits.
     pub fn new(protocol: &Protocol, limits: &Limits) -> Self {
         let all = all_under(protocol, limits);
-        let looking = Class::ALL.iter().map(|class| {
-            let look = |at: &usize| all[*at].looks_at().contains(class);
-            (0..all.len()).filter(look).collect()
-        });
-        let looking = looking.collect();
+        let looking = Looking::of(&all);
         let known = Known { protocols: Protocols::all(*protocol), ..Known::default() };
         Self { known, all, looking }
     }
@@ -202,7 +203,7 @@ impl Properties {
     /// Takes the next line, and hands out the safety violations that it causes.
     pub fn observe(&mut self, line: &Line, mut found: impl FnMut(Violation)) {
         let seen = self.known.observe(line);
-        for &at in &self.looking[seen.class as usize] {
+        for &at in self.looking.at(seen.class, seen.command()) {
             if let Some(violation) = self.all[at].observe(&seen) {
                 found(violation);
             }
@@ -260,7 +261,7 @@ pub fn judge(property: &mut dyn Property, trace: &Trace) -> Vec<Violation> {
     let (mut known, mut found) = (Known::default(), Vec::new());
     for line in &trace.lines {
         let seen = known.observe(line);
-        if property.looks_at().contains(&seen.class) {
+        if is_shown(property, seen.class, seen.command()) {
             found.extend(property.observe(&seen));
         }
     }
@@ -291,7 +292,7 @@ impl Judge {
     /// Takes the next line: the violation that it causes.
     pub fn observe(&mut self, line: &Line) -> Option<Violation> {
         let seen = self.known.observe(line);
-        let looks = self.property.looks_at().contains(&seen.class);
+        let looks = is_shown(&*self.property, seen.class, seen.command());
         if looks { self.property.observe(&seen) } else { None }
     }
 }

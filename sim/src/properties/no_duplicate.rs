@@ -1,14 +1,14 @@
 //! no-duplicate: one send, however often repeated, is one message.
 
 use super::{Class, Property, Seen, Sort, Subject, Tally, Violation, wire::Message};
+use crate::lookup::Lookup;
 use crate::{plan::Role, record::Kind};
-use std::collections::BTreeMap;
 use teamtalk::conversation::Conversation;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct NoDuplicate {
-    rows: BTreeMap<Message, (Conversation, u32)>,
+    rows: Lookup<Message, (Conversation, u32)>,
     tally: Tally,
 }
 

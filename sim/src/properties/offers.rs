@@ -97,6 +97,15 @@ impl Property for Offers {
         &[Class::LinkPdu]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::LinkPdu => {
+                Some(&[id::BUDDY_LIST_USERS_STATUS_RESPONSE, id::OTHER_FILE_TRANSFER_REQ])
+            }
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let host = &seen.line.host;
         if host.role() != Role::Msg {

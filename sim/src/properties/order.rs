@@ -11,6 +11,7 @@ use super::{
     wire::{At, Message, conversation_of, conversation_with},
 };
 use crate::{
+    lookup::Lookup,
     plan::Role,
     record::{Frame, Kind},
 };
@@ -35,16 +36,16 @@ struct Send {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Order {
-    sends: BTreeMap<Message, Send>,
-    asked: BTreeMap<(ConnId, u16), Message>,
+    sends: Lookup<Message, Send>,
+    asked: Lookup<(ConnId, u16), Message>,
     /// The highest msg_id that was acked to a device in a conversation.
-    highest_ack: BTreeMap<(u32, Conversation), u32>,
+    highest_ack: Lookup<(u32, Conversation), u32>,
     /// The rows by msg_id; of several with one id, the first.
     rows: BTreeMap<Conversation, BTreeMap<u32, Row>>,
     /// List requests that are not answered.
-    lists: BTreeMap<(ConnId, u16), ListRequest>,
+    lists: Lookup<(ConnId, u16), ListRequest>,
     /// Sends that are not acked, by device and conversation.
-    unacked: BTreeMap<(u32, Conversation), BTreeSet<Message>>,
+    unacked: Lookup<(u32, Conversation), BTreeSet<Message>>,
     tally: Tally,
 }
 
@@ -232,6 +233,18 @@ impl Property for Order {
             Class::DeviceReads,
             Class::Row,
         ]
+    }
+
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DeviceWrites => Some(&[command::MSG_DATA]),
+            Class::ServerReads => Some(&[command::MSG_LIST_REQUEST]),
+            Class::ServerWrites => {
+                Some(&[command::MSG_LIST_RESPONSE, command::MSG_GET_BY_MSG_ID_RES])
+            }
+            Class::DeviceReads => Some(&[command::MSG_DATA_ACK]),
+            _ => None,
+        }
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

@@ -10,6 +10,7 @@ use super::{
     wire::{At, Message, is_audio, is_group, is_phone},
 };
 use crate::{
+    lookup::Lookup,
     plan::Role,
     record::{Frame, Kind, Line},
 };
@@ -40,13 +41,13 @@ struct Owed {
 #[derive(Debug, Default)]
 pub struct Pushed {
     /// What a user's phone registers under a seq_num.
-    asked: BTreeMap<(u32, u16), Bytes>,
+    asked: Lookup<(u32, u16), Bytes>,
     /// The token that was registered last for a user, and by no phone's logout taken back.
     tokens: BTreeMap<u32, Bytes>,
     /// Users who have set that they want no pushes at night.
     shielded: BTreeSet<u32>,
     /// Messages between users that a push can show, with their receivers.
-    shown: BTreeMap<Message, u32>,
+    shown: Lookup<Message, u32>,
     /// In the order of their commits.
     owed: Vec<Owed>,
     /// One whose push never came, and not for a fault.
@@ -179,6 +180,20 @@ impl Property for Pushed {
             Class::Row,
             Class::Event,
         ]
+    }
+
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DeviceWrites => Some(&[
+                cmd::LOGIN_REQ_DEVICETOKEN,
+                cmd::LOGIN_REQ_LOGINOUT,
+                cmd::LOGIN_REQ_PUSH_SHIELD,
+            ]),
+            Class::ServerReads => Some(&[cmd::MSG_DATA]),
+            Class::DbPdu => Some(&[cmd::LOGIN_RES_DEVICETOKEN]),
+            Class::OtherPdu => Some(&[cmd::OTHER_PUSH_TO_USER_REQ]),
+            _ => None,
+        }
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

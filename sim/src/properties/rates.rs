@@ -7,10 +7,11 @@
 
 use super::{Class, Known, Property, Seen, Sort, Subject, Tally, Violation, wire::At};
 use crate::{
+    lookup::Lookup,
     plan::{Host, Role},
     record::{Frame, Kind},
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use teamtalk::{
     catalogue::{self, id as cmd, limits::Limits},
     env::ConnId,
@@ -32,14 +33,14 @@ const LINGER_US: u64 = 1_000_000;
 const KEPT_US: u64 = 10_000_000;
 
 /// Who pays: a user with all devices at a msg_server, or a connection.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Payer {
     User(u32, Host),
     Conn(ConnId),
 }
 
 /// What is counted; the commands that are served to nobody together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum What {
     Command(u16),
     Requests,
@@ -85,10 +86,10 @@ impl Abused {
 #[derive(Debug)]
 pub struct Rates {
     limits: Limits,
-    read: BTreeMap<(Payer, What), Reads>,
-    abused: BTreeMap<ConnId, Abused>,
+    read: Lookup<(Payer, What), Reads>,
+    abused: Lookup<ConnId, Abused>,
     /// How many PDUs were written on a connection and not read by its device.
-    unread: BTreeMap<ConnId, u64>,
+    unread: Lookup<ConnId, u64>,
     /// What is broken, and can't be told at the line that broke it.
     broken: Option<Violation>,
     tally: Tally,
@@ -280,9 +281,9 @@ impl Property for Rates {
             // What came on a connection that is closed was served to nobody from some point on.
             self.unread.remove(&conn);
             let abused = self.abused.remove(&conn);
-            for read in self.read.values_mut().flat_map(|reads| &mut reads.read) {
-                read.refused |= read.name.0 == conn;
-            }
+            self.read.update(|_, reads| {
+                reads.read.iter_mut().for_each(|read| read.refused |= read.name.0 == conn);
+            });
             let late = abused.is_some_and(|abused| abused.is_late(seen.line.sim_us));
             return late.then(|| abuse(conn));
         }
@@ -300,15 +301,16 @@ impl Property for Rates {
     }
 
     fn pending(&self, known: &Known) -> Option<Violation> {
-        if let Some((&conn, _)) = self.abused.first_key_value() {
+        if let Some((&conn, _)) = self.abused.least(|_, _| true) {
             return Some(abuse(conn));
         }
-        let over = |(&(_, what), reads): (&(Payer, What), &Reads)| {
-            let most = self.most(what) as usize;
+        let over = |(_, what): &(Payer, What), reads: &Reads| {
+            let most = self.most(*what) as usize;
             (reads.judged..reads.read.len())
                 .find_map(|at| reads.over(at, known.rate_window_us, most))
         };
-        self.read.iter().find_map(over)
+        let (key, reads) = self.read.least(|key, reads| over(key, reads).is_some())?;
+        over(key, reads)
     }
 
     fn tally(&self, _: &Known) -> Option<Tally> {

@@ -171,6 +171,16 @@ impl Property for Reachable {
         &[Class::DeviceWrites, Class::DeviceReads, Class::Fact, Class::Event]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DeviceWrites => {
+                Some(&[command::LOGIN_REQ_USERLOGIN, command::LOGIN_REQ_KICKPCCLIENT])
+            }
+            Class::DeviceReads => Some(&[command::LOGIN_RES_USERLOGIN, command::LOGIN_KICK_USER]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let (line, clients) = (seen.line, &seen.known.clients);
         match &line.kind {

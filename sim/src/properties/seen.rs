@@ -11,15 +11,13 @@ use super::{
     wire::{At, Message, client_pdu, content, db_pdu, held_content},
 };
 use crate::{
+    lookup::Lookup,
     model::Stores,
     plan::{EPOCH, Role},
     record::{End, Frame, Kind, Line},
 };
 use bytes::Bytes;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 use teamtalk::{
     catalogue::id as command, env::ConnId, fact::Fact, protocol::Protocol, timing::Timing,
     wire::im::message::ImMsgData,
@@ -67,7 +65,7 @@ pub struct Known {
     pub never_ack: BTreeSet<u32>,
     /// The faults of the run.
     pub trouble: Trouble,
-    /// The 0301s that are on their way on devices' connections.
+    /// The 0301s that are on their way.
     pub under_way: UnderWay,
 }
 
@@ -120,11 +118,11 @@ pub struct Seen<'a> {
     pub stood: Option<Stood>,
     /// Its PDU, if that is at a db_proxy, and whether it was written there.
     pub db: Option<(ConnId, &'a Frame, bool)>,
-    /// Its PDU, if that is a 0301 of `client` or `db`.
+    /// Its PDU, if that is a 0301, and not one that a msg_server writes to a route_server.
     pub data: Option<Arc<Data>>,
-    /// The message that the line is about: of a row, of `Fact::Held`, and of `data`. Its sender is
-    /// the one that the line names. A 0301 that a device writes is from the user of that device,
-    /// one that a msg_server reads is from the user whom it has logged in on that connection;
+    /// The message that the line is about: of a row, of `Fact::Held`, and of `data` at a device, its
+    /// msg_server and a db_proxy. Its sender is the one that the line names. A 0301 that a device
+    /// writes is from the user of that device, one that a msg_server reads is from the user whom it has logged in on that connection;
     /// `None` if there is no such user.
     pub message: Option<Message>,
     /// The run, this line included.
@@ -132,6 +130,14 @@ pub struct Seen<'a> {
 }
 
 impl Seen<'_> {
+    /// The command of the line, if it is a PDU.
+    pub fn command(&self) -> Option<u16> {
+        match &self.line.kind {
+            Kind::PduSent(pdu) | Kind::PduReceived(pdu) => Some(pdu.command()),
+            _ => None,
+        }
+    }
+
     /// The protocol of the line's host.
     pub fn protocol(&self) -> &Protocol {
         self.known.protocols.of(&self.line.host)
@@ -157,18 +163,23 @@ pub struct Data {
     raw: Bytes,
 }
 
-/// 0301s of devices' connections that one end has written and the other has not read, by that end and
-/// their number in its direction: most are read as they were written, and are not decoded again.
+/// 0301s that one end of a connection has written and the other has not read, by that end and their number
+/// in its direction: most are read as they were written, and are not decoded again.
 #[derive(Debug, Default)]
-pub struct UnderWay(BTreeMap<(ConnId, End, u64), Arc<Data>>);
+pub struct UnderWay(Lookup<(ConnId, End, u64), Arc<Data>>);
 
 impl UnderWay {
     /// The 0301 that one end writes or reads.
-    fn data(&mut self, at: At, pdu: &Frame) -> Option<Arc<Data>> {
+    fn data(&mut self, line: &Line) -> Option<Arc<Data>> {
+        let (pdu, is_written) = match &line.kind {
+            Kind::PduSent(pdu) => (pdu, true),
+            Kind::PduReceived(pdu) => (pdu, false),
+            _ => return None,
+        };
         if pdu.command() != command::MSG_DATA {
             return None;
         }
-        if matches!(at, At::DeviceWrites | At::ServerWrites) {
+        if is_written {
             let data = Data::of(pdu)?;
             self.0.insert((pdu.conn, pdu.end, pdu.k), data.clone());
             return Some(data);
@@ -190,30 +201,38 @@ impl Known {
         let stood = client.and_then(|(at, conn, _)| self.stood(at, conn));
         let class = Class::of(line, client.map(|(at, ..)| at));
         self.now = line.n;
-        self.membership.observe(line);
+        self.membership.passes(line);
         match class {
             Class::Store => self.stores.observe(line),
+            Class::Row => self.membership.observe(line),
             Class::Event => {
+                self.membership.observe(line);
                 self.clients.observe(line);
                 self.links.observe(line);
                 self.stores.observe(line);
                 self.trouble.observe(line);
             }
             Class::Fact => self.clients.observe(line),
-            Class::DbPdu | Class::LinkPdu | Class::RoutePdu => self.links.observe(line),
+            Class::DbPdu => {
+                self.membership.observe(line);
+                self.links.observe(line);
+            }
+            Class::LinkPdu | Class::RoutePdu => self.links.observe(line),
             _ if client.is_some() => self.clients.observe(line),
             _ => {}
         }
-        let data = match (client, db) {
-            (Some((at, _, pdu)), _) => self.under_way.data(at, pdu),
-            (None, Some((_, pdu, _))) => Data::of(pdu),
-            (None, None) => None,
+        let data = match class {
+            // A route_server passes on what it reads, unparsed: what it writes is the same.
+            Class::RoutePdu if matches!(line.kind, Kind::PduReceived(_)) => None,
+            Class::LinkPdu if self.links.is_to_route(line) => None,
+            _ => self.under_way.data(line),
         };
         let message = match &line.kind {
             Kind::Row { from, content, .. } => Some((*from, content.as_str().into())),
             Kind::Fact(Fact::Held { from, content, .. }) => {
                 Some((*from, held_content(content).into()))
             }
+            _ if client.is_none() && db.is_none() => None,
             _ => data
                 .as_ref()
                 .and_then(|data| Some((self.sender(client, data)?, data.content.clone()))),
@@ -261,6 +280,11 @@ impl Class {
         Self::Store,
         Self::Event,
     ];
+
+    /// Whether lines of it are PDUs.
+    pub fn is_of_pdus(self) -> bool {
+        self as u8 <= Self::OtherPdu as u8
+    }
 
     fn of(line: &Line, client: Option<At>) -> Self {
         match &line.kind {
@@ -312,11 +336,8 @@ impl Class {
 }
 
 impl Data {
-    /// A PDU's, if it is a 0301 that can be read.
+    /// That of a PDU, if it can be read.
     fn of(pdu: &Frame) -> Option<Arc<Self>> {
-        if pdu.command() != command::MSG_DATA {
-            return None;
-        }
         // Nobody else decodes it: see `Seen::data`.
         let body: ImMsgData = pdu.pdu.view().ok()?;
         let content = content(body.msg_type, &body.msg_data).into();

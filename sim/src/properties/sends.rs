@@ -5,12 +5,14 @@ use super::{
     membership::Moment,
     wire::{At, Message},
 };
-use crate::record::{Kind, Line};
-use std::collections::BTreeMap;
+use crate::{
+    lookup::Lookup,
+    record::{Kind, Line},
+};
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Sends(BTreeMap<Message, Moments>);
+pub struct Sends(Lookup<Message, Moments>);
 
 /// The first time that each of these happened to a message.
 #[derive(Debug, Default)]

@@ -2,10 +2,11 @@
 //! for the properties and judges nothing itself.
 
 use crate::{
+    lookup::Lookup,
     plan::{Host, Role},
     record::{End, Kind, Line},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::env::ConnId;
 
 /// An open end of a connection between servers.
@@ -27,7 +28,9 @@ type At = (ConnId, End);
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Links {
-    open: BTreeMap<At, Link>,
+    open: Lookup<At, Link>,
+    /// The open ends at a host of connections to servers of a role.
+    ends: BTreeMap<(Host, Role), BTreeSet<At>>,
     /// What was closed last, and by which line.
     closed: (u64, Vec<(At, Link)>),
 }
@@ -40,8 +43,9 @@ impl Links {
             Kind::Connected { conn, end, peer, .. } if serves => {
                 let (host, peer, us) = (line.host.clone(), peer.role(), line.sim_us);
                 if matches!(peer, Role::Msg | Role::Route | Role::Db | Role::Outside) {
-                    let link = Link { host, peer, since_us: us, wrote_us: us };
-                    self.open.insert((*conn, *end), link);
+                    let at = (*conn, *end);
+                    self.ends.entry((host.clone(), peer)).or_default().insert(at);
+                    self.open.insert(at, Link { host, peer, since_us: us, wrote_us: us });
                 }
             }
             Kind::PduSent(pdu) if serves => {
@@ -50,16 +54,24 @@ impl Links {
                 }
             }
             Kind::Disconnected { conn, end } => {
-                let at = (*conn, *end);
-                let link = self.open.remove(&at).map(|link| (at, link));
-                self.closed = (line.n, link.into_iter().collect());
+                self.closed = (line.n, self.close((*conn, *end)).into_iter().collect());
             }
             Kind::HostDown => {
-                let here = |_: &At, link: &mut Link| link.host == line.host;
-                self.closed = (line.n, self.open.extract_if(.., here).collect());
+                let here = self.ends.iter().filter(|((host, _), _)| *host == line.host);
+                let here: BTreeSet<At> = here.flat_map(|(_, ends)| ends).copied().collect();
+                let closed = here.into_iter().filter_map(|at| self.close(at)).collect();
+                self.closed = (line.n, closed);
             }
             _ => {}
         }
+    }
+
+    fn close(&mut self, at: At) -> Option<(At, Link)> {
+        let link = self.open.remove(&at)?;
+        if let Some(ends) = self.ends.get_mut(&(link.host.clone(), link.peer)) {
+            ends.remove(&at);
+        }
+        Some((at, link))
     }
 
     /// An end that is open; `None` if it is of no such connection.
@@ -67,9 +79,15 @@ impl Links {
         self.open.get(&(conn, end))
     }
 
-    /// The ends that are open.
-    pub fn open(&self) -> impl Iterator<Item = (&At, &Link)> {
-        self.open.iter()
+    /// Whether a PDU is written to a route_server.
+    pub fn is_to_route(&self, line: &Line) -> bool {
+        let Kind::PduSent(pdu) = &line.kind else { return false };
+        self.get(pdu.conn, pdu.end).is_some_and(|link| link.peer == Role::Route)
+    }
+
+    /// Of the ends that are open and fit, the first.
+    pub fn first(&self, fits: impl Fn(&At, &Link) -> bool) -> Option<(&At, &Link)> {
+        self.open.least(fits)
     }
 
     /// The ends that a line closed, which is the last one.
@@ -84,8 +102,8 @@ impl Links {
         host: &'a Host,
         peer: Role,
     ) -> impl Iterator<Item = (ConnId, &'a Link)> {
-        let own = self.open.iter().filter(move |(_, link)| link.peer == peer && link.host == *host);
-        own.map(|((conn, _), link)| (*conn, link))
+        let ends = self.ends.get(&(host.clone(), peer)).into_iter().flatten();
+        ends.filter_map(|at| Some((at.0, self.open.get(at)?)))
     }
 }
 

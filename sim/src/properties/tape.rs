@@ -1,7 +1,7 @@
 //! Traces written by hand, for the tests of the properties.
 
 pub use super::pdus::*;
-use super::{Known, Property, Protocols, Violation};
+use super::{Known, Property, Protocols, Violation, is_shown};
 use crate::{
     plan::Host,
     record::{End, Frame, Kind, Line},
@@ -51,7 +51,7 @@ impl<P: Property> Tape<P> {
         let line = Line { n: self.n, sim_us, host: Host::of(host), incarnation: 1, kind };
         self.n += 1;
         let seen = self.known.observe(&line);
-        let looks = self.property.looks_at().contains(&seen.class);
+        let looks = is_shown(&self.property, seen.class, seen.command());
         if looks && let Some(found) = self.property.observe(&seen) {
             // A card has the line that broke it in any case; others like it must touch it too, but for
             // heartbeats, which only show that something else is late.

@@ -218,6 +218,17 @@ impl Property for Tokens {
         &[Class::ServerReads, Class::ServerWrites, Class::DbPdu, Class::Store, Class::Event]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::ServerReads => Some(&[cmd::LOGIN_REQ_DEVICETOKEN, cmd::LOGIN_REQ_LOGINOUT]),
+            Class::ServerWrites => {
+                Some(&[cmd::LOGIN_RES_DEVICETOKEN, cmd::LOGIN_RES_LOGINOUT, cmd::OTHER_REFUSED])
+            }
+            Class::DbPdu => Some(&[cmd::LOGIN_REQ_DEVICETOKEN, cmd::LOGIN_RES_DEVICETOKEN]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         match &seen.line.kind {
             Kind::Store(_) => self.stored(seen),

@@ -6,11 +6,12 @@
 
 use super::{Class, Property, Rows, Seen, Sort, Subject, Tally, Violation};
 use crate::{
+    lookup::Lookup,
     model::stores::Row,
     plan::Role,
     record::{Applied, Changed, Did, Effect, Kind, Verb},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use teamtalk::{
     conversation::Conversation, protocol::Protocol, wire::im::base_define::SessionType,
 };
@@ -18,13 +19,13 @@ use teamtalk::{
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Transactions {
-    open: BTreeMap<u64, Open>,
+    open: Lookup<u64, Open>,
     /// The committed sessions of (user, peer, type): id and status.
-    sessions: BTreeMap<(u32, u32, u32), (u32, u32)>,
+    sessions: Lookup<(u32, u32, u32), (u32, u32)>,
     /// The ids of all of them, with the line that committed them.
-    ids: BTreeMap<u32, u64>,
+    ids: Lookup<u32, u64>,
     /// The committed relations of (lower, higher user), with the line that committed them.
-    relations: BTreeMap<(u32, u32, u32), u64>,
+    relations: Lookup<(u32, u32, u32), u64>,
     tally: Tally,
 }
 
@@ -80,15 +81,12 @@ impl Transactions {
     }
 
     fn applied(&mut self, seen: &Seen<'_>, applied: &Applied) -> Option<Violation> {
-        let what = &applied.what;
+        let (what, words) = (&applied.what, applied.what.words);
         let Effect::Sql { transaction, did } = &applied.effect else { return None };
         let every = |has: fn(&Protocol) -> bool| seen.known.protocols.all_have(has);
         if applied.replica {
-            let is_new = what.names("IMGroupMember") && every(|of| of.members_from_store)
-                || ["select * from IMRecentSession", "select peerId from IMRecentSession"]
-                    .iter()
-                    .any(|of| what.starts_with(of))
-                    && every(|of| of.catch_up_on_gap);
+            let is_new = words.members && every(|of| of.members_from_store)
+                || words.lists_sessions && every(|of| of.catch_up_on_gap);
             return match (did, is_new) {
                 (Did::Rows(_), true) => {
                     broken("from-replica", format!("a replica was asked: {what}"), sql())
@@ -109,24 +107,19 @@ impl Transactions {
         let open = self.open.entry(session).or_default();
         match did {
             Did::Rows(_) => {
-                let holds = what.contains("for update");
-                if what.names("IMGroup") {
-                    open.holds_group |= holds;
-                }
-                let is_held = holds || what.names("IMGroupMember") && open.holds_group;
-                let decides = ["IMGroup", "IMGroupMember", "TTRelation"];
-                if !is_held && decides.iter().any(|table| what.names(table)) {
+                open.holds_group |= words.groups && words.holds;
+                let is_held = words.holds || words.members && open.holds_group;
+                if !is_held && (words.groups || words.members || words.relations) {
                     let sentence = format!("a transaction read and did not hold: {what}");
                     return broken("not-held", sentence, sql());
                 }
             }
             Did::Changed { rows, id } => {
-                let is_insert = what.starts_with("insert");
-                if is_insert && what.names("IMGroup") {
+                if words.inserts && words.groups {
                     open.holds_group = true;
-                } else if is_insert && what.names("IMRecentSession") {
+                } else if words.inserts && words.sessions {
                     open.made.insert(*id as u32);
-                } else if what.starts_with("update TTRelation set lastId=LAST") {
+                } else if words.draws_id {
                     let [_, low, high, id] = applied.params.get(..4)? else { return None };
                     let key = (low.uint(), high.uint(), id.uint());
                     // What is committed later a db_proxy can't know when it begins.
@@ -143,8 +136,7 @@ impl Transactions {
                             [Subject::Rows(Rows::Relation(pair))],
                         );
                     }
-                } else if what.starts_with("update IMRecentSession") && what.contains("where id in")
-                {
+                } else if words.touches_sessions {
                     let ids = applied.params.iter().skip(1).map(|id| id.uint());
                     let is_there = |id: &u32| {
                         let since = self.ids.get(id);

@@ -8,10 +8,11 @@ use super::{
     wire::{At, Message, content, conversation_of, conversation_with},
 };
 use crate::{
+    lookup::Lookup,
     plan::Role,
     record::{Frame, Kind, Line},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 use teamtalk::{
     catalogue::id as command,
     conversation::Conversation,
@@ -25,9 +26,9 @@ use teamtalk::{
 /// See the module.
 #[derive(Debug, Default)]
 pub struct UniqueMsgId {
-    met: BTreeMap<(Conversation, u32), Message>,
+    met: Lookup<(Conversation, u32), Message>,
     /// What a device sent on a connection under a seq_num: the ack names no content.
-    asked: BTreeMap<(ConnId, u16), Asked>,
+    asked: Lookup<(ConnId, u16), Asked>,
     tally: Tally,
 }
 
@@ -142,6 +143,19 @@ impl Property for UniqueMsgId {
 
     fn looks_at(&self) -> &'static [Class] {
         &[Class::DeviceWrites, Class::ServerWrites, Class::Row]
+    }
+
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DeviceWrites => Some(&[command::MSG_DATA]),
+            Class::ServerWrites => Some(&[
+                command::MSG_DATA,
+                command::MSG_DATA_ACK,
+                command::MSG_LIST_RESPONSE,
+                command::MSG_GET_BY_MSG_ID_RES,
+            ]),
+            _ => None,
+        }
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

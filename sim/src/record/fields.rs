@@ -16,10 +16,23 @@ pub struct Field<'a> {
 }
 
 /// The fields of a body in their order, as far as they can be read.
-pub fn fields(body: &[u8]) -> impl Iterator<Item = Field<'_>> {
-    let mut rest = body;
-    std::iter::from_fn(move || {
-        let start = rest;
+pub fn fields(body: &[u8]) -> Fields<'_> {
+    Fields { rest: body }
+}
+
+/// See [`fields`].
+#[derive(Debug, Clone)]
+pub struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Field<'a>;
+
+    // A reader wants little of each field: what it does not look at is not worked out.
+    #[inline]
+    fn next(&mut self) -> Option<Field<'a>> {
+        let (start, mut rest) = (self.rest, self.rest);
         let tag = varint(&mut rest)?;
         let (mut value, mut payload) = (0, &rest[..0]);
         match tag & 7 {
@@ -32,9 +45,10 @@ pub fn fields(body: &[u8]) -> impl Iterator<Item = Field<'_>> {
             5 => (payload, rest) = rest.split_at_checked(4)?,
             _ => return None,
         }
+        self.rest = rest;
         let whole = &start[..start.len() - rest.len()];
         Some(Field { number: (tag >> 3) as u32, value, payload, whole })
-    })
+    }
 }
 
 /// A body without some fields, by their numbers: a part of it, if what is left is in one piece.

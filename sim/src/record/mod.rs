@@ -27,7 +27,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact};
 
 /// Which end of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// The one that dialled.

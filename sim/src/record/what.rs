@@ -16,6 +16,31 @@ pub struct What {
     pub names_members: bool,
     /// `Some` if it changes or deletes rows of messages: true for those of groups.
     pub changes_messages: Option<bool>,
+    /// What it is to its transaction by its words.
+    pub words: Words,
+}
+
+/// What a statement is to its transaction by its words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Words {
+    /// It names IMGroup.
+    pub groups: bool,
+    /// It names IMGroupMember.
+    pub members: bool,
+    /// It names TTRelation.
+    pub relations: bool,
+    /// It names IMRecentSession.
+    pub sessions: bool,
+    /// It locks what it reads.
+    pub holds: bool,
+    /// It is an INSERT, as db_proxy writes one.
+    pub inserts: bool,
+    /// It draws the id of a message between two users.
+    pub draws_id: bool,
+    /// It touches sessions by their ids.
+    pub touches_sessions: bool,
+    /// It reads sessions to answer with.
+    pub lists_sessions: bool,
 }
 
 /// The part that a statement has in its transaction.
@@ -40,19 +65,38 @@ impl What {
             insert: Insert::parse(&text),
             names_members: members::may_be_rows(&text),
             changes_messages: changed_table(&text).and_then(is_of_groups),
+            words: Words::of(&text),
             text,
         })
     }
 
     /// Whether it has this word, a table's name, in whatever case.
     pub fn names(&self, table: &str) -> bool {
-        let mut words = self.text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        words.any(|word| word.eq_ignore_ascii_case(table))
+        names(&self.text, table)
     }
 
     /// Whether the statement, once it is durable, may be worth lines of rows.
     pub fn may_be_rows(&self) -> bool {
         self.names_members || self.insert.as_ref().is_some_and(Insert::is_row)
+    }
+}
+
+impl Words {
+    fn of(text: &str) -> Self {
+        let names = |table| names(text, table);
+        let lists = ["select * from IMRecentSession", "select peerId from IMRecentSession"];
+        Self {
+            groups: names("IMGroup"),
+            members: names("IMGroupMember"),
+            relations: names("TTRelation"),
+            sessions: names("IMRecentSession"),
+            holds: text.contains("for update"),
+            inserts: text.starts_with("insert"),
+            draws_id: text.starts_with("update TTRelation set lastId=LAST"),
+            touches_sessions: text.starts_with("update IMRecentSession")
+                && text.contains("where id in"),
+            lists_sessions: lists.iter().any(|of| text.starts_with(of)),
+        }
     }
 }
 
@@ -81,6 +125,11 @@ impl Verb {
             () => Self::Other,
         }
     }
+}
+
+fn names(text: &str, table: &str) -> bool {
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.any(|word| word.eq_ignore_ascii_case(table))
 }
 
 /// The table that an UPDATE or DELETE changes.
@@ -126,6 +175,7 @@ mod tests {
     fn a_table_is_named_by_a_whole_word() {
         let what = What::new("update `IMGroupMember` set status=? where groupId=?");
         assert!(what.names("imgroupmember") && !what.names("imgroup") && !what.names("member"));
+        assert!(what.words.members && !what.words.groups);
     }
 
     #[test]

@@ -336,6 +336,13 @@ impl Property for Available {
         &[Class::DeviceWrites, Class::DeviceReads, Class::DbPdu, Class::Event]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DbPdu => Some(&[cmd::OTHER_REFUSED]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         match seen.line.kind {
             Kind::Disconnected { conn, end: End::Dialler } => drop(self.closed.insert(conn)),

@@ -2,6 +2,7 @@
 //! message, or has asked for it and was answered without it.
 
 use crate::{
+    lookup::Lookup,
     properties::{Seen, wire::At},
     record::Frame,
 };
@@ -51,9 +52,9 @@ pub struct Lie {
 #[derive(Debug, Default)]
 pub struct Claims {
     /// Pages that were asked for: of which conversation, from which id down, how many.
-    asked: BTreeMap<(ConnId, u16), (Conversation, u32, u32)>,
+    asked: Lookup<(ConnId, u16), (Conversation, u32, u32)>,
     /// What each device knows of a conversation.
-    known: BTreeMap<(u32, Conversation), Ids>,
+    known: Lookup<(u32, Conversation), Ids>,
 }
 
 impl Claims {

@@ -15,6 +15,7 @@ use super::{
     wire::{At, conversation_of},
 };
 use crate::{
+    lookup::Lookup,
     plan::{DROPS, Host, Role},
     record::{End, Frame, Kind},
 };
@@ -49,9 +50,9 @@ pub struct Diligent {
     /// The hosts of devices.
     hosts: BTreeMap<u32, Host>,
     /// Pushes that were read and not acked, with since when.
-    pushes: BTreeMap<Push, u64>,
+    pushes: Lookup<Push, u64>,
     /// Which operation a device attempted under a seq_num.
-    attempts: BTreeMap<(ConnId, u16), u32>,
+    attempts: Lookup<(ConnId, u16), u32>,
     /// Sends that were written and have not ended, by device and operation.
     unfinished: BTreeSet<(u32, u32)>,
     /// Those that a device that is online has yet to write again, with since when.
@@ -64,9 +65,9 @@ pub struct Diligent {
     failed: BTreeMap<u32, Host>,
     msg_servers: BTreeSet<Host>,
     /// Groups that a device was told its user is out of, with when.
-    left: BTreeMap<(u32, u32), u64>,
+    left: Lookup<(u32, u32), u64>,
     /// When a device first asked for its counts under a seq_num.
-    counts: BTreeMap<(ConnId, u16), u64>,
+    counts: Lookup<(ConnId, u16), u64>,
     claims: Claims,
     tally: Tally,
     next_look_us: u64,
@@ -303,8 +304,8 @@ impl Diligent {
             );
             return Some(lazy("not-asked", what, device, Subject::Ends(*conn)));
         }
-        let mut pushes = self.pushes.iter();
-        let ((conn, conversation, msg_id), since) = pushes.find(|(_, since)| is_late(**since))?;
+        let ((conn, conversation, msg_id), since) =
+            self.pushes.least(|_, since| is_late(*since))?;
         // A write may wait as long as a fault keeps it from being read.
         if !quiet(*since) {
             return None;

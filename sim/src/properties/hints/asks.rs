@@ -2,11 +2,12 @@
 
 use super::{AT_ONCE_US, broken, us};
 use crate::{
+    lookup::LookupSet,
     plan::{Host, Role},
     properties::{Seen, Subject, Violation, wire::At},
     record::{End, Kind},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use teamtalk::{
     catalogue::id, env::ConnId, fact::Fact, timing::Timing, wire::tt::extension::CatchUpHint,
 };
@@ -27,7 +28,7 @@ struct Told {
 pub struct Asks {
     told: BTreeMap<ConnId, Told>,
     /// What a person asked, by connection and seq_num.
-    attempts: BTreeSet<(ConnId, u16)>,
+    attempts: LookupSet<(ConnId, u16)>,
 }
 
 impl Asks {

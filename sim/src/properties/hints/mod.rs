@@ -110,7 +110,7 @@ impl Hints {
         match (peer, is_sent, pdu.command()) {
             (Role::Db, true, id::MSG_DATA) => {
                 let attach = Attach::decode(pdu.attach()?)?;
-                let data = pdu.view::<ImMsgData>().ok()?;
+                let data = &seen.data.as_ref()?.body;
                 let (from, to) = (data.from_user_id, data.to_session_id);
                 let whom = match is_group(data.msg_type) {
                     true => Whom::Everyone,
@@ -126,7 +126,7 @@ impl Hints {
                 let attach = Attach::decode(pdu.attach()?)?;
                 self.reasons.answered(pdu, attach.handle);
                 self.tally.judge();
-                self.fans_out(&host, pdu, now_us);
+                self.fans_out(seen, &host);
             }
             (Role::Db, false, id::OTHER_REFUSED) => {
                 let refused = pdu.view::<Refused>().ok()?;
@@ -152,7 +152,7 @@ impl Hints {
                     self.because(&host, Reason::new(whom, now_us, why), now_us, timing);
                 }
             }
-            (Role::Route, false, id::MSG_DATA) => self.fans_out(&host, pdu, now_us),
+            (Role::Route, false, id::MSG_DATA) => self.fans_out(seen, &host),
             (Role::Route, true, _) => return self.route_is_told(seen, &host, pdu, timing),
             _ => {}
         }
@@ -160,11 +160,11 @@ impl Hints {
     }
 
     /// A message of a group is to be pushed here: its members are asked for at once.
-    fn fans_out(&mut self, host: &Host, pdu: &Frame, now_us: u64) {
-        let Ok(data) = pdu.view::<ImMsgData>() else { return };
+    fn fans_out(&mut self, seen: &Seen<'_>, host: &Host) {
+        let Some(data) = seen.data.as_ref().map(|data| &data.body) else { return };
         if data.msg_id != 0 && is_group(data.msg_type) {
             let why = "the members of a group were not asked for";
-            let reason = Reason::new(Whom::EveryoneHere, now_us, why);
+            let reason = Reason::new(Whom::EveryoneHere, seen.line.sim_us, why);
             self.reasons.fans_out(host, (data.to_session_id, data.msg_id), reason);
         }
     }
@@ -320,6 +320,16 @@ impl Property for Hints {
             Class::Fact,
             Class::Event,
         ]
+    }
+
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DeviceWrites => {
+                Some(&[id::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST, id::OTHER_HEARTBEAT])
+            }
+            Class::DeviceReads => Some(&[id::OTHER_CATCH_UP_HINT]),
+            _ => None,
+        }
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

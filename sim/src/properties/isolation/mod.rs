@@ -30,13 +30,11 @@ use super::{
     wire::{At, Message},
 };
 use crate::{
+    lookup::{Lookup, LookupSet},
     plan::Role,
     record::{Frame, Kind},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 use teamtalk::{
     catalogue::{self, id as command},
     conversation::Conversation,
@@ -62,11 +60,11 @@ pub struct Isolation {
     /// first read.
     asked: BTreeMap<(ConnId, u16, u16), u64>,
     /// When rows of groups were committed, by group and msg_id.
-    rows: BTreeMap<(u32, u32), Committed>,
+    rows: Lookup<(u32, u32), Committed>,
     /// Contents that came on a connection that was logged in and not kicked.
-    welcome: BTreeSet<Arc<str>>,
+    welcome: LookupSet<Arc<str>>,
     /// Contents that came on other connections, with the connection and what was wrong with it.
-    intruding: BTreeMap<Arc<str>, (ConnId, &'static str)>,
+    intruding: Lookup<Arc<str>, (ConnId, &'static str)>,
     tally: Tally,
 }
 
@@ -82,18 +80,17 @@ fn violation(kind: &'static str, sentence: String, about: About) -> Option<Viola
     Some(Violation { property: "isolation", kind, role: Role::Msg, sentence, about })
 }
 
-fn is_question(command: u16) -> bool {
-    [
-        command::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST,
-        command::MSG_UNREAD_CNT_REQUEST,
-        command::MSG_LIST_REQUEST,
-        command::MSG_GET_LATEST_MSG_ID_REQ,
-        command::MSG_GET_BY_MSG_ID_REQ,
-        command::GROUP_NORMAL_LIST_REQUEST,
-        command::GROUP_INFO_REQUEST,
-    ]
-    .contains(&command)
-}
+/// What a device asks: a message to be stored, and questions.
+const ASKED: &[u16] = &[
+    command::MSG_DATA,
+    command::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST,
+    command::MSG_UNREAD_CNT_REQUEST,
+    command::MSG_LIST_REQUEST,
+    command::MSG_GET_LATEST_MSG_ID_REQ,
+    command::MSG_GET_BY_MSG_ID_REQ,
+    command::GROUP_NORMAL_LIST_REQUEST,
+    command::GROUP_INFO_REQUEST,
+];
 
 impl Isolation {
     /// For a deployment under this protocol.
@@ -104,9 +101,9 @@ impl Isolation {
             from_store: protocol.members_from_store && protocol.has_floor(),
             tries: Tries::default(),
             asked: BTreeMap::new(),
-            rows: BTreeMap::new(),
-            welcome: BTreeSet::new(),
-            intruding: BTreeMap::new(),
+            rows: Lookup::default(),
+            welcome: LookupSet::default(),
+            intruding: Lookup::default(),
             tally: Tally::default(),
         }
     }
@@ -290,6 +287,14 @@ impl Property for Isolation {
         &[Class::ServerReads, Class::ServerWrites, Class::DbPdu, Class::Row, Class::Event]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::ServerReads => Some(ASKED),
+            Class::DbPdu => Some(&[command::MSG_DATA, command::OTHER_REFUSED]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let line = seen.line;
         self.tries.observe(seen);
@@ -308,7 +313,7 @@ impl Property for Isolation {
                 self.takes(seen, conn);
                 None
             }
-            Some((At::ServerReads, conn, pdu)) if is_question(pdu.command()) => {
+            Some((At::ServerReads, conn, pdu)) => {
                 let question = (conn, pdu.header.seq_num, pdu.command());
                 self.asked.entry(question).or_insert(line.n);
                 None

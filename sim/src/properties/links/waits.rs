@@ -2,6 +2,7 @@
 
 use super::{AT_ONCE_US, Conns, about, broken, us};
 use crate::{
+    lookup::LookupSet,
     plan::{Host, Role},
     properties::{Seen, Tally, Violation, answered::reply_of, hints::GIVE_UP},
     record::{Frame, fields::fields},
@@ -59,7 +60,7 @@ pub struct Waits {
     /// may have asked told them.
     handles: BTreeMap<(Host, u32), ConnId>,
     /// Questions of which it can't be told how many wait: connection, command and seq_num.
-    unsure: BTreeSet<(ConnId, u16, u16)>,
+    unsure: LookupSet<(ConnId, u16, u16)>,
     /// By link, the oldest first.
     waits: BTreeMap<ConnId, Vec<Wait>>,
     /// Links that have ended, though their msg_server may not know.

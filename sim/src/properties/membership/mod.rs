@@ -97,14 +97,20 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// Takes the next line.
-    pub fn observe(&mut self, line: &Line) {
-        let at = Moment::of(line);
+    /// Takes the moment of the next line.
+    #[inline]
+    pub fn passes(&mut self, line: &Line) {
         if let Some(healed) = self.healed_us {
+            let at = Moment::of(line);
             let open = self.changes.iter_mut().filter(|change| change.done.is_none());
             let settled = open.filter(|change| change.from.us.max(healed) + SETTLED_US <= at.us);
             settled.for_each(|change| change.done = Some(at));
         }
+    }
+
+    /// Takes the next line, whose moment was taken: a row, a PDU at a db_proxy, or one of phases.
+    pub fn observe(&mut self, line: &Line) {
+        let at = Moment::of(line);
         if let Kind::MemberRow { group, user, live } = line.kind {
             let row = Row { at, live, from_start: line.host.role() == Role::World };
             self.rows.entry((group, user)).or_default().push(row);

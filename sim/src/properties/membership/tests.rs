@@ -27,7 +27,9 @@ impl Reader {
     /// Returns the line's number.
     fn line(&mut self, host: &str, kind: Kind) -> u64 {
         let (n, sim_us) = (self.n, self.n * 1_000_000);
-        self.membership.observe(&Line { n, sim_us, host: Host::of(host), incarnation: 1, kind });
+        let line = Line { n, sim_us, host: Host::of(host), incarnation: 1, kind };
+        self.membership.passes(&line);
+        self.membership.observe(&line);
         self.n += 1;
         n
     }

@@ -3,7 +3,7 @@
 use super::{
     Notices,
     audience::{members, owed},
-    due::{Notice, To, bare},
+    due::{Notice, To},
     has_route, own,
 };
 use crate::{
@@ -98,7 +98,7 @@ impl Notices {
         let cmd = pdu.view::<Imp2pCmdMsg>().ok()?;
         let mut conns = self.others(host, user, &[conn]);
         conns.extend(self.others(host, cmd.to_user_id, &[conn]));
-        Some((conns, (pdu.command(), bare(pdu))))
+        Some((conns, (pdu.command(), pdu.bare())))
     }
 
     /// 020f of a session with a user, to the user's other connections.
@@ -179,7 +179,7 @@ impl Notices {
     pub(super) fn server_says(&mut self, seen: &Seen<'_>, pdu: &Frame) {
         let host = &seen.line.host;
         let told = match pdu.command() {
-            id::MSG_DATA => self.stored(host, pdu),
+            id::MSG_DATA => self.stored(seen, pdu),
             id::MSG_READ_NOTIFY => self.confirmed(host, pdu),
             id::GROUP_CHANGE_MEMBER_RESPONSE => self.changed(host, pdu),
             id::BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE => signed(pdu),
@@ -206,26 +206,26 @@ impl Notices {
     }
 
     /// A message that was stored goes to route, and one between users is pushed here.
-    fn stored(&self, host: &Host, pdu: &Frame) -> Told {
-        let data = pdu.view::<ImMsgData>().ok()?;
+    fn stored(&self, seen: &Seen<'_>, pdu: &Frame) -> Told {
+        let (host, data) = (&seen.line.host, &seen.data.as_ref()?.body);
         if data.msg_id == 0 {
             return None;
         }
         let mut conns = Vec::new();
         if !is_group(data.msg_type) {
-            let origin = self.origins(&data);
+            let origin = self.origins(data);
             conns = self.others(host, data.from_user_id, &origin);
             conns.extend(self.others(host, data.to_session_id, &origin));
         }
-        Some((conns, (pdu.command(), bare(pdu))))
+        Some((conns, (pdu.command(), pdu.bare())))
     }
 
     /// A read ack that is stored is told to the user's other connections.
     fn confirmed(&mut self, host: &Host, pdu: &Frame) -> Told {
         let notice = pdu.view::<ImMsgDataReadNotify>().ok()?;
         let requester = self.requesters(host, id::MSG_READ_ACK, pdu, notice.user_id);
-        self.may_be_told(&requester, &(pdu.command(), bare(pdu)));
-        Some((self.others(host, notice.user_id, &requester.here), (pdu.command(), bare(pdu))))
+        self.may_be_told(&requester, &(pdu.command(), pdu.bare()));
+        Some((self.others(host, notice.user_id, &requester.here), (pdu.command(), pdu.bare())))
     }
 
     /// A change of members is told to those who came or went and to the members.

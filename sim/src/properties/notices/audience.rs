@@ -1,7 +1,11 @@
 //! For whom a notice is, by docs/SYSTEM.md sections 3 and 4.
 
 use super::here::{Device, Here};
-use crate::{plan::Host, properties::wire::is_group, record::Frame};
+use crate::{
+    plan::Host,
+    properties::{Seen, wire::is_group},
+    record::Frame,
+};
 use bytes::Bytes;
 use prost::Message;
 use teamtalk::{
@@ -13,7 +17,7 @@ use teamtalk::{
             buddy::{ImRemoveSessionNotify, ImpcLoginStatusNotify},
             file::ImFileNotify,
             group::ImGroupChangeMemberNotify,
-            message::{ImMsgData, ImMsgDataReadNotify},
+            message::ImMsgDataReadNotify,
             server::ImServerPcLoginStatusNotify,
             switch_service::Imp2pCmdMsg,
         },
@@ -34,14 +38,15 @@ pub struct Audience {
 }
 
 /// Who at a msg_server is owed what a route_server sends; `None` if nobody ever is by this command.
-pub fn from_route(here: &Here, host: &Host, pdu: &Frame, body: &Bytes) -> Option<Audience> {
+pub fn from_route(here: &Here, seen: &Seen<'_>, pdu: &Frame) -> Option<Audience> {
+    let host = &seen.line.host;
     let of =
         |users: &[u32]| here.of_users(host, users).filter(owed).map(|(conn, _)| conn).collect();
     let all = |wanted: fn(&Device) -> bool| {
         let here = here.at(host).filter(owed);
         here.filter(|(_, device)| wanted(device)).map(|(conn, _)| conn).collect::<Vec<_>>()
     };
-    let mut told = Audience { command: pdu.command(), body: body.clone(), conns: Vec::new() };
+    let mut told = Audience { command: pdu.command(), body: pdu.bare(), conns: Vec::new() };
     told.conns = match pdu.command() {
         id::BUDDY_LIST_STATUS_NOTIFY => all(|device| !device.is_mobile),
         id::BUDDY_LIST_SIGN_INFO_CHANGED_NOTIFY => all(|_| true),
@@ -61,7 +66,7 @@ pub fn from_route(here: &Here, host: &Host, pdu: &Frame, body: &Bytes) -> Option
             members(here, host, &notice)
         }
         id::MSG_DATA => {
-            let data = pdu.view::<ImMsgData>().ok()?;
+            let data = &seen.data.as_ref()?.body;
             // Those of groups go to whom a db_proxy names.
             if is_group(data.msg_type) {
                 return None;

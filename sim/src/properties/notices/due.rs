@@ -1,15 +1,11 @@
 //! What is still to be written, where, and how often.
 
-use crate::{
-    plan::Host,
-    record::{Frame, fields::without},
-};
+use crate::{lookup::Lookup, plan::Host, record::Frame};
 use bytes::Bytes;
-use std::collections::{BTreeMap, btree_map::Entry};
-use teamtalk::{env::ConnId, wire::attach};
+use teamtalk::env::ConnId;
 
 /// To whom a notice is to be written.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum To {
     /// On a connection: of a device at its msg_server, of a msg_server at its route_server.
     Conn(ConnId),
@@ -32,30 +28,34 @@ pub struct Owed {
 /// All that is owed: to whom and by which command, then by body. Few are owed anything at a time, so
 /// bodies of other PDUs are not looked at.
 #[derive(Debug, Default)]
-pub struct Due(BTreeMap<(To, u16), BTreeMap<Bytes, Owed>>);
+pub struct Due(Lookup<(To, u16), Vec<(Bytes, Owed)>>);
 
 impl Due {
     /// A notice is owed, once more.
     pub fn add(&mut self, (to, command, body): Notice, since_us: u64) {
         let bodies = self.0.entry((to, command)).or_default();
-        bodies.entry(body).or_insert(Owed { since_us, times: 0 }).times += 1;
+        match bodies.iter_mut().find(|(of, _)| *of == body) {
+            Some((_, owed)) => owed.times += 1,
+            None => bodies.push((body, Owed { since_us, times: 1 })),
+        }
     }
 
     /// A PDU was written there: whether it was owed.
     pub fn paid(&mut self, to: &To, pdu: &Frame) -> bool {
-        self.take((to.clone(), pdu.command()), || bare(pdu))
+        self.take((to.clone(), pdu.command()), || pdu.bare())
     }
 
     /// A notice is owed once less: whether it was owed.
     pub fn take(&mut self, key: (To, u16), body: impl FnOnce() -> Bytes) -> bool {
-        let Entry::Occupied(mut bodies) = self.0.entry(key) else { return false };
-        let Entry::Occupied(mut owed) = bodies.get_mut().entry(body()) else { return false };
-        owed.get_mut().times -= 1;
-        if owed.get().times == 0 {
-            owed.remove();
+        let Some(bodies) = self.0.get_mut(&key) else { return false };
+        let body = body();
+        let Some(at) = bodies.iter().position(|(of, _)| *of == body) else { return false };
+        bodies[at].1.times -= 1;
+        if bodies[at].1.times == 0 {
+            bodies.swap_remove(at);
         }
-        if bodies.get().is_empty() {
-            bodies.remove();
+        if bodies.is_empty() {
+            self.0.remove(&key);
         }
         true
     }
@@ -64,8 +64,11 @@ impl Due {
     pub fn forget_since(&mut self, (command, body): &(u16, Bytes), since_us: u64) -> bool {
         let mut forgot = false;
         self.0.retain(|(_, of), bodies| {
-            if of == command && bodies.get(body).is_some_and(|owed| owed.since_us == since_us) {
-                bodies.remove(body);
+            let is_it = |(of, owed): &(Bytes, Owed)| of == body && owed.since_us == since_us;
+            if of == command
+                && let Some(at) = bodies.iter().position(is_it)
+            {
+                bodies.swap_remove(at);
                 forgot = true;
             }
             !bodies.is_empty()
@@ -81,19 +84,14 @@ impl Due {
     /// To whom something is owed for longer than this, and by which command, if anything is.
     pub fn overdue(&self, now_us: u64, within_us: u64) -> Option<&(To, u16)> {
         let is_late = |owed: &Owed| owed.since_us + within_us < now_us;
-        let late = self.0.iter().find(|(_, bodies)| bodies.values().any(is_late));
+        let late = self.0.least(|_, bodies| bodies.iter().any(|(_, owed)| is_late(owed)));
         late.map(|(key, _)| key)
     }
 
     /// To whom something is owed, and by which command, if anything is.
     pub fn any(&self) -> Option<&(To, u16)> {
-        self.0.keys().next()
+        self.0.least(|_, _| true).map(|(key, _)| key)
     }
-}
-
-/// A body without its attach data.
-pub fn bare(frame: &Frame) -> Bytes {
-    without(&frame.pdu.body, &[attach::FIELD])
 }
 
 #[cfg(test)]

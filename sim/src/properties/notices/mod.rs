@@ -15,13 +15,14 @@ mod tests;
 
 use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation};
 use crate::{
+    lookup::Lookup,
     plan::{Host, Role},
     record::{End, Frame, Kind, fields::without},
 };
 use at_msg::Asked;
 use at_route::{Presence, StatusAnswer};
 use bytes::Bytes;
-use due::{Due, Notice, To, bare};
+use due::{Due, Notice, To};
 use here::{Gone, Here};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
@@ -69,13 +70,13 @@ pub struct Notices {
     /// What a route_server said that was not right when it did.
     doubtful: Vec<(Host, StatusAnswer)>,
     /// The connections whose question was not answered yet, by seq_num, command and msg_server.
-    asked: BTreeMap<(u16, u16, Host), Vec<ConnId>>,
+    asked: Lookup<(u16, u16, Host), Vec<ConnId>>,
     /// Where each msg_server was told that clients reach the file server.
     addresses: BTreeMap<Host, Vec<IpAddr>>,
     /// What follows from a device's PDU unless it is refused.
     unless_refused: BTreeMap<(ConnId, u16, u16), Asked>,
     /// On which connections each message, (type, receiver, content), was sent.
-    sent: BTreeMap<(i32, u32, Bytes), BTreeSet<ConnId>>,
+    sent: Lookup<(i32, u32, Bytes), BTreeSet<ConnId>>,
     tally: Tally,
 }
 
@@ -97,7 +98,7 @@ impl Notices {
             (Role::Route, End::Acceptor, true) => {
                 let to = To::Conn(pdu.conn);
                 if !self.pays(&to, pdu) {
-                    self.is_early((to, pdu.command(), bare(pdu)), seen.line.sim_us);
+                    self.is_early((to, pdu.command(), pdu.bare()), seen.line.sim_us);
                 }
                 if pdu.command() == id::BUDDY_LIST_USERS_STATUS_RESPONSE {
                     self.status_is_told(seen, pdu);
@@ -142,14 +143,14 @@ impl Notices {
             Some(Serve::ToAllLinks) => true,
             _ => return,
         };
-        let (links, body) = (settled_links(seen), bare(pdu));
+        let (links, body) = (settled_links(seen), pdu.bare());
         for conn in links.into_iter().filter(|conn| to_source || *conn != pdu.conn) {
             self.add((To::Conn(conn), pdu.command(), body.clone()), seen.line.sim_us);
         }
     }
 
     fn route_says(&mut self, seen: &Seen<'_>, pdu: &Frame) {
-        let told = audience::from_route(&self.here, &seen.line.host, pdu, &bare(pdu));
+        let told = audience::from_route(&self.here, seen, pdu);
         let Some(told) = told else { return };
         for conn in told.conns {
             self.add((To::Conn(conn), told.command, told.body.clone()), seen.line.sim_us);

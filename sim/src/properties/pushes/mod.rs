@@ -21,12 +21,13 @@ use super::{
     wire::{At, content, is_audio, is_group},
 };
 use crate::{
+    lookup::Lookup,
     plan::{Host, Role},
     record::{End, Frame, Kind},
 };
 use bytes::Bytes;
 use shown::{Here, Shown};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use teamtalk::{
     catalogue::id as cmd,
     msg_server::{DEFAULT_TEXT_KEY, decrypt_text},
@@ -96,8 +97,8 @@ pub struct Pushes {
     here: Here,
     doubts: Vec<Doubt>,
     /// How often db_proxies answered with a message, and msg_servers asked for its tokens.
-    answers: BTreeMap<Key, u32>,
-    asks: BTreeMap<Key, u32>,
+    answers: Lookup<Key, u32>,
+    asks: Lookup<Key, u32>,
     to_ask: Vec<Ask>,
     to_push: Vec<Push>,
     /// What was left out of a push for users of that msg_server, unless it asks route about them in the
@@ -128,10 +129,10 @@ impl Pushes {
         let protocol = seen.protocol();
         match (pdu.command(), seen.known.links.get(pdu.conn, pdu.end)?.peer) {
             (cmd::MSG_DATA, Role::Db) => {
-                let msg = pdu.view::<ImMsgData>().ok()?;
+                let msg = &seen.data.as_ref()?.body;
                 if msg.msg_id != 0 && !is_group(msg.msg_type) {
                     let to = [msg.to_session_id].into();
-                    self.ask(seen, cmd::OTHER_GET_DEVICE_TOKEN_REQ, &msg, to);
+                    self.ask(seen, cmd::OTHER_GET_DEVICE_TOKEN_REQ, msg, to);
                 }
             }
             (cmd::GROUP_INFO_RESPONSE, Role::Db) => {
@@ -172,6 +173,10 @@ impl Pushes {
     /// A db_proxy names tokens.
     fn tokens(&mut self, seen: &Seen<'_>, pdu: &Frame) -> Option<()> {
         let rsp = pdu.view::<ImGetDeviceTokenRsp>().ok()?;
+        // Most have no phone.
+        if rsp.user_token_info.is_empty() {
+            return None;
+        }
         let msg = message(rsp.attach_data.as_ref())?;
         let text = match is_audio(msg.msg_type) {
             true => None,
@@ -338,9 +343,9 @@ impl Pushes {
         let line = seen.line;
         match &line.kind {
             Kind::PduSent(pdu) if seen.db.is_some() && pdu.command() == cmd::MSG_DATA => {
-                let msg = pdu.view::<ImMsgData>().ok()?;
+                let msg = &seen.data.as_ref()?.body;
                 if msg.msg_id != 0 {
-                    *self.answers.entry(key(&msg)).or_default() += 1;
+                    *self.answers.entry(key(msg)).or_default() += 1;
                 }
                 None
             }

@@ -3,6 +3,7 @@
 
 use super::{attach_kind, broken, on, peer};
 use crate::{
+    lookup::{Lookup, LookupSet},
     plan::{Host, Role},
     properties::{Seen, Violation},
     record::{
@@ -12,7 +13,6 @@ use crate::{
 };
 use bytes::Bytes;
 use prost::Message;
-use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     catalogue::{self, Peer, id},
     env::ConnId,
@@ -40,13 +40,13 @@ type AskedThere = (Option<Question>, Bytes);
 #[derive(Debug, Default)]
 pub struct Asked {
     /// What devices asked, as it may go on.
-    questions: BTreeSet<Question>,
+    questions: LookupSet<Question>,
     /// What went on to a db_proxy.
-    passed: BTreeSet<Question>,
+    passed: LookupSet<Question>,
     /// The offers of which route was asked whether their receiver is online, by seq_num and sender.
-    about_files: BTreeSet<(u16, u32, Host)>,
+    about_files: LookupSet<(u16, u32, Host)>,
     /// What was asked on a connection, by command and seq_num.
-    on: BTreeMap<ConnId, BTreeMap<(u16, u16), AskedThere>>,
+    on: Lookup<ConnId, Lookup<(u16, u16), AskedThere>>,
 }
 
 impl Asked {
@@ -115,7 +115,10 @@ impl Asked {
             return None;
         }
         let user = number(&pdu.pdu.body, numbers::USER_ID).filter(|_| names_asker(command));
-        let type_said = number(&pdu.pdu.body, numbers::CLIENT_TYPE);
+        let type_said = match command {
+            id::LOGIN_REQ_DEVICETOKEN => number(&pdu.pdu.body, numbers::CLIENT_TYPE),
+            _ => None,
+        };
         let body = left_of(command, &pdu.pdu.body, type_said);
         let question = (pdu.header.seq_num, command, user, body, seen.line.host.clone());
         let broken = self.is_known(question.clone()).err().map(|()| altered(seen, pdu, user));

@@ -3,6 +3,7 @@
 
 use super::{asked::Asked, attach_kind, broken, on, peer};
 use crate::{
+    lookup::{Lookup, LookupSet},
     plan::{Host, Role},
     properties::{Seen, Subject, Violation},
     record::{
@@ -57,11 +58,11 @@ struct Login {
 #[derive(Debug, Default)]
 pub struct Told {
     /// What servers answered, by the msg_server that read it.
-    answered: BTreeSet<Answer>,
+    answered: LookupSet<Answer>,
     /// Of logins by name, what db_proxies said at last, by the msg_server that read it.
-    said_of_logins: BTreeMap<(Host, Bytes), Vec<ImValidateRsp>>,
+    said_of_logins: Lookup<(Host, Bytes), Vec<ImValidateRsp>>,
     /// With what a connection last asked for a login.
-    logins: BTreeMap<ConnId, Login>,
+    logins: Lookup<ConnId, Login>,
     /// The links to db_proxies over which msg_servers may ask.
     dbs: BTreeSet<(Host, ConnId)>,
     /// Where msg_servers were told that devices reach a file server, one field after the other.
@@ -117,11 +118,11 @@ impl Told {
             }
             id::OTHER_FILE_TRANSFER_RSP => {
                 let said = pdu.view::<ImFileTransferRsp>().ok()?.into_owned();
-                let body = left_of(id::FILE_RESPONSE, &offered(said).encode_to_vec().into());
+                let body = without(&offered(said).encode_to_vec().into(), &[ADDRESSES]);
                 (pdu.header.seq_num, id::FILE_RESPONSE, body, host.clone())
             }
             _ if is_passed_on(command) || self.is_handed_on(seen, pdu) => {
-                (pdu.header.seq_num, command, left_of(command, &pdu.pdu.body), host.clone())
+                (pdu.header.seq_num, command, left_of(pdu), host.clone())
             }
             _ => return None,
         };
@@ -203,7 +204,7 @@ impl Told {
 
     fn is_answer(&self, host: &Host, pdu: &Frame) -> bool {
         let (seq, command) = (pdu.header.seq_num, pdu.command());
-        let answer = (seq, command, left_of(command, &pdu.pdu.body), host.clone());
+        let answer = (seq, command, left_of(pdu), host.clone());
         self.answered.contains(&answer)
     }
 
@@ -312,10 +313,10 @@ fn is_passed_on(command: u16) -> bool {
 }
 
 /// A body without the attach data, and without what msg_server adds.
-fn left_of(command: u16, body: &Bytes) -> Bytes {
-    match command {
-        id::FILE_RESPONSE => without(body, &[ADDRESSES]),
-        id::FILE_HAS_OFFLINE_RES => without(body, &[IP_ADDR_LIST, attach::FIELD]),
-        _ => without(body, &[attach::FIELD]),
+fn left_of(pdu: &Frame) -> Bytes {
+    match pdu.command() {
+        id::FILE_RESPONSE => without(&pdu.pdu.body, &[ADDRESSES]),
+        id::FILE_HAS_OFFLINE_RES => without(&pdu.pdu.body, &[IP_ADDR_LIST, attach::FIELD]),
+        _ => pdu.bare(),
     }
 }

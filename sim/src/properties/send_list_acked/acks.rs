@@ -1,10 +1,11 @@
 //! Which messages msg_servers have read acks of, by device.
 
 use crate::{
+    lookup::{Lookup, LookupSet},
     properties::{Seen, wire::At},
     record::Frame,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use teamtalk::{
     catalogue::id as command,
     conversation::{Chat, Conversation},
@@ -20,13 +21,13 @@ pub type Debt = (u32, Conversation, u32);
 #[derive(Debug, Default)]
 pub struct Acks {
     /// What devices hold, with the line since when.
-    held: BTreeMap<Debt, u64>,
+    held: Lookup<Debt, u64>,
     /// What was covered by an ack that was read.
-    covered: BTreeSet<Debt>,
+    covered: LookupSet<Debt>,
     /// What is held and was not covered.
     uncovered: BTreeSet<Debt>,
     /// Cumulative acks that were not read yet, by connection and seq_num: the line of their writing.
-    written: BTreeMap<(ConnId, u16), u64>,
+    written: Lookup<(ConnId, u16), u64>,
 }
 
 impl Acks {

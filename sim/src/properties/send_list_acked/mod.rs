@@ -15,6 +15,7 @@ use super::{
     Class, Known, Property, Seen, Sort, Subject, Tally, Violation, clients::Clients, wire::At,
 };
 use crate::{
+    lookup::Lookup,
     plan::{Host, Role},
     record::Kind,
 };
@@ -49,9 +50,9 @@ pub struct SendListAcked {
     /// The host that owns the server end of a connection.
     servers: BTreeMap<ConnId, Host>,
     /// Open entries, with to whom they were pushed.
-    open: BTreeMap<Entry, Pushed>,
+    open: Lookup<Entry, Pushed>,
     /// Entries that ended without an ack, with how.
-    debts: BTreeMap<Debt, (&'static str, Pushed)>,
+    debts: Lookup<Debt, (&'static str, Pushed)>,
     acks: Acks,
     /// Devices that are off line because their users want it: they logged out, wrote a 0105 or read
     /// a 0107 since they were last online.
@@ -76,7 +77,8 @@ impl SendListAcked {
     }
 
     fn end_all(&mut self, clients: &Clients, how: &'static str, gone: impl Fn(&Entry) -> bool) {
-        let entries: Vec<_> = self.open.keys().copied().filter(gone).collect();
+        let open = self.open.sorted().into_iter();
+        let entries: Vec<_> = open.map(|(entry, _)| *entry).filter(gone).collect();
         for entry in entries {
             self.end(clients, entry, how);
         }
@@ -87,8 +89,10 @@ impl SendListAcked {
         &'a self,
         clients: &'a Clients,
     ) -> impl Iterator<Item = (Debt, &'static str, Pushed)> + 'a {
-        let debts = self.debts.iter().map(|(debt, (how, pushed))| (*debt, *how, *pushed));
-        let open = self.open.iter().filter_map(|((conn, conversation, msg_id), pushed)| {
+        let debts = self.debts.sorted().into_iter();
+        let debts = debts.map(|(debt, (how, pushed))| (*debt, *how, *pushed));
+        let open = self.open.sorted().into_iter();
+        let open = open.filter_map(|((conn, conversation, msg_id), pushed)| {
             let debt = (clients.device(*conn)?, *conversation, *msg_id);
             let how = "is in the send list still";
             (!self.acks.covers(&debt)).then_some((debt, how, *pushed))
@@ -145,6 +149,15 @@ impl Property for SendListAcked {
             Class::Fact,
             Class::Event,
         ]
+    }
+
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DeviceWrites => Some(&[command::MSG_DATA_ACK, command::LOGIN_REQ_LOGINOUT]),
+            Class::ServerReads => Some(&[command::MSG_DATA_ACK, command::MSG_READ_ACK]),
+            Class::DeviceReads => Some(&[command::LOGIN_KICK_USER]),
+            _ => None,
+        }
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {

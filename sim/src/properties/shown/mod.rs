@@ -12,10 +12,10 @@ mod sent;
 mod tests;
 
 use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation};
-use crate::{model, plan::Role, record::Kind};
+use crate::{lookup::LookupSet, model, plan::Role, record::Kind};
 use counts::Counts;
 use sent::Sent;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use teamtalk::{
     conversation::{Chat, Conversation},
     fact::Fact,
@@ -31,7 +31,7 @@ pub struct Shown {
 }
 
 /// What devices hold: device, conversation and msg_id.
-type Held = BTreeSet<(u32, Conversation, u32)>;
+type Held = LookupSet<(u32, Conversation, u32)>;
 
 /// What a device shows as unread of a chat, or should.
 type Key = (u32, Chat);

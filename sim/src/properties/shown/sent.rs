@@ -2,6 +2,7 @@
 
 use super::{Held, wrong};
 use crate::{
+    lookup::Lookup,
     plan::TICK_MS,
     properties::{Seen, Subject, Violation, wire::At},
     record::Frame,
@@ -31,8 +32,8 @@ struct Due {
 #[derive(Debug, Default)]
 pub struct Sent {
     /// What a device wrote under a seq_num, and under which it wrote that last.
-    written: BTreeMap<(ConnId, u16), Arc<str>>,
-    last: BTreeMap<(ConnId, Arc<str>), u16>,
+    written: Lookup<(ConnId, u16), Arc<str>>,
+    last: Lookup<(ConnId, Arc<str>), u16>,
     due: BTreeMap<u32, Due>,
 }
 

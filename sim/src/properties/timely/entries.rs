@@ -2,10 +2,10 @@
 
 use super::{GRAIN_US, late_us, ms, untimely, us};
 use crate::{
+    lookup::Lookup,
     plan::{Host, Role},
     properties::{Seen, Subject, Tally, Violation},
 };
-use std::collections::BTreeMap;
 use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact, timing::Timing};
 
 /// (connection, conversation, msg_id)
@@ -32,7 +32,7 @@ impl Written {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Entries(BTreeMap<Entry, Written>);
+pub struct Entries(Lookup<Entry, Written>);
 
 impl Entries {
     pub fn closed(&mut self, conn: ConnId) {
@@ -98,13 +98,17 @@ impl Entries {
     pub fn late(&self, seen: &Seen<'_>, timing: &Timing) -> Option<Violation> {
         let (known, now_us) = (seen.known, seen.line.sim_us);
         let late = late_us(timing);
-        let single = self.0.iter().filter(|(_, written)| !written.several);
-        let mut open = single.filter_map(|(entry, written)| {
+        let waits = |written: &Written| {
             let resent = known.protocols.of(&written.host).resend_until_acked;
             let wait = if resent { timing.resend_interval() } else { timing.send_list_expiry() };
-            Some((entry, *written.at_us.iter().min()?, us(wait)))
-        });
-        let (entry, at_us, wait) = open.find(|(_, at_us, wait)| at_us + wait + late < now_us)?;
+            Some((*written.at_us.iter().min()?, us(wait)))
+        };
+        let is_late = |_: &Entry, written: &Written| {
+            let is_over = |(at_us, wait): (u64, u64)| at_us + wait + late < now_us;
+            !written.several && waits(written).is_some_and(is_over)
+        };
+        let (entry, written) = self.0.least(is_late)?;
+        let (at_us, wait) = waits(written)?;
         let quiet = known.trouble.is_quiet(now_us, wait + 2 * late);
         quiet.then(|| {
             let what = format!(

@@ -186,9 +186,10 @@ impl Timely {
             return Some(untimely("no-heartbeat", Role::Client, what, about));
         }
         let wait = us(timing.server_heartbeat()) + late_us(timing);
-        let links = known.links.open().filter(|((conn, _), _)| !self.stopped.contains(conn));
-        let mut silent = links.filter(|(_, link)| is_late(link.wrote_us, wait));
-        let ((conn, _), link) = silent.next().filter(|_| quiet(2 * wait))?;
+        let silent = known
+            .links
+            .first(|(conn, _), link| is_late(link.wrote_us, wait) && !self.stopped.contains(conn));
+        let ((conn, _), link) = silent.filter(|_| quiet(2 * wait))?;
         let (host, last) = (&link.host, ms(link.wrote_us));
         let what = format!("{host} wrote nothing on its link {conn} since {last} ms");
         let about = [Subject::Ends(*conn)].into();

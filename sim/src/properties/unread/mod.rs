@@ -130,6 +130,20 @@ impl Property for Unread {
         &[Class::DeviceWrites, Class::DbPdu, Class::OtherPdu, Class::Row, Class::Event]
     }
 
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DeviceWrites => Some(&[command::MSG_READ_ACK]),
+            Class::DbPdu => Some(&[
+                command::MSG_READ_ACK,
+                command::MSG_READ_NOTIFY,
+                command::BUDDY_LIST_REMOVE_SESSION_REQ,
+                command::BUDDY_LIST_REMOVE_SESSION_RES,
+            ]),
+            Class::OtherPdu => Some(&[command::MSG_UNREAD_CNT_RESPONSE]),
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let line = seen.line;
         match &line.kind {
