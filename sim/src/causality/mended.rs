@@ -16,7 +16,9 @@ const LEAST: u64 = 4;
 pub struct Mended {
     /// Under so many of [`SURE`] noise seeds it fails as it is.
     pub failing: u64,
-    /// With one of these switches on it fails under none.
+    /// How many switches of `hardened` are off.
+    pub off: usize,
+    /// With one of these on it fails under none.
     pub by: Vec<&'static str>,
 }
 
@@ -31,13 +33,14 @@ impl Mended {
 /// them mends it all others. `None` if it was asked to stop.
 pub(super) fn of(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<Mended> {
     let failing = failing(case, pool, each)?;
-    let mut mended = Mended { failing, by: Vec::new() };
+    let off = off(&case.protocols.base);
+    let mut mended = Mended { failing, off: off.len(), by: Vec::new() };
     if mended.is_too_rare() {
         return Some(mended);
     }
     let property = case.expect.split('/').next().unwrap_or_default();
     let (documented, others): (Vec<&Switch>, Vec<&Switch>) =
-        off(&case.protocols.base).into_iter().partition(|switch| switch.property == property);
+        off.into_iter().partition(|switch| switch.property == property);
     for switches in [documented, others] {
         for switch in switches {
             if self::failing(&with(case, switch.name), pool, each)? == 0 {

@@ -41,7 +41,10 @@ pub fn causality(explained: &Explained, trace: &Trace) -> String {
 }
 
 fn mended(mended: &Mended) -> String {
-    let Mended { failing, by } = mended;
+    let Mended { failing, off, by } = mended;
+    if *off == 0 {
+        return "mended by: no switch of hardened is off\n".into();
+    }
     let so_often = format!("as it is, under {failing}");
     if mended.is_too_rare() {
         return format!(
