@@ -15,7 +15,7 @@ use teamtalk_sim::{
 };
 
 /// Two first messages of a pair meet, and two relations with a counter each are inserted.
-const CASE: &str = "traces/teamtalk-one-row-two-relations-db-1.json";
+const CASE: &str = "traces/teamtalk-one-row-two-relations-db-race-a80f9259.json";
 
 fn kept() -> Case {
     Case::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(CASE)).expect("a case of this build")

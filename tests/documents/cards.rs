@@ -1,8 +1,13 @@
 //! Cards and hashes in documents are those of the kept cases that they name.
 
 use crate::{ROOT, documents};
-use std::path::Path;
-use teamtalk_sim::{explore::run_case, plan::case::Case, report};
+use std::{path::Path, sync::atomic::AtomicBool};
+use teamtalk_sim::{
+    causality::{Explaining, explain},
+    plan::case::Case,
+    report,
+    run::Runner,
+};
 
 /// A line of a card that stands for others.
 const LEFT_OUT: &str = "…";
@@ -20,12 +25,20 @@ fn blocks(text: &str) -> Vec<Vec<&str>> {
     blocks
 }
 
-/// What `cargo sim replay CASE` prints.
+/// What `cargo sim explain CASE` prints.
 fn card_of(path: &str) -> String {
     let case = Case::read(&Path::new(ROOT).join(path)).unwrap_or_else(|e| panic!("{e}"));
-    let outcome = run_case(&case).unwrap_or_else(|e| panic!("{e}"));
+    let stop = AtomicBool::new(false);
+    let explaining = Explaining { runner: Runner::default(), jobs: 2, stop: &stop, each: &|| {} };
+    let (outcome, known) = explain(&case, &explaining).unwrap_or_else(|e| panic!("{path}: {e}"));
     let violation = outcome.violation(&case.expect).unwrap_or_else(|| panic!("{path} holds"));
-    report::card(&case, &outcome, violation, &format!("cargo sim replay {path}"))
+    report::full_card(
+        &case,
+        &outcome,
+        violation,
+        &format!("cargo sim replay {path}"),
+        known.as_ref(),
+    )
 }
 
 /// The first line that is not where it should be in a card, whose other lines may be left out.

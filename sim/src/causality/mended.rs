@@ -31,7 +31,7 @@ impl Mended {
 
 /// Turns switches on that are off, each alone: those that document the property that fails, and if none of
 /// them mends it all others. `None` if it was asked to stop.
-pub(super) fn of(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<Mended> {
+pub fn of(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<Mended> {
     let failing = failing(case, pool, each)?;
     let off = off(&case.protocols.base);
     let mut mended = Mended { failing, off: off.len(), by: Vec::new() };

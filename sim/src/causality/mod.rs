@@ -11,7 +11,7 @@ mod moments;
 mod tests;
 mod without;
 
-pub use mended::Mended;
+pub use mended::{Mended, of as mended};
 pub use moments::{Inevitable, Moment};
 pub use without::Without;
 
@@ -72,7 +72,7 @@ pub fn explain(
     let explained = || {
         let (moments, inevitable) = moments::of(case, &outcome, &pool, explaining.each)?;
         let without = without::of(case, &pool, explaining.each)?;
-        let mended = mended::of(case, &pool, explaining.each)?;
+        let mended = mended(case, &pool, explaining.each)?;
         Some(Explained { moments, inevitable, without, mended })
     };
     let explained = explained();

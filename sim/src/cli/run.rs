@@ -112,11 +112,18 @@ fn print_replay(path: &Path, case: &Case, outcome: &Outcome, out: &mut Output) -
         true => out.line("as expected"),
         false => out.line(format_args!("NOT as expected: the case expects {}", case.expect)),
     }
-    let missing = case.story.as_ref().filter(|_| !is_expected);
-    if let Some(event) = missing.and_then(|story| report::first_missing(story, outcome)) {
-        out.line(format_args!("the first event of its story that did not come:\n  {event}"));
+    if !is_expected {
+        print_missing(case, outcome, out);
     }
     !outcome.violations.is_empty() || !is_expected
+}
+
+/// What is different from when a case was kept.
+pub fn print_missing(case: &Case, outcome: &Outcome, out: &mut Output) {
+    let missing = case.story.as_ref().and_then(|story| report::first_missing(story, outcome));
+    if let Some(event) = missing {
+        out.line(format_args!("the first event of its story that did not come:\n  {event}"));
+    }
 }
 
 fn print_backtrace(outcome: &Outcome, out: &mut Output) {

@@ -1,11 +1,13 @@
 //! What people read: the card of a failure, the summary of a campaign.
 
 mod causality;
+mod corpus;
 mod shrunk;
 mod story;
 mod violated;
 
 pub use causality::causality;
+pub use corpus::{Kept, corpus, with_table};
 pub use shrunk::shrunk;
 pub use story::{first_missing, story};
 pub use violated::{Made, Small, violated};
