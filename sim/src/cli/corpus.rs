@@ -90,7 +90,7 @@ fn one(path: PathBuf, case: Case, args: &Corpus, out: &mut Output) -> Result<Opt
     let runner = Runner { wanted: Wanted { until, draws: false }, ..runner };
     let pool = Pool { runner, jobs: jobs_or_cores(args.jobs), stop: &interrupt::STOP };
     let mended = mended(&case, &pool, &|| {});
-    let mended = mended.ok_or_else(|| Failure::Interrupted(name))?;
+    let mended = mended.ok_or(Failure::Interrupted(name))?;
     Ok(Some(Ran { path, case, sentence, mended }))
 }
 

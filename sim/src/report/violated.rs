@@ -120,12 +120,12 @@ mod tests {
         ];
         let left = Count { operations: 2, faults: 1, devices: 2, hosts: 7 };
         let made = Some(Made { path: "x.json".into(), left });
-        let small = Small { kept: Some("traces/y.json".into()), made };
+        let small = Small { kept: Some("kept/y.json".into()), made };
         let small = [(("a/b/db".into(), "crash db".into()), small)].into();
         assert_eq!(
             violated(&reports.into(), &small),
             "VIOLATED a/b/db: 3 seeds, 2 mechanisms, first 3\n     \
-             2  crash db, first 4; 2 operations and 1 fault in x.json; kept as traces/y.json\n     \
+             2  crash db, first 4; 2 operations and 1 fault in x.json; kept as kept/y.json\n     \
              1  race, first 3\n\
              VIOLATED c/d/msg: 1 seed, 1 mechanism, first 4\n     \
              1  race, first 4\n"

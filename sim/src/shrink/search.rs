@@ -50,7 +50,7 @@ pub struct Search<'a> {
 }
 
 /// A candidate under a noise seed.
-struct Trial {
+struct Attempt {
     candidate: usize,
     case: Case,
     hash: u64,
@@ -87,7 +87,7 @@ impl<'a> Search<'a> {
     /// # Errors
     /// If it can't be known any more.
     pub fn first(&mut self, candidates: Vec<Plan>) -> Result<Option<usize>, Ended> {
-        self.first_of(self.trials(candidates, NOISES))
+        self.first_of(self.attempts(candidates, NOISES))
     }
 
     /// The same, under the noise seed of the best case only: for what is nice to have.
@@ -95,30 +95,30 @@ impl<'a> Search<'a> {
     /// # Errors
     /// If it can't be known any more.
     pub fn first_as_it_is(&mut self, candidates: Vec<Plan>) -> Result<Option<usize>, Ended> {
-        self.first_of(self.trials(candidates, 1))
+        self.first_of(self.attempts(candidates, 1))
     }
 
-    fn first_of(&mut self, mut trials: Vec<Trial>) -> Result<Option<usize>, Ended> {
+    fn first_of(&mut self, mut attempts: Vec<Attempt>) -> Result<Option<usize>, Ended> {
         let room = self.budget.saturating_sub(self.runs);
-        let is_cut = trials.len() as u64 > room;
-        trials.truncate(usize::try_from(room).unwrap_or(usize::MAX));
-        let ran = self.run(&trials, Enough::OneFails);
+        let is_cut = attempts.len() as u64 > room;
+        attempts.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        let ran = self.run(&attempts, Enough::OneFails);
         // What other threads ran beyond the first that fails would not have been run one by one.
         let failing = ran.iter().position(|ran| ran.as_ref().is_none_or(|ran| ran.fails));
-        let held = failing.unwrap_or(trials.len());
-        for (trial, ran) in trials.iter().zip(&ran).take(held) {
-            self.holds.insert(trial.hash);
-            self.keep_others(trial, ran.iter().flat_map(|ran| &ran.signatures));
+        let held = failing.unwrap_or(attempts.len());
+        for (attempt, ran) in attempts.iter().zip(&ran).take(held) {
+            self.holds.insert(attempt.hash);
+            self.keep_others(attempt, ran.iter().flat_map(|ran| &ran.signatures));
         }
         self.runs += held as u64;
         let place = match failing {
             Some(at) if ran[at].is_none() => return Err(Ended::Stopped),
             Some(at) => {
-                let trial = trials.swap_remove(at);
+                let attempt = attempts.swap_remove(at);
                 self.runs += 1;
-                self.best = trial.case;
+                self.best = attempt.case;
                 self.fails_at_ms = ran[at].as_ref().and_then(|ran| ran.at_ms);
-                Some(trial.candidate)
+                Some(attempt.candidate)
             }
             None => None,
         };
@@ -127,19 +127,19 @@ impl<'a> Search<'a> {
 
     /// Under how many of so many noise seeds the best case fails; `None` if it is asked to stop.
     pub fn failing(&mut self, seeds: u64) -> Option<u64> {
-        let trials: Vec<_> = (0..seeds).map(|n| self.trial(0, &self.best.plan, n)).collect();
-        let ran = self.run(&trials, Enough::AllRan);
+        let attempts: Vec<_> = (0..seeds).map(|n| self.attempt(0, &self.best.plan, n)).collect();
+        let ran = self.run(&attempts, Enough::AllRan);
         self.runs += seeds;
         ran.into_iter().map(|ran| ran.map(|ran| u64::from(ran.fails))).sum()
     }
 
-    fn run(&mut self, trials: &[Trial], enough: Enough) -> Vec<Option<Ran>> {
+    fn run(&mut self, attempts: &[Attempt], enough: Enough) -> Vec<Option<Ran>> {
         let over = self.fails_at_ms.filter(|_| !self.is_sure);
         self.pool.runner.wanted.until = Some(Until {
             signature: self.best.expect.clone(),
             at_ms: over.map_or(u64::MAX, |at_ms| at_ms + LATER_MS),
         });
-        let cases: Vec<_> = trials.iter().map(|trial| &trial.case).collect();
+        let cases: Vec<_> = attempts.iter().map(|attempt| &attempt.case).collect();
         let (runs, left) = (AtomicU64::new(self.runs), Count::of(&self.best.plan));
         self.pool.run(&cases, enough, &|| {
             let runs = runs.fetch_add(1, Ordering::Relaxed) + 1;
@@ -149,34 +149,34 @@ impl<'a> Search<'a> {
 
     /// Each candidate under the noise seed of the best case, then under the others; what is no case, or
     /// is known to hold, is left out.
-    fn trials(&self, candidates: Vec<Plan>, noises: u64) -> Vec<Trial> {
+    fn attempts(&self, candidates: Vec<Plan>, noises: u64) -> Vec<Attempt> {
         let now = self.best.plan.noise.wrapping_sub(self.noise);
         let others = (0..NOISES).filter(|n| *n != now);
         let noises: Vec<_> = [now].into_iter().chain(others).take(noises as usize).collect();
         let mut met = BTreeSet::new();
-        let mut trials = Vec::new();
+        let mut attempts = Vec::new();
         for (at, plan) in candidates.iter().enumerate() {
             for noise in &noises {
-                let trial = self.trial(at, plan, *noise);
-                let is_new = !self.holds.contains(&trial.hash) && met.insert(trial.hash);
-                if is_new && check::check(&trial.case).is_ok() {
-                    trials.push(trial);
+                let attempt = self.attempt(at, plan, *noise);
+                let is_new = !self.holds.contains(&attempt.hash) && met.insert(attempt.hash);
+                if is_new && check::check(&attempt.case).is_ok() {
+                    attempts.push(attempt);
                 }
             }
         }
-        trials
+        attempts
     }
 
-    fn trial(&self, candidate: usize, plan: &Plan, noise: u64) -> Trial {
+    fn attempt(&self, candidate: usize, plan: &Plan, noise: u64) -> Attempt {
         let mut case = Case { plan: plan.clone(), ..self.best.clone() };
         case.plan.noise = self.noise.wrapping_add(noise);
         let text = serde_json::to_vec(&case.plan).expect("plain data");
-        Trial { candidate, case, hash: draw_id(&[&text]) }
+        Attempt { candidate, case, hash: draw_id(&[&text]) }
     }
 
-    fn keep_others<'s>(&mut self, trial: &Trial, signatures: impl Iterator<Item = &'s String>) {
+    fn keep_others<'s>(&mut self, attempt: &Attempt, signatures: impl Iterator<Item = &'s String>) {
         for signature in signatures.filter(|known| !self.known.contains(*known)) {
-            let case = || Case { expect: signature.clone(), ..trial.case.clone() };
+            let case = || Case { expect: signature.clone(), ..attempt.case.clone() };
             self.others.entry(signature.clone()).or_insert_with(case);
         }
     }
