@@ -1,5 +1,6 @@
 //! How a seed becomes a plan. Nothing random happens after this except keyed draws.
 
+mod amid;
 mod at_faults;
 mod bounds;
 mod devices;
