@@ -20,10 +20,6 @@ pub const MAY_SURVIVE: &[(&str, &str)] = &[
         "no session is ever deleted, so what is remembered of one stays true but in a store that was \
          restored from a copy",
     ),
-    (
-        "read-ack-once",
-        "the device asks for its unread counts then, and writes the ack again if they say so",
-    ),
 ];
 
 /// What became of one mutant. Seeds after the one that saw it do not count.

@@ -106,3 +106,31 @@ fn slow_readers(plan: &mut Plan, draws: &mut Draws) -> Timed {
     begins(plan, LOGINS_END_MS, LASTS_MS, Trouble::SlowReader { host, peer: None, bytes });
     Timed::new()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::{
+        Role, Trouble,
+        generate::{Clients, Profile, generate},
+    };
+
+    #[test]
+    fn each_is_in_some_plans() {
+        let (mut stops, mut crashes, mut slow) = (0, 0, 0);
+        for seed in 0..200 {
+            let plan = generate(seed, Clients::Ours, Profile::Default);
+            let proxies: Vec<_> =
+                plan.hosts(Role::Db).iter().map(|host| host.to_string()).collect();
+            for fault in &plan.faults {
+                match &fault.trouble {
+                    Trouble::Stop { host } if proxies.contains(host) => stops += 1,
+                    Trouble::Crash { host, .. } if host.starts_with("client") => crashes += 1,
+                    Trouble::SlowReader { .. } if fault.for_ms > 5_000 => slow += 1,
+                    _ => {}
+                }
+            }
+        }
+        assert!(stops > 20 && crashes > 20 && slow > 5, "{stops} {crashes} {slow}");
+        assert!(generate(1, Clients::Ours, Profile::Calm).faults.is_empty());
+    }
+}

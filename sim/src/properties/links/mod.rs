@@ -243,7 +243,7 @@ impl Property for Links {
             Kind::PduSent(frame) => (frame, true),
             Kind::PduReceived(frame) => (frame, false),
             _ => {
-                let too_soon = self.stops.gone_too_soon(seen.line.sim_us);
+                let too_soon = self.stops.gone_too_soon(seen);
                 let found = self.event(seen);
                 return too_soon.or(found).or(self.stops.event(seen, timing, &mut self.tally));
             }

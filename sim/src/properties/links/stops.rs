@@ -38,7 +38,13 @@ pub struct Stops {
     stopped: BTreeMap<ConnId, u64>,
 }
 
-fn broken(kind: &'static str, role: Role, what: String, conn: Option<ConnId>, host: &Host) -> Violation {
+fn broken(
+    kind: &'static str,
+    role: Role,
+    what: String,
+    conn: Option<ConnId>,
+    host: &Host,
+) -> Violation {
     let about = match conn {
         Some(conn) => about(conn, host),
         None => [Subject::Host(host.clone())].into(),
@@ -59,7 +65,8 @@ impl Stops {
             Kind::FaultStart { fault, what } => self.begins(seen, *fault, what, tally),
             Kind::FaultEnd { fault, .. } => {
                 self.under_way.remove(fault);
-                self.stop.take_if(|stop| stop.fault == *fault);
+                let is_over = |stop: &mut Stop| stop.gone_us.is_none_or(|us| us == now_us);
+                self.stop.take_if(|stop| stop.fault == *fault && is_over(stop));
             }
             Kind::Disconnected { conn, .. } => drop(self.stopped.remove(conn)),
             Kind::HostDown => {
@@ -124,9 +131,11 @@ impl Stops {
         Some(broken("stop-ignored", Role::Msg, what, Some(pdu.conn), host))
     }
 
-    /// A process that was told to stop is gone, and not because its fault is over.
-    pub fn gone_too_soon(&mut self, now_us: u64) -> Option<Violation> {
-        let stop = self.stop.take_if(|stop| stop.gone_us.is_some_and(|us| us < now_us))?;
+    /// A process that was told to stop, and is there again, was gone too soon, and not because its fault was
+    /// over.
+    pub fn gone_too_soon(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        let is_gone = |stop: &mut Stop| stop.gone_us.is_some_and(|us| us < seen.line.sim_us);
+        let stop = self.stop.take_if(|stop| stop.host == seen.line.host && is_gone(stop))?;
         let ms = (stop.gone_us? - stop.since_us) / 1_000;
         let what = format!("{} was told to stop and is gone after {ms} ms", stop.host);
         Some(broken("stop-at-once", Role::Db, what, None, &stop.host))
@@ -141,4 +150,91 @@ fn untold(stop: &mut Stop, now_us: u64) -> Option<Violation> {
     let conn = stop.untold.pop_first()?;
     let what = format!("{} was told to stop and does not say so on link {conn}", stop.host);
     Some(broken("stop-untold", Role::Db, what, Some(conn), &stop.host))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        plan::Host,
+        properties::{
+            links::Links,
+            tape::{Tape, message},
+        },
+        record::{End, Kind},
+    };
+    use bytes::Bytes;
+    use teamtalk::{catalogue::id, env::ConnId, protocol::Protocol, timing::Timing, wire::Pdu};
+
+    const LINK: ConnId = 90;
+
+    /// msg1 has a link to db1, which is told to stop.
+    fn tape() -> Tape<Links> {
+        let mut tape = Tape::new(Links::default()).under(Protocol::hardened());
+        tape.known.timing = Some(Timing::original());
+        for (host, end, peer) in [("msg1", End::Dialler, "db1"), ("db1", End::Acceptor, "msg1")] {
+            let peer = Host::of(peer);
+            tape.line(host, Kind::Connected { conn: LINK, end, peer, port: 1, device: None });
+        }
+        begins(&mut tape, 1, "tell db1 to stop, back after 9000 ms");
+        tape
+    }
+
+    fn begins(tape: &mut Tape<Links>, fault: u32, what: &str) {
+        tape.line("world", Kind::FaultStart { fault, what: what.into() });
+    }
+
+    fn bare(command: u16) -> Pdu {
+        Pdu::raw(command, 0, Bytes::new())
+    }
+
+    fn told(tape: &mut Tape<Links>) {
+        let stop = || bare(id::OTHER_STOP_RECV_PACKET);
+        tape.frame("db1", End::Acceptor, true, LINK, stop());
+        tape.frame("msg1", End::Dialler, false, LINK, stop());
+    }
+
+    #[test]
+    fn it_says_so_and_goes_on_for_its_grace() {
+        let mut tape = tape();
+        told(&mut tape);
+        tape.later(4).line("db1", Kind::HostDown).later(1).line("world", Kind::HostUp);
+        assert_eq!(tape.found, [""; 0]);
+        let mut tape = self::tape();
+        tape.later(1).frame("db1", End::Acceptor, true, LINK, bare(id::OTHER_HEARTBEAT));
+        assert_eq!(tape.found, ["links/stop-untold/db"]);
+        let mut tape = self::tape();
+        begins(&mut tape, 2, "db1 stands still for 900 ms");
+        tape.later(1).frame("db1", End::Acceptor, true, LINK, bare(id::OTHER_HEARTBEAT));
+        assert_eq!(tape.found, [""; 0], "another fault");
+    }
+
+    #[test]
+    fn it_is_not_gone_at_once_unless_its_fault_is_over() {
+        for (is_over, found) in [(false, 1), (true, 0)] {
+            let mut tape = tape();
+            told(&mut tape);
+            tape.at(1_000_000).line("db1", Kind::HostDown);
+            if is_over {
+                tape.at(1_000_000).line("world", Kind::FaultEnd { fault: 1, hit: 1 });
+            }
+            tape.at(2_000_000).line("db1", Kind::HostUp);
+            assert_eq!(tape.found, ["links/stop-at-once/db"][..found]);
+        }
+    }
+
+    #[test]
+    fn it_is_asked_for_nothing_more() {
+        let mut tape = tape();
+        told(&mut tape);
+        let writes = |tape: &mut Tape<Links>, pdu: Pdu| {
+            tape.frame("msg1", End::Dialler, true, LINK, pdu);
+            tape.found.len()
+        };
+        assert_eq!(writes(&mut tape, message(1, 0, 1, 2, "under way")), 0);
+        tape.later(1);
+        assert_eq!(writes(&mut tape, bare(id::OTHER_HEARTBEAT)), 0);
+        assert_eq!(writes(&mut tape, bare(id::OTHER_GET_DEVICE_TOKEN_REQ)), 0);
+        assert_eq!(writes(&mut tape, message(2, 0, 1, 2, "late")), 1);
+        assert_eq!(tape.found, ["links/stop-ignored/msg"]);
+    }
 }
