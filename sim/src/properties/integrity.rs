@@ -10,7 +10,10 @@ use super::{
     Class, Property, Seen, Sort, Subject, Tally, Violation,
     wire::{At, content, conversation_of, conversation_with, is_audio, text},
 };
-use crate::{plan::Role, record::Frame};
+use crate::{
+    plan::Role,
+    record::{Frame, Kind},
+};
 use bytes::Bytes;
 use std::{borrow::Cow, collections::BTreeSet};
 use teamtalk::{
@@ -19,7 +22,7 @@ use teamtalk::{
     wire::{
         Malformed,
         im::{
-            base_define::{ContactSessionInfo, MsgInfo, UnreadInfo},
+            base_define::{ContactSessionInfo, MsgInfo, MsgType, UnreadInfo},
             buddy::ImRecentContactSessionRsp,
             message::{ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgData, ImUnreadMsgCntRsp},
         },
@@ -49,6 +52,16 @@ impl Told {
     fn data(from: u32, body: &ImMsgData) -> Self {
         let conversation = conversation_of(from, body.to_session_id, body.msg_type);
         Self { conversation, from, msg_type: body.msg_type, content: body.msg_data.clone() }
+    }
+
+    /// A text from before the run.
+    fn before_the_run(conversation: Conversation, from: u32, content: &str) -> Self {
+        let msg_type = match conversation {
+            Conversation::Single { .. } => MsgType::SingleText,
+            Conversation::Group(_) => MsgType::GroupText,
+        };
+        let content = Bytes::copy_from_slice(content.as_bytes());
+        Self { conversation, from, msg_type: msg_type as i32, content }
     }
 
     fn row(conversation: Conversation, row: &MsgInfo) -> Self {
@@ -181,10 +194,16 @@ impl Property for Integrity {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::DeviceWrites, Class::ServerWrites]
+        &[Class::DeviceWrites, Class::ServerWrites, Class::Row]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        if let Kind::Row { conversation, from, content, .. } = &seen.line.kind {
+            if seen.line.host.role() == Role::World {
+                self.sent.insert(Told::before_the_run(*conversation, *from, content));
+            }
+            return None;
+        }
         let (at, conn, pdu) = seen.client?;
         match (at, pdu.command()) {
             (At::DeviceWrites, command::MSG_DATA) => {
