@@ -1,12 +1,14 @@
 //! Faults that come when something is in their way: a db_proxy that is told to stop while everybody sends,
-//! a device that crashes while it reads, a db_proxy so slow that what waits for it is given up. Each has draws
-//! of its own, so that no other part of a plan moves with it.
+//! a device that crashes while it reads, a db_proxy so slow that what waits for it is given up, a session that is
+//! removed while messages of it come, first messages while SQL is reset. Each has draws of its own, so that no
+//! other part of a plan moves with it.
 
 use super::{
     LOGINS_END_MS,
     extras::{Draws, Timed},
 };
 use crate::plan::{Action, Chat, Device, Fault, Plan, Role, TICK_MS, Trouble};
+use teamtalk::catalogue::Args;
 
 /// In how many plans, one of so many; and which draws.
 struct Family {
@@ -15,10 +17,12 @@ struct Family {
     add: fn(&mut Plan, &mut Draws) -> Timed,
 }
 
-const FAMILIES: [Family; 3] = [
+const FAMILIES: [Family; 5] = [
     Family { once_in: 6, stream: 2, add: stops },
     Family { once_in: 6, stream: 3, add: crashes },
     Family { once_in: 16, stream: 4, add: slow_readers },
+    Family { once_in: 6, stream: 6, add: removals },
+    Family { once_in: 12, stream: 7, add: first_words },
 ];
 
 /// Lays them over a plan. Returns what is done in them.
@@ -105,6 +109,55 @@ fn slow_readers(plan: &mut Plan, draws: &mut Draws) -> Timed {
     let (host, bytes) = (draws.pick(&proxies), 1 + draws.below(3) as usize);
     begins(plan, LOGINS_END_MS, LASTS_MS, Trouble::SlowReader { host, peer: None, bytes });
     Timed::new()
+}
+
+/// A user removes a session while messages of it come, and says something there: what is stored between the
+/// two steps of the removal is unread in a session that is removed.
+fn removals(plan: &mut Plan, draws: &mut Draws) -> Timed {
+    /// So many messages come, one every so many simulated milliseconds.
+    const SENT: (u64, u64) = (3, 15);
+    /// The session is removed up to so long after the last one.
+    const AFTER_MS: u64 = 60;
+    let (many, every) = SENT;
+    let mut all = Timed::new();
+    for _ in 0..1 + draws.below(4) {
+        let device = draws.device(plan);
+        let Some(peer) = other(plan, device.user, draws) else { continue };
+        let first = draws.when(many * every + AFTER_MS);
+        let to = Chat::User(device.user);
+        all.extend((0..many).map(|n| (first + n * every, peer.slot, Action::Send { to })));
+        let chat = Chat::User(peer.user);
+        let removed = first + (many - 1) * every + draws.below(AFTER_MS);
+        let args = Args { chat: Some(chat), ..Args::default() };
+        all.push((removed, device.slot, Action::asking("remove_session", args)));
+        if draws.once_in(2) {
+            all.push((removed + draws.below(AFTER_MS), device.slot, Action::Send { to: chat }));
+        }
+    }
+    all
+}
+
+/// Users write to people to whom they never wrote, while the way to SQL is reset again and again.
+fn first_words(plan: &mut Plan, draws: &mut Draws) -> Timed {
+    /// The first of those to whom nobody has written; they have no devices.
+    const STRANGER: u32 = 700;
+    /// So many people are written to, one every so many simulated milliseconds.
+    const SENT: (u64, u64) = (40, 25);
+    let (many, every) = SENT;
+    let at_ms = draws.when(many * every);
+    let b = Role::Sql.host().to_string();
+    let proxies: Vec<String> = plan.hosts(Role::Db).iter().map(|host| host.to_string()).collect();
+    for n in 1..=3 {
+        for a in &proxies {
+            let at_ms = at_ms + n * many * every / 4 + draws.below(every);
+            begins(plan, at_ms, TICK_MS, Trouble::Reset { a: a.clone(), b: b.clone() });
+        }
+    }
+    let sends = |n: u64| {
+        let to = Chat::User(STRANGER + n as u32);
+        (at_ms + n * every, draws.device(plan).slot, Action::Send { to })
+    };
+    (0..many).map(sends).collect()
 }
 
 #[cfg(test)]

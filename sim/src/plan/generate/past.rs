@@ -74,9 +74,13 @@ fn said(past: &Past, users: &[u32], draws: &mut Draws) -> (Vec<PastMessage>, u32
     (messages, counter)
 }
 
+/// A session; some users have a second one, which met the first when it was made.
 fn session(past: &mut Past, user: u32, chat: Chat, draws: &mut Draws) {
-    let removed = draws.once_in(6);
-    past.sessions.push(PastSession { user, chat, removed, ago_s: draws.below(OLDEST_S) as u32 });
+    for _ in 0..if draws.once_in(8) { 2 } else { 1 } {
+        let removed = draws.once_in(6);
+        let ago_s = draws.below(OLDEST_S) as u32;
+        past.sessions.push(PastSession { user, chat, removed, ago_s });
+    }
 }
 
 #[cfg(test)]
