@@ -14,6 +14,10 @@ use crate::{
 use std::collections::BTreeMap;
 use teamtalk::{store::sql::Value, wire::im::base_define::SessionType};
 
+/// In a group of more than so many who are or were members a round of the job takes longer than a run: it asks
+/// SQL twice for each of them, one after the other.
+const MOST: usize = 100;
+
 /// When something was last said in a group.
 #[derive(Debug, Clone, Copy)]
 struct Said {
@@ -34,6 +38,15 @@ pub struct Sessions {
 }
 
 impl Sessions {
+    fn said(&mut self, group: u32, said: Said) {
+        if self.changed.range((group, 0)..=(group, u32::MAX)).count() > MOST {
+            self.tally.excuse("a group of hundreds, through which the job goes one by one");
+            return;
+        }
+        self.groups.insert(group, said);
+        self.tally.judge();
+    }
+
     fn committed(&mut self, n: u64, changed: &[Changed], in_the_run: bool) {
         for changed in changed {
             let Changed::Row { columns, before, after: Some(after), .. } = changed else {
@@ -46,8 +59,7 @@ impl Sessions {
                     let said = |row: &[Value]| Row::of(columns, row).uint("lastChated");
                     let time = said(after);
                     if before.as_ref().map_or(0, |row| said(row)) != time {
-                        self.groups.insert(row.uint("id"), Said { time, n });
-                        self.tally.judge();
+                        self.said(row.uint("id"), Said { time, n });
                     }
                 }
                 "IMGroupMember" => {
