@@ -224,6 +224,8 @@ impl Diligent {
                 self.pushes.remove(&of(ack.session_type, ack.session_id, ack.msg_id));
             }
             (At::DeviceWrites, command::MSG_DATA) => {
+                // A body that breaks off is no message (seed 400052 of `hardened`).
+                seen.data.as_ref()?;
                 let op = self.attempts.get(&(conn, pdu.header.seq_num))?;
                 self.unfinished.insert((device, *op));
             }

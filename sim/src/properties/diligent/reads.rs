@@ -44,8 +44,10 @@ impl Reads {
             (At::DeviceWrites, command::MSG_READ_ACK) => {
                 let Ok(ack) = pdu.view::<ImMsgDataReadAck>() else { return };
                 let (chat, msg_id) = (Chat::of(ack.session_type, ack.session_id), ack.msg_id);
-                self.asked.insert((conn, seq), Asked { device, chat, msg_id });
-                self.unconfirmed.insert((device, chat), msg_id);
+                // One that is written again may have been confirmed by another one's answer.
+                if self.asked.insert((conn, seq), Asked { device, chat, msg_id }).is_none() {
+                    self.unconfirmed.insert((device, chat), msg_id);
+                }
                 self.owed.remove(&(device, chat));
             }
             (At::DeviceReads, command::MSG_READ_NOTIFY) => {

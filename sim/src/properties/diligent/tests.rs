@@ -18,7 +18,7 @@ use teamtalk::{
         im::{
             base_define::{GroupModifyType, UnreadInfo},
             group::ImGroupChangeMemberNotify,
-            message::{ImGetMsgListReq, ImMsgDataReadAck, ImUnreadMsgCntRsp},
+            message::{ImGetMsgListReq, ImMsgDataReadAck, ImMsgDataReadNotify, ImUnreadMsgCntRsp},
         },
     },
 };
@@ -277,6 +277,25 @@ fn it_writes_a_read_ack_again_that_was_not_confirmed() {
     crashes(&mut tape);
     tape.tells(8, counted(2, 1));
     assert_eq!(by(&mut tape, 3), ["diligent/not-read-again/client"]);
+}
+
+/// Seed 400004 of `hardened`: of two read acks of one message the first was confirmed, and the second, which
+/// had no answer, is tried again and goes with its connection.
+#[test]
+fn what_another_read_ack_confirmed_is_not_written_again() {
+    let mut tape = online();
+    let confirms = ImMsgDataReadNotify {
+        msg_id: 4,
+        session_id: 1,
+        session_type: 1,
+        user_id: 2,
+        attach_data: None,
+    };
+    tape.asks(7, read(9)).asks(7, read(10));
+    tape.tells(7, Pdu::new(command::MSG_READ_NOTIFY, 9, &confirms)).asks(7, read(10));
+    crashes(&mut tape);
+    tape.tells(8, counted(2, 1));
+    assert!(by(&mut tape, 3).is_empty());
 }
 
 #[test]
