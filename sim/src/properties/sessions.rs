@@ -34,12 +34,14 @@ pub struct Sessions {
     /// When a user's session with a group changed last, in seconds since 1970, by group and user; 0 if
     /// there is none. Of everybody who ever was a member.
     changed: BTreeMap<(u32, u32), u32>,
+    /// A group has so many members that a round of the job does not end within a run.
+    crowded: bool,
     tally: Tally,
 }
 
 impl Sessions {
     fn said(&mut self, group: u32, said: Said) {
-        if self.changed.range((group, 0)..=(group, u32::MAX)).count() > MOST {
+        if self.crowded {
             self.tally.excuse("a group of hundreds, through which the job goes one by one");
             return;
         }
@@ -65,6 +67,8 @@ impl Sessions {
                 "IMGroupMember" => {
                     let of = (row.uint("groupId"), row.uint("userId"));
                     self.changed.entry(of).or_default();
+                    let members = self.changed.range((of.0, 0)..=(of.0, u32::MAX)).count();
+                    self.crowded |= members > MOST;
                 }
                 "IMRecentSession" if row.uint("type") == SessionType::Group as u32 => {
                     let of = (row.uint("peerId"), row.uint("userId"));
