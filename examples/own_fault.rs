@@ -80,6 +80,7 @@ fn plan() -> Plan {
         nodes: hosts.map(|name| Node { host: host(name), side: Side::Base }).into(),
         devices: devices(),
         groups: Vec::new(),
+        past: Default::default(),
         operations: operations(),
         faults: flapping("msg1", "route1", 1_800, 6, 500, 200),
         horizon_ms: 6_000,

@@ -98,9 +98,10 @@ switches! {
         name: "honest-reads",
         scope: "msg, db",
         instead_of: "answering a list or count as empty, or a login as a wrong password, when the read failed \
-                     or no db_proxy is there",
+                     or no db_proxy is there; and a job that passes over groups that it could not read, or \
+                     whose last message was committed late",
         peers: "none; a client that asks again after its timeout gets the true answer",
-        cost: "no reply (or a refusal) while the store can't be read",
+        cost: "no reply (or a refusal) while the store can't be read; the job of each db_proxy looks a minute back",
         property: "order",
     };
     resend_until_acked: Switch {

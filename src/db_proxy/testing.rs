@@ -385,9 +385,13 @@ pub fn serve(
     cx: &mut Context<Test>,
     request: &Pdu,
 ) -> Result<Pdu, crate::db_proxy::plumbing::silent::Silent> {
-    let mut future = pin!(table::handle(cx, request));
-    match future.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop())) {
-        Poll::Ready(reply) => reply,
+    ready(table::handle(cx, request))
+}
+
+/// Runs what its stores answer at once.
+pub fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut std::task::Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
         Poll::Pending => panic!("a fake store waited"),
     }
 }

@@ -24,7 +24,7 @@ use teamtalk_sim::{
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=40;
 
 /// So many PDUs of each command and way are altered in one way until one that is altered so is seen.
-const TRIES: usize = 8;
+const TRIES: usize = 20;
 
 /// So many PDUs of each command and way are looked at.
 const LOOKED_AT: usize = 200;

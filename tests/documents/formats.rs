@@ -15,7 +15,8 @@ use teamtalk::{client::Conduct, fact::Fact};
 use teamtalk_sim::{
     explore::{SeedReport, run_case},
     plan::{
-        Device, Fault, Group, Node, Operation, Plan, Role, Trouble,
+        Device, Fault, Group, Node, Operation, Past, PastGroup, PastMessage, PastPair, PastSession,
+        Plan, Role, Trouble,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
     },
@@ -60,6 +61,11 @@ fn the_tables_of_a_case_have_the_fields_of_its_types() {
         ("### Device", 0, expected::<Device>(wrong.clone())),
         ("### Device", 1, expected::<Conduct>(wrong.clone())),
         ("### Group", 0, expected::<Group>(wrong.clone())),
+        ("### Past", 0, expected::<Past>(wrong.clone())),
+        ("### Past", 1, expected::<PastPair>(wrong.clone())),
+        ("### Past", 2, expected::<PastGroup>(wrong.clone())),
+        ("### Past", 3, expected::<PastMessage>(wrong.clone())),
+        ("### Past", 4, expected::<PastSession>(wrong.clone())),
     ] {
         assert_eq!(fields(&text, heading, n), actual, "{heading}");
     }

@@ -164,6 +164,11 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// The host that is told to stop, by the words in which a trace says what a fault does.
+    pub fn told_to_stop(words: &str) -> Option<&str> {
+        words.strip_prefix("tell ")?.split_once(" to stop").map(|(host, _)| host)
+    }
+
     /// The hosts that it names.
     pub fn hosts(&self) -> Vec<&str> {
         match self {

@@ -10,6 +10,7 @@ mod group;
 mod host;
 mod json;
 mod operation;
+mod past;
 mod payload;
 mod rogue;
 mod strict;
@@ -20,6 +21,7 @@ pub use fault::{Cut, Fate, Fault, LONGEST_MS, Plant, Trouble};
 pub use group::{Chat, Group, GroupKind, GroupRef};
 pub use host::{Host, NoHost, Role};
 pub use operation::{Action, DROPS, Odd, Operation, Size, text_of};
+pub use past::{Past, PastGroup, PastMessage, PastPair, PastSession};
 pub use payload::Payload;
 pub use rogue::Rogue;
 
@@ -150,6 +152,9 @@ pub struct Plan {
     /// The groups that are there from the start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
+    /// What the stores hold of a time before the run.
+    #[serde(default, skip_serializing_if = "Past::is_empty")]
+    pub past: Past,
     /// What users do, by time.
     pub operations: Vec<Operation>,
     /// What goes wrong, by time.

@@ -21,6 +21,8 @@ pub struct Served {
     pub client_type: i32,
     /// A 0107 (kick) was written on it.
     pub kicked: bool,
+    /// A 0105 (logout) was read on it.
+    pub leaves: bool,
     /// The msg_server's end is open.
     pub open: bool,
 }
@@ -42,8 +44,12 @@ impl Online {
 }
 
 /// The commands that tell who is behind a connection.
-const ABOUT_LOGINS: [u16; 3] =
-    [command::LOGIN_REQ_USERLOGIN, command::LOGIN_RES_USERLOGIN, command::LOGIN_KICK_USER];
+const ABOUT_LOGINS: [u16; 4] = [
+    command::LOGIN_REQ_USERLOGIN,
+    command::LOGIN_RES_USERLOGIN,
+    command::LOGIN_REQ_LOGINOUT,
+    command::LOGIN_KICK_USER,
+];
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -63,7 +69,14 @@ impl Clients {
             }
             Kind::Connected { conn, end: End::Acceptor, .. } if line.host.role() == Role::Msg => {
                 let host = line.host.clone();
-                let served = Served { host, user: None, client_type: 0, kicked: false, open: true };
+                let served = Served {
+                    host,
+                    user: None,
+                    client_type: 0,
+                    kicked: false,
+                    leaves: false,
+                    open: true,
+                };
                 self.served.insert(*conn, served);
             }
             Kind::Disconnected { conn, end: End::Acceptor } => {
@@ -109,6 +122,7 @@ impl Clients {
                     served.user = answer.user_info.as_ref().map(|info| info.user_id);
                 }
             }
+            (At::ServerReads, command::LOGIN_REQ_LOGINOUT) => served.leaves = true,
             (At::ServerWrites, command::LOGIN_KICK_USER) => served.kicked = true,
             _ => {}
         }

@@ -10,8 +10,11 @@ use super::{
     Class, Property, Seen, Sort, Subject, Tally, Violation,
     wire::{At, content, conversation_of, conversation_with, is_audio, text},
 };
-use crate::lookup::LookupSet;
-use crate::{plan::Role, record::Frame};
+use crate::{
+    lookup::LookupSet,
+    plan::Role,
+    record::{Frame, Kind},
+};
 use bytes::Bytes;
 use std::borrow::Cow;
 use teamtalk::{
@@ -20,7 +23,7 @@ use teamtalk::{
     wire::{
         Malformed,
         im::{
-            base_define::{ContactSessionInfo, MsgInfo, UnreadInfo},
+            base_define::{ContactSessionInfo, MsgInfo, MsgType, UnreadInfo},
             buddy::ImRecentContactSessionRsp,
             message::{ImGetMsgByIdRsp, ImGetMsgListRsp, ImMsgData, ImUnreadMsgCntRsp},
         },
@@ -50,6 +53,16 @@ impl Told {
     fn data(from: u32, body: &ImMsgData) -> Self {
         let conversation = conversation_of(from, body.to_session_id, body.msg_type);
         Self { conversation, from, msg_type: body.msg_type, content: body.msg_data.clone() }
+    }
+
+    /// A text from before the run.
+    fn before_the_run(conversation: Conversation, from: u32, content: &str) -> Self {
+        let msg_type = match conversation {
+            Conversation::Single { .. } => MsgType::SingleText,
+            Conversation::Group(_) => MsgType::GroupText,
+        };
+        let content = Bytes::copy_from_slice(content.as_bytes());
+        Self { conversation, from, msg_type: msg_type as i32, content }
     }
 
     fn row(conversation: Conversation, row: &MsgInfo) -> Self {
@@ -182,7 +195,7 @@ impl Property for Integrity {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::DeviceWrites, Class::ServerWrites]
+        &[Class::DeviceWrites, Class::ServerWrites, Class::Row]
     }
 
     fn commands(&self, class: Class) -> Option<&'static [u16]> {
@@ -200,6 +213,12 @@ impl Property for Integrity {
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
+        if let Kind::Row { conversation, from, content, .. } = &seen.line.kind {
+            if seen.line.host.role() == Role::World {
+                self.sent.insert(Told::before_the_run(*conversation, *from, content));
+            }
+            return None;
+        }
         let (at, conn, pdu) = seen.client?;
         match (at, pdu.command()) {
             (At::DeviceWrites, command::MSG_DATA) => {

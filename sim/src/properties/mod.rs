@@ -41,6 +41,7 @@ mod seen;
 mod send_list_acked;
 mod sends;
 mod server_links;
+mod sessions;
 mod shown;
 mod tally;
 #[cfg(test)]
@@ -319,6 +320,7 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(one_row::OneRow::default()),
         Box::new(transactions::Transactions::default()),
         Box::new(unread::Unread::new(protocol)),
+        Box::new(sessions::Sessions::default()),
         Box::new(shown::Shown::default()),
         Box::new(reachable::Reachable::default()),
         Box::new(presence::Presence::default()),

@@ -158,9 +158,9 @@ impl<W: World> Transaction<W> for Claim {
 
     async fn run(&self, cx: &mut Context<W>) -> Result<u32, StoreError> {
         const CLAIM: &str = "insert into TTRelation (`smallId`,`bigId`,`relateId`) values(?,?,0)";
-        // A live database may hold several rows of a pair already: every node takes the lowest.
-        const OLD: &str =
-            "select id from IMRelationShip where smallId=? and bigId=? order by id limit 1";
+        // A live database may hold several rows of a pair already. The original goes on with the last
+        // live one, and so does who reads before this: the pair's history is there.
+        const OLD: &str = "select id from IMRelationShip where smallId=? and bigId=? order by status, id desc limit 1";
         const NAME: &str = "update TTRelation set relateId=? where smallId=? and bigId=?";
         let pair = self.0;
         cx.defer(CLAIM, &pair.params());

@@ -26,7 +26,7 @@ use crate::{
         },
     },
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A row of a session, without its id.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,9 +60,13 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     if catch_up || cx.protocol().members_from_store {
         own = Groups::of(cx, on_failure, user).await?;
     }
-    let mut list = Vec::new();
+    let (mut list, mut seen) = (Vec::new(), BTreeSet::new());
     for row in 0..found.rows.len() {
         let id = found.get(row, "peerId").uint();
+        // A live database may hold several rows of one session already: the one that changed last counts.
+        if cx.protocol().single_session && !seen.insert((found.get(row, "type").uint(), id)) {
+            continue;
+        }
         let removed = found.get(row, "status").uint() != 0;
         let session = Session { removed, updated: found.get(row, "updated").uint() };
         let (kind, latest) = match found.get(row, "type").uint() {

@@ -75,8 +75,17 @@ pub async fn add<W: World>(
 
 /// Sets `updated` of a session, by its id. A failure is ignored.
 pub async fn touch<W: World>(cx: &mut Context<W>, id: u32, updated: u32) {
+    let _ = touched(cx, id, updated).await;
+}
+
+/// Sets `updated` of a session, by its id.
+pub async fn touched<W: World>(
+    cx: &mut Context<W>,
+    id: u32,
+    updated: u32,
+) -> Result<(), StoreError> {
     const TEXT: &str = "update IMRecentSession set `updated`=? where id=?";
-    let _ = cx.execute(Server::Primary, TEXT, &[updated.into(), id.into()]).await;
+    cx.primary(TEXT, &[updated.into(), id.into()]).await.map(drop)
 }
 
 /// The ids of two users' sessions with each other (`single-session`), for a message that is to be

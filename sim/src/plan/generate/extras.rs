@@ -2,7 +2,7 @@
 //! texts, wrong passwords, strangers, floods. It is drawn from numbers of its own, and laid over a plan
 //! that is complete without it, so that the rest of the plan is what it was.
 
-use super::{Clients, LOGINS_END_MS, at_faults, operations::LAST_MS};
+use super::{Clients, LOGINS_END_MS, amid, at_faults, operations::LAST_MS};
 use crate::plan::{
     Action, Chat, Client, Device, EPOCH, Odd, Operation, Payload, Plan, Rogue, TICK_MS,
 };
@@ -37,20 +37,21 @@ pub(super) type Timed = Vec<(u64, u32, Action)>;
 pub(super) struct Draws(TestRng);
 
 impl Draws {
-    fn of(seed: u64) -> Self {
+    /// The draws of this number for a plan.
+    pub(super) fn of(seed: u64, stream: u8) -> Self {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        bytes[8] = 1;
+        bytes[8] = stream;
         Self(TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
     }
 
     /// A number under a bound.
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.0.next_u64() % bound
     }
 
     /// True once in so many times.
-    fn once_in(&mut self, times: u64) -> bool {
+    pub(super) fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 
@@ -59,16 +60,16 @@ impl Draws {
     }
 
     /// When something may begin that takes so long, in simulated milliseconds.
-    fn when(&mut self, takes_ms: u64) -> u64 {
+    pub(super) fn when(&mut self, takes_ms: u64) -> u64 {
         LOGINS_END_MS + self.below(LAST_MS - LOGINS_END_MS - takes_ms)
     }
 
-    fn device(&mut self, plan: &Plan) -> Device {
+    pub(super) fn device(&mut self, plan: &Plan) -> Device {
         self.pick(&plan.devices)
     }
 
     /// A user of another device; the device's own if there is no other.
-    fn peer(&mut self, plan: &Plan, user: u32) -> u32 {
+    pub(super) fn peer(&mut self, plan: &Plan, user: u32) -> u32 {
         let others: Vec<_> = plan.devices.iter().map(|d| d.user).filter(|&u| u != user).collect();
         if others.is_empty() { user } else { self.pick(&others) }
     }
@@ -76,7 +77,7 @@ impl Draws {
 
 /// Lays them over a plan.
 pub(super) fn add(plan: &mut Plan, seed: u64, clients: Clients) {
-    let mut draws = Draws::of(seed);
+    let mut draws = Draws::of(seed, 1);
     if clients == Clients::Ours {
         for device in plan.devices.iter_mut().filter(|d| d.client == Client::OursPhone) {
             if draws.once_in(3) {
@@ -103,6 +104,7 @@ pub(super) fn add(plan: &mut Plan, seed: u64, clients: Clients) {
     one_in(&mut draws, 10, no_audio, &mut all);
     one_in(&mut draws, 40, crowd, &mut all);
     one_in(&mut draws, 3, at_faults::operations, &mut all);
+    all.extend(amid::add(plan, seed));
     append(plan, all);
 }
 

@@ -1,5 +1,6 @@
 //! How a seed becomes a plan. Nothing random happens after this except keyed draws.
 
+mod amid;
 mod at_faults;
 mod bounds;
 mod devices;
@@ -9,8 +10,9 @@ mod faults;
 mod groups;
 mod idle;
 mod operations;
+mod past;
 
-use super::{DB_WORKERS, EPOCH, Node, Pace, Plan, Role, Side};
+use super::{DB_WORKERS, EPOCH, Node, Pace, Past, Plan, Role, Side};
 use devices::devices;
 use faults::{durability, faults};
 use groups::groups;
@@ -86,7 +88,10 @@ pub fn generate(seed: u64, clients: Clients, profile: Profile) -> Plan {
     let mut plan = tree.current();
     plan.noise = seed;
     match profile {
-        Profile::Default => extras::add(&mut plan, seed, clients),
+        Profile::Default => {
+            extras::add(&mut plan, seed, clients);
+            past::add(&mut plan, seed);
+        }
         Profile::Idle => idle::stretch(&mut plan),
         Profile::Calm | Profile::Bounds => {}
     }
@@ -150,6 +155,7 @@ fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
                     nodes,
                     devices,
                     groups,
+                    past: Past::default(),
                     operations,
                     faults,
                     horizon_ms: HORIZON_MS,

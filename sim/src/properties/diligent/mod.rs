@@ -7,6 +7,7 @@
 //! for no messages of a group that its user was taken out of. It says that it holds what it holds.
 
 mod claims;
+mod reads;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use crate::{
     record::{End, Frame, Kind},
 };
 use claims::Claims;
+use reads::Reads;
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     catalogue::id as command,
@@ -69,6 +71,7 @@ pub struct Diligent {
     /// When a device first asked for its counts under a seq_num.
     counts: Lookup<(ConnId, u16), u64>,
     claims: Claims,
+    reads: Reads,
     tally: Tally,
     next_look_us: u64,
 }
@@ -85,15 +88,17 @@ impl Diligent {
         self.pushes.retain(|push, _| Some(push.0) != conn);
         self.asks.retain(|ask, _| Some(ask.0) != conn);
         self.again.retain(|(of, _), _| *of != device);
+        self.reads.gone(|of| Some(of) == conn);
         // What it read last it may not have heard.
         self.left.retain(|(of, _), since_us| *of != device || *since_us + AT_ONCE_US < now_us);
     }
 
-    fn fact(&mut self, seen: &Seen<'_>, fact: &Fact) {
+    fn fact(&mut self, seen: &Seen<'_>, fact: &Fact) -> Option<Violation> {
         let (clients, now_us) = (&seen.known.clients, seen.line.sim_us);
         match *fact {
             Fact::Attempt { op, conn, seq_num, .. } => {
                 self.attempts.insert((conn, seq_num), op);
+                self.reads.attempt(op, conn, seq_num);
                 if let Some(device) = clients.device(conn) {
                     self.again.remove(&(device, op));
                 }
@@ -101,6 +106,19 @@ impl Diligent {
             Fact::OpOk { op, .. } | Fact::OpFailed { op, .. } => {
                 self.unfinished.retain(|(_, of)| *of != op);
                 self.again.retain(|(_, of), _| *of != op);
+                let failed = match fact {
+                    Fact::OpFailed { reason, .. } => Some(&**reason),
+                    _ => None,
+                };
+                let (device, tries) = self.reads.ends(op, failed)?;
+                let what =
+                    format!("device {device} gives the read ack of op-{op} up after {tries} tries");
+                return Some(lazy(
+                    "read-given-up",
+                    what,
+                    device,
+                    Subject::Host(seen.line.host.clone()),
+                ));
             }
             Fact::Held { device, conversation, msg_id, .. } => {
                 self.claims.hold(device, conversation, msg_id);
@@ -124,6 +142,7 @@ impl Diligent {
             }
             _ => {}
         }
+        None
     }
 
     /// A device has dialled a msg_server, and has its connection or not.
@@ -177,6 +196,9 @@ impl Diligent {
             let about = Subject::Message(lie.conversation, lie.msg_id);
             return Some(lazy("claims-unheld", what, device, about));
         }
+        if seen.protocol().confirmed_read_acks {
+            self.reads.pdu(device, (at, conn, pdu));
+        }
         let of = |kind, id, msg_id| (conn, Chat::of(kind, id).conversation(user), msg_id);
         match (at, pdu.command()) {
             (At::DeviceReads, command::MSG_DATA) => {
@@ -203,6 +225,8 @@ impl Diligent {
                 self.pushes.remove(&of(ack.session_type, ack.session_id, ack.msg_id));
             }
             (At::DeviceWrites, command::MSG_DATA) => {
+                // A body that breaks off is no message (seed 400052 of `hardened`).
+                seen.data.as_ref()?;
                 let op = self.attempts.get(&(conn, pdu.header.seq_num))?;
                 self.unfinished.insert((device, *op));
             }
@@ -236,6 +260,7 @@ impl Diligent {
             if !users.contains(&user) {
             } else if kind == GroupModifyType::Del as i32 {
                 self.left.entry((device, group)).or_insert(now_us);
+                self.reads.left(device, group);
             } else {
                 self.left.remove(&(device, group));
             }
@@ -257,6 +282,7 @@ impl Diligent {
             command::MSG_UNREAD_CNT_RESPONSE => {
                 let asked_us = self.counts.remove(&(pdu.conn, pdu.header.seq_num));
                 if let (Some(asked_us), Ok(told)) = (asked_us, pdu.view::<ImUnreadMsgCntRsp>()) {
+                    self.reads.counted(device, pdu.conn, &told, now_us);
                     let listed = told.unreadinfo_list.iter();
                     let listed = listed.map(|of| Chat::of(of.session_type, of.session_id));
                     let listed: BTreeSet<Chat> = listed.collect();
@@ -294,6 +320,17 @@ impl Diligent {
             return Some(lazy("not-sent-again", what, *device, Subject::Ends(*conn)));
         }
         let quiet = |since: u64| known.trouble.is_quiet(now_us, now_us - since + AT_ONCE_US);
+        let mut reads = self.reads.owed.iter();
+        if let Some(((device, chat), (conn, since))) = reads.find(|(_, of)| is_late(of.1))
+            && quiet(*since)
+        {
+            let ms = since / 1_000;
+            let what = format!(
+                "device {device} is told at {ms} ms that {chat:?} has something unread, which it has read, \
+                 and does not write the ack again"
+            );
+            return Some(lazy("not-read-again", what, *device, Subject::Ends(*conn)));
+        }
         let mut asks = self.asks.iter();
         if let Some(((conn, asked), since)) = asks.find(|(_, since)| is_late(**since))
             && quiet(*since)
@@ -350,10 +387,7 @@ impl Property for Diligent {
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let (line, now_us) = (seen.line, seen.line.sim_us);
         let found = match &line.kind {
-            Kind::Fact(fact) => {
-                self.fact(seen, fact);
-                None
-            }
+            Kind::Fact(fact) => self.fact(seen, fact),
             Kind::Connected { end: End::Dialler, peer, device: Some(device), .. } => {
                 self.dialled(seen, *device, peer, true)
             }
@@ -378,11 +412,13 @@ impl Property for Diligent {
                 };
                 self.pushes.retain(|push, _| !gone(push.0));
                 self.asks.retain(|ask, _| !gone(ask.0));
+                self.reads.gone(gone);
                 None
             }
             Kind::Disconnected { conn, end: End::Dialler } => {
                 self.pushes.retain(|push, _| push.0 != *conn);
                 self.asks.retain(|ask, _| ask.0 != *conn);
+                self.reads.gone(|of| of == *conn);
                 None
             }
             // From its first dial on, dropping the connection is to give that dial up.

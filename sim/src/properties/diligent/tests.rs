@@ -18,7 +18,7 @@ use teamtalk::{
         im::{
             base_define::{GroupModifyType, UnreadInfo},
             group::ImGroupChangeMemberNotify,
-            message::{ImGetMsgListReq, ImUnreadMsgCntRsp},
+            message::{ImGetMsgListReq, ImMsgDataReadAck, ImMsgDataReadNotify, ImUnreadMsgCntRsp},
         },
     },
 };
@@ -226,5 +226,88 @@ fn it_says_that_it_holds_what_it_holds_or_was_not_given() {
         tape.asks(7, page_request(4, 2, Chat::User(1), (3, count)));
         tape.tells(7, list(4, 2, 1, &[(3, 1, "c")])).holds(3, 3, (1, "c"));
         assert_eq!(claims(&mut tape, 3).len(), found);
+    }
+}
+
+/// User 1 has said something to the user of device 3 that is not read.
+fn counted(seq: u16, unread_cnt: u32) -> Pdu {
+    let info = UnreadInfo { session_id: 1, session_type: 1, unread_cnt, ..Default::default() };
+    let told = ImUnreadMsgCntRsp {
+        user_id: 2,
+        total_cnt: unread_cnt,
+        unreadinfo_list: [info].into(),
+        attach_data: None,
+    };
+    Pdu::new(command::MSG_UNREAD_CNT_RESPONSE, seq, &told)
+}
+
+/// Device 3 says that its user has read what user 1 said up to message 4.
+fn read(seq: u16) -> Pdu {
+    let chat = Chat::User(1);
+    let ack = ImMsgDataReadAck {
+        user_id: 2,
+        session_id: chat.id(),
+        msg_id: 4,
+        session_type: chat.session_type(),
+        attach_data: None,
+    };
+    Pdu::new(command::MSG_READ_ACK, seq, &ack)
+}
+
+/// It crashes, comes back on connection 8, and asks for its counts under seq_num 2.
+fn crashes(tape: &mut Tape<Diligent>) {
+    tape.line("client1", Kind::HostDown).later(1);
+    logs_in(tape, 8);
+}
+
+#[test]
+fn it_writes_a_read_ack_again_that_was_not_confirmed() {
+    let mut tape = online();
+    tape.asks(7, read(9));
+    crashes(&mut tape);
+    tape.tells(8, counted(2, 1)).asks(8, read(10));
+    assert!(by(&mut tape, 3).is_empty());
+    let mut tape = online();
+    tape.asks(7, read(9));
+    crashes(&mut tape);
+    tape.tells(8, counted(2, 0));
+    assert!(by(&mut tape, 3).is_empty(), "it was stored");
+    let mut tape = online();
+    tape.asks(7, read(9));
+    crashes(&mut tape);
+    tape.tells(8, counted(2, 1));
+    assert_eq!(by(&mut tape, 3), ["diligent/not-read-again/client"]);
+}
+
+/// Seed 400004 of `hardened`: of two read acks of one message the first was confirmed, and the second, which
+/// had no answer, is tried again and goes with its connection.
+#[test]
+fn what_another_read_ack_confirmed_is_not_written_again() {
+    let mut tape = online();
+    let confirms = ImMsgDataReadNotify {
+        msg_id: 4,
+        session_id: 1,
+        session_type: 1,
+        user_id: 2,
+        attach_data: None,
+    };
+    tape.asks(7, read(9)).asks(7, read(10));
+    tape.tells(7, Pdu::new(command::MSG_READ_NOTIFY, 9, &confirms)).asks(7, read(10));
+    crashes(&mut tape);
+    tape.tells(8, counted(2, 1));
+    assert!(by(&mut tape, 3).is_empty());
+}
+
+#[test]
+fn it_tries_a_read_ack_three_times() {
+    for (tries, found) in [(2, 1), (3, 0)] {
+        let mut tape = online();
+        for attempt in 1..=tries {
+            tape.fact("client1", Fact::Attempt { op: 5, attempt, conn: 7, seq_num: 9 });
+            tape.asks(7, read(9));
+        }
+        let reason = teamtalk::client::reason::NO_ANSWER.into();
+        tape.fact("client1", Fact::OpFailed { op: 5, reason });
+        assert_eq!(tape.found, ["diligent/read-given-up/client"][..found]);
     }
 }

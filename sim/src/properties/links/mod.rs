@@ -3,12 +3,14 @@
 //! To route it speaks through its master, and tells it of each login and of each phone that puts the PCs
 //! of its user off line; a route_server whose link is new is told of everyone who is online (`route.rs`).
 //! What it asked a db_proxy or route_server for a device is passed on as soon as it is answered, and
-//! refused as soon as that link is gone, and not before (`waits.rs`, with `answered-refusals`).
+//! refused as soon as that link is gone, and not before (`waits.rs`, with `answered-refusals`). A db_proxy
+//! that stops says so, goes on for a while and is asked for nothing more (`stops.rs`).
 //!
 //! That something is late is judged by what the same msg_server wrote on the same connection after it was
 //! due: the echo of a heartbeat that it read then.
 
 mod route;
+mod stops;
 #[cfg(test)]
 mod tests;
 mod waits;
@@ -23,6 +25,7 @@ use crate::{
 };
 use route::Route;
 use std::collections::{BTreeMap, VecDeque};
+use stops::Stops;
 use teamtalk::{catalogue::id, env::ConnId, fact::Fact, timing::Timing};
 use waits::Waits;
 
@@ -74,6 +77,7 @@ pub struct Links {
     conns: Conns,
     route: Route,
     waits: Waits,
+    stops: Stops,
     tally: Tally,
 }
 
@@ -214,7 +218,8 @@ impl Property for Links {
 
     fn says(&self) -> &'static str {
         "a msg_server speaks to route through its master and tells it of every login, passes answers on, \
-         and refuses what waits on a link that is gone, at once and nothing else"
+         and refuses what waits on a link that is gone, at once and nothing else; a db_proxy that stops says \
+         so, and is asked no more"
     }
 
     fn sort(&self) -> Sort {
@@ -222,7 +227,14 @@ impl Property for Links {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ServerReads, Class::ServerWrites, Class::LinkPdu, Class::Fact, Class::Event]
+        &[
+            Class::ServerReads,
+            Class::ServerWrites,
+            Class::LinkPdu,
+            Class::DbPdu,
+            Class::Fact,
+            Class::Event,
+        ]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
@@ -230,8 +242,17 @@ impl Property for Links {
         let (pdu, is_sent) = match &seen.line.kind {
             Kind::PduSent(frame) => (frame, true),
             Kind::PduReceived(frame) => (frame, false),
-            _ => return self.event(seen),
+            _ => {
+                let too_soon = self.stops.gone_too_soon(seen);
+                let found = self.event(seen);
+                return too_soon.or(found).or(self.stops.event(seen, timing, &mut self.tally));
+            }
         };
+        if seen.client.is_none()
+            && let Some(found) = self.stops.pdu(seen, pdu, is_sent)
+        {
+            return Some(found);
+        }
         if seen.line.host.role() != Role::Msg {
             return None;
         }

@@ -392,3 +392,25 @@ fn a_refusal_at_once_and_one_of_what_waits_look_alike() {
     tape.asks(10, list_request(5, 1, 2)).tells(10, refusal()).tells(10, refusal());
     assert_eq!(tape.found, [""; 0]);
 }
+
+/// Seed 230 of `hardened`: answers to questions that were given up in silence came late, each was taken for
+/// that of the next one, and none of those that followed can be told.
+#[test]
+fn after_an_answer_of_what_may_be_given_up_which_question_is_answered_can_not_be_told() {
+    let answer = || list(5, 1, 2, &[]);
+    let mut tape = tape();
+    tape.login(1, 10, 1);
+    for wait in [37, 1] {
+        tape.asks(10, list_request(5, 1, 2));
+        to(&mut tape, DB, of_7(list_request(5, 1, 2)));
+        tape.later(wait);
+    }
+    for _ in 0..2 {
+        tape.frame("msg1", End::Dialler, false, DB, of_7(answer()));
+        tape.asks(10, list_request(5, 1, 2));
+        to(&mut tape, DB, of_7(list_request(5, 1, 2)));
+        tape.later(1);
+        beat(&mut tape, 10);
+    }
+    assert_eq!(tape.found, [""; 0]);
+}

@@ -213,6 +213,8 @@ impl Waits {
         let is_it = |wait: &Wait| (wait.handle, wait.command, wait.seq) == key;
         let Some(at) = waits.iter().position(is_it) else { return };
         if waits[at].since_us + gives_up_us <= seen.line.sim_us {
+            // Nor which one any later answer is for, while one of them may wait still.
+            self.unsure.insert((waits[at].conn, command, pdu.header.seq_num));
             waits.retain(|wait| !is_it(wait));
             tally.excuse(
                 "an answer when its question may be given up: which one it is for can't be told",

@@ -18,6 +18,7 @@ mod tests;
 
 use super::{
     Class, Known, Property, Seen, Sort, Subject, Tally, Violation,
+    clients::Served,
     wire::{At, content, is_audio, is_group},
 };
 use crate::{
@@ -311,7 +312,8 @@ impl Pushes {
         let host = &seen.line.host;
         let is_here = |user: u32| {
             let mut served = seen.known.clients.all_served();
-            served.any(|of| of.open && !of.kicked && of.host == *host && of.user == Some(user))
+            let is_gone = |of: &Served| !of.open || of.kicked || of.leaves;
+            served.any(|of| !is_gone(of) && of.host == *host && of.user == Some(user))
         };
         for push in self.to_push.iter().filter(|push| told.contains(&push.told)) {
             let user = push.to.user_id;

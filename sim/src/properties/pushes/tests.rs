@@ -6,6 +6,7 @@ use crate::{
     properties::tape::{Tape, audio, data},
     record::{Changed, Columns, End, Kind},
 };
+use bytes::Bytes;
 use std::sync::Arc;
 use teamtalk::{
     catalogue::id as cmd,
@@ -218,6 +219,28 @@ fn of_a_group_those_who_have_not_muted_it_are_asked_for_by_the_senders_server() 
     assert_eq!((stage.0.pending(), stage.found()), (None, Vec::new()));
     stage.says(muted()).asks(&of_group(), &[1, 2, 3]);
     assert_eq!(stage.found(), ["pushes/asked-for/msg"], "user 2 has muted it");
+}
+
+/// Seed 300077 of `hardened`: who logs out is there no more, though the connection is open yet.
+#[test]
+fn one_push_is_for_all_who_are_there_and_do_not_leave() {
+    let pushed = |leaves: bool| {
+        let mut stage = stage();
+        for (device, conn, user) in [(2, 20, 2), (3, 30, 3)] {
+            let phone = ClientType::Ios as i32;
+            stage.0.connect(device, conn).login_here(device, conn, user, phone);
+        }
+        if leaves {
+            stage.0.asks(30, Pdu::raw(cmd::LOGIN_REQ_LOGINOUT, 9, Bytes::new()));
+        }
+        stage.says(voice()).asks(&voice(), &[2]).tells(&voice(), &[2, 3]);
+        stage.pushes("Ann给您发送了一条语音消息", DATA, token(2));
+        let beat = Pdu::raw(cmd::OTHER_HEARTBEAT, 0, Bytes::new());
+        stage.0.later(1).asks(10, beat);
+        stage.found()
+    };
+    assert_eq!(pushed(true), [""; 0]);
+    assert_eq!(pushed(false), ["pushes/lost/msg"]);
 }
 
 #[test]

@@ -61,3 +61,17 @@ fn fated(fate: Fate) -> String {
         Fate::Silent => "streams that lost data stay dead in silence".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::describe;
+    use crate::plan::{Fault, Trouble};
+
+    #[test]
+    fn who_is_told_to_stop_is_read_back() {
+        let words = |trouble| describe(&Fault { id: 7, at_ms: 0, for_ms: 5, trouble });
+        let stop = words(Trouble::Stop { host: "db1".into() });
+        assert_eq!(Trouble::told_to_stop(&stop), Some("db1"));
+        assert_eq!(Trouble::told_to_stop(&words(Trouble::PowerCut { host: "db1".into() })), None);
+    }
+}

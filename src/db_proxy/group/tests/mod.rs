@@ -1,5 +1,6 @@
 //! Groups against scripted stores.
 
+mod job;
 mod members;
 mod messages;
 mod read_switches;

@@ -277,6 +277,24 @@ fn removed_sessions_are_listed_for_a_client_that_catches_up() {
 }
 
 #[test]
+fn of_several_rows_of_one_session_only_the_newest_is_listed() {
+    let command = command::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST;
+    for (protocol, listed) in [(on(&["single-session"]), 1), (Protocol::teamtalk(), 2)] {
+        let world = Fake::default();
+        let row = |updated: u32| [1.into(), 1.into(), updated.into(), 0.into()];
+        let columns = ["peerId", "type", "updated", "status"];
+        world.on("from IMRecentSession", rows(columns, &[row(88), row(77)]));
+        for _ in 0..2 {
+            world.on("from IMRelationShip", id(9)).on("from IMMessage_1", latest(6, 2));
+        }
+        let request = ImRecentContactSessionReq { user_id: 2, ..Default::default() };
+        let reply: ImRecentContactSessionRsp = ask(&world, protocol, command, &request);
+        assert_eq!(reply.contact_session_list.len(), listed);
+        assert_eq!(reply.contact_session_list[0].updated_time, 88);
+    }
+}
+
+#[test]
 fn history_by_msg_id_orders_by_it() {
     let request = ImGetMsgListReq {
         user_id: 2,

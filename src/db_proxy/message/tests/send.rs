@@ -219,7 +219,7 @@ fn single_relation_claims_the_pair_in_one_transaction_without_a_counter_reset() 
             "M select relateId from TTRelation where smallId=1 and bigId=2",
             "M BEGIN",
             "M insert into TTRelation (`smallId`,`bigId`,`relateId`) values(1,2,0)",
-            "M select id from IMRelationShip where smallId=1 and bigId=2 order by id limit 1",
+            "M select id from IMRelationShip where smallId=1 and bigId=2 order by status, id desc limit 1",
             "M insert into IMRelationShip (`smallId`,`bigId`,`status`,`created`,`updated`) values(1,2,0,1000,1000)",
             "M update TTRelation set relateId=1 where smallId=1 and bigId=2",
             "M COMMIT",
@@ -230,7 +230,7 @@ fn single_relation_claims_the_pair_in_one_transaction_without_a_counter_reset() 
 #[test]
 fn single_relation_adopts_an_old_relation() {
     let world = Fake::default();
-    world.on(OWN, id(11)).on(PEER, id(12)).on("order by id limit 1", id(5));
+    world.on(OWN, id(11)).on(PEER, id(12)).on("order by status, id desc limit 1", id(5));
     assert_eq!(acked(&world, single()), 1);
     let log = world.log();
     assert!(!log.iter().any(|l| l.contains("insert into IMRelationShip")));

@@ -157,14 +157,14 @@ fn no_floor_without_its_switch_or_without_single_relation() {
 #[test]
 fn an_adopted_relation_keeps_its_old_messages_under_the_floor() {
     let world = Fake::default();
-    world.on("order by id limit 1", id(9));
+    world.on("order by status, id desc limit 1", id(9));
     world.on("order by msgId desc limit 1", rows(["msgId"], &[[40.into()]]));
     sent(&world, Protocol::hardened());
     let log = world.log();
     let floor = "M update TTRelation set lastId=40 where smallId=1 and bigId=2".to_string();
     assert!(log.contains(&floor), "{log:#?}");
     let world = Fake::default();
-    world.on("order by id limit 1", id(9));
+    world.on("order by status, id desc limit 1", id(9));
     sent(&world, without("id-floor-from-store"));
     assert!(!world.log().iter().any(|l| l.contains("lastId")));
 }
@@ -415,7 +415,7 @@ fn each_switch_works_alone() {
         let world = Fake::default();
         world.on(OWN, id(11)).on(PEER, id(12));
         world.on("from IMRelationShip where smallId=1 and bigId=2 and status = 0", id(9));
-        world.on("order by id limit 1", id(9));
+        world.on("order by status, id desc limit 1", id(9));
         assert_eq!(sent(&world, only(&[switch.name])), 1, "{}", switch.name);
         let world = Fake::default();
         known_pair(&world);

@@ -52,6 +52,7 @@ fn plan(faults: Vec<Fault>) -> Plan {
         nodes: hosts.map(|host| Node { host, side: Side::Base }).into(),
         devices: Vec::new(),
         groups: Vec::new(),
+        past: Default::default(),
         operations: Vec::new(),
         faults,
         horizon_ms: STEPS * TICK_MS,

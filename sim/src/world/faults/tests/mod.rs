@@ -43,6 +43,7 @@ fn plan(faults: &[(u64, u64, Trouble)]) -> Plan {
     };
     Plan {
         groups: Vec::new(),
+        past: Default::default(),
         pace: Pace::Brisk,
         noise: 5,
         latency_ticks: 1,

@@ -1,4 +1,6 @@
-//! What the stores hold before a run: users, departments, groups.
+//! What the stores hold before a run: users, departments, groups, and what was said before.
+
+mod past;
 
 use super::shared::Shared;
 use crate::{
@@ -47,11 +49,12 @@ fn md5_hex(text: String) -> String {
     Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The rows of SQL. Users of devices, and those who have none: members of groups, and who is logged in
-/// beside the devices.
+/// The rows of SQL. Users of devices, and those who have none: members of groups, who said something before,
+/// and who is logged in beside the devices.
 pub(super) fn fill_sql(engine: &mut sql::Engine, plan: &Plan) {
     let members = plan.groups.iter().flat_map(|g| g.members.iter().copied());
-    let ids: BTreeSet<u32> = plan.users().into_iter().chain(members).collect();
+    let ids: BTreeSet<u32> =
+        plan.users().into_iter().chain(members).chain(past::users(plan)).collect();
     let user = |&id: &u32| sql::User { id, name: user_name(id), password: stored_password(id) };
     engine.seed_users(&ids.iter().map(user).collect::<Vec<_>>()).expect("rows that fit");
     let mut insert = Inserts::new(engine);
@@ -61,8 +64,9 @@ pub(super) fn fill_sql(engine: &mut sql::Engine, plan: &Plan) {
         &[joined(plan), joined(plan)],
     );
     for group in &plan.groups {
-        insert.group(group, joined(plan));
+        insert.group(group, joined(plan), past::last_chated(plan, group.id));
     }
+    past::fill_sql(&mut insert, plan);
     insert.close();
 }
 
@@ -81,15 +85,17 @@ pub(super) fn fill_redis(engine: &mut redis::Engine, plan: &Plan) {
             run(&["HSET", &key, &member.to_string(), &joined(plan).to_string()]);
         }
     }
+    past::fill_redis(plan, run);
 }
 
-/// Who is a member from the start, for the properties.
+/// Who is a member from the start, and what was said before, for the properties.
 pub(super) fn record(shared: &Shared, plan: &Plan) {
     for group in &plan.groups {
         for &user in &group.members {
             shared.record_world(Kind::MemberRow { group: group.id, user, live: true });
         }
     }
+    past::record(shared, &plan.past);
 }
 
 struct Inserts<'a> {
@@ -105,15 +111,19 @@ impl<'a> Inserts<'a> {
 
     fn row(&mut self, text: &str, params: &[u32]) {
         let params: Vec<_> = params.iter().map(|&value| Value::from(value)).collect();
-        let Step::Done(done) = self.engine.submit(self.session, text, &params) else {
+        self.values(text, &params);
+    }
+
+    fn values(&mut self, text: &str, params: &[Value]) {
+        let Step::Done(done) = self.engine.submit(self.session, text, params) else {
             panic!("nothing else holds a lock");
         };
         done.result.expect("a row that fits");
     }
 
-    fn group(&mut self, group: &Group, joined: u32) {
+    fn group(&mut self, group: &Group, joined: u32, last_chated: u32) {
         const GROUP: &str = "insert into IMGroup (id, name, creator, type, userCnt, status, \
-            version, lastChated, created, updated) values (?, 'group', ?, ?, ?, 0, 1, 0, ?, ?)";
+            version, lastChated, created, updated) values (?, 'group', ?, ?, ?, 0, 1, ?, ?, ?)";
         const MEMBER: &str = "insert into IMGroupMember (groupId, userId, status, created, \
             updated) values (?, ?, 0, ?, ?)";
         let kind = match group.kind {
@@ -121,7 +131,10 @@ impl<'a> Inserts<'a> {
             GroupKind::Temporary => GroupType::Tmp,
         };
         let count = group.members.len() as u32;
-        self.row(GROUP, &[group.id, group.creator, kind as u32, count, joined, joined]);
+        self.row(
+            GROUP,
+            &[group.id, group.creator, kind as u32, count, last_chated, joined, joined],
+        );
         for &member in &group.members {
             self.row(MEMBER, &[group.id, member, joined, joined]);
         }

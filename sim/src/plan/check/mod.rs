@@ -1,6 +1,8 @@
 //! Whether a case can be run and means what it says. What is refused here would else panic in the
 //! rig, never end, or be passed over in silence.
 
+mod past;
+
 use super::{Action, Ask, LONGEST_MS, Node, Operation, Plan, Role, case::Case};
 use crate::properties;
 use std::{collections::BTreeSet, fmt::Display};
@@ -48,6 +50,7 @@ pub fn check(case: &Case) -> Result<(), String> {
     nodes(plan)?;
     devices(plan)?;
     groups(plan)?;
+    past::check(plan)?;
     operations(plan)?;
     faults(plan)?;
     expectation(&case.expect)
