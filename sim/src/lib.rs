@@ -18,6 +18,7 @@ pub mod floor;
 pub mod model;
 pub mod mutants;
 pub mod noise;
+pub mod picture;
 pub mod plan;
 pub mod pool;
 pub mod properties;

@@ -52,6 +52,7 @@ mod unique_msg_id;
 mod unread;
 mod wire;
 
+pub(crate) use about::Named;
 pub use about::{About, Rows, Subject};
 pub use protocols::Protocols;
 pub use seen::{Class, Known, Seen};
