@@ -186,7 +186,7 @@ fn values(kind: &Kind, occurrence: &Field<'_>) -> Vec<Decoded> {
         Kind::Uint32 | Kind::Enum(_) if has_length => {
             let mut rest = occurrence.payload;
             let next = || decode_varint(&mut rest).ok();
-            std::iter::from_fn(next).map(|n| Decoded::Number(n.into())).collect()
+            std::iter::from_fn(next).map(Decoded::Number).collect()
         }
         Kind::Uint32 | Kind::Enum(_) => vec![Decoded::Number(occurrence.value)],
         Kind::Bytes if occurrence.number == attach::FIELD => vec![attached(occurrence.payload)],

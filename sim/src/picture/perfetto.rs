@@ -44,8 +44,8 @@ pub fn perfetto(case: &Case, outcome: &Outcome) -> String {
 }
 
 struct Writer<'a> {
+    case: &'a Case,
     outcome: &'a Outcome,
-    expect: &'a str,
     scene: Scene<'a>,
     hosts: Vec<&'a Host>,
     /// The thread of each end of a connection.
@@ -76,8 +76,7 @@ impl<'a> Writer<'a> {
             broken.entry(*n).or_default().push(signature.clone());
         }
         let lengths = BTreeMap::new();
-        let expect = &case.expect;
-        let mut writer = Self { outcome, expect, scene, hosts, ends: named, lengths, broken };
+        let mut writer = Self { case, outcome, scene, hosts, ends: named, lengths, broken };
         writer.lengths = writer.lengths_of_slices();
         writer
     }
@@ -200,8 +199,9 @@ impl<'a> Writer<'a> {
             Kind::Fact(fact) => {
                 let mut fields = serde_json::to_value(fact).expect("facts are plain data");
                 let name = fields["fact"].as_str().unwrap_or_default().to_string();
-                if let Some(content) = fields.get_mut("content") {
-                    *content = json!(shortened(content.as_str().unwrap_or_default()));
+                // Of a voice message what is behind its duration, as in PDUs and rows.
+                if let Some(content) = Named::by(line).content {
+                    fields["content"] = json!(shortened(&content));
                 }
                 told(&name, "fact", own, fields)
             }
@@ -252,6 +252,9 @@ impl<'a> Writer<'a> {
         if let Some(content) = &named.content {
             put("content", json!(shortened(content)));
         }
+        if let Some(ended) = self.scene.ends.get(&(frame.conn, frame.end)) {
+            put("peer", json!(&**ended.peer));
+        }
         if let Some(device) = self.scene.device(frame.conn) {
             put("device", json!(device));
         }
@@ -279,7 +282,9 @@ impl<'a> Writer<'a> {
         let until = fault.ended.map_or(self.scene.end_us, |(line, _)| line.sim_us);
         let id = format!("0xf{:07x}", fault.fault);
         let hit = fault.ended.map(|(_, hit)| hit);
-        let args = json!({"fault": fault.fault, "hit": hit, "what": fault.what});
+        let planned = self.case.plan.faults.iter().find(|of| of.id == fault.fault);
+        let hosts = planned.map(|of| of.trouble.hosts()).unwrap_or_default();
+        let args = json!({"fault": fault.fault, "hit": hit, "hosts": hosts, "what": fault.what});
         span(fault.what, "fault", &id, track, [fault.from.sim_us, until], args, events);
     }
 
@@ -304,7 +309,7 @@ impl<'a> Writer<'a> {
             let at = line.map_or(self.scene.end_us, |line| line.sim_us);
             let args = json!({"sentence": shortened(&violation.sentence), "line": n,
                 "host": line.map(|line| &*line.host), "owed_at_the_end": line.is_none(),
-                "expected": signature == self.expect});
+                "expected": signature == self.case.expect});
             events.push(json!({"ph": "i", "s": "g", "name": format!("VIOLATED {signature}"),
                 "cat": "violation", "ts": at, "pid": track.pid, "tid": track.tid,
                 "args": args}));

@@ -148,7 +148,11 @@ fn changed(applied: &Applied) -> String {
         return stored(applied);
     };
     let field = field.as_ref().map_or(String::new(), |field| format!(".{}", readable(field)));
-    let after = after.as_ref().map_or("gone".into(), |after| readable(after));
+    let after = match after {
+        None => "gone".into(),
+        Some(after) if after.is_empty() => "nothing".into(),
+        Some(after) => readable(after),
+    };
     let more = applied.changed.len() - 1;
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     shortened(&format!("{}{field} = {after}{more}", readable(key)))

@@ -235,3 +235,29 @@ fn a_flow_with_one_end_is_found() {
         {{"ph":"s",{track},"name":"pdu","cat":"pdu","id":1,"ts":0}}]}}"#
     ));
 }
+
+/// docs/PICTURE.md has the categories that are written, and the queries as they are.
+#[test]
+fn the_document_says_what_is_in_the_file_and_shows_the_queries() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = |path: &str| std::fs::read_to_string(root.join(path)).expect("it is there");
+    let document = text("docs/PICTURE.md");
+    let (_, table) = document.split_once("| category | phase |").expect("a table");
+    let (table, _) = table.split_once("\n\n").expect("its end");
+    let name = |row: &str| Some(row.strip_prefix("| `")?.split_once('`')?.0.to_string());
+    let described: BTreeSet<String> = table.lines().filter_map(name).collect();
+    let mut written = BTreeSet::new();
+    for case in [small("cut"), small("met")] {
+        let file: Value = serde_json::from_str(&perfetto(&case, &run(&case))).expect("JSON");
+        let events = file["traceEvents"].as_array().expect("an array").iter();
+        written.extend(events.filter_map(|event| event["cat"].as_str().map(String::from)));
+    }
+    // Nothing happens to a process in these two.
+    written.insert("host".into());
+    assert_eq!(described, written);
+    for query in ["acks-without-row", "send-to-shown", "in-flight-at-a-cut"] {
+        let query = text(&format!("scripts/perfetto/{query}.sql"));
+        let shown: Vec<_> = query.lines().map(|line| format!("    {line}")).collect();
+        assert!(document.contains(&shown.join("\n")), "{query}");
+    }
+}
