@@ -131,9 +131,9 @@ struct Page {
 }
 
 impl Page {
-    /// The page of a case.
-    fn of(browser: PathBuf, case: &Case, outcome: &Outcome) -> Self {
-        let folder = Folder::new(&case.expect.replace('/', " "));
+    /// The page of a case, in a folder of this name: tests run side by side.
+    fn of(name: &str, browser: PathBuf, case: &Case, outcome: &Outcome) -> Self {
+        let folder = Folder::new(name);
         let violation = outcome.violation(&case.expect);
         let page = picture::page(case, outcome, violation, "cargo sim replay x").expect("small");
         fs::write(folder.0.join("page.html"), page).expect("writes");
@@ -185,7 +185,7 @@ fn a_browser_shows_the_page_without_errors_and_its_filters_work() {
     for name in ["met", "cut"] {
         let case = Case::read(&small(name)).unwrap_or_else(|e| panic!("{e}"));
         let outcome = run_case(&case).unwrap_or_else(|e| panic!("{e}"));
-        let page = Page::of(browser.clone(), &case, &outcome);
+        let page = Page::of(&format!("filters {name}"), browser.clone(), &case, &outcome);
         // The page tries every filter itself, and looks for what is cut off or hidden.
         let dom = page.dom("#check");
         let (_, checked) = dom.split_once("<pre id=\"check\">").expect("a verdict");
@@ -215,7 +215,7 @@ fn audits_are_left_out_until_they_are_asked_for() {
     let Some(browser) = browser() else { return };
     let case = Case::read(&small("cut")).unwrap_or_else(|e| panic!("{e}"));
     let outcome = run_case(&case).unwrap_or_else(|e| panic!("{e}"));
-    let page = Page::of(browser, &case, &outcome);
+    let page = Page::of("audits", browser, &case, &outcome);
     let asked = outcome.trace.lines.iter().filter_map(|line| match &line.kind {
         Kind::Connected { conn, end: End::Dialler, .. } if &*line.host == "outside" => Some(*conn),
         _ => None,

@@ -38,10 +38,9 @@ pub fn mermaid(case: &Case, outcome: &Outcome, violation: &Violation) -> String 
     let shown = || steps[..first].iter().chain(&steps[last..]);
     let used: BTreeSet<&Host> = shown().flat_map(Step::hosts).collect();
     let mut lanes = hosts(&case.plan, &outcome.trace);
-    // A diagram needs one at least, to say what was broken.
-    let fallback = lanes.iter().rposition(|host| !host.role().is_of_the_rig()).unwrap_or(0);
-    let mut at = 0..;
-    lanes.retain(|host| used.contains(host) || (used.is_empty() && at.next() == Some(fallback)));
+    // It needs one at least, to say what was broken.
+    let one = lanes.iter().rfind(|host| !host.role().is_of_the_rig()).copied();
+    lanes.retain(|host| used.contains(host) || (used.is_empty() && Some(*host) == one));
     let all: Vec<&Host> = [lanes.first(), lanes.last()].into_iter().flatten().copied().collect();
     let mut out = String::from("sequenceDiagram\n");
     for host in &lanes {
