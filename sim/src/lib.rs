@@ -21,6 +21,7 @@ pub mod mechanism;
 pub mod model;
 pub mod mutants;
 pub mod noise;
+pub mod picture;
 pub mod plan;
 pub mod pool;
 pub mod properties;

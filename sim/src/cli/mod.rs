@@ -36,7 +36,7 @@ const INTERRUPTED: u8 = 130;
 /// Exit status, the first that applies: 1 a property was violated (`replay`: also where the case
 /// expects it; its last line says so), or a campaign acked too little, 3 not deterministic, 4 the rig itself failed or gave a run
 /// up (of `replay` this comes first), 2 wrong usage, or a file or standard output that can't be
-/// read or written, 130 interrupted, 0 all held.
+/// read or written (of `replay` a run that is too large for --html comes before 1), 130 interrupted, 0 all held.
 #[derive(Parser)]
 #[command(name = "cargo sim", bin_name = "cargo sim", version)]
 struct Cli {
@@ -176,14 +176,30 @@ struct Run {
 ///
 /// A case that can't be run, or in which a field means nothing, is refused before any is run
 /// (status 2): the place in it is named, and what is allowed there.
+///
+/// It can be drawn, too (docs/PICTURE.md). To understand a case, make it small (`shrink`), then look at
+/// --html; of a case that is too large for that, open what --perfetto writes in ui.perfetto.dev; put what
+/// --mermaid prints into an issue.
 #[derive(Args)]
 struct Replay {
     /// Case files.
     #[arg(required = true)]
     cases: Vec<PathBuf>,
     /// Write the trace of the (last) case here, as JSON lines.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Write the (last) case's run here for ui.perfetto.dev or `trace_processor`: all that happened, of a
+    /// run of any size, to look at and to ask in SQL.
+    #[arg(long, value_name = "FILE")]
+    perfetto: Option<PathBuf>,
+    /// Write a page of the (last) case's run here, for a browser: lanes of hosts, an arrow a PDU, and what
+    /// was broken. It needs nothing from the network. A run of more than 500 PDUs is refused (status 2).
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Print, in place of the card, the chain of events that ends in the violation, as a sequence diagram
+    /// of Mermaid. Lines that are not of it are comments, so all of it is a file of Mermaid.
+    #[arg(long)]
+    mermaid: bool,
     #[command(flatten)]
     patience: Patience,
 }

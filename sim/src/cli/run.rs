@@ -5,14 +5,20 @@ use super::{
     output::{OutFile, Output, complain, quoted, quoted_path},
     profile_name,
 };
-use std::{ffi::OsStr, fs, path::Path};
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+};
 use teamtalk_sim::{
     corpus,
     explore::{SeedReport, case_of},
+    picture::{self, TooLarge},
     plan::{
         case::{Case, ProtocolSpec},
         generate::Profile,
     },
+    properties::Violation,
     record::Trace,
     report,
     run::{Failed, Runner},
@@ -69,9 +75,12 @@ pub fn run(args: Run, out: &mut Output) -> Result<u8, Failure> {
 pub fn replay(args: Replay, out: &mut Output) -> Result<u8, Failure> {
     let cases: Vec<_> =
         args.cases.iter().map(|p| Case::read(p).map(|c| (p, c))).collect::<Result<_, _>>()?;
-    let mut file = args.trace.as_deref().map(OutFile::tried).transpose()?;
+    let tried = |path: &Option<PathBuf>| path.as_deref().map(OutFile::tried).transpose();
+    let mut file = tried(&args.trace)?;
+    let mut pictures = Pictures { perfetto: tried(&args.perfetto)?, html: tried(&args.html)? };
     let runner = Runner { backtraces: true, ..args.patience.runner() };
     let (mut violated, mut failed, mut is_written) = (false, None, true);
+    let mut too_large = None;
     for (path, case) in cases {
         if out.is_gone() {
             break;
@@ -87,30 +96,48 @@ pub fn replay(args: Replay, out: &mut Output) -> Result<u8, Failure> {
             }
         };
         is_written &= write_trace(&mut file, &outcome.trace);
-        violated |= print_replay(path, &case, &outcome, out);
+        violated |= print_replay(path, &case, &outcome, args.mermaid, out);
+        match pictures.write(path, &case, &outcome) {
+            Ok(written) => is_written &= written,
+            Err(why) => too_large = Some(format!("{}: {why}", path.display())),
+        }
     }
-    Ok(match failed {
-        Some(_) => RIG_FAILED,
-        None if violated => VIOLATED,
-        None if is_written => 0,
-        None => WRONG,
+    Ok(match (failed, too_large) {
+        (Some(_), _) => RIG_FAILED,
+        (None, Some(why)) => return Err(why.into()),
+        (None, None) if violated => VIOLATED,
+        (None, None) if is_written => 0,
+        (None, None) => WRONG,
     })
 }
 
 /// Whether it violated something, or was to.
-fn print_replay(path: &Path, case: &Case, outcome: &Outcome, out: &mut Output) -> bool {
-    let replay = format!("cargo sim replay {}", quoted_path(path));
-    let expected = outcome.violation(&case.expect);
-    if let Some(violation) = expected.or(outcome.violations.first()) {
-        out.print(report::card(case, outcome, violation, &replay));
+fn print_replay(
+    path: &Path,
+    case: &Case,
+    outcome: &Outcome,
+    mermaid: bool,
+    out: &mut Output,
+) -> bool {
+    let violation = shown(case, outcome);
+    if let Some(violation) = violation {
+        match mermaid {
+            true => out.print(report::mermaid(case, outcome, violation)),
+            false => out.print(report::card(case, outcome, violation, &command_for(path))),
+        }
     }
-    print_backtrace(outcome, out);
+    if !mermaid {
+        print_backtrace(outcome, out);
+    }
+    let comment = if mermaid { "%% " } else { "" };
     let hash = outcome.trace.hash();
-    out.line(format_args!("{}: {}, trace {hash}", path.display(), outcome.found()));
+    out.line(format_args!("{comment}{}: {}, trace {hash}", path.display(), outcome.found()));
     let is_expected = outcome.is_expected(&case.expect);
     match is_expected {
-        true => out.line("as expected"),
-        false => out.line(format_args!("NOT as expected: the case expects {}", case.expect)),
+        true => out.line(format_args!("{comment}as expected")),
+        false => {
+            out.line(format_args!("{comment}NOT as expected: the case expects {}", case.expect));
+        }
     }
     if !is_expected {
         print_missing(case, outcome, out);
@@ -123,6 +150,38 @@ pub fn print_missing(case: &Case, outcome: &Outcome, out: &mut Output) {
     let missing = case.story.as_ref().and_then(|story| report::first_missing(story, outcome));
     if let Some(event) = missing {
         out.line(format_args!("the first event of its story that did not come:\n  {event}"));
+    }
+}
+
+/// The violation that a case is about: the one that it expects, or else the first.
+fn shown<'a>(case: &Case, outcome: &'a Outcome) -> Option<&'a Violation> {
+    outcome.violation(&case.expect).or(outcome.violations.first())
+}
+
+/// The command that replays a case.
+fn command_for(path: &Path) -> String {
+    format!("cargo sim replay {}", quoted_path(path))
+}
+
+/// The files of pictures that were asked for.
+struct Pictures {
+    perfetto: Option<OutFile>,
+    html: Option<OutFile>,
+}
+
+impl Pictures {
+    /// Whether all of them were written. If one can't be, that is said and all else goes on.
+    ///
+    /// # Errors
+    /// If the run is too large for a page.
+    fn write(&mut self, path: &Path, case: &Case, outcome: &Outcome) -> Result<bool, TooLarge> {
+        let perfetto = || picture::perfetto(case, outcome);
+        let mut is_written = write_to(&mut self.perfetto, perfetto);
+        if self.html.is_some() {
+            let page = picture::page(case, outcome, shown(case, outcome), &command_for(path))?;
+            is_written &= write_to(&mut self.html, || page);
+        }
+        Ok(is_written)
     }
 }
 
@@ -141,10 +200,15 @@ pub fn came_to_nothing(what: &str, failed: &Failed) -> Failure {
     Failure::Rig(sentence)
 }
 
-/// Whether it was written, if it was asked for. If it can't be, that is said and all else goes on.
+/// Whether it was written, if it was asked for.
 fn write_trace(file: &mut Option<OutFile>, trace: &Trace) -> bool {
+    write_to(file, || trace.to_jsonl())
+}
+
+/// The same, of any text. If it can't be written, that is said and all else goes on.
+fn write_to(file: &mut Option<OutFile>, text: impl FnOnce() -> String) -> bool {
     let Some(file) = file else { return true };
-    let written = file.write(&trace.to_jsonl());
+    let written = file.write(&text());
     if let Err(error) = &written {
         complain(format_args!("error: {error}"));
     }

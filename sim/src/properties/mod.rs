@@ -54,6 +54,7 @@ mod unique_msg_id;
 mod unread;
 mod wire;
 
+pub(crate) use about::Named;
 pub use about::{About, Rows, Subject};
 use looking::{Looking, is_shown};
 pub use protocols::Protocols;

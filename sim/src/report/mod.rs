@@ -6,6 +6,7 @@ mod shrunk;
 mod story;
 mod violated;
 
+pub use crate::picture::mermaid;
 pub use causality::causality;
 pub use corpus::{Kept, corpus, with_table};
 pub use shrunk::shrunk;
@@ -131,7 +132,7 @@ const LONGEST_RUN: usize = 24;
 
 /// A text as a terminal can show it: control characters (the duration in front of a voice message
 /// has some) are escaped, and long runs of one character are shortened.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut out = String::new();
     for run in chars.chunk_by(|a, b| a == b) {

@@ -15,7 +15,7 @@ use crate::{
     plan::{Host, Operation, text_of},
     record::{Applied, Frame, Kind, Line, shown},
 };
-use named::Named;
+pub(crate) use named::Named;
 use std::sync::Arc;
 use teamtalk::{catalogue::id as command, conversation::Conversation, env::ConnId, fact::Fact};
 

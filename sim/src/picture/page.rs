@@ -1,0 +1,276 @@
+//! A run as one page for a browser: lanes of hosts, time downwards, an arrow a PDU.
+//!
+//! What is known is put into the page as data, by lane and time; how it is laid out is decided in the
+//! page (page.js), which does it again whenever a filter is set.
+
+mod lanes;
+mod marks;
+
+use super::{
+    decode::{decode, name_of, shortened},
+    messages::Messages,
+    scene::{Entry, Flight, Scene},
+};
+use crate::{
+    plan::case::Case,
+    properties::{Named, Violation},
+    record::{Kind, Line},
+    world::{Outcome, describe},
+};
+use lanes::Lanes;
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, fmt};
+
+/// A page has no more PDUs than this, heartbeats not counted.
+pub const MOST_PDUS: usize = 500;
+
+/// A run has too much in it for one page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLarge {
+    /// How many PDUs were written or read, heartbeats not counted.
+    pub pdus: usize,
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pdus } = self;
+        write!(
+            f,
+            "the run has {pdus} PDUs without heartbeats, and a page is readable up to {MOST_PDUS}: make the \
+             case small (cargo sim shrink CASE), or write a file for Perfetto (--perfetto FILE)"
+        )
+    }
+}
+
+impl std::error::Error for TooLarge {}
+
+/// The text of the page. `replay` is the command that runs the case again.
+///
+/// # Errors
+/// If there are more than [`MOST_PDUS`] PDUs.
+pub fn page(
+    case: &Case,
+    outcome: &Outcome,
+    violation: Option<&Violation>,
+    replay: &str,
+) -> Result<String, TooLarge> {
+    let scene = Scene::of(&outcome.trace);
+    let pdus = scene.flights.iter().filter(|flight| !flight.is_heartbeat()).count();
+    if pdus > MOST_PDUS {
+        return Err(TooLarge { pdus });
+    }
+    let drawer = Drawer::of(case, outcome, violation, scene);
+    // No text of a run ends the element that it is in.
+    let data = drawer.data(replay).to_string().replace('<', "\\u003c");
+    let title = violation.map_or_else(|| "a run that holds".into(), Violation::signature);
+    Ok(include_str!("page/page.html")
+        .replace("{{title}}", &title)
+        .replace("{{style}}", include_str!("page/page.css"))
+        .replace("{{script}}", include_str!("page/page.js"))
+        // The last one: nothing in it is replaced.
+        .replace("{{data}}", &data))
+}
+
+/// What is drawn, and what it needs to know.
+struct Drawer<'a> {
+    case: &'a Case,
+    outcome: &'a Outcome,
+    violation: Option<&'a Violation>,
+    /// The line that broke it.
+    broken_by: Option<u64>,
+    scene: Scene<'a>,
+    lanes: Lanes<'a>,
+    messages: Messages,
+}
+
+impl<'a> Drawer<'a> {
+    fn of(
+        case: &'a Case,
+        outcome: &'a Outcome,
+        violation: Option<&'a Violation>,
+        scene: Scene<'a>,
+    ) -> Self {
+        let broken_by = violation.and_then(|v| outcome.broken_by.get(&v.signature()).copied());
+        let lanes = Lanes::of(case, &outcome.trace, &scene);
+        let messages = Messages::read(&outcome.trace);
+        Self { case, outcome, violation, broken_by, scene, lanes, messages }
+    }
+
+    fn data(&self, replay: &str) -> Value {
+        let lines = &self.outcome.trace.lines;
+        let flights = self.scene.flights.iter().filter(|flight| !flight.is_heartbeat());
+        json!({
+            "case": self.about(replay),
+            "plan": self.plan(),
+            "lanes": self.lanes.to_json(),
+            "violation": self.broken(),
+            "pdus": flights.map(|flight| self.pdu(flight)).collect::<Vec<_>>(),
+            "marks": marks::of(self),
+            "entries": self.scene.entries.iter().map(|entry| self.entry(entry)).collect::<Vec<_>>(),
+            "faults": self.faults(),
+            "down": self.down(),
+            "phases": lines.iter().filter_map(phase).collect::<Vec<_>>(),
+            "end": self.scene.end_us,
+        })
+    }
+
+    fn about(&self, replay: &str) -> Value {
+        let plan = &self.case.plan;
+        let signature = self.violation.map(Violation::signature);
+        let others = self.outcome.violations.iter().map(Violation::signature);
+        let others: Vec<_> = others.filter(|other| Some(other) != signature.as_ref()).collect();
+        json!({
+            "seed": self.case.seed,
+            "protocol": self.case.protocols.base.label(),
+            "pace": plan.pace,
+            "latency_ms": plan.latency_ticks * crate::plan::TICK_MS,
+            "replay": replay,
+            "trace": self.outcome.trace.hash(),
+            "expect": self.case.expect,
+            "others": others,
+            "heartbeats": self.scene.flights.iter().filter(|flight| flight.is_heartbeat()).count(),
+        })
+    }
+
+    /// The operations and faults in the order of their times.
+    fn plan(&self) -> Vec<Value> {
+        let plan = &self.case.plan;
+        let mut lines: Vec<(u64, &str, String)> = Vec::new();
+        for op in &plan.operations {
+            lines.push((op.at_ms, "op", format!("device {} {}", op.device, op.describe())));
+        }
+        for fault in &plan.faults {
+            let hit = self.outcome.hits.get(&fault.id);
+            let hit = hit.map_or(String::new(), |n| format!(" [hit {n}]"));
+            lines.push((fault.at_ms, "fault", describe(fault) + &hit));
+        }
+        lines.sort_by_key(|line| line.0);
+        let shown = |(at, kind, what): (u64, &str, String)| json!({"at": at, "kind": kind, "what": shortened(&what)});
+        lines.into_iter().map(shown).collect()
+    }
+
+    /// What was broken, and where; what is owed at the end has no line.
+    fn broken(&self) -> Value {
+        let Some(violation) = self.violation else { return Value::Null };
+        let n = self.broken_by;
+        let line = n.and_then(|n| self.outcome.trace.lines.iter().find(|line| line.n == n));
+        json!({
+            "signature": violation.signature(),
+            "sentence": shortened_sentence(&violation.sentence),
+            "n": n,
+            "us": line.map_or(self.scene.end_us, |line| line.sim_us),
+            "host": line.map(|line| &*line.host),
+        })
+    }
+
+    /// Whether a line is of what the violation is about.
+    fn touches(&self, line: &Line) -> bool {
+        Some(line.n) == self.broken_by || self.violation.is_some_and(|v| v.about.touches(line))
+    }
+
+    fn pdu(&self, flight: &Flight<'_>) -> Value {
+        let (frame, first) = (flight.frame, flight.first());
+        let (named, read) = (Named::by(first), decode(frame));
+        let mut users = read.users();
+        users.extend(self.users_of(&named));
+        users.extend(self.scene.device(frame.conn).and_then(|d| self.lanes.user(d)));
+        let place = |line: Option<&Line>| {
+            let line = line?;
+            Some(json!({"us": line.sim_us, "n": line.n,
+                "lane": self.lanes.at(line, self.scene.device(frame.conn))}))
+        };
+        let other = self.lanes.other_end(flight, &self.scene);
+        let seen = [flight.sent, flight.received];
+        let mut lines = vec![
+            ("connection".to_string(), format!("{}, frame {}", frame.conn, frame.k)),
+            ("seq".into(), frame.header.seq_num.to_string()),
+        ];
+        lines.extend(read.lines());
+        json!({
+            "name": name_of(frame),
+            "id": format!("{:#06x}", frame.command()),
+            "ids": self.messages.ids(&named, &read),
+            "sent": place(flight.sent),
+            "received": place(flight.received),
+            "other": other,
+            "users": users,
+            "messages": self.messages.of_pdu(&named, &read),
+            "touches": seen.into_iter().flatten().any(|line| self.touches(line)),
+            "background": self.scene.is_audit(frame.conn),
+            "broke": seen.into_iter().flatten().any(|line| Some(line.n) == self.broken_by),
+            "says": lines,
+        })
+    }
+
+    fn users_of(&self, named: &Named<'_>) -> BTreeSet<u32> {
+        let mut users: BTreeSet<u32> = named.users.iter().copied().chain(named.reader).collect();
+        if let Some(teamtalk::conversation::Conversation::Single { low, high }) = named.conversation
+        {
+            users.extend([low, high]);
+        }
+        users.extend(named.device.and_then(|device| self.lanes.user(device)));
+        users
+    }
+
+    fn entry(&self, entry: &Entry<'_>) -> Value {
+        let named = Named::by(entry.added);
+        let mut users = self.users_of(&named);
+        users.extend([entry.user, entry.sender]);
+        let touches = [Some(entry.added), entry.ended.map(|(line, _)| line)];
+        json!({
+            "lane": self.lanes.at(entry.added, None),
+            "from": entry.added.sim_us,
+            "to": entry.ended.map(|(line, _)| line.sim_us),
+            "ended": entry.ended.map_or("still there at the end", |(_, how)| how),
+            "resent": entry.resent,
+            "what": format!("{} #{} for user {} on connection {}", entry.conversation, entry.msg_id,
+                entry.user, entry.conn),
+            "users": users,
+            "messages": self.messages.of(&named),
+            "touches": touches.into_iter().flatten().any(|line| self.touches(line)),
+        })
+    }
+
+    fn faults(&self) -> Vec<Value> {
+        let plan = &self.case.plan.faults;
+        let drawn = self.scene.faults.iter().map(|span| {
+            let planned = plan.iter().find(|fault| fault.id == span.fault);
+            let hosts = planned.map(|fault| fault.trouble.hosts()).unwrap_or_default();
+            json!({
+                "what": span.what,
+                "from": span.from.sim_us,
+                "to": span.ended.map(|(line, _)| line.sim_us),
+                "hit": span.ended.map(|(_, hit)| hit),
+                "lanes": self.lanes.of_hosts(&hosts),
+            })
+        });
+        drawn.collect()
+    }
+
+    /// When no process ran on a host.
+    fn down(&self) -> Vec<Value> {
+        let lines = &self.outcome.trace.lines;
+        let falls = lines.iter().enumerate().filter(|(_, line)| line.kind == Kind::HostDown);
+        let drawn = falls.flat_map(|(at, fall)| {
+            let back = |line: &&Line| line.host == fall.host && line.kind == Kind::HostUp;
+            let back = lines[at..].iter().find(back).map(|line| line.sim_us);
+            let lanes = self.lanes.of_hosts(&[&fall.host]);
+            lanes
+                .into_iter()
+                .map(move |lane| json!({"lane": lane, "from": fall.sim_us, "to": back}))
+        });
+        drawn.collect()
+    }
+}
+
+fn phase(line: &Line) -> Option<Value> {
+    match line.kind {
+        Kind::Phase { phase } => Some(json!({"us": line.sim_us, "phase": phase})),
+        _ => None,
+    }
+}
+
+/// A sentence is shown whole, but for what no page can show.
+fn shortened_sentence(sentence: &str) -> String {
+    crate::report::printable(sentence)
+}

@@ -1,0 +1,229 @@
+//! Pictures from the outside: what `replay` writes, and what a browser makes of the page.
+//!
+//! The browser is a headless Chromium or Chrome on PATH, or `PICTURE_BROWSER`; without one, and with
+//! `PICTURE_BROWSER=skip`, these tests say that they were left out, and nothing else.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+use teamtalk::{catalogue::id as command, wire::im::message::ImMsgData};
+use teamtalk_sim::{
+    explore::{case_of, run_case},
+    picture,
+    plan::{
+        case::{Case, ProtocolSpec},
+        generate::Profile,
+    },
+    record::{End, Kind},
+    world::Outcome,
+};
+
+/// A folder of one test, empty at first, gone at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("picture {name}"));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("a folder for temporary files");
+        Self(path)
+    }
+
+    fn sim(&self, args: &[&str]) -> Output {
+        let mut sim = Command::new(env!("CARGO_BIN_EXE_sim"));
+        let sim = sim.args(args).current_dir(&self.0).stdin(Stdio::null());
+        sim.output().expect("it starts")
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.0.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn status(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The path of a small case.
+fn small(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/picture/{name}.json"))
+}
+
+#[test]
+fn replay_draws_a_case_in_three_ways() {
+    let folder = Folder::new("three ways");
+    fs::copy(small("cut"), folder.0.join("case.json")).expect("copies");
+    let args = ["replay", "case.json", "--perfetto", "p.json", "--html", "p.html", "--mermaid"];
+    let output = folder.sim(&args);
+    assert_eq!(status(&output), Some(1), "{}", text(&output.stderr));
+    let out = text(&output.stdout);
+    assert!(out.starts_with("sequenceDiagram\n") && !out.contains("replay:  "), "{out}");
+    let mut comments = out.lines().filter(|line| line.starts_with("%% "));
+    assert_eq!(comments.next_back(), Some("%% as expected"), "{out}");
+    assert!(folder.read("p.html").contains("cargo sim replay case.json"));
+    let perfetto = folder.read("p.json");
+    assert!(perfetto.starts_with("{\"displayTimeUnit\":\"ms\","));
+    // Another process writes the same bytes.
+    folder.sim(&["replay", "case.json", "--perfetto", "again.json"]);
+    assert!(perfetto == folder.read("again.json"));
+}
+
+#[test]
+fn a_run_that_is_too_large_for_a_page_is_status_2_and_leaves_no_file() {
+    let folder = Folder::new("too large");
+    let case = case_of(1, &ProtocolSpec::preset("teamtalk"), Profile::Default);
+    case.write(&folder.0.join("case.json")).expect("writes");
+    let output = folder.sim(&["replay", "case.json", "--html", "p.html", "--perfetto", "p.json"]);
+    assert_eq!(status(&output), Some(2));
+    let err = text(&output.stderr);
+    assert!(
+        err.starts_with("error: case.json: the run has ") && err.contains("--perfetto"),
+        "{err}"
+    );
+    assert!(!folder.0.join("p.html").exists());
+    assert!(folder.read("p.json").ends_with("]}\n"), "the other one is there");
+    let output = folder.sim(&["replay", "case.json", "--html", "no such folder/p.html"]);
+    assert_eq!((status(&output), text(&output.stdout)), (Some(2), String::new()), "tried first");
+}
+
+/// The browser; `None` if there is none, which is said.
+fn browser() -> Option<PathBuf> {
+    let left_out = |why: &str| {
+        // Past the capture of tests: nobody takes this for a pass.
+        let _ = writeln!(io::stderr(), "{why}: the page was NOT tried in a browser");
+    };
+    match std::env::var("PICTURE_BROWSER").as_deref() {
+        Ok("skip") => {
+            left_out("PICTURE_BROWSER=skip");
+            return None;
+        }
+        Ok(path) => return Some(path.into()),
+        Err(_) => {}
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<_> = std::env::split_paths(&path).collect();
+    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    let found = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let found = found.into_iter().find(|path| path.is_file());
+    if found.is_none() {
+        left_out("no chromium on PATH (`apt-get install chromium`, or PICTURE_BROWSER=its path)");
+    }
+    found
+}
+
+/// A page in a browser.
+struct Page {
+    folder: Folder,
+    browser: PathBuf,
+}
+
+impl Page {
+    /// The page of a case, in a folder of this name: tests run side by side.
+    fn of(name: &str, browser: PathBuf, case: &Case, outcome: &Outcome) -> Self {
+        let folder = Folder::new(name);
+        let violation = outcome.violation(&case.expect);
+        let page = picture::page(case, outcome, violation, "cargo sim replay x").expect("small");
+        fs::write(folder.0.join("page.html"), page).expect("writes");
+        Self { folder, browser }
+    }
+
+    /// What is in the page after its script has run.
+    ///
+    /// # Panics
+    /// If it says anything on its console.
+    fn dom(&self, hash: &str) -> String {
+        let page = self.folder.0.join("page.html");
+        let address = format!("file://{}{hash}", page.display().to_string().replace(' ', "%20"));
+        let profile = format!("--user-data-dir={}", self.folder.0.join("profile").display());
+        let mut browser = Command::new(&self.browser);
+        // In a container there is no sandbox to be had, and the page is ours.
+        browser.args(["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000"]);
+        browser.args(["--enable-logging=stderr", "--v=0", "--virtual-time-budget=10000", &profile]);
+        let output = browser.args(["--dump-dom", &address]).stdin(Stdio::null()).output();
+        let output = output.unwrap_or_else(|e| panic!("{}: {e}", self.browser.display()));
+        let (dom, err) = (text(&output.stdout), text(&output.stderr));
+        let said: Vec<_> = err.lines().filter(|line| line.contains("CONSOLE")).collect();
+        assert!(said.is_empty(), "on the console: {said:?}");
+        assert!(dom.contains("data-ready="), "its script did not end:\n{err}");
+        assert!(!dom.contains("data-errors="), "errors");
+        dom
+    }
+}
+
+/// How many arrows of a command are drawn.
+fn arrows(dom: &str, command: &str) -> usize {
+    dom.matches(&format!("data-command=\"{command}\"")).count()
+}
+
+/// How many messages were written, of all or of one text.
+fn messages(outcome: &Outcome, is: impl Fn(&str) -> bool) -> usize {
+    let written = outcome.trace.lines.iter().filter_map(|line| match &line.kind {
+        Kind::PduSent(frame) if frame.command() == command::MSG_DATA => {
+            frame.view::<ImMsgData>().ok()
+        }
+        _ => None,
+    });
+    written.filter(|message| is(&String::from_utf8_lossy(&message.msg_data))).count()
+}
+
+#[test]
+fn a_browser_shows_the_page_without_errors_and_its_filters_work() {
+    let Some(browser) = browser() else { return };
+    for name in ["met", "cut"] {
+        let case = Case::read(&small(name)).unwrap_or_else(|e| panic!("{e}"));
+        let outcome = run_case(&case).unwrap_or_else(|e| panic!("{e}"));
+        let page = Page::of(&format!("filters {name}"), browser.clone(), &case, &outcome);
+        // The page tries every filter itself, and looks for what is cut off or hidden.
+        let dom = page.dom("#check");
+        let (_, checked) = dom.split_once("<pre id=\"check\">").expect("a verdict");
+        let (checked, _) = checked.split_once("</pre>").expect("its end");
+        assert!(checked.starts_with("right: "), "{name}: {checked}");
+        // What it draws is what the trace has, by the rig's own count.
+        let dom = page.dom("#background");
+        let written = |is: &dyn Fn(u16) -> bool| {
+            let lines = outcome.trace.lines.iter();
+            lines.filter(|l| matches!(&l.kind, Kind::PduSent(f) if is(f.command()))).count()
+        };
+        let all = dom.matches("data-command=\"").count();
+        assert_eq!(all, written(&|id| id != command::OTHER_HEARTBEAT), "{name}");
+        assert_eq!(arrows(&dom, "MSG_DATA"), messages(&outcome, |_| true));
+        assert!(dom.contains(&format!(">VIOLATED {}</text>", case.expect)), "{name}");
+        let sends = case.plan.operations.iter().filter_map(|op| op.content());
+        let sent = sends.map(|content| text(&content)).next().expect("a plan that sends");
+        let dom = page.dom(&format!("#message={sent}&command=MSG_DATA"));
+        assert_eq!(arrows(&dom, "MSG_DATA"), messages(&outcome, |content| content == sent));
+        assert_eq!(dom.matches("data-command=\"").count(), arrows(&dom, "MSG_DATA"), "no others");
+        assert!(dom.contains(&format!(">VIOLATED {}</text>", case.expect)), "{name}, filtered");
+    }
+}
+
+#[test]
+fn audits_are_left_out_until_they_are_asked_for() {
+    let Some(browser) = browser() else { return };
+    let case = Case::read(&small("cut")).unwrap_or_else(|e| panic!("{e}"));
+    let outcome = run_case(&case).unwrap_or_else(|e| panic!("{e}"));
+    let page = Page::of("audits", browser, &case, &outcome);
+    let asked = outcome.trace.lines.iter().filter_map(|line| match &line.kind {
+        Kind::Connected { conn, end: End::Dialler, .. } if &*line.host == "outside" => Some(*conn),
+        _ => None,
+    });
+    let asked: Vec<_> = asked.collect();
+    let is_audit = |kind: &Kind| matches!(kind, Kind::PduSent(f) if asked.contains(&f.conn) && f.command() != command::OTHER_HEARTBEAT);
+    let audits = outcome.trace.lines.iter().filter(|line| is_audit(&line.kind)).count();
+    let drawn = |hash: &str| page.dom(hash).matches("data-command=\"").count();
+    let (whole, part) = (drawn("#background"), drawn(""));
+    assert!(audits > 0 && whole - part <= audits && part < whole, "{whole}, {part}, {audits}");
+}
