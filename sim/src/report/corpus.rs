@@ -38,7 +38,7 @@ pub fn corpus(cases: &[Kept<'_>]) -> String {
 
 fn row(Kept { path, case, sentence, mended }: &Kept<'_>) -> String {
     let mechanism = case.story.as_ref().map_or("", |story| &story.mechanism);
-    let Count { operations, faults, devices, hosts } = Count::of(&case.plan);
+    let Count { operations, faults, devices, hosts, .. } = Count::of(&case.plan);
     let by = match mended {
         Mended { off: 0, .. } => "no switch is off".into(),
         rare if rare.is_too_rare() => "fails too rarely to say".into(),

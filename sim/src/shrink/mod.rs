@@ -14,7 +14,7 @@ mod subsets;
 #[cfg(test)]
 mod tests;
 
-pub use parts::{Count, Part, single_parts, without};
+pub use parts::{Count, OfPast, Part, single_parts, without};
 pub use subsets::Subsets;
 
 use crate::{

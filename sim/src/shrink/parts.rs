@@ -1,6 +1,6 @@
 //! What a plan is made of: the parts that can be left out, and the plan without them.
 
-use crate::plan::{Action, Host, Operation, Plan, Role};
+use crate::plan::{Action, Chat, GroupRef, Host, Operation, Past, Plan, Role};
 use std::{collections::BTreeSet, fmt};
 
 /// Something that can be left out of a plan.
@@ -20,6 +20,21 @@ pub enum Part {
     Member(u32, u32),
     /// A machine of which there are several: another one of its role takes its place.
     Node(Host),
+    /// Something of what the stores hold of a time before the run.
+    Past(OfPast),
+}
+
+/// Something that the stores hold of a time before the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OfPast {
+    /// A relation, by its place.
+    Pair(usize),
+    /// A group in which something was said, by its place.
+    Group(usize),
+    /// A session, by its place.
+    Session(usize),
+    /// A text, by its id.
+    Message(u32),
 }
 
 /// How much a plan has.
@@ -33,6 +48,8 @@ pub struct Count {
     pub devices: usize,
     /// Machines.
     pub hosts: usize,
+    /// Rows of a past: relations, groups, sessions, messages.
+    pub past: usize,
 }
 
 impl Count {
@@ -43,14 +60,16 @@ impl Count {
             faults: plan.faults.len(),
             devices: plan.devices.len(),
             hosts: plan.nodes.len(),
+            past: past(plan).len(),
         }
     }
 }
 
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { operations, faults, devices, hosts } = self;
-        write!(f, "{operations} operations, {faults} faults, {devices} devices, {hosts} hosts")
+        let Self { operations, faults, devices, hosts, past } = self;
+        write!(f, "{operations} operations, {faults} faults, {devices} devices, {hosts} hosts")?;
+        if *past > 0 { write!(f, ", a past of {past} rows") } else { Ok(()) }
     }
 }
 
@@ -103,6 +122,16 @@ pub fn groups(plan: &Plan) -> Vec<Part> {
     groups.chain(members).collect()
 }
 
+/// What the stores hold of a time before the run.
+pub fn past(plan: &Plan) -> Vec<Part> {
+    let past = &plan.past;
+    let pairs = (0..past.pairs.len()).map(OfPast::Pair);
+    let groups = (0..past.groups.len()).map(OfPast::Group);
+    let sessions = (0..past.sessions.len()).map(OfPast::Session);
+    let messages = past.messages().map(|message| OfPast::Message(message.id));
+    pairs.chain(groups).chain(sessions).chain(messages).map(Part::Past).collect()
+}
+
 /// The machines of which there are several.
 pub fn nodes(plan: &Plan) -> Vec<Part> {
     let roles = [Role::Client, Role::Msg, Role::Route, Role::Db];
@@ -118,7 +147,8 @@ fn several(parts: Vec<Part>) -> Vec<Part> {
 /// A plan without some of its parts.
 pub fn without(plan: &Plan, parts: &[Part]) -> Plan {
     let mut plan = plan.clone();
-    let (mut operations, mut faults) = (BTreeSet::new(), BTreeSet::new());
+    let (mut operations, mut faults, mut past) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for part in parts {
         match part {
             Part::Operation(id) => _ = operations.insert(*id),
@@ -128,19 +158,46 @@ pub fn without(plan: &Plan, parts: &[Part]) -> Plan {
                 plan.devices.retain(|device| device.user != *user);
                 plan.groups.iter_mut().for_each(|group| group.members.retain(|m| m != user));
             }
-            Part::Group(id) => plan.groups.retain(|group| group.id != *id),
+            Part::Group(id) => leave_out_group(&mut plan, *id),
             Part::Member(id, member) => {
                 let groups = plan.groups.iter_mut().filter(|group| group.id == *id);
                 groups.for_each(|group| group.members.retain(|m| m != member));
             }
             Part::Node(host) => leave_out(&mut plan, host),
+            Part::Past(of) => _ = past.insert(*of),
         }
     }
     let slots: BTreeSet<_> = plan.devices.iter().map(|device| device.slot).collect();
     let stays = |op: &Operation| slots.contains(&op.device) && !operations.contains(&op.id);
     plan.operations.retain(stays);
     plan.faults.retain(|fault| !faults.contains(&fault.id));
+    plan.past = without_past(&plan.past, &past);
     plan
+}
+
+/// What was said in a group goes with it.
+fn leave_out_group(plan: &mut Plan, id: u32) {
+    plan.groups.retain(|group| group.id != id);
+    let chat = Chat::group(GroupRef::Known(id));
+    plan.past.groups.retain(|of| of.group != id);
+    plan.past.sessions.retain(|session| session.chat != chat);
+}
+
+fn without_past(past: &Past, gone: &BTreeSet<OfPast>) -> Past {
+    fn rest<T: Clone>(all: &[T], is_gone: impl Fn(usize) -> bool) -> Vec<T> {
+        let stay = all.iter().enumerate().filter(|(at, _)| !is_gone(*at));
+        stay.map(|(_, of)| of.clone()).collect()
+    }
+    let mut past = Past {
+        pairs: rest(&past.pairs, |at| gone.contains(&OfPast::Pair(at))),
+        groups: rest(&past.groups, |at| gone.contains(&OfPast::Group(at))),
+        sessions: rest(&past.sessions, |at| gone.contains(&OfPast::Session(at))),
+    };
+    let of_pairs = past.pairs.iter_mut().map(|pair| &mut pair.messages);
+    for messages in of_pairs.chain(past.groups.iter_mut().map(|group| &mut group.messages)) {
+        messages.retain(|message| !gone.contains(&OfPast::Message(message.id)));
+    }
+    past
 }
 
 /// Another machine takes the place of one; faults of this one go with it.

@@ -49,6 +49,7 @@ pub fn all(search: &mut Search<'_>, about: &About) -> Result<(), Ended> {
         leave_out(search, parts::users)?;
         leave_out(search, parts::devices)?;
         leave_out(search, parts::operations)?;
+        leave_out(search, parts::past)?;
         leave_out(search, parts::groups)?;
         leave_out(search, parts::nodes)?;
         simpler::all(search)?;

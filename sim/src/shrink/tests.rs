@@ -1,10 +1,12 @@
 //! Small from large: what is left of failing cases, and that it does not depend on the machine.
 
-use super::{Count, End, NoFailure, Part, Shrinking, Shrunk, Subsets, parts::without, shrink};
+use super::{
+    Count, End, NoFailure, OfPast, Part, Shrinking, Shrunk, Subsets, parts::without, shrink,
+};
 use crate::{
     explore::case_of,
     plan::{
-        Action, Fault, Operation, Plant, Role, Trouble,
+        Action, Fault, Operation, PastMessage, PastPair, Plant, Role, Trouble,
         case::{Case, ProtocolSpec},
         generate::Profile,
     },
@@ -45,7 +47,7 @@ fn two_messages_that_meet_are_left_whatever_the_number_of_jobs() {
     let case = two_messages();
     let shrunk = shrunk_by(&case, 1, 2_000, false).expect("it fails");
     assert_eq!(Count::of(&case.plan), shrunk.from);
-    let Count { operations, faults, devices, hosts } = shrunk.to;
+    let Count { operations, faults, devices, hosts, .. } = shrunk.to;
     assert_eq!((operations, faults, devices, hosts), (2, 0, 2, 7));
     let sends = |op: &&Operation| matches!(op.action, Action::Send { .. });
     assert_eq!(shrunk.case.plan.operations.iter().filter(sends).count(), 2);
@@ -112,6 +114,14 @@ fn a_plan_without_a_part_is_sound() {
     let gone = without(&plan, &[Part::User(user)]);
     assert!(gone.devices.iter().all(|device| device.user != user));
     assert!(gone.groups.iter().all(|group| !group.members.contains(&user)));
+    let mut plan = plan;
+    let message = |id| PastMessage { id, from: 1, msg_id: id, ago_s: 9 };
+    let pair =
+        |id| PastPair { users: [1, 2], counter: 9, messages: vec![message(id), message(id + 1)] };
+    plan.past.pairs = vec![pair(1), pair(3)];
+    let gone = without(&plan, &[OfPast::Pair(0), OfPast::Message(3)].map(Part::Past));
+    assert_eq!(gone.past.pairs, [PastPair { messages: vec![message(4)], ..pair(3) }]);
+    assert_eq!((Count::of(&plan).past, Count::of(&gone).past), (6, 2));
     let last = plan.hosts(Role::Redis)[0].clone();
     assert_eq!(without(&plan, &[Part::Node(last)]), plan, "there is no other one");
 }
