@@ -10,6 +10,7 @@ use std::path::Path;
 use teamtalk_sim::{
     causality::{self, Explained, Explaining},
     plan::case::Case,
+    properties::Violation,
     report,
     run::Runner,
     shrink::NoFailure,
@@ -21,7 +22,9 @@ pub fn explain(args: &Explain, out: &mut Output) -> Result<u8, Failure> {
     let case = Case::read(&args.case)?;
     let known = explained(&case, &args.patience.runner(), jobs_or_cores(args.jobs));
     let (outcome, explained) = known.map_err(|why| refused(&args.case, why))?;
-    print(&case, &args.case, &outcome, explained.as_ref(), out);
+    if let Some((_, card)) = card(&case, &args.case, &outcome, explained.as_ref()) {
+        out.print(card);
+    }
     Ok(if explained.is_some() { VIOLATED } else { INTERRUPTED })
 }
 
@@ -42,16 +45,14 @@ pub fn explained(
     known
 }
 
-/// Prints the card of a case that is written at a path.
-pub fn print(
+/// The card of a case that is written at a path, with the violation that it expects.
+pub fn card<'a>(
     case: &Case,
     path: &Path,
-    outcome: &Outcome,
+    outcome: &'a Outcome,
     explained: Option<&Explained>,
-    out: &mut Output,
-) {
+) -> Option<(&'a Violation, String)> {
     let replay = format!("cargo sim replay {}", quoted_path(path));
-    if let Some(violation) = outcome.violation(&case.expect) {
-        out.print(report::full_card(case, outcome, violation, &replay, explained));
-    }
+    let violation = outcome.violation(&case.expect)?;
+    Some((violation, report::full_card(case, outcome, violation, &replay, explained)))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Failure, Shrink, VIOLATED,
-    explain::{explained, print},
+    explain::{card, explained},
     explore::in_the_target_folder,
     interrupt, jobs_or_cores,
     output::{Output, complain, quoted_path, try_folder},
@@ -10,6 +10,7 @@ use super::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::atomic::Ordering,
 };
@@ -36,8 +37,7 @@ pub fn shrink(args: &Shrink, out: &mut Output) -> Result<u8, Failure> {
     let seconds = bar.elapsed().as_secs_f64();
     bar.finish_and_clear();
     let shrunk = shrunk.map_err(|why| refused(&args.case, why))?;
-    keep(&shrunk, &asked.runner, asked.jobs, &place, out)?;
-    out.print(report::shrunk(&shrunk, seconds));
+    keep(&shrunk, seconds, &asked.runner, asked.jobs, &place, out)?;
     let others = place.with_extension("");
     for (signature, case) in &shrunk.others {
         let place = format!("{}-met-{}.json", others.display(), signature.replace('/', "-"));
@@ -93,9 +93,10 @@ pub fn bar(runs: u64) -> ProgressBar {
     ProgressBar::new(runs).with_style(style)
 }
 
-/// Writes a small case, and prints its card, with why it fails.
+/// Writes a small case, with its card and a diagram beside it, and prints the card: it says why it fails.
 pub fn keep(
     shrunk: &Shrunk,
+    seconds: f64,
     runner: &Runner,
     jobs: usize,
     place: &Path,
@@ -105,8 +106,16 @@ pub fn keep(
     let known = explained(&shrunk.case, runner, jobs);
     let (outcome, explained) = known.map_err(|why| refused(place, why))?;
     let story = outcome.violation(&shrunk.case.expect).map(|of| report::story(&outcome, of));
-    Case { story, ..shrunk.case.clone() }.write(place)?;
-    print(&shrunk.case, place, &outcome, explained.as_ref(), out);
+    let case = Case { story, ..shrunk.case.clone() };
+    case.write(place)?;
+    let Some((violation, card)) = card(&case, place, &outcome, explained.as_ref()) else {
+        return Ok(());
+    };
+    let card = card + &report::shrunk(shrunk, seconds);
+    let beside = place.with_extension("md");
+    fs::write(&beside, report::page_of(&case, &outcome, violation, &card))
+        .map_err(|e| format!("{}: {e}", beside.display()))?;
+    out.print(card);
     Ok(())
 }
 
@@ -152,11 +161,11 @@ impl Smaller {
         let place = path.with_extension("").display().to_string() + "-small.json";
         let place = Path::new(&place);
         let kept = match with_card {
-            true => keep(&shrunk, &self.runner, self.jobs, place, out),
+            true => keep(&shrunk, seconds, &self.runner, self.jobs, place, out),
             false => shrunk.case.write(place).map_err(Failure::from),
         };
         match kept {
-            Ok(()) if with_card => out.line(report::shrunk(&shrunk, seconds)),
+            Ok(()) if with_card => out.line(""),
             Ok(()) => {}
             Err(why) => {
                 complain(why);

@@ -18,7 +18,7 @@ use crate::{
     ceilings,
     explore::SeedReport,
     floor::median_acked,
-    plan::{Operation, case::Case},
+    plan::{Durability, Operation, Pace, Plan, Role, TICK_MS, case::Case},
     properties::{About, Violation},
     record::{Applied, Kind, Line},
     shrink::{NOISES, Part},
@@ -58,6 +58,11 @@ pub fn full_card(
     let without = |part: Part| explained.map_or_else(String::new, |known| without(known, &part));
     let mut out = headline(case, violation, replay);
     let _ = writeln!(out, "trace:   {}", outcome.trace.hash());
+    let _ = writeln!(out, "world:   {}", world(&case.plan));
+    if let Some(tally) = outcome.tallies.get(violation.property).filter(|of| of.forgiven() > 0) {
+        let each: Vec<_> = tally.excused.iter().map(|(why, n)| format!("{why} {n}")).collect();
+        let _ = writeln!(out, "excused: {} (judged {})", each.join(", "), tally.judged);
+    }
     let _ = writeln!(out, "plan, in time order:");
     let about = &violation.about;
     let attempted: BTreeSet<u32> =
@@ -104,6 +109,39 @@ pub fn full_card(
         case.protocols.base.label()
     );
     out
+}
+
+/// Where it happened: the machines, and what else is not as by default.
+fn world(plan: &Plan) -> String {
+    let roles = [Role::Msg, Role::Route, Role::Db, Role::Client];
+    let hosts = roles.map(|role| match plan.hosts(role).len() {
+        1 => format!("1 {role} host"),
+        n => format!("{n} {role} hosts"),
+    });
+    let latency = plan.latency_ticks * TICK_MS;
+    let flushes = match plan.redis {
+        Durability::Always => "each write",
+        Durability::EverySecond => "every second",
+        Durability::Never => "when it sees fit",
+    };
+    let pace = match plan.pace {
+        Pace::Brisk => "five times as fast as real ones",
+        Pace::Original => "as real ones",
+    };
+    let past = if plan.past.is_empty() { "" } else { "; the stores have a past" };
+    format!(
+        "{}; {latency} ms one way; Redis flushes {flushes}; timers {pace}; ends at {} ms{past}",
+        hosts.join(", "),
+        plan.horizon_ms
+    )
+}
+
+/// A case in a file that a person reads: its card, what shrinking it made sure of, and a diagram of what led
+/// to the violation.
+pub fn page_of(case: &Case, outcome: &Outcome, violation: &Violation, card: &str) -> String {
+    let signature = violation.signature();
+    let diagram = mermaid(case, outcome, violation);
+    format!("# {signature}\n\n```text\n{card}```\n\n```mermaid\n{diagram}```\n")
 }
 
 /// What comes of the case without a part.
