@@ -43,7 +43,7 @@ pub fn of(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<Mend
         off.into_iter().partition(|switch| switch.property == property);
     for switches in [documented, others] {
         for switch in switches {
-            if self::failing(&with(case, switch.name), pool, each)? == 0 {
+            if !fails(&with(case, switch.name), pool, each)? {
                 mended.by.push(switch.name);
             }
         }
@@ -56,14 +56,29 @@ pub fn of(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<Mend
 
 /// Under how many noise seeds a case fails.
 fn failing(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<u64> {
+    let cases = under_each(case);
+    let ran = pool.run(&cases.iter().collect::<Vec<_>>(), Enough::AllRan, each);
+    ran.into_iter().map(|ran| ran.map(|ran| u64::from(ran.fails))).sum()
+}
+
+/// Whether it fails under any of them.
+fn fails(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<bool> {
+    let cases = under_each(case);
+    let ran = pool.run(&cases.iter().collect::<Vec<_>>(), Enough::OneFails, each);
+    if ran.iter().flatten().any(|ran| ran.fails) {
+        return Some(true);
+    }
+    ran.iter().all(Option::is_some).then_some(false)
+}
+
+/// A case under each noise seed.
+fn under_each(case: &Case) -> Vec<Case> {
     let under = |n: u64| {
         let mut case = case.clone();
         case.plan.noise = case.plan.noise.wrapping_add(n);
         case
     };
-    let cases: Vec<_> = (0..SURE).map(under).collect();
-    let ran = pool.run(&cases.iter().collect::<Vec<_>>(), Enough::AllRan, each);
-    ran.into_iter().map(|ran| ran.map(|ran| u64::from(ran.fails))).sum()
+    (0..SURE).map(under).collect()
 }
 
 /// The switches of `hardened` that are off.

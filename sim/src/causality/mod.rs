@@ -65,7 +65,7 @@ pub fn explain(
 ) -> Result<(Outcome, Option<Explained>), NoFailure> {
     let outcome = NoFailure::refuse(case, &with_draws(&explaining.runner))?;
     let runner = Runner {
-        wanted: Wanted { until: Some(until(case)), draws: false },
+        wanted: Wanted { until: Some(until(case, &outcome)), draws: false },
         ..explaining.runner.clone()
     };
     let pool = Pool { runner, jobs: explaining.jobs.max(1), stop: explaining.stop };
@@ -79,9 +79,14 @@ pub fn explain(
     Ok((outcome, explained))
 }
 
-/// A run is over as soon as it fails as it should.
-fn until(case: &Case) -> Until {
-    Until { signature: case.expect.clone(), at_ms: u64::MAX }
+/// A run that fails so much later than the case does, in simulated milliseconds, counts as one that holds:
+/// most that hold would be run for long.
+const LATER_MS: u64 = 5_000;
+
+/// A run is over as soon as it fails as it should, or should have.
+fn until(case: &Case, outcome: &Outcome) -> Until {
+    let at_ms = outcome.broken_at_ms(&case.expect).map_or(u64::MAX, |at_ms| at_ms + LATER_MS);
+    Until { signature: case.expect.clone(), at_ms }
 }
 
 fn with_draws(runner: &Runner) -> Runner {

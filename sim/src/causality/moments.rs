@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 /// At most so many moments are looked at, before the jump to certainty is looked for between two.
 const MOMENTS: usize = 40;
+/// The same, of what is owed at the end: those runs are long.
+const MOMENTS_OF_LIVENESS: usize = 20;
 
 /// What is drawn anew has seeds from here on, after the one of the plan: those next to it are the ones
 /// that shrinking tries.
@@ -69,7 +71,9 @@ fn up_to(
     pool: &Pool<'_>,
     each: &(dyn Fn() + Sync),
 ) -> Option<(Vec<Moment>, Option<Inevitable>)> {
-    let looked_at: Vec<usize> = spread(moments.len(), MOMENTS).collect();
+    let is_owed = outcome.broken_at_ms(&case.expect).is_none();
+    let most = if is_owed { MOMENTS_OF_LIVENESS } else { MOMENTS };
+    let looked_at: Vec<usize> = spread(moments.len(), most).collect();
     let share = |at: usize, seeds: u64| share(case, moments[at], seeds, pool, each);
     let curve = looked_at.iter().map(|at| share(*at, SEEDS)).collect::<Option<Vec<_>>>()?;
     // From the last one on that is not sure.

@@ -186,7 +186,8 @@ impl<'a> Hunt<'a> {
         }
         // A hunt that is not to go on has stopped itself.
         interrupt::STOP.store(false, Ordering::Relaxed);
-        let mut small = Smaller { runner, jobs, left: self.args.shrink_runs, not_shrunk: 0 };
+        let (left, explain) = (self.args.shrink_runs, self.args.explain);
+        let mut small = Smaller { runner, jobs, left, explain, not_shrunk: 0 };
         for (by, case, path, is_first) in in_turn(std::mem::take(&mut self.finds)) {
             if let Some(made) = small.take(&case, &path, is_first, self.out) {
                 self.small.entry(by).or_default().made = Some(made);

@@ -139,6 +139,9 @@ struct Explore {
     /// Do not make the first case of each signature small: print its card as it is.
     #[arg(long)]
     no_shrink: bool,
+    /// Say of each card why its case fails, as `explain` does: some 10 seconds a card.
+    #[arg(long)]
+    explain: bool,
     /// At most so many runs to make cases small, all together (see `shrink`).
     #[arg(long, default_value_t = 10 * BUDGET, value_parser = clap::value_parser!(u64).range(1..))]
     shrink_runs: u64,

@@ -37,7 +37,7 @@ pub fn shrink(args: &Shrink, out: &mut Output) -> Result<u8, Failure> {
     let seconds = bar.elapsed().as_secs_f64();
     bar.finish_and_clear();
     let shrunk = shrunk.map_err(|why| refused(&args.case, why))?;
-    keep(&shrunk, seconds, &asked.runner, asked.jobs, &place, out)?;
+    keep(&shrunk, seconds, &asked.runner, asked.jobs, true, &place, out)?;
     let others = place.with_extension("");
     for (signature, case) in &shrunk.others {
         let place = format!("{}-met-{}.json", others.display(), signature.replace('/', "-"));
@@ -99,11 +99,15 @@ pub fn keep(
     seconds: f64,
     runner: &Runner,
     jobs: usize,
+    explain: bool,
     place: &Path,
     out: &mut Output,
 ) -> Result<(), Failure> {
     shrunk.case.write(place)?;
-    let known = explained(&shrunk.case, runner, jobs);
+    let known = match explain {
+        true => explained(&shrunk.case, runner, jobs),
+        false => NoFailure::refuse(&shrunk.case, runner).map(|outcome| (outcome, None)),
+    };
     let (outcome, explained) = known.map_err(|why| refused(place, why))?;
     let story = outcome.violation(&shrunk.case.expect).map(|of| report::story(&outcome, of));
     let case = Case { story, ..shrunk.case.clone() };
@@ -111,7 +115,8 @@ pub fn keep(
     let Some((violation, card)) = card(&case, place, &outcome, explained.as_ref()) else {
         return Ok(());
     };
-    let card = card + &report::shrunk(shrunk, seconds);
+    let why = format!("why:     cargo sim explain {}\n", quoted_path(place));
+    let card = card + &report::shrunk(shrunk, seconds) + if explain { "" } else { &why };
     let beside = place.with_extension("md");
     fs::write(&beside, report::page_of(&case, &outcome, violation, &card))
         .map_err(|e| format!("{}: {e}", beside.display()))?;
@@ -127,6 +132,8 @@ pub struct Smaller {
     pub jobs: usize,
     /// Runs that are left for all of them.
     pub left: u64,
+    /// Whether cards say why their cases fail.
+    pub explain: bool,
     /// Cases for which none were left.
     pub not_shrunk: u64,
 }
@@ -161,7 +168,7 @@ impl Smaller {
         let place = path.with_extension("").display().to_string() + "-small.json";
         let place = Path::new(&place);
         let kept = match with_card {
-            true => keep(&shrunk, seconds, &self.runner, self.jobs, place, out),
+            true => keep(&shrunk, seconds, &self.runner, self.jobs, self.explain, place, out),
             false => shrunk.case.write(place).map_err(Failure::from),
         };
         match kept {
