@@ -1,4 +1,5 @@
-//! Kept cases of which a switch, or a setting, is all that is wrong: with it put right they hold.
+//! Cases of which a switch, or a setting, is all that is wrong: with it put right they hold. traces/ has them smaller,
+//! without what is to come out well then.
 
 use std::path::Path;
 use teamtalk_sim::{
@@ -8,7 +9,7 @@ use teamtalk_sim::{
 };
 
 fn kept(name: &str) -> Case {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("traces").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/logins").join(name);
     Case::read(&path).unwrap_or_else(|e| panic!("{e}"))
 }
 
@@ -36,8 +37,7 @@ fn with(mut case: Case, switch: &str) -> Case {
 #[test]
 fn with_ordered_logins_the_newest_stays() {
     for story in ["at-once", "late-kick"] {
-        let name = format!("hardened-no-ordered-logins-reachable-kicked-msg-{story}.json");
-        let case = kept(&name);
+        let case = kept(&format!("{story}.json"));
         assert_eq!(run(&case).found(), "reachable/kicked/msg", "{story}");
         let mended = with(case, "ordered-logins");
         assert_eq!(acked(&mended), 1, "{story}: the user is sent a message, and gets it");
@@ -47,7 +47,7 @@ fn with_ordered_logins_the_newest_stays() {
 /// A PC logs out, and its user's phone is pushed to all the same (switch `kept-tokens`).
 #[test]
 fn with_kept_tokens_a_pcs_logout_leaves_the_phone_its_pushes() {
-    let case = kept("hardened-no-kept-tokens-pushed-lost-msg.json");
+    let case = kept("kept-tokens.json");
     assert_eq!(run(&case).found(), "pushed/lost/msg");
     assert_eq!(acked(&with(case, "kept-tokens")), 1);
 }
@@ -56,7 +56,7 @@ fn with_kept_tokens_a_pcs_logout_leaves_the_phone_its_pushes() {
 /// acked, and every request is answered politely.
 #[test]
 fn a_redis_that_refuses_every_write_is_found() {
-    let mut case = kept("hardened-available-never-acked-db.json");
+    let mut case = kept("refuses-writes.json");
     let outcome = run(&case);
     assert_eq!(outcome.found(), "available/never-acked/db", "and nothing else is broken");
     assert_eq!(SeedReport::of(0, &case, &outcome).acked, 0);
