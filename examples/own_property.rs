@@ -7,11 +7,15 @@
 //! seq_num. It judges the plan of a kept case without its faults, and the same with a slow link: there
 //! it breaks.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 use teamtalk::{catalogue::id as command, env::ConnId};
 use teamtalk_sim::{
-    explore::run_case,
-    plan::{Fault, Role, Trouble, case::Case},
+    explore::{case_of, run_case},
+    plan::{
+        Fault, Role, Trouble,
+        case::{Case, ProtocolSpec},
+        generate::Profile,
+    },
     properties::{At, Class, Property, Seen, Sort, Subject, Violation, judge},
 };
 
@@ -75,13 +79,9 @@ impl Property for PromptAck {
     }
 }
 
-/// The plan of a kept case, in which nothing goes wrong.
+/// A plan of a seed, in which nothing goes wrong.
 fn calm() -> Case {
-    const KEPT: &str = "traces/teamtalk-one-row-two-relations-db-race-a80f9259.json";
-    let kept = Case::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(KEPT));
-    let mut case = kept.expect("a case of this build");
-    case.plan.faults.clear();
-    case
+    case_of(3, &ProtocolSpec::preset("hardened"), Profile::Calm)
 }
 
 /// The same plan; what goes between msg1 and db2 takes 600 ms each way for three seconds.
