@@ -15,7 +15,7 @@ use std::{
 };
 use teamtalk_sim::{
     plan::case::Case,
-    report::{self, Made},
+    report,
     run::Runner,
     shrink::{self, BUDGET, NoFailure, Progress, Shrinking, Shrunk},
 };
@@ -93,21 +93,22 @@ pub fn bar(runs: u64) -> ProgressBar {
     ProgressBar::new(runs).with_style(style)
 }
 
-/// Writes a small case, and prints its card, with why it fails.
+/// Writes a small case, and prints its card, with why it fails; the case as it was written.
 pub fn keep(
     shrunk: &Shrunk,
     runner: &Runner,
     jobs: usize,
     place: &Path,
     out: &mut Output,
-) -> Result<(), Failure> {
+) -> Result<Case, Failure> {
     shrunk.case.write(place)?;
     let known = explained(&shrunk.case, runner, jobs);
     let (outcome, explained) = known.map_err(|why| refused(place, why))?;
     let story = outcome.violation(&shrunk.case.expect).map(|of| report::story(&outcome, of));
-    Case { story, ..shrunk.case.clone() }.write(place)?;
+    let case = Case { story, ..shrunk.case.clone() };
+    case.write(place)?;
     print(&shrunk.case, place, &outcome, explained.as_ref(), out);
-    Ok(())
+    Ok(case)
 }
 
 /// The cases of a campaign, made small one by one.
@@ -123,14 +124,15 @@ pub struct Smaller {
 }
 
 impl Smaller {
-    /// Makes a case small that is written at a path; if its card is wanted it is shown.
+    /// Makes a case small that is written at a path, and writes it beside that ([`beside`]); if its card is
+    /// wanted it is shown.
     pub fn take(
         &mut self,
         case: &Case,
         path: &Path,
         with_card: bool,
         out: &mut Output,
-    ) -> Option<Made> {
+    ) -> Option<Case> {
         let runs = self.left.min(BUDGET);
         if runs == 0 || interrupt::STOP.load(Ordering::Relaxed) || out.is_gone() {
             self.not_shrunk += 1;
@@ -149,22 +151,29 @@ impl Smaller {
             }
         };
         self.left -= shrunk.runs.min(self.left);
-        let place = path.with_extension("").display().to_string() + "-small.json";
-        let place = Path::new(&place);
+        let place = beside(path);
         let kept = match with_card {
-            true => keep(&shrunk, &self.runner, self.jobs, place, out),
-            false => shrunk.case.write(place).map_err(Failure::from),
+            true => keep(&shrunk, &self.runner, self.jobs, &place, out),
+            false => shrunk.case.write(&place).map(|()| shrunk.case.clone()).map_err(Failure::from),
         };
         match kept {
-            Ok(()) if with_card => out.line(report::shrunk(&shrunk, seconds)),
-            Ok(()) => {}
+            Ok(case) => {
+                if with_card {
+                    out.line(report::shrunk(&shrunk, seconds));
+                }
+                Some(case)
+            }
             Err(why) => {
                 complain(why);
-                return None;
+                None
             }
         }
-        Some(Made { path: quoted_path(place), left: shrunk.to })
     }
+}
+
+/// Where the small case of one at a path is written.
+pub fn beside(path: &Path) -> PathBuf {
+    (path.with_extension("").display().to_string() + "-small.json").into()
 }
 
 pub fn refused(case: &Path, why: NoFailure) -> Failure {

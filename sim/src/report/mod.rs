@@ -1,11 +1,13 @@
 //! What people read: the card of a failure, the summary of a campaign.
 
 mod causality;
+mod junit;
 mod shrunk;
 mod story;
 mod violated;
 
 pub use causality::causality;
+pub use junit::{Suite, junit};
 pub use shrunk::shrunk;
 pub use story::{first_missing, story};
 pub use violated::{Made, Small, violated};
@@ -33,9 +35,13 @@ const PLAN_LINES: usize = 15;
 
 /// What was violated, in a sentence, and the command that does it again.
 pub fn headline(case: &Case, violation: &Violation, replay: &str) -> String {
-    let seed = case.seed.map_or(String::new(), |s| format!(" (seed {s})"));
-    let signature = violation.signature();
-    let sentence = printable(&violation.sentence);
+    headline_of(case.seed, &violation.signature(), &violation.sentence, replay)
+}
+
+/// The same, where the run is over.
+pub fn headline_of(seed: Option<u64>, signature: &str, sentence: &str, replay: &str) -> String {
+    let seed = seed.map_or(String::new(), |s| format!(" (seed {s})"));
+    let sentence = printable(sentence);
     format!("VIOLATED {signature}{seed}\n  {sentence}\nreplay:  {replay}\n")
 }
 
