@@ -38,6 +38,13 @@ impl Folder {
         fs::read_to_string(self.0.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
+    /// The names of what is in a folder of it.
+    fn files(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.0.join(folder)).expect("a folder");
+        let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("UTF-8");
+        entries.map(|entry| name(entry.expect("an entry"))).collect()
+    }
+
     /// A campaign file without its time.
     fn timeless(&self, name: &str) -> Value {
         let mut file: Value = serde_json::from_str(&self.read(name)).expect("JSON");
@@ -67,28 +74,26 @@ fn summary(out: &str) -> &str {
 /// A campaign in which some seeds fail.
 const HUNT: &str = "explore --protocol teamtalk --profile calm --jobs 2 --keep-going";
 
+/// `.ci/slurm` does it with cases that are made small, which takes longer.
 #[test]
 fn three_shards_merged_are_one_campaign() {
     let folder = Folder::new("shards");
-    let hunt = format!("{HUNT} --from 5 --seeds 10 --no-shrink --again-every 0");
+    let hunt = format!("{HUNT} --from 5 --no-shrink --again-every 0");
     for n in 1..=3 {
-        let shard = format!("{hunt} --shard {n}/3 --resume {n}.json --out of-{n}");
+        let shard = format!("{hunt} --seeds 10 --shard {n}/3 --resume {n}.json --out of-{n}");
         let (code, out, err) = folder.run(&shard);
         assert_eq!(code, 1, "{err}");
         assert!(out.contains(&format!("{} seeds in ", if n == 1 { 4 } else { 3 })), "{out}");
     }
-    let small = "--shrink-runs 20 --out cases";
     let one = "--json one.json --resume one-file.json --junit one.xml";
-    let (code, whole, err) =
-        folder.run(&format!("{} {small} {one}", hunt.replace(" --no-shrink", "")));
+    let (code, whole, err) = folder.run(&format!("{hunt} --seeds 10 --out cases {one}"));
     assert_eq!(code, 1, "{err}");
     fs::rename(folder.0.join("cases"), folder.0.join("one")).expect("cases");
     let all = "--json all.json --resume-file all-file.json --junit all.xml";
-    let merge = format!("merge 3.json 1.json 2.json {small} {all} --jobs 1");
+    let merge = format!("merge 3.json 1.json 2.json --no-shrink --out cases {all}");
     let (code, merged, err) = folder.run(&merge);
     assert_eq!(code, 1, "{err}");
     assert_eq!(summary(&merged), summary(&whole));
-    assert!(merged.contains("shrunk:  from "), "{merged}");
     assert_eq!(folder.read("all.json"), folder.read("one.json"));
     assert_eq!(folder.timeless("all-file.json"), folder.timeless("one-file.json"));
     let timeless = |name: &str| {
@@ -97,25 +102,44 @@ fn three_shards_merged_are_one_campaign() {
         words.collect::<Vec<_>>().join(" ")
     };
     assert_eq!(timeless("all.xml"), timeless("one.xml"));
-    // The cases are there again, small and large, and are the same.
-    let file = folder.timeless("all-file.json");
-    let smalls = file["finds"].as_object().expect("finds").values().flat_map(|by| by.as_object());
-    assert!(smalls.flat_map(|by| by.values()).any(|find| find["small"].is_object()), "{file}");
-    let mut cases = 0;
-    for entry in fs::read_dir(folder.0.join("cases")).expect("cases") {
-        let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+    // The cases of all finds are there again, and are the same.
+    let cases = folder.files("cases");
+    assert!(cases.len() > 1, "{cases:?}");
+    for name in &cases {
         assert_eq!(folder.read(&format!("cases/{name}")), folder.read(&format!("one/{name}")));
-        cases += 1;
     }
-    assert!(cases > 1, "{cases}");
     // What is merged can go on, and what does not fit is refused.
-    let (code, out, _) =
-        folder.run(&format!("{hunt} --seeds 11 --resume all-file.json").replace("--seeds 10 ", ""));
+    let (code, out, _) = folder.run(&format!("{hunt} --seeds 11 --resume all-file.json"));
     assert!(code == 1 && out.starts_with("all-file.json has 10 seeds already\n"), "{out}");
     let (code, _, err) = folder.run("merge 1.json 2.json 1.json");
     assert_eq!((code, err.as_str()), (2, "error: seed 5 is in 1.json and in 1.json\n"));
     let (code, out, _) = folder.run("merge 1.json 3.json --no-shrink");
     assert!(code == 1 && out.contains("NOT ALL: shard 2/3 is not among the files\n"), "{out}");
+}
+
+#[test]
+fn what_a_shard_made_small_is_there_again() {
+    let folder = Folder::new("small");
+    let hunt = format!("{HUNT} --seeds 4 --no-shrink --shard");
+    for n in 1..=2 {
+        folder.run(&format!("{hunt} {n}/2 --resume {n}.json --out cases-{n}"));
+    }
+    let mut file: Value = serde_json::from_str(&folder.read("2.json")).expect("JSON");
+    let (signature, by) =
+        file["finds"].as_object_mut().and_then(|f| f.iter_mut().next()).expect("one");
+    let find = by.as_object_mut().and_then(|by| by.values_mut().next()).expect("one");
+    let name = format!("teamtalk-calm-{}-{}", find["seed"], signature.replace('/', "-"));
+    let case: Value =
+        serde_json::from_str(&folder.read(&format!("cases-2/{name}.json"))).expect("JSON");
+    find["small"] = case.clone();
+    fs::write(folder.0.join("2.json"), file.to_string()).expect("writes");
+    let (code, out, err) = folder.run("merge 1.json 2.json --no-shrink --out all --junit x.xml");
+    assert_eq!(code, 1, "{err}");
+    let small = format!("all/{name}-small.json");
+    assert!(out.contains(&format!(" and 0 faults in {small}")), "{small}: {out}");
+    assert_eq!(serde_json::from_str::<Value>(&folder.read(&small)).expect("JSON"), case);
+    let (code, out, _) = folder.run(&format!("replay {small}"));
+    assert!(code == 1 && out.ends_with("as expected\n"), "{out}");
 }
 
 #[test]
@@ -172,13 +196,36 @@ fn ctrl_c_leaves_a_file_that_goes_on() {
     let file = folder.timeless("file.json");
     let ran = file["reports"].as_object().expect("reports").len();
     assert!(out.contains(&format!("interrupted after {ran} of 100000 seeds")), "{out}");
-    let mut names =
-        fs::read_dir(&folder.0).expect("a folder").map(|entry| entry.expect("one").file_name());
-    assert!(names.all(|name| name == "file.json" || name == "target"), "nothing beside it");
+    let names = folder.files("");
+    assert!(names.iter().all(|name| ["file.json", "target"].contains(&&**name)), "{names:?}");
     let (code, out, err) = folder.run(&format!("{hunt} {}", ran + 1));
     // It was for 100,000 seeds.
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(out.contains(&format!("{} seeds in ", ran + 1)), "{out}");
+}
+
+/// What nobody could ask to end has written its file all the same, some seconds ago.
+#[test]
+fn a_campaign_that_is_killed_loses_seconds() {
+    let folder = Folder::new("killed");
+    let hunt = "explore --profile calm --jobs 1 --resume file.json --seeds 100000";
+    let mut child = folder.sim(hunt).stdout(Stdio::null()).spawn().expect("it starts");
+    let reports = || {
+        // It is there once the campaign has begun, and whole whenever it is there.
+        let text = fs::read_to_string(folder.0.join("file.json")).ok()?;
+        let file: Value = serde_json::from_str(&text).expect("JSON");
+        Some(file["reports"].as_object().expect("reports").len())
+    };
+    #[expect(clippy::disallowed_methods, reason = "no simulation runs in this process")]
+    while reports().is_none_or(|ran| ran == 0) {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().and_then(|()| child.wait()).expect("it is killed");
+    let ran = reports().expect("a file");
+    let (code, out, err) = folder.run(&hunt.replace("100000", &ran.to_string()));
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.starts_with(&format!("file.json has {ran} seeds already\n")), "{out}");
 }
 
 #[test]

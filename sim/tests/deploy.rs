@@ -166,3 +166,34 @@ fn what_each_deployment_runs_comes_to_the_same_as_one_campaign() {
     }
     fs::remove_dir_all(&folder).expect("gone");
 }
+
+/// Whoever ends a shard's script (a cluster that wants its machine back) ends the program too, in good
+/// order: it goes on when it is started again.
+#[test]
+fn a_shard_that_is_told_to_end_writes_its_file() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("deploy-ended");
+    let _ = fs::remove_dir_all(&folder);
+    let file = folder.join("shard-2.json");
+    let start = |seeds: &str| {
+        let mut shard = Command::new(Path::new(ROOT).join("deploy/shard.sh"));
+        shard.args(["2", "2"]).env("SIM", env!("CARGO_BIN_EXE_sim")).env("FOLDER", &folder);
+        shard.env("CAMPAIGN", format!("--profile calm --jobs 1 --seeds {seeds}"));
+        shard.stdin(Stdio::null()).stdout(Stdio::null());
+        shard
+    };
+    let mut shard = start("100000").spawn().expect("it starts");
+    #[expect(clippy::disallowed_methods, reason = "no simulation runs in this process")]
+    while !file.exists() {
+        assert!(shard.try_wait().expect("a child").is_none(), "it ended");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let told = Command::new("kill").args(["-TERM", &shard.id().to_string()]).status();
+    assert!(told.expect("kill").success());
+    assert_eq!(shard.wait().expect("it ends").code(), Some(130));
+    let ran = timeless(file.clone())["reports"].as_object().expect("reports").len();
+    assert!(ran > 0, "the seed that was under way");
+    let again = start(&(2 * ran + 2).to_string()).status().expect("it starts");
+    assert_eq!(again.code(), Some(0));
+    assert_eq!(timeless(file)["reports"].as_object().expect("reports").len(), ran + 1);
+    fs::remove_dir_all(&folder).expect("gone");
+}
