@@ -38,7 +38,7 @@ pub const FORMAT: u32 = 1;
 /// This build: its version, and a hash of the sources. What a seed does depends on it.
 pub const BUILD: &str = env!("SIM_BUILD");
 
-/// No campaign file is larger, in bytes: some 300,000 seeds.
+/// No campaign file is larger, in bytes: some 500,000 seeds.
 pub const LARGEST_FILE: u64 = 1 << 30;
 
 /// What a campaign came to.

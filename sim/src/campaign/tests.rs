@@ -5,8 +5,11 @@ use crate::{
     explore::{Campaign, Long, SeedReport, case_of},
     plan::{case::ProtocolSpec, generate::Profile},
     properties::Tally,
+    report,
 };
+use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// A shard of a campaign of 12 seeds from 1 on, of which some were violated: by which mechanism.
 fn results(shard: &str, found: &[(u64, &str)]) -> Results {
@@ -194,4 +197,25 @@ fn a_campaign_goes_on_with_its_own_file_only() {
     assert!(new().resume(idle).is_err());
     let from = Results { from: 9, ..file };
     assert_eq!(new().resume(from), Err("its first seed is 9, not 1".into()));
+}
+
+proptest! {
+    /// Whatever happened to a file, it is refused or can be told of.
+    #[test]
+    fn a_file_with_something_else_in_it_is_refused_or_read(
+        at in any::<prop::sample::Index>(),
+        length in 0_usize..12,
+        other in "[0-9{}\\[\\]\":,/a-c]{0,8}",
+    ) {
+        let whole = serde_json::to_string(&results("1/1", &FOUND)).expect("plain data");
+        let at = at.index(whole.len());
+        let end = (at + length).min(whole.len());
+        let changed = format!("{}{other}{}", &whole[..at], &whole[end..]);
+        if let Ok(read) = Results::parse(&changed) {
+            report::summary(&read.reports, read.seconds);
+            report::violated(&read.reports, &BTreeMap::new());
+            let merged = merge(vec![("x".into(), read)]).expect("one file");
+            super::check::check(&merged.results).map_err(TestCaseError::fail)?;
+        }
+    }
 }

@@ -38,10 +38,10 @@ const INTERRUPTED: u8 = 130;
 
 /// Deterministic simulation of a TeamTalk-compatible back end.
 ///
-/// Exit status, the first that applies (of `explore` 3 comes first): 1 a property was violated (`replay`: also where the case
-/// expects it; its last line says so), or a campaign acked too little, 3 not deterministic, 4 the rig itself failed or gave a run
-/// up (of `replay` this comes first), 2 wrong usage, or a file or standard output that can't be
-/// read or written, 130 interrupted, 0 all held.
+/// Exit status, the first that applies: 1 a property was violated (`replay`: also where the case
+/// expects it; its last line says so), or a campaign acked too little, 3 not deterministic (of `explore`
+/// this comes first), 4 the rig itself failed or gave a run up (of `replay` this comes first), 2 wrong usage,
+/// or a file or standard output that can't be read or written, 130 interrupted, 0 all held.
 #[derive(Parser)]
 #[command(name = "cargo sim", bin_name = "cargo sim", version)]
 struct Cli {
@@ -133,8 +133,8 @@ struct Explore {
     #[arg(long, default_value_t, hide_default_value = true, value_name = "I/N")]
     shard: Shard,
     /// The campaign file: what was done is written to it every some seconds and at the end, after Ctrl-C,
-    /// too. If it is there already, the campaign goes on with the seeds that are not in it; it must be of
-    /// the same build, protocol, profile, first seed and shard.
+    /// too. If it is there already, the campaign goes on with the seeds that are not in it, also after one
+    /// that violated something; it must be of the same build, protocol, profile, first seed and shard.
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
     /// How many at once (default: one for each core).
