@@ -1,6 +1,6 @@
 //! The verdicts of a campaign as JUnit XML, which what runs and shows tests reads.
 
-use super::headline_of;
+use super::{headline_of, printable};
 use crate::{
     campaign::{Find, Results},
     properties,
@@ -98,7 +98,7 @@ fn failure(
     for (mechanism, find) in mechanisms {
         let _ = writeln!(text, "mechanism: {mechanism}, first seed {}", find.seed);
     }
-    (signature.clone(), sentence.into(), text)
+    (signature.clone(), printable(sentence), text)
 }
 
 /// A text in quotes: all of it is in one line, and no reader makes spaces of its line breaks.
@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(names, expected);
         let gap = failing[0].1[0];
         assert_eq!(gap.attribute("type"), Some("order/gap/db"));
-        assert_eq!(gap.attribute("message"), Some("<a> & \"b\"\n\u{fffd}]]>"));
+        assert_eq!(gap.attribute("message"), Some(r#"<a> & "b"\n\u{1}]]>"#));
         let told = gap.text().expect("a text");
         assert!(told.starts_with("VIOLATED order/gap/db (seed 1)\n  <a> & \"b\""), "{told}");
         assert!(told.contains("replay:  again order/gap/db 1\n"), "{told}");
