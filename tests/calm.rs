@@ -6,7 +6,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 use teamtalk_sim::{
-    explore::{Campaign, Found, SeedReport, explore, run_case},
+    explore::{Campaign, Found, Long, SeedReport, explore, run_case},
     plan::{
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
@@ -31,6 +31,7 @@ fn broken(preset: &str, seeds: u64) -> BTreeMap<String, u64> {
         protocol: ProtocolSpec::preset(preset),
         profile: Profile::Calm,
         keep_going: true,
+        long: Long::default(),
     };
     let mut broken = BTreeMap::new();
     explore(&campaign, &AtomicBool::new(false), |_, found| {

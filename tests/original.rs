@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 use teamtalk_sim::{
-    explore::{Campaign, Found, explore, run_case},
+    explore::{Campaign, Found, Long, explore, run_case},
     plan::{
         case::{Case, ProtocolSpec},
         generate::Profile,
@@ -25,6 +25,7 @@ fn first_cases() -> BTreeMap<String, Case> {
         protocol: ProtocolSpec::preset("teamtalk"),
         profile: Profile::Default,
         keep_going: true,
+        long: Long::default(),
     };
     let mut first: BTreeMap<String, (u64, Case)> = BTreeMap::new();
     explore(&campaign, &AtomicBool::new(false), |report, found| {

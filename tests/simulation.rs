@@ -4,7 +4,7 @@
 
 use std::sync::atomic::AtomicBool;
 use teamtalk_sim::{
-    explore::{Campaign, explore},
+    explore::{Campaign, Long, explore},
     plan::{case::ProtocolSpec, generate::Profile},
     report,
 };
@@ -27,6 +27,7 @@ fn hardened_holds() {
         protocol: ProtocolSpec::preset("hardened"),
         profile: Profile::Default,
         keep_going: true,
+        long: Long::default(),
     };
     let (mut ran, mut acked, mut cards) = (0, 0, String::new());
     explore(&campaign, &AtomicBool::new(false), |report, found| {

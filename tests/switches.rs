@@ -9,7 +9,7 @@ use std::{
 };
 use teamtalk::protocol::{Protocol, SWITCHES};
 use teamtalk_sim::{
-    explore::{Campaign, Found, explore},
+    explore::{Campaign, Found, Long, explore},
     plan::{case::ProtocolSpec, generate::Profile},
 };
 
@@ -35,6 +35,7 @@ fn hunt(switch: &str, property: &str, seeds: u64) -> Hunt {
         protocol,
         profile: Profile::Default,
         keep_going: true,
+        long: Long::default(),
     };
     let mut hunt = Hunt { found: None, broken: BTreeMap::new() };
     let stop = AtomicBool::new(false);

@@ -2,6 +2,7 @@
 
 pub use crate::run::run_case;
 use crate::{
+    campaign::{Shard, names},
     mechanism,
     plan::{
         case::{Case, FORMAT, ProtocolSpec, Protocols},
@@ -12,9 +13,9 @@ use crate::{
     run::{Failed, Runner},
     world::{Outcome, Watch, panics},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc,
@@ -35,7 +36,8 @@ pub fn case_of(seed: u64, protocol: &ProtocolSpec, profile: Profile) -> Case {
 }
 
 /// What one seed did.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SeedReport {
     /// The seed.
     pub seed: u64,
@@ -58,6 +60,7 @@ pub struct SeedReport {
     /// Simulated milliseconds.
     pub sim_ms: u64,
     /// How often each property judged and forgave, of those that count.
+    #[serde(deserialize_with = "names::tallies")]
     pub tallies: BTreeMap<&'static str, Tally>,
     /// The signatures of what was broken.
     pub signatures: Vec<String>,
@@ -66,6 +69,9 @@ pub struct SeedReport {
     /// How often the places of planted mutants were reached (docs/MUTANTS.md).
     #[serde(skip)]
     pub mutants_reached: u64,
+    /// The hash of its trace, if it was wanted ([`Long::hash_every`]).
+    #[serde(skip)]
+    pub hash: Option<String>,
 }
 
 impl SeedReport {
@@ -122,7 +128,33 @@ pub struct Campaign {
     pub profile: Profile,
     /// Go on after the first violation.
     pub keep_going: bool,
+    /// What only long ones have.
+    pub long: Long,
 }
+
+/// What long campaigns have: parts, beginnings that were run before, a check of themselves.
+#[derive(Debug, Clone, Default)]
+pub struct Long {
+    /// Which of the seeds are run here.
+    pub shard: Shard,
+    /// Those that ran before.
+    pub done: BTreeSet<u64>,
+    /// The hash of the trace is wanted of each n-th seed of the shard; 0: of none.
+    pub hash_every: u64,
+    /// A planted defect of the rig, for tests of the check: what a run does depends on how many the
+    /// process has run before.
+    pub leaks: bool,
+}
+
+impl Long {
+    /// Whether the hash of the n-th seed, from 0, is wanted.
+    fn wants_hash(&self, n: u64) -> bool {
+        (n + 1).is_multiple_of(self.hash_every)
+    }
+}
+
+/// How many runs were made of campaigns that leak.
+static LEAKED: AtomicU64 = AtomicU64::new(0);
 
 /// What a campaign has to say of one seed.
 #[derive(Debug)]
@@ -171,7 +203,13 @@ pub fn explore_with(
     each: impl FnMut(Event),
 ) -> Result<(), String> {
     campaign.protocol.resolve()?;
-    let case_of = |seed| case_of(seed, &campaign.protocol, campaign.profile);
+    let case_of = |seed| {
+        let mut case = case_of(seed, &campaign.protocol, campaign.profile);
+        if campaign.long.leaks {
+            case.plan.noise ^= LEAKED.fetch_add(1, Ordering::Relaxed);
+        }
+        case
+    };
     run_all(runner, campaign, &case_of, stop, each);
     Ok(())
 }
@@ -195,9 +233,15 @@ fn run_all(
                 while !stop.load(Ordering::Relaxed) {
                     // Counted from 0: there is no seed after the largest one.
                     let n = next.fetch_add(1, Ordering::Relaxed);
-                    let seed = campaign.from.checked_add(n).filter(|_| n < campaign.seeds);
+                    let long = &campaign.long;
+                    let seed = long.shard.nth(n, campaign.from, campaign.seeds);
                     let Some(seed) = seed else { return };
-                    let ran = panics::kept(&Watch::default(), || one(runner, seed, case_of));
+                    if long.done.contains(&seed) {
+                        continue;
+                    }
+                    let hashed = long.wants_hash(n);
+                    let ran =
+                        panics::kept(&Watch::default(), || one(runner, seed, hashed, case_of));
                     let event = ran.unwrap_or_else(|panicked| Err(panicked.into())).unwrap_or_else(
                         |failed| {
                             let lost = usize::from(failed.is_stuck());
@@ -222,10 +266,16 @@ fn run_all(
 }
 
 /// Runs one seed of a campaign.
-fn one(runner: &Runner, seed: u64, case_of: &dyn Fn(u64) -> Case) -> Result<Event, Failed> {
+fn one(
+    runner: &Runner,
+    seed: u64,
+    hashed: bool,
+    case_of: &dyn Fn(u64) -> Case,
+) -> Result<Event, Failed> {
     let mut case = case_of(seed);
     let outcome = runner.run(&case)?;
-    let report = SeedReport::of(seed, &case, &outcome);
+    let mut report = SeedReport::of(seed, &case, &outcome);
+    report.hash = hashed.then(|| outcome.trace.hash());
     let found = report.signatures.first().cloned().map(|signature| {
         case.expect = signature;
         Box::new(Found { case, outcome })
@@ -235,7 +285,7 @@ fn one(runner: &Runner, seed: u64, case_of: &dyn Fn(u64) -> Case) -> Result<Even
 
 #[cfg(test)]
 mod tests {
-    use super::{Campaign, Event, case_of, run_all};
+    use super::{Campaign, Event, Long, case_of, run_all};
     use crate::{
         plan::{Fault, Plant, Trouble, case::ProtocolSpec, generate::Profile},
         run::Runner,
@@ -270,6 +320,7 @@ mod tests {
             protocol: protocol.clone(),
             profile,
             keep_going: true,
+            long: Long::default(),
         };
         let runner = Runner { patience: Duration::from_secs(2), ..Runner::default() };
         let (mut ran, mut lost) = (BTreeSet::new(), BTreeMap::new());
@@ -303,11 +354,29 @@ mod tests {
     fn the_largest_seed_is_the_last_one() {
         let protocol = ProtocolSpec::preset("hardened");
         let profile = Profile::Calm;
+        let (from, long) = (u64::MAX, Long::default());
         let campaign =
-            Campaign { from: u64::MAX, seeds: 300, jobs: 2, protocol, profile, keep_going: true };
+            Campaign { from, seeds: 300, jobs: 2, protocol, profile, keep_going: true, long };
         let mut seeds = Vec::new();
         super::explore(&campaign, &AtomicBool::new(false), |report, _| seeds.push(report.seed))
             .expect("a verdict");
         assert_eq!(seeds, [u64::MAX]);
+    }
+
+    #[test]
+    fn a_shard_runs_its_seeds_but_for_those_that_ran_and_hashes_each_nth() {
+        let protocol = ProtocolSpec::preset("hardened");
+        let profile = Profile::Calm;
+        let shard = "2/3".parse().expect("a shard");
+        let long = Long { shard, done: [5, 6].into(), hash_every: 2, leaks: false };
+        let campaign =
+            Campaign { from: 1, seeds: 12, jobs: 2, protocol, profile, keep_going: true, long };
+        let mut seeds = BTreeMap::new();
+        super::explore(&campaign, &AtomicBool::new(false), |report, _| {
+            seeds.insert(report.seed, report.hash.is_some());
+        })
+        .expect("a verdict");
+        // 2, 5, 8 and 11 are its.
+        assert_eq!(seeds, [(2, false), (8, false), (11, true)].into());
     }
 }

@@ -10,11 +10,13 @@ compile_error!(
 );
 
 pub mod bench;
+pub mod campaign;
 pub mod causality;
 pub mod ceilings;
 pub mod corpus;
 pub mod explore;
 pub mod fakes;
+mod files;
 pub mod floor;
 mod lookup;
 pub mod mechanism;

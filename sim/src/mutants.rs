@@ -2,7 +2,7 @@
 //! (docs/MUTANTS.md).
 
 use crate::{
-    explore::{Campaign, Event, SeedReport, explore_with},
+    explore::{Campaign, Event, Long, SeedReport, explore_with},
     plan::{case::ProtocolSpec, generate::Profile},
     run::Runner,
 };
@@ -77,6 +77,7 @@ pub fn hunt(
         profile: hunt.profile,
         // It ends with the first seed that counts.
         keep_going: true,
+        long: Long::default(),
     };
     let sees = |report: &SeedReport| {
         let counts = |signature: &String| {

@@ -13,6 +13,7 @@ use std::{
 };
 use teamtalk::{client::Conduct, fact::Fact};
 use teamtalk_sim::{
+    campaign::{self, Find, Results},
     explore::{SeedReport, run_case},
     plan::{
         Device, Fault, Group, Node, Operation, Past, PastGroup, PastMessage, PastPair, PastSession,
@@ -222,4 +223,14 @@ fn the_report_of_explore_has_the_fields_of_its_type() {
     let report = serde_json::to_value(SeedReport::default()).expect("plain data");
     let actual: Names = report.as_object().expect("an object").keys().cloned().collect();
     assert_eq!(fields(&document(), "## Report of explore", 0), actual);
+}
+
+#[test]
+fn a_campaign_file_has_the_fields_of_its_types() {
+    let (text, wrong) = (document(), json!({"?": 0}));
+    let heading = "## Campaign file";
+    assert_eq!(fields(&text, heading, 0), expected::<Results>(wrong.clone()));
+    assert_eq!(fields(&text, heading, 1), expected::<Find>(wrong));
+    let version = format!("of this format: {} |\n| `build`", campaign::FORMAT);
+    assert!(section(&text, heading).contains(&version), "format {}", campaign::FORMAT);
 }

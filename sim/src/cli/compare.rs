@@ -5,7 +5,7 @@ use super::{
     output::{Output, Scratch},
 };
 use indicatif::ProgressBar;
-use std::{fs, path::Path, process::Command as Process, sync::atomic::Ordering};
+use std::{ffi::OsStr, fs, path::Path, process::Command as Process, sync::atomic::Ordering};
 use teamtalk_sim::plan::case::ProtocolSpec;
 
 /// Compares two traces line by line; prints the first difference.
@@ -70,23 +70,38 @@ pub fn determinism(seeds: u64, from: u64, protocol: &str, out: &mut Output) -> R
 
 /// The trace of a seed, from a process of its own.
 fn trace_of(seed: u64, entropy: u64, protocol: &str, scratch: &Path) -> Result<String, Failure> {
-    let this = std::env::current_exe().map_err(|e| e.to_string())?;
     let path = scratch.join("trace.jsonl");
-    // What asks the system for randomness gets another answer in each process.
+    run_apart(seed, entropy, protocol, &["--trace".as_ref(), path.as_os_str()])?;
+    let text = fs::read_to_string(&path);
+    let text = text.map_err(|e| format!("{}: {e}", path.display()))?;
+    fs::remove_file(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(text)
+}
+
+/// The hash of the trace of a seed, from a process of its own.
+pub fn hash_apart(seed: u64, protocol: &str, more: &[&OsStr]) -> Result<String, Failure> {
+    let said = run_apart(seed, 1, protocol, more)?;
+    let last = said.lines().last().and_then(|line| line.strip_prefix("trace "));
+    let hash = last.and_then(|rest| rest.split(' ').next());
+    hash.map(String::from)
+        .ok_or_else(|| Failure::Rig(format!("seed {seed}: its process says no hash: {said}")))
+}
+
+/// What `run` prints of a seed in a process of its own. What asks the system for randomness gets another
+/// answer there than in a process of other entropy.
+fn run_apart(seed: u64, entropy: u64, protocol: &str, more: &[&OsStr]) -> Result<String, Failure> {
+    let this = std::env::current_exe().map_err(|e| e.to_string())?;
     let done = Process::new(&this)
         .args(["run", &seed.to_string(), "--protocol", protocol])
-        .args(["--entropy", &entropy.to_string(), "--trace"])
-        .arg(&path)
+        .args(["--entropy", &entropy.to_string()])
+        .args(more)
         .output()
         .map_err(|e| format!("{}: {e}", this.display()))?;
     let said = String::from_utf8_lossy(&done.stderr).trim().to_string();
     let said = said.strip_prefix("error: ").unwrap_or(&said).to_string();
     match done.status.code() {
         Some(code) if code == 0 || code == i32::from(VIOLATED) => {
-            let text = fs::read_to_string(&path);
-            let text = text.map_err(|e| format!("{}: {e}", path.display()))?;
-            fs::remove_file(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-            Ok(text)
+            Ok(String::from_utf8_lossy(&done.stdout).into_owned())
         }
         Some(code) if code == i32::from(WRONG) => Err(Failure::Wrong(said)),
         _ => Err(Failure::Rig(format!(

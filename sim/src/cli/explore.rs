@@ -1,51 +1,76 @@
 //! A campaign.
 
 use super::{
-    Explore, Failure, INTERRUPTED, RIG_FAILED, VIOLATED, WRONG, interrupt, jobs_or_cores,
+    Explore, Failure,
+    compare::hash_apart,
+    ending::{Ending, Last},
+    interrupt, jobs_or_cores,
     output::{OutFile, Output, complain, quoted_path, try_folder},
-    run::command_of,
     shrink::Smaller,
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    env,
-    path::{Path, PathBuf},
-    sync::atomic::Ordering,
-};
+use std::{collections::BTreeSet, env, path::PathBuf, sync::atomic::Ordering, time::Duration};
 use teamtalk_sim::{
-    ceilings,
-    corpus::{self, Corpus},
-    explore::{Campaign, Event, Found, SeedReport, explore_with},
-    floor, mechanism,
-    plan::{
-        case::{Case, ProtocolSpec},
-        generate::Profile,
-    },
-    report::{self, Small},
-    run::Runner,
+    campaign::{Find, Results},
+    explore::{Campaign, Event, Found, Long, SeedReport, explore_with},
+    mechanism,
+    plan::case::ProtocolSpec,
+    report,
 };
 
 pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
     interrupt::listen();
     let protocol = ProtocolSpec::parse(&args.protocol)?;
-    let folder = args.out.clone().unwrap_or_else(in_the_target_folder);
-    try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
-    let json = args.json.as_deref().map(OutFile::tried).transpose()?;
-    let jobs = jobs_or_cores(args.jobs);
-    let campaign = Campaign {
-        from: args.from,
-        seeds: args.seeds.min((u64::MAX - args.from).saturating_add(1)),
-        jobs,
+    let (from, commit) = args.from.seed()?;
+    let most = (u64::MAX - from).saturating_add(1);
+    let seeds = args.minutes.is_none().then(|| args.seeds.min(most));
+    let (shard, hash_every, leaks) = (args.shard, args.again_every, args.leaks);
+    let mut campaign = Campaign {
+        from,
+        seeds: seeds.unwrap_or(most),
+        jobs: jobs_or_cores(args.jobs),
         protocol,
         profile: args.profile,
         keep_going: args.keep_going,
+        long: Long { shard, done: BTreeSet::new(), hash_every, leaks },
     };
+    let results = begun(&args, Results::new(&campaign, seeds))?;
+    campaign.long.done = results.reports.keys().copied().collect();
+    let folder = args.out.clone().unwrap_or_else(in_the_target_folder);
+    try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
+    let json = args.json.as_deref().map(OutFile::tried).transpose()?;
+    let junit = args.junit.as_deref().map(OutFile::tried).transpose()?;
+    let ending =
+        Ending { results, folder, file: args.resume.clone(), protocol: args.protocol.clone() };
+    ending.save()?;
+    ending.write_cases()?;
+    if let Some(hash) = commit {
+        out.line(format_args!("seeds from {from} on: commit {hash}"));
+    }
+    if let Some(path) = args.resume.as_deref().filter(|_| !campaign.long.done.is_empty()) {
+        out.line(format_args!("{} has {} seeds already", path.display(), campaign.long.done.len()));
+    }
     let runner = args.patience.runner();
-    let mut hunt = Hunt::new(&args, folder, &campaign, out);
+    let mut hunt = Hunt::new(&args, ending, &campaign, out);
     explore_with(&runner, &campaign, &interrupt::STOP, |event| hunt.take(event))?;
-    hunt.shrink(runner, jobs);
-    Ok(hunt.end(json))
+    hunt.is_over();
+    if !args.no_shrink && !hunt.is_void() {
+        let (jobs, left) = (campaign.jobs, args.shrink_runs);
+        let explain = args.explain;
+        hunt.ending.shrink(Smaller { runner, jobs, left, explain, not_shrunk: 0 }, hunt.out);
+    }
+    Ok(hunt.end(json, junit))
+}
+
+/// What was done of a campaign, if its file is there.
+fn begun(args: &Explore, new: Results) -> Result<Results, String> {
+    match args.resume.as_deref().filter(|path| path.exists()) {
+        Some(path) => {
+            let file = Results::read(path)?;
+            new.resume(file).map_err(|why| format!("{}: {why}", path.display()))
+        }
+        None => Ok(new),
+    }
 }
 
 /// `sim/` in the folder that cargo builds in, unless only cargo's configuration names that.
@@ -55,56 +80,66 @@ pub fn in_the_target_folder() -> PathBuf {
     named.map_or_else(|| "target".into(), PathBuf::from).join("sim")
 }
 
-/// A signature, and a mechanism by which it was violated.
-type By = (String, String);
-
-/// The finds in the order in which they are made small: for each signature its lowest seed, then the other
-/// mechanisms; whether it is the first of its signature.
-fn in_turn(finds: BTreeMap<By, (u64, Case, PathBuf)>) -> Vec<(By, Case, PathBuf, bool)> {
-    let mut firsts: BTreeMap<String, u64> = BTreeMap::new();
-    for ((signature, _), (seed, ..)) in &finds {
-        let first = firsts.entry(signature.clone()).or_insert(*seed);
-        *first = (*first).min(*seed);
-    }
-    let mut all: Vec<_> = finds
-        .into_iter()
-        .map(|(by, (seed, case, path))| (firsts[&by.0] != seed, seed, by, case, path))
-        .collect();
-    all.sort_by(|a, b| (a.0, a.1, &a.2).cmp(&(b.0, b.1, &b.2)));
-    all.into_iter().map(|(is_later, _, by, case, path)| (by, case, path, !is_later)).collect()
-}
+/// The campaign file is written after so long, or after so many times what it takes to write it.
+const SAVED_EVERY: Duration = Duration::from_secs(5);
+const SAVED_EVERY_TIMES: u32 = 20;
 
 /// A campaign as it goes on.
 struct Hunt<'a> {
     args: &'a Explore,
-    folder: PathBuf,
+    ending: Ending,
     out: &'a mut Output,
     bar: ProgressBar,
-    seeds: u64,
-    reports: BTreeMap<u64, SeedReport>,
+    /// How many seeds there are to be in the results, if it is known.
+    seeds: Option<u64>,
     /// Signatures that were shown.
     shown: BTreeSet<String>,
-    /// For each signature and mechanism the lowest seed, its case and where that is written.
-    finds: BTreeMap<By, (u64, Case, PathBuf)>,
-    /// Kept cases.
-    corpus: Corpus,
-    /// Those that are kept already, or were made small.
-    small: BTreeMap<By, Small>,
-    /// Seeds whose runs came to nothing.
-    lost: Vec<u64>,
-    /// How long the hunt took.
-    seconds: f64,
+    /// Seconds that were over before.
+    before: f64,
+    /// When the campaign file is written next.
+    save_at: Duration,
+    /// Seeds that did the same in another process.
+    repeated: u64,
+    /// One that did not.
+    different: Option<String>,
+    /// Whether it is not known of one.
+    is_unsure: bool,
 }
 
 impl<'a> Hunt<'a> {
-    fn new(args: &'a Explore, folder: PathBuf, campaign: &Campaign, out: &'a mut Output) -> Self {
-        let style = "{bar:30} {pos}/{len} seeds, {per_sec}, {eta} left  {msg}";
-        let style = ProgressStyle::with_template(style).expect("a fixed template");
-        let bar = ProgressBar::new(campaign.seeds).with_style(style);
-        let (reports, shown, lost) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-        let (seeds, finds, small) = (campaign.seeds, BTreeMap::new(), BTreeMap::new());
-        let (corpus, seconds) = (Corpus::of(Path::new(corpus::FOLDER)), 0.0);
-        Self { args, folder, out, bar, seeds, reports, shown, finds, corpus, small, lost, seconds }
+    fn new(args: &'a Explore, ending: Ending, campaign: &Campaign, out: &'a mut Output) -> Self {
+        let seeds = args.minutes.is_none().then(|| campaign.long.shard.count(campaign.seeds));
+        let bar = match (seeds, args.minutes) {
+            (Some(seeds), _) => {
+                let style = "{bar:30} {pos}/{len} seeds, {per_sec}, {eta} left  {msg}".to_string();
+                let is_left = |seed: &&u64| **seed - campaign.from < campaign.seeds;
+                let done = campaign.long.done.iter().filter(is_left).count() as u64;
+                bar(&style, Some(seeds.saturating_sub(done)))
+            }
+            (None, minutes) => {
+                let minutes = minutes.unwrap_or_default();
+                bar(
+                    &format!("{{pos}} seeds, {{per_sec}}, {{elapsed}} of {minutes} min  {{msg}}"),
+                    None,
+                )
+            }
+        };
+        let shown = ending.results.finds.keys().cloned().collect();
+        let (before, save_at) = (ending.results.seconds, SAVED_EVERY);
+        let (repeated, different, is_unsure) = (0, None, false);
+        Self {
+            args,
+            ending,
+            out,
+            bar,
+            seeds,
+            shown,
+            before,
+            save_at,
+            repeated,
+            different,
+            is_unsure,
+        }
     }
 
     fn take(&mut self, event: Event) {
@@ -115,11 +150,12 @@ impl<'a> Hunt<'a> {
                     self.found(report.seed, *found);
                     self.bar.set_message(format!("{} signatures", self.shown.len()));
                 }
-                self.reports.insert(report.seed, report);
+                self.compare(&report);
+                self.ending.results.reports.insert(report.seed, report);
             }
             Event::Lost { seed, failed, jobs } => {
-                self.lost.push(seed);
-                let again = self.again(seed);
+                self.ending.results.lost.insert(seed);
+                let again = self.ending.again(seed);
                 self.bar.suspend(|| {
                     complain(format_args!("seed {seed}: {failed}\n  again: {again}"));
                     if failed.is_stuck() {
@@ -128,44 +164,49 @@ impl<'a> Hunt<'a> {
                 });
             }
         }
-        if self.out.is_gone() {
+        let over = self.bar.elapsed();
+        let is_late = |minutes: f64| over.as_secs_f64() >= minutes * 60.0;
+        if self.out.is_gone() || self.args.minutes.is_some_and(is_late) {
             interrupt::STOP.store(true, Ordering::Relaxed);
+        }
+        if over >= self.save_at {
+            self.save();
         }
     }
 
-    /// The command that runs a seed of it.
-    fn again(&self, seed: u64) -> String {
-        command_of(seed, &self.args.protocol, self.args.profile)
+    /// Writes the campaign file as it is by now.
+    fn save(&mut self) {
+        let began = self.bar.elapsed();
+        self.ending.results.seconds = self.before + began.as_secs_f64();
+        if let Err(error) = self.ending.save() {
+            self.bar.suspend(|| complain(format_args!("error: {error}")));
+        }
+        let took = self.bar.elapsed().saturating_sub(began);
+        self.save_at = self.bar.elapsed() + SAVED_EVERY.max(took * SAVED_EVERY_TIMES);
     }
 
     /// Writes the case of each violation, then shows it if it is the first of its kind.
     fn found(&mut self, seed: u64, Found { mut case, outcome }: Found) {
         for violation in &outcome.violations {
             case.expect = violation.signature();
-            let kind = match self.args.profile {
-                Profile::Default => String::new(),
-                other => format!("-{}", other.name()),
-            };
-            let protocol = case.protocols.base.file_name();
-            let file = format!("{protocol}{kind}-{seed}-{}.json", case.expect.replace('/', "-"));
-            let path = self.folder.join(file);
+            let path = self.ending.path(&case.expect, seed);
             let written = case.write(&path);
             let replay = match &written {
                 Ok(()) => format!("cargo sim replay {}", quoted_path(&path)),
-                Err(_) => self.again(seed),
+                Err(_) => self.ending.again(seed),
             };
             let is_first = self.shown.insert(case.expect.clone());
             let card = is_first.then(|| match self.args.no_shrink {
                 true => report::card(&case, &outcome, violation, &replay),
                 false => report::headline(&case, violation, &replay),
             });
-            let by = (case.expect.clone(), mechanism::of(&outcome, violation));
-            if let Some(kept) = self.corpus.instance(&case.protocols.base, &by.0, &by.1) {
-                self.small.entry(by.clone()).or_insert_with(|| Small::kept(kept));
-            }
-            if self.finds.get(&by).is_none_or(|(of, ..)| seed < *of) {
-                self.finds.insert(by, (seed, case.clone(), path));
-            }
+            let sentence = violation.sentence.clone();
+            let mechanism = mechanism::of(&outcome, violation);
+            self.ending.results.found(
+                &case.expect,
+                &mechanism,
+                Find { seed, sentence, small: None },
+            );
             self.bar.suspend(|| {
                 if let Err(error) = written {
                     complain(format_args!("error: the case is not kept: {error}"));
@@ -177,68 +218,73 @@ impl<'a> Hunt<'a> {
         }
     }
 
-    /// Makes the first case of each signature small, those of low seeds first, and shows it.
-    fn shrink(&mut self, runner: Runner, jobs: usize) {
-        self.seconds = self.bar.elapsed().as_secs_f64();
-        self.bar.finish_and_clear();
-        if self.args.no_shrink || interrupt::is_interrupted() || self.out.is_gone() {
+    /// Runs a seed again in a process of its own if its hash was wanted: nothing that this process
+    /// remembers of the runs before may have changed it.
+    fn compare(&mut self, report: &SeedReport) {
+        let Some(here) = report.hash.as_ref().filter(|_| !interrupt::is_interrupted()) else {
             return;
-        }
-        // A hunt that is not to go on has stopped itself.
-        interrupt::STOP.store(false, Ordering::Relaxed);
-        let (left, explain) = (self.args.shrink_runs, self.args.explain);
-        let mut small = Smaller { runner, jobs, left, explain, not_shrunk: 0 };
-        for (by, case, path, is_first) in in_turn(std::mem::take(&mut self.finds)) {
-            if let Some(made) = small.take(&case, &path, is_first, self.out) {
-                self.small.entry(by).or_default().made = Some(made);
+        };
+        let (seed, patience) = (report.seed, self.args.patience.seconds.to_string());
+        let more =
+            ["--profile", self.args.profile.name(), "--patience", &patience].map(str::as_ref);
+        match hash_apart(seed, &self.args.protocol, &more) {
+            Ok(apart) if apart == *here => self.repeated += 1,
+            Ok(apart) => {
+                interrupt::STOP.store(true, Ordering::Relaxed);
+                self.different.get_or_insert(format!(
+                    "NOT DETERMINISTIC: the trace of seed {seed} has hash {here} after the seeds before \
+                     it, and {apart} in a process of its own: something outlives a run, and nothing that \
+                     this campaign found is sure"
+                ));
             }
-        }
-        if small.not_shrunk > 0 {
-            let n = small.not_shrunk;
-            self.out.line(format_args!(
-                "{n} signatures are not shrunk: `cargo sim shrink CASE` does it"
-            ));
+            // Ctrl-C in a terminal is for both processes.
+            Err(_) if interrupt::is_interrupted() => {}
+            Err(why) => {
+                self.is_unsure = true;
+                self.bar.suspend(|| complain(format_args!("seed {seed} is not compared: {why}")));
+            }
         }
     }
 
-    /// Prints the summary and writes what each seed did.
-    fn end(self, json: Option<OutFile>) -> u8 {
-        let seconds = self.seconds;
-        self.out.print(report::summary(&self.reports, seconds));
-        self.out.print(report::violated(&self.reports, &self.small));
-        if !self.lost.is_empty() {
-            let seeds: Vec<_> = self.lost.iter().map(u64::to_string).collect();
-            self.out.line(format_args!("WITHOUT A VERDICT: seeds {}", seeds.join(", ")));
-        }
-        let ran = (self.reports.len() + self.lost.len()) as u64;
-        let is_interrupted = interrupt::is_interrupted() && ran < self.seeds;
-        if is_interrupted {
-            self.out.line(format_args!("interrupted after {ran} of {} seeds", self.seeds));
-        }
-        let is_written = json.is_none_or(|mut file| {
-            let text = serde_json::to_string_pretty(&self.reports).expect("plain data");
-            let written = file.write(&text);
-            if let Err(error) = &written {
-                complain(format_args!("error: {error}"));
-            }
-            written.is_ok()
-        });
-        let floor = self.args.least_acked.unwrap_or_else(|| self.args.profile.least_acked());
-        let too_few = floor::under(&self.reports, floor);
-        if let Some(sentence) = &too_few {
-            self.out.line(sentence);
-        }
-        let is_ours = self.args.protocol == "hardened" && self.args.profile == Profile::Default;
-        let too_little = if is_ours { ceilings::over(&self.reports) } else { None };
-        if let Some(sentences) = &too_little {
-            self.out.line(sentences);
-        }
-        match () {
-            () if !self.shown.is_empty() || too_few.is_some() || too_little.is_some() => VIOLATED,
-            () if !self.lost.is_empty() => RIG_FAILED,
-            () if !is_written => WRONG,
-            () if is_interrupted => INTERRUPTED,
-            () => 0,
-        }
+    /// The last seed ran.
+    fn is_over(&mut self) {
+        self.save();
+        self.bar.finish_and_clear();
     }
+
+    /// Whether nobody wants what could be made of its finds.
+    fn is_void(&self) -> bool {
+        interrupt::is_interrupted() || self.out.is_gone() || self.different.is_some()
+    }
+
+    /// Prints the summary and writes what each seed did.
+    fn end(self, json: Option<OutFile>, junit: Option<OutFile>) -> u8 {
+        let Self { args, ending, out, different, is_unsure, .. } = self;
+        let ran = (ending.results.reports.len() + ending.results.lost.len()) as u64;
+        let is_interrupted =
+            interrupt::is_interrupted() && self.seeds.is_none_or(|seeds| ran < seeds);
+        let missing = is_interrupted.then(|| match self.seeds {
+            Some(seeds) => format!("interrupted after {ran} of {seeds} seeds"),
+            None => format!("interrupted after {ran} seeds"),
+        });
+        if self.repeated > 0 {
+            let n = self.repeated;
+            out.line(format_args!("{n} seeds again in processes of their own: the same traces"));
+        }
+        if let Some(minutes) = args.minutes.filter(|_| !is_interrupted) {
+            let from = ending.results.from;
+            out.line(format_args!("{ran} seeds ran, from {from} on, within {minutes} minutes"));
+        }
+        let least_acked = args.least_acked;
+        ending.end(
+            Last { json, junit, least_acked, different, is_unsure, missing, is_interrupted },
+            out,
+        )
+    }
+}
+
+fn bar(style: &str, length: Option<u64>) -> ProgressBar {
+    let style = ProgressStyle::with_template(style).expect("a template of ours");
+    let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
+    bar.with_style(style)
 }

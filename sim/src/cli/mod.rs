@@ -2,20 +2,26 @@
 
 mod compare;
 mod corpus;
+mod ending;
 mod explain;
 mod explore;
+mod first;
 mod interrupt;
 mod lists;
+mod merge;
 mod mutants;
 mod output;
 mod run;
 mod shrink;
 
 use clap::{Args, Parser, Subcommand};
+use first::First;
 use indicatif::ProgressBar;
+use merge::Merge;
 use output::{Output, complain};
 use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
 use teamtalk_sim::{
+    campaign::Shard,
     plan::generate::{PROFILES, Profile},
     run::{PATIENCE, Runner},
     shrink::BUDGET,
@@ -34,9 +40,10 @@ const INTERRUPTED: u8 = 130;
 /// Deterministic simulation of a TeamTalk-compatible back end.
 ///
 /// Exit status, the first that applies: 1 a property was violated (`replay`: also where the case
-/// expects it; its last line says so), or a campaign acked too little, 3 not deterministic, 4 the rig itself failed or gave a run
-/// up (of `replay` this comes first), 2 wrong usage, or a file or standard output that can't be
-/// read or written (of `replay` a run that is too large for --html comes before 1), 130 interrupted, 0 all held.
+/// expects it; its last line says so), or a campaign acked too little, 3 not deterministic (of `explore`
+/// this comes first), 4 the rig itself failed or gave a run up (of `replay` this comes first), 2 wrong usage,
+/// or a file or standard output that can't be read or written (of `replay` a run that is too large for --html
+/// comes before 1), 130 interrupted, 0 all held.
 #[derive(Parser)]
 #[command(name = "cargo sim", bin_name = "cargo sim", version)]
 struct Cli {
@@ -47,6 +54,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Explore(Explore),
+    Merge(Merge),
     Run(Run),
     Replay(Replay),
     Shrink(Shrink),
@@ -105,14 +113,33 @@ const MOST_JOBS: i64 = 1_024;
 /// A run that stands still is given up (--patience): its thread can't be ended and is left alone,
 /// and the hunt goes on with one job less. A card, and status 1, remain what they are if its case
 /// can't be written.
+///
+/// Long campaigns: --minutes for as long as there is time, --resume to go on later, --shard for one of
+/// several machines (and `merge` at the end), --from commit for seeds that are new with each commit. A
+/// process that has run many seeds could come to remember something: every 200th seed is run again in a
+/// process of its own, and if the traces differ the campaign ends with status 3.
 #[derive(Args)]
 struct Explore {
     /// How many seeds; none is larger than 18446744073709551615.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// The first seed.
-    #[arg(long, default_value_t = 1)]
-    from: u64,
+    /// In the place of --seeds: seeds without end, until so many minutes are over (0.5 is half of one).
+    /// Those that are under way are ended, and what was found is made small after it.
+    #[arg(long, conflicts_with = "seeds", value_parser = minutes)]
+    minutes: Option<f64>,
+    /// The first seed: a number, or `commit` for one that is made of the git commit (48 bits of its
+    /// hash; the first line says which).
+    #[arg(long, default_value = "1", value_name = "SEED")]
+    from: First,
+    /// Only each N-th of the seeds, beginning with the I-th: what one of N machines runs. Give all of them
+    /// the same --seeds and --from, --keep-going, and each a file to --resume, for `merge`.
+    #[arg(long, default_value_t, hide_default_value = true, value_name = "I/N")]
+    shard: Shard,
+    /// The campaign file: what was done is written to it every some seconds and at the end, after Ctrl-C,
+    /// too. If it is there already, the campaign goes on with the seeds that are not in it, also after one
+    /// that violated something; it must be of the same build, protocol, profile, first seed and shard.
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
     /// How many at once (default: one for each core).
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
     jobs: Option<u16>,
@@ -136,6 +163,16 @@ struct Explore {
     /// Write what each seed did as JSON. The file is opened before the first seed.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Write the verdicts as JUnit XML, for what shows the tests of a CI: a test case for each property,
+    /// with a failure for each signature. The file is opened before the first seed.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Run each N-th seed again in a process of its own and compare the traces (0: none).
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    again_every: u64,
+    /// A planted defect of the rig, to test that: runs depend on how many there were before.
+    #[arg(long, hide = true)]
+    leaks: bool,
     /// Do not make the first case of each signature small: print its card as it is.
     #[arg(long)]
     no_shrink: bool,
@@ -369,6 +406,7 @@ pub fn main() -> ExitCode {
 fn command(command: Command, out: &mut Output) -> Result<u8, Failure> {
     match command {
         Command::Explore(args) => explore::explore(args, out),
+        Command::Merge(args) => merge::merge(args, out),
         Command::Run(args) => run::run(args, out),
         Command::Replay(args) => run::replay(args, out),
         Command::Shrink(args) => shrink::shrink(&args, out),
@@ -401,6 +439,11 @@ fn profile(name: &str) -> Result<Profile, String> {
         let known: Vec<_> = PROFILES.iter().map(|(_, name, _)| *name).collect();
         format!("expected one of {}", known.join(", "))
     })
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    let minutes = text.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0);
+    minutes.ok_or_else(|| "expected a number of minutes over 0".into())
 }
 
 fn profile_name(profile: Profile) -> &'static str {

@@ -16,7 +16,7 @@ use std::{
 };
 use teamtalk_sim::{
     plan::case::Case,
-    report::{self, Made},
+    report,
     run::Runner,
     shrink::{self, BUDGET, NoFailure, Progress, Shrinking, Shrunk},
 };
@@ -93,7 +93,8 @@ pub fn bar(runs: u64) -> ProgressBar {
     ProgressBar::new(runs).with_style(style)
 }
 
-/// Writes a small case, with its card and a diagram beside it, and prints the card: it says why it fails.
+/// Writes a small case, with its card and a diagram beside it, and prints the card, with why it fails if that
+/// is wanted; the case as it was written.
 pub fn keep(
     shrunk: &Shrunk,
     seconds: f64,
@@ -102,7 +103,7 @@ pub fn keep(
     explain: bool,
     place: &Path,
     out: &mut Output,
-) -> Result<(), Failure> {
+) -> Result<Case, Failure> {
     shrunk.case.write(place)?;
     let known = match explain {
         true => explained(&shrunk.case, runner, jobs),
@@ -113,7 +114,7 @@ pub fn keep(
     let case = Case { story, ..shrunk.case.clone() };
     case.write(place)?;
     let Some((violation, card)) = card(&case, place, &outcome, explained.as_ref()) else {
-        return Ok(());
+        return Ok(case);
     };
     let why = format!("why:     cargo sim explain {}\n", quoted_path(place));
     let card = card + &report::shrunk(shrunk, seconds) + if explain { "" } else { &why };
@@ -121,7 +122,7 @@ pub fn keep(
     fs::write(&beside, report::page_of(&case, &outcome, violation, &card))
         .map_err(|e| format!("{}: {e}", beside.display()))?;
     out.print(card);
-    Ok(())
+    Ok(case)
 }
 
 /// The cases of a campaign, made small one by one.
@@ -139,14 +140,15 @@ pub struct Smaller {
 }
 
 impl Smaller {
-    /// Makes a case small that is written at a path; if its card is wanted it is shown.
+    /// Makes a case small that is written at a path, and writes it beside that ([`beside`]); if its card is
+    /// wanted it is shown.
     pub fn take(
         &mut self,
         case: &Case,
         path: &Path,
         with_card: bool,
         out: &mut Output,
-    ) -> Option<Made> {
+    ) -> Option<Case> {
         let runs = self.left.min(BUDGET);
         if runs == 0 || interrupt::STOP.load(Ordering::Relaxed) || out.is_gone() {
             self.not_shrunk += 1;
@@ -165,22 +167,29 @@ impl Smaller {
             }
         };
         self.left -= shrunk.runs.min(self.left);
-        let place = path.with_extension("").display().to_string() + "-small.json";
-        let place = Path::new(&place);
+        let place = beside(path);
         let kept = match with_card {
-            true => keep(&shrunk, seconds, &self.runner, self.jobs, self.explain, place, out),
-            false => shrunk.case.write(place).map_err(Failure::from),
+            true => keep(&shrunk, seconds, &self.runner, self.jobs, self.explain, &place, out),
+            false => shrunk.case.write(&place).map(|()| shrunk.case.clone()).map_err(Failure::from),
         };
         match kept {
-            Ok(()) if with_card => out.line(""),
-            Ok(()) => {}
+            Ok(case) => {
+                if with_card {
+                    out.line("");
+                }
+                Some(case)
+            }
             Err(why) => {
                 complain(why);
-                return None;
+                None
             }
         }
-        Some(Made { path: quoted_path(place), left: shrunk.to })
     }
+}
+
+/// Where the small case of one at a path is written.
+pub fn beside(path: &Path) -> PathBuf {
+    (path.with_extension("").display().to_string() + "-small.json").into()
 }
 
 pub fn refused(case: &Path, why: NoFailure) -> Failure {

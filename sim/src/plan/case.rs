@@ -1,13 +1,9 @@
 //! A case: a plan, the protocols it runs under and what is expected, in one file.
 
 use super::{Plan, check, json, strict};
+use crate::files;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::{self, Read},
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, path::Path};
 use teamtalk::{
     catalogue::limits::Limits,
     protocol::{Protocol, SWITCHES},
@@ -165,13 +161,20 @@ impl Case {
     /// # Errors
     /// A sentence that names the file, the place in it and what was expected.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let text = read_text(path)?;
+        let text = files::read(path, LARGEST_FILE, "case")?;
         Self::parse(&text).map_err(|e| format!("{}: {e}", path.display()))
     }
 
     /// Like [`Self::read`], from the text of a file.
     fn parse(text: &str) -> Result<Self, String> {
-        let document = json::json(text)?;
+        Self::of(json::json(text)?)
+    }
+
+    /// The case in a document that may be part of another one.
+    ///
+    /// # Errors
+    /// A sentence that names the place in it and what was expected.
+    pub fn of(document: serde_json::Value) -> Result<Self, String> {
         let format = document.get("format").and_then(serde_json::Value::as_u64);
         if format != Some(FORMAT.into()) {
             let found =
@@ -195,29 +198,8 @@ impl Case {
     /// A sentence that names the file.
     pub fn write(&self, path: &Path) -> Result<(), String> {
         let text = serde_json::to_string_pretty(self).map_err(|e| e.to_string())? + "\n";
-        let aside = path.with_extension(format!("{}.part", std::process::id()));
-        let folder = path.parent().unwrap_or(Path::new(""));
-        fs::create_dir_all(folder)
-            .and_then(|()| fs::write(&aside, text))
-            .and_then(|()| fs::rename(&aside, path))
-            .map_err(|e| {
-                let _ = fs::remove_file(&aside);
-                format!("{}: {e}", path.display())
-            })
+        files::write(path, &text)
     }
-}
-
-/// The text of a file that may not be endless.
-fn read_text(path: &Path) -> Result<String, String> {
-    let at = path.display();
-    let failed = |e: io::Error| format!("{at}: {e}");
-    let mut text = String::new();
-    let file = fs::File::open(path).map_err(failed)?;
-    file.take(LARGEST_FILE + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > LARGEST_FILE {
-        return Err(format!("{at}: larger than {LARGEST_FILE} bytes: no case"));
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

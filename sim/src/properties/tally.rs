@@ -1,15 +1,18 @@
 //! How often a property judged, and how often it forgave: an excuse that nobody counts is where a
 //! bug hides.
 
-use serde::Serialize;
+use crate::campaign::names;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The judgements of one property in one run, or of many.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tally {
     /// Obligations that were closed with a verdict, good or bad.
     pub judged: u64,
     /// Those that were forgiven, by the excuse's name.
+    #[serde(deserialize_with = "names::counts")]
     pub excused: BTreeMap<&'static str, u64>,
 }
 

@@ -2,6 +2,7 @@
 
 mod causality;
 mod corpus;
+mod junit;
 mod shrunk;
 mod story;
 mod violated;
@@ -9,6 +10,7 @@ mod violated;
 pub use crate::picture::mermaid;
 pub use causality::causality;
 pub use corpus::{Kept, corpus, with_table};
+pub use junit::{Suite, junit};
 pub use shrunk::shrunk;
 pub use story::{first_missing, story};
 pub use violated::{Made, Small, violated};
@@ -36,9 +38,13 @@ const PLAN_LINES: usize = 15;
 
 /// What was violated, in a sentence, and the command that does it again.
 pub fn headline(case: &Case, violation: &Violation, replay: &str) -> String {
-    let seed = case.seed.map_or(String::new(), |s| format!(" (seed {s})"));
-    let signature = violation.signature();
-    let sentence = printable(&violation.sentence);
+    headline_of(case.seed, &violation.signature(), &violation.sentence, replay)
+}
+
+/// The same, where the run is over.
+pub fn headline_of(seed: Option<u64>, signature: &str, sentence: &str, replay: &str) -> String {
+    let seed = seed.map_or(String::new(), |s| format!(" (seed {s})"));
+    let sentence = printable(sentence);
     format!("VIOLATED {signature}{seed}\n  {sentence}\nreplay:  {replay}\n")
 }
 

@@ -1,0 +1,81 @@
+//! Campaign files of shards, as one campaign.
+
+use super::{
+    Failure, MOST_JOBS, Patience,
+    ending::{Ending, Last},
+    explore::in_the_target_folder,
+    interrupt, jobs_or_cores,
+    output::{OutFile, Output, try_folder},
+    shrink::Smaller,
+};
+use clap::Args;
+use std::path::PathBuf;
+use teamtalk_sim::{
+    campaign::{self, Merged, Results},
+    shrink::BUDGET,
+};
+
+/// Merge the campaign files of shards, and say what they came to together.
+///
+/// The files are those of `explore --shard I/N --resume FILE`, one of each shard. What is printed and written
+/// is what one campaign over all seeds would have, and so is the status, but for the time, which is that of
+/// all shards together. Of a signature and mechanism that several found the lowest seed stays, and the
+/// smallest small case; what no shard made small is made small here, so that shards need not all do it
+/// (--no-shrink there). Files that do not fit together are refused, and so is a seed that is in two of them;
+/// with a shard missing the status is 2.
+#[derive(Args)]
+pub struct Merge {
+    /// Campaign files.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Write what each seed did as JSON, as `explore --json` does.
+    #[arg(long, value_name = "OUT")]
+    json: Option<PathBuf>,
+    /// Write the campaign file of all seeds.
+    #[arg(long, value_name = "OUT")]
+    resume_file: Option<PathBuf>,
+    /// Write the verdicts as JUnit XML.
+    #[arg(long, value_name = "OUT")]
+    junit: Option<PathBuf>,
+    /// Where failing cases are written (default: `sim` in cargo's target folder).
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Status 1 if the median seed has fewer acked sends (default: by the profile; 0: never).
+    #[arg(long)]
+    least_acked: Option<u64>,
+    /// Do not make cases small.
+    #[arg(long)]
+    no_shrink: bool,
+    /// At most so many runs to make cases small, all together (see `shrink`).
+    #[arg(long, default_value_t = 10 * BUDGET, value_parser = clap::value_parser!(u64).range(1..))]
+    shrink_runs: u64,
+    /// How many runs at once (default: one for each core).
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+    jobs: Option<u16>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+pub fn merge(args: Merge, out: &mut Output) -> Result<u8, Failure> {
+    interrupt::listen();
+    let read = |path: &PathBuf| Results::read(path).map(|file| (path.display().to_string(), file));
+    let files = args.files.iter().map(read).collect::<Result<_, _>>()?;
+    let Merged { results, missing } = campaign::merge(files)?;
+    let folder = args.out.unwrap_or_else(in_the_target_folder);
+    try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
+    let json = args.json.as_deref().map(OutFile::tried).transpose()?;
+    let junit = args.junit.as_deref().map(OutFile::tried).transpose()?;
+    let protocol = results.protocol.preset.clone();
+    let mut ending = Ending { results, folder, file: args.resume_file, protocol };
+    ending.save()?;
+    ending.write_cases()?;
+    if !args.no_shrink {
+        let (runner, jobs) = (args.patience.runner(), jobs_or_cores(args.jobs));
+        let (left, explain) = (args.shrink_runs, false);
+        ending.shrink(Smaller { runner, jobs, left, explain, not_shrunk: 0 }, out);
+    }
+    let missing = missing.map(|sentence| format!("NOT ALL: {sentence}"));
+    let (least_acked, is_interrupted) = (args.least_acked, interrupt::is_interrupted());
+    let last = Last { json, junit, least_acked, missing, is_interrupted, ..Last::default() };
+    Ok(ending.end(last, out))
+}
