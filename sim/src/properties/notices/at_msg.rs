@@ -22,7 +22,7 @@ use teamtalk::{
         im::{
             base_define::{IpAddr, SessionType, TransferFileType},
             buddy::{
-                ImChangeSignInfoRsp, ImRemoveSessionNotify, ImRemoveSessionReq,
+                ImChangeSignInfoRsp, ImRemoveSessionNotify, ImRemoveSessionReq, ImRemoveSessionRsp,
                 ImSignInfoChangedNotify,
             },
             file::{ImFileAddOfflineReq, ImFileNotify},
@@ -56,7 +56,9 @@ impl Notices {
         let (user, is_going) = (device.user, device.is_kicked || ghost.is_some());
         let told = match pdu.command() {
             id::SWITCH_P2P_CMD => self.p2p(host, conn, user, pdu),
-            id::BUDDY_LIST_REMOVE_SESSION_REQ => self.removal(host, conn, user, pdu),
+            id::BUDDY_LIST_REMOVE_SESSION_REQ if !seen.protocol().confirmed_read_acks => {
+                self.removal(host, conn, user, pdu)
+            }
             id::FILE_ADD_OFFLINE_REQ => self.file_waits(host, user, pdu),
             id::MSG_READ_ACK if !seen.protocol().confirmed_read_acks => {
                 self.read(host, conn, user, pdu)
@@ -101,7 +103,8 @@ impl Notices {
         Some((conns, (pdu.command(), pdu.bare())))
     }
 
-    /// 020f of a session with a user, to the user's other connections.
+    /// 020f of a session with a user, to the user's other connections, at once (without
+    /// `confirmed-read-acks`).
     fn removal(&self, host: &Host, conn: ConnId, user: u32, pdu: &Frame) -> Told {
         let asked = pdu.view::<ImRemoveSessionReq>().ok()?;
         if asked.session_type != SessionType::Single as i32 {
@@ -181,6 +184,9 @@ impl Notices {
         let told = match pdu.command() {
             id::MSG_DATA => self.stored(seen, pdu),
             id::MSG_READ_NOTIFY => self.confirmed(host, pdu),
+            id::BUDDY_LIST_REMOVE_SESSION_RES if seen.protocol().confirmed_read_acks => {
+                self.removed(host, pdu)
+            }
             id::GROUP_CHANGE_MEMBER_RESPONSE => self.changed(host, pdu),
             id::BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE => signed(pdu),
             id::OTHER_FILE_TRANSFER_RSP => self.file_offered(host, pdu),
@@ -226,6 +232,29 @@ impl Notices {
         let requester = self.requesters(host, id::MSG_READ_ACK, pdu, notice.user_id);
         self.may_be_told(&requester, &(pdu.command(), pdu.bare()));
         Some((self.others(host, notice.user_id, &requester.here), (pdu.command(), pdu.bare())))
+    }
+
+    /// A session that is removed is told to the user's other connections. Who was told that no answer came is
+    /// owed the notice, too; who asked may be told so in this moment.
+    fn removed(&mut self, host: &Host, pdu: &Frame) -> Told {
+        let answer = pdu.view::<ImRemoveSessionRsp>().ok()?;
+        if answer.result_code != 0 {
+            return None;
+        }
+        let notice = ImRemoveSessionNotify {
+            user_id: answer.user_id,
+            session_type: answer.session_type,
+            session_id: answer.session_id,
+        };
+        let notice = own(id::BUDDY_LIST_REMOVE_SESSION_NOTIFY, &notice);
+        let asked = id::BUDDY_LIST_REMOVE_SESSION_REQ;
+        let mut requester = self.requesters(host, asked, pdu, answer.user_id);
+        let seq = pdu.header.seq_num;
+        requester.here.retain(|conn| !self.given_up.contains(&(*conn, seq)));
+        for conn in &requester.here {
+            self.may.add((To::Conn(*conn), notice.0, notice.1.clone()), 0);
+        }
+        Some((self.others(host, answer.user_id, &requester.here), notice))
     }
 
     /// A change of members is told to those who came or went and to the members.
