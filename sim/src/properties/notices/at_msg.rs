@@ -7,9 +7,9 @@ use super::{
     has_route, own,
 };
 use crate::{
-    plan::Host,
+    plan::{Host, Role},
     properties::{Seen, wire::is_group},
-    record::{Frame, fields::without},
+    record::{End, Frame, Kind, fields::without},
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -204,10 +204,38 @@ impl Notices {
         };
         let Some((conns, (command, body))) = told else { return };
         for conn in conns {
-            self.add((To::Conn(conn), command, body.clone()), seen.line.sim_us);
+            self.owes(seen, pdu.conn, (To::Conn(conn), command, body.clone()));
         }
         if has_route(seen) {
-            self.add((To::Route(host.clone()), command, body), seen.line.sim_us);
+            self.owes(seen, pdu.conn, (To::Route(host.clone()), command, body));
+        }
+    }
+
+    /// What a PDU of a link says is to be told; if its server has failed to write on the link it may have
+    /// dropped it before.
+    fn owes(&mut self, seen: &Seen<'_>, link: ConnId, notice: Notice) {
+        match self.unwritable.contains(&link) {
+            true => {
+                self.tally.excuse("a link that could not be written on");
+                self.may.add(notice, seen.line.sim_us);
+            }
+            false => self.add(notice, seen.line.sim_us),
+        }
+    }
+
+    /// A db_proxy has closed its end of a link, or its msg_server writes on one of which the other end is
+    /// closed.
+    pub(super) fn link_ends(&mut self, seen: &Seen<'_>) {
+        match &seen.line.kind {
+            Kind::Disconnected { conn, end: End::Acceptor }
+                if seen.line.host.role() == Role::Db =>
+            {
+                self.closing.insert(*conn);
+            }
+            Kind::PduSent(pdu) if pdu.end == End::Dialler && self.closing.contains(&pdu.conn) => {
+                self.unwritable.insert(pdu.conn);
+            }
+            _ => {}
         }
     }
 
@@ -306,7 +334,7 @@ impl Notices {
         let bare = without(&body, &[attach::FIELD]);
         for &member in &group.group_member_list {
             for conn in self.others(host, member, &origin) {
-                self.add((To::Conn(conn), id::MSG_DATA, bare.clone()), seen.line.sim_us);
+                self.owes(seen, pdu.conn, (To::Conn(conn), id::MSG_DATA, bare.clone()));
             }
         }
     }

@@ -75,6 +75,10 @@ pub struct Notices {
     addresses: BTreeMap<Host, Vec<IpAddr>>,
     /// What follows from a device's PDU unless it is refused.
     unless_refused: BTreeMap<(ConnId, u16, u16), Asked>,
+    /// Links of which the db_proxy has closed its end; and those of them on which their msg_server has written
+    /// since, which it can't: it may drop what it has not read, as TCP does.
+    closing: LookupSet<ConnId>,
+    unwritable: LookupSet<ConnId>,
     /// Removals of sessions of which a device was told that they are not served, or that no answer came: by
     /// connection and seq_num.
     given_up: LookupSet<(ConnId, u16)>,
@@ -304,6 +308,7 @@ impl Property for Notices {
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let doubt = self.doubts(seen);
+        self.link_ends(seen);
         if let Some(gone) = self.here.observe(seen) {
             let down = matches!(seen.line.kind, Kind::HostDown).then_some(&seen.line.host);
             self.forget(&gone, down);

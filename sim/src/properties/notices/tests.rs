@@ -6,6 +6,7 @@ use crate::{
     properties::tape::{Tape, message, refused as refused_by},
     record::{End, Kind},
 };
+use bytes::Bytes;
 use teamtalk::{
     catalogue::id,
     env::ConnId,
@@ -221,6 +222,37 @@ fn who_asked_the_same_as_one_who_is_gone_may_be_told_of_that_ones() {
     };
     assert_eq!(told(true), [""; 0]);
     assert_eq!(told(false), ["notices/unasked/msg"]);
+}
+
+/// Seed 20936 of `hardened`: a slow reader wrote on a link of which the other end was closed, and dropped it,
+/// while answers waited to be read on it.
+#[test]
+fn what_comes_on_a_link_that_cannot_be_written_on_may_be_dropped() {
+    let owed = |closes: bool, writes: bool| {
+        let mut tape = tape();
+        let (end, peer) = (End::Dialler, Host::of("db1"));
+        tape.line("msg1", Kind::Connected { conn: DB, end, peer, port: 10600, device: None });
+        tape.login(1, 10, 1).login(2, 11, 2).later(2);
+        tape.asks(10, message(7, 0, 1, 2, "a"));
+        if closes {
+            tape.line("db1", Kind::Disconnected { conn: DB, end: End::Acceptor });
+        }
+        if writes {
+            tape.frame(
+                "msg1",
+                End::Dialler,
+                true,
+                DB,
+                Pdu::raw(id::OTHER_HEARTBEAT, 0, Bytes::new()),
+            );
+        }
+        tape.frame("msg1", End::Dialler, false, DB, message(7, 5, 1, 2, "a"));
+        tape.pending()
+    };
+    let missing = Some("notices/missing/msg".to_string());
+    assert_eq!(owed(true, true), None);
+    assert_eq!(owed(true, false), missing, "it may be read to its end");
+    assert_eq!(owed(false, true), missing);
 }
 
 /// User 1 has devices on connections 10 and 11, and a session with user 2, which the first one removes.
