@@ -245,7 +245,8 @@ switches! {
     confirmed_read_acks: Switch {
         name: "confirmed-read-acks",
         scope: "client, msg, db",
-        instead_of: "a read ack that nobody answers, and a notice before anything was stored",
+        instead_of: "a read ack that nobody answers, and notices that a chat was read, or its session removed, \
+                     before anything was stored",
         peers: "an old db_proxy does not answer: the client gives up after three tries",
         cost: "one 0304 a read ack; read acks written again when it is late",
         property: "unread",

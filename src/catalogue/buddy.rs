@@ -84,7 +84,7 @@ pub(super) const COMMANDS: &[Command] = &[
         "CID_BUDDY_LIST_REMOVE_SESSION_RES",
         ImRemoveSessionRsp::TABLE,
     )
-    .passed_on(),
+    .ways(&[FROM_DB]),
     Command::new(
         BUDDY_LIST_ALL_USER_REQUEST,
         "CID_BUDDY_LIST_ALL_USER_REQUEST",

@@ -92,6 +92,7 @@ impl Device {
             command::BUDDY_LIST_REMOVE_SESSION_NOTIFY => {
                 if let Ok(notify) = pdu.view::<ImRemoveSessionNotify>() {
                     self.removed(turn, Chat::of(notify.session_type, notify.session_id));
+                    self.count_anew(turn);
                 }
             }
             command::GROUP_CHANGE_MEMBER_NOTIFY => {
@@ -242,7 +243,7 @@ impl Device {
     }
 
     /// The server knows what is unread.
-    fn count_anew(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn count_anew(&mut self, turn: &mut Turn<'_>) {
         if self.catches_up() {
             self.ask_unread(turn);
         }

@@ -272,9 +272,14 @@ impl Device {
         if let Some(op) = asked.op() {
             turn.failed(op, reason);
         }
-        if let Asked::ReadAck { .. } = asked {
-            // The unread counts of the server will say whether the ack has to be written again.
-            self.ask_unread(turn);
+        match asked {
+            // The unread counts of the server will say whether the ack has to be written again,
+            Asked::ReadAck { .. } => self.ask_unread(turn),
+            // and whether the session was removed all the same: what was read with it.
+            Asked::Answer { by: command::BUDDY_LIST_REMOVE_SESSION_RES, .. } => {
+                self.count_anew(turn);
+            }
+            _ => {}
         }
     }
 

@@ -106,7 +106,8 @@ pub(super) fn p2p_from_route(
 }
 
 /// 0206: relayed. If the session is with a user, the other connections of the requester and route
-/// are told at once, whatever db_proxy will answer (golden 48).
+/// are told at once, whatever db_proxy will answer (golden 48). With `confirmed-read-acks` they are
+/// told when it is done.
 pub(super) fn remove_session(
     state: &mut State,
     turn: &mut Turn<'_>,
@@ -118,21 +119,54 @@ pub(super) fn remove_session(
     // A request that was refused has no effect to tell others about.
     let refused = !sent && state.config.protocol.answered_refusals;
     let Some(client) = state.conns.get(&conn) else { return Ok(()) };
-    if refused || req.session_type != SessionType::Single as i32 {
+    let waits = state.config.protocol.confirmed_read_acks;
+    if refused || waits || req.session_type != SessionType::Single as i32 {
         return Ok(());
     }
-    let user = client.user;
     let notice = im::buddy::ImRemoveSessionNotify {
-        user_id: user,
+        user_id: client.user,
         session_type: req.session_type,
         session_id: req.session_id,
     };
-    let notice = Pdu::new(cmd::BUDDY_LIST_REMOVE_SESSION_NOTIFY, 0, &notice);
-    if !state.config.protocol.mutated(Mutant::RemovalUntold) {
-        turn.send_all(&state.conns_of(user, Some(conn)), &notice);
-        state.to_route(turn, notice);
+    tell_of_removal(state, turn, Some(conn), &notice);
+    Ok(())
+}
+
+/// 0207: passed on. With `confirmed-read-acks` a success is told to the user's other connections and to
+/// route only now, also for a session with a group: what they count as unread has changed in the store.
+/// So is the requester, if it was told that no answer came in time.
+pub(super) fn removal_stored(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    link: ConnId,
+    pdu: &Pdu,
+) -> Result<(), Malformed> {
+    let rsp: im::buddy::ImRemoveSessionRsp = pdu.view()?;
+    let Some(replied) = relay::reply(state, turn, link, pdu)? else { return Ok(()) };
+    if state.config.protocol.confirmed_read_acks && rsp.result_code == 0 {
+        let notice = im::buddy::ImRemoveSessionNotify {
+            user_id: rsp.user_id,
+            session_type: rsp.session_type,
+            session_id: rsp.session_id,
+        };
+        tell_of_removal(state, turn, replied.to, &notice);
     }
     Ok(())
+}
+
+/// 020f to the user's connections but one, and to route.
+fn tell_of_removal(
+    state: &mut State,
+    turn: &mut Turn<'_>,
+    except: Option<ConnId>,
+    notice: &im::buddy::ImRemoveSessionNotify,
+) {
+    if state.config.protocol.mutated(Mutant::RemovalUntold) {
+        return;
+    }
+    let pdu = Pdu::new(cmd::BUDDY_LIST_REMOVE_SESSION_NOTIFY, 0, notice);
+    turn.send_all(&state.conns_of(notice.user_id, except), &pdu);
+    state.to_route(turn, pdu);
 }
 
 /// 020f of another msg_server: to the user's connections.
@@ -155,7 +189,7 @@ pub(super) fn sign_info_stored(
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
     let rsp: im::buddy::ImChangeSignInfoRsp = pdu.view()?;
-    if relay::reply(state, turn, link, pdu)?
+    if relay::reply(state, turn, link, pdu)?.is_some()
         && rsp.result_code == 0
         && !state.config.protocol.mutated(Mutant::SignatureUntold)
     {

@@ -20,6 +20,7 @@ pub(super) fn handler(command: u16) -> Option<Handler> {
         cmd::MSG_DATA => message::from_db,
         cmd::MSG_READ_NOTIFY => read::confirmed,
         cmd::OTHER_REFUSED => refusal::from_db,
+        cmd::BUDDY_LIST_REMOVE_SESSION_RES => buddy::removal_stored,
         cmd::BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE => buddy::sign_info_stored,
         cmd::OTHER_STOP_RECV_PACKET => stopped,
         cmd::GROUP_INFO_RESPONSE => fan_out::members,

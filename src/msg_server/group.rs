@@ -45,7 +45,7 @@ pub(super) fn changed(
 ) -> Result<(), Malformed> {
     let rsp: ImGroupChangeMemberRsp = pdu.view()?;
     let handle = Attach::decode(rsp.attach_data.as_deref().unwrap_or_default()).map(|a| a.handle);
-    if !relay::reply(state, turn, link, pdu)? || rsp.result_code != 0 {
+    if relay::reply(state, turn, link, pdu)?.is_none() || rsp.result_code != 0 {
         return Ok(());
     }
     let requester = handle.and_then(|handle| state.find(rsp.user_id, handle));

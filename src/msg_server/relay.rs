@@ -230,25 +230,31 @@ fn failure(pdu: &Pdu, user: u32) -> Result<Option<Pdu>, Malformed> {
     })
 }
 
+/// What became of a db_proxy's reply.
+pub(super) struct Replied {
+    /// The connection that it was passed on to.
+    pub(super) to: Option<ConnId>,
+}
+
 /// Passes db_proxy's reply on, without its attach data, to the connection that asked, if it is
-/// still there and owed it. False if it is not such a reply.
+/// still there and owed it. `None` if it is not such a reply.
 pub(super) fn reply(
     state: &mut State,
     turn: &mut Turn<'_>,
     link: ConnId,
     pdu: &Pdu,
-) -> Result<bool, Malformed> {
+) -> Result<Option<Replied>, Malformed> {
     let request = catalogue::request_of(pdu.command()).filter(|asked| asked.relay.is_some());
     let (Some(entry), Some(request)) = (catalogue::of(pdu.command()), request) else {
         turn.refused(link, pdu.command(), "unknown command");
-        return Ok(false);
+        return Ok(None);
     };
     let body = check::conform(entry.body, &pdu.body)?;
     // Every answer of db_proxy has its user in field 1 (a test of the catalogue).
     let user = fields::uint(&body, fields::USER_ID).unwrap_or_default();
     let attach = fields::bytes(&body, attach::FIELD);
     let Some(attach) = state.db.attach_of(turn, link, attach) else {
-        return Ok(false);
+        return Ok(None);
     };
     let asked = Asked { command: request.id, seq: pdu.header.seq_num };
     let waits_on = state.config.protocol.mutated(Mutant::AnsweredRequestWaits);
@@ -265,9 +271,10 @@ pub(super) fn reply(
             true => state.settled_by(link, attach.handle, asked),
             false => state.settled(link, attach.handle, asked).1,
         };
-    if let Some(conn) = state.find(user, attach.handle).filter(|_| is_owed) {
+    let to = state.find(user, attach.handle).filter(|_| is_owed);
+    if let Some(conn) = to {
         let body = Edit::of(&pdu.body).clear(attach::FIELD).done();
         turn.send(conn, pdu.with_body(body));
     }
-    Ok(true)
+    Ok(Some(Replied { to }))
 }

@@ -2,18 +2,24 @@
 //!
 //! `send-list-acked` asks whether an ack was read; a server that ignores acks passes it, at the price of
 //! resends and lost connections. So this one asks what became of the entries.
+//!
+//! An ack that is not served, because it is over a limit or says that it is of another user, need end
+//! nothing: its refusal takes it back. Whether it had to be refused is for `bounded` and `rates` to say.
 
 use super::{Class, Property, Seen, Sort, Subject, Tally, Violation, wire::At};
 use crate::{
     lookup::Lookup,
-    record::{Kind, Line},
+    record::{Frame, Kind, Line},
 };
 use teamtalk::{
     catalogue::id as command,
     conversation::{Chat, Conversation},
     env::ConnId,
     fact::Fact,
-    wire::im::message::{ImMsgDataAck, ImMsgDataReadAck},
+    wire::{
+        im::message::{ImMsgDataAck, ImMsgDataReadAck},
+        tt::extension::{Refused, RefusedCode},
+    },
 };
 
 /// Simulated microseconds that a role may take from reading an ack to acting on it.
@@ -21,24 +27,55 @@ const GRACE_US: u64 = 100_000;
 
 type Entry = (ConnId, Conversation, u32);
 
+/// The connection, command and seq_num of an ack.
+type Name = (ConnId, u16, u16);
+
+/// An ack that was read.
+#[derive(Debug)]
+struct Ack {
+    command: u16,
+    seq: u16,
+    at_us: u64,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct AcksSettle {
-    /// Open entries, with when an ack of them was read.
-    open: Lookup<Entry, Option<u64>>,
+    /// Open entries, with the acks of them that were read.
+    open: Lookup<Entry, Vec<Ack>>,
+    /// Which open entry an ack named.
+    named: Lookup<Name, Entry>,
     tally: Tally,
 }
 
 impl AcksSettle {
-    fn ack(&mut self, seen: &Seen<'_>, conn: ConnId, chat: Chat, msg_id: u32) {
+    fn ack(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame, (chat, msg_id): (Chat, u32)) {
         let Some(user) = seen.known.clients.user(conn) else { return };
-        if let Some(read) = self.open.get_mut(&(conn, chat.conversation(user), msg_id)) {
-            read.get_or_insert(seen.line.sim_us);
+        let entry = (conn, chat.conversation(user), msg_id);
+        if let Some(acks) = self.open.get_mut(&entry) {
+            let (command, seq) = (pdu.command(), pdu.header.seq_num);
+            acks.push(Ack { command, seq, at_us: seen.line.sim_us });
+            self.named.insert((conn, command, seq), entry);
         }
     }
 
+    /// An ack is not served. Where it only had no answer it was one nevertheless.
+    fn refused(&mut self, conn: ConnId, pdu: &Frame) -> Option<()> {
+        let refused = pdu.view::<Refused>().ok()?;
+        let served = [RefusedCode::RefusedUnavailable, RefusedCode::RefusedNotStored];
+        if served.contains(&refused.code()) {
+            return None;
+        }
+        let (command, seq) = (refused.command_id as u16, pdu.header.seq_num);
+        let entry = self.named.remove(&(conn, command, seq))?;
+        let acks = self.open.get_mut(&entry)?;
+        let at = acks.iter().position(|ack| (ack.command, ack.seq) == (command, seq))?;
+        acks.remove(at);
+        Some(())
+    }
+
     fn goes_on(&self, line: &Line, entry: Entry, how: &str) -> Option<Violation> {
-        let read = (*self.open.get(&entry)?)?;
+        let read = self.open.get(&entry)?.first()?.at_us;
         let (conn, conversation, msg_id) = entry;
         (line.sim_us > read + GRACE_US).then(|| Violation {
             property: self.name(),
@@ -69,27 +106,33 @@ impl Property for AcksSettle {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ServerReads, Class::SendList]
+        &[Class::ServerReads, Class::ServerWrites, Class::SendList]
     }
 
     fn commands(&self, class: Class) -> Option<&'static [u16]> {
         match class {
             Class::ServerReads => Some(&[command::MSG_DATA_ACK, command::MSG_READ_ACK]),
+            Class::ServerWrites => Some(&[command::OTHER_REFUSED]),
             _ => None,
         }
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let line = seen.line;
-        if let Some((At::ServerReads, conn, pdu)) = seen.client {
-            match pdu.command() {
-                command::MSG_DATA_ACK => {
+        if let Some((at, conn, pdu)) = seen.client {
+            match (at, pdu.command()) {
+                (At::ServerReads, command::MSG_DATA_ACK) => {
                     let ack = pdu.view::<ImMsgDataAck>().ok()?;
-                    self.ack(seen, conn, Chat::of(ack.session_type, ack.session_id), ack.msg_id);
+                    let of = (Chat::of(ack.session_type, ack.session_id), ack.msg_id);
+                    self.ack(seen, conn, pdu, of);
                 }
-                command::MSG_READ_ACK => {
+                (At::ServerReads, command::MSG_READ_ACK) => {
                     let ack = pdu.view::<ImMsgDataReadAck>().ok()?;
-                    self.ack(seen, conn, Chat::of(ack.session_type, ack.session_id), ack.msg_id);
+                    let of = (Chat::of(ack.session_type, ack.session_id), ack.msg_id);
+                    self.ack(seen, conn, pdu, of);
+                }
+                (At::ServerWrites, command::OTHER_REFUSED) => {
+                    self.refused(conn, pdu);
                 }
                 _ => {}
             }
@@ -98,7 +141,7 @@ impl Property for AcksSettle {
         let Kind::Fact(fact) = &line.kind else { return None };
         match fact {
             Fact::SendListAdded { conn, conversation, msg_id, .. } => {
-                self.open.insert((*conn, *conversation, *msg_id), None);
+                self.open.insert((*conn, *conversation, *msg_id), Vec::new());
                 None
             }
             Fact::SendListAcked { conn, conversation, msg_id } => {
@@ -128,7 +171,7 @@ impl Property for AcksSettle {
 #[cfg(test)]
 mod tests {
     use super::AcksSettle;
-    use crate::properties::tape::{G, Tape};
+    use crate::properties::tape::{G, Tape, refused};
     use teamtalk::{
         catalogue::id as command,
         conversation::{Chat, Conversation},
@@ -136,6 +179,7 @@ mod tests {
         wire::{
             Pdu,
             im::message::{ImMsgDataAck, ImMsgDataReadAck},
+            tt::extension::RefusedCode,
         },
     };
 
@@ -186,5 +230,33 @@ mod tests {
             assert!(after(pushed, own, acked).is_empty());
             assert!(after(pushed, other, expired).is_empty(), "an ack of another conversation");
         }
+    }
+
+    /// What is found if an entry expires after its ack was refused, and another ack, of another seq_num,
+    /// was not.
+    fn after_refusal(code: RefusedCode, again: bool) -> Vec<String> {
+        let (user_id, msg_id, conversation) = (2, 5, Conversation::single(1, 2));
+        let ack = ImMsgDataAck { user_id, session_id: 1, msg_id, ..Default::default() };
+        let ack = ImMsgDataAck { session_type: Chat::User(1).session_type(), ..ack };
+        let mut tape = Tape::new(AcksSettle::default());
+        let added = Fact::SendListAdded { conn: 7, user: user_id, conversation, msg_id, from: 1 };
+        tape.login(3, 7, user_id).fact("msg1", added);
+        tape.asks(7, Pdu::new(command::MSG_DATA_ACK, 4, &ack));
+        if again {
+            tape.asks(7, Pdu::new(command::MSG_DATA_ACK, 5, &ack));
+        }
+        tape.tells(7, refused(4, user_id, command::MSG_DATA_ACK, code));
+        tape.later(1).fact("msg1", Fact::SendListExpired { conn: 7, conversation, msg_id });
+        tape.found.clone()
+    }
+
+    #[test]
+    fn an_ack_that_is_not_served_ends_nothing() {
+        let ignored = ["acks-settle/ignored/msg".to_string()];
+        for code in [RefusedCode::RefusedMalformed, RefusedCode::RefusedTooMany] {
+            assert!(after_refusal(code, false).is_empty());
+            assert_eq!(after_refusal(code, true), ignored, "the other ack was served");
+        }
+        assert_eq!(after_refusal(RefusedCode::RefusedUnavailable, false), ignored);
     }
 }

@@ -41,7 +41,7 @@ pub struct Answered {
     /// How many answers each request of an open connection may still get: by command, ascending.
     left: Lookup<(ConnId, u16), Vec<(u16, u32)>>,
     /// Logouts whose connection its msg_server said that it closes, and that are not answered.
-    leaving: Lookup<ConnId, (Request, Asked)>,
+    leaving: Lookup<ConnId, Leaving>,
     tally: Tally,
 }
 
@@ -55,6 +55,15 @@ struct Asked {
     at_us: u64,
     /// Of a send, what it says.
     content: Option<Arc<str>>,
+}
+
+/// A logout that is not answered, on a connection that is being closed.
+#[derive(Debug)]
+struct Leaving {
+    request: Request,
+    asked: Asked,
+    /// It was read in the moment of the close: before it, or too late.
+    at_once: bool,
 }
 
 /// What answers a device's request; `None` for what is no request. A command that no device may
@@ -94,21 +103,31 @@ impl Answered {
     }
 
     /// A msg_server says that it closes a connection: what it has to say is still written.
-    fn leaves(&mut self, conn: ConnId) {
+    fn leaves(&mut self, conn: ConnId, now_us: u64) {
         let mut of_conn = self.asked.range((conn, 0, 0)..=(conn, u16::MAX, u16::MAX));
         let logout = of_conn.find(|((.., command), _)| *command == cmd::LOGIN_REQ_LOGINOUT);
-        if let Some(logout) = logout.map(|(asked, _)| *asked)
-            && let Some(about) = self.asked.remove(&logout)
+        if let Some(request) = logout.map(|(asked, _)| *asked)
+            && let Some(asked) = self.asked.remove(&request)
         {
-            self.leaving.insert(conn, (logout, about));
+            let at_once = asked.at_us == now_us;
+            self.leaving.insert(conn, Leaving { request, asked, at_once });
+        }
+    }
+
+    /// A msg_server says that a connection is kicked, and so why it is closed. A logout that was read in that
+    /// moment came too late.
+    fn kicked(&mut self, conn: ConnId) {
+        if self.leaving.get(&conn).is_some_and(|leaving| leaving.at_once) {
+            self.leaving.remove(&conn);
+            self.tally.excuse("a logout in the moment of a kick");
         }
     }
 
     /// A msg_server has closed a connection: a logout that was not answered.
     fn left_behind(&mut self, seen: &Seen<'_>, conn: ConnId) -> Option<Violation> {
-        let (asked, about) = self.leaving.remove(&conn)?;
+        let Leaving { request, asked, .. } = self.leaving.remove(&conn)?;
         let calm = seen.known.trouble.is_quiet(seen.line.sim_us, LINGER_US);
-        let violation = calm.then(|| self.silence(asked, &about))?;
+        let violation = calm.then(|| self.silence(request, &asked))?;
         // The card shows the line that broke it.
         Some(violation.and(Subject::Connection(conn)))
     }
@@ -176,7 +195,7 @@ impl Property for Answered {
             Kind::Connected { conn, .. } => {
                 self.hosts.entry(*conn).or_default().insert(line.host.clone());
             }
-            Kind::Fact(Fact::Closed { conn, .. }) => self.leaves(*conn),
+            Kind::Fact(Fact::Closed { conn, .. }) => self.leaves(*conn, line.sim_us),
             Kind::Disconnected { conn, end } => {
                 let by_server = *end == End::Acceptor && line.host.role() == Role::Msg;
                 let left = by_server.then(|| self.left_behind(seen, *conn)).flatten();
@@ -215,7 +234,12 @@ impl Property for Answered {
                 }
                 None
             }
-            At::ServerWrites => self.answer(seen, conn, pdu),
+            At::ServerWrites => {
+                if command == cmd::LOGIN_KICK_USER {
+                    self.kicked(conn);
+                }
+                self.answer(seen, conn, pdu)
+            }
             _ => None,
         }
     }
@@ -265,7 +289,7 @@ mod tests {
         properties::tape::{
             GROUP, SINGLE, Tape, ack, group_ack, group_message, list, list_request, message,
         },
-        record::Kind,
+        record::{End, Kind},
     };
     use bytes::Bytes;
     use teamtalk::{
@@ -393,10 +417,9 @@ mod tests {
             if says {
                 tape.fact("msg1", Fact::Closed { conn: 10, reason: "logout".into() });
             }
-            let end = crate::record::End::Acceptor;
             // The device may be the first to see it through.
-            tape.line("client1", Kind::Disconnected { conn: 10, end: crate::record::End::Dialler });
-            tape.line("msg1", Kind::Disconnected { conn: 10, end }).found.clone()
+            tape.line("client1", Kind::Disconnected { conn: 10, end: End::Dialler });
+            tape.line("msg1", Kind::Disconnected { conn: 10, end: End::Acceptor }).found.clone()
         };
         let leave = || Pdu::raw(command::LOGIN_REQ_LOGINOUT, 6, Bytes::new());
         let left = || Pdu::raw(command::LOGIN_RES_LOGINOUT, 6, Bytes::new());
@@ -411,6 +434,25 @@ mod tests {
         assert!(closes(asked().asks(10, leave()), false).is_empty(), "the device was first");
         let fault = Kind::FaultStart { fault: 1, what: "slow reader".into() };
         assert!(closes(asked().asks(10, leave()).line("world", fault), true).is_empty());
+    }
+
+    /// Seed 21000 of `hardened`.
+    #[test]
+    fn a_logout_that_is_read_in_the_moment_of_a_kick_may_be_too_late() {
+        const NOW_US: u64 = 5_000_000;
+        let found = |kicked: bool, closed_us: u64| {
+            let mut tape = tape(Protocol::hardened());
+            let leave = Pdu::raw(command::LOGIN_REQ_LOGINOUT, 6, Bytes::new());
+            tape.at(NOW_US).frame("msg1", End::Acceptor, false, 10, leave);
+            tape.at(closed_us).fact("msg1", Fact::Closed { conn: 10, reason: "kicked".into() });
+            if kicked {
+                tape.kick(10);
+            }
+            tape.line("msg1", Kind::Disconnected { conn: 10, end: End::Acceptor }).found.clone()
+        };
+        assert!(found(true, NOW_US).is_empty());
+        assert_eq!(found(true, NOW_US + 5_000), [SILENCE], "it was read before");
+        assert_eq!(found(false, NOW_US), [SILENCE]);
     }
 
     #[test]

@@ -175,8 +175,24 @@ fn a_removed_session_shows_nothing_unread() {
     assert_eq!(rig.store.unread[&CHAT], 1, "the server knows");
     rig.push(PEER, ME, 3, "hi");
     let notify = ImRemoveSessionNotify { user_id: ME, session_type: SINGLE, session_id: PEER };
-    rig.pdu(command::BUDDY_LIST_REMOVE_SESSION_NOTIFY, 0, &notify);
+    let out = rig.pdu(command::BUDDY_LIST_REMOVE_SESSION_NOTIFY, 0, &notify);
     assert!(rig.store.unread.is_empty(), "on the other device as well");
+    assert_eq!(sent(&out, command::MSG_UNREAD_CNT_REQUEST).len(), 1, "what came after it counts");
+}
+
+/// A removal that nobody answered may be stored all the same.
+#[test]
+fn a_removal_without_an_answer_counts_anew() {
+    for refuses in [true, false] {
+        let mut rig = Rig::online(&OURS);
+        let remove = ask("remove_session", Args { chat: Some(CHAT), ..Args::default() });
+        let asked = pdus(&rig.command(2, remove))[0].clone();
+        let out = match refuses {
+            true => rig.refuse(&asked, RefusedCode::RefusedUnavailable),
+            false => rig.pass(secs(6)),
+        };
+        assert_eq!(sent(&out, command::MSG_UNREAD_CNT_REQUEST).len(), 1);
+    }
 }
 
 #[test]

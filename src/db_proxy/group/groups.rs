@@ -7,11 +7,14 @@ use crate::{
         group::membership::{self, Since},
         message::messages::{self, Latest},
         plumbing::{
-            context::{Context, World},
+            context::{Context, Select, World},
             error::{OnFailure, StoreError, or_empty},
         },
     },
-    store::{cache::Cache, sql::Value},
+    store::{
+        cache::Cache,
+        sql::{Outcome, Value},
+    },
 };
 
 /// The only field of a group's and of a member's counter.
@@ -123,14 +126,24 @@ pub async fn latest<W: World>(
     on_failure: OnFailure,
     group: u32,
 ) -> Result<Option<Latest>, StoreError> {
+    let (text, params) = latest_select(cx, group);
+    let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
+    Ok(latest_from(&found))
+}
+
+/// The SELECT of the latest message of a group.
+pub fn latest_select<W: World>(cx: &Context<W>, group: u32) -> Select {
     let text = format!(
         "select msgId, type,userId, content from {} where groupId = ? and status = 0 {} limit 1",
         sql_text::messages_of_group(group),
         sql_text::newest_first(cx.protocol())
     );
-    let found = cx.select(on_failure, cx.reader(), &text, &[group.into()]).await?;
-    let from = found.get(0, "userId").uint();
-    Ok(messages::latest_in(&found, from))
+    (text, vec![group.into()])
+}
+
+/// What [`latest_select`] found.
+pub fn latest_from(found: &Outcome) -> Option<Latest> {
+    messages::latest_in(found, found.get(0, "userId").uint())
 }
 
 /// What a list asks for besides group, status and time of joining.

@@ -19,8 +19,8 @@ pub struct Unread {
     pub peer: u32,
     /// How many messages; 0 only where a counter of Redis says so.
     pub count: u32,
-    /// Their relation, if it was looked up already.
-    pub relation: Option<u32>,
+    /// Their relation; 0 where it was not looked up.
+    pub relation: u32,
 }
 
 /// All that a user has not read.
@@ -59,7 +59,7 @@ pub async fn peer_counters<W: World>(
     let unread = |(peer, count): (&Vec<u8>, &Vec<u8>)| Unread {
         peer: number(peer),
         count: number(count),
-        relation: None,
+        relation: 0,
     };
     Ok(hash.iter().map(unread).collect())
 }

@@ -6,7 +6,7 @@ use crate::{
         data::{place::Place, sql_text},
         message::{audio, relation},
         plumbing::{
-            context::{Context, World},
+            context::{Context, Select, World},
             error::{OnFailure, StoreError},
         },
     },
@@ -60,16 +60,27 @@ pub async fn latest_of<W: World>(
     relation: u32,
     peer: u32,
 ) -> Result<Option<Latest>, StoreError> {
-    let sender = cx.protocol().true_latest_sender;
+    let (text, params) = latest_select(cx, relation);
+    let found = cx.select(on_failure, cx.reader(), &text, &params).await?;
+    Ok(latest_from(cx, &found, peer))
+}
+
+/// The SELECT of the latest message of a relation.
+pub fn latest_select<W: World>(cx: &Context<W>, relation: u32) -> Select {
     let text = format!(
         "select msgId,type,content{} from {} where relateId= ? and status = 0 {} limit 1",
-        if sender { ",fromId" } else { "" },
+        if cx.protocol().true_latest_sender { ",fromId" } else { "" },
         sql_text::messages_of_relation(relation),
         sql_text::newest_first(cx.protocol())
     );
-    let found = cx.select(on_failure, cx.reader(), &text, &[relation.into()]).await?;
+    (text, vec![relation.into()])
+}
+
+/// What [`latest_select`] found, with this peer.
+pub fn latest_from<W: World>(cx: &Context<W>, found: &Outcome, peer: u32) -> Option<Latest> {
+    let sender = cx.protocol().true_latest_sender;
     let from = if sender { found.get(0, "fromId").uint() } else { peer };
-    Ok(latest_in(&found, from))
+    latest_in(found, from)
 }
 
 /// The first row as the latest message.

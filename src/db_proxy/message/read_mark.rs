@@ -18,7 +18,7 @@ use crate::{
             messages, relation,
         },
         plumbing::{
-            context::{Context, World},
+            context::{Context, Select, World},
             error::{OnFailure, StoreError},
         },
     },
@@ -154,7 +154,7 @@ async fn of_peers<W: World>(
     marks: &Marks,
     known: &BTreeMap<u32, Known>,
 ) -> Result<Vec<Unread>, StoreError> {
-    let mut unread = Vec::new();
+    let (mut asked, mut selects) = (Vec::new(), Vec::new());
     for peer in peers.into_values() {
         let mark = marks.get(&(Key::SINGLE, peer)).copied().unwrap_or(0);
         let relation = match known.get(&peer) {
@@ -170,12 +170,14 @@ async fn of_peers<W: World>(
         if relation == 0 {
             continue;
         }
-        let count = count(cx, on_failure, relation, peer, mark).await?;
-        if count != 0 {
-            unread.push(Unread { peer, count, relation: Some(relation) });
-        }
+        asked.push((peer, relation));
+        selects.push(count(relation, peer, mark));
     }
-    Ok(unread)
+    // In one round trip: a user may have any number of sessions.
+    let found = cx.select_all(on_failure, cx.reader(), &selects).await?;
+    let counts = asked.into_iter().zip(found.iter().map(unread_in));
+    let unread = counts.map(|((peer, relation), count)| Unread { peer, count, relation });
+    Ok(unread.filter(|unread| unread.count != 0).collect())
 }
 
 async fn of_groups<W: World>(
@@ -186,7 +188,7 @@ async fn of_groups<W: World>(
     marks: &Marks,
     known: &BTreeMap<u32, Known>,
 ) -> Result<Vec<(u32, u32)>, StoreError> {
-    let mut unread = Vec::new();
+    let (mut asked, mut selects) = (Vec::new(), Vec::new());
     for Membership { group, since, .. } in groups {
         let mark = marks.get(&(Key::GROUP, group)).copied().unwrap_or(0);
         if known.get(&group).is_some_and(|known| known.all_read(mark.max(since.hidden()))) {
@@ -199,14 +201,12 @@ async fn of_groups<W: World>(
             sql_text::messages_of_group(group),
             if cx.protocol().mutated(Mutant::OwnAreUnread) { ">=0 and 0<" } else { "<>" }
         );
-        let params = [group.into(), user.into(), mark.into(), since];
-        let count = cx.select(on_failure, cx.reader(), &text, &params).await?;
-        match count.get(0, "unread").uint() {
-            0 => {}
-            count => unread.push((group, count)),
-        }
+        asked.push(group);
+        selects.push((text, vec![group.into(), user.into(), mark.into(), since]));
     }
-    Ok(unread)
+    let found = cx.select_all(on_failure, cx.reader(), &selects).await?;
+    let counts = asked.into_iter().zip(found.iter().map(unread_in));
+    Ok(counts.filter(|(_, count)| *count != 0).collect())
 }
 
 /// A row of `TTRelation`.
@@ -265,19 +265,17 @@ async fn known<W: World>(
     Ok(known)
 }
 
-async fn count<W: World>(
-    cx: &mut Context<W>,
-    on_failure: OnFailure,
-    relation: u32,
-    peer: u32,
-    mark: u32,
-) -> Result<u32, StoreError> {
+/// Counts what a peer wrote after a mark.
+fn count(relation: u32, peer: u32, mark: u32) -> Select {
     let text = format!(
         "select count(*) as unread from {} where relateId=? and fromId=? and status=0 and msgId>?",
         sql_text::messages_of_relation(relation)
     );
-    let params = [relation, peer, mark].map(Value::from);
-    Ok(cx.select(on_failure, cx.reader(), &text, &params).await?.get(0, "unread").uint())
+    (text, [relation, peer, mark].map(Value::from).to_vec())
+}
+
+fn unread_in(found: &Outcome) -> u32 {
+    found.get(0, "unread").uint()
 }
 
 fn column(found: &Outcome, name: &'static str) -> impl Iterator<Item = u32> {

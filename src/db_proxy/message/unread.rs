@@ -34,9 +34,8 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     let user = asked.user_id;
     let mut list = Vec::new();
     if cx.protocol().unread_from_store {
-        let Counts { peers, groups } = read_mark::counts(cx, on_failure, user).await?;
-        list_peers(cx, on_failure, user, peers, &mut list).await?;
-        list_groups(cx, on_failure, groups, &mut list).await?;
+        let counts = read_mark::counts(cx, on_failure, user).await?;
+        list = listed(cx, on_failure, counts).await?;
     } else {
         // One after the other, as in golden 19.
         let peers = counts::peer_counters(cx, on_failure, user).await?;
@@ -56,6 +55,29 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     Ok(reply(request, command::MSG_UNREAD_CNT_RESPONSE, &response))
 }
 
+/// Lists what was counted; the latest messages are read in one round trip.
+async fn listed<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    Counts { peers, groups }: Counts,
+) -> Result<Vec<UnreadInfo>, StoreError> {
+    let of_peers = peers.iter().map(|of| messages::latest_select(cx, of.relation));
+    let of_groups = groups.iter().map(|(group, _)| groups::latest_select(cx, *group));
+    let selects: Vec<_> = of_peers.chain(of_groups).collect();
+    let found = cx.select_all(on_failure, cx.reader(), &selects).await?;
+    let (with_peers, in_groups) = found.split_at(peers.len());
+    let mut list = Vec::new();
+    for (Unread { peer, count, .. }, found) in peers.into_iter().zip(with_peers) {
+        let latest = messages::latest_from(cx, found, peer);
+        list.extend(latest.map(|latest| info(peer, SessionType::Single, count, latest)));
+    }
+    for ((group, count), found) in groups.into_iter().zip(in_groups) {
+        let latest = groups::latest_from(found);
+        list.extend(latest.map(|latest| info(group, SessionType::Group, count, latest)));
+    }
+    Ok(list)
+}
+
 async fn list_peers<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
@@ -63,11 +85,8 @@ async fn list_peers<W: World>(
     peers: Vec<Unread>,
     list: &mut Vec<UnreadInfo>,
 ) -> Result<(), StoreError> {
-    for Unread { peer, count, relation } in peers {
-        let latest = match relation {
-            Some(relation) => messages::latest_of(cx, on_failure, relation, peer).await?,
-            None => messages::latest_single(cx, on_failure, user, peer).await?,
-        };
+    for Unread { peer, count, .. } in peers {
+        let latest = messages::latest_single(cx, on_failure, user, peer).await?;
         list.extend(latest.map(|latest| info(peer, SessionType::Single, count, latest)));
     }
     Ok(())

@@ -69,6 +69,12 @@ const BEGIN: &str = "BEGIN";
 /// The statement that limits idle transactions, up to the number of whole seconds.
 pub const LIMIT_IDLE: &str = "set session idle_transaction_timeout=";
 
+/// How many SELECTs go in one round trip, with one deadline for all of them.
+const TOGETHER: usize = 64;
+
+/// A SELECT, and its parameters.
+pub type Select = (String, Vec<Value>);
+
 /// One worker's context: its own pair of SQL connections, and what it shares with the others.
 pub struct Context<W: World> {
     /// What all workers share.
@@ -164,6 +170,28 @@ impl<W: World> Context<W> {
         text: &str,
         params: &[Value],
     ) -> (bool, Result<Outcome, SqlError>) {
+        let connection = match self.connection(server).await {
+            Ok(connection) => connection,
+            Err(error) => return (false, Err(error)),
+        };
+        let (reached, result) = match connection {
+            (connection, deferred) if server == Server::Primary && !deferred.is_empty() => {
+                let deferred = std::mem::take(deferred);
+                flush(connection, &deferred, Statement { text, params }).await
+            }
+            (connection, _) => (true, connection.execute(text, params).await),
+        };
+        if let Err(error) = &result {
+            self.failed(server, text, error);
+        }
+        (reached, result)
+    }
+
+    /// This worker's connection to a server, which is opened if there is none, and what is deferred.
+    async fn connection(
+        &mut self,
+        server: Server,
+    ) -> Result<(&mut <W::Sql as Connector>::Connection, &mut Vec<Deferred>), SqlError> {
         let slot = match server {
             Server::Primary => &mut self.primary,
             Server::Replica => &mut self.replica,
@@ -172,25 +200,21 @@ impl<W: World> Context<W> {
             Some(open) => open,
             None => {
                 self.limited &= server != Server::Primary;
-                match self.connector.connect(server).await {
-                    Ok(connection) => slot.insert(connection),
-                    Err(error) => return (false, Err(error)),
-                }
+                slot.insert(self.connector.connect(server).await?)
             }
         };
-        let (reached, result) = if server == Server::Replica || self.deferred.is_empty() {
-            (true, connection.execute(text, params).await)
-        } else {
-            let deferred = std::mem::take(&mut self.deferred);
-            flush(connection, &deferred, Statement { text, params }).await
-        };
-        if let Err(error) = &result {
-            tracing::warn!(%error, ?server, text, "statement failed");
-            if matches!(error, SqlError::Lost(_)) {
-                *slot = None;
+        Ok((connection, &mut self.deferred))
+    }
+
+    /// A statement failed. A connection that is lost is of no more use.
+    fn failed(&mut self, server: Server, text: &str, error: &SqlError) {
+        tracing::warn!(%error, ?server, text, "statement failed");
+        if matches!(error, SqlError::Lost(_)) {
+            match server {
+                Server::Primary => self.primary = None,
+                Server::Replica => self.replica = None,
             }
         }
-        (reached, result)
     }
 
     /// Inside a transaction: keeps a statement whose outcome is not needed, to be sent with the
@@ -240,6 +264,40 @@ impl<W: World> Context<W> {
         params: &[Value],
     ) -> Result<Outcome, StoreError> {
         or_empty(on_failure, self.execute(server, text, params).await.map_err(StoreError::from))
+    }
+
+    /// Runs SELECTs outside a transaction, [`TOGETHER`] in one round trip. Returns the outcome of each; those
+    /// that were not reached because one failed count as failed, too.
+    pub async fn select_all(
+        &mut self,
+        on_failure: OnFailure,
+        server: Server,
+        selects: &[Select],
+    ) -> Result<Vec<Outcome>, StoreError> {
+        let mut outcomes = Vec::with_capacity(selects.len());
+        for some in selects.chunks(TOGETHER) {
+            let found = self.select_together(server, some).await.map_err(StoreError::from);
+            let mut found = or_empty(on_failure, found)?;
+            found.resize(some.len(), Outcome::default());
+            outcomes.append(&mut found);
+        }
+        Ok(outcomes)
+    }
+
+    async fn select_together(
+        &mut self,
+        server: Server,
+        selects: &[Select],
+    ) -> Result<Vec<Outcome>, SqlError> {
+        let statements: Vec<_> =
+            selects.iter().map(|(text, params)| Statement { text, params }).collect();
+        let (connection, _) = self.connection(server).await?;
+        let BatchError { at, error } = match connection.batch(&statements).await {
+            Ok(outcomes) => return Ok(outcomes),
+            Err(failed) => failed,
+        };
+        self.failed(server, statements.get(at).map_or("", |failed| failed.text), &error);
+        Err(error)
     }
 
     /// Runs one statement on the primary whose failure fails the request.

@@ -8,9 +8,12 @@ use crate::{
             groups,
             membership::{self, Membership},
         },
-        message::messages::{self, Latest},
+        message::{
+            messages::{self, Latest},
+            relation,
+        },
         plumbing::{
-            context::{Context, World},
+            context::{Context, Select, World},
             error::{OnFailure, StoreError},
             reply::{carried, reply},
             silent::Silent,
@@ -61,6 +64,7 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         own = Groups::of(cx, on_failure, user).await?;
     }
     let (mut list, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut latest = LatestOf::default();
     for row in 0..found.rows.len() {
         let id = found.get(row, "peerId").uint();
         // A live database may hold several rows of one session already: the one that changed last counts.
@@ -69,26 +73,34 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         }
         let removed = found.get(row, "status").uint() != 0;
         let session = Session { removed, updated: found.get(row, "updated").uint() };
-        let (kind, latest) = match found.get(row, "type").uint() {
-            Key::SINGLE => {
-                (SessionType::Single, messages::latest_single(cx, on_failure, user, id).await?)
-            }
-            Key::GROUP => (SessionType::Group, own.latest(cx, on_failure, id).await?),
+        match found.get(row, "type").uint() {
+            Key::SINGLE => match relation::find(cx, on_failure, user, id).await? {
+                0 => continue,
+                relation => latest.with_peer(cx, id, session, relation),
+            },
+            Key::GROUP => match own.list(id) {
+                Some(hidden) => latest.in_group(cx, id, session, hidden),
+                None => continue,
+            },
             _ => continue,
-        };
-        list.extend(latest.map(|latest| info(id, kind, session, latest)));
+        }
+        // The original reads them one by one.
+        if !catch_up {
+            latest.read(cx, on_failure, &mut list).await?;
+        }
     }
+    latest.read(cx, on_failure, &mut list).await?;
     if !list.is_empty() && cx.protocol().mutated(Mutant::SessionsLackOldest) {
         list.pop();
     }
     if catch_up && !own.is_done() && !cx.protocol().mutated(Mutant::SessionsLackOtherGroups) {
         let sessions = sessions_with_groups(cx, on_failure, user).await?;
-        for Membership { group, joined, .. } in own.rest() {
+        for Membership { group, joined, since, .. } in own.rest() {
             let unknown = Session { removed: false, updated: joined };
             let session = sessions.get(&group).copied().unwrap_or(unknown);
-            let latest = own.latest(cx, on_failure, group).await?;
-            list.extend(latest.map(|latest| info(group, SessionType::Group, session, latest)));
+            latest.in_group(cx, group, session, since.hidden());
         }
+        latest.read(cx, on_failure, &mut list).await?;
     }
     let response = ImRecentContactSessionRsp {
         user_id: user,
@@ -96,6 +108,55 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         attach_data: carried(asked.attach_data),
     };
     Ok(reply(request, command::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE, &response))
+}
+
+/// Sessions whose latest messages are to be read, in one round trip.
+#[derive(Default)]
+struct LatestOf {
+    sessions: Vec<Listed>,
+    selects: Vec<Select>,
+}
+
+/// A session that is listed if it has a message that its user may see.
+struct Listed {
+    id: u32,
+    kind: SessionType,
+    session: Session,
+    /// Up to this msg_id the user may read nothing of a group.
+    hidden: u32,
+}
+
+impl LatestOf {
+    fn with_peer<W: World>(&mut self, cx: &Context<W>, id: u32, session: Session, relation: u32) {
+        self.sessions.push(Listed { id, kind: SessionType::Single, session, hidden: 0 });
+        self.selects.push(messages::latest_select(cx, relation));
+    }
+
+    fn in_group<W: World>(&mut self, cx: &Context<W>, id: u32, session: Session, hidden: u32) {
+        self.sessions.push(Listed { id, kind: SessionType::Group, session, hidden });
+        self.selects.push(groups::latest_select(cx, id));
+    }
+
+    /// Reads them, and lists what has a message.
+    async fn read<W: World>(
+        &mut self,
+        cx: &mut Context<W>,
+        on_failure: OnFailure,
+        list: &mut Vec<ContactSessionInfo>,
+    ) -> Result<(), StoreError> {
+        let Self { sessions, selects } = std::mem::take(self);
+        let found = cx.select_all(on_failure, cx.reader(), &selects).await?;
+        for (Listed { id, kind, session, hidden }, found) in sessions.into_iter().zip(&found) {
+            let latest = match kind {
+                SessionType::Single => messages::latest_from(cx, found, id),
+                SessionType::Group => {
+                    groups::latest_from(found).filter(|latest| latest.msg_id > hidden)
+                }
+            };
+            list.extend(latest.map(|latest| info(id, kind, session, latest)));
+        }
+        Ok(())
+    }
 }
 
 fn info(
@@ -138,22 +199,13 @@ impl Groups {
         Ok(Self(Some(groups.into_iter().map(|of| (of.group, (of, false))).collect())))
     }
 
-    /// The latest message of a group, if the user may read it. A user who has left the group gets
-    /// none.
-    async fn latest<W: World>(
-        &mut self,
-        cx: &mut Context<W>,
-        on_failure: OnFailure,
-        group: u32,
-    ) -> Result<Option<Latest>, StoreError> {
-        let mut hidden = 0;
-        if let Some(own) = &mut self.0 {
-            let Some((of, done)) = own.get_mut(&group) else { return Ok(None) };
-            *done = true;
-            hidden = of.since.hidden();
-        }
-        let latest = groups::latest(cx, on_failure, group).await?;
-        Ok(latest.filter(|latest| latest.msg_id > hidden))
+    /// A group is listed: up to which msg_id the user may read nothing of it. `None` for a user who has
+    /// left it.
+    fn list(&mut self, group: u32) -> Option<u32> {
+        let Some(own) = &mut self.0 else { return Some(0) };
+        let (of, done) = own.get_mut(&group)?;
+        *done = true;
+        Some(of.since.hidden())
     }
 
     fn rest(&self) -> Vec<Membership> {

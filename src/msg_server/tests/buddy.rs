@@ -71,6 +71,31 @@ fn a_hidden_session() {
     assert_eq!(rig.pdu(ALICE, 0x0206, 3, "080110021802").sent.len(), 1);
 }
 
+/// Seeds 300098 and 5619 of `hardened`: a removal that takes effect after its notice, or its 07e1, was told
+/// to nobody.
+#[test]
+fn a_hidden_session_is_told_when_it_is_stored() {
+    let mut rig = Rig::only(&["confirmed-read-acks", "answered-refusals"]);
+    rig.login(ALICE, 1, 1);
+    rig.login(8, 1, 0x12);
+    let stored = |kind| format!("080110001802200{kind}{}", attach(7));
+    for kind in [1, 2] {
+        let asked = rig.pdu(ALICE, 0x0206, 3, &format!("08011002180{kind}"));
+        assert_eq!(asked.order(), [(DB_OTHER, "0206".into())], "no notice yet");
+        let done = rig.pdu(DB_OTHER, 0x0207, 3, &stored(kind));
+        let notice = format!("00000016000100000002020f0000000008011002180{kind}");
+        assert_eq!(done.sent[1..], [(8, notice.clone()), (ROUTE, notice)]);
+        assert_eq!(done.order()[0], (ALICE, "0207".into()));
+    }
+    rig.pdu(ALICE, 0x0206, 4, "080110021801");
+    let failed = rig.pdu(DB_OTHER, 0x0207, 4, &format!("0801100118022001{}", attach(7)));
+    assert_eq!(failed.order(), [(ALICE, "0207".into())], "there is no such session");
+    rig.pdu(ALICE, 0x0206, 5, "080110021801");
+    assert_eq!(rig.tick_at(20.0).told(ALICE).len(), 1, "no answer in time");
+    let late = rig.pdu(DB_OTHER, 0x0207, 5, &stored(1)).order();
+    assert_eq!(late, [(ALICE, "020f".into()), (8, "020f".into()), (ROUTE, "020f".into())]);
+}
+
 #[test]
 fn a_session_that_cannot_be_hidden() {
     for (names, commands) in [(&[][..], &["020f", "020f"][..]), (&["answered-refusals"], &["07e1"])]

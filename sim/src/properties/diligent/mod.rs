@@ -197,7 +197,7 @@ impl Diligent {
             return Some(lazy("claims-unheld", what, device, about));
         }
         if seen.protocol().confirmed_read_acks {
-            self.reads.pdu(device, (at, conn, pdu));
+            self.reads.pdu((device, user), (at, conn, pdu));
         }
         let of = |kind, id, msg_id| (conn, Chat::of(kind, id).conversation(user), msg_id);
         match (at, pdu.command()) {

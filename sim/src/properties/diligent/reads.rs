@@ -3,6 +3,7 @@
 //! counts something unread in that chat.
 
 use crate::{properties::wire::At, record::Frame};
+use prost::Message;
 use std::collections::BTreeMap;
 use teamtalk::{
     catalogue::id as command,
@@ -36,13 +37,22 @@ pub struct Reads {
     tries: BTreeMap<u32, ((ConnId, u16), u32)>,
 }
 
+/// Whether a device wrote this read ack by itself: a person's raw PDU (a probe) names somebody else, or has more
+/// in it, and is read by nobody.
+fn is_own(ack: &ImMsgDataReadAck, pdu: &Frame, user: u32) -> bool {
+    ack.user_id == user && ack.attach_data.is_none() && ack.encode_to_vec() == pdu.pdu.body
+}
+
 impl Reads {
     /// A device writes or reads a PDU.
-    pub fn pdu(&mut self, device: u32, (at, conn, pdu): (At, ConnId, &Frame)) {
+    pub fn pdu(&mut self, (device, user): (u32, u32), (at, conn, pdu): (At, ConnId, &Frame)) {
         let seq = pdu.header.seq_num;
         match (at, pdu.command()) {
             (At::DeviceWrites, command::MSG_READ_ACK) => {
                 let Ok(ack) = pdu.view::<ImMsgDataReadAck>() else { return };
+                if !is_own(&ack, pdu, user) {
+                    return;
+                }
                 let (chat, msg_id) = (Chat::of(ack.session_type, ack.session_id), ack.msg_id);
                 // One that is written again may have been confirmed by another one's answer.
                 if self.asked.insert((conn, seq), Asked { device, chat, msg_id }).is_none() {

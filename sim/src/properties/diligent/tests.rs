@@ -7,6 +7,7 @@ use crate::{
     record::{End, Kind},
 };
 use bytes::Bytes;
+use prost::Message;
 use teamtalk::{
     catalogue::id as command,
     conversation::Chat,
@@ -296,6 +297,25 @@ fn what_another_read_ack_confirmed_is_not_written_again() {
     crashes(&mut tape);
     tape.tells(8, counted(2, 1));
     assert!(by(&mut tape, 3).is_empty());
+}
+
+/// Seed 20997 of `hardened`: a probe looked like a read ack of the device.
+#[test]
+fn a_raw_read_ack_is_nobodys_to_write_again() {
+    let own = read(9).view::<ImMsgDataReadAck>().unwrap();
+    let attach_data = Some(Bytes::from_static(b"xxxx"));
+    let padded = [&read(9).body[..], b"\xca\x3e\x01x"].concat();
+    for body in [
+        ImMsgDataReadAck { user_id: 1, ..own.clone() }.encode_to_vec(),
+        ImMsgDataReadAck { attach_data, ..own }.encode_to_vec(),
+        padded,
+    ] {
+        let mut tape = online();
+        tape.asks(7, Pdu::raw(command::MSG_READ_ACK, 9, body.into()));
+        crashes(&mut tape);
+        tape.tells(8, counted(2, 1));
+        assert!(by(&mut tape, 3).is_empty());
+    }
 }
 
 #[test]

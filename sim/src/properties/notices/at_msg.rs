@@ -7,9 +7,9 @@ use super::{
     has_route, own,
 };
 use crate::{
-    plan::Host,
+    plan::{Host, Role},
     properties::{Seen, wire::is_group},
-    record::{Frame, fields::without},
+    record::{End, Frame, Kind, fields::without},
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ use teamtalk::{
         im::{
             base_define::{IpAddr, SessionType, TransferFileType},
             buddy::{
-                ImChangeSignInfoRsp, ImRemoveSessionNotify, ImRemoveSessionReq,
+                ImChangeSignInfoRsp, ImRemoveSessionNotify, ImRemoveSessionReq, ImRemoveSessionRsp,
                 ImSignInfoChangedNotify,
             },
             file::{ImFileAddOfflineReq, ImFileNotify},
@@ -56,7 +56,9 @@ impl Notices {
         let (user, is_going) = (device.user, device.is_kicked || ghost.is_some());
         let told = match pdu.command() {
             id::SWITCH_P2P_CMD => self.p2p(host, conn, user, pdu),
-            id::BUDDY_LIST_REMOVE_SESSION_REQ => self.removal(host, conn, user, pdu),
+            id::BUDDY_LIST_REMOVE_SESSION_REQ if !seen.protocol().confirmed_read_acks => {
+                self.removal(host, conn, user, pdu)
+            }
             id::FILE_ADD_OFFLINE_REQ => self.file_waits(host, user, pdu),
             id::MSG_READ_ACK if !seen.protocol().confirmed_read_acks => {
                 self.read(host, conn, user, pdu)
@@ -101,7 +103,8 @@ impl Notices {
         Some((conns, (pdu.command(), pdu.bare())))
     }
 
-    /// 020f of a session with a user, to the user's other connections.
+    /// 020f of a session with a user, to the user's other connections, at once (without
+    /// `confirmed-read-acks`).
     fn removal(&self, host: &Host, conn: ConnId, user: u32, pdu: &Frame) -> Told {
         let asked = pdu.view::<ImRemoveSessionReq>().ok()?;
         if asked.session_type != SessionType::Single as i32 {
@@ -181,6 +184,9 @@ impl Notices {
         let told = match pdu.command() {
             id::MSG_DATA => self.stored(seen, pdu),
             id::MSG_READ_NOTIFY => self.confirmed(host, pdu),
+            id::BUDDY_LIST_REMOVE_SESSION_RES if seen.protocol().confirmed_read_acks => {
+                self.removed(host, pdu)
+            }
             id::GROUP_CHANGE_MEMBER_RESPONSE => self.changed(host, pdu),
             id::BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE => signed(pdu),
             id::OTHER_FILE_TRANSFER_RSP => self.file_offered(host, pdu),
@@ -198,10 +204,38 @@ impl Notices {
         };
         let Some((conns, (command, body))) = told else { return };
         for conn in conns {
-            self.add((To::Conn(conn), command, body.clone()), seen.line.sim_us);
+            self.owes(seen, pdu.conn, (To::Conn(conn), command, body.clone()));
         }
         if has_route(seen) {
-            self.add((To::Route(host.clone()), command, body), seen.line.sim_us);
+            self.owes(seen, pdu.conn, (To::Route(host.clone()), command, body));
+        }
+    }
+
+    /// What a PDU of a link says is to be told; if its server has failed to write on the link it may have
+    /// dropped it before.
+    fn owes(&mut self, seen: &Seen<'_>, link: ConnId, notice: Notice) {
+        match self.unwritable.contains(&link) {
+            true => {
+                self.tally.excuse("a link that could not be written on");
+                self.may.add(notice, seen.line.sim_us);
+            }
+            false => self.add(notice, seen.line.sim_us),
+        }
+    }
+
+    /// A db_proxy has closed its end of a link, or its msg_server writes on one of which the other end is
+    /// closed.
+    pub(super) fn link_ends(&mut self, seen: &Seen<'_>) {
+        match &seen.line.kind {
+            Kind::Disconnected { conn, end: End::Acceptor }
+                if seen.line.host.role() == Role::Db =>
+            {
+                self.closing.insert(*conn);
+            }
+            Kind::PduSent(pdu) if pdu.end == End::Dialler && self.closing.contains(&pdu.conn) => {
+                self.unwritable.insert(pdu.conn);
+            }
+            _ => {}
         }
     }
 
@@ -226,6 +260,29 @@ impl Notices {
         let requester = self.requesters(host, id::MSG_READ_ACK, pdu, notice.user_id);
         self.may_be_told(&requester, &(pdu.command(), pdu.bare()));
         Some((self.others(host, notice.user_id, &requester.here), (pdu.command(), pdu.bare())))
+    }
+
+    /// A session that is removed is told to the user's other connections. Who was told that no answer came is
+    /// owed the notice, too; who asked may be told so in this moment.
+    fn removed(&mut self, host: &Host, pdu: &Frame) -> Told {
+        let answer = pdu.view::<ImRemoveSessionRsp>().ok()?;
+        if answer.result_code != 0 {
+            return None;
+        }
+        let notice = ImRemoveSessionNotify {
+            user_id: answer.user_id,
+            session_type: answer.session_type,
+            session_id: answer.session_id,
+        };
+        let notice = own(id::BUDDY_LIST_REMOVE_SESSION_NOTIFY, &notice);
+        let asked = id::BUDDY_LIST_REMOVE_SESSION_REQ;
+        let mut requester = self.requesters(host, asked, pdu, answer.user_id);
+        let seq = pdu.header.seq_num;
+        requester.here.retain(|conn| !self.given_up.contains(&(*conn, seq)));
+        for conn in &requester.here {
+            self.may.add((To::Conn(*conn), notice.0, notice.1.clone()), 0);
+        }
+        Some((self.others(host, answer.user_id, &requester.here), notice))
     }
 
     /// A change of members is told to those who came or went and to the members.
@@ -277,7 +334,7 @@ impl Notices {
         let bare = without(&body, &[attach::FIELD]);
         for &member in &group.group_member_list {
             for conn in self.others(host, member, &origin) {
-                self.add((To::Conn(conn), id::MSG_DATA, bare.clone()), seen.line.sim_us);
+                self.owes(seen, pdu.conn, (To::Conn(conn), id::MSG_DATA, bare.clone()));
             }
         }
     }

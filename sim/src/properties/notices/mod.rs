@@ -15,7 +15,7 @@ mod tests;
 
 use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation};
 use crate::{
-    lookup::Lookup,
+    lookup::{Lookup, LookupSet},
     plan::{Host, Role},
     record::{End, Frame, Kind, fields::without},
 };
@@ -75,6 +75,13 @@ pub struct Notices {
     addresses: BTreeMap<Host, Vec<IpAddr>>,
     /// What follows from a device's PDU unless it is refused.
     unless_refused: BTreeMap<(ConnId, u16, u16), Asked>,
+    /// Links of which the db_proxy has closed its end; and those of them on which their msg_server has written
+    /// since, which it can't: it may drop what it has not read, as TCP does.
+    closing: LookupSet<ConnId>,
+    unwritable: LookupSet<ConnId>,
+    /// Removals of sessions of which a device was told that they are not served, or that no answer came: by
+    /// connection and seq_num.
+    given_up: LookupSet<(ConnId, u16)>,
     /// On which connections each message, (type, receiver, content), was sent.
     sent: Lookup<(i32, u32, Bytes), BTreeSet<ConnId>>,
     tally: Tally,
@@ -168,6 +175,9 @@ impl Notices {
         let (conn, command) = (pdu.conn, pdu.command());
         if command == id::OTHER_REFUSED {
             let refused = pdu.view::<Refused>().ok()?.command_id as u16;
+            if refused == id::BUDDY_LIST_REMOVE_SESSION_REQ {
+                self.given_up.insert((conn, pdu.header.seq_num));
+            }
             let key = (conn, refused, pdu.header.seq_num);
             let refused = self.unless_refused.remove(&key);
             for (to, command, body) in refused.into_iter().flat_map(|of| of.notices) {
@@ -298,6 +308,7 @@ impl Property for Notices {
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let doubt = self.doubts(seen);
+        self.link_ends(seen);
         if let Some(gone) = self.here.observe(seen) {
             let down = matches!(seen.line.kind, Kind::HostDown).then_some(&seen.line.host);
             self.forget(&gone, down);

@@ -3,11 +3,14 @@
 use super::Notices;
 use crate::{
     plan::Host,
-    properties::tape::{Tape, message},
+    properties::tape::{Tape, message, refused as refused_by},
     record::{End, Kind},
 };
+use bytes::Bytes;
 use teamtalk::{
     catalogue::id,
+    env::ConnId,
+    protocol::Protocol,
     wire::{
         Pdu,
         im::{
@@ -16,14 +19,17 @@ use teamtalk::{
             message::ImMsgDataReadNotify,
             server::{ImServerPcLoginStatusNotify, ImUserStatusUpdate},
         },
+        tt::extension::RefusedCode,
     },
 };
 
+/// The link of msg1 to db1.
+const DB: ConnId = 80;
 /// The link of msg1 to route1, and that of msg2.
 const LINKS: [u64; 2] = [90, 91];
 
 fn tape() -> Tape<Notices> {
-    let protocol = teamtalk::protocol::Protocol::hardened();
+    let protocol = Protocol::hardened();
     let mut tape = Tape::new(Notices::default()).under(protocol);
     for (n, conn) in (1..).zip(LINKS) {
         let made = |end, peer: &str| Kind::Connected {
@@ -111,7 +117,6 @@ fn a_route_server_passes_on_to_the_others_and_says_who_came() {
 
 #[test]
 fn a_message_that_is_stored_goes_to_both_users_and_to_the_other_servers() {
-    const DB: u64 = 80;
     let mut tape = tape();
     let db = Kind::Connected {
         conn: DB,
@@ -195,7 +200,6 @@ fn who_is_online_may_be_said_as_it_is_once_a_link_ends_in_that_moment() {
 /// Seed 1657 of `hardened`: two devices of a user asked under one seq_num, and one of them hung up.
 #[test]
 fn who_asked_the_same_as_one_who_is_gone_may_be_told_of_that_ones() {
-    const DB: u64 = 70;
     let told = |first_asks: bool| {
         let mut tape = tape();
         let (end, peer) = (End::Dialler, Host::of("db1"));
@@ -220,11 +224,42 @@ fn who_asked_the_same_as_one_who_is_gone_may_be_told_of_that_ones() {
     assert_eq!(told(false), ["notices/unasked/msg"]);
 }
 
+/// Seed 20936 of `hardened`: a slow reader wrote on a link of which the other end was closed, and dropped it,
+/// while answers waited to be read on it.
+#[test]
+fn what_comes_on_a_link_that_cannot_be_written_on_may_be_dropped() {
+    let owed = |closes: bool, writes: bool| {
+        let mut tape = tape();
+        let (end, peer) = (End::Dialler, Host::of("db1"));
+        tape.line("msg1", Kind::Connected { conn: DB, end, peer, port: 10600, device: None });
+        tape.login(1, 10, 1).login(2, 11, 2).later(2);
+        tape.asks(10, message(7, 0, 1, 2, "a"));
+        if closes {
+            tape.line("db1", Kind::Disconnected { conn: DB, end: End::Acceptor });
+        }
+        if writes {
+            tape.frame(
+                "msg1",
+                End::Dialler,
+                true,
+                DB,
+                Pdu::raw(id::OTHER_HEARTBEAT, 0, Bytes::new()),
+            );
+        }
+        tape.frame("msg1", End::Dialler, false, DB, message(7, 5, 1, 2, "a"));
+        tape.pending()
+    };
+    let missing = Some("notices/missing/msg".to_string());
+    assert_eq!(owed(true, true), None);
+    assert_eq!(owed(true, false), missing, "it may be read to its end");
+    assert_eq!(owed(false, true), missing);
+}
+
 /// User 1 has devices on connections 10 and 11, and a session with user 2, which the first one removes.
 mod removal {
     use super::*;
     use teamtalk::wire::im::{
-        buddy::{ImRemoveSessionNotify, ImRemoveSessionReq},
+        buddy::{ImRemoveSessionNotify, ImRemoveSessionReq, ImRemoveSessionRsp},
         login::ImKickUser,
     };
 
@@ -241,13 +276,57 @@ mod removal {
         Pdu::new(id::BUDDY_LIST_REMOVE_SESSION_NOTIFY, 0, &notice)
     }
 
+    /// Under a protocol where what is asked is told at once.
     fn two() -> Tape<Notices> {
-        let mut tape = tape();
+        let protocol = Protocol { confirmed_read_acks: false, ..Protocol::hardened() };
+        let mut tape = tape().under(protocol);
         tape.login(1, 10, 1).login(2, 11, 1).later(2);
         tape
     }
 
     const NOW_US: u64 = 5_000_000;
+
+    /// What is owed and found when a db_proxy says that it is done (`confirmed-read-acks`); a refusal may
+    /// have come before.
+    fn done(result_code: u32, refused: bool, tells: &[ConnId]) -> (Option<String>, Vec<String>) {
+        let mut tape = two().under(Protocol::hardened());
+        let (end, peer) = (End::Dialler, Host::of("db1"));
+        tape.line("msg1", Kind::Connected { conn: DB, end, peer, port: 10600, device: None });
+        server_reads(&mut tape);
+        assert_eq!(tape.pending(), None, "nothing yet");
+        if refused {
+            let (asked, code) =
+                (id::BUDDY_LIST_REMOVE_SESSION_REQ, RefusedCode::RefusedUnavailable);
+            tape.frame("msg1", End::Acceptor, true, 10, refused_by(5, 1, asked, code));
+        }
+        let (user_id, session_type, session_id) = (1, SINGLE, 2);
+        let done = ImRemoveSessionRsp {
+            user_id,
+            session_type,
+            session_id,
+            result_code,
+            attach_data: None,
+        };
+        let done = Pdu::new(id::BUDDY_LIST_REMOVE_SESSION_RES, 5, &done);
+        tape.frame("msg1", End::Dialler, false, DB, done);
+        for conn in tells {
+            tape.frame("msg1", End::Acceptor, true, *conn, told());
+        }
+        if result_code == 0 {
+            tape.frame("msg1", End::Dialler, true, LINKS[0], told());
+        }
+        (tape.pending(), tape.found.clone())
+    }
+
+    #[test]
+    fn a_stored_removal_is_told_when_it_is_stored() {
+        let (missing, unasked) = (Some("notices/missing/msg".to_string()), "notices/unasked/msg");
+        assert_eq!(done(0, false, &[11]), (None, vec![]));
+        assert_eq!(done(0, false, &[]), (missing.clone(), vec![]));
+        assert_eq!(done(1, false, &[11]), (None, vec![unasked.to_string()]), "there was none");
+        assert_eq!(done(0, true, &[10, 11]), (None, vec![]));
+        assert_eq!(done(0, true, &[11]), (missing, vec![]), "who was told that no answer came");
+    }
 
     fn server_reads(tape: &mut Tape<Notices>) -> &mut Tape<Notices> {
         tape.at(NOW_US).frame("msg1", End::Acceptor, false, 10, asked())

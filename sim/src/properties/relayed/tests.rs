@@ -19,7 +19,7 @@ use teamtalk::{
         attach::{Attach, kind},
         im::{
             base_define::{ClientType, IpAddr, TransferFileType},
-            buddy::{ImChangeSignInfoRsp, ImUsersStatReq},
+            buddy::{ImChangeSignInfoRsp, ImRemoveSessionRsp, ImUsersStatReq},
             file::{ImFileReq, ImFileRsp},
             group::{ImGroupShieldReq, ImGroupShieldRsp},
             login::{ImDeviceTokenReq, ImKickUser, ImLogoutRsp},
@@ -221,6 +221,20 @@ fn what_a_handler_passes_on_is_what_db_proxy_said() {
     assert_eq!(tells(&mut tape, signs("sing", None)), ["answers/answer-altered/msg"]);
     let other = Pdu::raw(id::BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE, 6, Bytes::new());
     assert_eq!(tells(&mut tape, other), ["answers/unasked/msg"]);
+}
+
+#[test]
+fn that_a_session_is_removed_is_what_db_proxy_said() {
+    let mut tape = tape();
+    let removed = |result_code, attach_data| {
+        let (user_id, session_type, session_id) = (1, 1, 2);
+        let answer =
+            ImRemoveSessionRsp { user_id, result_code, session_type, session_id, attach_data };
+        Pdu::new(id::BUDDY_LIST_REMOVE_SESSION_RES, 5, &answer)
+    };
+    tape.asks(CONN, Pdu::raw(id::BUDDY_LIST_REMOVE_SESSION_REQ, 5, Bytes::new()));
+    says(&mut tape, DB, removed(1, attach()));
+    assert_eq!(tells(&mut tape, removed(0, None)), ["answers/answer-altered/msg"]);
 }
 
 #[test]

@@ -35,8 +35,9 @@ use teamtalk::{
 const ADDRESSES: u32 = 6;
 
 /// What db_proxy says that a handler of msg_server passes on.
-const HANDED_ON: [u16; 6] = [
+const HANDED_ON: [u16; 7] = [
     id::BUDDY_LIST_CHANGE_SIGN_INFO_RESPONSE,
+    id::BUDDY_LIST_REMOVE_SESSION_RES,
     id::GROUP_INFO_RESPONSE,
     id::GROUP_CHANGE_MEMBER_RESPONSE,
     id::FILE_HAS_OFFLINE_RES,

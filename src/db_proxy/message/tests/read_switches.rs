@@ -99,8 +99,8 @@ fn unread_from_store_counts_rows_after_the_mark() {
             "S select groupId,updated from IMGroupMember where userId=2 and status = 0 order by updated desc, id desc",
             "S select peerId,type,msgId from TTRead where userId=2",
             "S select id from IMRelationShip where smallId=2 and bigId=10 and status = 0",
-            "S select count(*) as unread from IMMessage_1 where relateId=9 and fromId=10 and status=0 and msgId>4",
             "S select id from IMRelationShip where smallId=2 and bigId=3 and status = 0",
+            "S select count(*) as unread from IMMessage_1 where relateId=9 and fromId=10 and status=0 and msgId>4",
             "S select count(*) as unread from IMMessage_0 where relateId=8 and fromId=3 and status=0 and msgId>0",
             "S select msgId,type,content from IMMessage_1 where relateId= 9 and status = 0 order by created desc, id desc limit 1",
         ]

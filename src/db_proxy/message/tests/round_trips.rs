@@ -9,10 +9,15 @@ use crate::{
         testing::{Fake, Test, answer, lost, refused, rows},
     },
     protocol::Protocol,
+    store::sql::Value,
     wire::{
         Pdu,
         attach::Attach,
-        im::{base_define::SessionType, buddy::ImRemoveSessionReq, message::ImMsgData},
+        im::{
+            base_define::SessionType,
+            buddy::ImRemoveSessionReq,
+            message::{ImMsgData, ImUnreadMsgCntReq},
+        },
     },
 };
 use bytes::Bytes;
@@ -98,6 +103,36 @@ fn after_a_failure_and_a_removal_the_sessions_are_looked_for_again() {
     world.log();
     send(&mut cx, 2);
     assert!(looked(&world.log()));
+}
+
+/// Seeds 20127 and 400131 of `hardened`: a user who had written to some forty people had no answer in the time
+/// that anybody waits for one, as each count was a round trip.
+#[test]
+fn unread_counts_take_as_many_round_trips_for_many_sessions_as_for_few() {
+    let trips = |peers: u32| {
+        let world = Fake::default();
+        let sessions: Vec<[Value; 1]> = (1..=peers).map(|peer| [(100 + peer).into()]).collect();
+        world.on("select peerId from IMRecentSession", rows(["peerId"], &sessions));
+        let known = |peer| [2, 100 + peer, peer, 9].map(Value::from);
+        let known: Vec<[Value; 4]> = (1..=peers).map(known).collect();
+        let columns = ["smallId", "bigId", "relateId", "lastId"];
+        world.on("from TTRelation where", rows(columns, &known));
+        for _ in 1..=peers {
+            world.on("select count(*)", rows(["unread"], &[[1.into()]]));
+        }
+        let mut cx = world.context(Protocol::hardened());
+        let attach_data = Some(Attach::handle(3).encode());
+        let asked = ImUnreadMsgCntReq { user_id: 2, attach_data };
+        let asked = Pdu::new(command::MSG_UNREAD_CNT_REQUEST, 8, &asked);
+        assert_eq!(answer(&mut cx, &asked).unwrap().command(), command::MSG_UNREAD_CNT_RESPONSE);
+        let log = world.log();
+        let count = |what: &str| log.iter().filter(|l| l.contains(what)).count();
+        let all = [count("select count(*)"), count("select msgId,type,content")];
+        assert_eq!(all, [peers as usize; 2]);
+        world.trips()
+    };
+    assert_eq!(trips(1), trips(40));
+    assert_eq!(trips(100), trips(40) + 2, "but not all in one");
 }
 
 #[test]
