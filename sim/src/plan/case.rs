@@ -54,7 +54,7 @@ impl ProtocolSpec {
         let spec = if Protocol::preset(text).is_some() {
             Self::preset(text)
         } else if Path::new(text).is_file() {
-            let file = fs::read_to_string(text).map_err(|e| format!("{text}: {e}"))?;
+            let file = read_text(Path::new(text))?;
             toml::from_str(&file).map_err(|e| format!("{text}: {e}"))?
         } else {
             return Err(format!(
@@ -171,7 +171,14 @@ impl Case {
 
     /// Like [`Self::read`], from the text of a file.
     fn parse(text: &str) -> Result<Self, String> {
-        let document = json::json(text)?;
+        Self::of(json::json(text)?)
+    }
+
+    /// The case in a document: every field of it means something, and it can be run.
+    ///
+    /// # Errors
+    /// A sentence that names the place in it and what was expected.
+    pub fn of(document: serde_json::Value) -> Result<Self, String> {
         let format = document.get("format").and_then(serde_json::Value::as_u64);
         if format != Some(FORMAT.into()) {
             let found =
@@ -215,7 +222,7 @@ fn read_text(path: &Path) -> Result<String, String> {
     let file = fs::File::open(path).map_err(failed)?;
     file.take(LARGEST_FILE + 1).read_to_string(&mut text).map_err(failed)?;
     if text.len() as u64 > LARGEST_FILE {
-        return Err(format!("{at}: larger than {LARGEST_FILE} bytes: no case"));
+        return Err(format!("{at}: larger than {LARGEST_FILE} bytes: no case and no protocol"));
     }
     Ok(text)
 }

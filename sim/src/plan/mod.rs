@@ -8,7 +8,7 @@ mod fault;
 pub mod generate;
 mod group;
 mod host;
-mod json;
+pub(crate) mod json;
 mod operation;
 mod past;
 mod payload;
