@@ -417,3 +417,50 @@ fn a_hunt_for_mutants_says_which_are_seen() {
     assert!(table.contains("survives 1 seeds"), "{table}");
     assert!(table.contains("| not hunted yet |"), "{table}");
 }
+
+#[test]
+fn a_trace_is_judged_without_a_run_and_stands_for_itself() {
+    let folder = Folder::new("judge");
+    folder.case(|_| {});
+    let output = folder.run(&["replay", "case.json", "--trace", "a.jsonl"]);
+    assert_eq!(status(&output), 1, "{}", err(&output));
+    let hash =
+        out(&output).lines().find_map(|line| Some(line.split_once(", trace ")?.1.to_string()));
+    let output = folder.run(&["judge", "a.jsonl"]);
+    assert_eq!(status(&output), 1, "{}", err(&output));
+    let text = out(&output);
+    assert!(text.contains("VIOLATED no-panic/panic/msg\n"), "{text}");
+    assert!(text.contains("replay:  cargo sim judge a.jsonl\n"), "{text}");
+    let hash = hash.expect("a hash");
+    assert!(text.ends_with(&format!(" lines judged, trace {hash}\n")), "{text}");
+    let output = folder.run(&["run", "1", "--profile", "calm", "--trace", "b.jsonl"]);
+    assert_eq!(status(&output), 0, "{}", err(&output));
+    let output = folder.run(&["judge", "b.jsonl"]);
+    assert_eq!(status(&output), 0, "{}", err(&output));
+    assert!(out(&output).starts_with("b.jsonl: holds; "), "{}", out(&output));
+
+    let whole = fs::read_to_string(folder.0.join("b.jsonl")).expect("just written");
+    let (header, lines) = whole.split_once('\n').expect("a header");
+    fs::write(folder.0.join("old.jsonl"), lines).expect("writes");
+    fs::write(folder.0.join("cut.jsonl"), &whole[..whole.len() / 2]).expect("writes");
+    let output = folder.run(&["judge", "old.jsonl", "cut.jsonl", "missing.jsonl", "b.jsonl"]);
+    assert_eq!(status(&output), 2);
+    let text = err(&output);
+    for start in ["old.jsonl: it has no header; ", "cut.jsonl: line ", "missing.jsonl: "] {
+        assert!(text.contains(&format!("error: {start}")), "{text}");
+    }
+    assert!(out(&output).starts_with("b.jsonl: holds; "), "the others are judged still");
+
+    let other = header.replacen("\"seed\":1", "\"seed\":2", 1);
+    fs::write(folder.0.join("c.jsonl"), format!("{other}\n{lines}")).expect("writes");
+    let output = folder.run(&["diff", "b.jsonl", "c.jsonl"]);
+    assert_eq!(status(&output), 0);
+    let same = "the traces are the same, byte for byte\ntheir headers differ: case.seed: 1 and 2\n";
+    assert_eq!(out(&output), same);
+    let output = folder.run(&["diff", "b.jsonl", "old.jsonl"]);
+    assert_eq!(status(&output), 0);
+    assert!(out(&output).ends_with("their headers differ: only the first one has a header\n"));
+    let output = folder.run(&["diff", "a.jsonl", "b.jsonl"]);
+    assert_eq!(status(&output), 3);
+    assert!(out(&output).starts_with("the first difference is in line "), "{}", out(&output));
+}

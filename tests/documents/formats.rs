@@ -21,7 +21,7 @@ use teamtalk_sim::{
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
     },
-    record::{Kind, Line},
+    record::{self, Header, Kind, Line, Trace},
 };
 
 type Names = BTreeSet<String>;
@@ -216,6 +216,18 @@ fn the_lines_of_traces_are_described() {
         seen.insert(kind.to_string());
     }
     assert_eq!(seen, kinds.keys().cloned().collect(), "no run has the others");
+}
+
+#[test]
+fn the_header_of_a_trace_is_described() {
+    let case = kept().remove(0);
+    let header = Header::of(&case, &Trace::default(), true).to_json();
+    let header: Value = serde_json::from_str(&header).expect("a header is JSON");
+    let actual: Names = header.as_object().expect("an object").keys().cloned().collect();
+    let text = document();
+    assert_eq!(fields(&text, "### Header", 0), actual);
+    let version = record::FORMAT;
+    assert!(text.contains(&format!("the version of the format of traces: {version} |")));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Traces compared: two files, or a seed run twice.
+//! Traces compared, without their headers: two files, or a seed run twice.
 
 use super::{
     Failure, NOT_DETERMINISTIC, VIOLATED, WRONG, interrupt,
@@ -6,23 +6,38 @@ use super::{
 };
 use indicatif::ProgressBar;
 use std::{ffi::OsStr, fs, path::Path, process::Command as Process, sync::atomic::Ordering};
-use teamtalk_sim::plan::case::ProtocolSpec;
+use teamtalk_sim::{
+    plan::case::ProtocolSpec,
+    record::{difference, parted},
+};
 
 /// Compares two traces line by line; prints the first difference.
 pub fn diff(left: &Path, right: &Path, out: &mut Output) -> Result<u8, Failure> {
     let read = |p: &Path| fs::read_to_string(p).map_err(|e| format!("{}: {e}", p.display()));
     let (a, b) = (read(left)?, read(right)?);
-    match first_difference(&a, &b) {
+    let ((of_a, a), (of_b, b)) = (parted(&a), parted(&b));
+    let status = match first_difference(a, b) {
         None => {
             out.line("the traces are the same, byte for byte");
-            Ok(0)
+            0
         }
         Some(text) => {
             out.line(text);
-            Ok(NOT_DETERMINISTIC)
+            NOT_DETERMINISTIC
         }
+    };
+    let places = difference(of_a.as_ref(), of_b.as_ref());
+    for place in places.iter().take(MOST_PLACES) {
+        out.line(format_args!("their headers differ: {place}"));
     }
+    if let more @ 1.. = places.len().saturating_sub(MOST_PLACES) {
+        out.line(format_args!("their headers differ in {more} places more"));
+    }
+    Ok(status)
 }
+
+/// In how many places of two headers is said what is different.
+const MOST_PLACES: usize = 10;
 
 fn first_difference(a: &str, b: &str) -> Option<String> {
     if a == b {
@@ -54,7 +69,8 @@ pub fn determinism(seeds: u64, from: u64, protocol: &str, out: &mut Output) -> R
         }
         let [first, second] = traces;
         bar.inc(1);
-        if let Some(text) = first_difference(&first?, &second?) {
+        let (first, second) = (first?, second?);
+        if let Some(text) = first_difference(parted(&first).1, parted(&second).1) {
             bar.finish_and_clear();
             out.line(format_args!("seed {seed} is NOT deterministic: {text}"));
             return Ok(NOT_DETERMINISTIC);

@@ -7,6 +7,7 @@ mod explain;
 mod explore;
 mod first;
 mod interrupt;
+mod judge;
 mod lists;
 mod merge;
 mod mutants;
@@ -59,10 +60,14 @@ enum Command {
     Replay(Replay),
     Shrink(Shrink),
     Explain(Explain),
+    Judge(Judge),
     Keep(Keep),
     Corpus(Corpus),
     Mutants(Mutants),
     /// Show the first event in which two traces differ.
+    ///
+    /// Their headers (the builds and cases that they are of) are no events: in what they differ is said
+    /// beside it. Status 3: the traces differ.
     Diff {
         /// A trace file, as `run --trace` writes it.
         left: PathBuf,
@@ -199,7 +204,8 @@ struct Run {
     /// What the plan is like: see `profiles`.
     #[arg(long, default_value = "default", value_parser = profile)]
     profile: Profile,
-    /// Write the trace here, as JSON lines; of a run that is given up, as far as it came.
+    /// Write the trace here, as JSON lines (docs/FORMATS.md; `judge` reads it, `diff` compares it); of a
+    /// run that is given up, as far as it came.
     #[arg(long)]
     trace: Option<PathBuf>,
     /// Print the roles' log, filtered as `RUST_LOG` is.
@@ -286,6 +292,27 @@ struct Explain {
     jobs: Option<u16>,
     #[command(flatten)]
     patience: Patience,
+}
+
+/// Judge stored traces: does what happened then break a property of this build?
+///
+/// Nothing is run: a trace file (`run --trace`, `replay --trace`) has the case and its protocols in its
+/// header, and what happened in its lines. So a run of yesterday, or of another machine, is judged by the
+/// properties of today, and a property that is new by all that was kept:
+///
+///     cargo sim run 7 --protocol teamtalk --trace target/7.jsonl
+///
+///     cargo sim judge target/7.jsonl
+///
+/// A card is printed for each violation. Status 1: something is violated. Status 2: a file that can't be
+/// read, has no header, was cut off, or is no trace of a run; the line is named, and the other files are
+/// judged still. What a run measures beside its lines (how large its stores and streams got, which
+/// `bounded` looks at) is in no trace.
+#[derive(Args)]
+struct Judge {
+    /// Trace files.
+    #[arg(required = true, value_name = "TRACE")]
+    traces: Vec<PathBuf>,
 }
 
 /// Run the kept cases, and list them: how each fails, how often, and which switch mends it.
@@ -411,6 +438,7 @@ fn command(command: Command, out: &mut Output) -> Result<u8, Failure> {
         Command::Replay(args) => run::replay(args, out),
         Command::Shrink(args) => shrink::shrink(&args, out),
         Command::Explain(args) => explain::explain(&args, out),
+        Command::Judge(args) => judge::judge(&args, out),
         Command::Corpus(args) => corpus::corpus(&args, out),
         Command::Keep(args) => run::keep(&args, out),
         Command::Mutants(args) => mutants::mutants(&args, out),

@@ -19,7 +19,7 @@ use teamtalk_sim::{
         generate::Profile,
     },
     properties::Violation,
-    record::Trace,
+    record::{Trace, headed},
     report,
     run::{Failed, Runner},
     world::Outcome,
@@ -44,11 +44,11 @@ pub fn run(args: Run, out: &mut Output) -> Result<u8, Failure> {
     let outcome = match runner.run(&case) {
         Ok(outcome) => outcome,
         Err(failed) => {
-            write_trace(&mut file, &failed.trace);
+            write_trace(&mut file, &case, &failed.trace, false);
             return Err(came_to_nothing(&format!("seed {}", args.seed), &failed));
         }
     };
-    let is_written = write_trace(&mut file, &outcome.trace);
+    let is_written = write_trace(&mut file, &case, &outcome.trace, true);
     let replay = command_of(args.seed, &args.protocol, args.profile);
     for violation in &outcome.violations {
         out.line(report::card(&case, &outcome, violation, &replay));
@@ -88,14 +88,14 @@ pub fn replay(args: Replay, out: &mut Output) -> Result<u8, Failure> {
         let outcome = match runner.run(&case) {
             Ok(outcome) => outcome,
             Err(why) => {
-                is_written &= write_trace(&mut file, &why.trace);
+                is_written &= write_trace(&mut file, &case, &why.trace, false);
                 let why = came_to_nothing(&path.display().to_string(), &why);
                 complain(&why);
                 failed = Some(why);
                 continue;
             }
         };
-        is_written &= write_trace(&mut file, &outcome.trace);
+        is_written &= write_trace(&mut file, &case, &outcome.trace, true);
         violated |= print_replay(path, &case, &outcome, args.mermaid, out);
         match pictures.write(path, &case, &outcome) {
             Ok(written) => is_written &= written,
@@ -201,8 +201,8 @@ pub fn came_to_nothing(what: &str, failed: &Failed) -> Failure {
 }
 
 /// Whether it was written, if it was asked for.
-fn write_trace(file: &mut Option<OutFile>, trace: &Trace) -> bool {
-    write_to(file, || trace.to_jsonl())
+fn write_trace(file: &mut Option<OutFile>, case: &Case, trace: &Trace, ended: bool) -> bool {
+    write_to(file, || headed(case, trace, ended))
 }
 
 /// The same, of any text. If it can't be written, that is said and all else goes on.

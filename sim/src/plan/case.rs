@@ -3,7 +3,7 @@
 use super::{Plan, check, json, strict};
 use crate::files;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
 use teamtalk::{
     catalogue::limits::Limits,
     protocol::{Protocol, SWITCHES},
@@ -50,7 +50,7 @@ impl ProtocolSpec {
         let spec = if Protocol::preset(text).is_some() {
             Self::preset(text)
         } else if Path::new(text).is_file() {
-            let file = fs::read_to_string(text).map_err(|e| format!("{text}: {e}"))?;
+            let file = files::read(Path::new(text), LARGEST_FILE, "protocol")?;
             toml::from_str(&file).map_err(|e| format!("{text}: {e}"))?
         } else {
             return Err(format!(
@@ -170,7 +170,8 @@ impl Case {
         Self::of(json::json(text)?)
     }
 
-    /// The case in a document that may be part of another one.
+    /// The case in a document, which may be part of another one: every field of it means something, and it can
+    /// be run.
     ///
     /// # Errors
     /// A sentence that names the place in it and what was expected.

@@ -24,7 +24,10 @@ pub struct Applied {
     pub changed: Vec<Changed>,
 }
 
-/// What a command or statement did; [`fmt::Display`] is what a trace shows.
+/// The words that Redis answers.
+pub(super) const WORDS: [&str; 3] = ["OK", "PONG", "nil"];
+
+/// What a command or statement did; [`fmt::Display`] is what people are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// The effect of a SQL statement.
@@ -34,7 +37,7 @@ pub enum Effect {
         /// What the statement did.
         did: Did,
     },
-    /// A word that was answered.
+    /// A word that was answered: one of three.
     Word(&'static str),
     /// A number that was answered.
     Int(i64),
@@ -67,6 +70,37 @@ pub enum Did {
     },
     /// The connection ended, which undid the transaction.
     ConnectionLost,
+}
+
+impl Effect {
+    /// The effect of a statement that is shown like this; `None` if none is.
+    pub fn of_sql(shown: &str) -> Option<Self> {
+        let session = shown.strip_prefix("tx ").and_then(|rest| rest.split_once(": "));
+        let (transaction, did) = match session {
+            Some((session, did)) => (Some(session.parse().ok()?), did),
+            None => (None, shown),
+        };
+        let effect = Self::Sql { transaction, did: Did::of(did)? };
+        // A number can be written in several ways.
+        (effect.to_string() == shown).then_some(effect)
+    }
+}
+
+impl Did {
+    fn of(shown: &str) -> Option<Self> {
+        Some(match shown.split_once(' ')? {
+            ("rows", rows) => Self::Rows(rows.parse().ok()?),
+            ("affected", rest) => {
+                let (rows, id) = rest.split_once(", id ").unwrap_or((rest, "0"));
+                Self::Changed { rows: rows.parse().ok()?, id: id.parse().ok()? }
+            }
+            ("error", rest) => {
+                let (code, message) = rest.split_once(": ")?;
+                Self::Failed { code: code.parse().ok()?, message: message.into() }
+            }
+            _ => Self::ConnectionLost,
+        })
+    }
 }
 
 impl fmt::Display for Effect {
@@ -117,12 +151,12 @@ pub fn kept_value(value: &Value) -> Value {
     }
 }
 
-/// Bytes as a trace shows them.
+/// Bytes as people are shown them.
 pub(crate) fn readable(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
-/// A parameter as a trace shows it.
+/// A parameter as people are shown it.
 pub fn shown(value: &Value) -> Cow<'_, str> {
     match value {
         Value::Null => "NULL".into(),
@@ -133,7 +167,7 @@ pub fn shown(value: &Value) -> Cow<'_, str> {
 
 #[cfg(test)]
 pub mod tests {
-    use super::{Applied, Did, Effect, kept, kept_value, shown};
+    use super::{Applied, Effect, kept, kept_value, shown};
     use crate::record::what::What;
     use bytes::Bytes;
     use teamtalk::store::sql::Value;
@@ -148,24 +182,7 @@ pub mod tests {
 
     /// The effect of a statement that is shown like this.
     fn read(effect: &str) -> Effect {
-        let (transaction, did) = match effect.strip_prefix("tx ").and_then(|e| e.split_once(": ")) {
-            Some((session, did)) => (Some(session.parse().expect("a session")), did),
-            None => (None, effect),
-        };
-        let number = |text: &str| text.parse().expect("a number");
-        let did = match did.split_once(' ').expect("two words") {
-            ("rows", rows) => Did::Rows(number(rows) as usize),
-            ("affected", rest) => {
-                let (rows, id) = rest.split_once(", id ").unwrap_or((rest, "0"));
-                Did::Changed { rows: number(rows), id: number(id) }
-            }
-            ("error", rest) => {
-                let (code, message) = rest.split_once(": ").expect("a code and a text");
-                Did::Failed { code: number(code) as u16, message: message.into() }
-            }
-            _ => Did::ConnectionLost,
-        };
-        Effect::Sql { transaction, did }
+        Effect::of_sql(effect).unwrap_or_else(|| panic!("{effect}"))
     }
 
     #[test]

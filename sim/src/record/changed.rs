@@ -1,7 +1,7 @@
 //! What a store held before a command and after it: the committed rows and keys of the trace. From
 //! these alone a reader can rebuild each version of a store ([`crate::model`]).
 
-use super::{kept, kept_value, readable, shown};
+use super::{kept, kept_value, values};
 use bytes::Bytes;
 use serde_json::{Map, Value as Json, json};
 use std::sync::Arc;
@@ -79,8 +79,8 @@ impl Changed {
                 json!({"table": &*columns.table, "before": row(before), "after": row(after)})
             }
             Self::Key { db, key, field, before, after } => {
-                let text = |bytes: &Option<Bytes>| bytes.as_ref().map(|b| readable(b).into_owned());
-                json!({"db": db, "key": readable(key), "field": text(field),
+                let text = |bytes: &Option<Bytes>| bytes.as_ref().map(|b| values::bytes(b));
+                json!({"db": db, "key": values::bytes(key), "field": text(field),
                     "before": text(before), "after": text(after)})
             }
         }
@@ -94,13 +94,8 @@ impl Columns {
     }
 
     fn shown(&self, row: &[Value]) -> Json {
-        let value = |value: &Value| match value {
-            Value::Null => Json::Null,
-            Value::Int(n) => json!(n),
-            text @ Value::Bytes(_) => json!(shown(text)),
-        };
         let names = self.names.iter().cloned();
-        Json::Object(names.zip(row.iter().map(value)).collect::<Map<_, _>>())
+        Json::Object(names.zip(row.iter().map(values::value)).collect::<Map<_, _>>())
     }
 }
 

@@ -5,11 +5,14 @@ mod applied;
 pub mod changed;
 pub mod commits;
 pub mod fields;
+mod file;
 mod frame;
 pub mod history;
 pub mod inserts;
 pub mod members;
+mod read;
 pub mod sizes;
+mod values;
 mod what;
 
 pub(crate) use applied::readable;
@@ -17,17 +20,20 @@ pub(crate) use applied::readable;
 pub use applied::tests::sql as sql_applied;
 pub use applied::{Applied, Did, Effect, kept, kept_value, shown};
 pub use changed::{Changed, Columns};
+pub use file::{FORMAT, Header, LARGEST_FILE, Stored, difference, headed, parted};
 pub use frame::Frame;
+pub use read::Reader;
 pub use what::{Verb, What};
 
 use crate::plan::Host;
-use serde::Serialize;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fmt::Write};
-use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact};
+use std::collections::BTreeMap;
+use teamtalk::{conversation::Conversation, env::ConnId, fact::Fact, wire::Pdu};
 
 /// Which end of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// The one that dialled.
@@ -221,13 +227,14 @@ impl Line {
         use serde_json::{Value, json};
         let frame = |kind: &str, f: &Frame| {
             let h = &f.pdu.header;
-            let mut body = String::with_capacity(f.pdu.body.len() * 2);
-            for byte in &f.pdu.body {
-                write!(body, "{byte:02x}").expect("writing to a string");
-            }
-            json!({"kind": kind, "conn": f.conn, "end": f.end, "k": f.k,
+            let mut value = json!({"kind": kind, "conn": f.conn, "end": f.end, "k": f.k,
                 "command": format!("{:#06x}", h.command_id), "seq": h.seq_num,
-                "name": teamtalk::catalogue::name(h.command_id), "body": body})
+                "name": teamtalk::catalogue::name(h.command_id), "body": values::hex(&f.pdu.body)});
+            // Nobody builds another one.
+            if *h != Pdu::raw(h.command_id, h.seq_num, Bytes::new()).header {
+                value["header"] = json!([h.version, h.flag, h.service_id, h.reserved]);
+            }
+            value
         };
         let mut value = match &self.kind {
             Kind::PduSent(f) => frame("pdu_sent", f),
@@ -245,9 +252,9 @@ impl Line {
                 value
             }
             Kind::Store(Applied { store, what, params, effect, committed, replica, changed }) => {
-                let params: Vec<_> = params.iter().map(shown).collect();
+                let params: Vec<_> = params.iter().map(values::value).collect();
                 json!({"kind": "store", "store": store, "what": &***what, "params": params,
-                    "effect": effect.to_string(), "committed": committed,
+                    "effect": values::effect(effect), "committed": committed,
                     "replica": replica, "changed": changes(changed)})
             }
             Kind::Holds { store, changed } => {
@@ -346,10 +353,6 @@ impl Trace {
 
     /// SHA-256 of [`Trace::to_jsonl`], in hex.
     pub fn hash(&self) -> String {
-        let digest = Sha256::digest(self.to_jsonl());
-        digest.iter().fold(String::new(), |mut hex, b| {
-            write!(hex, "{b:02x}").expect("writing to a string");
-            hex
-        })
+        values::hex(&Sha256::digest(self.to_jsonl()))
     }
 }

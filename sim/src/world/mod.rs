@@ -30,7 +30,7 @@ mod watch;
 pub use crate::plan::text_of;
 pub use env::{SimEnv, port};
 pub use faults::describe;
-pub use judge::judge;
+pub use judge::{judge, judged};
 pub use panics::Panicked;
 pub use script::{Script, Setup};
 pub use shared::Shared;
@@ -57,7 +57,7 @@ use teamtalk::{catalogue::limits::Limits, mutants, protocol::Protocol};
 
 /// No run is longer, in simulated milliseconds: one that is has no end. The longest plan, with its
 /// last fault and everything owed after it, takes less.
-const LONGEST_RUN_MS: u64 = 3_600_000;
+pub(crate) const LONGEST_RUN_MS: u64 = 3_600_000;
 
 /// Everything that came of a run.
 #[derive(Debug)]

@@ -1,7 +1,10 @@
 //! Whether a case can be run and means what it says. What is refused here would else panic in the
 //! rig, never end, or be passed over in silence.
 
+mod extent;
 mod past;
+
+pub use extent::{MOST_AT_ONCE, MOST_FLOODED, MOST_MEMBERS, MOST_NAMED, MOST_ROWS};
 
 use super::{Action, Ask, LONGEST_MS, Node, Operation, Plan, Role, case::Case};
 use crate::properties;
@@ -14,12 +17,12 @@ use teamtalk::{
 
 /// No plan has more machines: each pair is a link that every tick looks at.
 pub const MOST_NODES: usize = 64;
-/// No plan has more devices.
-pub const MOST_DEVICES: usize = 1_000;
+/// No plan has more devices: each is told of every login of all others.
+pub const MOST_DEVICES: usize = 300;
 /// No plan starts with more groups.
 pub const MOST_GROUPS: usize = 1_000;
 /// No plan has more operations.
-pub const MOST_OPERATIONS: usize = 100_000;
+pub const MOST_OPERATIONS: usize = 20_000;
 /// No plan has more faults.
 pub const MOST_FAULTS: usize = 1_000;
 /// No list in a plan (members of a group; users or ids that an operation names) is longer: more
@@ -36,7 +39,7 @@ pub const HIGHEST_LATENCY_TICKS: u64 = 1_000;
 /// The wall clock starts between these, in seconds since 1970: from 2001 to 2096. The columns of the
 /// original's tables are INT UNSIGNED.
 pub const EPOCHS: (u64, u64) = (1_000_000_000, 4_000_000_000);
-/// A db_proxy has 1 to this many workers.
+/// A db_proxy has 1 to this many workers, and all of them together have no more.
 pub const MOST_WORKERS: usize = 1_024;
 
 /// Checks all of it.
@@ -52,6 +55,7 @@ pub fn check(case: &Case) -> Result<(), String> {
     groups(plan)?;
     past::check(plan)?;
     operations(plan)?;
+    extent::check(plan)?;
     faults(plan)?;
     expectation(&case.expect)
 }
