@@ -1,7 +1,7 @@
 //! Each case in traces/ comes out as it expects.
 
 use std::path::{Path, PathBuf};
-use teamtalk_sim::{explore::run_case, plan::case::Case};
+use teamtalk_sim::{corpus, explore::run_case, plan::case::Case};
 
 /// `g1`, or `group 1`.
 fn names_a_group(sentence: &str) -> bool {
@@ -15,14 +15,7 @@ fn names_a_group(sentence: &str) -> bool {
 /// The cases in a folder; none if it is not there.
 fn cases(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let mut cases: Vec<_> = std::fs::read_dir(&folder)
-        .into_iter()
-        .flatten()
-        .map(|entry| entry.expect("a readable entry").path())
-        .filter(|path| path.extension().is_some_and(|e| e == "json"))
-        .collect();
-    cases.sort();
-    cases
+    corpus::files(&folder)
 }
 
 /// Runs a case, which comes out as it expects: the sentence of the violation, if it expects one.

@@ -67,7 +67,7 @@ fn follows(word: &str, words: &BTreeSet<String>) -> bool {
 
 impl<'a> Slice<'a> {
     fn of(outcome: &'a Outcome, violation: &Violation) -> Self {
-        let broken_by = outcome.broken_by.get(&violation.signature()).copied();
+        let broken_by = outcome.line_of(violation);
         let lines = outcome.trace.lines.iter();
         let until = lines.take_while(|line| broken_by.is_none_or(|n| line.n <= n));
         let mut slice = Self::default();

@@ -75,6 +75,12 @@ impl Pool<'_> {
         results.into_iter().map(inner).collect()
     }
 
+    /// How many cases fail as they should; `None` if not all were run.
+    pub fn failing(&self, cases: &[Case], each: &(dyn Fn() + Sync)) -> Option<u64> {
+        let ran = self.run(&cases.iter().collect::<Vec<_>>(), Enough::AllRan, each);
+        ran.into_iter().map(|ran| ran.map(|ran| u64::from(ran.fails))).sum()
+    }
+
     /// Runs a case. One whose run comes to nothing does not fail as it should.
     fn one(&self, case: &Case) -> Ran {
         let outcome = panics::kept(&Watch::default(), || self.runner.run(case));

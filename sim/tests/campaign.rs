@@ -1,41 +1,24 @@
 //! Long campaigns with the binary `sim`: they go on, run in shards, are merged, and check themselves.
 
+mod folder;
+
+use folder::Folder;
 use serde_json::{Value, json};
 use std::{
     fs,
-    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::Duration,
 };
 
-/// A folder of one test, empty at first, gone at the end.
-struct Folder(PathBuf);
+/// The words of arguments, which are separated by spaces.
+fn words(args: &str) -> Vec<&str> {
+    args.split(' ').collect()
+}
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("campaign {name}"));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).expect("a folder for temporary files");
-        Self(path)
-    }
-
-    /// `sim` in this folder; the words of its arguments are separated by spaces.
-    fn sim(&self, args: &str) -> Command {
-        let mut sim = Command::new(env!("CARGO_BIN_EXE_sim"));
-        sim.args(args.split(' ')).current_dir(&self.0).stdin(Stdio::null());
-        for name in ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"] {
-            sim.env_remove(name);
-        }
-        sim
-    }
-
     /// Its status, and what it says on both streams.
     fn run(&self, args: &str) -> (i32, String, String) {
-        said(&self.sim(args).output().expect("it starts"))
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.0.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+        said(&self.sim(&words(args)).output().expect("it starts"))
     }
 
     /// The names of what is in a folder of it.
@@ -50,12 +33,6 @@ impl Folder {
         let mut file: Value = serde_json::from_str(&self.read(name)).expect("JSON");
         assert!(file["seconds"].take().as_f64().is_some_and(|seconds| seconds > 0.0), "{name}");
         file
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -181,7 +158,7 @@ fn a_campaign_goes_on_where_it_was() {
 fn ctrl_c_leaves_a_file_that_goes_on() {
     let folder = Folder::new("interrupted");
     let hunt = "explore --profile calm --jobs 1 --resume file.json --seeds";
-    let hunted = folder.sim(&format!("{hunt} 100000"));
+    let hunted = folder.sim(&words(&format!("{hunt} 100000")));
     let child =
         { hunted }.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let is_begun = || folder.0.join("file.json").exists();
@@ -209,7 +186,7 @@ fn ctrl_c_leaves_a_file_that_goes_on() {
 fn a_campaign_that_is_killed_loses_seconds() {
     let folder = Folder::new("killed");
     let hunt = "explore --profile calm --jobs 1 --resume file.json --seeds 100000";
-    let mut child = folder.sim(hunt).stdout(Stdio::null()).spawn().expect("it starts");
+    let mut child = folder.sim(&words(hunt)).stdout(Stdio::null()).spawn().expect("it starts");
     let reports = || {
         // It is there once the campaign has begun, and whole whenever it is there.
         let text = fs::read_to_string(folder.0.join("file.json")).ok()?;
@@ -271,7 +248,7 @@ fn seeds_are_those_of_the_commit() {
     assert_eq!(code, 0, "{err}");
     assert!(out.starts_with(&format!("seeds from {seed} on: commit {hash}\n")), "{out}");
     assert!(folder.read("x.json").contains(&format!("\"seed\": {seed},")));
-    let without = folder.sim(hunt).env("PATH", "").output().expect("it starts");
+    let without = folder.sim(&words(hunt)).env("PATH", "").output().expect("it starts");
     let (code, _, err) = said(&without);
     assert!(code == 2 && err.starts_with("error: --from commit: `git rev-parse HEAD`: "), "{err}");
 }

@@ -1,35 +1,18 @@
 //! The binary `sim` from the outside: its exit statuses, what it says, and which files it leaves.
 
+mod folder;
+
+use folder::Folder;
 use serde_json::{Value, json};
 use std::{
     fs::{self, File},
     io,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output, Stdio},
     time::Duration,
 };
 
-/// A folder of one test, empty at first, gone at the end.
-struct Folder(PathBuf);
-
 impl Folder {
-    fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli {name}"));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).expect("a folder for temporary files");
-        Self(path)
-    }
-
-    /// `sim` in this folder.
-    fn sim(&self, args: &[&str]) -> Command {
-        let mut sim = Command::new(env!("CARGO_BIN_EXE_sim"));
-        sim.args(args).current_dir(&self.0).stdin(Stdio::null());
-        for name in ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"] {
-            sim.env_remove(name);
-        }
-        sim
-    }
-
     fn run(&self, args: &[&str]) -> Output {
         self.sim(args).output().expect("it starts")
     }
@@ -52,12 +35,6 @@ impl Folder {
             entries.map(|entry| name(entry).into_string().expect("UTF-8")).collect();
         names.sort();
         names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -311,7 +288,7 @@ fn an_interrupted_campaign_says_what_was_done() {
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(status(&output), 130, "{}", err(&output));
     assert!(out(&output).contains("interrupted after "), "{}", out(&output));
-    let seeds = fs::read_to_string(folder.0.join("seeds.json")).expect("it was written");
+    let seeds = folder.read("seeds.json");
     assert!(serde_json::from_str::<Value>(&seeds).expect("JSON").is_object());
 }
 
@@ -413,7 +390,7 @@ fn a_hunt_for_mutants_says_which_are_seen() {
     let output = hunt("heartbeat-unanswered,no-such", "1");
     assert_eq!(status(&output), 2);
     assert!(err(&output).contains("unknown mutant `no-such`: expected one of"));
-    let table = fs::read_to_string(folder.0.join("table.txt")).expect("a table");
+    let table = folder.read("table.txt");
     assert!(table.contains("survives 1 seeds"), "{table}");
     assert!(table.contains("| not hunted yet |"), "{table}");
 }
@@ -439,7 +416,7 @@ fn a_trace_is_judged_without_a_run_and_stands_for_itself() {
     assert_eq!(status(&output), 0, "{}", err(&output));
     assert!(out(&output).starts_with("b.jsonl: holds; "), "{}", out(&output));
 
-    let whole = fs::read_to_string(folder.0.join("b.jsonl")).expect("just written");
+    let whole = folder.read("b.jsonl");
     let (header, lines) = whole.split_once('\n').expect("a header");
     fs::write(folder.0.join("old.jsonl"), lines).expect("writes");
     fs::write(folder.0.join("cut.jsonl"), &whole[..whole.len() / 2]).expect("writes");

@@ -3,6 +3,9 @@
 //! The browser is a headless Chromium or Chrome on PATH, or `PICTURE_BROWSER`; without one, and with
 //! `PICTURE_BROWSER=skip`, these tests say that they were left out, and nothing else.
 
+mod folder;
+
+use folder::Folder;
 use std::{
     fs,
     io::{self, Write},
@@ -21,31 +24,9 @@ use teamtalk_sim::{
     world::Outcome,
 };
 
-/// A folder of one test, empty at first, gone at the end.
-struct Folder(PathBuf);
-
 impl Folder {
-    fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("picture {name}"));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).expect("a folder for temporary files");
-        Self(path)
-    }
-
-    fn sim(&self, args: &[&str]) -> Output {
-        let mut sim = Command::new(env!("CARGO_BIN_EXE_sim"));
-        let sim = sim.args(args).current_dir(&self.0).stdin(Stdio::null());
-        sim.output().expect("it starts")
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.0.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+    fn run(&self, args: &[&str]) -> Output {
+        self.sim(args).output().expect("it starts")
     }
 }
 
@@ -67,7 +48,7 @@ fn replay_draws_a_case_in_three_ways() {
     let folder = Folder::new("three ways");
     fs::copy(small("cut"), folder.0.join("case.json")).expect("copies");
     let args = ["replay", "case.json", "--perfetto", "p.json", "--html", "p.html", "--mermaid"];
-    let output = folder.sim(&args);
+    let output = folder.run(&args);
     assert_eq!(status(&output), Some(1), "{}", text(&output.stderr));
     let out = text(&output.stdout);
     assert!(out.starts_with("sequenceDiagram\n") && !out.contains("replay:  "), "{out}");
@@ -77,7 +58,7 @@ fn replay_draws_a_case_in_three_ways() {
     let perfetto = folder.read("p.json");
     assert!(perfetto.starts_with("{\"displayTimeUnit\":\"ms\","));
     // Another process writes the same bytes.
-    folder.sim(&["replay", "case.json", "--perfetto", "again.json"]);
+    folder.run(&["replay", "case.json", "--perfetto", "again.json"]);
     assert!(perfetto == folder.read("again.json"));
 }
 
@@ -86,7 +67,7 @@ fn a_run_that_is_too_large_for_a_page_is_status_2_and_leaves_no_file() {
     let folder = Folder::new("too large");
     let case = case_of(1, &ProtocolSpec::preset("teamtalk"), Profile::Default);
     case.write(&folder.0.join("case.json")).expect("writes");
-    let output = folder.sim(&["replay", "case.json", "--html", "p.html", "--perfetto", "p.json"]);
+    let output = folder.run(&["replay", "case.json", "--html", "p.html", "--perfetto", "p.json"]);
     assert_eq!(status(&output), Some(2));
     let err = text(&output.stderr);
     assert!(
@@ -95,7 +76,7 @@ fn a_run_that_is_too_large_for_a_page_is_status_2_and_leaves_no_file() {
     );
     assert!(!folder.0.join("p.html").exists());
     assert!(folder.read("p.json").ends_with("]}\n"), "the other one is there");
-    let output = folder.sim(&["replay", "case.json", "--html", "no such folder/p.html"]);
+    let output = folder.run(&["replay", "case.json", "--html", "no such folder/p.html"]);
     assert_eq!((status(&output), text(&output.stdout)), (Some(2), String::new()), "tried first");
 }
 

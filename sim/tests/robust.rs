@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 use teamtalk_sim::{
+    corpus,
     explore::{case_of, run_case},
     plan::{
         case::{Case, ProtocolSpec},
@@ -183,12 +184,8 @@ fn file(name: &str) -> PathBuf {
 /// Cases of all kinds: small ones with faults, and generated ones, some with a past.
 fn cases() -> Vec<Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces");
-    let mut paths: Vec<_> = fs::read_dir(folder)
-        .expect("traces/")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.is_file())
-        .collect();
-    paths.sort();
+    let paths = corpus::files(&folder);
+    assert!(!paths.is_empty(), "traces/");
     let kept = paths.iter().map(|path| Case::read(path).unwrap_or_else(|e| panic!("{e}")));
     let past = (1..60)
         .map(|seed| case_of(seed, &ProtocolSpec::preset("hardened"), Profile::Default))

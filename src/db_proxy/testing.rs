@@ -15,7 +15,12 @@ use crate::{
         sql::{BatchError, Connection, Connector, Outcome, Server, SqlError, Statement, Value},
     },
     timing::Timing,
-    wire::{Pdu, check::Checked},
+    wire::{
+        Pdu,
+        attach::Attach,
+        check::Checked,
+        im::{base_define::MsgType, message::ImMsgData},
+    },
 };
 use bytes::Bytes;
 use std::{
@@ -28,6 +33,20 @@ use std::{
 
 /// The wall clock of every test, in seconds.
 pub const NOW: u32 = 1_000;
+
+/// A text of user 1 to user 2, passed on for the connection of handle 3.
+pub fn text() -> ImMsgData {
+    ImMsgData {
+        from_user_id: 1,
+        to_session_id: 2,
+        msg_id: 0,
+        create_time: NOW - 10,
+        msg_type: MsgType::SingleText as i32,
+        msg_data: Bytes::from_static(b"text"),
+        attach_data: Some(Attach::handle(3).encode()),
+        send_token: None,
+    }
+}
 
 type Sql = Result<Outcome, SqlError>;
 

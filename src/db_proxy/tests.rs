@@ -3,7 +3,7 @@
 use super::{Config, MsgServer, run_until};
 use crate::{
     catalogue::id as command,
-    db_proxy::testing::{Fake, serve},
+    db_proxy::testing::{Fake, serve, text},
     env::Endpoint,
     link::{Dial, Event, Link, test_env::MemoryEnv},
     protocol::Protocol,
@@ -11,10 +11,7 @@ use crate::{
     wire::{
         Pdu,
         attach::Attach,
-        im::{
-            base_define::MsgType, buddy::ImUsersInfoReq, message::ImMsgData,
-            server::ImStopReceivePacket,
-        },
+        im::{buddy::ImUsersInfoReq, message::ImMsgData, server::ImStopReceivePacket},
         tt::extension::Refused,
     },
 };
@@ -123,16 +120,7 @@ fn one_that_is_stopped_says_so_and_serves_four_seconds_more() {
 #[test]
 fn a_connection_that_was_closed_between_requests_fails_none() {
     let asks = request(command::BUDDY_LIST_USER_INFO_REQUEST);
-    let message = ImMsgData {
-        from_user_id: 1,
-        to_session_id: 2,
-        msg_id: 0,
-        create_time: 990,
-        msg_type: MsgType::SingleText as i32,
-        msg_data: Bytes::from_static(b"text"),
-        attach_data: Some(Attach::handle(3).encode()),
-        send_token: Some(Bytes::from_static(&[1; 16])),
-    };
+    let message = ImMsgData { send_token: Some(Bytes::from_static(&[1; 16])), ..text() };
     let sends = Pdu::new(command::MSG_DATA, 9, &message);
     let honest = Protocol { honest_reads: true, ..Protocol::teamtalk() };
     for (protocol, request, fails) in [

@@ -14,6 +14,7 @@ use std::{
 use teamtalk::{client::Conduct, fact::Fact};
 use teamtalk_sim::{
     campaign::{self, Find, Results},
+    corpus,
     explore::{SeedReport, run_case},
     plan::{
         Device, Fault, Group, Node, Operation, Past, PastGroup, PastMessage, PastPair, PastSession,
@@ -147,11 +148,8 @@ fn everything_in_kept_and_in_generated_plans_is_described_and_nothing_else() {
 }
 
 fn kept() -> Vec<Case> {
-    let folder = std::fs::read_dir(Path::new(ROOT).join("traces")).expect("traces/ is there");
-    let mut paths: Vec<_> = folder.map(|entry| entry.expect("a readable entry").path()).collect();
-    // Those of mutants are in a folder of their own.
-    paths.retain(|path| path.is_file());
-    paths.sort();
+    let paths = corpus::files(&Path::new(ROOT).join(corpus::FOLDER));
+    assert!(!paths.is_empty(), "traces/ is there");
     paths.iter().map(|path| Case::read(path).unwrap_or_else(|e| panic!("{e}"))).collect()
 }
 

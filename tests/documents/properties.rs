@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use teamtalk::protocol::Protocol;
 use teamtalk_sim::{
     ceilings::HIGHER,
+    corpus,
     plan::case::Case,
     properties::{Sort, all},
 };
@@ -97,13 +98,9 @@ fn the_kinds_of_violations_are_those_that_the_properties_have() {
         }
     }
     // Those that were seen are listed.
-    let folder = std::path::Path::new(crate::ROOT).join("traces");
-    for entry in std::fs::read_dir(folder).expect("traces/ is there") {
-        let path = entry.expect("a readable entry").path();
-        if path.is_dir() {
-            // Cases of mutants.
-            continue;
-        }
+    let paths = corpus::files(&std::path::Path::new(crate::ROOT).join(corpus::FOLDER));
+    assert!(!paths.is_empty(), "traces/ is there");
+    for path in paths {
         let case = Case::read(&path).expect("a case");
         let mut parts = case.expect.split('/');
         let (property, kind) = (parts.next().expect("a property"), parts.next().expect("a kind"));

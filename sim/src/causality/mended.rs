@@ -31,8 +31,8 @@ impl Mended {
 
 /// Turns switches on that are off, each alone: those that document the property that fails, and if none of
 /// them mends it all others. `None` if it was asked to stop.
-pub fn of(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<Mended> {
-    let failing = failing(case, pool, each)?;
+pub(super) fn of(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<Mended> {
+    let failing = pool.failing(&under_each(case), each)?;
     let off = off(&case.protocols.base);
     let mut mended = Mended { failing, off: off.len(), by: Vec::new() };
     if mended.is_too_rare() {
@@ -54,13 +54,6 @@ pub fn of(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<Mend
     Some(mended)
 }
 
-/// Under how many noise seeds a case fails.
-fn failing(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<u64> {
-    let cases = under_each(case);
-    let ran = pool.run(&cases.iter().collect::<Vec<_>>(), Enough::AllRan, each);
-    ran.into_iter().map(|ran| ran.map(|ran| u64::from(ran.fails))).sum()
-}
-
 /// Whether it fails under any of them.
 fn fails(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<bool> {
     let cases = under_each(case);
@@ -73,12 +66,7 @@ fn fails(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<bool>
 
 /// A case under each noise seed.
 fn under_each(case: &Case) -> Vec<Case> {
-    let under = |n: u64| {
-        let mut case = case.clone();
-        case.plan.noise = case.plan.noise.wrapping_add(n);
-        case
-    };
-    (0..SURE).map(under).collect()
+    (0..SURE).map(|n| case.under_noise(n)).collect()
 }
 
 /// The switches of `hardened` that are off.

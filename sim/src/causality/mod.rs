@@ -11,7 +11,7 @@ mod moments;
 mod tests;
 mod without;
 
-pub use mended::{Mended, of as mended};
+pub use mended::Mended;
 pub use moments::{Inevitable, Moment};
 pub use without::Without;
 
@@ -42,6 +42,20 @@ pub struct Explaining<'a> {
     pub each: &'a (dyn Fn() + Sync),
 }
 
+impl<'a> Explaining<'a> {
+    /// Which switches mend a case, of which this came; `None`: it was asked to stop.
+    pub fn mended(&self, case: &Case, outcome: &Outcome) -> Option<Mended> {
+        mended::of(case, &self.pool(case, outcome), self.each)
+    }
+
+    /// What runs the variants of a case, of which this came.
+    fn pool(&self, case: &Case, outcome: &Outcome) -> Pool<'a> {
+        let wanted = Wanted { until: Some(until(case, outcome)), draws: false };
+        let runner = Runner { wanted, ..self.runner.clone() };
+        Pool { runner, jobs: self.jobs.max(1), stop: self.stop }
+    }
+}
+
 /// What decides that a case fails.
 #[derive(Debug, Clone)]
 pub struct Explained {
@@ -64,15 +78,11 @@ pub fn explain(
     explaining: &Explaining<'_>,
 ) -> Result<(Outcome, Option<Explained>), NoFailure> {
     let outcome = NoFailure::refuse(case, &with_draws(&explaining.runner))?;
-    let runner = Runner {
-        wanted: Wanted { until: Some(until(case, &outcome)), draws: false },
-        ..explaining.runner.clone()
-    };
-    let pool = Pool { runner, jobs: explaining.jobs.max(1), stop: explaining.stop };
+    let pool = explaining.pool(case, &outcome);
     let explained = || {
         let (moments, inevitable) = moments::of(case, &outcome, &pool, explaining.each)?;
         let without = without::of(case, &pool, explaining.each)?;
-        let mended = mended(case, &pool, explaining.each)?;
+        let mended = mended::of(case, &pool, explaining.each)?;
         Some(Explained { moments, inevitable, without, mended })
     };
     let explained = explained();

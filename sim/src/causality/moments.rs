@@ -3,7 +3,7 @@
 use super::{SEEDS, SURE};
 use crate::{
     plan::{NoiseFrom, TICK_MS, case::Case},
-    pool::{Enough, Pool},
+    pool::Pool,
     record::Line,
     world::Outcome,
 };
@@ -138,10 +138,7 @@ fn share(
         case.plan.noise_from = Some(NoiseFrom { at_ms, seed });
         case
     };
-    let cases: Vec<_> = (0..seeds).map(with).collect();
-    let ran = pool.run(&cases.iter().collect::<Vec<_>>(), Enough::AllRan, each);
-    let failing =
-        ran.into_iter().map(|ran| ran.map(|ran| u64::from(ran.fails))).sum::<Option<_>>()?;
+    let failing = pool.failing(&(0..seeds).map(with).collect::<Vec<_>>(), each)?;
     Some(Moment { at_ms, runs: seeds, failing })
 }
 

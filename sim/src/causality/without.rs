@@ -2,7 +2,7 @@
 
 use crate::{
     plan::case::Case,
-    pool::{Enough, Pool},
+    pool::Pool,
     shrink::{NOISES, Part, single_parts, without},
 };
 
@@ -17,22 +17,12 @@ pub struct Without {
 
 /// Leaves out each part alone; `None` if it was asked to stop.
 pub(super) fn of(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<Vec<Without>> {
-    let parts = single_parts(&case.plan);
-    let cases: Vec<_> = parts
-        .iter()
-        .flat_map(|part| {
-            (0..NOISES).map(move |n| {
-                let mut plan = without(&case.plan, std::slice::from_ref(part));
-                plan.noise = plan.noise.wrapping_add(n);
-                Case { plan, ..case.clone() }
-            })
-        })
-        .collect();
-    let ran = pool.run(&cases.iter().collect::<Vec<_>>(), Enough::AllRan, each);
-    let failing = ran.chunks(NOISES as usize).map(|of_part| {
-        let failing = of_part.iter().map(|ran| ran.as_ref().map(|ran| u64::from(ran.fails)));
-        failing.sum::<Option<u64>>()
-    });
-    let each = parts.into_iter().zip(failing);
-    each.map(|(part, failing)| Some(Without { part, failing: failing? })).collect()
+    let parts = single_parts(&case.plan).into_iter();
+    let one = |part: Part| {
+        let plan = without(&case.plan, std::slice::from_ref(&part));
+        let case = Case { plan, ..case.clone() };
+        let cases: Vec<_> = (0..NOISES).map(|n| case.under_noise(n)).collect();
+        Some(Without { part, failing: pool.failing(&cases, each)? })
+    };
+    parts.map(one).collect()
 }

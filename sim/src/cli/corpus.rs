@@ -2,27 +2,16 @@
 
 use super::{
     Corpus, Failure, INTERRUPTED, RIG_FAILED, VIOLATED, interrupt, jobs_or_cores,
-    output::{Output, complain},
+    output::{Output, bar, complain},
     run::{came_to_nothing, print_missing},
 };
-use indicatif::{ProgressBar, ProgressStyle};
 use std::{fs, path::PathBuf};
 use teamtalk_sim::{
-    causality::{Mended, mended},
+    causality::Explaining,
     corpus,
     plan::case::Case,
-    pool::Pool,
     report::{self, Kept},
-    run::{Runner, Until, Wanted},
 };
-
-/// A case, and what came of it.
-struct Ran {
-    path: PathBuf,
-    case: Case,
-    sentence: String,
-    mended: Mended,
-}
 
 pub fn corpus(args: &Corpus, out: &mut Output) -> Result<u8, Failure> {
     interrupt::listen();
@@ -43,13 +32,13 @@ pub fn corpus(args: &Corpus, out: &mut Output) -> Result<u8, Failure> {
         .into_iter()
         .map(|path| Case::read(&path).map(|case| (path, case)))
         .collect::<Result<_, _>>()?;
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} cases, {eta} left  {msg}");
-    let bar = ProgressBar::new(cases.len() as u64).with_style(style.expect("a fixed template"));
-    let (mut ran, mut status) = (Vec::new(), 0);
+    let length = Some(cases.len() as u64);
+    let bar = bar("{bar:30} {pos}/{len} cases, {eta} left  {msg}", length);
+    let (mut kept, mut status) = (Vec::new(), 0);
     for (path, case) in cases {
         bar.set_message(case.expect.clone());
         match one(path, case, args, out) {
-            Ok(Some(kept)) => ran.push(kept),
+            Ok(Some(case)) => kept.push(case),
             Ok(None) => status = VIOLATED,
             Err(Failure::Interrupted(_)) => {
                 bar.finish_and_clear();
@@ -63,7 +52,6 @@ pub fn corpus(args: &Corpus, out: &mut Output) -> Result<u8, Failure> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    let kept: Vec<_> = ran.iter().map(Ran::kept).collect();
     let table = report::corpus(&kept);
     match (&args.table, text) {
         (Some(path), Some(text)) => {
@@ -76,7 +64,12 @@ pub fn corpus(args: &Corpus, out: &mut Output) -> Result<u8, Failure> {
 }
 
 /// Runs a case; `None` if it does not come out as it expects.
-fn one(path: PathBuf, case: Case, args: &Corpus, out: &mut Output) -> Result<Option<Ran>, Failure> {
+fn one(
+    path: PathBuf,
+    case: Case,
+    args: &Corpus,
+    out: &mut Output,
+) -> Result<Option<Kept>, Failure> {
     let runner = args.patience.runner();
     let name = path.display().to_string();
     let outcome = runner.run(&case).map_err(|failed| came_to_nothing(&name, &failed))?;
@@ -86,17 +79,8 @@ fn one(path: PathBuf, case: Case, args: &Corpus, out: &mut Output) -> Result<Opt
         return Ok(None);
     }
     let sentence = outcome.violation(&case.expect).map_or_else(String::new, |v| v.sentence.clone());
-    let until = Some(Until { signature: case.expect.clone(), at_ms: u64::MAX });
-    let runner = Runner { wanted: Wanted { until, draws: false }, ..runner };
-    let pool = Pool { runner, jobs: jobs_or_cores(args.jobs), stop: &interrupt::STOP };
-    let mended = mended(&case, &pool, &|| {});
-    let mended = mended.ok_or(Failure::Interrupted(name))?;
-    Ok(Some(Ran { path, case, sentence, mended }))
-}
-
-impl Ran {
-    fn kept(&self) -> Kept<'_> {
-        let Self { path, case, sentence, mended } = self;
-        Kept { path, case, sentence: sentence.clone(), mended }
-    }
+    let jobs = jobs_or_cores(args.jobs);
+    let explaining = Explaining { runner, jobs, stop: &interrupt::STOP, each: &|| {} };
+    let mended = explaining.mended(&case, &outcome).ok_or(Failure::Interrupted(name))?;
+    Ok(Some(Kept { path, case, sentence, mended }))
 }

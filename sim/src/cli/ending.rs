@@ -2,7 +2,7 @@
 
 use super::{
     Failure, INTERRUPTED, NOT_DETERMINISTIC, RIG_FAILED, VIOLATED, WRONG, interrupt,
-    output::{OutFile, Output, complain, quoted_path},
+    output::{OutFile, Output, complain, quoted_path, replay_of},
     run::command_of,
     shrink::{Smaller, beside},
 };
@@ -164,7 +164,7 @@ impl Ending {
         let replay = |signature: &str, find: &Find| {
             let small = find.small.as_ref().map(|case| self.small_path(signature, find, case));
             let path = small.unwrap_or_else(|| self.path(signature, find.seed));
-            format!("cargo sim replay {}", quoted_path(&path))
+            replay_of(&path)
         };
         let suite = Suite {
             results: &self.results,

@@ -2,10 +2,9 @@
 
 use super::{
     Explain, Failure, INTERRUPTED, VIOLATED, interrupt, jobs_or_cores,
-    output::{Output, quoted_path},
+    output::{Output, bar, replay_of},
     shrink::refused,
 };
-use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 use teamtalk_sim::{
     causality::{self, Explained, Explaining},
@@ -34,9 +33,7 @@ pub fn explained(
     runner: &Runner,
     jobs: usize,
 ) -> Result<(Outcome, Option<Explained>), NoFailure> {
-    let style = "{spinner} why it fails: {pos} runs, {elapsed}";
-    let style = ProgressStyle::with_template(style).expect("a fixed template");
-    let bar = ProgressBar::new_spinner().with_style(style);
+    let bar = bar("{spinner} why it fails: {pos} runs, {elapsed}", None);
     let each = || bar.inc(1);
     let runner = runner.clone();
     let explaining = Explaining { runner, jobs, stop: &interrupt::STOP, each: &each };
@@ -52,7 +49,7 @@ pub fn card<'a>(
     outcome: &'a Outcome,
     explained: Option<&Explained>,
 ) -> Option<(&'a Violation, String)> {
-    let replay = format!("cargo sim replay {}", quoted_path(path));
     let violation = outcome.violation(&case.expect)?;
-    Some((violation, report::full_card(case, outcome, violation, &replay, explained)))
+    let card = report::full_card(case, outcome, violation, &replay_of(path), explained);
+    Some((violation, card))
 }

@@ -5,15 +5,14 @@ use super::{
     compare::hash_apart,
     ending::{Ending, Last},
     interrupt, jobs_or_cores,
-    output::{OutFile, Output, complain, quoted_path, try_folder},
+    output::{OutFile, Output, bar, complain, replay_of, try_folder},
     shrink::Smaller,
 };
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use std::{collections::BTreeSet, env, path::PathBuf, sync::atomic::Ordering, time::Duration};
 use teamtalk_sim::{
     campaign::{Find, Results},
     explore::{Campaign, Event, Found, Long, SeedReport, explore_with},
-    mechanism,
     plan::case::ProtocolSpec,
     report,
 };
@@ -147,7 +146,7 @@ impl<'a> Hunt<'a> {
         match event {
             Event::Ran(report, found) => {
                 if let Some(found) = found {
-                    self.found(report.seed, *found);
+                    self.found(&report, *found);
                     self.bar.set_message(format!("{} signatures", self.shown.len()));
                 }
                 self.compare(&report);
@@ -186,13 +185,14 @@ impl<'a> Hunt<'a> {
     }
 
     /// Writes the case of each violation, then shows it if it is the first of its kind.
-    fn found(&mut self, seed: u64, Found { mut case, outcome }: Found) {
-        for violation in &outcome.violations {
+    fn found(&mut self, report: &SeedReport, Found { mut case, outcome }: Found) {
+        let seed = report.seed;
+        for (violation, mechanism) in outcome.violations.iter().zip(&report.mechanisms) {
             case.expect = violation.signature();
             let path = self.ending.path(&case.expect, seed);
             let written = case.write(&path);
             let replay = match &written {
-                Ok(()) => format!("cargo sim replay {}", quoted_path(&path)),
+                Ok(()) => replay_of(&path),
                 Err(_) => self.ending.again(seed),
             };
             let is_first = self.shown.insert(case.expect.clone());
@@ -201,12 +201,8 @@ impl<'a> Hunt<'a> {
                 false => report::headline(&case, violation, &replay),
             });
             let sentence = violation.sentence.clone();
-            let mechanism = mechanism::of(&outcome, violation);
-            self.ending.results.found(
-                &case.expect,
-                &mechanism,
-                Find { seed, sentence, small: None },
-            );
+            let find = Find { seed, sentence, small: None };
+            self.ending.results.found(&case.expect, mechanism, find);
             self.bar.suspend(|| {
                 if let Err(error) = written {
                     complain(format_args!("error: the case is not kept: {error}"));
@@ -281,10 +277,4 @@ impl<'a> Hunt<'a> {
             out,
         )
     }
-}
-
-fn bar(style: &str, length: Option<u64>) -> ProgressBar {
-    let style = ProgressStyle::with_template(style).expect("a template of ours");
-    let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
-    bar.with_style(style)
 }

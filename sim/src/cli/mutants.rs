@@ -2,9 +2,8 @@
 
 use super::{
     Failure, INTERRUPTED, Mutants, VIOLATED, interrupt, jobs_or_cores,
-    output::{OutFile, Output},
+    output::{OutFile, Output, bar},
 };
-use indicatif::{ProgressBar, ProgressStyle};
 use std::{fs, path::Path};
 use teamtalk::mutants::{Entry, NOT_BUILT, all};
 use teamtalk_sim::mutants::{self, Hunt, Hunted};
@@ -23,9 +22,8 @@ pub fn mutants(args: &Mutants, out: &mut Output) -> Result<u8, Failure> {
         by: &args.by,
     };
     let runner = args.patience.runner();
-    let style = "{bar:30} {pos}/{len} seeds, {eta} left  {msg}";
-    let style = ProgressStyle::with_template(style).expect("a fixed template");
-    let bar = ProgressBar::new(args.seeds * chosen.len() as u64).with_style(style);
+    let length = Some(args.seeds * chosen.len() as u64);
+    let bar = bar("{bar:30} {pos}/{len} seeds, {eta} left  {msg}", length);
     let mut hunted = Vec::new();
     for (n, entry) in chosen.iter().enumerate() {
         bar.set_message(entry.name());

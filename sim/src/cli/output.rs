@@ -1,5 +1,6 @@
 //! What is printed, and the files that a command writes.
 
+use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     ffi::OsStr,
     fmt::Display,
@@ -42,6 +43,18 @@ impl Output {
         }
         self.failed.as_ref()
     }
+}
+
+/// A progress bar of so many steps, if their number is known.
+pub fn bar(style: &str, length: Option<u64>) -> ProgressBar {
+    let style = ProgressStyle::with_template(style).expect("a template of ours");
+    let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
+    bar.with_style(style)
+}
+
+/// The command that replays a case.
+pub fn replay_of(path: &Path) -> String {
+    format!("cargo sim replay {}", quoted_path(path))
 }
 
 /// A line on standard error, if there is one.

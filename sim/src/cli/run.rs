@@ -2,7 +2,7 @@
 
 use super::{
     Failure, Keep, RIG_FAILED, Replay, Run, VIOLATED, WRONG,
-    output::{OutFile, Output, complain, quoted, quoted_path},
+    output::{OutFile, Output, complain, quoted, replay_of},
     profile_name,
 };
 use std::{
@@ -123,7 +123,7 @@ fn print_replay(
     if let Some(violation) = violation {
         match mermaid {
             true => out.print(report::mermaid(case, outcome, violation)),
-            false => out.print(report::card(case, outcome, violation, &command_for(path))),
+            false => out.print(report::card(case, outcome, violation, &replay_of(path))),
         }
     }
     if !mermaid {
@@ -158,11 +158,6 @@ fn shown<'a>(case: &Case, outcome: &'a Outcome) -> Option<&'a Violation> {
     outcome.violation(&case.expect).or(outcome.violations.first())
 }
 
-/// The command that replays a case.
-fn command_for(path: &Path) -> String {
-    format!("cargo sim replay {}", quoted_path(path))
-}
-
 /// The files of pictures that were asked for.
 struct Pictures {
     perfetto: Option<OutFile>,
@@ -178,7 +173,7 @@ impl Pictures {
         let perfetto = || picture::perfetto(case, outcome);
         let mut is_written = write_to(&mut self.perfetto, perfetto);
         if self.html.is_some() {
-            let page = picture::page(case, outcome, shown(case, outcome), &command_for(path))?;
+            let page = picture::page(case, outcome, shown(case, outcome), &replay_of(path))?;
             is_written &= write_to(&mut self.html, || page);
         }
         Ok(is_written)

@@ -5,10 +5,9 @@ use super::{
     explain::{card, explained},
     explore::in_the_target_folder,
     interrupt, jobs_or_cores,
-    output::{Output, complain, quoted_path, try_folder},
+    output::{Output, bar, complain, quoted_path, try_folder},
     run::came_to_nothing,
 };
-use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -32,10 +31,7 @@ pub fn shrink(args: &Shrink, out: &mut Output) -> Result<u8, Failure> {
         runs: args.runs,
         seconds: args.time,
     };
-    let bar = bar(args.runs);
-    let shrunk = asked.shrunk(&case, &bar);
-    let seconds = bar.elapsed().as_secs_f64();
-    bar.finish_and_clear();
+    let (shrunk, seconds) = asked.shrunk(&case);
     let shrunk = shrunk.map_err(|why| refused(&args.case, why))?;
     keep(&shrunk, seconds, &asked.runner, asked.jobs, true, &place, out)?;
     let others = place.with_extension("");
@@ -66,8 +62,9 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Makes a case small while a bar is shown.
-    pub fn shrunk(&self, case: &Case, bar: &ProgressBar) -> Result<Shrunk, NoFailure> {
+    /// Makes a case small while a bar is shown, and how many seconds it took.
+    pub fn shrunk(&self, case: &Case) -> (Result<Shrunk, NoFailure>, f64) {
+        let bar = bar("{bar:30} {pos} of at most {len} runs, {elapsed}  {msg}", Some(self.runs));
         let progress = |Progress { runs, left }: Progress| {
             bar.set_position(runs);
             bar.set_message(left.to_string());
@@ -82,15 +79,10 @@ impl Asked {
             stop: &interrupt::STOP,
             progress: &progress,
         };
-        shrink::shrink(case, shrinking)
+        let shrunk = shrink::shrink(case, shrinking);
+        bar.finish_and_clear();
+        (shrunk, bar.elapsed().as_secs_f64())
     }
-}
-
-/// A bar of so many runs at most.
-pub fn bar(runs: u64) -> ProgressBar {
-    let style = "{bar:30} {pos} of at most {len} runs, {elapsed}  {msg}";
-    let style = ProgressStyle::with_template(style).expect("a fixed template");
-    ProgressBar::new(runs).with_style(style)
 }
 
 /// Writes a small case, with its card and a diagram beside it, and prints the card, with why it fails if that
@@ -155,10 +147,7 @@ impl Smaller {
             return None;
         }
         let asked = Asked { runner: self.runner.clone(), jobs: self.jobs, runs, seconds: None };
-        let bar = bar(runs);
-        let shrunk = asked.shrunk(case, &bar);
-        let seconds = bar.elapsed().as_secs_f64();
-        bar.finish_and_clear();
+        let (shrunk, seconds) = asked.shrunk(case);
         let shrunk = match shrunk {
             Ok(shrunk) => shrunk,
             Err(why) => {

@@ -59,7 +59,7 @@ pub fn mermaid(case: &Case, outcome: &Outcome, violation: &Violation) -> String 
     }
     let signature = escaped(&violation.signature());
     let sentence = wrapped(&crate::report::printable(&violation.sentence));
-    let when = match outcome.broken_by.contains_key(&violation.signature()) {
+    let when = match outcome.line_of(violation).is_some() {
         true => "",
         false => " (owed when the run was over)",
     };
@@ -129,7 +129,7 @@ fn steps<'a>(case: &'a Case, outcome: &'a Outcome, violation: &Violation) -> Vec
     let scene = Scene::of(&outcome.trace);
     let messages = Messages::read(&outcome.trace);
     let about = &violation.about;
-    let broken_by = outcome.broken_by.get(&violation.signature()).copied();
+    let broken_by = outcome.line_of(violation);
     let touches = |line: &Line| Some(line.n) == broken_by || about.touches(line);
     let all = hosts(&case.plan, &outcome.trace);
     let host_of = |name: &str| all.iter().find(|host| ***host == *name).copied();

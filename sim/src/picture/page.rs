@@ -90,7 +90,7 @@ impl<'a> Drawer<'a> {
         violation: Option<&'a Violation>,
         scene: Scene<'a>,
     ) -> Self {
-        let broken_by = violation.and_then(|v| outcome.broken_by.get(&v.signature()).copied());
+        let broken_by = violation.and_then(|v| outcome.line_of(v));
         let lanes = Lanes::of(case, &outcome.trace, &scene);
         let messages = Messages::read(&outcome.trace);
         Self { case, outcome, violation, broken_by, scene, lanes, messages }

@@ -192,6 +192,13 @@ impl Case {
         Ok(case)
     }
 
+    /// The same under the n-th noise seed behind its own.
+    pub fn under_noise(&self, n: u64) -> Self {
+        let mut case = self.clone();
+        case.plan.noise = case.plan.noise.wrapping_add(n);
+        case
+    }
+
     /// Writes it beside its place, then moves it there: a case is never half written, and nothing
     /// is left beside it.
     ///

@@ -32,6 +32,12 @@ impl Tally {
         self.excused.values().sum()
     }
 
+    /// The excuses by name, with how often: `a 1, b 2`.
+    pub fn excuses(&self) -> String {
+        let each: Vec<_> = self.excused.iter().map(|(why, n)| format!("{why} {n}")).collect();
+        each.join(", ")
+    }
+
     /// Adds those of another run.
     pub fn add(&mut self, other: &Self) {
         self.judged += other.judged;

@@ -6,26 +6,26 @@ use crate::{
     plan::case::Case,
     shrink::Count,
 };
-use std::path::Path;
+use std::path::PathBuf;
 
 /// What is before the table in a file, and behind it.
 const BEGIN: &str = "<!-- sim corpus begins -->";
 const END: &str = "<!-- sim corpus ends -->";
 
 /// A kept case, and what came of it.
-pub struct Kept<'a> {
+pub struct Kept {
     /// Where it is.
-    pub path: &'a Path,
+    pub path: PathBuf,
     /// The case.
-    pub case: &'a Case,
+    pub case: Case,
     /// What its violation says; empty if all held.
     pub sentence: String,
     /// How often it fails, and what mends it.
-    pub mended: &'a Mended,
+    pub mended: Mended,
 }
 
 /// A Markdown table of cases, a row each.
-pub fn corpus(cases: &[Kept<'_>]) -> String {
+pub fn corpus(cases: &[Kept]) -> String {
     let mut out = format!(
         "| signature | mechanism | what is wrong in the end | plan | fails, of {SURE} noise seeds | mended by | first seed | case |\n\
          |---|---|---|---|---|---|---|---|\n"
@@ -36,7 +36,7 @@ pub fn corpus(cases: &[Kept<'_>]) -> String {
     out
 }
 
-fn row(Kept { path, case, sentence, mended }: &Kept<'_>) -> String {
+fn row(Kept { path, case, sentence, mended }: &Kept) -> String {
     let mechanism = case.story.as_ref().map_or("", |story| &story.mechanism);
     let Count { operations, faults, devices, hosts, .. } = Count::of(&case.plan);
     let by = match mended {

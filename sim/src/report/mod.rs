@@ -20,16 +20,13 @@ use crate::{
     ceilings,
     explore::SeedReport,
     floor::median_acked,
-    plan::{Durability, Operation, Pace, Plan, Role, TICK_MS, case::Case},
+    plan::{Durability, Pace, Plan, Role, TICK_MS, case::Case},
     properties::{About, Violation},
     record::{Applied, Kind, Line},
     shrink::{NOISES, Part},
     world::{Outcome, describe},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write,
-};
+use std::{collections::BTreeMap, fmt::Write};
 
 /// How many events a card shows, of those that touched what it is about.
 const EVENTS: usize = 14;
@@ -66,19 +63,20 @@ pub fn full_card(
     let _ = writeln!(out, "trace:   {}", outcome.trace.hash());
     let _ = writeln!(out, "world:   {}", world(&case.plan));
     if let Some(tally) = outcome.tallies.get(violation.property).filter(|of| of.forgiven() > 0) {
-        let each: Vec<_> = tally.excused.iter().map(|(why, n)| format!("{why} {n}")).collect();
-        let _ = writeln!(out, "excused: {} (judged {})", each.join(", "), tally.judged);
+        let _ = writeln!(out, "excused: {} (judged {})", tally.excuses(), tally.judged);
     }
     let _ = writeln!(out, "plan, in time order:");
     let about = &violation.about;
-    let attempted: BTreeSet<u32> =
-        outcome.trace.lines.iter().filter_map(|line| about.attempted(line)).collect();
-    let told = |op: &Operation| about.is_sent_by(op) || attempted.contains(&op.id);
+    let told = about.operations(&case.plan.operations, &outcome.trace.lines);
     let mut lines: Vec<(u64, String, bool)> = Vec::new();
     for op in &case.plan.operations {
         let what = op.describe();
         let without = without(Part::Operation(op.id));
-        lines.push((op.at_ms, format!("device {} {what}{without}", op.device), told(op)));
+        lines.push((
+            op.at_ms,
+            format!("device {} {what}{without}", op.device),
+            told.contains(&op.id),
+        ));
     }
     for fault in &case.plan.faults {
         let hit = outcome.hits.get(&fault.id).map_or(String::new(), |n| format!(" [hit {n}]"));
@@ -101,7 +99,7 @@ pub fn full_card(
     if let Some(explained) = explained {
         out += &causality(explained, &outcome.trace);
     }
-    let broken_by = outcome.broken_by.get(&violation.signature()).copied();
+    let broken_by = outcome.line_of(violation);
     let end = if broken_by.is_some() { ", up to the one that broke it" } else { "" };
     let _ = writeln!(out, "the last events that touched it{end}:");
     for line in events(&outcome.trace.lines, about, broken_by) {
@@ -229,8 +227,8 @@ fn excuses(reports: &BTreeMap<u64, SeedReport>) -> String {
         let (judged, forgiven, share) = (tally.judged, tally.forgiven(), ceilings::share(&tally));
         let name = format!("{name}: judged, excused");
         let _ = write!(out, "{name:<38} {judged}, {forgiven} ({share:.2} %)");
-        let each: Vec<_> = tally.excused.iter().map(|(why, n)| format!("{why} {n}")).collect();
-        let _ = writeln!(out, "{}{}", if each.is_empty() { "" } else { ": " }, each.join(", "));
+        let each = tally.excuses();
+        let _ = writeln!(out, "{}{each}", if each.is_empty() { "" } else { ": " });
     }
     out
 }

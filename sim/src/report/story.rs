@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 /// The story of a violation.
 pub fn story(outcome: &Outcome, violation: &Violation) -> Story {
-    let broken_by = outcome.broken_by.get(&violation.signature()).copied();
+    let broken_by = outcome.line_of(violation);
     let events = events(&outcome.trace.lines, &violation.about, broken_by);
     Story {
         mechanism: mechanism::of(outcome, violation),

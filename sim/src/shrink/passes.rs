@@ -22,17 +22,10 @@ pub struct About {
 impl About {
     /// Of a case, and what came of it.
     pub fn of(case: &Case, outcome: &Outcome) -> Self {
-        let (plan, at_ms) = (&case.plan, outcome.broken_at_ms(&case.expect));
-        let Some(violation) = outcome.violation(&case.expect) else {
-            return Self { at_ms, operations: BTreeSet::new() };
-        };
-        let about = &violation.about;
-        let lines = outcome.trace.lines.iter();
-        let mut operations: BTreeSet<u32> =
-            lines.filter_map(|line| about.attempted(line)).collect();
-        let sent = plan.operations.iter().filter(|op| about.is_sent_by(op));
-        operations.extend(sent.map(|op| op.id));
-        Self { at_ms, operations }
+        let (all, lines) = (&case.plan.operations, &outcome.trace.lines);
+        let violation = outcome.violation(&case.expect);
+        let operations = violation.map(|of| of.about.operations(all, lines)).unwrap_or_default();
+        Self { at_ms: outcome.broken_at_ms(&case.expect), operations }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Count, NOISES, Progress, Shrinking};
 use crate::{
     plan::{Plan, case::Case, check},
-    pool::{Enough, Pool, Ran},
+    pool::{Enough, Pool},
     run::Until,
     world::Outcome,
 };
@@ -102,7 +102,8 @@ impl<'a> Search<'a> {
         let room = self.budget.saturating_sub(self.runs);
         let is_cut = attempts.len() as u64 > room;
         attempts.truncate(usize::try_from(room).unwrap_or(usize::MAX));
-        let ran = self.run(&attempts, Enough::OneFails);
+        let cases: Vec<_> = attempts.iter().map(|attempt| &attempt.case).collect();
+        let ran = self.on_the_pool(|pool, each| pool.run(&cases, Enough::OneFails, each));
         // What other threads ran beyond the first that fails would not have been run one by one.
         let failing = ran.iter().position(|ran| ran.as_ref().is_none_or(|ran| ran.fails));
         let held = failing.unwrap_or(attempts.len());
@@ -127,21 +128,21 @@ impl<'a> Search<'a> {
 
     /// Under how many of so many noise seeds the best case fails; `None` if it is asked to stop.
     pub fn failing(&mut self, seeds: u64) -> Option<u64> {
-        let attempts: Vec<_> = (0..seeds).map(|n| self.attempt(0, &self.best.plan, n)).collect();
-        let ran = self.run(&attempts, Enough::AllRan);
+        let cases: Vec<_> = (0..seeds).map(|n| self.attempt(0, &self.best.plan, n).case).collect();
+        let failing = self.on_the_pool(|pool, each| pool.failing(&cases, each));
         self.runs += seeds;
-        ran.into_iter().map(|ran| ran.map(|ran| u64::from(ran.fails))).sum()
+        failing
     }
 
-    fn run(&mut self, attempts: &[Attempt], enough: Enough) -> Vec<Option<Ran>> {
+    /// Has something run: until it fails, or till so late that it is of no use.
+    fn on_the_pool<T>(&mut self, run: impl FnOnce(&Pool<'_>, &(dyn Fn() + Sync)) -> T) -> T {
         let over = self.fails_at_ms.filter(|_| !self.is_sure);
         self.pool.runner.wanted.until = Some(Until {
             signature: self.best.expect.clone(),
             at_ms: over.map_or(u64::MAX, |at_ms| at_ms + LATER_MS),
         });
-        let cases: Vec<_> = attempts.iter().map(|attempt| &attempt.case).collect();
         let (runs, left) = (AtomicU64::new(self.runs), Count::of(&self.best.plan));
-        self.pool.run(&cases, enough, &|| {
+        run(&self.pool, &|| {
             let runs = runs.fetch_add(1, Ordering::Relaxed) + 1;
             (self.progress)(Progress { runs, left });
         })

@@ -103,6 +103,12 @@ fn beginnings(plan: &Plan) -> Vec<u64> {
     at
 }
 
+/// The times at which operations and faults begin.
+fn starts(plan: &mut Plan) -> impl Iterator<Item = &mut u64> {
+    let operations = plan.operations.iter_mut().map(|op| &mut op.at_ms);
+    operations.chain(plan.faults.iter_mut().map(|fault| &mut fault.at_ms))
+}
+
 /// What comes after a gap comes earlier, and all behind it: by all of the gap, or half.
 fn gaps(plan: &Plan) -> Vec<Change> {
     let each = (0..beginnings(plan).len()).flat_map(|nth| [(nth, 1), (nth, 2)]);
@@ -115,9 +121,7 @@ fn closer(plan: &Plan, nth: usize, part: u64) -> Option<Plan> {
     let from = nth.checked_sub(1).map_or(EARLIEST_MS, |before| at[before] + GAP_MS);
     let by = to.saturating_sub(from) / part / TICK_MS * TICK_MS;
     let mut plan = plan.clone();
-    let times = plan.operations.iter_mut().map(|op| &mut op.at_ms);
-    let times = times.chain(plan.faults.iter_mut().map(|fault| &mut fault.at_ms));
-    times.filter(|at| **at >= to).for_each(|at| *at -= by);
+    starts(&mut plan).filter(|at| **at >= to).for_each(|at| *at -= by);
     plan.horizon_ms -= by;
     (by > 0).then_some(plan)
 }
@@ -160,26 +164,17 @@ fn resets_at_once(fault: &mut Fault) {
 
 /// Rounder times, the roundest first.
 fn times(plan: &Plan) -> Vec<Change> {
-    let mut changes: Vec<Change> = Vec::new();
-    for round in ROUND_MS {
-        for at in 0..plan.operations.len() {
-            changes.push(Box::new(move |plan| {
-                let to = rounded(plan.operations[at].at_ms, round)?;
-                let mut plan = plan.clone();
-                plan.operations[at].at_ms = to;
-                Some(plan)
-            }));
-        }
-        for at in 0..plan.faults.len() {
-            changes.push(Box::new(move |plan| {
-                let to = rounded(plan.faults[at].at_ms, round)?;
-                let mut plan = plan.clone();
-                plan.faults[at].at_ms = to;
-                Some(plan)
-            }));
-        }
-    }
-    changes
+    let all = plan.operations.len() + plan.faults.len();
+    let each = ROUND_MS.into_iter().flat_map(|round| (0..all).map(move |nth| (round, nth)));
+    let changes = each.map(|(round, nth)| -> Change {
+        Box::new(move |plan| {
+            let mut plan = plan.clone();
+            let at = starts(&mut plan).nth(nth)?;
+            *at = rounded(*at, round)?;
+            Some(plan)
+        })
+    });
+    changes.collect()
 }
 
 /// A time as a multiple of another one, if it is none.

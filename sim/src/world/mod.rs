@@ -148,6 +148,11 @@ impl Outcome {
         }
     }
 
+    /// The number of the line that broke a violation's property; of what is owed at the end none did.
+    pub fn line_of(&self, violation: &Violation) -> Option<u64> {
+        self.broken_by.get(&violation.signature()).copied()
+    }
+
     /// When this signature was found, in simulated milliseconds; what is owed at the end is broken at no
     /// time.
     pub fn broken_at_ms(&self, signature: &str) -> Option<u64> {

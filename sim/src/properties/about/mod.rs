@@ -16,7 +16,7 @@ use crate::{
     record::{Applied, Frame, Kind, Line, shown},
 };
 pub(crate) use named::Named;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use teamtalk::{catalogue::id as command, conversation::Conversation, env::ConnId, fact::Fact};
 
 /// One thing that a violation is about.
@@ -114,6 +114,12 @@ impl About {
         self.0.iter().any(|subject| subject.is_touched(line, &named))
     }
 
+    /// The operations that it is about: what they send, or an attempt of theirs.
+    pub fn operations(&self, operations: &[Operation], lines: &[Line]) -> BTreeSet<u32> {
+        let sent = operations.iter().filter(|op| self.is_sent_by(op)).map(|op| op.id);
+        sent.chain(lines.iter().filter_map(|line| self.attempted(line))).collect()
+    }
+
     /// Whether it is about what an operation sends.
     pub fn is_sent_by(&self, op: &Operation) -> bool {
         let sent = op.content();
@@ -125,7 +131,7 @@ impl About {
     }
 
     /// The operation whose attempt a line is, if that is a question that this is about.
-    pub fn attempted(&self, line: &Line) -> Option<u32> {
+    fn attempted(&self, line: &Line) -> Option<u32> {
         let Kind::Fact(Fact::Attempt { op, conn, seq_num, .. }) = &line.kind else { return None };
         let asks = |subject: &Subject| matches!(subject, Subject::Question { conn: c, seq, .. } if (c, seq) == (conn, seq_num));
         self.0.iter().any(asks).then_some(*op)

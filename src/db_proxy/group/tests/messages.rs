@@ -2,7 +2,7 @@
 
 use crate::{
     catalogue::id as command,
-    db_proxy::testing::{Fake, answer, id, lost, raised_to, refused, rows, serve},
+    db_proxy::testing::{Fake, answer, id, lost, raised_to, refused, rows, serve, text},
     fact::Fact,
     protocol::Protocol,
     store::cache::CacheError,
@@ -59,16 +59,8 @@ fn stored_group() -> Fake {
 
 /// A text of user 1 to group 1.
 pub(super) fn message(token: Option<&'static [u8]>) -> ImMsgData {
-    ImMsgData {
-        from_user_id: 1,
-        to_session_id: 1,
-        msg_id: 0,
-        create_time: 990,
-        msg_type: MsgType::GroupText as i32,
-        msg_data: Bytes::from_static(b"text"),
-        attach_data: attach(),
-        send_token: token.map(Bytes::from_static),
-    }
+    let msg_type = MsgType::GroupText as i32;
+    ImMsgData { to_session_id: 1, msg_type, send_token: token.map(Bytes::from_static), ..text() }
 }
 
 fn sent(world: &Fake, protocol: Protocol) -> u32 {

@@ -2,11 +2,10 @@
 
 use crate::{
     catalogue::id as command,
-    db_proxy::testing::{Fake, answer, id, lost, refused, rows, serve},
+    db_proxy::testing::{Fake, answer, id, lost, refused, rows, serve, text},
     protocol::Protocol,
     wire::{
         Pdu,
-        attach::Attach,
         im::{
             base_define::{MsgType, SessionType},
             file::*,
@@ -18,16 +17,8 @@ use crate::{
 use bytes::Bytes;
 
 fn request(data: &'static [u8]) -> Pdu {
-    let message = ImMsgData {
-        from_user_id: 1,
-        to_session_id: 2,
-        msg_id: 0,
-        create_time: 990,
-        msg_type: MsgType::SingleAudio as i32,
-        msg_data: Bytes::from_static(data),
-        attach_data: Some(Attach::handle(3).encode()),
-        send_token: None,
-    };
+    let (msg_type, msg_data) = (MsgType::SingleAudio as i32, Bytes::from_static(data));
+    let message = ImMsgData { msg_type, msg_data, ..text() };
     Pdu::new(command::MSG_DATA, 7, &message)
 }
 

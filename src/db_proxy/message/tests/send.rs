@@ -2,14 +2,11 @@
 
 use crate::{
     catalogue::id as command,
-    db_proxy::testing::{Fake, id, lost, refused, rows, serve},
+    db_proxy::testing::{Fake, id, lost, refused, rows, serve, text},
     fact::Fact,
     protocol::Protocol,
     store::cache::CacheError,
-    wire::{
-        Pdu,
-        im::{base_define::MsgType, message::ImMsgData},
-    },
+    wire::{Pdu, im::message::ImMsgData},
 };
 use bytes::Bytes;
 
@@ -18,16 +15,8 @@ const PEER: &str = "from IMRecentSession where userId=2 and peerId=1 and type=1 
 const RELATION: &str = "from IMRelationShip where smallId=1 and bigId=2 and status = 0";
 
 fn message(from: u32, to: u32) -> ImMsgData {
-    ImMsgData {
-        from_user_id: from,
-        to_session_id: to,
-        msg_id: 0,
-        create_time: 990,
-        msg_type: MsgType::SingleText as i32,
-        msg_data: Bytes::from_static(b"text"),
-        attach_data: Some(Bytes::from_static(b"attach")),
-        send_token: None,
-    }
+    let attach_data = Some(Bytes::from_static(b"attach"));
+    ImMsgData { from_user_id: from, to_session_id: to, attach_data, ..text() }
 }
 
 fn request(from: u32, to: u32) -> Pdu {

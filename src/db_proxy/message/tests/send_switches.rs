@@ -2,14 +2,14 @@
 
 use crate::{
     catalogue::id as command,
-    db_proxy::testing::{Fake, answer, id, lost, raised_to, refused, rows},
+    db_proxy::testing::{Fake, answer, id, lost, raised_to, refused, rows, text},
     fact::Fact,
     protocol::Protocol,
     store::{cache::CacheError, sql::Outcome},
     wire::{
         Pdu,
         attach::Attach,
-        im::{base_define::MsgType, message::ImMsgData},
+        im::message::ImMsgData,
         tt::extension::{Refused, RefusedCode},
     },
 };
@@ -20,16 +20,7 @@ const OWN: &str = "from IMRecentSession where userId=1 and peerId=2 and type=1 a
 const PEER: &str = "from IMRecentSession where userId=2 and peerId=1 and type=1 and status=0";
 
 pub(super) fn message(token: Option<&'static [u8]>) -> ImMsgData {
-    ImMsgData {
-        from_user_id: 1,
-        to_session_id: 2,
-        msg_id: 0,
-        create_time: 990,
-        msg_type: MsgType::SingleText as i32,
-        msg_data: Bytes::from_static(b"text"),
-        attach_data: Some(Attach::handle(3).encode()),
-        send_token: token.map(Bytes::from_static),
-    }
+    ImMsgData { send_token: token.map(Bytes::from_static), ..text() }
 }
 
 fn send(world: &Fake, protocol: Protocol, token: Option<&'static [u8]>) -> Pdu {
