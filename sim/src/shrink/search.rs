@@ -75,10 +75,12 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// From here on only what makes sure of the result is run: to the end, and as often as it takes.
+    /// From here on only what makes sure of the result is run: to the end, and as often as it takes. What
+    /// was given up before its end is not known to hold.
     pub fn make_sure(&mut self) {
         self.budget = u64::MAX;
         self.is_sure = true;
+        self.holds.clear();
     }
 
     /// The place of the first candidate that fails, under its noise seed or another one: it is the best
