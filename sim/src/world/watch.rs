@@ -43,7 +43,10 @@ impl Watch {
     /// Ends a run in which a task is ready again and again within one tick: that task's host
     /// panics with [`Endless`] before its next turn. Nothing happens while a task does not yield.
     pub fn end_endless(&self) {
-        for runtime in self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        // The lock is let go of before anybody is told: who panics asks for it to say who it is,
+        // see [`Self::host_here`].
+        let hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for runtime in hosts.into_values() {
             // Only one of them runs at the moment, and none after it has panicked.
             runtime.spawn(async {
                 panic_any(Endless("its tasks are ready again and again within one tick".into()));
