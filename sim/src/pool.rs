@@ -43,32 +43,44 @@ pub struct Ran {
 impl Pool<'_> {
     /// What came of each case; `None` for those that were not run. Some behind the first one that fails may
     /// have been run, too. `each` is called after each run.
-    #[allow(clippy::disallowed_methods, reason = "the rig's own threads")]
     pub fn run(
         &self,
         cases: &[&Case],
         enough: Enough,
         each: &(dyn Fn() + Sync),
     ) -> Vec<Option<Ran>> {
-        let results: Vec<Mutex<Option<Ran>>> = cases.iter().map(|_| Mutex::default()).collect();
-        let (next, first_failing) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
-        let work = || {
+        let first_failing = AtomicUsize::new(usize::MAX);
+        self.side_by_side(cases, |at, case| {
+            let is_needed = enough == Enough::AllRan || at < first_failing.load(Ordering::Relaxed);
+            let ran = is_needed.then(|| self.one(case))?;
+            if ran.fails {
+                first_failing.fetch_min(at, Ordering::Relaxed);
+            }
+            each();
+            Some(ran)
+        })
+    }
+
+    /// What work makes of each of some things, so many at once; `None` for those that were not worked on
+    /// because it was asked to stop.
+    #[allow(clippy::disallowed_methods, reason = "the rig's own threads")]
+    pub fn side_by_side<T: Sync, R: Send>(
+        &self,
+        all: &[T],
+        work: impl Fn(usize, &T) -> Option<R> + Sync,
+    ) -> Vec<Option<R>> {
+        let results: Vec<Mutex<Option<R>>> = all.iter().map(|_| Mutex::default()).collect();
+        let next = AtomicUsize::new(0);
+        let on_each = || {
             while !self.stop.load(Ordering::Relaxed) {
                 let at = next.fetch_add(1, Ordering::Relaxed);
-                let is_needed =
-                    enough == Enough::AllRan || at < first_failing.load(Ordering::Relaxed);
-                let Some(case) = cases.get(at).filter(|_| is_needed) else { return };
-                let ran = self.one(case);
-                if ran.fails {
-                    first_failing.fetch_min(at, Ordering::Relaxed);
-                }
-                *results[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(ran);
-                each();
+                let Some(one) = all.get(at) else { return };
+                *results[at].lock().unwrap_or_else(PoisonError::into_inner) = work(at, one);
             }
         };
         std::thread::scope(|scope| {
-            for _ in 0..self.jobs.min(cases.len()) {
-                scope.spawn(work);
+            for _ in 0..self.jobs.min(all.len()) {
+                scope.spawn(on_each);
             }
         });
         let inner = |result: Mutex<_>| result.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -77,7 +77,7 @@ impl Device {
         turn.store.sends += 1;
         let number = turn.store.sends;
         let waiting = [(op, 0)].into();
-        turn.store.outbox.insert(number, Outgoing { op, to, kind, data, waiting });
+        turn.store.outbox.insert(number, Outgoing { op, to, kind, data, waiting, bare: false });
         self.dispatch(turn, number);
     }
 
@@ -177,6 +177,7 @@ impl Device {
         let number = sending.number;
         turn.send(sending.pdu.clone());
         let Some(message) = turn.store.outbox.get_mut(&number) else { return };
+        message.bare |= !persistent;
         for attempts in message.waiting.values_mut() {
             *attempts += 1;
         }
@@ -272,11 +273,12 @@ impl Device {
     }
 
     /// After a crash no operation waits for the messages that were in flight, unless they are
-    /// written again.
+    /// written again. One that the program before this one wrote without a token is not: it may be stored,
+    /// and would be stored twice.
     pub(super) fn forget_unsent(&self, turn: &mut Turn<'_>) {
-        if !self.is_persistent() {
-            turn.store.outbox.values_mut().for_each(|message| message.waiting.clear());
-        }
+        let persistent = self.is_persistent();
+        let outbox = turn.store.outbox.values_mut();
+        outbox.filter(|message| !persistent || message.bare).for_each(|m| m.waiting.clear());
     }
 }
 

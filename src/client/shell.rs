@@ -2,11 +2,13 @@
 
 use super::{Command, Config, Device, DeviceStore, Effect, Event};
 use crate::{
+    catalogue::id as command,
     env::{ConnId, Env, Stream},
     link::{
         Now, UNSENT_BOUND,
         conn::{Conn, FromConn, size},
     },
+    mutants::Mutant,
     wire::frame::MAX_LEN,
 };
 use std::{
@@ -174,7 +176,10 @@ impl<E: Env> Shell<E> {
                 }));
             }
             Effect::Disconnect => self.disconnect(),
-            Effect::Send(pdu) => {
+            Effect::Send(mut pdu) => {
+                if pdu.command() == command::MSG_DATA && self.marks() {
+                    pdu = pdu.marked();
+                }
                 let Some((_, conn)) = &self.conn else { return };
                 if conn.unsent() + size(&pdu) > UNSENT_BOUND {
                     if let Some((_, conn)) = self.conn.take() {
@@ -187,6 +192,12 @@ impl<E: Env> Shell<E> {
             }
             Effect::Fact(fact) => self.env.fact(fact),
         }
+    }
+
+    /// Whether a mutant marks what is sent.
+    fn marks(&self) -> bool {
+        let protocol = &self.config.protocol;
+        protocol.mutated(Mutant::SendsWantMark) || protocol.mutated(Mutant::MarkForNothing)
     }
 
     fn disconnect(&mut self) {

@@ -63,6 +63,9 @@ pub struct Outgoing {
     /// The operations whose outcome the person does not know yet, with how often each was
     /// attempted. None: the person was told that it failed, and may send it again by hand.
     pub waiting: BTreeMap<u32, u32>,
+    /// It was written without a token, by a program or under a protocol that has none: nobody would know it
+    /// again.
+    pub bare: bool,
 }
 
 /// What survives a crash of the program. It holds every message received, so it grows with the

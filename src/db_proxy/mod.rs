@@ -204,6 +204,8 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
                 Event::Closed { conn, .. } => {
                     links.remove(&conn);
                 }
+                Event::Pdu { pdu, .. }
+                    if !pdu.is_marked() && protocol.mutated(Mutant::DbWantsMark) => {}
                 Event::Pdu { conn, pdu, .. } => {
                     if let Err(full) = pool.dispatch(conn, pdu)
                         && let Some(refusal) = refusal::queue_full(&protocol, &full)

@@ -35,10 +35,12 @@ pub use state::{in_flight::IN_FLIGHT_BOUND, send_list::SEND_LIST_BOUND};
 pub use text_cipher::{DEFAULT_TEXT_KEY, decrypt as decrypt_text, encrypt as encrypt_text};
 
 use crate::{
+    catalogue::id as command,
     env::{ConnId, Draw},
     link::{Action, Event, Now, Role},
+    mutants::Mutant,
     protocol::Protocol,
-    wire::tt::extension::RefusedCode,
+    wire::{Pdu, tt::extension::RefusedCode},
 };
 use state::{State, in_flight::Asked, turn::Turn};
 
@@ -69,6 +71,7 @@ impl Role for MsgServer {
             Event::Opened { conn, kind } => opened(state, turn, conn, kind),
             Event::Pdu { conn, kind, pdu } => {
                 let served = match kind {
+                    _ if is_unmarked(&state.config.protocol, kind, &pdu) => Ok(()),
                     Kind::Client => from_client::dispatch(state, turn, conn, &pdu),
                     Kind::Db { .. } => from_db::dispatch(state, turn, conn, &pdu),
                     Kind::Route { .. } => from_route::dispatch(state, turn, conn, &pdu),
@@ -93,6 +96,18 @@ impl Role for MsgServer {
             Event::NotAsked { conn, of } => state.not_asked(turn, conn, of),
             Event::Tick => timers::tick(state, turn),
         }
+    }
+}
+
+/// Whether a mutant passes over a PDU that has no mark.
+fn is_unmarked(protocol: &Protocol, kind: Kind, pdu: &Pdu) -> bool {
+    match kind {
+        Kind::Route { .. } => !pdu.is_marked() && protocol.mutated(Mutant::MsgWantsMark),
+        Kind::Client => {
+            let is_send = pdu.command() == command::MSG_DATA;
+            is_send && !pdu.is_marked() && protocol.mutated(Mutant::SendsWantMark)
+        }
+        _ => false,
     }
 }
 

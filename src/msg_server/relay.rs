@@ -50,6 +50,7 @@ impl State {
     ) -> bool {
         let Source { conn, asked, body, missed } = source;
         let protocol = &self.config.protocol;
+        let pdu = if protocol.mutated(Mutant::DbWantsMark) { pdu.marked() } else { pdu };
         let missed = missed.filter(|_| !protocol.mutated(Mutant::LostSendHintsNobody));
         let recorded = protocol.answered_refusals || (protocol.catch_up_hint && missed.is_some());
         if let Some(client) = self.conns.get(&conn).filter(|_| recorded) {

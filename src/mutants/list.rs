@@ -242,4 +242,12 @@ mutants! {
         ClaimsNewest "an ack says that all is held up to the newest message that the device has heard of"
         ReadAckOneBelow "a read ack names the message before the last one"
     }
+    "rollout" {
+        TokensReversed "db_proxies keep tokens of sends with their bytes reversed, and find none of those that others kept"
+        CountersOfTheirOwn "db_proxies draw msg_ids from counters under other keys, which begin where the old ones are then"
+        DbWantsMark "msg_servers mark requests in the header's reserved field, and db_proxies pass over unmarked ones"
+        MsgWantsMark "route_servers mark what they send in the header's reserved field, and msg_servers pass over what is not marked"
+        SendsWantMark "devices mark messages in the header's reserved field, and msg_servers pass over unmarked ones"
+        MarkForNothing "devices mark messages in the header's reserved field, and nobody looks"
+    }
 }

@@ -309,5 +309,15 @@ impl Role for RouteServer {
             // It asks nobody.
             Event::NotAsked { .. } | Event::Tick => {}
         }
+        if self.protocol.mutated(Mutant::MsgWantsMark) {
+            out.iter_mut().for_each(mark);
+        }
+    }
+}
+
+/// [`Mutant::MsgWantsMark`].
+fn mark(action: &mut Action) {
+    if let Action::Send { pdu, .. } = action {
+        *pdu = pdu.clone().marked();
     }
 }

@@ -6,6 +6,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 /// Bytes of a header.
 pub const HEADER_LEN: usize = 16;
 
+/// See [`Pdu::marked`].
+const MARK: u16 = 1;
+
 /// The service of a command: its high byte (SYSTEM.md section 1, "Services").
 pub const fn service(command_id: u16) -> u16 {
     command_id >> 8
@@ -68,6 +71,17 @@ impl Pdu {
     /// The same header over another body.
     pub fn with_body(&self, body: Bytes) -> Self {
         Self { header: self.header, body }
+    }
+
+    /// The same with a mark in a field of the header that nobody uses, for mutants that want one.
+    pub fn marked(mut self) -> Self {
+        self.header.reserved = MARK;
+        self
+    }
+
+    /// Whether it is [`marked`](Self::marked).
+    pub fn is_marked(&self) -> bool {
+        self.header.reserved == MARK
     }
 
     /// Checks the body against proto2's rules (required fields, enum values), then decodes it. What

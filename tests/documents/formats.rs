@@ -17,7 +17,7 @@ use teamtalk_sim::{
     corpus,
     explore::{SeedReport, run_case},
     plan::{
-        Device, Fault, Group, Node, Operation, Past, PastGroup, PastMessage, PastPair, PastSession,
+        Device, Fault, Group, Node, Operation, Past, PastGroup, PastMessage, PastPair, PastSession, Side, Step,
         Plan, Role, Trouble,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
@@ -68,6 +68,7 @@ fn the_tables_of_a_case_have_the_fields_of_its_types() {
         ("### Past", 2, expected::<PastGroup>(wrong.clone())),
         ("### Past", 3, expected::<PastMessage>(wrong.clone())),
         ("### Past", 4, expected::<PastSession>(wrong.clone())),
+        ("### Step", 0, expected::<Step>(wrong.clone())),
     ] {
         assert_eq!(fields(&text, heading, n), actual, "{heading}");
     }
@@ -174,6 +175,7 @@ fn name(kind: &Kind) -> &'static str {
         Kind::StoreLost { .. } => "store_lost",
         Kind::StreamReset { .. } => "stream_reset",
         Kind::HostUp => "host_up",
+        Kind::OnSide { .. } => "on_side",
         Kind::HostDown => "host_down",
         Kind::Panic { .. } => "panic",
         Kind::Endless { .. } => "endless",
@@ -191,6 +193,7 @@ fn the_lines_of_traces_are_described() {
         Kind::Panic { message: "a word".into(), at: "a.rs:1:1".into() },
         Kind::Endless { message: "a word".into() },
         Kind::StoreLost { store: "redis", commands: 1, changed: Vec::new() },
+        Kind::OnSide { side: Side::Candidate },
     ];
     let host = Role::Msg.numbered(1);
     let rare = rare.map(|kind| Line { n: 0, sim_us: 0, host: host.clone(), incarnation: 1, kind });

@@ -93,8 +93,8 @@ impl Find {
             (self.seed, self.sentence) = (other.seed, other.sentence);
         }
         let size = |case: &Case| {
-            let Count { operations, faults, devices, hosts, past } = Count::of(&case.plan);
-            (operations + faults + past, devices, hosts, case.seed)
+            let Count { operations, faults, steps, devices, hosts, past } = Count::of(&case.plan);
+            (operations + faults + steps + past, devices, hosts, case.seed)
         };
         self.small = match (self.small.take(), other.small) {
             (Some(ours), Some(theirs)) if size(&theirs) < size(&ours) => Some(theirs),

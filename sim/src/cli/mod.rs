@@ -14,6 +14,7 @@ mod mutants;
 mod output;
 mod run;
 mod shrink;
+mod verify;
 
 use clap::{Args, Parser, Subcommand};
 use first::First;
@@ -61,6 +62,7 @@ enum Command {
     Shrink(Shrink),
     Explain(Explain),
     Judge(Judge),
+    Verify(Verify),
     Keep(Keep),
     Corpus(Corpus),
     Mutants(Mutants),
@@ -315,6 +317,47 @@ struct Judge {
     traces: Vec<PathBuf>,
 }
 
+/// Verify a change before it is deployed: may the candidate replace the base, and in what order?
+///
+/// The same plans run with everybody on the base, with everybody on the candidate, and (--rolling) while
+/// hosts go from one to the other in an order of each seed's own: forward, stopped half way, back, and
+/// forward again. What is violated there and not under the base is a regression. Each one of a rollout is
+/// led back to the smallest mix of sides that does it ("msg_servers of the candidate beside db_proxies of
+/// the base"); from these follows the order in which roles may change and the last point from which all can be
+/// taken back, and that order is run on other seeds.
+///
+/// Under the base hosts go down at the same moments and come back as they were: what differs is the
+/// protocol alone. Status 1: something that the base holds is lost.
+#[derive(Args)]
+struct Verify {
+    /// What is in production: `hardened`, `teamtalk` or a TOML file.
+    #[arg(long)]
+    base: String,
+    /// What is to replace it: as --base.
+    #[arg(long)]
+    candidate: String,
+    /// Let hosts change side while the plans run, and infer the order.
+    #[arg(long)]
+    rolling: bool,
+    /// How many seeds for each stage.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// How many at once (default: one for each core).
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+    jobs: Option<u16>,
+    /// What the plans are like: see `profiles`.
+    #[arg(long, default_value = "default", value_parser = profile)]
+    profile: Profile,
+    /// Where cases are written (default: `sim/verify` in cargo's target folder).
+    #[arg(long)]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
 /// Run the kept cases, and list them: how each fails, how often, and which switch mends it.
 ///
 /// A case that no longer comes out as it expects is named with the first event of its story that did not
@@ -439,6 +482,7 @@ fn command(command: Command, out: &mut Output) -> Result<u8, Failure> {
         Command::Shrink(args) => shrink::shrink(&args, out),
         Command::Explain(args) => explain::explain(&args, out),
         Command::Judge(args) => judge::judge(&args, out),
+        Command::Verify(args) => verify::verify(args, out),
         Command::Corpus(args) => corpus::corpus(&args, out),
         Command::Keep(args) => run::keep(&args, out),
         Command::Mutants(args) => mutants::mutants(&args, out),

@@ -13,6 +13,7 @@ mod operation;
 mod past;
 mod payload;
 mod rogue;
+pub mod rollout;
 mod strict;
 
 pub use ask::Ask;
@@ -24,6 +25,7 @@ pub use operation::{Action, DROPS, Odd, Operation, Size, text_of};
 pub use past::{Past, PastGroup, PastMessage, PastPair, PastSession};
 pub use payload::Payload;
 pub use rogue::Rogue;
+pub use rollout::{Ends, Step};
 
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
@@ -159,6 +161,9 @@ pub struct Plan {
     pub operations: Vec<Operation>,
     /// What goes wrong, by time.
     pub faults: Vec<Fault>,
+    /// Which hosts change side, by time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rollout: Vec<Step>,
     /// When the safety phase ends, in simulated milliseconds.
     pub horizon_ms: u64,
 }

@@ -2,7 +2,7 @@
 //! place. Serde alone lets such fields pass wherever a type is flattened into
 //! another one or is an enum's unit variant.
 
-use super::{Device, Fault, Group, Node, Operation, case::Case};
+use super::{Device, Fault, Group, Node, Operation, Step as RolloutStep, case::Case};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -21,12 +21,14 @@ pub fn case(mut document: Value) -> Result<Case, String> {
     let groups = elements::<Group>(plan, "groups", "group", "id")?;
     let operations = elements::<Operation>(plan, "operations", "operation", "id")?;
     let faults = elements::<Fault>(plan, "faults", "fault", "id")?;
+    let rollout = elements::<RolloutStep>(plan, "rollout", "step", "id")?;
     let mut case: Case = whole(&mut document)?;
     case.plan.nodes = nodes;
     case.plan.devices = devices;
     case.plan.groups = groups;
     case.plan.operations = operations;
     case.plan.faults = faults;
+    case.plan.rollout = rollout;
     Ok(case)
 }
 

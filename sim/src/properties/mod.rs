@@ -60,7 +60,7 @@ use looking::{Looking, is_shown};
 pub use protocols::Protocols;
 pub use seen::{Class, Known, Seen};
 pub use tally::Tally;
-pub use wire::{At, Message};
+pub use wire::{At, Message, held_content};
 
 use crate::{
     plan::{Action, EPOCH, Operation, Plan, Role},

@@ -206,6 +206,9 @@ impl Known {
             Class::Store => self.stores.observe(line),
             Class::Row => self.membership.observe(line),
             Class::Event => {
+                if let Kind::OnSide { side } = line.kind {
+                    self.protocols.goes_to(&line.host, side);
+                }
                 self.membership.observe(line);
                 self.clients.observe(line);
                 self.links.observe(line);

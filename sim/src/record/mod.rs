@@ -25,7 +25,7 @@ pub use frame::Frame;
 pub use read::Reader;
 pub use what::{Verb, What};
 
-use crate::plan::Host;
+use crate::plan::{Host, Side};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -185,6 +185,11 @@ pub enum Kind {
     },
     /// A host's process started (again).
     HostUp,
+    /// The host is on another side from here on: its process starts with the next line.
+    OnSide {
+        /// The side.
+        side: Side,
+    },
     /// A host's process was killed, or ended.
     HostDown,
     /// A task of the host panicked, and the run is over.
@@ -283,6 +288,7 @@ impl Line {
             }
             Kind::StreamReset { conn } => json!({"kind": "stream_reset", "conn": conn}),
             Kind::HostUp => json!({"kind": "host_up"}),
+            Kind::OnSide { side } => json!({"kind": "on_side", "side": side}),
             Kind::HostDown => json!({"kind": "host_down"}),
             Kind::Panic { message, at } => {
                 json!({"kind": "panic", "message": message, "at": at})

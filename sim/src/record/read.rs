@@ -106,6 +106,7 @@ impl Reader {
             },
             "stream_reset" => Kind::StreamReset { conn: f.take("conn")? },
             "host_up" => Kind::HostUp,
+            "on_side" => Kind::OnSide { side: f.take("side")? },
             "host_down" => Kind::HostDown,
             "panic" => Kind::Panic { message: f.take("message")?, at: f.take("at")? },
             "endless" => Kind::Endless { message: f.take("message")? },

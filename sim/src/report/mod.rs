@@ -5,6 +5,7 @@ mod corpus;
 mod junit;
 mod shrunk;
 mod story;
+pub mod verify;
 mod violated;
 
 pub use crate::picture::mermaid;
@@ -20,7 +21,11 @@ use crate::{
     ceilings,
     explore::SeedReport,
     floor::median_acked,
-    plan::{Durability, Pace, Plan, Role, TICK_MS, case::Case},
+    plan::{
+        Durability, Pace, Plan, Role, Side, TICK_MS,
+        case::Case,
+        rollout::{self, FAULTS_FROM},
+    },
     properties::{About, Violation},
     record::{Applied, Kind, Line},
     shrink::{NOISES, Part},
@@ -62,6 +67,7 @@ pub fn full_card(
     let mut out = headline(case, violation, replay);
     let _ = writeln!(out, "trace:   {}", outcome.trace.hash());
     let _ = writeln!(out, "world:   {}", world(&case.plan));
+    out += &sides(case, outcome, violation);
     if let Some(tally) = outcome.tallies.get(violation.property).filter(|of| of.forgiven() > 0) {
         let _ = writeln!(out, "excused: {} (judged {})", tally.excuses(), tally.judged);
     }
@@ -82,6 +88,10 @@ pub fn full_card(
         let hit = outcome.hits.get(&fault.id).map_or(String::new(), |n| format!(" [hit {n}]"));
         let without = without(Part::Fault(fault.id));
         lines.push((fault.at_ms, describe(fault) + &hit + &without, true));
+    }
+    for step in &case.plan.rollout {
+        let without = without(Part::Step(step.id));
+        lines.push((step.at_ms, step.describe() + &without, true));
     }
     lines.sort_by_key(|l| l.0);
     let room = PLAN_LINES.saturating_sub(lines.iter().filter(|l| l.2).count());
@@ -137,6 +147,31 @@ fn world(plan: &Plan) -> String {
         "{}; {latency} ms one way; Redis flushes {flushes}; timers {pace}; ends at {} ms{past}",
         hosts.join(", "),
         plan.horizon_ms
+    )
+}
+
+/// Who is on which side when it is violated, if there are two.
+fn sides(case: &Case, outcome: &Outcome, violation: &Violation) -> String {
+    let mut sides = rollout::at_start(&case.plan);
+    let broken_by = outcome.line_of(violation).unwrap_or(u64::MAX);
+    for line in outcome.trace.lines.iter().take_while(|line| line.n <= broken_by) {
+        if let Kind::OnSide { side } = line.kind {
+            sides.insert(line.host.clone(), side);
+        }
+    }
+    if case.plan.rollout.is_empty() && sides.values().all(|side| *side == Side::Base) {
+        return String::new();
+    }
+    let on = |side: Side| {
+        let hosts = sides.iter().filter(|(_, on)| **on == side).map(|(host, _)| host.to_string());
+        let hosts: Vec<_> = hosts.collect();
+        if hosts.is_empty() { "nobody".into() } else { hosts.join(", ") }
+    };
+    let (base, candidate) = (case.protocols.base.label(), case.protocols.candidate.label());
+    format!(
+        "sides:   base ({base}): {}\n         candidate ({candidate}): {}\n",
+        on(Side::Base),
+        on(Side::Candidate)
     )
 }
 
@@ -211,7 +246,12 @@ fn event(line: &Line) -> String {
             format!("row: {content} from user {from} in {conversation} under msg_id {msg_id}")
         }
         Kind::Store(Applied { store, what, effect, .. }) => format!("{store}: {what}: {effect}"),
+        Kind::FaultStart { fault, what } if *fault >= FAULTS_FROM => format!("STEP {what}"),
         Kind::FaultStart { what, .. } => format!("FAULT {what}"),
+        Kind::FaultEnd { fault, .. } if *fault >= FAULTS_FROM => {
+            format!("step {} is done", fault - FAULTS_FROM)
+        }
+        Kind::OnSide { side } => format!("is on the side of {} from here on", side.name()),
         Kind::FaultEnd { fault, hit } => format!("fault {fault} ends, hit {hit}"),
         Kind::Panic { message, at } => format!("PANICS at {at}: {message}"),
         Kind::Endless { message } => format!("RUNS WITHOUT END: {message}"),

@@ -118,7 +118,7 @@ mod tests {
             report(4, &[("a/b/db", "crash db"), ("c/d/msg", "race")]),
             report(5, &[("a/b/db", "crash db")]),
         ];
-        let left = Count { operations: 2, faults: 1, devices: 2, hosts: 7, past: 0 };
+        let left = Count { operations: 2, faults: 1, steps: 0, devices: 2, hosts: 7, past: 0 };
         let made = Some(Made { path: "x.json".into(), left });
         let small = Small { kept: Some("kept/y.json".into()), made };
         let small = [(("a/b/db".into(), "crash db".into()), small)].into();

@@ -10,6 +10,8 @@ pub enum Part {
     Operation(u32),
     /// A fault, by its id.
     Fault(u32),
+    /// A step of the rollout, by its id: the host stays on the side that it is on.
+    Step(u32),
     /// A device, by its slot, with all that it does.
     Device(u32),
     /// A user: all devices, and the memberships.
@@ -44,6 +46,8 @@ pub struct Count {
     pub operations: usize,
     /// Faults.
     pub faults: usize,
+    /// Steps of the rollout.
+    pub steps: usize,
     /// Devices.
     pub devices: usize,
     /// Machines.
@@ -58,6 +62,7 @@ impl Count {
         Self {
             operations: operations(plan).len(),
             faults: plan.faults.len(),
+            steps: plan.rollout.len(),
             devices: plan.devices.len(),
             hosts: plan.nodes.len(),
             past: past(plan).len(),
@@ -67,8 +72,11 @@ impl Count {
 
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { operations, faults, devices, hosts, past } = self;
+        let Self { operations, faults, steps, devices, hosts, past } = self;
         write!(f, "{operations} operations, {faults} faults, {devices} devices, {hosts} hosts")?;
+        if *steps > 0 {
+            write!(f, ", {steps} changes of side")?;
+        }
         if *past > 0 { write!(f, ", a past of {past} rows") } else { Ok(()) }
     }
 }
@@ -90,15 +98,20 @@ pub fn operations(plan: &Plan) -> Vec<Part> {
     others.map(|op| Part::Operation(op.id)).collect()
 }
 
-/// Each operation, logins too, and each fault, in the order of the plan.
+/// Each operation, logins too, each fault and each step of the rollout, in the order of the plan.
 pub fn single_parts(plan: &Plan) -> Vec<Part> {
     let operations = plan.operations.iter().map(|op| Part::Operation(op.id));
-    operations.chain(faults(plan)).collect()
+    operations.chain(faults(plan)).chain(steps(plan)).collect()
 }
 
 /// The faults.
 pub fn faults(plan: &Plan) -> Vec<Part> {
     plan.faults.iter().map(|fault| Part::Fault(fault.id)).collect()
+}
+
+/// The steps of the rollout, the last one first.
+pub fn steps(plan: &Plan) -> Vec<Part> {
+    plan.rollout.iter().rev().map(|step| Part::Step(step.id)).collect()
 }
 
 /// The users, if there are several.
@@ -147,12 +160,13 @@ fn several(parts: Vec<Part>) -> Vec<Part> {
 /// A plan without some of its parts.
 pub fn without(plan: &Plan, parts: &[Part]) -> Plan {
     let mut plan = plan.clone();
-    let (mut operations, mut faults, mut past) =
-        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let (mut operations, mut faults, mut steps, mut past) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for part in parts {
         match part {
             Part::Operation(id) => _ = operations.insert(*id),
             Part::Fault(id) => _ = faults.insert(*id),
+            Part::Step(id) => _ = steps.insert(*id),
             Part::Device(slot) => plan.devices.retain(|device| device.slot != *slot),
             Part::User(user) => {
                 plan.devices.retain(|device| device.user != *user);
@@ -171,6 +185,7 @@ pub fn without(plan: &Plan, parts: &[Part]) -> Plan {
     let stays = |op: &Operation| slots.contains(&op.device) && !operations.contains(&op.id);
     plan.operations.retain(stays);
     plan.faults.retain(|fault| !faults.contains(&fault.id));
+    plan.rollout.retain(|step| !steps.contains(&step.id));
     plan.past = without_past(&plan.past, &past);
     plan
 }
@@ -200,7 +215,7 @@ fn without_past(past: &Past, gone: &BTreeSet<OfPast>) -> Past {
     past
 }
 
-/// Another machine takes the place of one; faults of this one go with it.
+/// Another machine takes the place of one; faults and steps of this one go with it.
 fn leave_out(plan: &mut Plan, host: &Host) {
     let others = plan.hosts(host.role());
     let Some(other) = others.into_iter().find(|other| *other != host).map(ToString::to_string)
@@ -208,12 +223,15 @@ fn leave_out(plan: &mut Plan, host: &Host) {
         return;
     };
     plan.nodes.retain(|node| node.host != *host);
+    let side = plan.side_of(&other);
     for device in &mut plan.devices {
-        for place in [&mut device.host, &mut device.home] {
-            if **place == **host {
-                place.clone_from(&other);
-            }
+        if *device.host == **host {
+            (device.host, device.side) = (other.clone(), side);
+        }
+        if *device.home == **host {
+            device.home.clone_from(&other);
         }
     }
     plan.faults.retain(|fault| !fault.trouble.hosts().contains(&&**host));
+    plan.rollout.retain(|step| **host != *step.host);
 }

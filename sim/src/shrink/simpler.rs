@@ -94,19 +94,22 @@ fn payloads(plan: &Plan) -> Vec<Change> {
     changes.collect()
 }
 
-/// When something begins: all operations and faults by time.
+/// When something begins: all operations, faults and steps by time.
 fn beginnings(plan: &Plan) -> Vec<u64> {
     let operations = plan.operations.iter().map(|op| op.at_ms);
-    let mut at: Vec<u64> = operations.chain(plan.faults.iter().map(|f| f.at_ms)).collect();
+    let faults = plan.faults.iter().map(|fault| fault.at_ms);
+    let steps = plan.rollout.iter().map(|step| step.at_ms);
+    let mut at: Vec<u64> = operations.chain(faults).chain(steps).collect();
     at.sort_unstable();
     at.dedup();
     at
 }
 
-/// The times at which operations and faults begin.
+/// The times at which operations, faults and steps begin.
 fn starts(plan: &mut Plan) -> impl Iterator<Item = &mut u64> {
     let operations = plan.operations.iter_mut().map(|op| &mut op.at_ms);
-    operations.chain(plan.faults.iter_mut().map(|fault| &mut fault.at_ms))
+    let faults = plan.faults.iter_mut().map(|fault| &mut fault.at_ms);
+    operations.chain(faults).chain(plan.rollout.iter_mut().map(|step| &mut step.at_ms))
 }
 
 /// What comes after a gap comes earlier, and all behind it: by all of the gap, or half.
@@ -164,7 +167,7 @@ fn resets_at_once(fault: &mut Fault) {
 
 /// Rounder times, the roundest first.
 fn times(plan: &Plan) -> Vec<Change> {
-    let all = plan.operations.len() + plan.faults.len();
+    let all = plan.operations.len() + plan.faults.len() + plan.rollout.len();
     let each = ROUND_MS.into_iter().flat_map(|round| (0..all).map(move |nth| (round, nth)));
     let changes = each.map(|(round, nth)| -> Change {
         Box::new(move |plan| {
@@ -189,7 +192,8 @@ fn horizon() -> Vec<Change> {
     let earlier = |(faults_end, more): (bool, u64)| -> Change {
         Box::new(move |plan| {
             let begin = beginnings(plan).last().copied().unwrap_or_default();
-            let ends = plan.faults.iter().map(|fault| fault.at_ms + fault.for_ms).max();
+            let faults = plan.faults.iter().map(|fault| fault.at_ms + fault.for_ms);
+            let ends = faults.chain(plan.rollout.iter().map(|step| step.at_ms + step.for_ms)).max();
             let last = if faults_end { begin.max(ends.unwrap_or_default()) } else { begin };
             let end = (last / 100 + 1) * 100 + more;
             let is_earlier = end < plan.horizon_ms;

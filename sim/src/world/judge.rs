@@ -2,7 +2,7 @@
 
 use super::{Deployed, LONGEST_RUN_MS, Outcome, Panicked, Watch, driver::note, panics};
 use crate::{
-    plan::{Plan, Side, case::Case},
+    plan::{Plan, case::Case, rollout::FAULTS_FROM},
     properties::{Properties, Protocols, Tally, Violation},
     record::{Header, Kind, Line, Trace, history::History, sizes::Sizes},
 };
@@ -10,11 +10,8 @@ use std::collections::BTreeMap;
 
 /// The properties, at the start of a run of a plan.
 pub(super) fn properties_of(plan: &Plan, base: &Deployed, candidate: &Deployed) -> Properties {
-    let mut protocols = Protocols::all(base.protocol);
-    for node in plan.nodes.iter().filter(|node| node.side == Side::Candidate) {
-        protocols = protocols.with(node.host.clone(), candidate.protocol);
-    }
-    let properties = Properties::new(&base.protocol, &base.limits);
+    let protocols = Protocols::of_plan(plan, base.protocol, candidate.protocol);
+    let properties = Properties::new(&protocols.common(), &base.limits);
     let properties = properties.mixed(protocols).at_pace(&plan.pace.timing());
     properties.of_plan(plan).begun_at(plan.epoch)
 }
@@ -86,7 +83,7 @@ pub fn judged(header: &Header, mut trace: Trace) -> Result<Outcome, String> {
         }
     }
     let hit = |line: &Line| match line.kind {
-        Kind::FaultEnd { fault, hit } => Some((fault, hit)),
+        Kind::FaultEnd { fault, hit } if fault < FAULTS_FROM => Some((fault, hit)),
         _ => None,
     };
     Ok(Outcome {

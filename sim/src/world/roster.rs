@@ -1,6 +1,6 @@
 //! The hosts of a run by number, and what time it is on each.
 
-use crate::plan::{Host, Role};
+use crate::plan::{Host, Role, Side};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -14,6 +14,8 @@ struct Process {
     host: Host,
     /// Which one, from 1; 0 for `world`, and before the first.
     incarnation: u32,
+    /// The side that it is on.
+    side: Side,
     /// Its own clock, and the simulation's microseconds at the same moment: the two go on side by
     /// side, and to ask turmoil for every line costs more than the rest of recording it.
     clock: Option<(Instant, u64)>,
@@ -32,7 +34,7 @@ fn micros(since: Duration) -> u64 {
 
 impl Process {
     fn new(host: Host) -> Self {
-        Self { host, incarnation: 0, clock: None }
+        Self { host, incarnation: 0, side: Side::Base, clock: None }
     }
 }
 
@@ -74,6 +76,11 @@ impl Roster {
         let process = &mut self.0[id];
         process.incarnation += 1;
         process.clock = turmoil::sim_elapsed().map(|since| (Instant::now(), micros(since)));
+    }
+
+    /// A host's process is on a side; whether its last one was on another.
+    pub fn goes_to(&mut self, HostId(id): HostId, side: Side) -> bool {
+        std::mem::replace(&mut self.0[id].side, side) != side
     }
 
     /// A host, and which incarnation of its process this is.

@@ -64,6 +64,20 @@ fn a_send_survives_its_connection_and_a_crash() {
     assert_eq!(facts(&rig.ack(sends(&out)[0].0, 2))[0], Fact::OpOk { op: 2, msg_id: 2 });
 }
 
+/// The program is updated while a send has no answer: its first try had no token, so a second one would be
+/// another message to every db_proxy.
+#[test]
+fn what_an_older_program_sent_without_a_token_is_not_sent_again_by_itself() {
+    let mut rig = Rig::without(&OURS, "idempotent-send");
+    assert_eq!(sends(&rig.send(2))[0].1, None);
+    assert!(rig.device.config.protocol.set("idempotent-send", true));
+    rig.crash();
+    assert_eq!(sends(&reconnect(&mut rig)), []);
+    assert_eq!(sends(&rig.pass_alive(secs(60))), []);
+    let out = rig.command(3, Action::Resend { of: Some(2) });
+    assert_eq!(sends(&out)[0].1, token(1), "by hand it is");
+}
+
 #[test]
 fn a_device_that_is_offline_by_wish_takes_no_messages() {
     let mut rig = Rig::online(&OURS);

@@ -53,6 +53,9 @@ struct Send<'a> {
 pub fn token(protocol: &Protocol, message: &ImMsgData) -> Result<Option<Bytes>, Silent> {
     match &message.send_token {
         Some(token) if protocol.idempotent_send => match token.len() {
+            TOKEN_LEN if protocol.mutated(Mutant::TokensReversed) => {
+                Ok(Some(token.iter().rev().copied().collect()))
+            }
             TOKEN_LEN => Ok(Some(token.clone())),
             _ => Err(Silent::Ignored("a send_token has 16 bytes")),
         },
@@ -79,7 +82,11 @@ pub async fn draw<W: World>(
     if place.id() % 8 == 3 && cx.protocol().mutated(Mutant::OneTableFails) {
         return Err(NONE);
     }
-    let drawn = match cx.cache().incr_by(&place.counter_key(), 1).await {
+    let counted = match cx.protocol().mutated(Mutant::CountersOfTheirOwn) {
+        true => own_counter(cx, place).await,
+        false => cx.cache().incr_by(&place.counter_key(), 1).await,
+    };
+    let drawn = match counted {
         Err(CacheError::Unreachable(_) | CacheError::Lost(_)) if !strict => return Ok(-1),
         drawn => drawn?,
     };
@@ -94,6 +101,17 @@ pub async fn draw<W: World>(
     let conversation = place.conversation(message);
     cx.fact(Fact::MsgIdIssued { conversation, relation: place.id(), msg_id });
     Ok(msg_id.into())
+}
+
+/// [`Mutant::CountersOfTheirOwn`]: a counter under another key, never behind the one of before.
+async fn own_counter<W: World>(cx: &mut Context<W>, place: Place) -> Result<i64, CacheError> {
+    let (before, key) = (place.counter_key(), format!("next_{}", place.counter_key()));
+    let known = cx.cache().get(&before).await?.unwrap_or_default();
+    let known = std::str::from_utf8(&known).ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+    match cx.cache().incr_by(&key, 1).await? {
+        drawn if drawn <= known => cx.cache().incr_by(&key, known).await,
+        drawn => Ok(drawn),
+    }
 }
 
 /// Writes the row, alone or in one transaction with what must agree with it, and reports.

@@ -107,6 +107,9 @@ fn mark(drawer: &Drawer<'_>, line: &Line) -> Option<Mark> {
             device: *device,
             ..mark(Sort::Bad, format!("no connection to {peer}: {why}"))
         }),
+        Kind::OnSide { side } => {
+            Some(mark(Sort::Word, format!("is on the side of {} from here on", side.name())))
+        }
         Kind::HostUp if line.sim_us > 0 => Some(mark(Sort::Word, "its process starts".into())),
         Kind::HostDown => Some(mark(Sort::Bad, "its process is gone".into())),
         Kind::Panic { message, at } => {

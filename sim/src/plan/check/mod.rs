@@ -25,6 +25,8 @@ pub const MOST_GROUPS: usize = 1_000;
 pub const MOST_OPERATIONS: usize = 20_000;
 /// No plan has more faults.
 pub const MOST_FAULTS: usize = 1_000;
+/// No plan has more changes of side.
+pub const MOST_STEPS: usize = 1_000;
 /// No list in a plan (members of a group; users or ids that an operation names) is longer: more
 /// than one PDU takes, for what a server must refuse is tried too.
 pub const MOST_ITEMS: usize = 100_000;
@@ -57,6 +59,7 @@ pub fn check(case: &Case) -> Result<(), String> {
     operations(plan)?;
     extent::check(plan)?;
     faults(plan)?;
+    rollout(plan)?;
     expectation(&case.expect)
 }
 
@@ -67,6 +70,7 @@ fn lengths(plan: &Plan) -> Result<(), String> {
         ("groups", plan.groups.len(), MOST_GROUPS),
         ("operations", plan.operations.len(), MOST_OPERATIONS),
         ("faults", plan.faults.len(), MOST_FAULTS),
+        ("rollout", plan.rollout.len(), MOST_STEPS),
     ] {
         at_most("plan", list, length, most)?;
     }
@@ -128,6 +132,15 @@ fn devices(plan: &Plan) -> Result<(), String> {
             if plan.hosts(role).iter().all(|known| **known != **host) {
                 return Err(format!("{place}: `{host}` is no {role} host"));
             }
+        }
+        let of_host = plan.side_of(&device.host);
+        if device.side != of_host {
+            return Err(format!(
+                "{place}: field `side`: it is {}, but its host {} is {}: the devices of a host are on its side",
+                device.side.name(),
+                device.host,
+                of_host.name()
+            ));
         }
         if let Acks::Late { ms } = device.conduct.acks {
             within(&place, "conduct.acks.late.ms", ms, 0, LONGEST_MS)?;
@@ -202,6 +215,18 @@ fn faults(plan: &Plan) -> Result<(), String> {
             is_host(plan, &place, host)?;
         }
         fault.check()?;
+    }
+    Ok(())
+}
+
+fn rollout(plan: &Plan) -> Result<(), String> {
+    let mut ids = BTreeSet::new();
+    for step in &plan.rollout {
+        let place = format!("step {}", step.id);
+        within(&place, "id", step.id, 1, LARGEST_ID)?;
+        unique(&mut ids, step.id, || place.clone())?;
+        before_the_end(&place, step.at_ms, plan)?;
+        step.check(plan)?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod groups;
 mod idle;
 mod operations;
 mod past;
+pub mod rollout;
 
 use super::{DB_WORKERS, EPOCH, Node, Pace, Past, Plan, Role, Side};
 use devices::devices;
@@ -160,6 +161,7 @@ fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
                     past: Past::default(),
                     operations,
                     faults,
+                    rollout: Vec::new(),
                     horizon_ms: HORIZON_MS,
                 },
             )

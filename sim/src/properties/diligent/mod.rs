@@ -398,6 +398,15 @@ impl Property for Diligent {
                 self.msg_servers.insert(line.host.clone());
                 None
             }
+            Kind::OnSide { .. } => {
+                // Another program owes nothing that this one left undone.
+                let here = self.hosts.iter().filter(|(_, host)| **host == line.host);
+                for device in here.map(|(device, _)| *device).collect::<Vec<_>>() {
+                    self.unfinished.retain(|(of, _)| *of != device);
+                    self.reads.forgets(device);
+                }
+                None
+            }
             Kind::HostDown => {
                 let here = self.hosts.iter().filter(|(_, host)| **host == line.host);
                 for device in here.map(|(device, _)| *device).collect::<Vec<_>>() {

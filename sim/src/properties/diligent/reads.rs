@@ -105,6 +105,12 @@ impl Reads {
         self.owed.remove(&of);
     }
 
+    /// A device runs another program from here on.
+    pub fn forgets(&mut self, device: u32) {
+        self.unconfirmed.retain(|(of, _), _| *of != device);
+        self.owed.retain(|(of, _), _| *of != device);
+    }
+
     /// A connection is no more.
     pub fn gone(&mut self, is_gone: impl Fn(ConnId) -> bool) {
         self.asked.retain(|(conn, _), _| !is_gone(*conn));

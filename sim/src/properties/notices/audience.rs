@@ -87,6 +87,8 @@ pub fn from_route(here: &Here, seen: &Seen<'_>, pdu: &Frame) -> Option<Audience>
             let own = here.of_users(host, &users).filter(owed);
             own.filter(|(_, device)| device.is_mobile).map(|(conn, _)| conn).collect()
         }
+        // One that does not know of it passes over it.
+        id::OTHER_CATCH_UP_HINT if !seen.protocol().catch_up_hint => return None,
         id::OTHER_CATCH_UP_HINT => {
             let hint = pdu.view::<CatchUpHint>().ok()?;
             told.body = Bytes::new();

@@ -30,11 +30,11 @@ use super::{
     shared::{Inner, Kill, Shared},
 };
 use crate::{
-    plan::{Fate, Fault, Host, Plan, TICK_MS, Trouble},
+    plan::{Fate, Fault, Host, Plan, Step, TICK_MS, Trouble},
     record::Kind,
 };
 use processes::Processes;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::env::{ConnId, draw_id};
 use turmoil::Sim;
 
@@ -42,8 +42,10 @@ use turmoil::Sim;
 /// that they leave behind. Those under way are the network's.
 #[derive(Debug)]
 pub struct Faults {
-    /// Later ones first.
+    /// Later ones first; the steps of a rollout are among them, see [`Step::fault`].
     waiting: Vec<Fault>,
+    /// The steps of the rollout, by the number of their fault.
+    steps: BTreeMap<u32, Step>,
     /// Faults that ended, with what they hit.
     pub ended: Vec<(u32, u64)>,
     /// Streams to reset, with the simulated millisecond from which on.
@@ -116,12 +118,15 @@ impl Faults {
     /// The faults of a plan, whose hosts are known to `shared`.
     pub fn new(plan: &Plan, shared: &Shared) -> Self {
         let mut waiting = plan.faults.clone();
+        waiting.extend(plan.rollout.iter().map(Step::fault));
+        let steps = plan.rollout.iter().map(|step| (step.fault().id, step.clone())).collect();
         waiting.sort_by_key(|f| (f.at_ms, f.id));
         waiting.reverse();
         let mut shared = shared.lock();
         shared.network = Network::new(plan.latency_ticks);
         Self {
             waiting,
+            steps,
             ended: Vec::new(),
             resets: Vec::new(),
             processes: Processes::default(),
@@ -162,7 +167,14 @@ impl Faults {
 
     fn start(&mut self, stage: &mut Stage<'_, '_>, fault: Fault) {
         let (id, trouble) = (fault.id, fault.trouble.clone());
-        stage.shared.record_world(Kind::FaultStart { fault: id, what: describe(&fault) });
+        let what = match self.steps.get(&id) {
+            Some(step) => {
+                stage.hosts.install(&stage.host(&step.host).1, step.to);
+                step.describe()
+            }
+            None => describe(&fault),
+        };
+        stage.shared.record_world(Kind::FaultStart { fault: id, what });
         {
             let mut shared = stage.shared.lock();
             let effects = effects::of(&trouble, &shared.roster, &self.hosts);
@@ -299,7 +311,9 @@ impl Faults {
             self.settle(stage, &ended.lost, fate, fault.id);
         }
         stage.shared.record_world(Kind::FaultEnd { fault: fault.id, hit: ended.hit });
-        self.ended.push((fault.id, ended.hit));
+        if !self.steps.contains_key(&fault.id) {
+            self.ended.push((fault.id, ended.hit));
+        }
     }
 
     /// Decides what becomes of the streams that lost data.

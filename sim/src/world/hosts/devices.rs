@@ -2,7 +2,7 @@
 
 use super::Sides;
 use crate::{
-    plan::{Host, Operation, Plan, Role},
+    plan::{Host, Operation, Plan, Role, Side},
     record::Kind,
     world::{
         Shared, SimEnv, actions,
@@ -49,8 +49,8 @@ impl Devices {
         Self { plan, sides, shared, stores, queues, rogues }
     }
 
-    /// Those of a host run from now on, and its rogue: as tasks of the host.
-    pub(super) fn start(&self, host: &Host, timing: Timing) {
+    /// Those of a host run from now on, on a side, and its rogue: as tasks of the host.
+    pub(super) fn start(&self, host: &Host, side: Side, timing: Timing) {
         let servers = self.plan.hosts(Role::Msg);
         for device in self.plan.devices.iter().filter(|d| *host == *d.host) {
             let env = SimEnv::new(self.shared.clone(), host, Some(device.slot));
@@ -69,7 +69,7 @@ impl Devices {
                 client_type: device.client.client_type(),
                 habits: device.client.habits(),
                 servers: order.iter().map(|s| Endpoint::new(&***s, port::MSG)).collect(),
-                protocol: self.sides.of(device.side).protocol,
+                protocol: self.sides.of(side).protocol,
                 timing,
             };
             let store = self.stores[&device.slot].clone();

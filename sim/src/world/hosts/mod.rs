@@ -9,16 +9,22 @@ pub use stores::Stores;
 
 use super::{Deployed, audit::Auditor, population, process::Process, shared::Shared, watch::Watch};
 use crate::{
-    plan::{self, Host, Plan, Side, TICK_MS},
+    plan::{self, Host, Plan, Side, TICK_MS, rollout},
     record::Kind,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 /// What outlives the hosts.
 #[derive(Clone)]
 pub struct Hosts {
     plan: Arc<Plan>,
     sides: Sides,
+    /// What hosts were installed on: the next process of each is on this side.
+    installed: Arc<Mutex<BTreeMap<Host, Side>>>,
     shared: Shared,
     /// What the stores hold.
     pub stores: Stores,
@@ -64,10 +70,11 @@ impl Hosts {
         plan.nodes.iter().for_each(|node| _ = shared.host(&node.host));
         let process = |n: &plan::Node| (n.host.clone(), Process::default());
         let processes = plan.nodes.iter().map(process).collect();
+        let installed = Arc::new(Mutex::new(rollout::at_start(&plan)));
         let (plan, sides) = (Arc::new(plan), Sides { base, candidate });
         let devices = Devices::new(plan.clone(), sides.clone(), shared.clone());
         let auditor = Auditor::default();
-        Self { plan, sides, shared, stores, devices, auditor, watch, processes }
+        Self { plan, sides, installed, shared, stores, devices, auditor, watch, processes }
     }
 
     /// Registers every host with turmoil, in the plan's order.
@@ -97,10 +104,24 @@ impl Hosts {
     async fn start(&self, host: &Host) {
         self.process(host).started().await;
         self.watch.started(host);
+        let side = self.installed(host);
         let mut shared = self.shared.lock();
         let id = shared.roster.id(host);
         shared.roster.started(id);
+        if shared.roster.goes_to(id, side) {
+            shared.record_at(id, Kind::OnSide { side });
+        }
         shared.record_at(id, Kind::HostUp);
+    }
+
+    /// The next process of a host is on this side.
+    pub fn install(&self, host: &Host, side: Side) {
+        self.installed.lock().expect("no panic under it").insert(host.clone(), side);
+    }
+
+    /// The side of a host's next process.
+    fn installed(&self, host: &Host) -> Side {
+        self.installed.lock().expect("no panic under it").get(host).copied().unwrap_or_default()
     }
 
     /// The process of a host of the plan.

@@ -26,7 +26,8 @@ impl Hosts {
     pub(super) async fn main(&self, host: &Host) -> io::Result<()> {
         let env = SimEnv::new(self.shared.clone(), host, None);
         let timing = self.plan.pace.timing();
-        let Deployed { protocol, limits } = self.sides.of(self.plan.side_of(host)).clone();
+        let side = self.installed(host);
+        let Deployed { protocol, limits } = self.sides.of(side).clone();
         match host.role() {
             Role::Redis => self.stores.serve_redis(&env, self.recorder(host)).await,
             Role::Sql => {
@@ -66,7 +67,7 @@ impl Hosts {
             }
             Role::Msg => self.msg_main(env, host, protocol, limits, timing).await,
             Role::Client => {
-                self.devices.start(host, timing);
+                self.devices.start(host, side, timing);
                 Ok(())
             }
             Role::World => Ok(()),

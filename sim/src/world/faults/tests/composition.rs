@@ -55,6 +55,7 @@ fn plan(faults: Vec<Fault>) -> Plan {
         past: Default::default(),
         operations: Vec::new(),
         faults,
+        rollout: Vec::new(),
         horizon_ms: STEPS * TICK_MS,
     }
 }

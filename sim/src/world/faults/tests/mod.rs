@@ -56,6 +56,7 @@ fn plan(faults: &[(u64, u64, Trouble)]) -> Plan {
         devices: vec![device(1), device(2)],
         operations: logins.into_iter().chain(sends).enumerate().map(operation).collect(),
         faults: faults.iter().enumerate().map(fault).collect(),
+        rollout: Vec::new(),
         horizon_ms: 5_000,
     }
 }

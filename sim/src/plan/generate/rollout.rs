@@ -1,0 +1,255 @@
+//! How a seed becomes a rollout: which hosts change side, in which order, how far, and when.
+
+use super::{HORIZON_MS, extras::Draws};
+use crate::plan::{
+    Action, Ends, GroupRef, Host, Operation, Plan, Role, Side, Step, TICK_MS, rollout::ROLES,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The base runs alone for so long, in simulated milliseconds: it leaves its own data behind.
+const BEGINS_MS: u64 = 2_500;
+/// No step begins later than this, in simulated milliseconds.
+const ENDS_MS: u64 = HORIZON_MS - 500;
+/// A host is down for at least and at most so long, in simulated milliseconds.
+const DOWN_MS: (u64, u64) = (50, 600);
+/// So many operations are moved to each step, and at most so far from it, in simulated milliseconds.
+const MOVED: (u64, u64) = (3, 200);
+/// Operations before this stay, in simulated milliseconds: logins and what makes groups.
+const STAY_MS: u64 = 1_500;
+
+/// The stream of its draws ([`Draws::of`]).
+const STREAM: u8 = 40;
+
+/// Where a rollout goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Leg {
+    /// Every host to the candidate.
+    Forward,
+    /// Some hosts to the candidate, and no further.
+    Stopped,
+    /// Some hosts to the candidate, and these back to the base.
+    Back,
+    /// Some hosts to the candidate, these back to the base, and then every host to the candidate.
+    Again,
+}
+
+impl Leg {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Forward, Self::Stopped, Self::Back, Self::Again];
+
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Stopped => "stopped",
+            Self::Back => "back",
+            Self::Again => "again",
+        }
+    }
+}
+
+/// Which orders a rollout may take: roles of a lower rank are changed before those of a higher one. Hosts
+/// of one rank come in any order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ranks {
+    /// The rank of a role; 0 of one that is not named.
+    pub of: BTreeMap<Role, usize>,
+    /// The roles all of whose hosts are down together: no two of them are of different sides.
+    pub at_once: BTreeSet<Role>,
+}
+
+impl Ranks {
+    /// Each role before the next.
+    pub fn of(order: &[Role]) -> Self {
+        Self { of: order.iter().copied().zip(0..).collect(), at_once: BTreeSet::new() }
+    }
+
+    fn rank(&self, host: &Host) -> usize {
+        self.of.get(&host.role()).copied().unwrap_or_default()
+    }
+}
+
+/// What was drawn for a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path {
+    /// Where it goes.
+    pub leg: Leg,
+    /// The hosts in the order in which they go to the candidate.
+    pub order: Vec<Host>,
+    /// How many of them do, before the way back or the end.
+    pub far: usize,
+}
+
+/// Lays a rollout over a plan; with the legs that may be drawn.
+pub fn lay(plan: &mut Plan, seed: u64, ranks: &Ranks, legs: &[Leg]) -> Path {
+    let mut draws = Draws::of(seed, STREAM);
+    let order = order(plan, ranks, &mut draws);
+    let leg = draws.pick(legs);
+    let all = order.len() as u64;
+    let mut far = match leg {
+        Leg::Forward => all,
+        Leg::Stopped => 1 + draws.below(all - 1),
+        Leg::Back | Leg::Again => 1 + draws.below(all),
+    } as usize;
+    // Who changes at once with the last one changes, too.
+    while far < order.len() && ranks.at_once.contains(&order[far].role()) && order[far].role() == order[far - 1].role() {
+        far += 1;
+    }
+    let there = |hosts: &[Host]| hosts.iter().map(|h| (h.clone(), Side::Candidate)).collect();
+    let mut changes: Vec<(Host, Side)> = there(&order[..far]);
+    if matches!(leg, Leg::Back | Leg::Again) {
+        changes.extend(order[..far].iter().rev().map(|host| (host.clone(), Side::Base)));
+    }
+    if leg == Leg::Again {
+        changes.extend(there(&order));
+    }
+    plan.rollout = steps(changes, &ranks.at_once, &mut draws);
+    // In half of the runs nothing else goes wrong: what breaks then is of the mix alone.
+    if draws.once_in(2) {
+        plan.faults.clear();
+    }
+    gather(plan, &mut draws);
+    Path { leg, order, far }
+}
+
+/// All hosts that have a side: by their ranks; and half of the time role by role within a rank.
+fn order(plan: &Plan, ranks: &Ranks, draws: &mut Draws) -> Vec<Host> {
+    let by_role = draws.once_in(2);
+    let place: BTreeMap<Role, u64> = ROLES.into_iter().map(|role| (role, draws.below(1_000))).collect();
+    let of_role = |role: &Role| plan.hosts(*role).into_iter().cloned().collect::<Vec<_>>();
+    let hosts = ROLES.iter().flat_map(of_role);
+    let mut keyed: Vec<_> = hosts
+        .map(|host| {
+            let role = if by_role { place[&host.role()] } else { 0 };
+            ((ranks.rank(&host), role, draws.below(1_000_000)), host)
+        })
+        .collect();
+    keyed.sort();
+    keyed.into_iter().map(|(_, host)| host).collect()
+}
+
+/// One after the other, each host up again before the next goes; but for those that change at once.
+fn steps(changes: Vec<(Host, Side)>, at_once: &BTreeSet<Role>, draws: &mut Draws) -> Vec<Step> {
+    let every = (ENDS_MS - BEGINS_MS) / changes.len().max(1) as u64;
+    let longest = DOWN_MS.1.min(every * 3 / 4);
+    let step = |(n, (host, to)): (u64, (Host, Side))| {
+        let by = match draws.below(10) {
+            _ if host.role() == Role::Client => Ends::Kill,
+            0..6 => Ends::Stop,
+            6..9 => Ends::Kill,
+            _ => Ends::PowerCut,
+        };
+        let at = BEGINS_MS + n * every + draws.below(every / 5 + 1);
+        let down = DOWN_MS.0 + draws.below(longest.saturating_sub(DOWN_MS.0) + 1);
+        let on_tick = |ms: u64| ms / TICK_MS * TICK_MS;
+        Step {
+            id: n as u32 + 1,
+            at_ms: on_tick(at),
+            for_ms: on_tick(down),
+            host: host.to_string(),
+            to,
+            by,
+        }
+    };
+    let mut steps: Vec<Step> = (0..).zip(changes.iter().cloned()).map(step).collect();
+    for at in 1..steps.len() {
+        let (role, before) = (changes[at].0.role(), changes[at - 1].0.role());
+        if role == before && at_once.contains(&role) && steps[at].to == steps[at - 1].to {
+            let Step { at_ms, for_ms, by, .. } = steps[at - 1].clone();
+            steps[at] = Step { at_ms, for_ms, by, ..steps[at].clone() };
+        }
+    }
+    steps
+}
+
+/// Moves operations to where a host changes: what is under way then is what a change may break.
+fn gather(plan: &mut Plan, draws: &mut Draws) {
+    let is_free = |op: &Operation| {
+        let group = op.action.clone().group_mut().copied();
+        let waits = matches!(group, Some(GroupRef::Created { .. }));
+        op.at_ms >= STAY_MS && !waits && !matches!(op.action, Action::CreateGroup { .. })
+    };
+    let all = 0..plan.operations.len();
+    let free: Vec<usize> = all.filter(|at| is_free(&plan.operations[*at])).collect();
+    if free.is_empty() {
+        return;
+    }
+    for step in plan.rollout.clone() {
+        for _ in 0..MOVED.0 {
+            let at = draws.pick(&free);
+            let from = step.at_ms - MOVED.1;
+            let room = step.for_ms + 2 * MOVED.1;
+            plan.operations[at].at_ms = (from + draws.below(room)) / TICK_MS * TICK_MS;
+        }
+    }
+    plan.operations.sort_by_key(|op| (op.at_ms, op.id));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Leg, Ranks, lay};
+    use crate::plan::{
+        Role, Side, Step, check,
+        case::ProtocolSpec,
+        generate::{Clients, Profile, generate},
+        rollout,
+    };
+    use crate::explore::case_of;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    #[test]
+    fn every_leg_ends_where_it_should_and_is_a_plan_that_can_be_run() {
+        let mut legs: BTreeMap<Leg, u32> = BTreeMap::new();
+        for seed in 0..200 {
+            let mut case = case_of(seed, &ProtocolSpec::preset("hardened"), Profile::Default);
+            let path = lay(&mut case.plan, seed, &Ranks::default(), &Leg::ALL);
+            *legs.entry(path.leg).or_default() += 1;
+            assert_eq!(check::check(&case), Ok(()), "seed {seed}");
+            let mut sides = rollout::at_start(&case.plan);
+            assert_eq!(sides.len(), path.order.len());
+            for step in &case.plan.rollout {
+                *sides.get_mut(step.host.as_str()).expect("a host with a side") = step.to;
+            }
+            let new = sides.values().filter(|side| **side == Side::Candidate).count();
+            let wanted = match path.leg {
+                Leg::Forward | Leg::Again => path.order.len(),
+                Leg::Stopped => path.far,
+                Leg::Back => 0,
+            };
+            assert_eq!(new, wanted, "seed {seed}: {path:?}");
+        }
+        assert!(legs.len() == 4 && legs.values().all(|n| *n > 25), "{legs:?}");
+    }
+
+    #[test]
+    fn who_changes_at_once_is_down_together() {
+        let ranks = Ranks { at_once: [Role::Msg].into(), ..Ranks::of(&rollout::ROLES) };
+        for seed in 0..50 {
+            let mut plan = generate(seed, Clients::Ours, Profile::Default);
+            lay(&mut plan, seed, &ranks, &Leg::ALL);
+            for to in [Side::Candidate, Side::Base] {
+                let is_msg = |step: &&Step| step.host.starts_with("msg") && step.to == to;
+                let when: Vec<_> = plan.rollout.iter().filter(is_msg).map(|s| (s.at_ms, s.for_ms)).collect();
+                let msgs = plan.hosts(Role::Msg).len();
+                assert_eq!(when.len() % msgs, 0, "seed {seed}: all or none");
+                assert!(when.chunks(msgs).all(|of| of.iter().all(|at| *at == of[0])), "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn ranks_are_kept_and_without_them_every_pair_of_roles_comes_both_ways() {
+        let order = [Role::Client, Role::Msg, Role::Db, Role::Route];
+        let mut pairs: BTreeSet<(Role, Role)> = BTreeSet::new();
+        for seed in 0..100 {
+            let mut plan = generate(seed, Clients::Ours, Profile::Default);
+            let path = lay(&mut plan, seed, &Ranks::of(&order), &[Leg::Forward]);
+            let roles: Vec<_> = path.order.iter().map(|host| host.role()).collect();
+            assert!(roles.is_sorted_by_key(|role| order.iter().position(|of| of == role)));
+            let path = lay(&mut plan, seed, &Ranks::default(), &[Leg::Forward]);
+            let roles: Vec<_> = path.order.iter().map(|host| host.role()).collect();
+            pairs.extend(roles.iter().map(|role| (roles[0], *role)));
+        }
+        assert_eq!(pairs.len(), 16, "{pairs:?}");
+    }
+}

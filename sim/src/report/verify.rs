@@ -1,0 +1,242 @@
+//! A verification in words.
+
+use super::printable;
+use crate::{
+    plan::{Role, case::ProtocolSpec, generate::rollout::Leg},
+    verify::{
+        Cause, Constraint, Count, Measure, Pair, Proven, Regression, Stage, Verdict, bound, named,
+        percentile_ms,
+    },
+};
+use std::{collections::BTreeSet, fmt::Write};
+use teamtalk::protocol::{Protocol, SWITCHES};
+
+/// What differs between base and candidate: the first thing that is said.
+pub fn changes(pair: &Pair) -> String {
+    let mut out = format!("base:      {}\ncandidate: {}\n", pair.base.label(), pair.candidate.label());
+    let (Ok(base), Ok(candidate)) = (pair.base.resolve(), pair.candidate.resolve()) else {
+        return out;
+    };
+    let value = |protocol: &Protocol, name| if protocol.get(name) == Some(true) { "on" } else { "off" };
+    for switch in SWITCHES {
+        let (before, after) = (value(&base, switch.name), value(&candidate, switch.name));
+        if before != after {
+            let _ = writeln!(out, "  {:<24} {before} -> {after}  ({})", switch.name, switch.scope);
+        }
+    }
+    let limits = |spec: &ProtocolSpec| spec.limits.clone();
+    if limits(&pair.base) != limits(&pair.candidate) {
+        let _ = writeln!(out, "  limits: {:?} -> {:?}", limits(&pair.base), limits(&pair.candidate));
+    }
+    if pair.base == pair.candidate {
+        out += "  nothing: they are the same\n";
+    }
+    out
+}
+
+/// All of it; `replay` says how a case is replayed.
+pub fn verdict(pair: &Pair, verdict: &Verdict, rolling: bool, replay: &dyn Fn(&Regression) -> String) -> String {
+    let mut out = table(verdict);
+    out += &measures(verdict);
+    for regression in &verdict.regressions {
+        out += &self::regression(regression, &replay(regression));
+    }
+    if !verdict.mended.is_empty() {
+        let _ = writeln!(out, "mended: {}", verdict.mended.join(", "));
+    }
+    if !verdict.not_yet.is_empty() {
+        let _ = writeln!(
+            out,
+            "promised by the candidate alone, and not kept while hosts change: {}",
+            verdict.not_yet.join(", ")
+        );
+    }
+    if !verdict.unclear.is_empty() {
+        let _ = writeln!(
+            out,
+            "not told from the base: {} (seen where the base has none, but on the same plans under other \
+             noise the base has it too, or it hardly ever comes)",
+            verdict.unclear.join(", ")
+        );
+    }
+    if rolling {
+        out += &order(verdict);
+    }
+    out + &conclusion(pair, verdict, rolling)
+}
+
+fn share(count: Option<&Count>) -> String {
+    match count {
+        None => "-".into(),
+        Some(Count { hits: 0, .. }) => ".".into(),
+        Some(Count { hits, of }) => format!("{hits}/{of}"),
+    }
+}
+
+/// Each signature in each stage.
+fn table(verdict: &Verdict) -> String {
+    let mut out = String::new();
+    let columns = [Stage::Base, Stage::Candidate].into_iter().chain(Leg::ALL.map(Stage::Rolling));
+    let columns: Vec<_> = columns.filter(|stage| verdict.runs.contains_key(stage)).collect();
+    let _ = write!(out, "\n{:<40}", "runs in which it was violated");
+    for stage in &columns {
+        let _ = write!(out, " {:>10}", stage.name());
+    }
+    let _ = write!(out, "\n{:<40}", "runs");
+    for stage in &columns {
+        let _ = write!(out, " {:>10}", verdict.runs[stage]);
+    }
+    out.push('\n');
+    let is_regression = |signature: &str| verdict.regressions.iter().any(|of| of.signature == signature);
+    let mut rows: Vec<_> = verdict.rows.iter().collect();
+    rows.sort_by_key(|(signature, _)| (!is_regression(signature), *signature));
+    for (signature, row) in rows {
+        let mark = if is_regression(signature) { '!' } else { ' ' };
+        let _ = write!(out, "{mark} {signature:<38}");
+        for stage in &columns {
+            let _ = write!(out, " {:>10}", share(row.counts.get(stage)));
+        }
+        out.push('\n');
+    }
+    if verdict.rows.is_empty() {
+        out += "  all properties held in every run\n";
+    }
+    out
+}
+
+/// What users see, and what it costs.
+fn measures(verdict: &Verdict) -> String {
+    let mut out = String::new();
+    let (Some(base), Some(candidate)) =
+        (verdict.measures.get(&Stage::Base), verdict.measures.get(&Stage::Candidate))
+    else {
+        return out;
+    };
+    let mut rolling = Measure::default();
+    for (stage, measure) in &verdict.measures {
+        if matches!(stage, Stage::Rolling(_)) {
+            rolling.add(measure);
+        }
+    }
+    rolling.sort();
+    let percent = |part: u64, of: &Measure| 100.0 * part as f64 / of.sends.max(1) as f64;
+    let each = |part: u64, of: &Measure| part as f64 / of.acked.max(1) as f64;
+    type Figure<'a> = (&'a str, Box<dyn Fn(&Measure) -> f64 + 'a>);
+    let figures: [Figure<'_>; 9] = [
+        ("acked, % of sends", Box::new(|m| percent(m.acked, m))),
+        ("refused, % of sends", Box::new(|m| percent(m.refused, m))),
+        ("unknown, % of sends", Box::new(|m| percent(m.unknown, m))),
+        ("held twice, messages", Box::new(|m| m.twice as f64)),
+        ("send to ack, ms, median", Box::new(|m| percentile_ms(&m.to_ack_us, 50))),
+        ("send to ack, ms, 99 of 100", Box::new(|m| percentile_ms(&m.to_ack_us, 99))),
+        ("send to shown, ms, median", Box::new(|m| percentile_ms(&m.to_shown_us, 50))),
+        ("PDUs an acked send", Box::new(|m| each(m.pdus, m))),
+        ("store commands an acked send", Box::new(|m| each(m.store, m))),
+    ];
+    let _ = write!(out, "\n{:<40} {:>10} {:>10}", "what users see", "base", "candidate");
+    let _ = writeln!(out, "{}", if rolling.sends > 0 { "    rolling" } else { "" });
+    for (name, figure) in figures {
+        let _ = write!(out, "  {name:<38} {:>10.1} {:>10.1}", figure(base), figure(candidate));
+        if rolling.sends > 0 {
+            let _ = write!(out, " {:>10.1}", figure(&rolling));
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn regression(of: &Regression, replay: &str) -> String {
+    let Regression { signature, sentence, stage, seed, on_base, on_candidate, as_it_was, .. } = of;
+    let when = match stage {
+        Stage::Candidate | Stage::Base => "with everybody on the candidate".to_string(),
+        Stage::Rolling(leg) => format!("while hosts change side ({})", leg.name()),
+    };
+    let mut out = format!("\nREGRESSION {signature} {when}, seed {seed}\n  {}\n", printable(sentence));
+    let told = |count: &Count| match count.hits {
+        0 => "holds".to_string(),
+        hits => format!("fails {hits}/{}", count.of),
+    };
+    let _ = write!(out, "  under {} noise seeds: all-base {}", on_base.of, told(on_base));
+    let _ = write!(out, ", all-candidate {}", told(on_candidate));
+    if matches!(stage, Stage::Rolling(_)) {
+        let _ = write!(out, ", as it was {}", told(as_it_was));
+    }
+    let _ = writeln!(out, "\n  again: {replay}");
+    out
+}
+
+/// What is unsafe beside what, and the order that follows.
+fn order(verdict: &Verdict) -> String {
+    let mut out = String::from("\n");
+    for Constraint { cause, signature, aimed, aimed_on_base, .. } in &verdict.constraints {
+        let _ = writeln!(
+            out,
+            "UNSAFE {cause}: {signature}\n  {}\n  of {} seeds aimed at it {} break that ({} under the base)",
+            rule(cause),
+            aimed.of,
+            aimed.hits,
+            aimed_on_base.hits
+        );
+    }
+    let Some(Proven { order, forward, back }) = &verdict.proven else {
+        return out + "ORDER none is safe\n";
+    };
+    let names: Vec<_> = order.roles.iter().map(|role| one(*role)).collect();
+    let _ = writeln!(out, "ORDER {}", names.join(", then "));
+    for role in &order.at_once {
+        let _ = writeln!(out, "  all {} at once", one(*role));
+    }
+    let way_back = match order.returns {
+        0 => "no way back: from the first step on".to_string(),
+        all if all == order.roles.len() => "to the end: all of it can be taken back".into(),
+        some => format!("the last safe point of return is before {}", names[some]),
+    };
+    let _ = writeln!(out, "  {way_back}");
+    let told = |what: &str, count: &Count| match (count.of, count.hits) {
+        (0, _) => format!("  {what}: not run\n"),
+        (of, 0) => format!(
+            "  {what}: 0 of {of} runs lose what the base holds; a fault in {:.1} % of them would show with 95 %\n",
+            100.0 * bound(of)
+        ),
+        (of, hits) => format!("  {what}: {hits} of {of} runs lose what the base holds\n"),
+    };
+    out + &told("that order, also stopped on the way", forward) + &told("and back", back)
+}
+
+/// What an operator has to do about a cause.
+fn rule(cause: &Cause) -> String {
+    match cause {
+        Cause::Mix { new, old } if old.is_empty() => {
+            format!("no {} may run it", named(new))
+        }
+        Cause::Mix { new, old } if new == old => {
+            format!("all {} change at once", named(new))
+        }
+        Cause::Mix { new, old } => format!("every one of the {} before any of the {}", named(old), named(new)),
+        Cause::Back(roles) => format!("{} do not go back", named(roles)),
+        Cause::Change(roles) => format!("{} may not change while the system runs", named(roles)),
+    }
+}
+
+fn one(role: Role) -> String {
+    named(&BTreeSet::from([role]))
+}
+
+/// May it go out?
+fn conclusion(pair: &Pair, verdict: &Verdict, rolling: bool) -> String {
+    if verdict.interrupted {
+        return "\nINTERRUPTED: what is said above is what is known so far\n".into();
+    }
+    let runs = verdict.runs.get(&Stage::Candidate).copied().unwrap_or_default();
+    match verdict.is_safe(rolling) {
+        true if pair.base == pair.candidate => "\nSAFE: nothing changes\n".into(),
+        true if rolling => format!(
+            "\nSAFE in that order: nothing that the base holds is lost at any stage ({runs} seeds)\n"
+        ),
+        true => format!(
+            "\nSAFE with everybody on the candidate: nothing that the base holds is lost ({runs} seeds). What \
+             happens while hosts change: --rolling\n"
+        ),
+        false => "\nUNSAFE: something that the base holds is lost\n".into(),
+    }
+}

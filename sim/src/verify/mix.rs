@@ -1,0 +1,244 @@
+//! The smallest mix of sides that is unsafe, from a run that went wrong.
+
+use crate::{
+    plan::{Host, Plan, Role, Side, case::Case, rollout},
+    pool::{Enough, Pool},
+    record::Kind,
+    world::Outcome,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+/// Noise seeds under which a plan is run before it counts as one that holds.
+const NOISES: u64 = 4;
+
+/// Why a rollout went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// Hosts of these roles run the candidate while hosts of those run the base. With nobody among the
+    /// old ones the candidate itself does it, in a world that is not all new.
+    Mix {
+        /// The roles that run the candidate.
+        new: BTreeSet<Role>,
+        /// The roles that run the base.
+        old: BTreeSet<Role>,
+    },
+    /// Hosts of these roles went to the candidate and back to the base.
+    Back(BTreeSet<Role>),
+    /// Hosts of these roles went to the candidate, and what they met there did it: no mix that stays as it
+    /// is does.
+    Change(BTreeSet<Role>),
+}
+
+/// Roles as a sentence names them: `db_proxies`, `msg_servers and clients`.
+pub fn named(roles: &BTreeSet<Role>) -> String {
+    let name = |role: &Role| match role {
+        Role::Db => "db_proxies",
+        Role::Msg => "msg_servers",
+        Role::Route => "route_servers",
+        Role::Client => "clients",
+        other => other.name(),
+    };
+    let names: Vec<_> = roles.iter().map(name).collect();
+    match names.as_slice() {
+        [] => "nobody".into(),
+        [one] => (*one).into(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mix { new, old } if new == old => {
+                write!(f, "{} of both sides at a time", named(new))
+            }
+            Self::Mix { new, old } if old.is_empty() => write!(f, "{} of the candidate", named(new)),
+            Self::Mix { new, old } => {
+                write!(f, "{} of the candidate beside {} of the base", named(new), named(old))
+            }
+            Self::Back(roles) => write!(f, "{} that go back to the base", named(roles)),
+            Self::Change(roles) => write!(f, "{} that go to the candidate", named(roles)),
+        }
+    }
+}
+
+/// Where each host with a side was when a signature was violated, and who has been back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sides {
+    /// The sides.
+    pub now: BTreeMap<Host, Side>,
+    /// The hosts that have gone from the candidate to the base.
+    pub returned: BTreeSet<Host>,
+}
+
+impl Sides {
+    /// In a run, when this signature was violated; at its end if that is of no moment.
+    pub fn at(case: &Case, outcome: &Outcome, signature: &str) -> Self {
+        let mut now = rollout::at_start(&case.plan);
+        let mut returned = BTreeSet::new();
+        let broken_by = outcome.broken_by.get(signature).copied().unwrap_or(u64::MAX);
+        for line in outcome.trace.lines.iter().take_while(|line| line.n <= broken_by) {
+            let Kind::OnSide { side } = line.kind else { continue };
+            if now.insert(line.host.clone(), side) == Some(Side::Candidate) {
+                returned.insert(line.host.clone());
+            }
+        }
+        Self { now, returned }
+    }
+
+    /// Whether it was so as a cause says.
+    pub fn are(&self, cause: &Cause) -> bool {
+        let some = |role: &Role, side: Side| {
+            self.now.iter().any(|(host, on)| host.role() == *role && *on == side)
+        };
+        match cause {
+            Cause::Mix { new, old } => {
+                new.iter().all(|role| some(role, Side::Candidate))
+                    && old.iter().all(|role| some(role, Side::Base))
+            }
+            Cause::Back(roles) => {
+                roles.iter().all(|role| self.returned.iter().any(|host| host.role() == *role))
+            }
+            Cause::Change(roles) => roles.iter().all(|role| some(role, Side::Candidate)),
+        }
+    }
+}
+
+/// A plan in which every host is on one side from beginning to end. Its steps are restarts.
+pub fn frozen(plan: &Plan, sides: &BTreeMap<Host, Side>) -> Plan {
+    let mut plan = plan.clone();
+    let side = |host: &str| sides.get(host).copied().unwrap_or_default();
+    plan.nodes.iter_mut().for_each(|node| node.side = side(&node.host));
+    plan.devices.iter_mut().for_each(|device| device.side = side(&device.host));
+    plan.rollout.iter_mut().for_each(|step| step.to = side(&step.host));
+    plan
+}
+
+/// Looks for the smallest mix, run by run.
+pub struct Search<'a, 'p> {
+    /// What runs them.
+    pub pool: &'a Pool<'p>,
+    /// Is told of each run.
+    pub each: &'a (dyn Fn() + Sync),
+    /// What is known already: what fails by that is not what is looked for.
+    pub known: &'a [Cause],
+}
+
+/// The cause of a failure, and a case that shows it.
+pub struct Found {
+    /// The cause.
+    pub cause: Cause,
+    /// It fails with the signature that it expects.
+    pub case: Case,
+}
+
+impl Search<'_, '_> {
+    /// The case, under a noise seed under which it fails as it expects; `None` if it does not, or nobody
+    /// wants to know any more.
+    fn failing(&self, case: &Case) -> Option<Case> {
+        let cases: Vec<_> = (0..NOISES).map(|n| case.under_noise(n)).collect();
+        let ran = self.pool.run(&cases.iter().collect::<Vec<_>>(), Enough::OneFails, self.each);
+        let fails = ran.into_iter().position(|ran| ran.is_some_and(|ran| ran.fails))?;
+        let case = cases.into_iter().nth(fails)?;
+        let outcome = self.pool.runner.run(&case).ok()?;
+        let sides = Sides::at(&case, &outcome, &case.expect);
+        let is_known = self.known.iter().any(|cause| sides.are(cause));
+        (!is_known).then_some(case)
+    }
+
+    /// The smallest mix that does what a case does, of which it is known how its sides were.
+    pub fn smallest(&self, case: &Case, sides: &Sides) -> Found {
+        let with = |plan: Plan| Case { plan, ..case.clone() };
+        match self.failing(&with(frozen(&case.plan, &sides.now))) {
+            Some(found) => self.of_mix(found, sides.now.clone()),
+            None => self.of_steps(case.clone()),
+        }
+    }
+
+    /// The least of both sides that still does it, role by role.
+    fn of_mix(&self, mut case: Case, mut sides: BTreeMap<Host, Side>) -> Found {
+        let (mut new, mut old) = (BTreeSet::new(), BTreeSet::new());
+        // First less of the candidate: what is left is what an upgrade needs to have done.
+        for (side, kept) in [(Side::Candidate, &mut new), (Side::Base, &mut old)] {
+            for role in rollout::ROLES {
+                let mut fewer = sides.clone();
+                let of_role = fewer.iter_mut().filter(|(host, _)| host.role() == role);
+                let mut changed = false;
+                of_role.for_each(|(_, on)| changed |= std::mem::replace(on, side.other()) == side);
+                if !changed {
+                    continue;
+                }
+                let plan = frozen(&case.plan, &fewer);
+                match self.failing(&Case { plan, ..case.clone() }) {
+                    Some(found) => (case, sides) = (found, fewer),
+                    None => _ = kept.insert(role),
+                }
+            }
+        }
+        let restarts = Case { plan: Plan { rollout: Vec::new(), ..case.plan.clone() }, ..case.clone() };
+        let case = self.failing(&restarts).unwrap_or(case);
+        Found { cause: Cause::Mix { new, old }, case }
+    }
+
+    /// The least of the steps that still do it: a host of which one is left out stays where it is.
+    fn of_steps(&self, mut case: Case) -> Found {
+        for role in rollout::ROLES {
+            // Those that need not change stay on one side.
+            for side in [Side::Base, Side::Candidate] {
+                let stays = stays(&case, role, side);
+                if stays.plan != case.plan
+                    && let Some(found) = self.failing(&stays)
+                {
+                    case = found;
+                    break;
+                }
+            }
+        }
+        let (mut there, mut back) = (BTreeSet::new(), BTreeSet::new());
+        let mut sides = rollout::at_start(&case.plan);
+        for step in &case.plan.rollout {
+            let Some(on) = sides.get_mut(step.host.as_str()) else { continue };
+            let role = Host::parse(&step.host).map(|host| host.role());
+            match (std::mem::replace(on, step.to), step.to, role) {
+                (Side::Candidate, Side::Base, Ok(role)) => _ = back.insert(role),
+                (_, Side::Candidate, Ok(role)) => _ = there.insert(role),
+                _ => {}
+            }
+        }
+        let stays = self.failing(&without_return(&case));
+        let cause = match (back.is_empty(), &stays) {
+            (false, None) => Cause::Back(back),
+            _ => Cause::Change(there),
+        };
+        Found { cause, case: stays.unwrap_or(case) }
+    }
+}
+
+/// The case in which the hosts of a role stay on a side. Their steps are restarts.
+fn stays(case: &Case, role: Role, side: Side) -> Case {
+    let is_of = |host: &str| Host::parse(host).is_ok_and(|host| host.role() == role);
+    let mut case = case.clone();
+    let plan = &mut case.plan;
+    plan.nodes.iter_mut().filter(|node| is_of(&node.host)).for_each(|node| node.side = side);
+    plan.devices.iter_mut().filter(|device| is_of(&device.host)).for_each(|of| of.side = side);
+    plan.rollout.iter_mut().filter(|step| is_of(&step.host)).for_each(|step| step.to = side);
+    case
+}
+
+/// The case without the steps that lead back to the base.
+fn without_return(case: &Case) -> Case {
+    let mut case = case.clone();
+    let mut sides = rollout::at_start(&case.plan);
+    case.plan.rollout.retain(|step| {
+        let is_back = step.to == Side::Base
+            && sides.get(step.host.as_str()) == Some(&Side::Candidate);
+        if let Some(on) = sides.get_mut(step.host.as_str()).filter(|_| !is_back) {
+            *on = step.to;
+        }
+        !is_back
+    });
+    case
+}

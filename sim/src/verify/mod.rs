@@ -1,0 +1,233 @@
+//! Verify before deploy: may a candidate replace the base, in what order, and until when can it be taken
+//! back?
+//!
+//! The same plans run under the base, under the candidate, and while hosts go from one to the other. What is
+//! violated there and not under the base is a regression; each is led back to the smallest mix of sides that
+//! does it, and from these mixes follows an order that avoids them, which is then run itself.
+
+mod chance;
+mod measure;
+mod mix;
+mod order;
+mod search;
+mod stage;
+
+pub use chance::{Count, bound};
+pub use measure::{Measure, percentile_ms};
+pub use mix::{Cause, named};
+pub use order::Order;
+pub use stage::{Pair, Stage};
+
+use crate::{
+    plan::{Side, case::Case, generate::Profile},
+    pool::Pool,
+};
+use stage::{Path, Paths, Ran, only};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
+
+/// Noise seeds under which a plan that went wrong is run on both sides, to tell whether the side did it.
+const PAIRED: u64 = 20;
+/// Of so many seeds of a signature this is tried.
+const TRIED: usize = 4;
+/// Seeds that are aimed at a cause, to confirm it.
+const AIMED: u64 = 50;
+/// At most so many runs are led back to a cause.
+const MOST_CAUSES: usize = 24;
+/// So often the order is run and corrected by what it breaks.
+const ROUNDS: usize = 3;
+
+/// What is to be verified, and how.
+pub struct Verification<'a> {
+    /// Base and candidate.
+    pub pair: Pair,
+    /// The first seed.
+    pub from: u64,
+    /// How many of them.
+    pub seeds: u64,
+    /// What the plans are like.
+    pub profile: Profile,
+    /// Whether hosts change side in some runs.
+    pub rolling: bool,
+    /// What runs them.
+    pub pool: Pool<'a>,
+    /// Is told how far it is.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// How far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Something begins that takes so many runs, if that is known.
+    Begins(String, Option<u64>),
+    /// One run more.
+    Ran,
+}
+
+/// A signature in all stages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Row {
+    /// In how many runs of a stage it was violated.
+    pub counts: BTreeMap<Stage, Count>,
+}
+
+/// Where a signature is more frequent than under the base.
+#[derive(Debug, Clone)]
+pub struct Regression {
+    /// The signature.
+    pub signature: String,
+    /// What went wrong, of the first such run.
+    pub sentence: String,
+    /// The first stage in which it is a regression: of the candidate alone, or else of a rollout.
+    pub stage: Stage,
+    /// The seed of the run that showed it.
+    pub seed: u64,
+    /// That plan under 20 noise seeds: everybody on the base.
+    pub on_base: Count,
+    /// Everybody on the candidate.
+    pub on_candidate: Count,
+    /// As it went wrong.
+    pub as_it_was: Count,
+    /// A case that shows it: of the smallest mix if it was led back to one.
+    pub case: Case,
+}
+
+/// An unsafe mix, and how sure that is.
+#[derive(Debug, Clone)]
+pub struct Constraint {
+    /// What is unsafe.
+    pub cause: Cause,
+    /// What it breaks, by signature; more of them may be met by it.
+    pub signature: String,
+    /// Of the seeds that were aimed at it, how many broke that.
+    pub aimed: Count,
+    /// The same seeds under the base.
+    pub aimed_on_base: Count,
+    /// A case that shows it.
+    pub case: Case,
+}
+
+/// What is known of the order.
+#[derive(Debug, Clone)]
+pub struct Proven {
+    /// The order.
+    pub order: Order,
+    /// Runs of it, forward or stopped on the way: how many broke what the base does not.
+    pub forward: Count,
+    /// Runs that were taken back from as far as it may be.
+    pub back: Count,
+}
+
+/// All that came of it.
+#[derive(Debug, Clone, Default)]
+pub struct Verdict {
+    /// The signatures that were violated anywhere.
+    pub rows: BTreeMap<String, Row>,
+    /// The runs of each stage.
+    pub runs: BTreeMap<Stage, u64>,
+    /// What is worse than under the base.
+    pub regressions: Vec<Regression>,
+    /// Signatures of the base that are rarer under the candidate.
+    pub mended: Vec<String>,
+    /// Signatures of properties that nobody judges under the base, as it promises nothing of the kind, and that
+    /// were violated while hosts changed: what the candidate promises does not hold before all run it.
+    pub not_yet: Vec<String>,
+    /// Signatures that were seen where the base has none, but the base has them too, or not clearly less,
+    /// on the same plans.
+    pub unclear: Vec<String>,
+    /// What is unsafe beside what.
+    pub constraints: Vec<Constraint>,
+    /// The order; `None` if there is none that is safe, or nobody asked for one.
+    pub proven: Option<Proven>,
+    /// What users saw under the base, under the candidate, and while hosts changed.
+    pub measures: BTreeMap<Stage, Measure>,
+    /// It was asked to stop before all was known.
+    pub interrupted: bool,
+}
+
+impl Verdict {
+    /// Whether nothing that the base holds is lost: not with everybody on the candidate, and in the order
+    /// that was inferred, if one was asked for, at no stage.
+    pub fn is_safe(&self, rolling: bool) -> bool {
+        let alone = self.regressions.iter().any(|of| of.stage == Stage::Candidate);
+        let ordered = self.proven.as_ref().is_some_and(|proven| {
+            proven.forward.hits == 0 && proven.back.hits == 0
+        });
+        !self.interrupted && !alone && (ordered || !rolling)
+    }
+}
+
+/// The runs of a verification, by stage and seed.
+#[derive(Default)]
+struct Runs(BTreeMap<Stage, BTreeMap<u64, Ran>>);
+
+impl Runs {
+    /// All signatures of some stages.
+    fn signatures(&self) -> BTreeSet<&str> {
+        let all = self.0.values().flat_map(BTreeMap::values).flat_map(|ran| &ran.violated);
+        all.map(|(signature, _)| signature.as_str()).collect()
+    }
+
+    /// How often a signature was violated in the stages of a kind.
+    fn count(&self, signature: &str, is_of: impl Fn(Stage) -> bool) -> Count {
+        let mut count = Count::default();
+        for ran in self.of(is_of) {
+            count.add(ran.violates(signature));
+        }
+        count
+    }
+
+    /// Whether the property of a signature judged anything under the base: else that promises nothing of it.
+    fn base_promises(&self, signature: &str) -> bool {
+        let property = signature.split('/').next().unwrap_or_default();
+        let mut base = self.of(|stage| stage == Stage::Base);
+        base.any(|ran| ran.judged.get(property).is_some_and(|judged| *judged > 0))
+    }
+
+    /// The runs of the stages of a kind.
+    fn of(&self, is_of: impl Fn(Stage) -> bool) -> impl Iterator<Item = &Ran> {
+        let stages = self.0.iter().filter(move |(stage, _)| is_of(**stage));
+        stages.flat_map(|(_, runs)| runs.values())
+    }
+}
+
+fn is_rolling(stage: Stage) -> bool {
+    matches!(stage, Stage::Rolling(_))
+}
+
+impl Verification<'_> {
+    /// Runs all of it.
+    pub fn run(&self) -> Verdict {
+        let mut verdict = Verdict::default();
+        let mut runs = Runs::default();
+        let seeds = self.from..self.from.saturating_add(self.seeds);
+        let cases = self.cases(seeds, &Paths::any());
+        let base = |case: &Case| only(case, Side::Base);
+        let candidate = |case: &Case| only(case, Side::Candidate);
+        self.all(&mut runs, "everybody on the base", &cases, |_| Stage::Base, base);
+        self.all(&mut runs, "everybody on the candidate", &cases, |_| Stage::Candidate, candidate);
+        if self.rolling {
+            let stage = |path: &Path| Stage::Rolling(path.leg);
+            self.all(&mut runs, "from the base to the candidate", &cases, stage, Case::clone);
+        }
+        self.fill(&mut verdict, &runs);
+        self.regressions(&mut verdict, &runs);
+        if self.rolling {
+            self.constraints(&mut verdict, &runs);
+            self.prove(&mut verdict);
+        }
+        verdict.interrupted = self.is_stopped();
+        verdict
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.pool.stop.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// The cases of some seeds, with their paths.
+    fn cases(&self, seeds: Range<u64>, paths: &Paths) -> Vec<(Case, Path)> {
+        seeds.map(|seed| self.pair.rolling(seed, self.profile, paths)).collect()
+    }
+}

@@ -1,0 +1,314 @@
+//! From runs to regressions, from these to causes, and from causes to an order that is run itself.
+
+use super::{
+    AIMED, Cause, Constraint, Count, MOST_CAUSES, PAIRED, Progress, Proven, ROUNDS, Regression, Row,
+    Runs, Stage, TRIED, Verdict, Verification, is_rolling,
+    mix::{Found, Search, Sides, frozen},
+    order,
+    stage::{Path, Paths, Ran, only},
+};
+use crate::{
+    plan::{
+        Role, Side,
+        case::Case,
+        generate::rollout::{Leg, Ranks},
+        rollout::{self, ROLES},
+    },
+    pool::Enough,
+    run::Failed,
+    world::{Outcome, Watch, panics},
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Verification<'_> {
+    /// Runs what is made of each case, and keeps what came of it.
+    pub(super) fn all(
+        &self,
+        runs: &mut Runs,
+        what: &str,
+        cases: &[(Case, Path)],
+        stage: impl Fn(&Path) -> Stage + Sync,
+        made: impl Fn(&Case) -> Case + Sync,
+    ) {
+        (self.progress)(Progress::Begins(what.into(), Some(cases.len() as u64)));
+        let ran = self.pool.side_by_side(cases, |_, (case, path)| {
+            let case = made(case);
+            let outcome = self.outcome(&case);
+            (self.progress)(Progress::Ran);
+            // What comes to nothing says nothing; it is counted as not run.
+            Some(Ran::of(case, path.clone(), &outcome.ok()?))
+        });
+        for ran in ran.into_iter().flatten() {
+            let seed = ran.case.seed.unwrap_or_default();
+            runs.0.entry(stage(&ran.path)).or_default().insert(seed, ran);
+        }
+    }
+
+    fn outcome(&self, case: &Case) -> Result<Outcome, Failed> {
+        panics::kept(&Watch::default(), || self.pool.runner.run(case))
+            .unwrap_or_else(|panicked| Err(panicked.into()))
+    }
+
+    /// The table, and what users saw.
+    pub(super) fn fill(&self, verdict: &mut Verdict, runs: &Runs) {
+        for (stage, of) in &runs.0 {
+            verdict.runs.insert(*stage, of.len() as u64);
+            let measure = verdict.measures.entry(*stage).or_default();
+            of.values().for_each(|ran| measure.add(&ran.measure));
+            measure.sort();
+        }
+        for signature in runs.signatures() {
+            let count = |stage: &Stage| (*stage, runs.count(signature, |of| of == *stage));
+            let counts = runs.0.keys().map(count).collect();
+            verdict.rows.insert(signature.into(), Row { counts });
+        }
+    }
+
+    /// What is worse than under the base, and what is better.
+    pub(super) fn regressions(&self, verdict: &mut Verdict, runs: &Runs) {
+        (self.progress)(Progress::Begins("what is worse, beside the base".into(), None));
+        for signature in runs.signatures() {
+            let base = runs.count(signature, |stage| stage == Stage::Base);
+            let candidate = runs.count(signature, |stage| stage == Stage::Candidate);
+            if base.exceeds(candidate) {
+                verdict.mended.push(signature.into());
+            }
+            let mut is_unclear = false;
+            // One that the candidate has alone is no matter of the order.
+            for is_of in [|stage| stage == Stage::Candidate, is_rolling] {
+                let count = runs.count(signature, is_of);
+                let is_worse = count.hits > 0 && (base.hits == 0 || count.exceeds(base));
+                if !is_worse {
+                    continue;
+                }
+                if is_of(Stage::Rolling(Leg::Forward)) && !runs.base_promises(signature) {
+                    verdict.not_yet.push(signature.into());
+                    continue;
+                }
+                let failing = runs.of(is_of).filter(|ran| ran.violates(signature)).take(TRIED);
+                match failing.into_iter().find_map(|ran| self.paired(ran, signature)) {
+                    Some(regression) => {
+                        verdict.regressions.push(regression);
+                        is_unclear = false;
+                        break;
+                    }
+                    None => is_unclear = true,
+                }
+            }
+            if is_unclear {
+                verdict.unclear.push(signature.into());
+            }
+        }
+    }
+
+    /// Whether a run went wrong because of its sides: its plan is run under noise seeds as it was, with
+    /// everybody on the base, and with everybody on the candidate.
+    fn paired(&self, ran: &Ran, signature: &str) -> Option<Regression> {
+        let as_it_was = Case { expect: signature.into(), ..ran.case.clone() };
+        let on_base = self.count(&only(&as_it_was, Side::Base))?;
+        let here = self.count(&as_it_was)?;
+        if !here.exceeds(on_base) {
+            return None;
+        }
+        let on_candidate = self.count(&only(&as_it_was, Side::Candidate))?;
+        let is_alone = as_it_was.protocols.base == as_it_was.protocols.candidate;
+        let (_, sentence) = ran.violated.iter().find(|(known, _)| known == signature)?;
+        Some(Regression {
+            signature: signature.into(),
+            sentence: sentence.clone(),
+            stage: if is_alone { Stage::Candidate } else { Stage::Rolling(ran.path.leg) },
+            seed: ran.case.seed.unwrap_or_default(),
+            on_base,
+            on_candidate,
+            as_it_was: here,
+            case: as_it_was,
+        })
+    }
+
+    /// Under how many noise seeds a case fails as it expects; `None` if it was asked to stop.
+    fn count(&self, case: &Case) -> Option<Count> {
+        let cases: Vec<_> = (0..PAIRED).map(|n| case.under_noise(n)).collect();
+        let hits = self.pool.failing(&cases, &|| (self.progress)(Progress::Ran))?;
+        Some(Count { hits, of: PAIRED })
+    }
+
+    /// Leads what went wrong in rollouts back to unsafe mixes, until each is explained by one of them.
+    pub(super) fn constraints(&self, verdict: &mut Verdict, runs: &Runs) {
+        (self.progress)(Progress::Begins("the smallest unsafe mixes".into(), None));
+        let mut tried = 0;
+        for at in 0..verdict.regressions.len() {
+            let Regression { signature, stage, .. } = verdict.regressions[at].clone();
+            if !is_rolling(stage) {
+                continue;
+            }
+            let mut unexplained = 0;
+            for ran in runs.of(is_rolling).filter(|ran| ran.violates(&signature)) {
+                if self.is_stopped() || tried >= MOST_CAUSES || unexplained >= TRIED {
+                    break;
+                }
+                let case = Case { expect: signature.clone(), ..ran.case.clone() };
+                match self.explain(verdict, &case) {
+                    Explained::Known => {}
+                    Explained::New(found) => {
+                        tried += 1;
+                        verdict.regressions[at].case = found.case.clone();
+                        self.add(verdict, &signature, found);
+                    }
+                    Explained::NotByItsSides => unexplained += 1,
+                }
+            }
+        }
+    }
+
+    /// What explains a run that went wrong.
+    fn explain(&self, verdict: &Verdict, case: &Case) -> Explained {
+        let Ok(outcome) = self.outcome(case) else { return Explained::NotByItsSides };
+        let sides = Sides::at(case, &outcome, &case.expect);
+        if verdict.constraints.iter().any(|known| sides.are(&known.cause)) {
+            return Explained::Known;
+        }
+        let (base, here) = (self.count(&only(case, Side::Base)), self.count(case));
+        if !base.zip(here).is_some_and(|(base, here)| here.exceeds(base)) {
+            return Explained::NotByItsSides;
+        }
+        let each = || (self.progress)(Progress::Ran);
+        let known: Vec<_> = verdict.constraints.iter().map(|of| of.cause.clone()).collect();
+        let search = Search { pool: &self.pool, each: &each, known: &known };
+        Explained::New(search.smallest(case, &sides))
+    }
+
+    /// Aims seeds at a cause, and keeps it.
+    fn add(&self, verdict: &mut Verdict, signature: &str, found: Found) {
+        let Found { cause, case } = found;
+        let what = format!("seeds that are aimed at {cause}");
+        (self.progress)(Progress::Begins(what, Some(2 * AIMED)));
+        let cases: Vec<Case> = (0..AIMED).map(|n| self.aimed(self.from + n, &cause)).collect();
+        let expecting = |case: &Case| Case { expect: signature.into(), ..case.clone() };
+        let cases: Vec<_> = cases.iter().map(expecting).collect();
+        let on_base: Vec<_> = cases.iter().map(|case| only(case, Side::Base)).collect();
+        let failing = |cases: &[Case]| {
+            let all: Vec<_> = cases.iter().collect();
+            let ran = self.pool.run(&all, Enough::AllRan, &|| (self.progress)(Progress::Ran));
+            let mut count = Count::default();
+            ran.into_iter().flatten().for_each(|ran| count.add(ran.fails));
+            count
+        };
+        let (aimed, aimed_on_base) = (failing(&cases), failing(&on_base));
+        let signature = signature.into();
+        verdict.constraints.push(Constraint { cause, signature, aimed, aimed_on_base, case });
+    }
+
+    /// The case of a seed in which it is as a cause says.
+    fn aimed(&self, seed: u64, cause: &Cause) -> Case {
+        match cause {
+            Cause::Mix { new, old } => {
+                let (mut case, _) = self.pair.rolling(seed, self.profile, &Paths::any());
+                let mut sides = rollout::at_start(&case.plan);
+                let mut seen: BTreeMap<Role, u64> = BTreeMap::new();
+                for (host, side) in &mut sides {
+                    let role = host.role();
+                    let nth = seen.entry(role).or_default();
+                    *nth += 1;
+                    // Of a role that is on both sides every other host.
+                    let is_new = new.contains(&role) && (!old.contains(&role) || *nth % 2 == seed % 2);
+                    *side = if is_new { Side::Candidate } else { Side::Base };
+                }
+                case.plan = frozen(&case.plan, &sides);
+                case
+            }
+            Cause::Back(roles) | Cause::Change(roles) => {
+                let rank = |role: Role| (role, usize::from(!roles.contains(&role)));
+                let of = ROLES.into_iter().map(rank).collect();
+                let ranks = Ranks { of, ..Ranks::default() };
+                let leg = if matches!(cause, Cause::Back(_)) { Leg::Back } else { Leg::Forward };
+                self.pair.rolling(seed, self.profile, &Paths { ranks, legs: vec![leg] }).0
+            }
+        }
+    }
+
+    /// Infers the order, runs it, and corrects it by what that breaks.
+    pub(super) fn prove(&self, verdict: &mut Verdict) {
+        for round in 0..ROUNDS {
+            let causes: Vec<_> = verdict.constraints.iter().map(|of| of.cause.clone()).collect();
+            let Some(order) = order::infer(&causes) else {
+                verdict.proven = None;
+                return;
+            };
+            let (proven, failing) = self.prove_once(verdict, order);
+            let is_last = round + 1 == ROUNDS || failing.is_empty() || self.is_stopped();
+            verdict.proven = Some(proven);
+            if is_last {
+                return;
+            }
+            let known = verdict.constraints.len();
+            for case in failing.into_iter().take(TRIED) {
+                if let Explained::New(found) = self.explain(verdict, &case) {
+                    self.add(verdict, &case.expect, found);
+                }
+            }
+            if verdict.constraints.len() == known {
+                return;
+            }
+        }
+    }
+
+    /// Runs an order, there and back; with the runs that broke what the base does not.
+    fn prove_once(&self, verdict: &Verdict, order: super::Order) -> (Proven, Vec<Case>) {
+        let ranks = Ranks { at_once: order.at_once.clone(), ..Ranks::of(&order.roles) };
+        // Other seeds than those that it was inferred from.
+        let from = self.from.saturating_add(self.seeds);
+        let half = self.seeds.div_ceil(2);
+        let mut failing = Vec::new();
+        let mut part = |what: &str, from: u64, legs: Vec<Leg>| {
+            let paths = Paths { ranks: ranks.clone(), legs };
+            let cases = self.cases(from..from.saturating_add(half), &paths);
+            let cases: Vec<_> = cases.into_iter().filter(|(_, path)| may(path, &order)).collect();
+            let mut runs = Runs::default();
+            let stage = |path: &Path| Stage::Rolling(path.leg);
+            self.all(&mut runs, what, &cases, stage, Case::clone);
+            let mut count = Count::default();
+            for ran in runs.of(is_rolling) {
+                let lost = ran.violated.iter().find(|(signature, _)| self.is_lost(verdict, ran, signature));
+                count.add(lost.is_some());
+                if let Some((signature, _)) = lost {
+                    failing.push(Case { expect: signature.clone(), ..ran.case.clone() });
+                }
+            }
+            count
+        };
+        let forward = part("in that order", from, vec![Leg::Forward, Leg::Stopped]);
+        let back = part("in that order, and back", from.saturating_add(half), vec![Leg::Back, Leg::Again]);
+        (Proven { order, forward, back }, failing)
+    }
+
+    /// Whether a violation is one that the base does not have on the same plan.
+    fn is_lost(&self, verdict: &Verdict, ran: &Ran, signature: &str) -> bool {
+        let base = verdict.rows.get(signature).and_then(|row| row.counts.get(&Stage::Base));
+        let is_of_base = base.is_some_and(|count| count.hits > 0);
+        // What the base breaks now and then is known to be worse only in numbers.
+        let is_regression = verdict.regressions.iter().any(|of| of.signature == signature);
+        let is_not_yet = verdict.not_yet.iter().any(|of| of == signature);
+        if is_not_yet || is_of_base && !is_regression {
+            return false;
+        }
+        self.paired(ran, signature).is_some()
+    }
+}
+
+/// What explains a run that went wrong.
+enum Explained {
+    /// A cause that is known.
+    Known,
+    /// Another one.
+    New(Found),
+    /// Its plan goes wrong on the base, too, or hardly ever.
+    NotByItsSides,
+}
+
+/// Whether a path is one of an order: nobody goes back from further than may be.
+fn may(path: &Path, order: &super::Order) -> bool {
+    let reached: BTreeSet<Role> = path.order[..path.far].iter().map(|host| host.role()).collect();
+    let may_return: BTreeSet<Role> = order.roles[..order.returns].iter().copied().collect();
+    let is_back = matches!(path.leg, Leg::Back | Leg::Again);
+    !is_back || reached.is_subset(&may_return)
+}

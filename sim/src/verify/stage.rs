@@ -1,0 +1,135 @@
+//! The stages of a verification, and the case of a seed in each.
+//!
+//! All of them run the same plan with the same hosts going down at the same moments, so that what differs is
+//! the protocol alone: under the base a host that changes side comes back as it was.
+
+pub use crate::plan::generate::rollout::Path;
+use crate::{
+    plan::{
+        Plan, Side,
+        case::{Case, FORMAT, ProtocolSpec, Protocols},
+        generate::{
+            Clients, Profile, generate,
+            rollout::{Leg, Ranks, lay},
+        },
+    },
+    properties::Violation,
+    verify::measure::Measure,
+    world::Outcome,
+};
+use std::collections::BTreeMap;
+
+/// Who runs what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Everybody runs the base.
+    Base,
+    /// Everybody runs the candidate.
+    Candidate,
+    /// Hosts go from one to the other while the plan runs.
+    Rolling(Leg),
+}
+
+impl Stage {
+    /// As a column of the table calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Candidate => "candidate",
+            Self::Rolling(leg) => leg.name(),
+        }
+    }
+}
+
+/// The two protocols.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// In production.
+    pub base: ProtocolSpec,
+    /// To replace it.
+    pub candidate: ProtocolSpec,
+}
+
+/// Which rollouts are drawn.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    /// In which order.
+    pub ranks: Ranks,
+    /// How far.
+    pub legs: Vec<Leg>,
+}
+
+impl Paths {
+    /// Any order, and every leg.
+    pub fn any() -> Self {
+        Self { ranks: Ranks::default(), legs: Leg::ALL.into() }
+    }
+}
+
+impl Pair {
+    /// The plan of a seed with its rollout, under both protocols.
+    pub fn rolling(&self, seed: u64, profile: Profile, paths: &Paths) -> (Case, Path) {
+        let mut plan = generate(seed, Clients::Ours, profile);
+        let path = lay(&mut plan, seed, &paths.ranks, &paths.legs);
+        (self.case(seed, plan), path)
+    }
+
+    /// A plan under both protocols.
+    pub fn case(&self, seed: u64, plan: Plan) -> Case {
+        let Self { base, candidate } = self.clone();
+        Case {
+            format: FORMAT,
+            protocols: Protocols { base, candidate },
+            seed: Some(seed),
+            plan,
+            expect: "holds".into(),
+            story: None,
+        }
+    }
+}
+
+/// The same, with everybody on one side from beginning to end: its hosts go down as before.
+pub fn only(case: &Case, side: Side) -> Case {
+    let mut case = case.clone();
+    let protocol = match side {
+        Side::Base => case.protocols.base.clone(),
+        Side::Candidate => case.protocols.candidate.clone(),
+    };
+    case.protocols = Protocols { base: protocol.clone(), candidate: protocol };
+    // What it says of sides means nothing now, and a reader need not wonder.
+    case.plan.nodes.iter_mut().for_each(|node| node.side = Side::Base);
+    case.plan.devices.iter_mut().for_each(|device| device.side = Side::Base);
+    case.plan.rollout.iter_mut().for_each(|step| step.to = Side::Base);
+    case
+}
+
+/// What came of one run.
+#[derive(Debug, Clone)]
+pub struct Ran {
+    /// Its case; it expects that all holds.
+    pub case: Case,
+    /// Its rollout; on one side alone its hosts go down as in it.
+    pub path: Path,
+    /// Each violation: signature and sentence.
+    pub violated: Vec<(String, String)>,
+    /// How often each property judged.
+    pub judged: BTreeMap<&'static str, u64>,
+    /// What its users saw.
+    pub measure: Measure,
+}
+
+impl Ran {
+    /// Of a case and its outcome.
+    pub fn of(case: Case, path: Path, outcome: &Outcome) -> Self {
+        let told = |violation: &Violation| (violation.signature(), violation.sentence.clone());
+        let violated = outcome.violations.iter().map(told).collect();
+        let measure = Measure::of(&case.plan, outcome);
+        let judged = outcome.tallies.iter().map(|(name, tally)| (*name, tally.judged)).collect();
+        Self { case, path, violated, judged, measure }
+    }
+
+    /// Whether this signature is among its violations.
+    pub fn violates(&self, signature: &str) -> bool {
+        self.violated.iter().any(|(known, _)| known == signature)
+    }
+}
