@@ -82,6 +82,7 @@ fn plan() -> Plan {
         groups: Vec::new(),
         past: Default::default(),
         operations: operations(),
+        rollout: Vec::new(),
         faults: flapping("msg1", "route1", 1_800, 6, 500, 200),
         horizon_ms: 6_000,
     }

@@ -29,7 +29,8 @@ pub const MAY_SURVIVE: &[(&str, &str)] = &[
 ];
 
 /// Why a mutant of the room `rollout` survives where everybody has it.
-const ALONE: &str = "where everybody has it nothing is wrong: it is for `verify`, where some have it";
+const ALONE: &str =
+    "where everybody has it nothing is wrong: it is for `verify`, where some have it";
 
 /// What became of one mutant. Seeds after the one that saw it do not count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

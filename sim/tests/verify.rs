@@ -38,22 +38,30 @@ fn a_candidate_that_is_the_base_is_safe_in_any_order() {
     assert!(!said.contains("REGRESSION") && !said.contains("UNSAFE"), "{said}");
 }
 
-/// A client that repeats its sends beside a db_proxy that does not know their tokens stores them twice: the
-/// smallest mix is found, and its order follows.
+/// Without `single-relation` two first messages that meet make two relations of a pair. It is seen, said and
+/// kept as a case that replays.
 #[test]
-fn who_is_needed_goes_first() {
-    let folder = Folder::new("verify-order");
-    let base = "preset = \"hardened\"\n[overrides]\nidempotent-send = false\n";
-    protocol(&folder, "base.toml", base);
-    let args = ["--base", "base.toml", "--candidate", "hardened", "--rolling", "--seeds", "12"];
+fn what_the_candidate_loses_is_a_regression_with_a_case() {
+    let folder = Folder::new("verify-worse");
+    protocol(
+        &folder,
+        "worse.toml",
+        "preset = \"hardened\"\n[overrides]\nsingle-relation = false\nid-floor-from-store = false\n",
+    );
+    let args =
+        ["--base", "hardened", "--candidate", "worse.toml", "--seeds", "12", "--out", "kept"];
     let output = verify(&folder, &args);
     let said = text(&output);
-    let sentence = "UNSAFE clients of the candidate beside db_proxies of the base";
-    assert!(said.contains(sentence), "{said}");
-    assert!(said.contains("every one of the db_proxies before any of the clients"), "{said}");
-    let order = said.lines().find(|line| line.starts_with("ORDER")).expect("an order");
-    let place = |role: &str| order.find(role).unwrap_or_else(|| panic!("{order}"));
-    assert!(place("db_proxies") < place("clients"), "{order}");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let signature = "one-row/two-relations/db";
+    let sentence = format!("REGRESSION {signature} with everybody on the candidate, seed ");
+    let (_, seed) = said.split_once(&sentence).unwrap_or_else(|| panic!("{said}"));
+    let seed = seed.lines().next().expect("a seed");
+    assert!(said.ends_with("UNSAFE: something that the base holds is lost\n\n"), "{said}");
+    let case = format!("kept/one-row-two-relations-db-{seed}.json");
+    assert!(folder.read(&case).contains(signature));
+    let replayed = folder.sim(&["replay", &case]).output().expect("sim runs");
+    assert_eq!(replayed.status.code(), Some(0), "{}", text(&replayed));
 }
 
 #[test]
@@ -61,7 +69,10 @@ fn wrong_input_is_refused_with_a_sentence() {
     let folder = Folder::new("verify-wrong");
     protocol(&folder, "wrong.toml", "preset = \"hardened\"\n[overrides]\nno-such = true\n");
     for (args, sentence) in [
-        (vec!["--base", "hardend", "--candidate", "hardened"], "--base: unknown protocol `hardend`"),
+        (
+            vec!["--base", "hardend", "--candidate", "hardened"],
+            "--base: unknown protocol `hardend`",
+        ),
         (vec!["--base", "hardened", "--candidate", "wrong.toml"], "unknown switch `no-such`"),
         (vec!["--base", "hardened"], "--candidate <CANDIDATE>"),
     ] {

@@ -205,7 +205,9 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
                     links.remove(&conn);
                 }
                 Event::Pdu { pdu, .. }
-                    if !pdu.is_marked() && protocol.mutated(Mutant::DbWantsMark) => {}
+                    if pdu.command() == command::MSG_DATA
+                        && !pdu.is_marked()
+                        && protocol.mutated(Mutant::DbWantsMark) => {}
                 Event::Pdu { conn, pdu, .. } => {
                     if let Err(full) = pool.dispatch(conn, pdu)
                         && let Some(refusal) = refusal::queue_full(&protocol, &full)

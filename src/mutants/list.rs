@@ -245,7 +245,7 @@ mutants! {
     "rollout" {
         TokensReversed "db_proxies keep tokens of sends with their bytes reversed, and find none of those that others kept"
         CountersOfTheirOwn "db_proxies draw msg_ids from counters under other keys, which begin where the old ones are then"
-        DbWantsMark "msg_servers mark requests in the header's reserved field, and db_proxies pass over unmarked ones"
+        DbWantsMark "msg_servers mark messages for db_proxies in the header's reserved field, and those pass over unmarked ones"
         MsgWantsMark "route_servers mark what they send in the header's reserved field, and msg_servers pass over what is not marked"
         SendsWantMark "devices mark messages in the header's reserved field, and msg_servers pass over unmarked ones"
         MarkForNothing "devices mark messages in the header's reserved field, and nobody looks"

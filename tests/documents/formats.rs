@@ -17,8 +17,8 @@ use teamtalk_sim::{
     corpus,
     explore::{SeedReport, run_case},
     plan::{
-        Device, Fault, Group, Node, Operation, Past, PastGroup, PastMessage, PastPair, PastSession, Side, Step,
-        Plan, Role, Trouble,
+        Device, Fault, Group, Node, Operation, Past, PastGroup, PastMessage, PastPair, PastSession,
+        Plan, Role, Side, Step, Trouble,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
     },

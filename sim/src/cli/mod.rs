@@ -354,6 +354,9 @@ struct Verify {
     /// Where cases are written (default: `sim/verify` in cargo's target folder).
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Write the verdict as JSON (docs/FORMATS.md). The file is opened before the first seed.
+    #[arg(long)]
+    json: Option<PathBuf>,
     #[command(flatten)]
     patience: Patience,
 }

@@ -1,9 +1,10 @@
 //! Verify before deploy.
 
 use super::{
-    Failure, Verify, interrupt, jobs_or_cores,
+    Failure, Verify,
     explore::in_the_target_folder,
-    output::{Output, bar, complain, replay_of, try_folder},
+    interrupt, jobs_or_cores,
+    output::{OutFile, Output, bar, complain, replay_of, try_folder},
 };
 use std::sync::Mutex;
 use teamtalk_sim::{
@@ -16,10 +17,12 @@ use teamtalk_sim::{
 pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     interrupt::listen();
     let base = ProtocolSpec::parse(&args.base).map_err(|e| format!("--base: {e}"))?;
-    let candidate = ProtocolSpec::parse(&args.candidate).map_err(|e| format!("--candidate: {e}"))?;
+    let candidate =
+        ProtocolSpec::parse(&args.candidate).map_err(|e| format!("--candidate: {e}"))?;
     let pair = Pair { base, candidate };
     let folder = args.out.clone().unwrap_or_else(|| in_the_target_folder().join("verify"));
     try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
+    let json = args.json.as_deref().map(OutFile::tried).transpose()?;
     out.line(report::changes(&pair));
     let bar = bar("{msg:45} {bar:20} {pos}/{len}  {elapsed}", Some(1));
     let bar = Mutex::new(bar);
@@ -57,7 +60,15 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     }
     let replay = |of: &Regression| replay_of(&path(of));
     out.line(report::verdict(&pair, &verdict, args.rolling, &replay));
-    Ok(u8::from(!verdict.is_safe(args.rolling)))
+    if let Some(mut file) = json {
+        let text = serde_json::to_string_pretty(&report::json(&pair, &verdict, args.rolling));
+        file.write(&(text.map_err(|e| e.to_string())? + "\n"))?;
+    }
+    let is_safe = verdict.is_safe(args.rolling);
+    if verdict.interrupted && verdict.regressions.is_empty() {
+        return Err(Failure::Interrupted("what is known so far was said".into()));
+    }
+    Ok(u8::from(!is_safe))
 }
 
 fn file_name(of: &Regression) -> String {

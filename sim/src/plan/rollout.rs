@@ -116,3 +116,56 @@ pub fn at_start(plan: &Plan) -> BTreeMap<Host, Side> {
 
 /// The roles whose hosts may change side, in the order of the way of a message.
 pub const ROLES: [Role; 4] = [Role::Db, Role::Route, Role::Msg, Role::Client];
+
+#[cfg(test)]
+mod tests {
+    use super::{Ends, Step};
+    use crate::{
+        plan::{
+            Side, Trouble,
+            generate::{Clients, Profile, generate},
+        },
+        shrink::{Part, without},
+    };
+
+    fn step(host: &str, for_ms: u64) -> Step {
+        let (host, to, by) = (host.into(), Side::Candidate, Ends::Stop);
+        Step { id: 7, at_ms: 1_000, for_ms, host, to, by }
+    }
+
+    #[test]
+    fn what_no_world_can_do_is_refused_with_the_steps_id() {
+        let plan = generate(1, Clients::Ours, Profile::Calm);
+        assert_eq!(step("msg1", 5).check(&plan), Ok(()));
+        assert_eq!(step("client1", 5).check(&plan), Ok(()));
+        for (step, sentence) in [
+            (step("msg9", 5), "step 7: `msg9` is not among the plan's nodes"),
+            (step("redis", 5), "step 7: field `host`: `redis` is of the rig and has no side"),
+            (step("msg1", 0), "step 7: field `for_ms`: 0 is not within 1 to 1000000"),
+        ] {
+            let refused = step.check(&plan).expect_err("no world can do that");
+            assert!(refused.starts_with(sentence), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_step_is_a_fault_that_no_fault_of_a_plan_is() {
+        let fault = step("msg1", 5).fault();
+        assert!(
+            fault.id > i32::MAX as u32 && fault.trouble == Trouble::Stop { host: "msg1".into() }
+        );
+        let words = step("msg1", 5).describe();
+        assert_eq!(words, "tell msg1 to stop; after 5 ms it comes back as candidate");
+        assert_eq!(Trouble::told_to_stop(&words), Some("msg1"));
+    }
+
+    #[test]
+    fn a_step_is_left_out_alone_and_with_its_host() {
+        let mut plan = generate(1, Clients::Ours, Profile::Calm);
+        plan.rollout = vec![step("msg1", 5), Step { id: 8, ..step("msg2", 5) }];
+        let left = |part: Part| without(&plan, &[part]).rollout;
+        assert_eq!(left(Part::Step(7)), plan.rollout[1..]);
+        let msg2 = plan.nodes.iter().find(|node| node.host == *"msg2").expect("two of them");
+        assert_eq!(left(Part::Node(msg2.host.clone())), plan.rollout[..1]);
+    }
+}

@@ -8,16 +8,19 @@ use crate::{
         percentile_ms,
     },
 };
+use serde_json::json;
 use std::{collections::BTreeSet, fmt::Write};
 use teamtalk::protocol::{Protocol, SWITCHES};
 
 /// What differs between base and candidate: the first thing that is said.
 pub fn changes(pair: &Pair) -> String {
-    let mut out = format!("base:      {}\ncandidate: {}\n", pair.base.label(), pair.candidate.label());
+    let mut out =
+        format!("base:      {}\ncandidate: {}\n", pair.base.label(), pair.candidate.label());
     let (Ok(base), Ok(candidate)) = (pair.base.resolve(), pair.candidate.resolve()) else {
         return out;
     };
-    let value = |protocol: &Protocol, name| if protocol.get(name) == Some(true) { "on" } else { "off" };
+    let value =
+        |protocol: &Protocol, name| if protocol.get(name) == Some(true) { "on" } else { "off" };
     for switch in SWITCHES {
         let (before, after) = (value(&base, switch.name), value(&candidate, switch.name));
         if before != after {
@@ -26,7 +29,8 @@ pub fn changes(pair: &Pair) -> String {
     }
     let limits = |spec: &ProtocolSpec| spec.limits.clone();
     if limits(&pair.base) != limits(&pair.candidate) {
-        let _ = writeln!(out, "  limits: {:?} -> {:?}", limits(&pair.base), limits(&pair.candidate));
+        let _ =
+            writeln!(out, "  limits: {:?} -> {:?}", limits(&pair.base), limits(&pair.candidate));
     }
     if pair.base == pair.candidate {
         out += "  nothing: they are the same\n";
@@ -35,7 +39,12 @@ pub fn changes(pair: &Pair) -> String {
 }
 
 /// All of it; `replay` says how a case is replayed.
-pub fn verdict(pair: &Pair, verdict: &Verdict, rolling: bool, replay: &dyn Fn(&Regression) -> String) -> String {
+pub fn verdict(
+    pair: &Pair,
+    verdict: &Verdict,
+    rolling: bool,
+    replay: &dyn Fn(&Regression) -> String,
+) -> String {
     let mut out = table(verdict);
     out += &measures(verdict);
     for regression in &verdict.regressions {
@@ -87,7 +96,8 @@ fn table(verdict: &Verdict) -> String {
         let _ = write!(out, " {:>10}", verdict.runs[stage]);
     }
     out.push('\n');
-    let is_regression = |signature: &str| verdict.regressions.iter().any(|of| of.signature == signature);
+    let is_regression =
+        |signature: &str| verdict.regressions.iter().any(|of| of.signature == signature);
     let mut rows: Vec<_> = verdict.rows.iter().collect();
     rows.sort_by_key(|(signature, _)| (!is_regression(signature), *signature));
     for (signature, row) in rows {
@@ -151,7 +161,8 @@ fn regression(of: &Regression, replay: &str) -> String {
         Stage::Candidate | Stage::Base => "with everybody on the candidate".to_string(),
         Stage::Rolling(leg) => format!("while hosts change side ({})", leg.name()),
     };
-    let mut out = format!("\nREGRESSION {signature} {when}, seed {seed}\n  {}\n", printable(sentence));
+    let mut out =
+        format!("\nREGRESSION {signature} {when}, seed {seed}\n  {}\n", printable(sentence));
     let told = |count: &Count| match count.hits {
         0 => "holds".to_string(),
         hits => format!("fails {hits}/{}", count.of),
@@ -212,7 +223,9 @@ fn rule(cause: &Cause) -> String {
         Cause::Mix { new, old } if new == old => {
             format!("all {} change at once", named(new))
         }
-        Cause::Mix { new, old } => format!("every one of the {} before any of the {}", named(old), named(new)),
+        Cause::Mix { new, old } => {
+            format!("every one of the {} before any of the {}", named(old), named(new))
+        }
         Cause::Back(roles) => format!("{} do not go back", named(roles)),
         Cause::Change(roles) => format!("{} may not change while the system runs", named(roles)),
     }
@@ -220,6 +233,46 @@ fn rule(cause: &Cause) -> String {
 
 fn one(role: Role) -> String {
     named(&BTreeSet::from([role]))
+}
+
+/// The same for programs (docs/FORMATS.md, "Verdict").
+pub fn json(pair: &Pair, verdict: &Verdict, rolling: bool) -> serde_json::Value {
+    let names = |roles: &mut dyn Iterator<Item = &Role>| {
+        roles.map(|role| role.name().to_string()).collect::<Vec<_>>()
+    };
+    let row = |(signature, row): (&String, &crate::verify::Row)| {
+        let counts =
+            row.counts.iter().map(|(stage, count)| (stage.name().to_string(), json!(count)));
+        (signature.clone(), serde_json::Value::Object(counts.collect()))
+    };
+    let regression = |of: &Regression| {
+        json!({"signature": of.signature, "sentence": of.sentence, "stage": of.stage.name(),
+            "seed": of.seed, "on_base": of.on_base, "on_candidate": of.on_candidate,
+            "as_it_was": of.as_it_was, "case": of.case})
+    };
+    let constraint = |of: &Constraint| {
+        let (kind, new, old) = match &of.cause {
+            Cause::Mix { new, old } => ("mix", new.clone(), old.clone()),
+            Cause::Back(roles) => ("back", roles.clone(), BTreeSet::new()),
+            Cause::Change(roles) => ("change", roles.clone(), BTreeSet::new()),
+        };
+        json!({"kind": kind, "new": names(&mut new.iter()), "old": names(&mut old.iter()),
+            "sentence": of.cause.to_string(), "signature": of.signature, "aimed": of.aimed,
+            "aimed_on_base": of.aimed_on_base, "case": of.case})
+    };
+    let order = verdict.proven.as_ref().map(|Proven { order, forward, back }| {
+        json!({"roles": names(&mut order.roles.iter()), "at_once": names(&mut order.at_once.iter()),
+            "returns": order.returns, "forward": forward, "back": back})
+    });
+    json!({
+        "base": pair.base, "candidate": pair.candidate, "safe": verdict.is_safe(rolling),
+        "interrupted": verdict.interrupted,
+        "signatures": verdict.rows.iter().map(row).collect::<serde_json::Map<_, _>>(),
+        "regressions": verdict.regressions.iter().map(regression).collect::<Vec<_>>(),
+        "mended": verdict.mended, "not_yet": verdict.not_yet, "unclear": verdict.unclear,
+        "constraints": verdict.constraints.iter().map(constraint).collect::<Vec<_>>(),
+        "order": order,
+    })
 }
 
 /// May it go out?

@@ -110,7 +110,9 @@ impl Held {
         let mut held = Self::default();
         let mut ids: BTreeMap<(u32, String), BTreeSet<u32>> = BTreeMap::new();
         for line in lines {
-            let Kind::Fact(Fact::Held { device, content, msg_id, .. }) = &line.kind else { continue };
+            let Kind::Fact(Fact::Held { device, content, msg_id, .. }) = &line.kind else {
+                continue;
+            };
             let content = held_content(content).to_string();
             held.first.entry(content.clone()).or_default().push((*device, line.sim_us));
             if content.starts_with("op-") {
@@ -138,7 +140,9 @@ mod tests {
         let mut measure = Measure::of(&case.plan, &outcome);
         assert!(measure.sends > 20, "{measure:?}");
         assert_eq!(measure.acked + measure.refused + measure.unknown, measure.sends);
-        assert_eq!((measure.acked, measure.twice), (measure.sends, 0));
+        // Some go where their user may not write.
+        assert_eq!((measure.unknown, measure.twice), (0, 0), "{measure:?}");
+        assert!(measure.acked * 3 > measure.sends * 2, "{measure:?}");
         assert_eq!(measure.to_ack_us.len() as u64, measure.acked);
         assert!(measure.to_shown_us.len() as u64 + measure.not_shown == measure.acked);
         assert!(measure.pdus > measure.sends && measure.store > measure.sends);

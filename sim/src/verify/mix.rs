@@ -55,7 +55,9 @@ impl fmt::Display for Cause {
             Self::Mix { new, old } if new == old => {
                 write!(f, "{} of both sides at a time", named(new))
             }
-            Self::Mix { new, old } if old.is_empty() => write!(f, "{} of the candidate", named(new)),
+            Self::Mix { new, old } if old.is_empty() => {
+                write!(f, "{} of the candidate", named(new))
+            }
             Self::Mix { new, old } => {
                 write!(f, "{} of the candidate beside {} of the base", named(new), named(old))
             }
@@ -178,7 +180,8 @@ impl Search<'_, '_> {
                 }
             }
         }
-        let restarts = Case { plan: Plan { rollout: Vec::new(), ..case.plan.clone() }, ..case.clone() };
+        let restarts =
+            Case { plan: Plan { rollout: Vec::new(), ..case.plan.clone() }, ..case.clone() };
         let case = self.failing(&restarts).unwrap_or(case);
         Found { cause: Cause::Mix { new, old }, case }
     }
@@ -218,7 +221,7 @@ impl Search<'_, '_> {
 }
 
 /// The case in which the hosts of a role stay on a side. Their steps are restarts.
-fn stays(case: &Case, role: Role, side: Side) -> Case {
+pub fn stays(case: &Case, role: Role, side: Side) -> Case {
     let is_of = |host: &str| Host::parse(host).is_ok_and(|host| host.role() == role);
     let mut case = case.clone();
     let plan = &mut case.plan;
@@ -233,8 +236,8 @@ fn without_return(case: &Case) -> Case {
     let mut case = case.clone();
     let mut sides = rollout::at_start(&case.plan);
     case.plan.rollout.retain(|step| {
-        let is_back = step.to == Side::Base
-            && sides.get(step.host.as_str()) == Some(&Side::Candidate);
+        let is_back =
+            step.to == Side::Base && sides.get(step.host.as_str()) == Some(&Side::Candidate);
         if let Some(on) = sides.get_mut(step.host.as_str()).filter(|_| !is_back) {
             *on = step.to;
         }

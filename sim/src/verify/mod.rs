@@ -19,10 +19,10 @@ pub use order::Order;
 pub use stage::{Pair, Stage};
 
 use crate::{
-    plan::{Side, case::Case, generate::Profile},
+    plan::{case::Case, generate::Profile},
     pool::Pool,
 };
-use stage::{Path, Paths, Ran, only};
+use stage::{Path, Paths, Ran};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
@@ -152,9 +152,10 @@ impl Verdict {
     /// that was inferred, if one was asked for, at no stage.
     pub fn is_safe(&self, rolling: bool) -> bool {
         let alone = self.regressions.iter().any(|of| of.stage == Stage::Candidate);
-        let ordered = self.proven.as_ref().is_some_and(|proven| {
-            proven.forward.hits == 0 && proven.back.hits == 0
-        });
+        let ordered = self
+            .proven
+            .as_ref()
+            .is_some_and(|proven| proven.forward.hits == 0 && proven.back.hits == 0);
         !self.interrupted && !alone && (ordered || !rolling)
     }
 }
@@ -204,13 +205,11 @@ impl Verification<'_> {
         let mut runs = Runs::default();
         let seeds = self.from..self.from.saturating_add(self.seeds);
         let cases = self.cases(seeds, &Paths::any());
-        let base = |case: &Case| only(case, Side::Base);
-        let candidate = |case: &Case| only(case, Side::Candidate);
-        self.all(&mut runs, "everybody on the base", &cases, |_| Stage::Base, base);
-        self.all(&mut runs, "everybody on the candidate", &cases, |_| Stage::Candidate, candidate);
+        self.all(&mut runs, "everybody on the base", &cases, |_| Stage::Base);
+        self.all(&mut runs, "everybody on the candidate", &cases, |_| Stage::Candidate);
         if self.rolling {
             let stage = |path: &Path| Stage::Rolling(path.leg);
-            self.all(&mut runs, "from the base to the candidate", &cases, stage, Case::clone);
+            self.all(&mut runs, "from the base to the candidate", &cases, stage);
         }
         self.fill(&mut verdict, &runs);
         self.regressions(&mut verdict, &runs);

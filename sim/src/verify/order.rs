@@ -29,9 +29,9 @@ fn avoids(roles: &[Role], at_once: &BTreeSet<Role>, causes: &[Cause]) -> bool {
     (0..=roles.len()).all(|done| {
         let changing = roles.get(done).copied().filter(|role| !at_once.contains(role));
         let states = [Some(None), changing.map(Some)].into_iter().flatten();
-        states.into_iter().all(|changing| {
-            causes.iter().all(|cause| !is_met(cause, &roles[..done], changing))
-        })
+        states
+            .into_iter()
+            .all(|changing| causes.iter().all(|cause| !is_met(cause, &roles[..done], changing)))
     })
 }
 

@@ -1,9 +1,9 @@
 //! From runs to regressions, from these to causes, and from causes to an order that is run itself.
 
 use super::{
-    AIMED, Cause, Constraint, Count, MOST_CAUSES, PAIRED, Progress, Proven, ROUNDS, Regression, Row,
-    Runs, Stage, TRIED, Verdict, Verification, is_rolling,
-    mix::{Found, Search, Sides, frozen},
+    AIMED, Cause, Constraint, Count, MOST_CAUSES, PAIRED, Progress, Proven, ROUNDS, Regression,
+    Row, Runs, Stage, TRIED, Verdict, Verification, is_rolling,
+    mix::{Found, Search, Sides, frozen, stays},
     order,
     stage::{Path, Paths, Ran, only},
 };
@@ -21,26 +21,25 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Verification<'_> {
-    /// Runs what is made of each case, and keeps what came of it.
+    /// Runs each case as a stage has it, and keeps what came of it.
     pub(super) fn all(
         &self,
         runs: &mut Runs,
         what: &str,
         cases: &[(Case, Path)],
         stage: impl Fn(&Path) -> Stage + Sync,
-        made: impl Fn(&Case) -> Case + Sync,
     ) {
         (self.progress)(Progress::Begins(what.into(), Some(cases.len() as u64)));
         let ran = self.pool.side_by_side(cases, |_, (case, path)| {
-            let case = made(case);
-            let outcome = self.outcome(&case);
+            let stage = stage(path);
+            let outcome = self.outcome(&stage.run_of(case));
             (self.progress)(Progress::Ran);
             // What comes to nothing says nothing; it is counted as not run.
-            Some(Ran::of(case, path.clone(), &outcome.ok()?))
+            Some(Ran::of(stage, case.clone(), &outcome.ok()?))
         });
         for ran in ran.into_iter().flatten() {
             let seed = ran.case.seed.unwrap_or_default();
-            runs.0.entry(stage(&ran.path)).or_default().insert(seed, ran);
+            runs.0.entry(ran.stage).or_default().insert(seed, ran);
         }
     }
 
@@ -104,19 +103,19 @@ impl Verification<'_> {
     /// Whether a run went wrong because of its sides: its plan is run under noise seeds as it was, with
     /// everybody on the base, and with everybody on the candidate.
     fn paired(&self, ran: &Ran, signature: &str) -> Option<Regression> {
-        let as_it_was = Case { expect: signature.into(), ..ran.case.clone() };
-        let on_base = self.count(&only(&as_it_was, Side::Base))?;
+        let case = Case { expect: signature.into(), ..ran.case.clone() };
+        let as_it_was = ran.stage.run_of(&case);
+        let on_base = self.count(&only(&case, Side::Base))?;
         let here = self.count(&as_it_was)?;
         if !here.exceeds(on_base) {
             return None;
         }
-        let on_candidate = self.count(&only(&as_it_was, Side::Candidate))?;
-        let is_alone = as_it_was.protocols.base == as_it_was.protocols.candidate;
+        let on_candidate = self.count(&only(&case, Side::Candidate))?;
         let (_, sentence) = ran.violated.iter().find(|(known, _)| known == signature)?;
         Some(Regression {
             signature: signature.into(),
             sentence: sentence.clone(),
-            stage: if is_alone { Stage::Candidate } else { Stage::Rolling(ran.path.leg) },
+            stage: ran.stage,
             seed: ran.case.seed.unwrap_or_default(),
             on_base,
             on_candidate,
@@ -152,7 +151,7 @@ impl Verification<'_> {
                     Explained::New(found) => {
                         tried += 1;
                         verdict.regressions[at].case = found.case.clone();
-                        self.add(verdict, &signature, found);
+                        self.add(verdict, &signature, *found);
                     }
                     Explained::NotByItsSides => unexplained += 1,
                 }
@@ -174,7 +173,7 @@ impl Verification<'_> {
         let each = || (self.progress)(Progress::Ran);
         let known: Vec<_> = verdict.constraints.iter().map(|of| of.cause.clone()).collect();
         let search = Search { pool: &self.pool, each: &each, known: &known };
-        Explained::New(search.smallest(case, &sides))
+        Explained::New(search.smallest(case, &sides).into())
     }
 
     /// Aims seeds at a cause, and keeps it.
@@ -182,7 +181,8 @@ impl Verification<'_> {
         let Found { cause, case } = found;
         let what = format!("seeds that are aimed at {cause}");
         (self.progress)(Progress::Begins(what, Some(2 * AIMED)));
-        let cases: Vec<Case> = (0..AIMED).map(|n| self.aimed(self.from + n, &cause)).collect();
+        let cases: Vec<Case> =
+            (0..AIMED).map(|n| self.aimed(self.from.saturating_add(n), &cause, &case)).collect();
         let expecting = |case: &Case| Case { expect: signature.into(), ..case.clone() };
         let cases: Vec<_> = cases.iter().map(expecting).collect();
         let on_base: Vec<_> = cases.iter().map(|case| only(case, Side::Base)).collect();
@@ -198,8 +198,9 @@ impl Verification<'_> {
         verdict.constraints.push(Constraint { cause, signature, aimed, aimed_on_base, case });
     }
 
-    /// The case of a seed in which it is as a cause says.
-    fn aimed(&self, seed: u64, cause: &Cause) -> Case {
+    /// The case of a seed in which it is as a cause says. Who has no part in it is on the side that it is on
+    /// in a case that shows the cause.
+    fn aimed(&self, seed: u64, cause: &Cause, shown: &Case) -> Case {
         match cause {
             Cause::Mix { new, old } => {
                 let (mut case, _) = self.pair.rolling(seed, self.profile, &Paths::any());
@@ -210,18 +211,24 @@ impl Verification<'_> {
                     let nth = seen.entry(role).or_default();
                     *nth += 1;
                     // Of a role that is on both sides every other host.
-                    let is_new = new.contains(&role) && (!old.contains(&role) || *nth % 2 == seed % 2);
+                    let is_new =
+                        new.contains(&role) && (!old.contains(&role) || *nth % 2 == seed % 2);
                     *side = if is_new { Side::Candidate } else { Side::Base };
                 }
                 case.plan = frozen(&case.plan, &sides);
                 case
             }
             Cause::Back(roles) | Cause::Change(roles) => {
+                let legs = match cause {
+                    Cause::Back(_) => vec![Leg::Back, Leg::Again],
+                    _ => vec![Leg::Forward],
+                };
                 let rank = |role: Role| (role, usize::from(!roles.contains(&role)));
                 let of = ROLES.into_iter().map(rank).collect();
                 let ranks = Ranks { of, ..Ranks::default() };
-                let leg = if matches!(cause, Cause::Back(_)) { Leg::Back } else { Leg::Forward };
-                self.pair.rolling(seed, self.profile, &Paths { ranks, legs: vec![leg] }).0
+                let (case, _) = self.pair.rolling(seed, self.profile, &Paths { ranks, legs });
+                let others = ROLES.into_iter().filter(|role| !roles.contains(role));
+                others.fold(case, |case, role| stays(&case, role, side_of(shown, role)))
             }
         }
     }
@@ -243,7 +250,7 @@ impl Verification<'_> {
             let known = verdict.constraints.len();
             for case in failing.into_iter().take(TRIED) {
                 if let Explained::New(found) = self.explain(verdict, &case) {
-                    self.add(verdict, &case.expect, found);
+                    self.add(verdict, &case.expect, *found);
                 }
             }
             if verdict.constraints.len() == known {
@@ -265,10 +272,13 @@ impl Verification<'_> {
             let cases: Vec<_> = cases.into_iter().filter(|(_, path)| may(path, &order)).collect();
             let mut runs = Runs::default();
             let stage = |path: &Path| Stage::Rolling(path.leg);
-            self.all(&mut runs, what, &cases, stage, Case::clone);
+            self.all(&mut runs, what, &cases, stage);
             let mut count = Count::default();
             for ran in runs.of(is_rolling) {
-                let lost = ran.violated.iter().find(|(signature, _)| self.is_lost(verdict, ran, signature));
+                let lost = ran
+                    .violated
+                    .iter()
+                    .find(|(signature, _)| self.is_lost(verdict, ran, signature));
                 count.add(lost.is_some());
                 if let Some((signature, _)) = lost {
                     failing.push(Case { expect: signature.clone(), ..ran.case.clone() });
@@ -277,7 +287,8 @@ impl Verification<'_> {
             count
         };
         let forward = part("in that order", from, vec![Leg::Forward, Leg::Stopped]);
-        let back = part("in that order, and back", from.saturating_add(half), vec![Leg::Back, Leg::Again]);
+        let back =
+            part("in that order, and back", from.saturating_add(half), vec![Leg::Back, Leg::Again]);
         (Proven { order, forward, back }, failing)
     }
 
@@ -300,9 +311,14 @@ enum Explained {
     /// A cause that is known.
     Known,
     /// Another one.
-    New(Found),
+    New(Box<Found>),
     /// Its plan goes wrong on the base, too, or hardly ever.
     NotByItsSides,
+}
+
+/// The side on which the hosts of a role are at the start of a case.
+fn side_of(case: &Case, role: Role) -> Side {
+    case.plan.hosts(role).first().map_or(Side::Base, |host| case.plan.side_of(host))
 }
 
 /// Whether a path is one of an order: nobody goes back from further than may be.

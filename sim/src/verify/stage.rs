@@ -39,6 +39,15 @@ impl Stage {
             Self::Rolling(leg) => leg.name(),
         }
     }
+
+    /// What is run of a case here.
+    pub fn run_of(self, case: &Case) -> Case {
+        match self {
+            Self::Base => only(case, Side::Base),
+            Self::Candidate => only(case, Side::Candidate),
+            Self::Rolling(_) => case.clone(),
+        }
+    }
 }
 
 /// The two protocols.
@@ -106,10 +115,10 @@ pub fn only(case: &Case, side: Side) -> Case {
 /// What came of one run.
 #[derive(Debug, Clone)]
 pub struct Ran {
-    /// Its case; it expects that all holds.
+    /// Who ran what.
+    pub stage: Stage,
+    /// The case of which it is, with both protocols; it expects that all holds.
     pub case: Case,
-    /// Its rollout; on one side alone its hosts go down as in it.
-    pub path: Path,
     /// Each violation: signature and sentence.
     pub violated: Vec<(String, String)>,
     /// How often each property judged.
@@ -120,12 +129,12 @@ pub struct Ran {
 
 impl Ran {
     /// Of a case and its outcome.
-    pub fn of(case: Case, path: Path, outcome: &Outcome) -> Self {
+    pub fn of(stage: Stage, case: Case, outcome: &Outcome) -> Self {
         let told = |violation: &Violation| (violation.signature(), violation.sentence.clone());
         let violated = outcome.violations.iter().map(told).collect();
         let measure = Measure::of(&case.plan, outcome);
         let judged = outcome.tallies.iter().map(|(name, tally)| (*name, tally.judged)).collect();
-        Self { case, path, violated, judged, measure }
+        Self { stage, case, violated, judged, measure }
     }
 
     /// Whether this signature is among its violations.

@@ -3,12 +3,12 @@
 use crate::{
     explore::run_case,
     plan::{
-        Action, Chat, Client, Device, Group, GroupKind, GroupRef, Odd, Operation, Pace, Rogue,
-        Side, Size,
+        self, Action, Chat, Client, Device, Ends, Group, GroupKind, GroupRef, Odd, Operation, Pace,
+        Rogue, Side, Size,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
     },
-    record::history::Outcome,
+    record::{Kind, history::Outcome},
 };
 use std::collections::BTreeSet;
 use teamtalk::{
@@ -257,6 +257,35 @@ fn the_original_serves_a_connection_without_a_login() {
     assert!(silence(1) && silence(2), "the replies find no connection");
     let trace = outcome.trace.to_jsonl();
     assert!(trace.contains(r#""kind":"session_row""#), "user 0 has a session now");
+}
+
+/// Served without a login while it runs the original, and refused before it and after it.
+#[test]
+fn a_host_runs_what_the_side_runs_that_its_step_led_to() {
+    let text = (PC, Action::Rogue { what: Rogue::Text { to: 2 } });
+    let mut case = case("hardened", ours(), &[text.clone(), text.clone(), text]);
+    case.protocols.candidate = ProtocolSpec::preset("teamtalk");
+    let step =
+        |id, at_ms, to, by| plan::Step { id, at_ms, for_ms: 500, host: "msg1".into(), to, by };
+    case.plan.rollout = vec![
+        step(1, APART_MS + 1_500, Side::Candidate, Ends::Kill),
+        step(2, 2 * APART_MS + 1_500, Side::Base, Ends::PowerCut),
+    ];
+    let outcome = run_case(&case).expect("presets resolve");
+    let came = |id| outcome.history.entries[&id].outcome.clone();
+    assert_eq!(came(2), Outcome::Unknown, "the original says nothing");
+    assert!(
+        matches!((came(1), came(3)), (Outcome::Failed(_), Outcome::Failed(_))),
+        "{:?}",
+        came(3)
+    );
+    let sides = outcome.trace.lines.iter().filter_map(|line| match line.kind {
+        Kind::OnSide { side } => Some((&*line.host, line.incarnation, side)),
+        _ => None,
+    });
+    let wanted = [("msg1", 2, Side::Candidate), ("msg1", 3, Side::Base)];
+    assert_eq!(sides.collect::<Vec<_>>(), wanted);
+    assert!(outcome.hits.is_empty(), "a step is no fault of the plan");
 }
 
 #[test]

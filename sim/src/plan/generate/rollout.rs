@@ -92,7 +92,10 @@ pub fn lay(plan: &mut Plan, seed: u64, ranks: &Ranks, legs: &[Leg]) -> Path {
         Leg::Back | Leg::Again => 1 + draws.below(all),
     } as usize;
     // Who changes at once with the last one changes, too.
-    while far < order.len() && ranks.at_once.contains(&order[far].role()) && order[far].role() == order[far - 1].role() {
+    while far < order.len()
+        && ranks.at_once.contains(&order[far].role())
+        && order[far].role() == order[far - 1].role()
+    {
         far += 1;
     }
     let there = |hosts: &[Host]| hosts.iter().map(|h| (h.clone(), Side::Candidate)).collect();
@@ -115,7 +118,8 @@ pub fn lay(plan: &mut Plan, seed: u64, ranks: &Ranks, legs: &[Leg]) -> Path {
 /// All hosts that have a side: by their ranks; and half of the time role by role within a rank.
 fn order(plan: &Plan, ranks: &Ranks, draws: &mut Draws) -> Vec<Host> {
     let by_role = draws.once_in(2);
-    let place: BTreeMap<Role, u64> = ROLES.into_iter().map(|role| (role, draws.below(1_000))).collect();
+    let place: BTreeMap<Role, u64> =
+        ROLES.into_iter().map(|role| (role, draws.below(1_000))).collect();
     let of_role = |role: &Role| plan.hosts(*role).into_iter().cloned().collect::<Vec<_>>();
     let hosts = ROLES.iter().flat_map(of_role);
     let mut keyed: Vec<_> = hosts
@@ -188,13 +192,14 @@ fn gather(plan: &mut Plan, draws: &mut Draws) {
 #[cfg(test)]
 mod tests {
     use super::{Leg, Ranks, lay};
+    use crate::explore::case_of;
     use crate::plan::{
-        Role, Side, Step, check,
+        Role, Side, Step,
         case::ProtocolSpec,
+        check,
         generate::{Clients, Profile, generate},
         rollout,
     };
-    use crate::explore::case_of;
     use std::collections::{BTreeMap, BTreeSet};
 
     #[test]
@@ -229,10 +234,14 @@ mod tests {
             lay(&mut plan, seed, &ranks, &Leg::ALL);
             for to in [Side::Candidate, Side::Base] {
                 let is_msg = |step: &&Step| step.host.starts_with("msg") && step.to == to;
-                let when: Vec<_> = plan.rollout.iter().filter(is_msg).map(|s| (s.at_ms, s.for_ms)).collect();
+                let when: Vec<_> =
+                    plan.rollout.iter().filter(is_msg).map(|s| (s.at_ms, s.for_ms)).collect();
                 let msgs = plan.hosts(Role::Msg).len();
                 assert_eq!(when.len() % msgs, 0, "seed {seed}: all or none");
-                assert!(when.chunks(msgs).all(|of| of.iter().all(|at| *at == of[0])), "seed {seed}");
+                assert!(
+                    when.chunks(msgs).all(|of| of.iter().all(|at| *at == of[0])),
+                    "seed {seed}"
+                );
             }
         }
     }
