@@ -158,6 +158,9 @@ fn steps<'a>(case: &'a Case, outcome: &'a Outcome, violation: &Violation) -> Vec
             Kind::FaultEnd { fault, hit } => {
                 told(format!("fault {fault} ends, hit {hit}"), Vec::new());
             }
+            Kind::Migrated { version, .. } => {
+                told(format!("its schema has version {version} now"), vec![&line.host]);
+            }
             Kind::HostDown => told("its process is gone".into(), vec![&line.host]),
             Kind::HostUp if line.sim_us > 0 => told("its process starts".into(), vec![&line.host]),
             Kind::Op { op, device, what, .. } => {

@@ -97,16 +97,19 @@ fn payloads(plan: &Plan) -> Vec<Change> {
 /// When something begins: all operations and faults by time.
 fn beginnings(plan: &Plan) -> Vec<u64> {
     let operations = plan.operations.iter().map(|op| op.at_ms);
-    let mut at: Vec<u64> = operations.chain(plan.faults.iter().map(|f| f.at_ms)).collect();
+    let faults = plan.faults.iter().map(|fault| fault.at_ms);
+    let migrations = plan.migrations.iter().map(|migration| migration.at_ms);
+    let mut at: Vec<u64> = operations.chain(faults).chain(migrations).collect();
     at.sort_unstable();
     at.dedup();
     at
 }
 
-/// The times at which operations and faults begin.
+/// The times at which operations, faults and migrations begin.
 fn starts(plan: &mut Plan) -> impl Iterator<Item = &mut u64> {
     let operations = plan.operations.iter_mut().map(|op| &mut op.at_ms);
-    operations.chain(plan.faults.iter_mut().map(|fault| &mut fault.at_ms))
+    let faults = plan.faults.iter_mut().map(|fault| &mut fault.at_ms);
+    operations.chain(faults).chain(plan.migrations.iter_mut().map(|of| &mut of.at_ms))
 }
 
 /// What comes after a gap comes earlier, and all behind it: by all of the gap, or half.
@@ -164,7 +167,7 @@ fn resets_at_once(fault: &mut Fault) {
 
 /// Rounder times, the roundest first.
 fn times(plan: &Plan) -> Vec<Change> {
-    let all = plan.operations.len() + plan.faults.len();
+    let all = plan.operations.len() + plan.faults.len() + plan.migrations.len();
     let each = ROUND_MS.into_iter().flat_map(|round| (0..all).map(move |nth| (round, nth)));
     let changes = each.map(|(round, nth)| -> Change {
         Box::new(move |plan| {
