@@ -32,4 +32,5 @@ pub mod report;
 pub mod run;
 pub mod seeded;
 pub mod shrink;
+pub mod verify;
 pub mod world;

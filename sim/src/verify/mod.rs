@@ -1,0 +1,3 @@
+//! Whether a protocol may go out: base beside candidate.
+
+pub mod wire;
