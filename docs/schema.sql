@@ -7,9 +7,9 @@
 -- of db_proxy stores one), IMUser.phone has 11 characters there, and the ids of IMUser and IMDepart are
 -- unsigned. IMTransmitFile is missing from the shipped schema; the file commands need it.
 --
--- The side tables of the hardened protocol are beside the code that uses them, in
--- src/store/side_tables.sql. A test (sim/src/fakes/sql/tests/tables.rs) holds the SQL fake to both
--- files: the same tables, columns, types, lengths and defaults.
+-- The side tables of the hardened protocol are migrations beside the code that uses them
+-- (src/store/migrations/mod.rs). A test (sim/src/fakes/sql/tests/tables.rs) holds the SQL fake to all
+-- these files: the same tables, columns, types, lengths and defaults.
 
 -- Messages between two users: those of relation R are in IMMessage_(R mod 8).
 CREATE TABLE IMMessage_0 (

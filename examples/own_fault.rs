@@ -77,6 +77,8 @@ fn plan() -> Plan {
         db_workers: 4,
         redis: Durability::Always,
         redis_refuses_writes: false,
+        schema: None,
+        migrations: Vec::new(),
         nodes: hosts.map(|name| Node { host: host(name), side: Side::Base }).into(),
         devices: devices(),
         groups: Vec::new(),

@@ -162,6 +162,11 @@ pub enum Fact {
         /// Who sent it.
         from: u32,
     },
+    /// The process ends because the database lacks tables that its switches need.
+    NotServing {
+        /// What is there, what is needed, and what to do.
+        reason: String,
+    },
     // --- client ---------------------------------------------------------------------------
     /// A device was told that its login succeeded.
     DeviceOnline {

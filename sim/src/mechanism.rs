@@ -111,6 +111,7 @@ fn unusual(line: &Line) -> Option<&'static str> {
             Fact::SendListDropped { .. } => "push dropped",
             Fact::Refused { .. } => "refused",
             Fact::StoreFailed { .. } => "store failed",
+            Fact::NotServing { .. } => "not serving",
             Fact::IdFloorRaised { .. } => "floor raised",
             Fact::RepeatAnswered { .. } => "repeat answered",
             Fact::OpFailed { .. } => "given up",

@@ -12,6 +12,7 @@ mod group;
 mod message;
 mod plumbing;
 mod push;
+mod schema;
 mod session;
 mod table;
 #[cfg(test)]
@@ -24,10 +25,11 @@ mod worker;
 use crate::{
     catalogue::{id as command, limits::Limits},
     env::{ConnId, Endpoint, Env},
+    fact::Fact,
     link::{Bounds, Event, Kind, Link, Listen, SPARE},
     mutants::Mutant,
     protocol::Protocol,
-    store::{blob::Blobs, cache::Pool, sql::Connector},
+    store::{blob::Blobs, cache::Pool, migrations::TooOld, sql::Connector},
     timing::Timing,
     wire::{Pdu, frame::MAX_LEN, im::server::ImStopReceivePacket, pdu::HEADER_LEN},
 };
@@ -115,7 +117,7 @@ fn answer<E: Env>(link: &mut Link<E, MsgServer>, protocol: &Protocol, conn: Conn
 /// Runs a db_proxy for ever.
 ///
 /// # Errors
-/// When the port can't be bound, or a worker ended.
+/// Those of [`run_until`].
 ///
 /// # Panics
 /// When a worker panicked: its panic goes on here.
@@ -133,8 +135,12 @@ pub async fn run<E: Env, C: Connector, B: Blobs>(
 /// msg_server is told to pick this one no more, the jobs stop, and requests are served to
 /// the end. What is still queued then is lost.
 ///
+/// Requests wait until the database has said which version of the schema it has, if a switch needs one
+/// (`schema::Check`), or could not be asked.
+///
 /// # Errors
-/// When the port can't be bound, or a worker ended.
+/// When the port can't be bound, or a worker ended; with [`TooOld`] inside, when the database lacks
+/// tables that the switches need: whoever watches over the process starts it again.
 ///
 /// # Panics
 /// When a worker panicked: its panic goes on here.
@@ -169,9 +175,18 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
     if protocol.idempotent_send {
         jobs.push(tasks.spawn(message::tokens::run(context())));
     }
-    let mut pool = worker::Queues::new(env, workers.max(1), |queue| {
-        tasks.spawn(worker::run(context(), queue, replies.clone()));
-    });
+    let start = |queues: &mut Vec<_>, tasks: &mut JoinSet<()>| {
+        for queue in queues.drain(..) {
+            tasks.spawn(worker::run(context(), queue, replies.clone()));
+        }
+    };
+    let mut schema = schema::Check::new(connector.clone(), protocol, timing);
+    // Of the workers that have not started.
+    let mut queues = Vec::new();
+    let mut pool = worker::Queues::new(env.clone(), workers.max(1), |queue| queues.push(queue));
+    if !schema.is_asking() {
+        start(&mut queues, &mut tasks);
+    }
     let mut links = BTreeSet::new();
     let mut stop = pin!(stop);
     let mut exit = None;
@@ -192,6 +207,10 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
                 exit = Some(Box::pin(tokio::time::sleep(grace)));
             }
             () = passed(&mut exit) => return Ok(()),
+            fits = schema.next() => match fits {
+                Ok(()) => start(&mut queues, &mut tasks),
+                Err(lacks) => return Err(not_serving(&env, lacks)),
+            },
             Some((conn, reply)) = answered.recv() => answer(&mut link, &protocol, conn, reply),
             Some(ended) = tasks.join_next() => worker_ended(ended)?,
             event = link.next() => match event {
@@ -220,6 +239,13 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
             }
         }
     }
+}
+
+/// The database is too old: says so where facts go, and is what the process ends with.
+fn not_serving<E: Env>(env: &E, lacks: TooOld) -> io::Error {
+    tracing::error!(%lacks, "not serving");
+    env.fact(Fact::NotServing { reason: lacks.to_string() });
+    io::Error::other(lacks)
 }
 
 /// 0702: tells a msg_server to send no more requests here.

@@ -3,10 +3,14 @@
 use super::{Config, MsgServer, run_until};
 use crate::{
     catalogue::id as command,
-    db_proxy::testing::{Fake, serve, text},
+    db_proxy::testing::{Fake, Sql, lost, refused, schema, serve, text},
     env::Endpoint,
     link::{Dial, Event, Link, test_env::MemoryEnv},
     protocol::Protocol,
+    store::{
+        migrations::{ASK, LATEST, TooOld},
+        sql::code,
+    },
     timing::Timing,
     wire::{
         Pdu,
@@ -16,7 +20,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use std::time::Duration;
+use std::{io, time::Duration};
 use tokio::{
     sync::oneshot,
     task::JoinHandle,
@@ -29,13 +33,23 @@ type MsgLink = Link<MemoryEnv, MsgServer>;
 
 /// Starts a db_proxy on host `db`, without a Redis.
 fn start(env: &MemoryEnv, protocol: Protocol) -> (oneshot::Sender<()>, JoinHandle<()>) {
+    let (stop, running) = start_on(env, protocol, Fake::default());
+    (stop, tokio::spawn(async { running.await.unwrap().unwrap() }))
+}
+
+/// The same with a database that is there already, and how it ends.
+fn start_on(
+    env: &MemoryEnv,
+    protocol: Protocol,
+    world: Fake,
+) -> (oneshot::Sender<()>, JoinHandle<io::Result<()>>) {
     let (stop, told) = oneshot::channel();
     let redis = Endpoint::new("redis", 6379);
     let config = Config::new(PORT, redis, Timing::original(), protocol);
     let env = env.host("db");
     let running = async move {
         let told = async { told.await.unwrap_or_default() };
-        run_until(env, Fake::default(), Fake::default(), config, told).await.unwrap();
+        run_until(env, world.clone(), world, config, told).await
     };
     (stop, tokio::spawn(running))
 }
@@ -113,6 +127,72 @@ fn one_that_is_stopped_says_so_and_serves_four_seconds_more() {
         assert_eq!(told.elapsed(), Duration::from_secs(4));
         assert_eq!(env.tried(&redis).len(), tried, "the job has stopped");
         assert!(tried > 2, "it ran before");
+    });
+}
+
+/// A request to a db_proxy whose database gives these answers about its schema: how the process ended,
+/// `Ok` if it served the request, and what it asked the primary.
+async fn on_schema(protocol: Protocol, answers: Vec<Sql>) -> (io::Result<()>, Vec<String>) {
+    let (env, world) = (MemoryEnv::new("msg"), Fake::default());
+    answers.into_iter().for_each(|answer| _ = world.on(ASK, answer));
+    let (_stop, running) = start_on(&env, protocol, world.clone());
+    let answered = async {
+        let (mut link, conn) = dial(&env).await;
+        link.send(conn, request(command::BUDDY_LIST_USER_INFO_REQUEST));
+        next_pdu(&mut link).await
+    };
+    let ended = tokio::select! {
+        biased;
+        ended = running => ended.unwrap(),
+        _ = answered => Ok(()),
+    };
+    let sql = world.log().into_iter().filter(|line| line.starts_with("M ")).collect();
+    (ended, sql)
+}
+
+#[test]
+fn one_whose_switches_need_more_than_the_database_has_serves_nothing_and_says_why() {
+    let asks = format!("M {ASK}");
+    run(async {
+        for (answer, found) in [(refused(code::NO_TABLE), 0), (schema(3), 3)] {
+            let (ended, sql) = on_schema(Protocol::hardened(), vec![answer]).await;
+            let lacks = ended.expect_err("it does not serve").downcast::<TooOld>().unwrap();
+            assert_eq!((lacks.found, lacks.needed), (found, LATEST));
+            assert_eq!(sql, [&*asks], "nothing else was asked");
+        }
+    });
+}
+
+#[test]
+fn a_schema_that_has_enough_is_asked_for_once_and_none_if_no_switch_needs_one() {
+    run(async {
+        let older = Protocol { single_session: true, ..Protocol::teamtalk() };
+        for (protocol, version, asked) in
+            [(Protocol::hardened(), LATEST, 1), (older, 2, 1), (Protocol::teamtalk(), 0, 0)]
+        {
+            let (ended, sql) = on_schema(protocol, vec![schema(version)]).await;
+            ended.expect("it serves");
+            let about_schema = sql.iter().filter(|text| text.contains("TTSchema"));
+            assert_eq!(about_schema.count(), asked, "{sql:?}");
+        }
+    });
+}
+
+/// SQL may be away when a db_proxy starts: then it serves as far as it can, and asks again.
+#[test]
+fn a_database_that_cannot_be_asked_is_asked_again_in_a_tick() {
+    run(async {
+        let (env, world) = (MemoryEnv::new("msg"), Fake::default());
+        world.on(ASK, lost()).on(ASK, refused(1040)).on(ASK, schema(1));
+        let (_stop, running) = start_on(&env, Protocol::hardened(), world.clone());
+        let started = Instant::now();
+        tokio::task::yield_now().await;
+        let (mut link, conn) = dial(&env).await;
+        link.send(conn, request(command::BUDDY_LIST_USER_INFO_REQUEST));
+        next_pdu(&mut link).await;
+        let ended = running.await.unwrap();
+        assert!(ended.expect_err("it has been asked").downcast::<TooOld>().is_ok());
+        assert_eq!(started.elapsed(), Timing::original().tick() * 2);
     });
 }
 

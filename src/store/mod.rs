@@ -2,4 +2,5 @@
 
 pub mod blob;
 pub mod cache;
+pub mod migrations;
 pub mod sql;

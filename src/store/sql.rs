@@ -114,6 +114,8 @@ pub struct BatchError {
 pub mod code {
     /// Another row has that value of a unique key.
     pub const DUPLICATE: u16 = 1062;
+    /// There is no table of this name.
+    pub const NO_TABLE: u16 = 1146;
     /// A lock did not come in time: the statement had no effect, its transaction is open.
     pub const LOCK_WAIT_TIMEOUT: u16 = 1205;
     /// A deadlock: the whole transaction was rolled back.

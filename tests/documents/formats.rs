@@ -17,8 +17,8 @@ use teamtalk_sim::{
     corpus,
     explore::{SeedReport, run_case},
     plan::{
-        Device, Fault, Group, Node, Operation, Past, PastGroup, PastMessage, PastPair, PastSession,
-        Plan, Role, Side, Step, Trouble,
+        Device, Fault, Group, Migration, Node, Operation, Past, PastGroup, PastMessage, PastPair,
+        PastSession, Plan, Role, Side, Step, Trouble,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Profile, generate},
     },
@@ -60,6 +60,7 @@ fn the_tables_of_a_case_have_the_fields_of_its_types() {
         ("### Protocols", 1, expected::<ProtocolSpec>(wrong.clone())),
         ("### Plan", 0, expected::<Plan>(wrong.clone())),
         ("### Node", 0, expected::<Node>(wrong.clone())),
+        ("### Migration", 0, expected::<Migration>(wrong.clone())),
         ("### Device", 0, expected::<Device>(wrong.clone())),
         ("### Device", 1, expected::<Conduct>(wrong.clone())),
         ("### Group", 0, expected::<Group>(wrong.clone())),
@@ -173,6 +174,7 @@ fn name(kind: &Kind) -> &'static str {
         Kind::FaultStart { .. } => "fault_start",
         Kind::FaultEnd { .. } => "fault_end",
         Kind::StoreLost { .. } => "store_lost",
+        Kind::Migrated { .. } => "migrated",
         Kind::StreamReset { .. } => "stream_reset",
         Kind::HostUp => "host_up",
         Kind::OnSide { .. } => "on_side",
@@ -194,6 +196,7 @@ fn the_lines_of_traces_are_described() {
         Kind::Endless { message: "a word".into() },
         Kind::StoreLost { store: "redis", commands: 1, changed: Vec::new() },
         Kind::OnSide { side: Side::Candidate },
+        Kind::Migrated { version: 1, changed: Vec::new() },
     ];
     let host = Role::Msg.numbered(1);
     let rare = rare.map(|kind| Line { n: 0, sim_us: 0, host: host.clone(), incarnation: 1, kind });

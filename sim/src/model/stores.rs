@@ -48,7 +48,9 @@ impl Stores {
     /// Takes the next line.
     pub fn observe(&mut self, line: &Line) {
         let changed = match &line.kind {
-            Kind::Holds { changed, .. } | Kind::StoreLost { changed, .. } => changed,
+            Kind::Holds { changed, .. }
+            | Kind::StoreLost { changed, .. }
+            | Kind::Migrated { changed, .. } => changed,
             Kind::Store(Applied { store: "blob", params, effect: Effect::Text(path), .. }) => {
                 if let Some(Value::Bytes(blob)) = params.first() {
                     self.blobs.insert(path.clone(), blob.clone());

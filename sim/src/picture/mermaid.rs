@@ -161,6 +161,9 @@ fn steps<'a>(case: &'a Case, outcome: &'a Outcome, violation: &Violation) -> Vec
             Kind::OnSide { side } => {
                 told(format!("on the side of {} from here on", side.name()), vec![&line.host])
             }
+            Kind::Migrated { version, .. } => {
+                told(format!("its schema has version {version} now"), vec![&line.host]);
+            }
             Kind::HostDown => told("its process is gone".into(), vec![&line.host]),
             Kind::HostUp if line.sim_us > 0 => told("its process starts".into(), vec![&line.host]),
             Kind::Op { op, device, what, .. } => {

@@ -144,6 +144,9 @@ impl<'a> Drawer<'a> {
             let hit = hit.map_or(String::new(), |n| format!(" [hit {n}]"));
             lines.push((fault.at_ms, "fault", describe(fault) + &hit));
         }
+        for migration in &plan.migrations {
+            lines.push((migration.at_ms, "fault", migration.describe()));
+        }
         lines.sort_by_key(|line| line.0);
         let shown = |(at, kind, what): (u64, &str, String)| json!({"at": at, "kind": kind, "what": shortened(&what)});
         lines.into_iter().map(shown).collect()

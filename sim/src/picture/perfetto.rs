@@ -222,6 +222,9 @@ impl<'a> Writer<'a> {
                 told("store_lost", "host", own, json!({"store": store, "commands": commands}))
             }
             Kind::OnSide { .. } => told("on_side", "host", own, said()),
+            Kind::Migrated { version, .. } => {
+                told("migrated", "host", own, json!({"version": version}))
+            }
             Kind::HostUp => told("host_up", "host", own, json!({})),
             Kind::HostDown => told("host_down", "host", own, json!({})),
             Kind::Panic { .. } => told("panic", "host", own, said()),

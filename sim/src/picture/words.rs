@@ -37,6 +37,7 @@ pub fn fact(fact: &Fact) -> Option<(Sort, String)> {
         Fact::StoreFailed { msg_id, reason, .. } => {
             (Sort::Bad, format!("#{msg_id} is not stored: {reason}"))
         }
+        Fact::NotServing { reason } => (Sort::Bad, format!("does not serve: {reason}")),
         Fact::IdFloorRaised { msg_id, .. } => (Sort::Word, format!("raises the id to #{msg_id}")),
         Fact::RepeatAnswered { msg_id, .. } => {
             (Sort::Word, format!("knows it already as #{msg_id}"))

@@ -9,6 +9,7 @@ pub mod generate;
 mod group;
 mod host;
 pub(crate) mod json;
+mod migration;
 mod operation;
 mod past;
 mod payload;
@@ -21,6 +22,7 @@ pub use device::{Client, Device};
 pub use fault::{Cut, Fate, Fault, LONGEST_MS, Plant, Trouble};
 pub use group::{Chat, Group, GroupKind, GroupRef};
 pub use host::{Host, NoHost, Role};
+pub use migration::Migration;
 pub use operation::{Action, DROPS, Odd, Operation, Size, text_of};
 pub use past::{Past, PastGroup, PastMessage, PastPair, PastSession};
 pub use payload::Payload;
@@ -146,6 +148,13 @@ pub struct Plan {
     /// the properties make of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redis_refuses_writes: bool,
+    /// The version of the schema that the database has at the start (`teamtalk::store::migrations`);
+    /// absent: the latest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<u32>,
+    /// When it gets later versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub migrations: Vec<Migration>,
     /// All machines, in the order in which turmoil registers them (which decides who comes
     /// first within a tick).
     pub nodes: Vec<Node>,

@@ -2,7 +2,7 @@
 //! place. Serde alone lets such fields pass wherever a type is flattened into
 //! another one or is an enum's unit variant.
 
-use super::{Device, Fault, Group, Node, Operation, Step as RolloutStep, case::Case};
+use super::{Device, Fault, Group, Migration, Node, Operation, Step as RolloutStep, case::Case};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -16,6 +16,7 @@ pub fn case(mut document: Value) -> Result<Case, String> {
     // a long case than in a short one.
     let mut empty = Map::new();
     let plan = plan.unwrap_or(&mut empty);
+    let migrations = elements::<Migration>(plan, "migrations", "migration", "id")?;
     let nodes = elements::<Node>(plan, "nodes", "node", "host")?;
     let devices = elements::<Device>(plan, "devices", "device", "slot")?;
     let groups = elements::<Group>(plan, "groups", "group", "id")?;
@@ -23,6 +24,7 @@ pub fn case(mut document: Value) -> Result<Case, String> {
     let faults = elements::<Fault>(plan, "faults", "fault", "id")?;
     let rollout = elements::<RolloutStep>(plan, "rollout", "step", "id")?;
     let mut case: Case = whole(&mut document)?;
+    case.plan.migrations = migrations;
     case.plan.nodes = nodes;
     case.plan.devices = devices;
     case.plan.groups = groups;

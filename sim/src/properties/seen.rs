@@ -215,7 +215,10 @@ impl Known {
                 self.stores.observe(line);
                 self.trouble.observe(line);
             }
-            Class::Fact => self.clients.observe(line),
+            Class::Fact => {
+                self.clients.observe(line);
+                self.trouble.observe(line);
+            }
             Class::DbPdu => {
                 self.membership.observe(line);
                 self.links.observe(line);

@@ -5,13 +5,20 @@
 //! everything owed is paid (`Known::settles_within_us`). A store that runs, can be reached and answers
 //! with errors of its own is up: that is the deployment's, and no fault explains it.
 
-use crate::record::{Kind, Line};
+use crate::{
+    plan::Host,
+    record::{Kind, Line},
+};
 use std::collections::BTreeSet;
+use teamtalk::fact::Fact;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Trouble {
     under_way: BTreeSet<u32>,
+    /// Hosts whose process ended of itself because the database lacks what it needs: that, and that it
+    /// is started again, is the deployment's, and no fault.
+    not_serving: BTreeSet<Host>,
     /// When a fault last began or ended, a stream was reset, a host went down or came back, or a
     /// store lost something: the line, and the simulated microsecond.
     last: Option<(u64, u64)>,
@@ -23,6 +30,12 @@ impl Trouble {
         match &line.kind {
             Kind::FaultStart { fault, .. } => drop(self.under_way.insert(*fault)),
             Kind::FaultEnd { fault, .. } => drop(self.under_way.remove(fault)),
+            Kind::Fact(Fact::NotServing { .. }) => {
+                self.not_serving.insert(line.host.clone());
+                return;
+            }
+            Kind::HostDown if self.not_serving.contains(&line.host) => return,
+            Kind::HostUp if self.not_serving.remove(&line.host) => return,
             Kind::HostUp if line.incarnation < 2 => return,
             Kind::HostUp | Kind::HostDown | Kind::StreamReset { .. } | Kind::StoreLost { .. } => {}
             _ => return,
@@ -48,6 +61,7 @@ mod tests {
         properties::{no_panic::NoPanic, tape::Tape},
         record::Kind,
     };
+    use teamtalk::fact::Fact;
 
     #[test]
     fn it_is_quiet_again_a_while_after_the_last_fault() {
@@ -63,5 +77,17 @@ mod tests {
         assert!(!over(&tape, 2) && over(&tape, 3));
         tape.line("world", Kind::StreamReset { conn: 7 });
         assert!(!quiet(&tape, 6_001), "a cut has its effect later");
+    }
+
+    #[test]
+    fn a_process_that_lacks_its_schema_is_no_fault() {
+        let mut tape = Tape::new(NoPanic::default());
+        let quiet = |tape: &Tape<NoPanic>| tape.known.trouble.is_quiet(9_000, 1_000);
+        let reason = "no tables".to_string();
+        tape.at(8_500).line("db1", Kind::Fact(Fact::NotServing { reason }));
+        tape.line("db1", Kind::HostDown).line("db1", Kind::HostUp);
+        assert!(quiet(&tape));
+        tape.line("db1", Kind::HostDown);
+        assert!(!quiet(&tape), "it served, and was killed");
     }
 }

@@ -178,6 +178,13 @@ pub enum Kind {
         /// What it holds now in place of what they had made.
         changed: Vec<Changed>,
     },
+    /// The database got a later version of the schema: its tables are there.
+    Migrated {
+        /// The version that it has now.
+        version: u32,
+        /// The rows of TTSchema that came with it.
+        changed: Vec<Changed>,
+    },
     /// The rig reset a connection.
     StreamReset {
         /// The connection.
@@ -285,6 +292,9 @@ impl Line {
             Kind::StoreLost { store, commands, changed } => {
                 json!({"kind": "store_lost", "store": store, "commands": commands,
                     "changed": changes(changed)})
+            }
+            Kind::Migrated { version, changed } => {
+                json!({"kind": "migrated", "version": version, "changed": changes(changed)})
             }
             Kind::StreamReset { conn } => json!({"kind": "stream_reset", "conn": conn}),
             Kind::HostUp => json!({"kind": "host_up"}),

@@ -104,6 +104,7 @@ impl Reader {
                 commands: f.take("commands")?,
                 changed: self.changes(f)?,
             },
+            "migrated" => Kind::Migrated { version: f.take("version")?, changed: self.changes(f)? },
             "stream_reset" => Kind::StreamReset { conn: f.take("conn")? },
             "host_up" => Kind::HostUp,
             "on_side" => Kind::OnSide { side: f.take("side")? },

@@ -93,6 +93,10 @@ pub fn full_card(
         let without = without(Part::Step(step.id));
         lines.push((step.at_ms, step.describe() + &without, true));
     }
+    for migration in &case.plan.migrations {
+        let without = without(Part::Migration(migration.id));
+        lines.push((migration.at_ms, migration.describe() + &without, true));
+    }
     lines.sort_by_key(|l| l.0);
     let room = PLAN_LINES.saturating_sub(lines.iter().filter(|l| l.2).count());
     let mut others = 0;
@@ -143,8 +147,9 @@ fn world(plan: &Plan) -> String {
         Pace::Original => "as real ones",
     };
     let past = if plan.past.is_empty() { "" } else { "; the stores have a past" };
+    let schema = plan.schema.map_or(String::new(), |of| format!("; the schema has version {of}"));
     format!(
-        "{}; {latency} ms one way; Redis flushes {flushes}; timers {pace}; ends at {} ms{past}",
+        "{}; {latency} ms one way; Redis flushes {flushes}; timers {pace}; ends at {} ms{past}{schema}",
         hosts.join(", "),
         plan.horizon_ms
     )

@@ -24,6 +24,8 @@ pub enum Part {
     Node(Host),
     /// Something of what the stores hold of a time before the run.
     Past(OfPast),
+    /// A migration of the schema, by its id.
+    Migration(u32),
 }
 
 /// Something that the stores hold of a time before the run.
@@ -98,10 +100,11 @@ pub fn operations(plan: &Plan) -> Vec<Part> {
     others.map(|op| Part::Operation(op.id)).collect()
 }
 
-/// Each operation, logins too, each fault and each step of the rollout, in the order of the plan.
+/// Each operation, logins too, each fault, each migration and each step of the rollout, in the
+/// order of the plan.
 pub fn single_parts(plan: &Plan) -> Vec<Part> {
     let operations = plan.operations.iter().map(|op| Part::Operation(op.id));
-    operations.chain(faults(plan)).chain(steps(plan)).collect()
+    operations.chain(faults(plan)).chain(migrations(plan)).chain(steps(plan)).collect()
 }
 
 /// The faults.
@@ -112,6 +115,11 @@ pub fn faults(plan: &Plan) -> Vec<Part> {
 /// The steps of the rollout, the last one first.
 pub fn steps(plan: &Plan) -> Vec<Part> {
     plan.rollout.iter().rev().map(|step| Part::Step(step.id)).collect()
+}
+
+/// The migrations of the schema.
+pub fn migrations(plan: &Plan) -> Vec<Part> {
+    plan.migrations.iter().map(|migration| Part::Migration(migration.id)).collect()
 }
 
 /// The users, if there are several.
@@ -179,6 +187,7 @@ pub fn without(plan: &Plan, parts: &[Part]) -> Plan {
             }
             Part::Node(host) => leave_out(&mut plan, host),
             Part::Past(of) => _ = past.insert(*of),
+            Part::Migration(id) => plan.migrations.retain(|migration| migration.id != *id),
         }
     }
     let slots: BTreeSet<_> = plan.devices.iter().map(|device| device.slot).collect();

@@ -40,6 +40,7 @@ pub fn all(search: &mut Search<'_>, about: &About) -> Result<(), Ended> {
         let before = search.best.plan.clone();
         leave_out(search, parts::faults)?;
         leave_out(search, parts::steps)?;
+        leave_out(search, parts::migrations)?;
         leave_out(search, parts::users)?;
         leave_out(search, parts::devices)?;
         leave_out(search, parts::operations)?;
@@ -60,6 +61,7 @@ fn cut_the_tail(search: &mut Search<'_>, about: &About) -> Result<(), Ended> {
     plan.operations.retain(|op| op.at_ms <= at_ms);
     plan.faults.retain(|fault| fault.at_ms <= at_ms);
     plan.rollout.retain(|step| step.at_ms <= at_ms);
+    plan.migrations.retain(|migration| migration.at_ms <= at_ms);
     let end = (at_ms / TICK_MS + 1) * TICK_MS;
     plan.horizon_ms = plan.horizon_ms.min(end);
     search.first(vec![plan]).map(|_| ())

@@ -98,18 +98,22 @@ fn payloads(plan: &Plan) -> Vec<Change> {
 fn beginnings(plan: &Plan) -> Vec<u64> {
     let operations = plan.operations.iter().map(|op| op.at_ms);
     let faults = plan.faults.iter().map(|fault| fault.at_ms);
+    let migrations = plan.migrations.iter().map(|migration| migration.at_ms);
     let steps = plan.rollout.iter().map(|step| step.at_ms);
-    let mut at: Vec<u64> = operations.chain(faults).chain(steps).collect();
+    let all = operations.chain(faults).chain(migrations).chain(steps);
+    let mut at: Vec<u64> = all.collect();
     at.sort_unstable();
     at.dedup();
     at
 }
 
-/// The times at which operations, faults and steps begin.
+/// The times at which operations, faults, migrations and steps begin.
 fn starts(plan: &mut Plan) -> impl Iterator<Item = &mut u64> {
     let operations = plan.operations.iter_mut().map(|op| &mut op.at_ms);
     let faults = plan.faults.iter_mut().map(|fault| &mut fault.at_ms);
-    operations.chain(faults).chain(plan.rollout.iter_mut().map(|step| &mut step.at_ms))
+    let migrations = plan.migrations.iter_mut().map(|of| &mut of.at_ms);
+    let steps = plan.rollout.iter_mut().map(|step| &mut step.at_ms);
+    operations.chain(faults).chain(migrations).chain(steps)
 }
 
 /// What comes after a gap comes earlier, and all behind it: by all of the gap, or half.
@@ -167,7 +171,8 @@ fn resets_at_once(fault: &mut Fault) {
 
 /// Rounder times, the roundest first.
 fn times(plan: &Plan) -> Vec<Change> {
-    let all = plan.operations.len() + plan.faults.len() + plan.rollout.len();
+    let (operations, faults) = (plan.operations.len(), plan.faults.len());
+    let all = operations + faults + plan.migrations.len() + plan.rollout.len();
     let each = ROUND_MS.into_iter().flat_map(|round| (0..all).map(move |nth| (round, nth)));
     let changes = each.map(|(round, nth)| -> Change {
         Box::new(move |plan| {

@@ -11,6 +11,7 @@ mod mix;
 mod order;
 mod search;
 mod stage;
+pub mod wire;
 
 pub use chance::{Count, bound};
 pub use measure::{Measure, percentile_ms};

@@ -5,7 +5,7 @@ use super::{
     LONGEST_RUN_MS, Outcome, Panicked, Shared, faults::Faults, hosts::Hosts, panics, sizes,
 };
 use crate::{
-    plan::{Action, Host, Operation, Plan, TICK_MS},
+    plan::{Action, Host, Migration, Operation, Plan, Role, TICK_MS},
     properties::{Properties, Violation, settles_within},
     record::{Kind, history::History, sizes::Sizes},
     run::Until,
@@ -39,6 +39,8 @@ pub struct Driver<'a> {
     hosts: Hosts,
     faults: Faults,
     operations: Vec<Operation>,
+    /// Those that are still to run, the next one last.
+    migrations: Vec<Migration>,
     properties: Properties,
     /// How many lines of the trace have been followed, and how many judged.
     followed: usize,
@@ -88,6 +90,8 @@ impl<'a> Driver<'a> {
         let mut operations = plan.operations.clone();
         operations.sort_by_key(|op| (op.at_ms, op.id));
         operations.reverse();
+        let mut migrations = plan.migrations.clone();
+        migrations.sort_by_key(|of| std::cmp::Reverse((of.at_ms, of.id)));
         let creates = |op: &&Operation| matches!(op.action, Action::CreateGroup { .. });
         let faults = Faults::new(plan, &shared);
         Self {
@@ -98,6 +102,7 @@ impl<'a> Driver<'a> {
             hosts,
             faults,
             operations,
+            migrations,
             properties,
             followed: 0,
             judged: 0,
@@ -131,6 +136,7 @@ impl<'a> Driver<'a> {
             self.hosts.watch.at(now);
             self.hosts.stores.flush(now);
             self.faults.apply(sim, &self.shared, &self.hosts, now);
+            self.migrate(now);
             while self.operations.last().is_some_and(|op| op.at_ms <= now) {
                 let op = self.operations.pop().expect("just seen");
                 self.hosts.devices.perform(&op, &self.created);
@@ -172,6 +178,20 @@ impl<'a> Driver<'a> {
                 if self.at_rest(now, since, bound) {
                     return;
                 }
+            }
+        }
+    }
+
+    /// Runs the migrations that are due. While SQL is down they wait.
+    fn migrate(&mut self, now: u64) {
+        let sql = Role::Sql.host();
+        while self.migrations.last().is_some_and(|next| next.at_ms <= now)
+            && !self.hosts.process(&sql).is_down()
+        {
+            let Some(next) = self.migrations.pop() else { return };
+            let unix_s = (self.plan.epoch + now / 1_000) as u32;
+            if let Some(migrated) = self.hosts.stores.migrate(next.to, unix_s) {
+                self.shared.record(&sql, migrated);
             }
         }
     }

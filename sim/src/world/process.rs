@@ -12,6 +12,8 @@ struct State {
     stop: bool,
     /// Its role has returned.
     ended: bool,
+    /// It ended of itself, and is to be started again.
+    between: bool,
 }
 
 /// One host's process, from the outside and from the inside. Clones share it.
@@ -21,7 +23,7 @@ pub struct Process(Arc<watch::Sender<State>>);
 impl Process {
     /// The next incarnation waits; what this one was told is forgotten.
     pub fn down(&self) {
-        self.0.send_replace(State { down: true, stop: false, ended: false });
+        self.0.send_replace(State { down: true, ..State::default() });
     }
 
     /// It may start.
@@ -32,6 +34,16 @@ impl Process {
     /// It was told to stop (SIGTERM).
     pub fn stop(&self) {
         self.0.send_modify(|state| state.stop = true);
+    }
+
+    /// Whether it is meant to be down.
+    pub fn is_down(&self) -> bool {
+        self.0.borrow().down
+    }
+
+    /// Whether it ended of itself and was not started again yet: it is down already.
+    pub fn is_between(&self) -> bool {
+        self.0.borrow().between
     }
 
     /// Whether its role has returned.
@@ -48,6 +60,11 @@ impl Process {
     /// Inside: waits for SIGTERM.
     pub async fn told_to_stop(self) {
         let _ = self.0.subscribe().wait_for(|state| state.stop).await;
+    }
+
+    /// Inside: it ended of itself and is to be started again, or that has been done.
+    pub fn set_between(&self, between: bool) {
+        self.0.send_modify(|state| state.between = between);
     }
 
     /// Inside: its role has returned.

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::record::{Changed, What};
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
-use teamtalk::store::sql::{Outcome, SqlError, Value};
+use teamtalk::store::{
+    migrations::LATEST,
+    sql::{Outcome, SqlError, Value},
+};
 use tokio::sync::Notify;
 
 /// A session's number; never used twice.
@@ -87,7 +90,7 @@ pub(super) struct Session {
 
 /// A statement's text, and what became of reading it.
 #[derive(Debug)]
-struct Known {
+pub(super) struct Known {
     what: Arc<What>,
     parsed: Result<Arc<Prepared>, SqlError>,
 }
@@ -95,17 +98,20 @@ struct Known {
 /// The database. It outlives its host; sessions, transactions and locks do not.
 #[derive(Debug)]
 pub struct Engine {
-    /// In the order of their names; by [`TableId`].
+    /// In the order of their names; by [`TableId`]. Those that a migration is still to bring have their
+    /// numbers already.
     pub(super) tables: Vec<Table>,
+    /// The version of the schema: tables of later ones are not there.
+    pub(super) version: u32,
     /// By their numbers from 1; none is ever taken out.
     sessions: Vec<Session>,
     /// Those sessions that have a snapshot, with it.
     snapshots: Vec<(SessionId, u64)>,
     pub(super) locks: Locks,
     /// The statements so far, in the order of their lengths and texts.
-    known: Vec<Known>,
+    pub(super) known: Vec<Known>,
     /// The number of the last commit.
-    commits: u64,
+    pub(super) commits: u64,
     lock_wait: Duration,
 }
 
@@ -116,10 +122,17 @@ impl Default for Engine {
 }
 
 impl Engine {
-    /// The empty tables of SYSTEM.md section 6 and our side tables.
+    /// The empty tables of SYSTEM.md section 6 and all our side tables.
     pub fn new() -> Self {
+        Self::of_version(LATEST, 0)
+    }
+
+    /// The same with the side tables of the migrations up to a version, which were run at this time of
+    /// Unix.
+    pub fn of_version(version: u32, unix_s: u32) -> Self {
         let mut engine = Self {
             tables: Vec::new(),
+            version: 0,
             sessions: Vec::new(),
             snapshots: Vec::new(),
             locks: Locks::default(),
@@ -128,24 +141,29 @@ impl Engine {
             // innodb_lock_wait_timeout's default.
             lock_wait: Duration::from_secs(50),
         };
-        for def in tables::all() {
-            engine.create_table(def);
+        for (since, def) in tables::all() {
+            let at = engine.create_table(def);
+            engine.tables[at].since = since;
         }
+        engine.migrate(version, unix_s);
         engine
     }
 
-    /// Adds an empty table, or replaces one. Not while transactions are open.
-    pub fn create_table(&mut self, def: TableDef) {
+    /// Adds an empty table, or replaces one; its number. Not while transactions are open.
+    pub fn create_table(&mut self, def: TableDef) -> TableId {
         self.known.clear();
-        match self.table(&def.name) {
+        let place = self.tables.binary_search_by(|table| table.def.name.cmp(&def.name));
+        match place {
             Ok(at) => self.tables[at] = Table::new(def),
             Err(at) => self.tables.insert(at, Table::new(def)),
         }
+        place.unwrap_or_else(|at| at)
     }
 
-    /// The number of a table, or that which it would have.
-    fn table(&self, name: &str) -> Result<TableId, TableId> {
-        self.tables.binary_search_by(|table| (*table.def.name).cmp(name))
+    /// The number of a table.
+    pub(super) fn table(&self, name: &str) -> Option<TableId> {
+        let found = self.tables.binary_search_by(|table| (*table.def.name).cmp(name)).ok()?;
+        self.is_there(&self.tables[found]).then_some(found)
     }
 
     /// How long a statement waits for a lock before error 1205; 50 s at first.
@@ -194,7 +212,7 @@ impl Engine {
     /// The committed rows of a table by primary key, each as column → value; empty if there is
     /// no such table.
     pub fn rows(&self, table: &str) -> Vec<BTreeMap<String, Value>> {
-        let Ok(table) = self.table(table) else { return Vec::new() };
+        let Some(table) = self.table(table) else { return Vec::new() };
         let table = &self.tables[table];
         let names = || table.def.columns.iter().map(|c| c.name.clone());
         let rows = table.keys().filter_map(|key| table.committed(key));
@@ -203,12 +221,12 @@ impl Engine {
 
     /// How many committed rows each table has.
     pub fn row_counts(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.tables.iter().map(|table| (&*table.def.name, table.committed_rows()))
+        self.tables().map(|table| (&*table.def.name, table.committed_rows()))
     }
 
     /// The names of all tables.
     pub fn table_names(&self) -> impl Iterator<Item = &str> {
-        self.tables.iter().map(|table| &*table.def.name)
+        self.tables().map(|table| &*table.def.name)
     }
 
     /// Opens a session.
@@ -278,7 +296,7 @@ impl Engine {
     fn known(&mut self, text: &str) -> &Known {
         let order = |known: &Known| (known.what.len(), &**known.what).cmp(&(text.len(), text));
         let at = self.known.binary_search_by(order).unwrap_or_else(|at| {
-            let find = |name: &str| self.table(name).ok().map(|id| (id, &*self.tables[id].def));
+            let find = |name: &str| self.table(name).map(|id| (id, &*self.tables[id].def));
             let parsed = parse::parse(text, find).map(Arc::new);
             self.known.insert(at, Known { what: What::new(text), parsed });
             at
@@ -417,7 +435,7 @@ impl Engine {
             };
             table.keys().filter_map(row).collect::<Vec<_>>()
         };
-        self.tables.iter().flat_map(rows).collect()
+        self.tables().flat_map(rows).collect()
     }
 
     /// Ends the transaction for good: whether one was open, and the rows that are others now.

@@ -5,13 +5,13 @@ use crate::record::Columns;
 use std::{collections::BTreeMap, sync::Arc};
 use teamtalk::store::sql::Value;
 
-/// The tables of a new engine, by their names.
+/// The tables of an engine of the latest version, by their names.
 #[derive(Debug)]
 pub struct Layouts(BTreeMap<Arc<str>, Table>);
 
 impl Default for Layouts {
     fn default() -> Self {
-        let table = |def: super::TableDef| (def.name.clone(), Table::new(def));
+        let table = |(_, def): (u32, super::TableDef)| (def.name.clone(), Table::new(def));
         Self(tables::all().into_iter().map(table).collect())
     }
 }

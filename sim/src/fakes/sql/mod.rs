@@ -3,7 +3,8 @@
 //!
 //! Not modelled: locks on the gaps between keys (only a key that was looked for and is absent
 //! is held), locks on rows that a scan without an index merely passes, expressions and joins
-//! beyond the subset that `parse` knows.
+//! beyond the subset that `parse` knows, and that a transaction with a snapshot cannot read a table
+//! which was made after it.
 
 mod client;
 mod engine;
@@ -14,6 +15,7 @@ mod frame;
 mod host;
 mod layouts;
 mod locks;
+mod migrate;
 mod parse;
 mod schema;
 mod table;

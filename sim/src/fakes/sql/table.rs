@@ -36,6 +36,8 @@ struct Version {
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     pub(super) def: Arc<TableDef>,
+    /// The version of the schema that brings it; 0: it is always there.
+    pub(super) since: u32,
     names: Arc<Columns>,
     pub(super) next_auto: u64,
     rows: BTreeMap<Key, Vec<Version>>,
@@ -87,7 +89,7 @@ impl Table {
         let names = def.columns.iter().map(|column| column.name.clone()).collect();
         let names = Arc::new(Columns { table: def.name.clone(), names });
         let (index, def) = (Index::of(&def), Arc::new(def));
-        Self { index, def, names, next_auto: 1, rows: BTreeMap::new() }
+        Self { index, def, since: 0, names, next_auto: 1, rows: BTreeMap::new() }
     }
 
     /// Its name and those of its columns, for a trace.

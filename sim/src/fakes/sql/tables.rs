@@ -1,5 +1,5 @@
-//! The tables of the original (docs/schema.sql) and our side tables (src/store/side_tables.sql):
-//! a test holds them to both files.
+//! The tables of the original (docs/schema.sql) and our side tables (src/store/migrations/): a test
+//! holds them to those files.
 //!
 //! Every column but those of a message's or relation's identity may be left out of an INSERT.
 
@@ -14,8 +14,13 @@ const fn text(chars: usize) -> Type {
     Type::Text { chars }
 }
 
-/// All tables of a new engine.
-pub(super) fn all() -> Vec<TableDef> {
+/// All tables that an engine may have, each with the version of the schema that brings it: those of
+/// the original are always there.
+pub(super) fn all() -> Vec<(u32, TableDef)> {
+    original().into_iter().map(|def| (0, def)).chain(side()).collect()
+}
+
+fn original() -> Vec<TableDef> {
     let mut tables = Vec::new();
     for n in 0..8 {
         tables.push(with_id(
@@ -86,12 +91,11 @@ pub(super) fn all() -> Vec<TableDef> {
         &["fromId", "toId"],
         &[("fileName", text(256)), ("size", INT), ("taskId", text(64)), ("status", TINY)],
     ));
-    tables.extend(side());
     tables
 }
 
-/// Our side tables (src/store/side_tables.sql): all they have is their keys and what those name.
-fn side() -> [TableDef; 6] {
+/// Our side tables by the migrations that bring them: all they have is their keys and what those name.
+fn side() -> [(u32, TableDef); 7] {
     let keyed = |name: &str, key: Vec<Column>, others: Vec<Column>| TableDef {
         name: name.into(),
         uniques: vec![(0..key.len()).collect()],
@@ -101,28 +105,55 @@ fn side() -> [TableDef; 6] {
     let token = Column { ty: Type::Binary { bytes: 16 }, ..required("token") };
     let kind = || Column { ty: TINY, ..required("type") };
     [
-        keyed(
-            "TTRelation",
-            ["smallId", "bigId"].map(required).into(),
-            vec![required("relateId"), optional("lastId", INT)],
+        (
+            1,
+            keyed(
+                "TTSchema",
+                vec![required("version")],
+                vec![Column { ty: text(64), ..required("name") }, required("applied")],
+            ),
         ),
-        keyed(
-            "TTSession",
-            vec![required("userId"), required("peerId"), kind()],
-            vec![required("sessionId")],
+        (
+            1,
+            keyed(
+                "TTRelation",
+                ["smallId", "bigId"].map(required).into(),
+                vec![required("relateId"), optional("lastId", INT)],
+            ),
         ),
-        keyed(
-            "TTSend",
-            vec![required("fromId"), token],
-            vec![kind(), required("relateId"), required("msgId"), required("created")],
+        (
+            2,
+            keyed(
+                "TTSession",
+                vec![required("userId"), required("peerId"), kind()],
+                vec![required("sessionId")],
+            ),
         ),
-        keyed(
-            "TTRead",
-            vec![required("userId"), required("peerId"), kind()],
-            vec![required("msgId")],
+        (
+            3,
+            keyed(
+                "TTSend",
+                vec![required("fromId"), token],
+                vec![kind(), required("relateId"), required("msgId"), required("created")],
+            ),
         ),
-        keyed("TTMember", ["userId", "groupId"].map(required).into(), vec![required("sinceId")]),
-        keyed("TTLogin", vec![required("userId")], vec![required("lastLogin")]),
+        (
+            4,
+            keyed(
+                "TTRead",
+                vec![required("userId"), required("peerId"), kind()],
+                vec![required("msgId")],
+            ),
+        ),
+        (
+            5,
+            keyed(
+                "TTMember",
+                ["userId", "groupId"].map(required).into(),
+                vec![required("sinceId")],
+            ),
+        ),
+        (6, keyed("TTLogin", vec![required("userId")], vec![required("lastLogin")])),
     ]
 }
 

@@ -94,6 +94,9 @@ fn mark(drawer: &Drawer<'_>, line: &Line) -> Option<Mark> {
         Kind::StoreLost { commands, .. } => {
             Some(mark(Sort::Bad, format!("what {commands} commands had changed is lost")))
         }
+        Kind::Migrated { version, .. } => {
+            Some(mark(Sort::Commit, format!("its schema has version {version} now")))
+        }
         Kind::Connected { conn, end: End::Dialler, peer, device: Some(device), .. } => {
             let text = format!("connects to {peer} (connection {conn})");
             Some(Mark { device: Some(*device), ..mark(Sort::Word, text) })

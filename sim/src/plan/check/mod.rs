@@ -2,6 +2,7 @@
 //! rig, never end, or be passed over in silence.
 
 mod extent;
+mod migrations;
 mod past;
 
 pub use extent::{MOST_AT_ONCE, MOST_FLOODED, MOST_MEMBERS, MOST_NAMED, MOST_ROWS};
@@ -27,6 +28,8 @@ pub const MOST_OPERATIONS: usize = 20_000;
 pub const MOST_FAULTS: usize = 1_000;
 /// No plan has more changes of side.
 pub const MOST_STEPS: usize = 1_000;
+/// No plan has more migrations.
+pub const MOST_MIGRATIONS: usize = 100;
 /// No list in a plan (members of a group; users or ids that an operation names) is longer: more
 /// than one PDU takes, for what a server must refuse is tried too.
 pub const MOST_ITEMS: usize = 100_000;
@@ -60,6 +63,7 @@ pub fn check(case: &Case) -> Result<(), String> {
     extent::check(plan)?;
     faults(plan)?;
     rollout(plan)?;
+    migrations::check(plan)?;
     expectation(&case.expect)
 }
 
@@ -71,6 +75,7 @@ fn lengths(plan: &Plan) -> Result<(), String> {
         ("operations", plan.operations.len(), MOST_OPERATIONS),
         ("faults", plan.faults.len(), MOST_FAULTS),
         ("rollout", plan.rollout.len(), MOST_STEPS),
+        ("migrations", plan.migrations.len(), MOST_MIGRATIONS),
     ] {
         at_most("plan", list, length, most)?;
     }

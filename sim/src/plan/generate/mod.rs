@@ -155,6 +155,8 @@ fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
                     db_workers: DB_WORKERS,
                     redis,
                     redis_refuses_writes: false,
+                    schema: None,
+                    migrations: Vec::new(),
                     nodes,
                     devices,
                     groups,

@@ -150,6 +150,7 @@ impl<'a> Named<'a> {
                 Self { content, ..Self::message(*conversation, *msg_id) }
             }
             Fact::HighWater { .. }
+            | Fact::NotServing { .. }
             | Fact::AttemptTimedOut { .. }
             | Fact::OpOk { .. }
             | Fact::OpFailed { .. } => Self::default(),

@@ -27,10 +27,13 @@ impl Processes {
             return;
         }
         self.stopping.remove(host);
+        let is_there = !stage.hosts.process(host).is_between();
         stage.hosts.process(host).down();
         {
             let mut shared = stage.shared.lock();
-            shared.record(host, Kind::HostDown);
+            if is_there {
+                shared.record(host, Kind::HostDown);
+            }
             shared.killing = Some(how);
         }
         stage.sim.crash(&**host);

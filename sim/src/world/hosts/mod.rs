@@ -3,6 +3,8 @@
 mod devices;
 mod roles;
 mod stores;
+#[cfg(test)]
+mod tests;
 
 pub use devices::Devices;
 pub use stores::Stores;
@@ -14,9 +16,11 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
+    io,
     sync::{Arc, Mutex},
     time::Duration,
 };
+use teamtalk::store::migrations::TooOld;
 
 /// What outlives the hosts.
 #[derive(Clone)]
@@ -85,7 +89,7 @@ impl Hosts {
                 let (hosts, host) = (hosts.clone(), host.clone());
                 async move {
                     hosts.start(&host).await;
-                    hosts.main(&host).await?;
+                    hosts.serve(&host).await?;
                     hosts.process(&host).end();
                     std::future::pending::<()>().await;
                     Ok(())
@@ -122,6 +126,29 @@ impl Hosts {
     /// The side of a host's next process.
     fn installed(&self, host: &Host) -> Side {
         self.installed.lock().expect("no panic under it").get(host).copied().unwrap_or_default()
+    }
+
+    /// Runs what a host runs. One that does not serve because the database lacks what it needs ends of
+    /// itself, and is started again a tick of the roles later, as whoever watches over processes does:
+    /// until it serves, or is told to stop.
+    async fn serve(&self, host: &Host) -> io::Result<()> {
+        let pause = self.plan.pace.timing().tick();
+        loop {
+            let ended = self.main(host).await;
+            let lacks = |error: &io::Error| error.get_ref().is_some_and(|of| of.is::<TooOld>());
+            if !ended.as_ref().is_err_and(lacks) {
+                return ended;
+            }
+            let process = self.process(host);
+            process.set_between(true);
+            self.shared.record(host, Kind::HostDown);
+            let stopped = tokio::time::timeout(pause, process.clone().told_to_stop()).await.is_ok();
+            if stopped {
+                return Ok(());
+            }
+            process.set_between(false);
+            self.start(host).await;
+        }
     }
 
     /// The process of a host of the plan.

@@ -13,7 +13,10 @@ use std::{
     io,
     sync::{Arc, Mutex},
 };
-use teamtalk::env::{Env, Listener};
+use teamtalk::{
+    env::{Env, Listener},
+    store::migrations::LATEST,
+};
 
 /// Redis with its disk, SQL, and the files of audio. Clones share them.
 #[derive(Clone)]
@@ -29,7 +32,9 @@ pub struct Stores {
 impl Stores {
     /// With what they hold before the run.
     pub fn new(plan: &Plan) -> Self {
-        let (mut sql, mut redis) = (fakes::sql::Engine::new(), fakes::redis::Engine::new());
+        let version = plan.schema.unwrap_or(LATEST);
+        let mut sql = fakes::sql::Engine::of_version(version, population::since(plan));
+        let mut redis = fakes::redis::Engine::new();
         population::fill_sql(&mut sql, plan);
         population::fill_redis(&mut redis, plan);
         if plan.redis_refuses_writes {
@@ -79,6 +84,15 @@ impl Stores {
         sizes::of_redis(sizes, &self.redis.lock().expect("no panic under it"));
         sizes::of_sql(sizes, &self.sql.lock().expect("no panic under it"));
         sizes.note(&Role::Outside.host(), Measure::Blobs, self.blobs.len() as u64);
+    }
+
+    /// The database gets a later version of the schema; `None` if it has it.
+    pub fn migrate(&self, version: u32, unix_s: u32) -> Option<Kind> {
+        let mut sql = self.sql.lock().expect("no panic under it");
+        (version > sql.version()).then(|| {
+            let changed = sql.migrate(version, unix_s);
+            Kind::Migrated { version, changed }
+        })
     }
 
     /// What they hold, for the trace.

@@ -18,6 +18,11 @@ use teamtalk::{store::sql::Value, wire::im::base_define::GroupType};
 /// When the groups were made and their members joined: so many seconds before the run.
 const BEFORE_S: u64 = 3_600;
 
+/// When the database was made, in seconds of Unix.
+pub(super) fn since(plan: &Plan) -> u32 {
+    joined(plan)
+}
+
 fn joined(plan: &Plan) -> u32 {
     (plan.epoch - BEFORE_S) as u32
 }

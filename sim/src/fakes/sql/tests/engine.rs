@@ -2,7 +2,10 @@
 
 use crate::fakes::sql::{Column, Engine, Step, TableDef, Type, User};
 use bytes::Bytes;
-use teamtalk::store::sql::{Outcome, SqlError, Value};
+use teamtalk::store::{
+    migrations::{ASK, LATEST},
+    sql::{Outcome, SqlError, Value},
+};
 
 /// One session of autocommit.
 struct Client(Engine, u64);
@@ -95,13 +98,45 @@ fn the_statements_of_the_golden_captures_run() {
 #[test]
 fn every_table_of_the_reference_exists() {
     let names: Vec<_> = Engine::new().table_names().map(str::to_string).collect();
-    assert_eq!(names.len(), 16 + 14);
+    assert_eq!(names.len(), 16 + 15);
     for name in ["IMMessage_7", "IMGroupMessage_0", "IMAudio", "IMTransmitFile", "TTRelation"]
         .into_iter()
-        .chain(["TTSession", "TTSend", "TTRead", "TTMember", "TTLogin"])
+        .chain(["TTSession", "TTSend", "TTRead", "TTMember", "TTLogin", "TTSchema"])
     {
         assert!(names.iter().any(|n| n == name), "{name}");
     }
+}
+
+/// A table that no migration has brought yet is one that the server does not know; whoever is in the
+/// middle of something when it comes goes on.
+#[test]
+fn tables_come_with_their_migration() {
+    let mut engine = Engine::of_version(0, 7);
+    let (a, b) = (engine.open(), engine.open());
+    let mut c = Client(engine, a);
+    for (text, table) in [(ASK, "TTSchema"), ("select msgId from TTSend", "TTSend")] {
+        let message = format!("Table 'teamtalk.{table}' doesn't exist");
+        assert_eq!(c.error(text, &[]), (1146, message));
+    }
+    assert!(c.0.table_names().all(|name| name.starts_with("IM")));
+    c.ok("BEGIN");
+    c.ok(&format!("{SESSION}(1,2,1,0,5,5)"));
+    c.ok("update IMRecentSession set status=1 where id=1");
+    let waits = c.0.submit(b, "update IMRecentSession set status=2 where id=1", &[]);
+    assert_eq!(waits, Step::Blocked);
+    assert_eq!(c.0.migrate(3, 9).len(), 3);
+    assert_eq!(c.numbers(ASK, &[]), [1, 2, 3]);
+    assert!(c.numbers("select msgId from TTSend", &[]).is_empty());
+    assert_eq!(c.error("select msgId from TTRead", &[]).0, 1146);
+    c.ok("COMMIT");
+    let Step::Done(done) = c.0.resume(b) else { panic!("its lock is free") };
+    assert_eq!(done.result.expect("it runs").affected, 1);
+    // Again, and back: nothing happens.
+    assert_eq!((c.0.migrate(3, 10).len(), c.0.migrate(1, 10).len(), c.0.version()), (0, 0, 3));
+    assert_eq!(c.0.migrate(LATEST, 11).len(), LATEST as usize - 3);
+    assert_eq!(c.numbers("select applied from TTSchema where version=4", &[]), [11]);
+    let whole = Engine::new();
+    assert!(c.0.table_names().eq(whole.table_names()));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The tables of the fake are those of docs/schema.sql and src/store/side_tables.sql, and the
-//! former are those of docs/SYSTEM.md.
+//! The tables of the fake are those of docs/schema.sql and src/store/migrations/, and the former are
+//! those of docs/SYSTEM.md.
 
 use crate::fakes::sql::{
     schema::{Column, TableDef, Type},
@@ -7,10 +7,9 @@ use crate::fakes::sql::{
 };
 use sqlparser::{ast as sp, dialect::MySqlDialect, parser::Parser};
 use std::collections::BTreeMap;
-use teamtalk::store::sql::Value;
+use teamtalk::store::{migrations::MIGRATIONS, sql::Value};
 
 const ORIGINAL: &str = "docs/schema.sql";
-const SIDE: &str = "src/store/side_tables.sql";
 const SYSTEM: &str = "docs/SYSTEM.md";
 
 /// A file of the repository.
@@ -87,10 +86,10 @@ fn table(written: &sp::CreateTable) -> Written {
     Written { def: TableDef { name: name.as_str().into(), columns, auto, uniques }, keys }
 }
 
-/// The tables of a file by their names.
-fn written(file: &str) -> BTreeMap<String, Written> {
+/// The tables of statements by their names.
+fn written(text: &str) -> BTreeMap<String, Written> {
     let mut tables: BTreeMap<String, Written> = BTreeMap::new();
-    for statement in Parser::parse_sql(&MySqlDialect {}, &read(file)).expect("MySQL's dialect") {
+    for statement in Parser::parse_sql(&MySqlDialect {}, text).expect("MySQL's dialect") {
         let sp::Statement::CreateTable(create) = statement else { panic!("{statement}") };
         let name = create.name.to_string();
         let new = match &create.like {
@@ -107,15 +106,24 @@ fn written(file: &str) -> BTreeMap<String, Written> {
 }
 
 #[test]
-fn the_fake_has_the_tables_of_the_two_files() {
-    let mut files = written(ORIGINAL);
-    files.extend(written(SIDE));
-    for def in tables::all() {
-        let file = files.remove(&*def.name);
-        let file = file.unwrap_or_else(|| panic!("{} is in neither file", def.name));
-        assert_eq!(def, file.def);
+fn the_fake_has_the_tables_of_the_files() {
+    let of = |version, text: &str| written(text).into_iter().map(move |of| (version, of));
+    let mut files: Vec<_> = of(0, &read(ORIGINAL)).collect();
+    for migration in MIGRATIONS {
+        let mut statements = migration.statements();
+        let named = statements.pop().expect("what it is called");
+        // The fake writes this row by itself.
+        assert!(named.starts_with("INSERT IGNORE INTO TTSchema "), "{named}");
+        assert_eq!(read(migration.file), migration.text);
+        files.extend(of(migration.version, &statements.join(";")));
     }
-    assert!(files.is_empty(), "the fake lacks {:?}", files.keys());
+    for (version, def) in tables::all() {
+        let at = files.iter().position(|(_, (name, _))| **name == *def.name);
+        let at = at.unwrap_or_else(|| panic!("{} is in no file", def.name));
+        let (of, (_, file)) = files.swap_remove(at);
+        assert_eq!((version, def), (of, file.def));
+    }
+    assert!(files.is_empty(), "the fake lacks {files:?}");
 }
 
 /// The cells of the table in section 6, "Tables".
@@ -131,7 +139,7 @@ fn described(document: &str) -> Vec<[&str; 3]> {
 
 #[test]
 fn the_tables_of_the_original_are_those_that_the_document_describes() {
-    let mut files = written(ORIGINAL);
+    let mut files = written(&read(ORIGINAL));
     let document = read(SYSTEM);
     for [name, columns, keys] in described(&document) {
         // `IMMessage_0 … 7` is eight tables, `IMTransmitFile (…)` one with a remark.

@@ -47,6 +47,8 @@ fn plan(faults: Vec<Fault>) -> Plan {
         db_workers: 1,
         redis: Durability::Always,
         redis_refuses_writes: false,
+        schema: None,
+        migrations: Vec::new(),
         noise_from: None,
         epoch: EPOCH,
         nodes: hosts.map(|host| Node { host, side: Side::Base }).into(),

@@ -50,6 +50,8 @@ fn plan(faults: &[(u64, u64, Trouble)]) -> Plan {
         db_workers: 4,
         redis: Durability::Always,
         redis_refuses_writes: false,
+        schema: None,
+        migrations: Vec::new(),
         noise_from: None,
         epoch: EPOCH,
         nodes: hosts.map(|h| Node { host: Host::of(h), side: Side::Base }).into(),
