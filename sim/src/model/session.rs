@@ -149,7 +149,7 @@ impl Asked<'_> {
         })
     }
 
-    /// The rows of all sessions with groups.
+    /// The rows of all sessions with groups: of several the one that changed last, as [`Self::rows`] has it.
     fn with_groups(&self, view: View<'_>) -> BTreeMap<u32, Shown> {
         let own = view.rows("IMRecentSession");
         let own = own.filter(|row| row.has([("userId", self.user), ("type", GROUP)]));
@@ -157,7 +157,9 @@ impl Asked<'_> {
             removed: row.uint("status") != 0,
             updated: row.uint("updated"),
         };
-        own.map(|row| (row.uint("peerId"), shown(row))).collect()
+        let mut own: Vec<_> = own.map(|row| (row.uint("peerId"), shown(row))).collect();
+        own.sort_by_key(|(_, shown)| (shown.updated, std::cmp::Reverse(shown.removed)));
+        own.into_iter().collect()
     }
 
     /// A group that is listed though it has no row that changed.
@@ -169,6 +171,12 @@ impl Asked<'_> {
         own: Option<&Vec<Member>>,
     ) -> Judged {
         let (of, said) = (key(info), shown_as(info));
+        if self.protocol.single_session && rows.len() <= MOST {
+            let own = rows.iter().find(|row| row.0 == of);
+            right(own.is_none(), || {
+                format!("the session with {} as {said:?}, where it is {own:?}", name(of))
+            })?;
+        }
         let wrong = |stored: Option<&Shown>| {
             format!("the session with {} as {said:?}, where the stores have {stored:?}", name(of))
         };

@@ -225,8 +225,9 @@ async fn sessions_with_groups<W: World>(
     on_failure: OnFailure,
     user: u32,
 ) -> Result<BTreeMap<u32, Session>, StoreError> {
-    const TEXT: &str =
-        "select peerId,status,updated from IMRecentSession where userId=? and type=?";
+    // Of several rows of one session the last one counts here.
+    const TEXT: &str = "select peerId,status,updated from IMRecentSession \
+        where userId=? and type=? order by updated, status desc";
     let params = [user.into(), Key::GROUP.into()];
     let found = cx.select(on_failure, cx.reader(), TEXT, &params).await?;
     let session = |row| {

@@ -192,6 +192,8 @@ fn every_other_statement_of_db_proxy_runs() {
         "update IMRecentSession set status = 1, updated=? where id=?",
         "update IMRecentSession set status = 1, updated=? where id in (?,?,?)",
         "select id,status from IMRecentSession where userId=? and peerId=? and type=?",
+        "select peerId,status,updated from IMRecentSession where userId=? and type=? order by updated, \
+         status desc",
         "select peerId from IMRecentSession where userId=? and type=?",
         "select sessionId from TTSession where userId=? and peerId=? and type=?",
         "insert into TTSession (`userId`,`peerId`,`type`,`sessionId`) values(?,?,?,0)",
