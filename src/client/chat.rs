@@ -80,8 +80,9 @@ impl Device {
                 }
             }
             command::BUDDY_LIST_REMOVE_SESSION_RES => {
+                // One that is too late for the person says all the same that what came is read.
                 if let Ok(answer) = pdu.view::<ImRemoveSessionRsp>()
-                    && self.person_answered(turn, pdu)
+                    && (self.person_answered(turn, pdu) || self.catches_up())
                     && answer.result_code == 0
                 {
                     self.removed(turn, Chat::of(answer.session_type, answer.session_id));

@@ -163,19 +163,15 @@ pub(super) fn shields(
     Ok(())
 }
 
-/// A db_proxy link is gone: members here miss the messages whose members it was asked for.
-pub(super) fn link_closed(state: &mut State, turn: &mut Turn<'_>, link: ConnId) {
-    give_up(state, turn, |waiting| waiting.link == link);
+/// A db_proxy link is gone: members here miss the messages whose members it was asked for. They are told with
+/// the next hint.
+pub(super) fn link_closed(state: &mut State, link: ConnId) {
+    state.hints.everyone_here |= state.fan_outs.give_up(|waiting| waiting.link == link);
 }
 
-/// Gives up what has waited too long, as with requests of clients.
-pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
+/// Gives up what has waited too long, as with requests of clients. Who misses it is told with the next hint.
+pub(super) fn tick(state: &mut State, turn: &Turn<'_>) {
     let (now, limit) = (turn.now.up, state.config.timing.request_timeout() * GIVE_UP);
-    give_up(state, turn, |waiting| now.saturating_sub(waiting.since) > limit);
-}
-
-fn give_up(state: &mut State, turn: &mut Turn<'_>, lost: impl Fn(&FanOut) -> bool) {
-    if state.fan_outs.give_up(lost) {
-        hint::missed_here(state, turn);
-    }
+    let is_late = |waiting: &FanOut| now.saturating_sub(waiting.since) > limit;
+    state.hints.everyone_here |= state.fan_outs.give_up(is_late);
 }

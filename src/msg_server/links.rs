@@ -92,8 +92,9 @@ impl State {
             true => self.in_flight.given_up(turn.now.up, Duration::ZERO),
             false => self.in_flight.of_link(conn),
         };
+        // First, so that all who miss something by this are told at once: the next are told after a pause.
+        fan_out::link_closed(self, conn);
         self.unanswered(turn, lost, "the db_proxy is gone");
-        fan_out::link_closed(self, turn, conn);
     }
 
     fn announce_master(&self, turn: &mut Turn<'_>) {

@@ -28,15 +28,16 @@ pub(super) fn tick(state: &mut State, turn: &mut Turn<'_>) {
     close_all(state, turn, closing);
     let (now, limit) = (turn.now.up, state.config.timing.request_timeout());
     let protocol = state.config.protocol;
-    let late = state.in_flight.late(now, limit);
-    if !late.is_empty() && !protocol.mutated(Mutant::LateRequestUntold) {
-        state.unanswered(turn, late, "no answer in time");
-    }
+    // All who miss something are told with one hint: after it there is a pause.
+    fan_out::tick(state, turn);
     let lost = state.in_flight.given_up(now, limit * GIVE_UP);
     if !lost.is_empty() && !protocol.mutated(Mutant::LostRequestUntold) {
         state.unanswered(turn, lost, "no answer at all");
     }
-    fan_out::tick(state, turn);
+    let late = state.in_flight.late(now, limit);
+    if !late.is_empty() && !protocol.mutated(Mutant::LateRequestUntold) {
+        state.unanswered(turn, late, "no answer in time");
+    }
     hint::tick(state, turn);
 }
 

@@ -69,7 +69,8 @@ fn sessions(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
 }
 
 impl Asked<'_> {
-    /// The rows, newest first.
+    /// The rows, newest first. With `single-session` a session is its first row: the one that changed last, of
+    /// those of one second a live one.
     fn rows(&self, view: View<'_>) -> Vec<Session> {
         let wanted = view.rows("IMRecentSession").filter(|row| {
             row.uint("userId") == self.user
@@ -83,7 +84,7 @@ impl Asked<'_> {
                 (of, Shown { removed, updated: row.uint("updated") })
             })
             .collect();
-        rows.sort_by_key(|(_, shown)| std::cmp::Reverse(shown.updated));
+        rows.sort_by_key(|(_, shown)| (std::cmp::Reverse(shown.updated), shown.removed));
         rows
     }
 
@@ -102,8 +103,12 @@ impl Asked<'_> {
             })?;
         }
         let row = |info: &ContactSessionInfo| {
-            let said = (key(info), shown_as(info));
-            rows.iter().find(|row| **row == said)
+            let (of, said) = (key(info), shown_as(info));
+            let mut own = rows.iter().filter(|row| row.0 == of);
+            match self.protocol.single_session {
+                true => own.next().filter(|row| row.1 == said),
+                false => own.find(|row| row.1 == said),
+            }
         };
         // With catch-up, groups without a row among those come last.
         let (first, others) =
@@ -144,7 +149,7 @@ impl Asked<'_> {
         })
     }
 
-    /// The rows of all sessions with groups.
+    /// The rows of all sessions with groups: of several the one that changed last, as [`Self::rows`] has it.
     fn with_groups(&self, view: View<'_>) -> BTreeMap<u32, Shown> {
         let own = view.rows("IMRecentSession");
         let own = own.filter(|row| row.has([("userId", self.user), ("type", GROUP)]));
@@ -152,7 +157,9 @@ impl Asked<'_> {
             removed: row.uint("status") != 0,
             updated: row.uint("updated"),
         };
-        own.map(|row| (row.uint("peerId"), shown(row))).collect()
+        let mut own: Vec<_> = own.map(|row| (row.uint("peerId"), shown(row))).collect();
+        own.sort_by_key(|(_, shown)| (shown.updated, std::cmp::Reverse(shown.removed)));
+        own.into_iter().collect()
     }
 
     /// A group that is listed though it has no row that changed.
@@ -164,6 +171,12 @@ impl Asked<'_> {
         own: Option<&Vec<Member>>,
     ) -> Judged {
         let (of, said) = (key(info), shown_as(info));
+        if self.protocol.single_session && rows.len() <= MOST {
+            let own = rows.iter().find(|row| row.0 == of);
+            right(own.is_none(), || {
+                format!("the session with {} as {said:?}, where it is {own:?}", name(of))
+            })?;
+        }
         let wrong = |stored: Option<&Shown>| {
             format!("the session with {} as {said:?}, where the stores have {stored:?}", name(of))
         };
@@ -240,7 +253,7 @@ fn name((kind, id): (u32, u32)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asked, ContactSessionInfo, GROUP, Member, Reads};
+    use super::{Asked, ContactSessionInfo, GROUP, Member, Reads, SessionStatusType};
     use crate::{
         model::{Stores, conversations::Since},
         plan::Host,
@@ -263,6 +276,40 @@ mod tests {
         let of = [("groupId", group), ("userId", 9), ("type", TEXT), ("status", 0)];
         let all: Vec<_> = [("id", msg_id), ("msgId", msg_id)].into_iter().chain(of).collect();
         row(&format!("IMGroupMessage_{group}"), &all)
+    }
+
+    /// A session that was removed and made live again in one second, with all rows that the original left of it.
+    #[test]
+    fn of_rows_of_one_second_a_live_one_is_the_session() {
+        let mut stores = Stores::default();
+        let of = [("userId", 1), ("peerId", 2), ("type", i64::from(GROUP)), ("updated", 9)];
+        let session = |id, status| {
+            let all: Vec<_> = [("id", id), ("status", status)].into_iter().chain(of).collect();
+            row("IMRecentSession", &all)
+        };
+        let changed = vec![message(2, 1), session(1, 1), session(2, 0), session(3, 1)];
+        let kind = Kind::Holds { store: "sql", changed };
+        stores.observe(&Line { n: 1, sim_us: 1, host: Host::of("world"), incarnation: 0, kind });
+        let protocol = Protocol::hardened();
+        let asked = Asked { protocol: &protocol, user: 1, since: 0, catch_up: true };
+        let own = vec![Member { group: 2, joined: 5, since: Since::Message(0) }];
+        let says = |session_status: SessionStatusType| {
+            let said = ContactSessionInfo {
+                session_id: 2,
+                session_type: GROUP as i32,
+                session_status: session_status as i32,
+                updated_time: 9,
+                latest_msg_id: 1,
+                latest_msg_type: TEXT as i32,
+                latest_msg_from_user_id: 9,
+                ..Default::default()
+            };
+            let mut reads = Reads::between(&stores, 2, 3);
+            let rows = asked.rows(reads.views()[0]);
+            asked.judge(&[said], &rows, Some(&own), &mut reads).is_ok()
+        };
+        assert!(says(SessionStatusType::SessionStatusOk));
+        assert!(!says(SessionStatusType::SessionStatusDelete));
     }
 
     /// Seed 7374 of `hardened`: the rows of all sessions with groups are read at once, before the first latest

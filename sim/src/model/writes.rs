@@ -135,8 +135,10 @@ fn session_removed(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
             "no session to remove, where there is one".into()
         });
     }
+    // With `single-session` none of its rows is live then; the original removes one of several.
+    let single = exchange.protocol.single_session;
     let start = *reads;
-    seen(reads, "a session removed", |view| with(view, 1))?;
+    seen(reads, "a session removed", |view| with(view, 1) && !(single && with(view, 0)))?;
     let mut reads = start;
     is_read(exchange, (asked.user_id, kind, asked.session_id), u32::MAX, &mut reads)
 }
@@ -319,4 +321,82 @@ fn members_changed(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     }
     let mut start = start;
     start.equals("now there", &answer.cur_user_id_list, |view| members(view, protocol, group))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BUDDY_LIST_REMOVE_SESSION_REQ, Exchange, Reads, SINGLE, session_removed};
+    use crate::{
+        model::Stores,
+        plan::Host,
+        record::{Changed, Columns, End, Frame, Kind, Line},
+    };
+    use std::{cell::Cell, sync::Arc};
+    use teamtalk::{
+        catalogue::id::BUDDY_LIST_REMOVE_SESSION_RES,
+        protocol::Protocol,
+        store::sql::Value,
+        wire::{
+            Pdu,
+            im::{
+                base_define::SessionType,
+                buddy::{ImRemoveSessionReq, ImRemoveSessionRsp},
+            },
+        },
+    };
+
+    /// The rows of user 1's session with user 2 are committed, the n-th with the n-th status.
+    fn commit(stores: &mut Stores, n: u64, statuses: [i64; 2]) {
+        let columns = ["id", "userId", "peerId", "type", "status"];
+        let names = columns.map(String::from).to_vec();
+        let of = Arc::new(Columns { table: "IMRecentSession".into(), names });
+        let row = |(id, status)| {
+            let values = [id, 1, 2, i64::from(SINGLE), status].map(Value::Int);
+            Changed::row(&of, &[Value::Int(id)].into(), None, Some(&values))
+        };
+        let changed = (1..).zip(statuses).map(row).collect();
+        let kind = Kind::Holds { store: "sql", changed };
+        stores.observe(&Line { n, sim_us: n, host: Host::of("world"), incarnation: 0, kind });
+    }
+
+    /// Seed 30365 of `hardened`: of two rows of a session one was removed, and the user was told that it is.
+    #[test]
+    fn a_session_is_removed_with_all_its_rows() {
+        let frame =
+            |command, body: &dyn Fn(u16) -> Pdu| Frame::new(1, End::Acceptor, 0, body(command));
+        let session_type = SessionType::Single as i32;
+        let asked = frame(BUDDY_LIST_REMOVE_SESSION_REQ, &|command| {
+            let body =
+                ImRemoveSessionReq { user_id: 1, session_type, session_id: 2, attach_data: None };
+            Pdu::new(command, 5, &body)
+        });
+        let answer = frame(BUDDY_LIST_REMOVE_SESSION_RES, &|command| {
+            let (user_id, session_id, result_code) = (1, 2, 0);
+            let attach_data = None;
+            let body =
+                ImRemoveSessionRsp { user_id, result_code, session_type, session_id, attach_data };
+            Pdu::new(command, 5, &body)
+        });
+        let is_right = |protocol: &Protocol, statuses| {
+            let mut stores = Stores::default();
+            commit(&mut stores, 10, [0, 0]);
+            commit(&mut stores, 20, statuses);
+            let exchange = Exchange {
+                asked: &asked,
+                answer: &answer,
+                protocol,
+                clock: (1, 1),
+                beside: false,
+                stores_failed: false,
+                excused: Cell::new(None),
+            };
+            session_removed(&exchange, &mut Reads::between(&stores, 15, 25)).is_ok()
+        };
+        assert!(is_right(&Protocol::hardened(), [1, 1]));
+        assert!(!is_right(&Protocol::hardened(), [0, 1]));
+        let mut unread = Protocol::teamtalk();
+        assert!(unread.set("unread-from-store", true));
+        assert!(is_right(&unread, [0, 1]), "the original removes one row");
+        assert!(!is_right(&unread, [0, 0]));
+    }
 }

@@ -11,7 +11,7 @@ use crate::{
     plan::Role,
     record::{Applied, Changed, Did, Effect, Kind, Verb},
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     conversation::Conversation, protocol::Protocol, wire::im::base_define::SessionType,
 };
@@ -20,8 +20,8 @@ use teamtalk::{
 #[derive(Debug, Default)]
 pub struct Transactions {
     open: Lookup<u64, Open>,
-    /// The committed sessions of (user, peer, type): id and status.
-    sessions: Lookup<(u32, u32, u32), (u32, u32)>,
+    /// The committed rows of the session of (user, peer, type), with their status: a past may have left several.
+    sessions: Lookup<(u32, u32, u32), BTreeMap<u32, u32>>,
     /// The ids of all of them, with the line that committed them.
     ids: Lookup<u32, u64>,
     /// The committed relations of (lower, higher user), with the line that committed them.
@@ -68,7 +68,7 @@ impl Transactions {
                         ["userId", "peerId", "type"].map(|column| row.uint(column));
                     let (id, status) = (row.uint("id"), row.uint("status"));
                     self.ids.entry(id).or_insert(n);
-                    self.sessions.insert((user, peer, kind), (id, status));
+                    self.sessions.entry((user, peer, kind)).or_default().insert(id, status);
                 }
                 "TTRelation" => {
                     let [low, high, id] =
@@ -154,6 +154,11 @@ impl Transactions {
         None
     }
 
+    /// Whether a row of a session is live.
+    fn is_live(&self, session: (u32, u32, u32)) -> bool {
+        self.sessions.get(&session).is_some_and(|rows| rows.values().any(|status| *status == 0))
+    }
+
     /// A message between two users is committed, and with it their sessions are live.
     fn stored(&self, seen: &Seen<'_>, low: u32, high: u32, msg_id: u32) -> Option<Violation> {
         // What was said before the run no switch looked after.
@@ -162,8 +167,7 @@ impl Transactions {
             return None;
         }
         for (user, peer) in [(low, high), (high, low)] {
-            let session = self.sessions.get(&(user, peer, SINGLE));
-            if session.is_none_or(|(_, status)| *status != 0) {
+            if !self.is_live((user, peer, SINGLE)) {
                 let sentence = format!(
                     "msg_id {msg_id} is stored, and user {user} has no live session with {peer}"
                 );
@@ -210,8 +214,7 @@ impl Property for Transactions {
             Kind::MemberRow { group, user, live: false }
                 if seen.known.protocols.all_have(|of| of.members_from_store) =>
             {
-                let session = self.sessions.get(&(*user, *group, GROUP));
-                if session.is_none_or(|(_, status)| *status != 0) {
+                if !self.is_live((*user, *group, GROUP)) {
                     return None;
                 }
                 let sentence =
@@ -318,6 +321,24 @@ mod tests {
         session(&mut tape, 7, (1, 7), 2, 0);
         tape.row(2, (1, "b")).member(1, false);
         assert_eq!(tape.found, ["transactions/no-session/db", "transactions/session-kept/db"]);
+    }
+
+    /// Seed 30365 of `hardened`: a past has a second row of a session. A send makes one live, and the other one was
+    /// removed after it.
+    #[test]
+    fn a_session_of_two_rows_is_live_while_one_of_them_is() {
+        let mut tape = tape();
+        session(&mut tape, 3, (1, 2), 1, 0);
+        session(&mut tape, 4, (2, 1), 1, 0);
+        session(&mut tape, 5, (2, 1), 1, 1);
+        tape.row(1, (1, "a"));
+        session(&mut tape, 7, (1, 7), 2, 0);
+        session(&mut tape, 8, (1, 7), 2, 1);
+        assert_eq!(tape.found, [""; 0]);
+        tape.member(1, false);
+        session(&mut tape, 4, (2, 1), 1, 1);
+        tape.row(2, (1, "b"));
+        assert_eq!(tape.found, ["transactions/session-kept/db", "transactions/no-session/db"]);
     }
 
     #[test]

@@ -195,6 +195,29 @@ fn a_removal_without_an_answer_counts_anew() {
     }
 }
 
+/// Seed 31109 of `hardened`: the removal was stored after its device had given it up and counted anew.
+#[test]
+fn a_removal_that_is_answered_late_has_read_what_came() {
+    let mut rig = Rig::online(&OURS);
+    let remove = ask("remove_session", Args { chat: Some(CHAT), ..Args::default() });
+    let asked = pdus(&rig.command(2, remove))[0].clone();
+    rig.push(PEER, ME, 1, "hi");
+    let out = rig.pass(secs(6));
+    let seq = sent(&out, command::MSG_UNREAD_CNT_REQUEST)[0].header.seq_num;
+    rig.pdu(command::MSG_UNREAD_CNT_RESPONSE, seq, &unread_answer(&[(1, 1)]));
+    assert_eq!(rig.store.unread[&CHAT], 1);
+    let answer = ImRemoveSessionRsp {
+        user_id: ME,
+        session_type: SINGLE,
+        session_id: PEER,
+        ..Default::default()
+    };
+    let id = command::BUDDY_LIST_REMOVE_SESSION_RES;
+    let out = rig.pdu(id, asked.header.seq_num, &answer);
+    assert!(rig.store.unread.is_empty());
+    assert_eq!(sent(&out, command::MSG_UNREAD_CNT_REQUEST).len(), 1, "what came after it counts");
+}
+
 #[test]
 fn a_p2p_command_ends_when_it_is_written() {
     let mut rig = Rig::online(&MAC);

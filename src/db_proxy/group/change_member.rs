@@ -145,7 +145,7 @@ async fn remove<W: World>(
         let key = Key::group(user, group);
         let id = sessions::find_live(cx, on_failure, Server::Replica, key).await?;
         // Also where there is none, and its id is 0 (SYSTEM.md section 6, 0407).
-        let _ = sessions::remove(cx, id).await;
+        let _ = sessions::remove(cx, &[id]).await;
     }
     raise_version(cx, group).await?;
     members::set_read(cx, group, &ids).await;

@@ -46,8 +46,10 @@ struct Session {
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     const LIVE: &str = "select * from IMRecentSession where userId = ? and status = 0 \
         and updated >? order by updated desc limit 100";
+    // Of several rows of one session that changed in one second the live one comes first: it was made live after
+    // all were removed.
     const ALL: &str = "select * from IMRecentSession where userId = ? \
-        and updated >? order by updated desc limit 100";
+        and updated >? order by updated desc, status limit 100";
     let asked: ImRecentContactSessionReq = request.view()?;
     let (user, on_failure) = (asked.user_id, cx.on_failed_query());
     let catch_up = cx.protocol().catch_up_on_gap && asked.with_removed == Some(1);
@@ -223,8 +225,9 @@ async fn sessions_with_groups<W: World>(
     on_failure: OnFailure,
     user: u32,
 ) -> Result<BTreeMap<u32, Session>, StoreError> {
-    const TEXT: &str =
-        "select peerId,status,updated from IMRecentSession where userId=? and type=?";
+    // Of several rows of one session the last one counts here.
+    const TEXT: &str = "select peerId,status,updated from IMRecentSession \
+        where userId=? and type=? order by updated, status desc";
     let params = [user.into(), Key::GROUP.into()];
     let found = cx.select(on_failure, cx.reader(), TEXT, &params).await?;
     let session = |row| {

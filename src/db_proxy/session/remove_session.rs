@@ -15,7 +15,7 @@ use crate::{
         session::sessions,
     },
     mutants::Mutant,
-    store::{cache::Cache, sql::Server},
+    store::cache::Cache,
     wire::{
         Pdu,
         im::buddy::{ImRemoveSessionReq, ImRemoveSessionRsp},
@@ -37,11 +37,8 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
 }
 
 async fn remove<W: World>(cx: &mut Context<W>, key: Key) -> Result<bool, Silent> {
-    // A session that was made a moment ago is not to be missed on a lagging replica.
-    let single = cx.protocol().single_session;
-    let server = if single { Server::Primary } else { Server::Replica };
-    let id = sessions::find_live(cx, cx.on_failed_query(), server, key).await?;
-    if id == 0 {
+    let rows = sessions::rows_of_live(cx, cx.on_failed_query(), key).await?;
+    if rows.is_empty() {
         return Ok(false);
     }
     let from_store = cx.protocol().unread_from_store;
@@ -53,7 +50,7 @@ async fn remove<W: World>(cx: &mut Context<W>, key: Key) -> Result<bool, Silent>
     if cx.protocol().mutated(Mutant::RemovalNotStored) {
         return Ok(true);
     }
-    let removed = sessions::remove(cx, id).await;
+    let removed = sessions::remove(cx, &rows).await;
     cx.shared.caches.sessions.forget(&key);
     if !failed(cx, removed)?.unwrap_or(false) {
         return Ok(false);

@@ -2,7 +2,7 @@
 
 use crate::{
     db_proxy::{
-        data::session_key::Key,
+        data::{session_key::Key, sql_text::placeholders},
         plumbing::{
             context::{Context, World},
             error::{OnFailure, StoreError},
@@ -27,6 +27,27 @@ pub async fn find_live<W: World>(
     const TEXT: &str =
         "select id from IMRecentSession where userId=? and peerId=? and type=? and status=0";
     last_id(cx, on_failure, server, TEXT, key).await
+}
+
+/// The rows of a session that is to be removed; none if it is not live. With `single-session` these are all of
+/// it: a live database may hold several, each of which a db_proxy may know as the session and make live. In the
+/// original's way the others stay, and with them the session.
+pub async fn rows_of_live<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    key: Key,
+) -> Result<Vec<u32>, StoreError> {
+    const TEXT: &str =
+        "select id,status from IMRecentSession where userId=? and peerId=? and type=?";
+    if !cx.protocol().single_session {
+        let id = find_live(cx, on_failure, Server::Replica, key).await?;
+        return Ok(if id == 0 { Vec::new() } else { vec![id] });
+    }
+    // A session that was made a moment ago is not to be missed on a lagging replica.
+    let found = cx.select(on_failure, Server::Primary, TEXT, &key.params()).await?;
+    let column = |name| (0..found.rows.len()).map(|row| found.get(row, name).uint()).collect();
+    let statuses: Vec<u32> = column("status");
+    Ok(if statuses.contains(&0) { column("id") } else { Vec::new() })
 }
 
 /// The id of a session of any status; 0 if there is none.
@@ -147,11 +168,16 @@ pub fn touch_pair<W: World>(cx: &mut Context<W>, [own, peer]: [u32; 2]) {
     cx.defer(text, &[cx.now, own, peer].map(Value::from));
 }
 
-/// Removes a session; whether that changed its row.
-pub async fn remove<W: World>(cx: &mut Context<W>, id: u32) -> Result<bool, StoreError> {
-    const TEXT: &str = "update IMRecentSession set status = 1, updated=? where id=?";
-    let params = [cx.now.into(), id.into()];
-    Ok(cx.primary(TEXT, &params).await?.affected != 0)
+/// Removes rows of a session; whether that changed any of them. They are locked in the order of their ids, as
+/// by [`touch_pair`].
+pub async fn remove<W: World>(cx: &mut Context<W>, ids: &[u32]) -> Result<bool, StoreError> {
+    const ONE: &str = "update IMRecentSession set status = 1, updated=? where id=?";
+    let text = match ids {
+        [_] => ONE.to_string(),
+        _ => ONE.replace("id=?", &format!("id in ({})", placeholders(ids.len()))),
+    };
+    let params: Vec<Value> = [cx.now].iter().chain(ids).map(|&n| n.into()).collect();
+    Ok(cx.primary(&text, &params).await?.affected != 0)
 }
 
 async fn insert<W: World>(cx: &mut Context<W>, key: Key) -> Result<u32, StoreError> {

@@ -68,6 +68,30 @@ fn a_send_whose_link_closed() {
     assert_eq!(gone.sent.len(), 2, "no refusal without answered-refusals");
 }
 
+/// Seed 1779 of `hardened`: only the users of a send were told, and who missed a message of a group had to wait for the
+/// next hint.
+#[test]
+fn all_that_goes_with_a_link_is_told_at_once() {
+    let lost = |rig: &mut Rig| {
+        rig.login(ALICE, 1, 1);
+        rig.login(8, 2, 1);
+        rig.login(9, 3, 1);
+        rig.pdu(ROUTE, cmd::MSG_DATA, 0, &message(5, 9, 1, 17, ""));
+        rig.pdu(ALICE, cmd::MSG_DATA, 5, &message(1, 2, 0, 1, ""));
+    };
+    let mut rig = Rig::only(SWITCH);
+    lost(&mut rig);
+    let gone = rig.gone(DB_OTHER);
+    assert_eq!(hinted(&gone), [ALICE, 8, 9]);
+    assert_eq!(gone.to(ROUTE), [BOTH.replace(' ', "")]);
+    // So it is with what has waited too long.
+    let mut rig = Rig::only(SWITCH);
+    lost(&mut rig);
+    assert!(rig.tick_at(36.0).sent.is_empty());
+    let late = rig.tick_at(36.1);
+    assert_eq!((hinted(&late), late.to(ROUTE).len()), (vec![ALICE, 8, 9], 1));
+}
+
 /// Late is not lost: the client may hear at 12 s, the others wait until nothing can come.
 #[test]
 fn a_send_without_an_answer() {

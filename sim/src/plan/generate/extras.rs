@@ -24,9 +24,8 @@ const BURST: u64 = 48;
 const FLOOD: u16 = 450;
 /// A page of history is 100 messages: so many, and up to so many more, are more than one.
 const CROWD: (u64, u64) = (101, 12);
-/// Simulated milliseconds between two of them: one conversation takes 20 a second, and what comes faster
-/// waits for the rest of a run.
-const CROWD_EVERY_MS: u64 = 60;
+/// After so many simulated milliseconds a crowd's user is back and the plan is over.
+const CROWD_ENDS_MS: u64 = 300;
 /// Simulated milliseconds between two tries of a password.
 const TRIES_EVERY_MS: u64 = 60;
 
@@ -88,22 +87,23 @@ pub(super) fn add(plan: &mut Plan, seed: u64, clients: Clients) {
     clock(plan, &mut draws);
     payloads(plan, &mut draws);
     let mut all: Timed = Vec::new();
-    let one_in =
-        |draws: &mut Draws, times, add: fn(&Plan, &mut Draws) -> Timed, all: &mut Timed| {
-            if draws.once_in(times) {
-                all.extend(add(plan, draws));
-            }
-        };
-    one_in(&mut draws, 2, pushes, &mut all);
-    one_in(&mut draws, 6, passwords, &mut all);
-    one_in(&mut draws, 8, hasty, &mut all);
-    one_in(&mut draws, 8, claims, &mut all);
-    one_in(&mut draws, 10, burst, &mut all);
-    one_in(&mut draws, 16, flood, &mut all);
-    one_in(&mut draws, 10, silent, &mut all);
-    one_in(&mut draws, 10, no_audio, &mut all);
-    one_in(&mut draws, 40, crowd, &mut all);
-    one_in(&mut draws, 3, at_faults::operations, &mut all);
+    let kinds: [(u64, fn(&mut Plan, &mut Draws) -> Timed); 10] = [
+        (2, |plan, draws| pushes(plan, draws)),
+        (6, |plan, draws| passwords(plan, draws)),
+        (8, |plan, draws| hasty(plan, draws)),
+        (8, |plan, draws| claims(plan, draws)),
+        (10, |plan, draws| burst(plan, draws)),
+        (16, |plan, draws| flood(plan, draws)),
+        (10, |plan, draws| silent(plan, draws)),
+        (10, |plan, draws| no_audio(plan, draws)),
+        (40, crowd),
+        (3, |plan, draws| at_faults::operations(plan, draws)),
+    ];
+    for (times, add) in kinds {
+        if draws.once_in(times) {
+            all.extend(add(plan, &mut draws));
+        }
+    }
     all.extend(amid::add(plan, seed));
     append(plan, all);
 }
@@ -263,29 +263,58 @@ fn no_audio(plan: &Plan, draws: &mut Draws) -> Timed {
     vec![(draws.when(0), device.slot, Action::SendOdd { to, odd: Odd::ShortAudio })]
 }
 
+/// Simulated milliseconds between two messages of a crowd. They take turns in their conversation, each for two ways to
+/// SQL and back and what these take: some 25 ms where a way takes one tick, 46 where it takes two. What comes
+/// nearly as fast waits for the rest of a run, and keeps the workers of a db_proxy from all others.
+fn crowd_every_ms(latency_ticks: u64) -> u64 {
+    30 + 30 * latency_ticks
+}
+
 /// More messages than a page of history has, while a device that is to have them is away.
-fn crowd(plan: &Plan, draws: &mut Draws) -> Timed {
+fn crowd(plan: &mut Plan, draws: &mut Draws) -> Timed {
+    let every_ms = crowd_every_ms(plan.latency_ticks);
     let device = draws.device(plan);
     let peer = draws.peer(plan, device.user);
     let (to, many) = (Chat::User(peer), CROWD.0 + draws.below(CROWD.1));
-    let sends = |n| (LOGINS_END_MS + 300 + n * CROWD_EVERY_MS, device.slot, Action::Send { to });
+    let sends = |n| (LOGINS_END_MS + 300 + n * every_ms, device.slot, Action::Send { to });
     let mut all: Timed = (0..many).map(sends).collect();
     if let Some(away) = plan.devices.iter().find(|d| d.user == peer) {
         all.push((LOGINS_END_MS, away.slot, Action::Logout));
-        let back = LOGINS_END_MS + 1_000 + many * CROWD_EVERY_MS;
+        let back = LOGINS_END_MS + 1_000 + many * every_ms;
         all.push((back, away.slot, Action::Login));
+        plan.horizon_ms = plan.horizon_ms.max(back + CROWD_ENDS_MS);
     }
     all
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CROWD, STRANGER};
+    use super::{CROWD, Draws, STRANGER, append, crowd};
     use crate::plan::{
         Action, Client, EPOCH, Odd, Payload, Rogue,
         generate::{Clients, Profile, generate},
     };
     use std::collections::BTreeSet;
+
+    /// Seed 22257 of `hardened`: 17 messages a second were more than a conversation takes where SQL is 10 ms away.
+    #[test]
+    fn a_crowd_comes_as_fast_as_a_conversation_takes_it() {
+        for (latency_ticks, every_ms) in [(1, 60), (2, 90)] {
+            let mut plan = generate(3, Clients::Ours, Profile::Calm);
+            plan.latency_ticks = latency_ticks;
+            plan.operations.clear();
+            let all = crowd(&mut plan, &mut Draws::of(3, 1));
+            append(&mut plan, all);
+            let sends =
+                plan.operations.iter().filter(|op| matches!(op.action, Action::Send { .. }));
+            let at: Vec<u64> = sends.map(|op| op.at_ms).collect();
+            assert!(
+                at.len() as u64 >= CROWD.0 && at.windows(2).all(|at| at[0] + every_ms == at[1])
+            );
+            let back = plan.operations.last().expect("a login");
+            assert!(back.action == Action::Login && back.at_ms > at[at.len() - 1]);
+        }
+    }
 
     /// What is laid over plans is in some of them, and who logs in beside the devices is nobody else.
     #[test]

@@ -67,13 +67,19 @@ fn broken(kind: &'static str, role: Role, sentence: String, about: About) -> Vio
 impl Hints {
     /// Those whom a reason concerns are owed a hint: at once, or after the pause since the last one.
     fn because(&mut self, host: &Host, reason: Reason, now_us: u64, timing: &Timing) {
+        let due_us = self.due_us(host, now_us, timing);
+        self.owe(host, Reason { due_us, ..reason });
+    }
+
+    /// When a hint is due for which there is a reason now.
+    fn due_us(&mut self, host: &Host, now_us: u64, timing: &Timing) -> u64 {
         let busy_us = self.busy.get(host).copied().unwrap_or(0);
         let told_by_us = match now_us >= busy_us {
             true => now_us,
             false => busy_us + us(2 * timing.tick()),
         };
         self.is_busy(host, told_by_us, timing);
-        self.owe(host, Reason { due_us: told_by_us + AT_ONCE_US, ..reason });
+        told_by_us + AT_ONCE_US
     }
 
     /// A msg_server may have told somebody: it pauses, and does not tell others before that is over.
@@ -91,9 +97,15 @@ impl Hints {
         self.owed.because(host, &reason, has_route);
     }
 
+    /// Who misses anything by the loss of a link is told of all of it at once.
     fn lost(&mut self, conn: ConnId, host: &Host, now_us: u64, timing: &Timing) {
-        for reason in self.reasons.link_lost(conn, now_us) {
-            self.because(host, reason, now_us, timing);
+        let reasons = self.reasons.link_lost(conn, now_us);
+        if reasons.is_empty() {
+            return;
+        }
+        let due_us = self.due_us(host, now_us, timing);
+        for reason in reasons {
+            self.owe(host, Reason { due_us, ..reason });
         }
     }
 

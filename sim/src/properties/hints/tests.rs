@@ -149,6 +149,26 @@ fn everyone_here_is_told_when_the_members_of_a_group_are_not_answered() {
     }
 }
 
+/// Seed 1779 of `hardened`: the users of a send were told at once, and everyone else, for a message of a group that
+/// was lost with the same link, after the pause.
+#[test]
+fn all_who_miss_something_by_the_loss_of_a_link_are_told_at_once() {
+    let group = data(0, 9, (1, 7), MsgType::GroupText, b"a");
+    let attach = Attach { kind: kind::GROUP, handle: 0, service_type: 0, pdu: Some(group.body) };
+    let asked = ImGroupInfoListReq { attach_data: Some(attach.encode()), ..Default::default() };
+    let mut tape = tape();
+    send(&mut tape);
+    from(&mut tape, ROUTE, group_message(0, 9, 1, "a"));
+    to(&mut tape, DB, Pdu::new(id::GROUP_INFO_REQUEST, 0, &asked));
+    tape.line("msg1", Kind::Disconnected { conn: DB, end: End::Dialler });
+    tape.tells(11, hint(&[])).tells(12, hint(&[])).later(1);
+    beat(&mut tape, 11);
+    beat(&mut tape, 12);
+    assert_eq!(tape.found, [""; 0]);
+    beat(&mut tape, 13);
+    assert_eq!(tape.found, ["hints/untold/msg"]);
+}
+
 #[test]
 fn a_new_link_and_a_new_master() {
     let mut tape = tape();

@@ -293,7 +293,7 @@ fn a_removed_session_with_a_group_is_read() {
     let request =
         ImRemoveSessionReq { user_id: 2, session_type, session_id: 1, attach_data: attach() };
     let world = Fake::default();
-    world.on("select id from IMRecentSession", id(8)).on("select msgId, type", latest(11));
+    world.on("from IMRecentSession", id(8)).on("select msgId, type", latest(11));
     let command = command::BUDDY_LIST_REMOVE_SESSION_REQ;
     let reply: ImRemoveSessionRsp = ask(&world, command, &request);
     assert_eq!(reply.result_code, 0);

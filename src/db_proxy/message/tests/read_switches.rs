@@ -378,7 +378,7 @@ fn a_session_is_removed_as_in_golden_48() {
 #[test]
 fn a_removed_session_is_marked_as_read_in_the_store() {
     let world = Fake::default();
-    world.on("select id from IMRecentSession", id(1));
+    world.on("select id,status from IMRecentSession", id(1));
     world.on("select relateId", one("relateId", 9)).on("from IMMessage_1", latest(6, 2));
     let reply: ImRemoveSessionRsp = ask(&world, Protocol::hardened(), REMOVE, &remove_request());
     assert_eq!(reply.result_code, 0);
@@ -390,14 +390,31 @@ fn a_removed_session_is_marked_as_read_in_the_store() {
     );
     assert!(log[4].starts_with("M update IMRecentSession set status = 1"));
     assert_eq!(log.len(), 5);
-    for at in
-        ["select id from IMRecentSession", "from IMMessage_1", "into TTRead", "set status = 1"]
-    {
+    for at in ["select id,status from", "from IMMessage_1", "into TTRead", "set status = 1"] {
         let world = Fake::default();
         world.on(at, lost());
-        world.on("select id from IMRecentSession", id(1));
+        world.on("select id,status from", id(1));
         world.on("select relateId", one("relateId", 9)).on("from IMMessage_1", latest(6, 2));
         let pdu = try_ask(&world, Protocol::hardened(), REMOVE, &remove_request());
         assert_eq!(refused_as(pdu), Some(RefusedCode::RefusedUnavailable), "{at}");
     }
+}
+
+/// Seed 30365 of `hardened`: the original leaves second rows of a session. A removal took one of them, the session was
+/// listed on, and was live for a db_proxy and removed for another.
+#[test]
+fn all_rows_of_a_session_are_removed() {
+    let rows_with = |statuses: [u32; 3]| {
+        let row = |n: usize| [Value::from(4 + n as u32), statuses[n].into()];
+        rows(["id", "status"], &[row(0), row(1), row(2)])
+    };
+    let world = Fake::default();
+    world.on("from IMRecentSession", rows_with([0, 1, 0]));
+    let reply: ImRemoveSessionRsp = ask(&world, Protocol::hardened(), REMOVE, &remove_request());
+    assert_eq!(reply.result_code, 0);
+    let removed = "M update IMRecentSession set status = 1, updated=1000 where id in (4,5,6)";
+    assert_eq!(world.log().last().map(String::as_str), Some(removed));
+    world.on("from IMRecentSession", rows_with([1, 1, 1]));
+    let reply: ImRemoveSessionRsp = ask(&world, Protocol::hardened(), REMOVE, &remove_request());
+    assert_eq!((reply.result_code, world.log().len()), (1, 1));
 }

@@ -98,7 +98,7 @@ fn after_a_failure_and_a_removal_the_sessions_are_looked_for_again() {
         session_id: 2,
         attach_data: Some(Attach::handle(3).encode()),
     };
-    world.on("select id from IMRecentSession", rows(["id"], &[[11.into()]]));
+    world.on("select id,status from IMRecentSession", rows(["id"], &[[11.into()]]));
     answer(&mut cx, &Pdu::new(command::BUDDY_LIST_REMOVE_SESSION_REQ, 8, &removal)).unwrap();
     world.log();
     send(&mut cx, 2);

@@ -225,6 +225,10 @@ fn every_other_statement_of_db_proxy_runs() {
          peerId=?) and type=? and status=0",
         "update IMRecentSession set `updated`=?, `status`=0 where id in (?,?)",
         "update IMRecentSession set status = 1, updated=? where id=?",
+        "update IMRecentSession set status = 1, updated=? where id in (?,?,?)",
+        "select id,status from IMRecentSession where userId=? and peerId=? and type=?",
+        "select peerId,status,updated from IMRecentSession where userId=? and type=? order by updated, \
+         status desc",
         "select peerId from IMRecentSession where userId=? and type=?",
         "select sessionId from TTSession where userId=? and peerId=? and type=?",
         "insert into TTSession (`userId`,`peerId`,`type`,`sessionId`) values(?,?,?,0)",
@@ -235,8 +239,8 @@ fn every_other_statement_of_db_proxy_runs() {
         "update TTSend set msgId=? where fromId=? and token=?",
         "select type,relateId,msgId from TTSend where fromId=? and token=?",
         "select msgId from IMMessage_1 where relateId=? order by msgId desc limit 1",
-        "select * from IMRecentSession where userId = ? and updated >? order by updated desc \
-         limit 100",
+        "select * from IMRecentSession where userId = ? and updated >? order by updated desc, \
+         status limit 100",
         "insert into IMGroupMember(`groupId`, `userId`, `status`, `created`, `updated`) values \
          (?,?,0,?,?)",
         "update IMGroupMember set status=0, updated=? where groupId=? and userId in (?)",
