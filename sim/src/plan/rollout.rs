@@ -117,6 +117,9 @@ pub fn at_start(plan: &Plan) -> BTreeMap<Host, Side> {
 /// The roles whose hosts may change side, in the order of the way of a message.
 pub const ROLES: [Role; 4] = [Role::Db, Role::Route, Role::Msg, Role::Client];
 
+/// What changes with a deployment: the schema, which stands for the host of SQL, and the roles.
+pub const UNITS: [Role; 5] = [Role::Sql, Role::Db, Role::Route, Role::Msg, Role::Client];
+
 #[cfg(test)]
 mod tests {
     use super::{Ends, Step};

@@ -39,6 +39,7 @@ pub fn named(roles: &BTreeSet<Role>) -> String {
         Role::Msg => "msg_servers",
         Role::Route => "route_servers",
         Role::Client => "clients",
+        Role::Sql => "the schema",
         other => other.name(),
     };
     let names: Vec<_> = roles.iter().map(name).collect();
@@ -79,11 +80,15 @@ pub struct Sides {
 impl Sides {
     /// In a run, when this signature was violated; at its end if that is of no moment.
     pub fn at(case: &Case, outcome: &Outcome, signature: &str) -> Self {
-        let mut now = rollout::at_start(&case.plan);
+        let mut now = at_start(&case.plan);
         let mut returned = BTreeSet::new();
         let broken_by = outcome.broken_by.get(signature).copied().unwrap_or(u64::MAX);
         for line in outcome.trace.lines.iter().take_while(|line| line.n <= broken_by) {
-            let Kind::OnSide { side } = line.kind else { continue };
+            let side = match line.kind {
+                Kind::OnSide { side } => side,
+                Kind::Migrated { .. } => Side::Candidate,
+                _ => continue,
+            };
             if now.insert(line.host.clone(), side) == Some(Side::Candidate) {
                 returned.insert(line.host.clone());
             }
@@ -109,9 +114,21 @@ impl Sides {
     }
 }
 
-/// A plan in which every host is on one side from beginning to end. Its steps are restarts.
-pub fn frozen(plan: &Plan, sides: &BTreeMap<Host, Side>) -> Plan {
+/// The sides at the start of a plan. The host of SQL stands for the schema: it is of the base until it has the
+/// latest version.
+pub fn at_start(plan: &Plan) -> BTreeMap<Host, Side> {
+    let side = if plan.schema.is_some() { Side::Base } else { Side::Candidate };
+    let mut sides = rollout::at_start(plan);
+    sides.insert(Role::Sql.host(), side);
+    sides
+}
+
+/// A plan in which every host is on one side from beginning to end. Its steps are restarts, and the schema is
+/// what it is; `older`: the version that the base runs on, if there are two.
+pub fn frozen(plan: &Plan, sides: &BTreeMap<Host, Side>, older: Option<u32>) -> Plan {
     let mut plan = plan.clone();
+    plan.migrations.clear();
+    plan.schema = older.filter(|_| sides.get(Role::Sql.name()) == Some(&Side::Base));
     let side = |host: &str| sides.get(host).copied().unwrap_or_default();
     plan.nodes.iter_mut().for_each(|node| node.side = side(&node.host));
     plan.devices.iter_mut().for_each(|device| device.side = side(&device.host));
@@ -127,6 +144,10 @@ pub struct Search<'a, 'p> {
     pub each: &'a (dyn Fn() + Sync),
     /// What is known already: what fails by that is not what is looked for.
     pub known: &'a [Cause],
+    /// What may change: the schema, if it does, and the roles.
+    pub units: &'static [Role],
+    /// The version of the schema that the base runs on, if the candidate needs a later one.
+    pub older_schema: Option<u32>,
 }
 
 /// The cause of a failure, and a case that shows it.
@@ -154,7 +175,8 @@ impl Search<'_, '_> {
     /// The smallest mix that does what a case does, of which it is known how its sides were.
     pub fn smallest(&self, case: &Case, sides: &Sides) -> Found {
         let with = |plan: Plan| Case { plan, ..case.clone() };
-        match self.failing(&with(frozen(&case.plan, &sides.now))) {
+        let frozen = frozen(&case.plan, &sides.now, self.older_schema);
+        match self.failing(&with(frozen)) {
             Some(found) => self.of_mix(found, sides.now.clone()),
             None => self.of_steps(case.clone()),
         }
@@ -165,7 +187,7 @@ impl Search<'_, '_> {
         let (mut new, mut old) = (BTreeSet::new(), BTreeSet::new());
         // First less of the candidate: what is left is what an upgrade needs to have done.
         for (side, kept) in [(Side::Candidate, &mut new), (Side::Base, &mut old)] {
-            for role in rollout::ROLES {
+            for &role in self.units {
                 let mut fewer = sides.clone();
                 let of_role = fewer.iter_mut().filter(|(host, _)| host.role() == role);
                 let mut changed = false;
@@ -173,7 +195,7 @@ impl Search<'_, '_> {
                 if !changed {
                     continue;
                 }
-                let plan = frozen(&case.plan, &fewer);
+                let plan = frozen(&case.plan, &fewer, self.older_schema);
                 match self.failing(&Case { plan, ..case.clone() }) {
                     Some(found) => (case, sides) = (found, fewer),
                     None => _ = kept.insert(role),
@@ -188,10 +210,10 @@ impl Search<'_, '_> {
 
     /// The least of the steps that still do it: a host of which one is left out stays where it is.
     fn of_steps(&self, mut case: Case) -> Found {
-        for role in rollout::ROLES {
+        for &role in self.units {
             // Those that need not change stay on one side.
             for side in [Side::Base, Side::Candidate] {
-                let stays = stays(&case, role, side);
+                let stays = stays(&case, role, side, self.older_schema);
                 if stays.plan != case.plan
                     && let Some(found) = self.failing(&stays)
                 {
@@ -201,7 +223,10 @@ impl Search<'_, '_> {
             }
         }
         let (mut there, mut back) = (BTreeSet::new(), BTreeSet::new());
-        let mut sides = rollout::at_start(&case.plan);
+        let mut sides = at_start(&case.plan);
+        if !case.plan.migrations.is_empty() {
+            there.insert(Role::Sql);
+        }
         for step in &case.plan.rollout {
             let Some(on) = sides.get_mut(step.host.as_str()) else { continue };
             let role = Host::parse(&step.host).map(|host| host.role());
@@ -220,11 +245,15 @@ impl Search<'_, '_> {
     }
 }
 
-/// The case in which the hosts of a role stay on a side. Their steps are restarts.
-pub fn stays(case: &Case, role: Role, side: Side) -> Case {
+/// The case in which the hosts of a role stay on a side, or the schema does. Their steps are restarts.
+pub fn stays(case: &Case, role: Role, side: Side, older: Option<u32>) -> Case {
     let is_of = |host: &str| Host::parse(host).is_ok_and(|host| host.role() == role);
     let mut case = case.clone();
     let plan = &mut case.plan;
+    if role == Role::Sql {
+        plan.migrations.clear();
+        plan.schema = older.filter(|_| side == Side::Base);
+    }
     plan.nodes.iter_mut().filter(|node| is_of(&node.host)).for_each(|node| node.side = side);
     plan.devices.iter_mut().filter(|device| is_of(&device.host)).for_each(|of| of.side = side);
     plan.rollout.iter_mut().filter(|step| is_of(&step.host)).for_each(|step| step.to = side);

@@ -1,7 +1,7 @@
 //! The order in which roles may be changed, from the mixes that are unsafe.
 
 use super::mix::Cause;
-use crate::plan::{Role, rollout::ROLES};
+use crate::plan::Role;
 use std::{cmp::Reverse, collections::BTreeSet};
 
 /// An order of the roles, and how far it may be taken back.
@@ -36,15 +36,15 @@ fn avoids(roles: &[Role], at_once: &BTreeSet<Role>, causes: &[Cause]) -> bool {
 }
 
 /// The first order that avoids all of the causes, with as few roles at once as can be; `None` if there is
-/// none. Servers come before clients, and what is asked before who asks, unless a cause forbids it.
-pub fn infer(causes: &[Cause]) -> Option<Order> {
+/// none. The schema and servers come before clients, and what is asked before who asks, unless a cause forbids it.
+pub fn infer(causes: &[Cause], units: &[Role]) -> Option<Order> {
     if causes.iter().any(|cause| matches!(cause, Cause::Change(_))) {
         return None;
     }
-    let mut choices = subsets(&ROLES);
+    let mut choices = subsets(units);
     choices.sort_by_key(|at_once| at_once.len());
     let best = |at_once: BTreeSet<Role>| {
-        let all = permutations(&ROLES).into_iter().filter(|roles| avoids(roles, &at_once, causes));
+        let all = permutations(units).into_iter().filter(|roles| avoids(roles, &at_once, causes));
         // The first of those that can be taken back longest.
         let roles = all.min_by_key(|roles| Reverse(returns(roles, causes)))?;
         let returns = returns(&roles, causes);
@@ -88,9 +88,19 @@ fn subsets(of: &[Role]) -> Vec<BTreeSet<Role>> {
 
 #[cfg(test)]
 mod tests {
-    use super::infer;
-    use crate::{plan::Role, verify::mix::Cause};
+    use super::Order;
+    use crate::{
+        plan::{
+            Role,
+            rollout::{ROLES, UNITS},
+        },
+        verify::mix::Cause,
+    };
     use Role::{Client, Db, Msg, Route};
+
+    fn infer(causes: &[Cause]) -> Option<Order> {
+        super::infer(causes, &ROLES)
+    }
 
     fn mix(new: &[Role], old: &[Role]) -> Cause {
         Cause::Mix { new: new.iter().copied().collect(), old: old.iter().copied().collect() }
@@ -110,6 +120,13 @@ mod tests {
         let place = |role| order.roles.iter().position(|of| *of == role);
         assert!(place(Client) < place(Msg) && place(Msg) < place(Db), "{:?}", order.roles);
         assert!(order.at_once.is_empty());
+    }
+
+    #[test]
+    fn the_schema_is_first_and_not_taken_back() {
+        let causes = [mix(&[Db], &[Role::Sql])];
+        let order = super::infer(&causes, &UNITS).expect("an order");
+        assert_eq!(order.roles, UNITS);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{
     AIMED, Cause, Constraint, Count, MOST_CAUSES, PAIRED, Progress, Proven, ROUNDS, Regression,
     Row, Runs, Stage, TRIED, Verdict, Verification, is_rolling,
-    mix::{Found, Search, Sides, frozen, stays},
+    mix::{Found, Search, Sides, at_start, frozen, stays},
     order,
     stage::{Path, Paths, Ran, only},
 };
@@ -12,7 +12,6 @@ use crate::{
         Role, Side,
         case::Case,
         generate::rollout::{Leg, Ranks},
-        rollout::{self, ROLES},
     },
     pool::Enough,
     run::Failed,
@@ -172,7 +171,8 @@ impl Verification<'_> {
         }
         let each = || (self.progress)(Progress::Ran);
         let known: Vec<_> = verdict.constraints.iter().map(|of| of.cause.clone()).collect();
-        let search = Search { pool: &self.pool, each: &each, known: &known };
+        let (units, older_schema) = (self.pair.units(), self.pair.older_schema());
+        let search = Search { pool: &self.pool, each: &each, known: &known, units, older_schema };
         Explained::New(search.smallest(case, &sides).into())
     }
 
@@ -204,7 +204,7 @@ impl Verification<'_> {
         match cause {
             Cause::Mix { new, old } => {
                 let (mut case, _) = self.pair.rolling(seed, self.profile, &Paths::any());
-                let mut sides = rollout::at_start(&case.plan);
+                let mut sides = at_start(&case.plan);
                 let mut seen: BTreeMap<Role, u64> = BTreeMap::new();
                 for (host, side) in &mut sides {
                     let role = host.role();
@@ -215,7 +215,7 @@ impl Verification<'_> {
                         new.contains(&role) && (!old.contains(&role) || *nth % 2 == seed % 2);
                     *side = if is_new { Side::Candidate } else { Side::Base };
                 }
-                case.plan = frozen(&case.plan, &sides);
+                case.plan = frozen(&case.plan, &sides, self.pair.older_schema());
                 case
             }
             Cause::Back(roles) | Cause::Change(roles) => {
@@ -224,11 +224,13 @@ impl Verification<'_> {
                     _ => vec![Leg::Forward],
                 };
                 let rank = |role: Role| (role, usize::from(!roles.contains(&role)));
-                let of = ROLES.into_iter().map(rank).collect();
+                let units = self.pair.units();
+                let of = units.iter().copied().map(rank).collect();
                 let ranks = Ranks { of, ..Ranks::default() };
                 let (case, _) = self.pair.rolling(seed, self.profile, &Paths { ranks, legs });
-                let others = ROLES.into_iter().filter(|role| !roles.contains(role));
-                others.fold(case, |case, role| stays(&case, role, side_of(shown, role)))
+                let others = units.iter().copied().filter(|role| !roles.contains(role));
+                let older = self.pair.older_schema();
+                others.fold(case, |case, role| stays(&case, role, side_of(shown, role), older))
             }
         }
     }
@@ -237,7 +239,7 @@ impl Verification<'_> {
     pub(super) fn prove(&self, verdict: &mut Verdict) {
         for round in 0..ROUNDS {
             let causes: Vec<_> = verdict.constraints.iter().map(|of| of.cause.clone()).collect();
-            let Some(order) = order::infer(&causes) else {
+            let Some(order) = order::infer(&causes, self.pair.units()) else {
                 verdict.proven = None;
                 return;
             };
@@ -318,7 +320,7 @@ enum Explained {
 
 /// The side on which the hosts of a role are at the start of a case.
 fn side_of(case: &Case, role: Role) -> Side {
-    case.plan.hosts(role).first().map_or(Side::Base, |host| case.plan.side_of(host))
+    at_start(&case.plan).iter().find(|(host, _)| host.role() == role).map_or(Side::Base, |of| *of.1)
 }
 
 /// Whether a path is one of an order: nobody goes back from further than may be.

@@ -6,18 +6,20 @@
 pub use crate::plan::generate::rollout::Path;
 use crate::{
     plan::{
-        Plan, Side,
+        Plan, Role, Side,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{
             Clients, Profile, generate,
             rollout::{Leg, Ranks, lay},
         },
+        rollout,
     },
     properties::Violation,
     verify::measure::Measure,
     world::Outcome,
 };
 use std::collections::BTreeMap;
+use teamtalk::store::migrations;
 
 /// Who runs what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,9 +78,26 @@ impl Paths {
 }
 
 impl Pair {
+    /// The version of the schema that the base needs, if the candidate needs a later one: then the database is
+    /// migrated on the way.
+    pub fn older_schema(&self) -> Option<u32> {
+        let needs = |spec: &ProtocolSpec| spec.resolve().map_or(0, |of| migrations::required(&of));
+        let (base, candidate) = (needs(&self.base), needs(&self.candidate));
+        (base < candidate).then_some(base)
+    }
+
+    /// What changes, in the order of the way of a message: the schema, if it does, and the roles.
+    pub fn units(&self) -> &'static [Role] {
+        match self.older_schema() {
+            Some(_) => &rollout::UNITS,
+            None => &rollout::ROLES,
+        }
+    }
+
     /// The plan of a seed with its rollout, under both protocols.
     pub fn rolling(&self, seed: u64, profile: Profile, paths: &Paths) -> (Case, Path) {
         let mut plan = generate(seed, Clients::Ours, profile);
+        plan.schema = self.older_schema();
         let path = lay(&mut plan, seed, &paths.ranks, &paths.legs);
         (self.case(seed, plan), path)
     }
@@ -109,6 +128,10 @@ pub fn only(case: &Case, side: Side) -> Case {
     case.plan.nodes.iter_mut().for_each(|node| node.side = Side::Base);
     case.plan.devices.iter_mut().for_each(|device| device.side = Side::Base);
     case.plan.rollout.iter_mut().for_each(|step| step.to = Side::Base);
+    // The base may run on the schema of either; the candidate waits for its own from the start.
+    if side == Side::Candidate {
+        (case.plan.schema, case.plan.migrations) = (None, Vec::new());
+    }
     case
 }
 

@@ -2,9 +2,11 @@
 
 use super::{HORIZON_MS, extras::Draws};
 use crate::plan::{
-    Action, Ends, GroupRef, Host, Operation, Plan, Role, Side, Step, TICK_MS, rollout::ROLES,
+    Action, Ends, GroupRef, Host, Migration, Operation, Plan, Role, Side, Step, TICK_MS,
+    rollout::UNITS,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use teamtalk::store::migrations::LATEST;
 
 /// The base runs alone for so long, in simulated milliseconds: it leaves its own data behind.
 const BEGINS_MS: u64 = 2_500;
@@ -80,7 +82,8 @@ pub struct Path {
     pub far: usize,
 }
 
-/// Lays a rollout over a plan; with the legs that may be drawn.
+/// Lays a rollout over a plan; with the legs that may be drawn. A plan that begins with an older schema gets the
+/// latest on the way, in its place among the hosts; there is no way back from that.
 pub fn lay(plan: &mut Plan, seed: u64, ranks: &Ranks, legs: &[Leg]) -> Path {
     let mut draws = Draws::of(seed, STREAM);
     let order = order(plan, ranks, &mut draws);
@@ -106,7 +109,12 @@ pub fn lay(plan: &mut Plan, seed: u64, ranks: &Ranks, legs: &[Leg]) -> Path {
     if leg == Leg::Again {
         changes.extend(there(&order));
     }
-    plan.rollout = steps(changes, &ranks.at_once, &mut draws);
+    let steps = steps(changes, &ranks.at_once, &mut draws);
+    let is_of_schema = |step: &Step| step.host == Role::Sql.name();
+    let migration = |step: &Step| Migration { id: 1, at_ms: step.at_ms, to: LATEST };
+    let mut migrates = steps.iter().filter(|step| is_of_schema(step) && step.to == Side::Candidate);
+    plan.migrations = migrates.next().map(migration).into_iter().collect();
+    plan.rollout = steps.into_iter().filter(|step| !is_of_schema(step)).collect();
     // In half of the runs nothing else goes wrong: what breaks then is of the mix alone.
     if draws.once_in(2) {
         plan.faults.clear();
@@ -119,9 +127,10 @@ pub fn lay(plan: &mut Plan, seed: u64, ranks: &Ranks, legs: &[Leg]) -> Path {
 fn order(plan: &Plan, ranks: &Ranks, draws: &mut Draws) -> Vec<Host> {
     let by_role = draws.once_in(2);
     let place: BTreeMap<Role, u64> =
-        ROLES.into_iter().map(|role| (role, draws.below(1_000))).collect();
+        UNITS.into_iter().map(|role| (role, draws.below(1_000))).collect();
     let of_role = |role: &Role| plan.hosts(*role).into_iter().cloned().collect::<Vec<_>>();
-    let hosts = ROLES.iter().flat_map(of_role);
+    let has_part = |role: &&Role| **role != Role::Sql || plan.schema.is_some();
+    let hosts = UNITS.iter().filter(has_part).flat_map(of_role);
     let mut keyed: Vec<_> = hosts
         .map(|host| {
             let role = if by_role { place[&host.role()] } else { 0 };
