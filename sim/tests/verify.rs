@@ -64,6 +64,40 @@ fn what_the_candidate_loses_is_a_regression_with_a_case() {
     assert_eq!(replayed.status.code(), Some(0), "{}", text(&replayed));
 }
 
+/// A field that the candidate requires and the base never writes is refused before any seed, and all else is said
+/// as ever.
+#[test]
+fn a_field_that_old_nodes_do_not_write_is_unsafe_on_the_wire() {
+    let folder = Folder::new("verify-wire");
+    let proto = |label: &str| {
+        let field = format!("{label} uint32 b = 2;");
+        format!(
+            "syntax = \"proto2\";\npackage T;\nmessage M {{ required uint32 a = 1; {field} }}\n"
+        )
+    };
+    for (name, text) in [("old", proto("optional")), ("new", proto("required"))] {
+        fs::create_dir(folder.0.join(name)).expect("a folder");
+        fs::write(folder.0.join(name).join("t.proto"), text).expect("a file");
+    }
+    let args =
+        ["--base", "hardened", "--candidate", "hardened", "--seeds", "1", "--profile", "calm"];
+    let wire = ["--base-proto", "old", "--candidate-proto", "new"];
+    let output = verify(&folder, &[&args[..], &wire].concat());
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("on the wire: 1 differences, 1 of them unsafe\n! T.M.b: "), "{said}");
+    assert!(
+        said.contains("unsafe when new reads old") && said.contains("UNSAFE on the wire"),
+        "{said}"
+    );
+    let same = ["--base-proto", "old", "--candidate-proto", "old"];
+    let output = verify(&folder, &[&args[..], &same].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let none = ["--base-proto", "nowhere", "--candidate-proto", "new"];
+    let output = verify(&folder, &[&args[..], &none].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+}
+
 #[test]
 fn wrong_input_is_refused_with_a_sentence() {
     let folder = Folder::new("verify-wrong");

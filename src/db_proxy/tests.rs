@@ -3,13 +3,13 @@
 use super::{Config, MsgServer, run_until};
 use crate::{
     catalogue::id as command,
-    db_proxy::testing::{Fake, Sql, lost, refused, schema, serve, text},
+    db_proxy::testing::{Fake, Session, Sql, lost, refused, schema, serve, text},
     env::Endpoint,
     link::{Dial, Event, Link, test_env::MemoryEnv},
     protocol::Protocol,
     store::{
         migrations::{ASK, LATEST, TooOld},
-        sql::code,
+        sql::{Connector, Server, SqlError, code},
     },
     timing::Timing,
     wire::{
@@ -41,7 +41,7 @@ fn start(env: &MemoryEnv, protocol: Protocol) -> (oneshot::Sender<()>, JoinHandl
 fn start_on(
     env: &MemoryEnv,
     protocol: Protocol,
-    world: Fake,
+    sql: impl Connector,
 ) -> (oneshot::Sender<()>, JoinHandle<io::Result<()>>) {
     let (stop, told) = oneshot::channel();
     let redis = Endpoint::new("redis", 6379);
@@ -49,7 +49,7 @@ fn start_on(
     let env = env.host("db");
     let running = async move {
         let told = async { told.await.unwrap_or_default() };
-        run_until(env, world.clone(), world, config, told).await
+        run_until(env, sql, Fake::default(), config, told).await
     };
     (stop, tokio::spawn(running))
 }
@@ -174,6 +174,36 @@ fn a_schema_that_has_enough_is_asked_for_once_and_none_if_no_switch_needs_one() 
             ended.expect("it serves");
             let about_schema = sql.iter().filter(|text| text.contains("TTSchema"));
             assert_eq!(about_schema.count(), asked, "{sql:?}");
+        }
+    });
+}
+
+/// A database to which each new connection takes two seconds.
+#[derive(Clone)]
+struct Slow(Fake);
+
+impl Connector for Slow {
+    type Connection = Session;
+
+    async fn connect(&self, server: Server) -> Result<Session, SqlError> {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        self.0.connect(server).await
+    }
+}
+
+#[test]
+fn requests_wait_until_the_database_has_said_what_it_has() {
+    run(async {
+        for (protocol, seconds) in [(Protocol::hardened(), 4), (Protocol::teamtalk(), 2)] {
+            let env = MemoryEnv::new("msg");
+            let (_stop, _running) = start_on(&env, protocol, Slow(Fake::default()));
+            let started = Instant::now();
+            tokio::task::yield_now().await;
+            let (mut link, conn) = dial(&env).await;
+            link.send(conn, request(command::BUDDY_LIST_USER_INFO_REQUEST));
+            next_pdu(&mut link).await;
+            // The connection of the worker, after that of whoever asks for the schema.
+            assert_eq!(started.elapsed(), Duration::from_secs(seconds));
         }
     });
 }

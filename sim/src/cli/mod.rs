@@ -327,7 +327,8 @@ struct Judge {
 /// taken back, and that order is run on other seeds.
 ///
 /// Under the base hosts go down at the same moments and come back as they were: what differs is the
-/// protocol alone. Status 1: something that the base holds is lost.
+/// protocol alone. Status 1: something that the base holds is lost, or one side can't read what the other
+/// writes (--base-proto).
 #[derive(Args)]
 struct Verify {
     /// What is in production: `hardened`, `teamtalk` or a TOML file.
@@ -336,6 +337,13 @@ struct Verify {
     /// What is to replace it: as --base.
     #[arg(long)]
     candidate: String,
+    /// The .proto files of the base, a folder: they are compared with --candidate-proto by the rules of the wire
+    /// before any seed is run.
+    #[arg(long, value_name = "DIR")]
+    base_proto: Option<PathBuf>,
+    /// The .proto files of the candidate.
+    #[arg(long, value_name = "DIR", default_value = "proto")]
+    candidate_proto: PathBuf,
     /// Let hosts change side while the plans run, and infer the order.
     #[arg(long)]
     rolling: bool,

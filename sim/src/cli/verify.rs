@@ -11,7 +11,10 @@ use teamtalk_sim::{
     plan::case::ProtocolSpec,
     pool::Pool,
     report::verify as report,
-    verify::{Pair, Progress, Regression, Verification},
+    verify::{
+        Pair, Progress, Regression, Verification,
+        wire::{self, Danger},
+    },
 };
 
 pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
@@ -22,8 +25,16 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     let pair = Pair { base, candidate };
     let folder = args.out.clone().unwrap_or_else(|| in_the_target_folder().join("verify"));
     try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
+    let differences = match &args.base_proto {
+        Some(base) => wire::compare(base, &args.candidate_proto)?,
+        None => Vec::new(),
+    };
     let json = args.json.as_deref().map(OutFile::tried).transpose()?;
     out.line(report::changes(&pair));
+    if args.base_proto.is_some() {
+        out.line(report::on_the_wire(&differences));
+    }
+    let is_read = differences.iter().all(|of| of.danger == Danger::Neither);
     let bar = bar("{msg:45} {bar:20} {pos}/{len}  {elapsed}", Some(1));
     let bar = Mutex::new(bar);
     let progress = |progress: Progress| {
@@ -64,7 +75,10 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
         let text = serde_json::to_string_pretty(&report::json(&pair, &verdict, args.rolling));
         file.write(&(text.map_err(|e| e.to_string())? + "\n"))?;
     }
-    let is_safe = verdict.is_safe(args.rolling);
+    let is_safe = is_read && verdict.is_safe(args.rolling);
+    if !is_read {
+        out.line("UNSAFE on the wire: see the differences of the .proto files at the top");
+    }
     if verdict.interrupted && verdict.regressions.is_empty() {
         return Err(Failure::Interrupted("what is known so far was said".into()));
     }

@@ -6,6 +6,7 @@ use crate::{
     verify::{
         Cause, Constraint, Count, Measure, Pair, Proven, Regression, Stage, Verdict, bound, named,
         percentile_ms,
+        wire::{Danger, Difference},
     },
 };
 use serde_json::json;
@@ -34,6 +35,19 @@ pub fn changes(pair: &Pair) -> String {
     }
     if pair.base == pair.candidate {
         out += "  nothing: they are the same\n";
+    }
+    out
+}
+
+/// In what the .proto files differ, the dangerous first.
+pub fn on_the_wire(differences: &[Difference]) -> String {
+    let mut all: Vec<_> = differences.iter().collect();
+    all.sort_by_key(|of| of.danger == Danger::Neither);
+    let unsafe_ones = all.iter().filter(|of| of.danger != Danger::Neither).count();
+    let mut out = format!("on the wire: {} differences, {unsafe_ones} of them unsafe\n", all.len());
+    for difference in all {
+        let mark = if difference.danger == Danger::Neither { ' ' } else { '!' };
+        let _ = writeln!(out, "{mark} {difference}");
     }
     out
 }

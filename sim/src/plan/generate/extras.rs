@@ -74,6 +74,9 @@ impl Draws {
     }
 }
 
+/// What comes of one kind of them.
+type Kind = fn(&mut Plan, &mut Draws) -> Timed;
+
 /// Lays them over a plan.
 pub(super) fn add(plan: &mut Plan, seed: u64, clients: Clients) {
     let mut draws = Draws::of(seed, 1);
@@ -87,7 +90,7 @@ pub(super) fn add(plan: &mut Plan, seed: u64, clients: Clients) {
     clock(plan, &mut draws);
     payloads(plan, &mut draws);
     let mut all: Timed = Vec::new();
-    let kinds: [(u64, fn(&mut Plan, &mut Draws) -> Timed); 10] = [
+    let kinds: [(u64, Kind); 10] = [
         (2, |plan, draws| pushes(plan, draws)),
         (6, |plan, draws| passwords(plan, draws)),
         (8, |plan, draws| hasty(plan, draws)),
