@@ -169,7 +169,8 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
     if protocol.idempotent_send {
         jobs.push(tasks.spawn(message::tokens::run(context())));
     }
-    let mut pool = worker::Queues::new(env, workers.max(1), |queue| {
+    let queue = if protocol.edge_limits { limits.worker_queue } else { worker::QUEUE_BOUND };
+    let mut pool = worker::Queues::new(env, workers.max(1), queue, |queue| {
         tasks.spawn(worker::run(context(), queue, replies.clone()));
     });
     let mut links = BTreeSet::new();
