@@ -86,7 +86,7 @@ pub enum Fact {
     },
     /// How long a role's queues are; reported when a new maximum is reached.
     HighWater {
-        /// Which queue: `send_list`, `unsent_bytes`, `worker_queue`, `logins_in_flight`,
+        /// Which queue: `send_list`, `unsent_bytes`, `unsent_requests`, `worker_queue`, `logins_in_flight`,
         /// `in_flight` (requests of one connection that wait for another server).
         queue: String,
         /// Its length, in entries or bytes.

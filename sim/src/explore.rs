@@ -6,7 +6,7 @@ use crate::{
     mechanism,
     plan::{
         case::{Case, FORMAT, ProtocolSpec, Protocols},
-        generate::{Clients, Profile, generate},
+        generate::{Clients, Profile, generate, limits},
     },
     properties::Tally,
     record::history::Outcome as OpOutcome,
@@ -22,12 +22,17 @@ use std::{
     },
 };
 
-/// The case of a seed: its plan, both sides under one protocol.
+/// The case of a seed: its plan, both sides under one protocol, with the limits that the profile makes small.
 pub fn case_of(seed: u64, protocol: &ProtocolSpec, profile: Profile) -> Case {
     let clients = if protocol.preset == "teamtalk" { Clients::Mixed } else { Clients::Ours };
+    // What the protocol says itself goes first.
+    let mut protocol = protocol.clone();
+    for (name, value) in limits(seed, profile) {
+        protocol.limits.entry(name).or_insert(value);
+    }
     Case {
         format: FORMAT,
-        protocols: Protocols { base: protocol.clone(), candidate: protocol.clone() },
+        protocols: Protocols { base: protocol.clone(), candidate: protocol },
         seed: Some(seed),
         plan: generate(seed, clients, profile),
         expect: "holds".into(),

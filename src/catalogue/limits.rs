@@ -2,11 +2,15 @@
 //! (switch `edge-limits`; the original has none of these: our decision).
 //!
 //! A limit has a name: `0204.user_id_list` for a field of a command, `0204.rate` for its PDUs a
-//! second, and those of [`GENERAL`]. A deployment may set each up to its ceiling. What follows from
+//! second, and those of [`super::general`]. A deployment may set each up to its ceiling. What follows from
 //! others is worked out and has no name: how long a body may be follows from its fields, how long a
 //! stranger's or a device's PDU may be from the bodies of the commands that they may send.
 
-use super::{ALL, COUNT, Command, Limit, place};
+use super::{
+    ALL, COUNT, Command, Limit,
+    general::{DEVICE_UNSENT, GENERAL, LINK_UNSENT},
+    place,
+};
 use crate::wire::{
     check::{Field, Kind, Label, Table},
     fields::{self, Value},
@@ -17,52 +21,6 @@ use std::collections::BTreeMap;
 
 /// Bytes of a body beyond its known fields: for fields of newer clients.
 const ROOM: u32 = 1_024;
-
-/// A limit that is no command's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct General {
-    /// Its name.
-    pub name: &'static str,
-    /// Its value.
-    pub limit: Limit,
-    /// What it limits, with its unit.
-    pub says: &'static str,
-}
-
-/// Limits that are no command's.
-pub const GENERAL: [General; 5] = [
-    General {
-        name: DEVICE_UNSENT,
-        limit: Limit { default: 20 << 20, ceiling: 64 << 20 },
-        says: "bytes that wait to be written to one device; past it the device is disconnected",
-    },
-    General {
-        name: LINK_UNSENT,
-        limit: Limit { default: 64 << 20, ceiling: 1 << 30 },
-        says: "bytes that wait to be written to one server; past it the link is closed",
-    },
-    General {
-        name: CONNECTIONS,
-        limit: Limit { default: 100_000, ceiling: 1_000_000 },
-        says: "connections of devices to one msg_server; past it a new one is closed",
-    },
-    General {
-        name: OF_SOURCE,
-        limit: Limit { default: 5_000, ceiling: 1_000_000 },
-        says: "connections of devices of one address to one msg_server; past it a new one is closed",
-    },
-    General {
-        name: REQUESTS,
-        limit: Limit { default: 300, ceiling: 10_000 },
-        says: "requests of all kinds (what has an answer) a second, user and msg_server",
-    },
-];
-
-const DEVICE_UNSENT: &str = "device.unsent";
-const LINK_UNSENT: &str = "link.unsent";
-const CONNECTIONS: &str = "connections";
-const OF_SOURCE: &str = "connections.source";
-const REQUESTS: &str = "requests.rate";
 
 /// The values of one deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +35,14 @@ pub struct Limits {
     pub of_source: usize,
     /// Requests of all kinds a second, user and msg_server.
     pub requests: u32,
+    /// Bytes that wait to be written to one server, with a request that joins them.
+    pub link_requests: usize,
+    /// Messages that one device has not acked.
+    pub send_list: usize,
+    /// Requests of one device that wait for a server.
+    pub in_flight: usize,
+    /// Requests that wait for one worker of a db_proxy.
+    pub worker_queue: usize,
     /// Bytes of a PDU of a connection that is not logged in, header included.
     pub stranger_pdu: u32,
     /// Bytes of a PDU of a device, header included: twice its longest body, so that most of what is
@@ -206,7 +172,8 @@ impl Limits {
         if let Some(name) = left.keys().next() {
             return Err(format!("unknown limit `{name}`: `cargo sim limits` lists them"));
         }
-        let [device_unsent, link_unsent, connections, of_source, requests] = general;
+        let [device_unsent, link_unsent, connections, of_source, requests, waiting @ ..] = general;
+        let [link_requests, send_list, in_flight, worker_queue] = waiting.map(|of| of as usize);
         let longest_of = |stranger: bool| {
             let may = |command: &Command| command.before_login || !stranger;
             let of = commands.iter().zip(&ALL).filter(|(_, command)| may(command));
@@ -218,6 +185,10 @@ impl Limits {
             connections: connections as usize,
             of_source: of_source as usize,
             requests,
+            link_requests,
+            send_list,
+            in_flight,
+            worker_queue,
             stranger_pdu: longest_of(true),
             device_pdu: (2 * longest_of(false)).min(MAX_LEN),
             commands,

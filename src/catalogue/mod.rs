@@ -9,6 +9,7 @@
 mod buddy;
 mod command;
 mod file;
+mod general;
 mod group;
 pub mod limits;
 mod login;

@@ -183,7 +183,9 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
     let mut schema = schema::Check::new(connector.clone(), protocol, timing);
     // Of the workers that have not started.
     let mut queues = Vec::new();
-    let mut pool = worker::Queues::new(env.clone(), workers.max(1), |queue| queues.push(queue));
+    let room = if protocol.edge_limits { limits.worker_queue } else { worker::QUEUE_BOUND };
+    let mut pool =
+        worker::Queues::new(env.clone(), workers.max(1), room, |queue| queues.push(queue));
     if !schema.is_asking() {
         start(&mut queues, &mut tasks);
     }

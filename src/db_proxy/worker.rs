@@ -14,8 +14,8 @@ use crate::{
 };
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-/// The most requests that may wait for one worker (ours; the original has no bound). Past it
-/// requests are refused.
+/// The most requests that may wait for one worker (ours; the original has no bound), where the limit
+/// `worker.queue` does not hold. Past it requests are refused.
 pub const QUEUE_BOUND: usize = 4096;
 
 /// A request and the connection that it came from.
@@ -26,21 +26,23 @@ pub type Job = (ConnId, Pdu);
 pub struct Queues<E> {
     env: E,
     queues: Vec<Sender<Job>>,
+    /// The most that each may hold.
+    bound: usize,
     /// The longest that any of them has been.
     longest: usize,
 }
 
 impl<E: Env> Queues<E> {
-    /// Makes `workers` queues and hands the reading end of each to `start`.
-    pub fn new(env: E, workers: usize, mut start: impl FnMut(Receiver<Job>)) -> Self {
+    /// Makes `workers` queues of `bound` requests each, and hands the reading end of each to `start`.
+    pub fn new(env: E, workers: usize, bound: usize, mut start: impl FnMut(Receiver<Job>)) -> Self {
         let queues = (0..workers)
             .map(|_| {
-                let (queue, jobs) = mpsc::channel(QUEUE_BOUND);
+                let (queue, jobs) = mpsc::channel(bound);
                 start(jobs);
                 queue
             })
             .collect();
-        Self { env, queues, longest: 0 }
+        Self { env, queues, bound, longest: 0 }
     }
 
     /// Gives a request to a random worker (SYSTEM.md section 2).
@@ -67,7 +69,7 @@ impl<E: Env> Queues<E> {
             self.env.fact(Fact::HighWater {
                 queue: "worker_queue".to_string(),
                 length: length as u64,
-                bound: QUEUE_BOUND as u64,
+                bound: self.bound as u64,
             });
         }
         Ok(())

@@ -37,6 +37,9 @@ pub struct Bounds {
     pub pdu: u32,
     /// Bytes that wait to be written to it.
     pub unsent: usize,
+    /// Bytes that wait to be written to it, with a request that is to join them: past it the request
+    /// is given back ([`Action::Ask`]). One that nothing waits before always fits.
+    pub asked: usize,
     /// Connections that one address may have open at the same listener; past it a new one is closed
     /// at once and never shown to the role. Of what is dialled it means nothing.
     pub of_source: usize,
@@ -44,7 +47,8 @@ pub struct Bounds {
 
 impl Bounds {
     /// The bounds of every preset (SYSTEM.md sections 1 and 3).
-    pub const ORIGINAL: Self = Self { pdu: MAX_LEN, unsent: UNSENT_BOUND, of_source: usize::MAX };
+    pub const ORIGINAL: Self =
+        Self { pdu: MAX_LEN, unsent: UNSENT_BOUND, asked: usize::MAX, of_source: usize::MAX };
 }
 
 /// What a connection is for, as a role names it.
@@ -113,8 +117,8 @@ pub enum Action {
         /// Header and body as they are to travel.
         pdu: Pdu,
     },
-    /// Write a request if there is room for it, and for [`SPARE`] bytes after it; else say so by
-    /// [`Event::NotAsked`]. So what waits for a slow server is no reason to close its link.
+    /// Write a request if there is room for it ([`Bounds::asked`]), and for [`SPARE`] bytes after it;
+    /// else say so by [`Event::NotAsked`]. So what waits for a slow server is no reason to close its link.
     Ask {
         /// The connection to write it to.
         conn: ConnId,

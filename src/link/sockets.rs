@@ -51,6 +51,8 @@ struct Open<S, K> {
     source: Option<IpAddr>,
     /// See [`Bounds::unsent`].
     unsent: usize,
+    /// See [`Bounds::asked`].
+    asked: usize,
     /// When the role or a heartbeat last sent, since start.
     sent: Duration,
     /// A 0702 came: no heartbeats and no timeout any more (SYSTEM.md section 2).
@@ -62,11 +64,11 @@ struct Open<S, K> {
 }
 
 impl<S: Stream, K> Open<S, K> {
-    /// Bytes that wait to be written. If so many more would be too many, what waits is first
+    /// Bytes that wait to be written. If so many more would be over a bound, what waits is first
     /// offered to the socket once more.
-    fn waiting_beside(&self, more: usize) -> usize {
+    fn waiting_beside(&self, more: usize, bound: usize) -> usize {
         let waiting = self.conn.unsent();
-        if waiting + more <= self.unsent {
+        if waiting + more <= bound {
             return waiting;
         }
         // Perhaps the socket has room and nothing was written to it since.
@@ -93,6 +95,8 @@ pub struct Link<E: Env, K: Kind> {
     due: VecDeque<Event<K>>,
     /// The longest unsent queue reported so far, in bytes.
     high_water: u64,
+    /// The same with a request that was let in, where [`Bounds::asked`] is near.
+    asked_high: usize,
     tasks: JoinSet<()>,
     /// Of the node; only its mutants make a difference here.
     protocol: Protocol,
@@ -127,6 +131,7 @@ impl<E: Env, K: Kind> Link<E, K> {
             raw_in,
             due: VecDeque::new(),
             high_water: 0,
+            asked_high: 0,
             tasks: JoinSet::new(),
             protocol: Protocol::default(),
         };
@@ -184,7 +189,7 @@ impl<E: Env, K: Kind> Link<E, K> {
     pub fn send(&mut self, conn: ConnId, pdu: Pdu) {
         let up = self.start.elapsed();
         let Some(open) = self.conns.get_mut(&conn) else { return };
-        let (before, bound) = (open.waiting_beside(size(&pdu)), open.unsent);
+        let (before, bound) = (open.waiting_beside(size(&pdu), open.unsent), open.unsent);
         let after = before + size(&pdu);
         if after > bound {
             self.report_high_water(before, bound, true);
@@ -205,17 +210,38 @@ impl<E: Env, K: Kind> Link<E, K> {
         let open = self.conns.get(&conn);
         open.is_none_or(|open| {
             let wanted = size(pdu) + spare;
-            open.waiting_beside(wanted) + wanted <= open.unsent
+            open.waiting_beside(wanted, open.unsent) + wanted <= open.unsent
         })
     }
 
     /// Queues a request if there is room for it; else the role is told that there was none.
     pub fn ask(&mut self, conn: ConnId, pdu: Pdu, of: u64) {
-        if self.has_room(conn, &pdu, SPARE) {
+        if self.may_be_asked(conn, &pdu) && self.has_room(conn, &pdu, SPARE) {
             self.send(conn, pdu);
         } else {
             self.due.push_back(Event::NotAsked { conn, of });
         }
+    }
+
+    /// Whether a request may join what waits: see [`Bounds::asked`].
+    fn may_be_asked(&mut self, conn: ConnId, pdu: &Pdu) -> bool {
+        let Some(open) = self.conns.get(&conn) else { return true };
+        let most = open.asked;
+        let waiting = open.waiting_beside(size(pdu), most);
+        let length = waiting + size(pdu);
+        if waiting == 0 {
+            return true;
+        }
+        if length > most && !self.protocol.mutated(Mutant::AsksPastRoom) {
+            return false;
+        }
+        // Worth a report from half of the bound on.
+        if length > self.asked_high.max(most / 2) {
+            self.asked_high = length;
+            let (length, bound) = (length as u64, most as u64);
+            self.env.fact(Fact::HighWater { queue: "unsent_requests".into(), length, bound });
+        }
+        true
     }
 
     /// A connection may write PDUs of so many bytes from now on.
@@ -250,11 +276,21 @@ impl<E: Env, K: Kind> Link<E, K> {
                 }
                 let (start, tasks) = (self.start, &mut self.tasks);
                 let conn = Conn::start(stream, bounds.pdu, start, tasks, &self.raw_in, Raw::Conn);
-                let (sent, unsent) = (start.elapsed(), bounds.unsent);
+                let (sent, Bounds { unsent, asked, .. }) = (start.elapsed(), bounds);
                 let hears_silence = dial.is_some_and(|index| self.dials[index].hears_silence);
                 let (stopped, queued) = (false, false);
-                let open =
-                    Open { conn, kind, dial, source, unsent, sent, stopped, hears_silence, queued };
+                let open = Open {
+                    conn,
+                    kind,
+                    dial,
+                    source,
+                    unsent,
+                    asked,
+                    sent,
+                    stopped,
+                    hears_silence,
+                    queued,
+                };
                 self.conns.insert(id, open);
                 self.due.push_back(Event::Opened { conn: id, kind });
             }
@@ -278,7 +314,7 @@ impl<E: Env, K: Kind> Link<E, K> {
     /// Counts a connection of an address; false, and not counted, if that is one too many.
     fn count_source(&mut self, source: IpAddr, most: usize) -> bool {
         let open = self.sources.entry(source).or_default();
-        let fits = *open < most;
+        let fits = *open < most || self.protocol.mutated(Mutant::SourcesUncounted);
         *open += usize::from(fits);
         fits
     }

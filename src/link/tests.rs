@@ -365,6 +365,23 @@ async fn an_address_may_have_so_many_connections() {
     assert_eq!(opened(&mut a).await, other + 1);
 }
 
+/// `edge-limits`: so much may wait when a request joins it; one that nothing waits before fits.
+#[tokio::test(start_paused = true)]
+async fn a_request_joins_only_so_much_that_waits() {
+    let env = MemoryEnv::new("a");
+    let bounds = Bounds { asked: 1_000, ..Bounds::ORIGINAL };
+    let listens = vec![Listen::new(PORT, TestKind::Client).bounded(bounds)];
+    let mut a = TestLink::open(env.clone(), Timing::original(), listens, vec![]).await.unwrap();
+    let _slow = env.host("b").connect(&Endpoint::new("a", PORT)).await.unwrap();
+    let conn = opened(&mut a).await;
+    a.ask(conn, pdu(1, 1_000_000), 0);
+    assert!(timeout(Duration::from_millis(1), event(&mut a)).await.is_err(), "alone it fits");
+    a.ask(conn, pdu(1, 10), 1);
+    assert_eq!(event(&mut a).await, Event::NotAsked { conn, of: 1 });
+    a.send(conn, pdu(1, 1_000_000));
+    assert!(timeout(Duration::from_millis(1), event(&mut a)).await.is_err(), "it is open");
+}
+
 /// `edge-limits`: a request for which a slow server has no room is given back, and its link stays.
 #[tokio::test(start_paused = true)]
 async fn a_request_without_room_is_given_back() {

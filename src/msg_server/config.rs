@@ -1,6 +1,9 @@
 //! How a msg_server is deployed.
 
-use super::kind::Kind;
+use super::{
+    kind::Kind,
+    state::{in_flight::IN_FLIGHT_BOUND, send_list::SEND_LIST_BOUND},
+};
 use crate::{catalogue::limits::Limits, link::Bounds, protocol::Protocol, timing::Timing};
 
 /// How a msg_server is deployed.
@@ -40,8 +43,23 @@ impl Config {
                 pdu: limits.stranger_pdu,
                 unsent: limits.device_unsent,
                 of_source: limits.of_source,
+                ..Bounds::ORIGINAL
             },
-            _ => Bounds { unsent: limits.link_unsent, ..Bounds::ORIGINAL },
+            _ => Bounds {
+                unsent: limits.link_unsent,
+                asked: limits.link_requests,
+                ..Bounds::ORIGINAL
+            },
         }
+    }
+
+    /// The most entries of one send list.
+    pub(super) fn send_list_bound(&self) -> usize {
+        if self.protocol.edge_limits { self.limits.send_list } else { SEND_LIST_BOUND }
+    }
+
+    /// The most requests of one connection that may wait at once.
+    pub(super) fn in_flight_bound(&self) -> usize {
+        if self.protocol.edge_limits { self.limits.in_flight } else { IN_FLIGHT_BOUND }
     }
 }

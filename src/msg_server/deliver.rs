@@ -2,7 +2,7 @@
 
 use super::state::{
     State,
-    send_list::{AckKey, Entry, SEND_LIST_BOUND},
+    send_list::{AckKey, Entry},
     turn::Turn,
 };
 use crate::{
@@ -35,10 +35,15 @@ pub(super) fn push(state: &mut State, turn: &mut Turn<'_>, push: Push<'_>) {
         return;
     }
     let resend = state.config.protocol.resend_until_acked;
+    let is_bounded = resend || state.config.protocol.edge_limits;
+    let bound = state.config.send_list_bound();
     for conn in targets {
         let Some(client) = state.conns.get_mut(&conn) else { continue };
-        if resend && client.send_list.entries.len() >= SEND_LIST_BOUND {
-            let reason = format!("over {SEND_LIST_BOUND} messages without an ack");
+        if is_bounded
+            && client.send_list.entries.len() >= bound
+            && !state.config.protocol.mutated(Mutant::SendListOverBound)
+        {
+            let reason = format!("over {bound} messages without an ack");
             state.close_client(turn, conn, &reason);
             continue;
         }

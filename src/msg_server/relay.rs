@@ -56,19 +56,22 @@ impl State {
         if let Some(client) = self.conns.get(&conn).filter(|_| recorded) {
             let since = turn.now.up;
             let request = Request { conn, asked, body, link, since, missed, late: false };
-            match self.in_flight.add(client.handle, request) {
-                Ok(length) if protocol.edge_limits => {
-                    turn.ask(link, pdu, number_of(client.handle, asked));
-                    self.note_in_flight(turn, length);
-                    return true;
-                }
-                Ok(length) => self.note_in_flight(turn, length),
-                Err(full) => {
-                    let code = RefusedCode::RefusedTooMany;
-                    self.refuse(turn, conn, asked, code, &full.to_string());
-                    return false;
-                }
+            let most = self.config.in_flight_bound();
+            if self.in_flight.waiting(client.handle) >= most
+                && !protocol.mutated(Mutant::InFlightOverBound)
+            {
+                let reason = format!("over {most} requests without an answer");
+                self.refuse(turn, conn, asked, RefusedCode::RefusedTooMany, &reason);
+                return false;
             }
+            let length = self.in_flight.add(client.handle, request);
+            let in_room = protocol.edge_limits.then(|| number_of(client.handle, asked));
+            if let Some(of) = in_room {
+                turn.ask(link, pdu, of);
+                self.note_in_flight(turn, length);
+                return true;
+            }
+            self.note_in_flight(turn, length);
         }
         turn.send(link, pdu);
         true

@@ -181,6 +181,10 @@ mutants! {
         AbuseIsServed "a connection far beyond its rate is served on"
         LimitsNotKept "lengths of strings, lists and pages are not looked at"
         RateWindowStays "the window of the rates never ends"
+        SourcesUncounted "one address may have any number of connections"
+        AsksPastRoom "a request is written to its link however much waits there"
+        SendListOverBound "a device that does not ack stays, however much it has not acked"
+        InFlightOverBound "any number of requests of a device may wait"
     }
     "links" {
         SilentLinkStays "a link between servers that is silent for ever is never closed"

@@ -44,6 +44,11 @@ pub enum Rogue {
         /// How many.
         count: u16,
     },
+    /// So many connections at once, on which nothing is written, for a second.
+    Crowd {
+        /// How many.
+        count: u16,
+    },
     /// A connection on which nothing is written any more, until the server closes it.
     Silent {
         /// The user who logs in on it first; nobody, if absent.
@@ -61,7 +66,11 @@ impl Rogue {
         match self {
             Self::Login { of, .. } | Self::Hasty { of, .. } => Some(*of),
             Self::Silent { of, .. } => *of,
-            Self::Text { .. } | Self::Unread { .. } | Self::Garbage | Self::Flood { .. } => None,
+            Self::Text { .. }
+            | Self::Unread { .. }
+            | Self::Garbage
+            | Self::Flood { .. }
+            | Self::Crowd { .. } => None,
         }
     }
 
@@ -91,6 +100,9 @@ impl Rogue {
             ),
             Self::Flood { count } => {
                 format!("on a connection without a login asks {count} times at once for the time")
+            }
+            Self::Crowd { count } => {
+                format!("dials {count} connections at once, and writes nothing on them")
             }
             Self::Silent { of: None, .. } => "dials a connection and writes nothing on it".into(),
             Self::Silent { of: Some(of), phone } => {

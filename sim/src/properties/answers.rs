@@ -9,6 +9,7 @@ use super::{
     Class, Known, Property, Seen, Sort, Subject, Tally, Violation,
     file_effects::{Told, unasked},
     relayed::Relayed,
+    room,
 };
 use crate::{
     lookup::Lookup,
@@ -20,7 +21,11 @@ use std::{cell::Cell, collections::BTreeMap};
 use teamtalk::{
     catalogue::{self, id},
     env::ConnId,
-    wire::tt::extension::Refused,
+    fact::Fact,
+    wire::{
+        attach::{Attach, kind},
+        tt::extension::Refused,
+    },
 };
 
 /// A db_proxy whose store did not answer is forgiven what it leaves out of a push for so long, in
@@ -30,6 +35,9 @@ const TROUBLED_US: u64 = 30_000_000;
 /// Tables whose reads go to the primary with `catch-up-on-gap`, as they are named in a statement.
 const NEWEST: [&str; 4] =
     ["from IMMessage_", "from IMGroupMessage_", "from TTRead", "from IMAudio"];
+
+/// Why what a db_proxy refused in silence is forgiven.
+const NO_ROOM: &str = "a worker without room";
 
 /// See the module.
 #[derive(Debug)]
@@ -72,6 +80,8 @@ struct Question {
     /// The line at which it was read.
     n: u64,
     sim_us: u64,
+    /// It may be one that no worker had room for, and that nobody is told of.
+    turned_away: bool,
 }
 
 impl Default for Answers {
@@ -128,6 +138,26 @@ impl Answers {
         self.may_be_done.extend(forgiven);
     }
 
+    /// No worker of a db_proxy had room for this (`room` judges whether that is so): what no client waits for is
+    /// refused in silence. Which one it was of several that came at once can't be told.
+    fn turned_away(&mut self, seen: &Seen<'_>, conn: ConnId, command: u16) {
+        let (host, now_us) = (&seen.line.host, seen.line.sim_us);
+        let (forgiven, told): (Vec<_>, Vec<_>) = std::mem::take(&mut self.told)
+            .into_iter()
+            .partition(|told| told.is(host, command, now_us));
+        self.told = told;
+        forgiven.iter().for_each(|_| self.tally.excuse(NO_ROOM));
+        self.may_be_done.extend(forgiven);
+        let these = self.open.range_mut((conn, command, 0)..=(conn, command, u16::MAX));
+        for asked in these.flat_map(|(_, open)| open) {
+            let of_a_client = asked.pdu.attach().and_then(Attach::decode);
+            if asked.sim_us == now_us && of_a_client.is_none_or(|of| of.kind != kind::HANDLE) {
+                asked.turned_away = true;
+                self.tally.excuse(NO_ROOM);
+            }
+        }
+    }
+
     /// What a store did: a file comes and goes only if a db_proxy was told so, and with `catch-up-on-gap` sessions, lists and
     /// counts are read from the primary.
     fn stored(&mut self, seen: &Seen<'_>, applied: &Applied) -> Option<Violation> {
@@ -160,6 +190,7 @@ impl Answers {
             host: seen.line.host.clone(),
             n: seen.line.n,
             sim_us: seen.line.sim_us,
+            turned_away: false,
         };
         self.open.entry(key).or_default().push(question);
     }
@@ -241,7 +272,11 @@ impl Answers {
                 && (*command != id::MSG_READ_ACK || protocol.confirmed_read_acks);
             let is_well =
                 self.troubled.get(&asked.host).is_none_or(|at| at + TROUBLED_US < asked.sim_us);
-            is_owed && is_well && known.links.get(*conn, End::Acceptor).is_some() && is_due(asked)
+            is_owed
+                && is_well
+                && !asked.turned_away
+                && known.links.get(*conn, End::Acceptor).is_some()
+                && is_due(asked)
         };
         let mut open =
             self.open.iter().flat_map(|(key, open)| open.iter().map(move |asked| (key, asked)));
@@ -257,7 +292,10 @@ impl Answers {
     fn take(&mut self, key: Key, asker: &Asker<'_>) -> Option<Question> {
         let open = self.open.get_mut(&key)?;
         let is_theirs = |question: &Question| Asker::of(&question.pdu) == *asker;
-        let question = open.remove(open.iter().position(is_theirs)?);
+        // One that may have been turned away is answered only if no other one is there.
+        let is_sure = |question: &Question| is_theirs(question) && !question.turned_away;
+        let at = open.iter().position(is_sure).or_else(|| open.iter().position(is_theirs))?;
+        let question = open.remove(at);
         // Which of two is answered first can't be told: each is given the older one's time.
         if let Some(next) = open.iter_mut().find(|question| is_theirs(question)) {
             (next.n, next.sim_us) = (question.n, question.sim_us);
@@ -309,6 +347,7 @@ impl Property for Answers {
             Class::DbPdu,
             Class::LinkPdu,
             Class::Store,
+            Class::Fact,
             Class::Event,
         ]
     }
@@ -316,6 +355,12 @@ impl Property for Answers {
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         if seen.class == Class::Event {
             self.event(seen);
+        }
+        if let Kind::Fact(Fact::Refused { conn, command, reason }) = &seen.line.kind
+            && seen.line.host.role() == Role::Db
+            && room::is_full(reason.as_bytes())
+        {
+            self.turned_away(seen, *conn, *command);
         }
         if let Kind::Store(applied) = &seen.line.kind {
             return self.stored(seen, applied);

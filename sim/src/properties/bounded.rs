@@ -1,12 +1,13 @@
 //! bounded: queues, send lists and unsent output stay under their bounds, what a device may not send
-//! is not served, and no bytes of a client close a link between servers.
+//! is not served, no address has more connections than it may, and no bytes of a client close a link between
+//! servers.
 //!
 //! Queues are what roles report (`Fact::HighWater`); what the world measures by itself, `bounds`
 //! judges.
 
 use super::{
     Class, Known, Property, Seen, Sort, Subject, Tally, Violation, bounds::Bounds,
-    let_through::LetThrough,
+    let_through::LetThrough, room::Room, sources::Sources,
 };
 use crate::{
     plan::Role,
@@ -19,6 +20,8 @@ use teamtalk::{catalogue::limits::Limits, env::ConnId, fact::Fact};
 #[derive(Debug)]
 pub struct Bounded {
     let_through: LetThrough,
+    sources: Sources,
+    room: Room,
     bounds: Bounds,
     /// Connections that one server dialled to another.
     links: BTreeSet<ConnId>,
@@ -28,7 +31,9 @@ impl Bounded {
     /// Under these limits.
     pub fn new(limits: Limits) -> Self {
         let (bounds, links) = (Bounds::new(&limits), BTreeSet::new());
-        Self { let_through: LetThrough::new(limits), bounds, links }
+        let sources = Sources::new(limits.of_source);
+        let room = Room::new(limits.clone());
+        Self { let_through: LetThrough::new(limits), sources, room, bounds, links }
     }
 }
 
@@ -46,12 +51,16 @@ impl Property for Bounded {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ServerReads, Class::ServerWrites, Class::Fact, Class::Event]
+        &[Class::ServerReads, Class::ServerWrites, Class::DbPdu, Class::Fact, Class::Event]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         if let Some(found) = self.let_through.observe(seen) {
             return Some(found);
+        }
+        let found = self.sources.observe(seen).or_else(|| self.room.observe(seen));
+        if found.is_some() {
+            return found;
         }
         let line = seen.line;
         match &line.kind {
@@ -90,7 +99,8 @@ impl Property for Bounded {
     }
 
     fn tally(&self, _: &Known) -> Option<Tally> {
-        Some(Tally { judged: self.let_through.measured, ..Tally::default() })
+        let judged = self.let_through.measured + self.sources.judged + self.room.judged;
+        Some(Tally { judged, ..Tally::default() })
     }
 }
 

@@ -18,8 +18,9 @@ const TABLE: &str = "IMTransmitFile";
 #[derive(Debug)]
 pub struct Told {
     host: Host,
-    /// The line at which it was read.
+    /// The line at which it was read, and when.
     n: u64,
+    at_us: u64,
     change: Change,
 }
 
@@ -44,7 +45,17 @@ impl Told {
             }
             _ => return None,
         };
-        Some(Self { host: seen.line.host.clone(), n: seen.line.n, change })
+        let line = seen.line;
+        Some(Self { host: line.host.clone(), n: line.n, at_us: line.sim_us, change })
+    }
+
+    /// Whether it may be this command that a db_proxy read now.
+    pub fn is(&self, host: &Host, command: u16, now_us: u64) -> bool {
+        let own = match self.change {
+            Change::Waits(_) => id::FILE_ADD_OFFLINE_REQ,
+            Change::Fetched(_) => id::FILE_DEL_OFFLINE_REQ,
+        };
+        (&self.host, own, self.at_us) == (host, command, now_us)
     }
 
     /// Which db_proxy was told.

@@ -37,12 +37,14 @@ mod pushes;
 mod rates;
 mod reachable;
 mod relayed;
+mod room;
 mod seen;
 mod send_list_acked;
 mod sends;
 mod server_links;
 mod sessions;
 mod shown;
+mod sources;
 mod tally;
 #[cfg(test)]
 mod tape;

@@ -6,7 +6,7 @@
 //! oldest message of that pair that waits for one.
 
 use super::{
-    Class, Known, Property, Seen, Sort, Subject, Tally, Violation,
+    Class, Known, Property, Seen, Sort, Subject, Tally, Violation, room,
     wire::{At, Message, is_audio, is_group, is_phone},
 };
 use crate::{
@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     catalogue::id as cmd,
     env::ConnId,
+    fact::Fact,
     wire::im::{
         login::{ImDeviceTokenReq, ImDeviceTokenRsp},
         server::ImPushToUserReq,
@@ -145,13 +146,13 @@ impl Pushed {
     }
 
     /// Something goes wrong: what had its time is lost, and what had none may be for that.
-    fn trouble(&mut self, line: &Line, within_us: u64) {
+    fn trouble(&mut self, line: &Line, within_us: u64, excuse: &'static str) {
         for owed in std::mem::take(&mut self.owed) {
             if owed.since_us + within_us < line.sim_us {
                 self.lost.get_or_insert((owed.message, owed.to));
                 self.tally.judge();
             } else {
-                self.tally.excuse("a fault shortly after");
+                self.tally.excuse(excuse);
             }
         }
     }
@@ -178,6 +179,7 @@ impl Property for Pushed {
             Class::DbPdu,
             Class::OtherPdu,
             Class::Row,
+            Class::Fact,
             Class::Event,
         ]
     }
@@ -212,7 +214,16 @@ impl Property for Pushed {
                 self.pushed(frame);
             }
             Kind::FaultStart { .. } | Kind::HostDown | Kind::StreamReset { .. } => {
-                self.trouble(line, seen.known.answer_within_us);
+                self.trouble(line, seen.known.answer_within_us, "a fault shortly after");
+            }
+            // What a push needs to know was not told: `room` judges whether there was no room.
+            Kind::Fact(Fact::Refused { command, reason, .. })
+                if line.host.role() == Role::Db
+                    && [cmd::OTHER_GET_DEVICE_TOKEN_REQ, cmd::OTHER_GET_SHIELD_REQ]
+                        .contains(command)
+                    && room::is_full(reason.as_bytes()) =>
+            {
+                self.trouble(line, seen.known.answer_within_us, "a worker without room");
             }
             _ => drop(seen.client.and_then(|client| self.client(seen, client))),
         }

@@ -5,7 +5,7 @@
 //! there are parts of at most two of them, so twice the rate may be served in it and no more; and who is
 //! refused has come with more than the rate within the time of one window before.
 
-use super::{Class, Known, Property, Seen, Sort, Subject, Tally, Violation, wire::At};
+use super::{Class, Known, Property, Seen, Sort, Subject, Tally, Violation, room, wire::At};
 use crate::{
     lookup::Lookup,
     plan::{Host, Role},
@@ -196,7 +196,9 @@ impl Rates {
     fn refuses(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         let said = pdu.view::<Refused>().ok()?;
         let command = said.command_id as u16;
-        let is_rate = said.code == RefusedCode::RefusedTooMany as i32;
+        // Whether so much of a device waits `bounded` judges.
+        let is_rate = said.code == RefusedCode::RefusedTooMany as i32
+            && !room::is_waiting(said.reason.as_deref().unwrap_or_default());
         let name = (conn, pdu.header.seq_num, command);
         let (now_us, window_us) = (seen.line.sim_us, seen.known.rate_window_us);
         let mut founded = false;

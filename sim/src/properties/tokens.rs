@@ -7,7 +7,7 @@
 //! the time of a request until then.
 
 use super::{
-    Class, Known, Property, Seen, Sort, Subject, Tally, Violation,
+    Class, Known, Property, Seen, Sort, Subject, Tally, Violation, room,
     wire::{At, is_phone},
 };
 use crate::{
@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
     catalogue::id as cmd,
     env::ConnId,
+    fact::Fact,
     wire::im::login::{ImDeviceTokenReq, ImDeviceTokenRsp},
 };
 
@@ -56,6 +57,8 @@ pub struct Tokens {
     under_way: BTreeMap<u32, (u32, bool)>,
     /// Former tokens of users, left where that was forgiven: nobody can find them any more.
     left: BTreeSet<(u32, Bytes)>,
+    /// Whose registrations and logouts a db_proxy read last: the link, and when.
+    read: Vec<(ConnId, u64, u32)>,
     /// What something that went wrong is no reason for.
     broken: Option<Violation>,
     tally: Tally,
@@ -127,6 +130,21 @@ impl Tokens {
             _ => {}
         }
         Some(())
+    }
+
+    /// No worker of a db_proxy had room for a registration or a logout (`room` judges whether that is so). Which
+    /// one it was of several that came at once can't be told.
+    fn turned_away(&mut self, link: ConnId, now_us: u64) {
+        for (of, at_us, user) in std::mem::take(&mut self.read) {
+            if (of, at_us) != (link, now_us) {
+                continue;
+            }
+            self.under_way.insert(user, (1, true));
+            if self.owed.get(&user).is_some_and(|owed| !owed.paid) {
+                self.owed.remove(&user);
+                self.tally.excuse("a worker without room");
+            }
+        }
     }
 
     /// Redis holds something else than before.
@@ -221,7 +239,14 @@ impl Property for Tokens {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::ServerReads, Class::ServerWrites, Class::DbPdu, Class::Store, Class::Event]
+        &[
+            Class::ServerReads,
+            Class::ServerWrites,
+            Class::DbPdu,
+            Class::Store,
+            Class::Fact,
+            Class::Event,
+        ]
     }
 
     fn commands(&self, class: Class) -> Option<&'static [u16]> {
@@ -246,6 +271,14 @@ impl Property for Tokens {
                 self.left.remove(&(user, asked.device_token.clone()));
                 let under_way = self.under_way.entry(user).or_default();
                 *under_way = (under_way.0 + 1, under_way.1 || under_way.0 > 0);
+                let now_us = seen.line.sim_us;
+                self.read.retain(|(_, at_us, _)| *at_us == now_us);
+                self.read.push((frame.conn, now_us, user));
+            }
+            Kind::Fact(Fact::Refused { conn, command: cmd::LOGIN_REQ_DEVICETOKEN, reason })
+                if seen.line.host.role() == Role::Db && room::is_full(reason.as_bytes()) =>
+            {
+                self.turned_away(*conn, seen.line.sim_us);
             }
             Kind::PduSent(frame)
                 if seen.db.is_some() && frame.command() == cmd::LOGIN_RES_DEVICETOKEN =>
@@ -280,11 +313,12 @@ mod tests {
     use super::Tokens;
     use crate::{
         properties::tape::Tape,
-        record::{Applied, Changed, Kind, sql_applied},
+        record::{Applied, Changed, End, Kind, sql_applied},
     };
     use bytes::Bytes;
     use teamtalk::{
         catalogue::id as cmd,
+        fact::Fact,
         protocol::Protocol,
         wire::{
             Pdu,
@@ -340,6 +374,22 @@ mod tests {
         assert_eq!(tape.pending().as_deref(), Some("tokens/stays/msg"));
         holds(&mut tape, "device_7", None);
         assert_eq!(tape.pending(), None);
+    }
+
+    #[test]
+    fn what_no_worker_had_room_for_is_not_owed() {
+        for (reason, owed) in
+            [("worker queue full", None), ("no such table", Some("tokens/dropped/msg"))]
+        {
+            let mut tape = tape();
+            registers(&mut tape);
+            let asked = request(7, "tok");
+            tape.at(9_000).frame("db1", End::Acceptor, false, 40, asked);
+            let (conn, command) = (40, cmd::LOGIN_REQ_DEVICETOKEN);
+            let refused = Fact::Refused { conn, command, reason: reason.into() };
+            tape.at(9_000).fact("db1", refused);
+            assert_eq!(tape.pending().as_deref(), owed, "{reason}");
+        }
     }
 
     #[test]

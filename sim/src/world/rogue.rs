@@ -27,7 +27,8 @@ use teamtalk::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::mpsc,
-    time::{Instant, timeout, timeout_at},
+    task::JoinSet,
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::codec::Decoder;
 
@@ -52,6 +53,10 @@ pub async fn run(
         let Some(device) = plan.devices.iter().find(|d| d.slot == op.device) else { continue };
         let env = SimEnv::new(shared.clone(), &host, Some(device.slot));
         let to = Endpoint::new(device.home.as_str(), port::MSG);
+        if let Rogue::Crowd { count } = *what {
+            tokio::spawn(crowd(env, op.id, count, to));
+            continue;
+        }
         let intrusion = Intrusion {
             op: op.id,
             bytes: bytes(&op, what, device.user),
@@ -115,6 +120,7 @@ fn bytes(op: &Operation, what: &Rogue, user: u32) -> Vec<u8> {
             vec![login(of, false, false), time(2), unread(3, to), text(4, to)]
         }
         Rogue::Flood { count } => (0..count).map(|n| time(SEQ_NUM + n)).collect(),
+        Rogue::Crowd { .. } => Vec::new(),
         Rogue::Silent { of, phone } => of.map(|of| login(of, false, phone)).into_iter().collect(),
     };
     pdus.iter().flat_map(|pdu| pdu.encode().to_vec()).collect()
@@ -132,6 +138,19 @@ fn login(user: u32, wrong: bool, phone: bool) -> Pdu {
         ..Default::default()
     };
     Pdu::new(command::LOGIN_REQ_USERLOGIN, SEQ_NUM, &request)
+}
+
+/// Dials so many connections at once, and keeps them for a while.
+async fn crowd(env: SimEnv, op: u32, count: u16, to: Endpoint) {
+    let mut dials = JoinSet::new();
+    for _ in 0..count {
+        let (env, to) = (env.clone(), to.clone());
+        dials.spawn(async move { timeout(PATIENCE, env.connect(&to)).await });
+    }
+    let kept = dials.join_all().await;
+    sleep(PATIENCE).await;
+    drop(kept);
+    env.fact(Fact::OpOk { op, msg_id: 0 });
 }
 
 /// Dials, writes, and listens; why there was no answer.

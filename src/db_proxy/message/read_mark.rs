@@ -155,6 +155,8 @@ async fn of_peers<W: World>(
     known: &BTreeMap<u32, Known>,
 ) -> Result<Vec<Unread>, StoreError> {
     let (mut asked, mut selects) = (Vec::new(), Vec::new());
+    let unknown = peers.values().copied().filter(|peer| !known.contains_key(peer));
+    let others = relation::find_all(cx, on_failure, user, unknown).await?;
     for peer in peers.into_values() {
         let mark = marks.get(&(Key::SINGLE, peer)).copied().unwrap_or(0);
         let relation = match known.get(&peer) {
@@ -165,11 +167,11 @@ async fn of_peers<W: World>(
                 continue;
             }
             Some(known) => known.id,
-            None => relation::find(cx, on_failure, user, peer).await?,
+            None => match others.get(&peer) {
+                Some(&relation) => relation,
+                None => continue,
+            },
         };
-        if relation == 0 {
-            continue;
-        }
         asked.push((peer, relation));
         selects.push(count(relation, peer, mark));
     }

@@ -5,7 +5,7 @@ use crate::{
     db_proxy::{
         data::{keys, pair::Pair, sql_text},
         plumbing::{
-            context::{Context, World},
+            context::{Context, Select, World},
             error::{OnFailure, StoreError},
             transaction::{Transaction, transact},
         },
@@ -13,9 +13,10 @@ use crate::{
     mutants::Mutant,
     store::{
         cache::Cache,
-        sql::{Server, SqlError, Value},
+        sql::{Outcome, Server, SqlError, Value},
     },
 };
+use std::collections::BTreeMap;
 
 /// How often the relation is read, and its insert tried, when another request inserts it at the
 /// same time. A second round is needed only if the other transaction rolled back.
@@ -44,6 +45,51 @@ pub async fn find<W: World>(
     find_live(cx, on_failure, server, pair).await
 }
 
+/// The relations of a user with others, for reads, by the other: those that there are. In few round
+/// trips, for a user may have any number of sessions.
+pub async fn find_all<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    user: u32,
+    others: impl IntoIterator<Item = u32>,
+) -> Result<BTreeMap<u32, u32>, StoreError> {
+    let mut found = BTreeMap::new();
+    let pairs = others.into_iter().filter_map(|of| Some((of, Pair::of_users(user, of)?)));
+    let mut left: Vec<(u32, Pair)> = pairs.collect();
+    if cx.protocol().single_relation {
+        left.retain(|(other, pair)| match known(cx, *pair) {
+            Some(id) => found.insert(*other, id).is_some(),
+            None => true,
+        });
+        let sides = all_of(cx, on_failure, SIDE_READ, &left).await?;
+        for ((other, pair), side) in std::mem::take(&mut left).into_iter().zip(sides) {
+            match side.get(0, "relateId").uint() {
+                0 => left.push((other, pair)),
+                id => {
+                    cx.shared.caches.relations.learn(pair, id);
+                    found.insert(other, id);
+                }
+            }
+        }
+    }
+    let live = all_of(cx, on_failure, LIVE, &left).await?;
+    found.extend(left.iter().zip(&live).map(|((other, _), live)| (*other, last_id(live))));
+    found.retain(|_, id| *id != 0);
+    Ok(found)
+}
+
+/// Reads one row or some for each pair.
+async fn all_of<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    text: &str,
+    pairs: &[(u32, Pair)],
+) -> Result<Vec<Outcome>, StoreError> {
+    let select = |(_, pair): &(u32, Pair)| (text.to_string(), pair.params().to_vec());
+    let selects: Vec<Select> = pairs.iter().map(select).collect();
+    cx.select_all(on_failure, cx.reader(), &selects).await
+}
+
 /// The relation of a pair, added if there is none. 0 for user 0, who has none.
 pub async fn find_or_add<W: World>(
     cx: &mut Context<W>,
@@ -62,6 +108,8 @@ pub async fn find_or_add<W: World>(
     add(cx, on_failure, pair).await
 }
 
+const LIVE: &str = "select id from IMRelationShip where smallId=? and bigId=? and status = 0";
+
 const SIDE_READ: &str = "select relateId from TTRelation where smallId=? and bigId=?";
 
 const INSERT_OF_GROUP: &str =
@@ -76,10 +124,12 @@ async fn find_live<W: World>(
     server: Server,
     pair: Pair,
 ) -> Result<u32, StoreError> {
-    const TEXT: &str = "select id from IMRelationShip where smallId=? and bigId=? and status = 0";
-    let found = cx.select(on_failure, server, TEXT, &pair.params()).await?;
-    // Of several rows the last one counts.
-    Ok(found.rows.len().checked_sub(1).map_or(0, |last| found.get(last, "id").uint()))
+    Ok(last_id(&cx.select(on_failure, server, LIVE, &pair.params()).await?))
+}
+
+/// Of several rows the last one counts.
+fn last_id(found: &Outcome) -> u32 {
+    found.rows.len().checked_sub(1).map_or(0, |last| found.get(last, "id").uint())
 }
 
 /// The original's way: revive or insert. Two requests that get here together insert two

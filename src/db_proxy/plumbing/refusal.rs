@@ -2,11 +2,18 @@
 
 use crate::{
     catalogue::{self, id as command},
-    db_proxy::{data::text::text, plumbing::silent::Silent},
+    db_proxy::{
+        data::text::text,
+        plumbing::{
+            reply::{carried, reply},
+            silent::Silent,
+        },
+    },
     protocol::Protocol,
     wire::{
         Pdu,
         attach::{self, Attach},
+        im::server::{ImValidateReq, ImValidateRsp},
         tt::extension::{Refused, RefusedCode},
     },
 };
@@ -40,10 +47,25 @@ pub fn of(protocol: &Protocol, request: &Pdu, why: &Silent) -> Option<Pdu> {
     answer(request, code, &why.to_string())
 }
 
-/// The refusal of a request that no worker has room for.
+/// What a login is answered that can't be checked, or has no place in the order of the user's logins
+/// (ours, switches `honest-reads`, `ordered-logins` and `answered-refusals`).
+pub const UNAVAILABLE: &str = "服务暂不可用";
+
+/// The refusal of a request that no worker has room for. Of a login it is its own reply.
 pub fn queue_full(protocol: &Protocol, request: &Pdu) -> Option<Pdu> {
     if !protocol.answered_refusals {
         return None;
+    }
+    if request.command() == command::OTHER_VALIDATE_REQ {
+        let login: ImValidateReq = request.view().ok()?;
+        let response = ImValidateRsp {
+            user_name: login.user_name,
+            result_code: 1,
+            result_string: Some(text(UNAVAILABLE.to_string())),
+            attach_data: carried(login.attach_data),
+            ..Default::default()
+        };
+        return Some(reply(request, command::OTHER_VALIDATE_RSP, &response));
     }
     answer(request, RefusedCode::RefusedUnavailable, "worker queue full")
 }
@@ -108,6 +130,25 @@ mod tests {
         assert_eq!(queue_full(&Protocol::teamtalk(), &pdu), None);
         assert_eq!(of(&on(), &pdu, &Silent::Done), None);
         assert!(queue_full(&on(), &pdu).is_some());
+    }
+
+    #[test]
+    fn a_login_without_room_has_its_own_reply() {
+        let asked = ImValidateReq {
+            user_name: "bob".into(),
+            password: "x".into(),
+            attach_data: Some(Attach::handle(3).encode()),
+        };
+        let asked = Pdu::new(command::OTHER_VALIDATE_REQ, 9, &asked);
+        assert_eq!(queue_full(&Protocol::teamtalk(), &asked), None);
+        let reply = queue_full(&on(), &asked).expect("a reply");
+        assert_eq!(reply.command(), command::OTHER_VALIDATE_RSP);
+        let said: ImValidateRsp = reply.view().unwrap();
+        assert_eq!((said.result_code, said.user_info.is_none()), (1, true));
+        assert_eq!(
+            (&*said.user_name, said.attach_data),
+            (&b"bob"[..], Some(Attach::handle(3).encode()))
+        );
     }
 
     #[test]

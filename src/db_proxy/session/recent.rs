@@ -65,6 +65,13 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
     if catch_up || cx.protocol().members_from_store {
         own = Groups::of(cx, on_failure, user).await?;
     }
+    // The original looks for them one by one, and reads what is the latest of each.
+    let together = cx.protocol().catch_up_on_gap;
+    let peers = (0..found.rows.len()).filter(|_| together).filter_map(|row| {
+        let is_single = found.get(row, "type").uint() == Key::SINGLE;
+        is_single.then(|| found.get(row, "peerId").uint())
+    });
+    let known = relation::find_all(cx, on_failure, user, peers.collect::<Vec<_>>()).await?;
     let (mut list, mut seen) = (Vec::new(), BTreeSet::new());
     let mut latest = LatestOf::default();
     for row in 0..found.rows.len() {
@@ -76,18 +83,23 @@ pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu,
         let removed = found.get(row, "status").uint() != 0;
         let session = Session { removed, updated: found.get(row, "updated").uint() };
         match found.get(row, "type").uint() {
-            Key::SINGLE => match relation::find(cx, on_failure, user, id).await? {
-                0 => continue,
-                relation => latest.with_peer(cx, id, session, relation),
-            },
+            Key::SINGLE => {
+                let relation = match together {
+                    true => known.get(&id).copied().unwrap_or(0),
+                    false => relation::find(cx, on_failure, user, id).await?,
+                };
+                if relation == 0 {
+                    continue;
+                }
+                latest.with_peer(cx, id, session, relation);
+            }
             Key::GROUP => match own.list(id) {
                 Some(hidden) => latest.in_group(cx, id, session, hidden),
                 None => continue,
             },
             _ => continue,
         }
-        // The original reads them one by one.
-        if !catch_up {
+        if !together {
             latest.read(cx, on_failure, &mut list).await?;
         }
     }

@@ -7,6 +7,7 @@ use crate::{
         plumbing::{
             context::{Context, Host, World},
             error::StoreError,
+            refusal::UNAVAILABLE,
             reply::{carried, reply},
             silent::Silent,
         },
@@ -29,9 +30,6 @@ use std::fmt::Write;
 const OK: &str = "成功";
 const WRONG: &str = "用户名/密码错误";
 const LOCKED: &str = "用户名/密码错误次数太多";
-/// Ours, switches `honest-reads` and `ordered-logins`: the password could not be checked, or the
-/// login has no place in the order of the user's logins.
-const UNAVAILABLE: &str = "服务暂不可用";
 
 /// Checks the password and counts failures by name. Always answered.
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {

@@ -24,9 +24,9 @@ use conn::{Conn, User};
 use db_links::DbLinks;
 use fan_outs::FanOuts;
 use hints::Hints;
-use in_flight::{IN_FLIGHT_BOUND, InFlight};
+use in_flight::InFlight;
 use rates::Rates;
-use send_list::{Entry, SEND_LIST_BOUND, SendList};
+use send_list::{Entry, SendList};
 use std::collections::BTreeMap;
 use turn::Turn;
 
@@ -216,11 +216,13 @@ impl State {
     }
 
     pub(super) fn note_send_list(&mut self, turn: &mut Turn<'_>, length: usize) {
-        turn.high_water("send_list", &mut self.send_list_high, length, SEND_LIST_BOUND);
+        let bound = self.config.send_list_bound();
+        turn.high_water("send_list", &mut self.send_list_high, length, bound);
     }
 
     pub(super) fn note_in_flight(&mut self, turn: &mut Turn<'_>, length: usize) {
-        turn.high_water("in_flight", &mut self.in_flight_high, length, IN_FLIGHT_BOUND);
+        let bound = self.config.in_flight_bound();
+        turn.high_water("in_flight", &mut self.in_flight_high, length, bound);
     }
 
     pub(super) fn note_logins(&mut self, turn: &mut Turn<'_>) {

@@ -3,8 +3,9 @@
 use crate::{conversation::Conversation, timing::Timing, wire::Pdu};
 use std::{collections::VecDeque, time::Duration};
 
-/// The most entries of one connection: with `resend-until-acked` a longer list closes the
-/// connection (ours; the original's is bounded only by expiry).
+/// The most entries of one connection: with `resend-until-acked` or `edge-limits` a longer list closes the
+/// connection (ours; the original's is bounded only by expiry). Where the limit `send-list` does not
+/// hold.
 pub const SEND_LIST_BOUND: usize = 4096;
 
 /// With `resend-until-acked`: after so many resends without an ack the connection is closed.

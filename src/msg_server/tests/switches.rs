@@ -1,5 +1,9 @@
 use super::*;
-use crate::{conversation::Conversation, msg_server::SEND_LIST_BOUND};
+use crate::{
+    catalogue::limits::Limits,
+    conversation::Conversation,
+    msg_server::{IN_FLIGHT_BOUND, SEND_LIST_BOUND},
+};
 
 #[test]
 fn ack_after_store_tells_the_sender() {
@@ -76,6 +80,28 @@ fn the_send_list_is_bounded() {
     assert_eq!(over.closed, [ALICE]);
     let dropped = over.facts.iter().filter(|f| matches!(f, Fact::SendListDropped { .. })).count();
     assert_eq!(dropped, SEND_LIST_BOUND);
+}
+
+/// With `edge-limits` what a deployment says holds, also without `resend-until-acked`; by default it is what holds
+/// without the switch.
+#[test]
+fn the_bounds_of_what_waits_are_limits() {
+    let limits = Limits::default();
+    assert_eq!((limits.send_list, limits.in_flight), (SEND_LIST_BOUND, IN_FLIGHT_BOUND));
+    let small = [("send-list".to_string(), 2), ("in-flight".to_string(), 3)];
+    let limits = Limits::with(&small.into()).expect("limits");
+    let mut rig = Rig::of(Config { limits, ..config(Protocol::hardened()) });
+    rig.login(ALICE, 2, 1);
+    let push = message(1, 2, 1, 1, "");
+    for n in 1..=3 {
+        let done = rig.pdu(ROUTE, cmd::MSG_DATA, 5, &push);
+        assert_eq!(done.closed.len(), usize::from(n == 3), "push {n}");
+    }
+    rig.login(BOB, 1, 1);
+    for n in 1..=4 {
+        let told = rig.pdu(BOB, cmd::MSG_UNREAD_CNT_REQUEST, 5, "0801").told(BOB);
+        assert_eq!(told.len(), usize::from(n == 4), "request {n}");
+    }
 }
 
 #[test]

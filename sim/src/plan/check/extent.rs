@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const MOST_ROWS: usize = 20_000;
 /// A group begins with at most so many members: each of them is told of the others.
 pub const MOST_MEMBERS: usize = 2_000;
-/// At most so many operations begin within one tick; each question of a flood is one.
+/// At most so many operations begin within one tick; each question of a flood is one, each
+/// connection of a crowd, too.
 pub const MOST_AT_ONCE: usize = 2_000;
-/// At most so many questions are asked in floods.
+/// At most so many questions are asked in floods, and connections dialled in crowds.
 pub const MOST_FLOODED: usize = 20_000;
 /// At most so many users and ids are named by all operations.
 pub const MOST_NAMED: usize = 400_000;
@@ -51,10 +52,10 @@ fn rows(plan: &Plan) -> usize {
     users.len() + members + past.pairs.len() + past.messages().count() + past.sessions.len()
 }
 
-/// How many questions an operation asks at once.
+/// How many questions an operation asks, or connections it dials, at once.
 fn flooded(op: &Operation) -> usize {
     match op.action {
-        Action::Rogue { what: Rogue::Flood { count } } => count.into(),
+        Action::Rogue { what: Rogue::Flood { count } | Rogue::Crowd { count } } => count.into(),
         _ => 0,
     }
 }

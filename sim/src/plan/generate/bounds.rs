@@ -1,7 +1,7 @@
 //! What the profile `bounds` adds: worlds at their limits.
 //!
 //! Devices try limits of the catalogue from below, at them and over them, ask faster than they may,
-//! and talk in a group of hundreds. Nothing of it is a fault. That what is over a limit is refused
+//! and talk in a group of hundreds; what fills up is in `full`. Nothing of it is a fault. That what is over a limit is refused
 //! `bounded` judges, that all is answered `answered`; rates are held by tests of msg_server.
 
 use super::{LOGINS_END_MS, operations::LAST_MS};

@@ -7,11 +7,14 @@ mod devices;
 mod extras;
 mod families;
 mod faults;
+mod full;
 mod groups;
 mod idle;
 mod operations;
 mod past;
 pub mod rollout;
+
+pub use full::limits;
 
 use super::{DB_WORKERS, EPOCH, Node, Pace, Past, Plan, Role, Side};
 use devices::devices;
@@ -34,7 +37,8 @@ pub enum Profile {
     Default,
     /// No faults, and clients that are in order; second devices all the same.
     Calm,
-    /// Limits tried from below, at them and over them; a group of hundreds; no faults.
+    /// Limits tried from below, at them and over them; one that is small, and fills up; a group of
+    /// hundreds; no faults.
     Bounds,
     /// More than a minute in which nobody does anything, and connections that say nothing in it; no
     /// faults.
@@ -45,7 +49,11 @@ pub enum Profile {
 pub const PROFILES: [(Profile, &str, &str); 4] = [
     (Profile::Default, "default", "faults, bad clients, second devices: 2 to 3 servers"),
     (Profile::Calm, "calm", "no faults, and clients that are in order; second devices"),
-    (Profile::Bounds, "bounds", "limits tried at, under and over; a group of hundreds; no faults"),
+    (
+        Profile::Bounds,
+        "bounds",
+        "limits tried at, under and over, or small and full; a group of hundreds; no faults",
+    ),
     (Profile::Idle, "idle", "a minute in which nobody does anything; no faults"),
 ];
 
@@ -96,7 +104,8 @@ pub fn generate(seed: u64, clients: Clients, profile: Profile) -> Plan {
             past::add(&mut plan, seed);
         }
         Profile::Idle => idle::stretch(&mut plan),
-        Profile::Calm | Profile::Bounds => {}
+        Profile::Bounds => full::lay(&mut plan, seed),
+        Profile::Calm => {}
     }
     plan
 }

@@ -11,6 +11,7 @@ mod tests;
 use super::{
     Class, Known, Property, Seen, Sort, Subject, Tally, Violation,
     answered::reply_of,
+    room,
     seen::Data,
     wire::{At, Message, is_audio, is_group},
 };
@@ -172,7 +173,11 @@ impl Available {
             return None;
         }
         let question = self.questions.get_mut(&asked)?;
-        (question.by, question.in_quiet) = (by, is_quiet(seen));
+        let is_full = room::is_full(refused.reason.as_deref().unwrap_or_default());
+        (question.by, question.in_quiet) = (by, is_quiet(seen) && !is_full);
+        if is_full {
+            self.tally.excuse("a server without room");
+        }
         let written = std::mem::take(&mut question.written);
         question.refused += u32::from(written != 0 && seen.known.trouble.is_over_before(written));
         None

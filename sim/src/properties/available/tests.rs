@@ -15,7 +15,10 @@ use teamtalk::{
     wire::{
         Pdu,
         im::{base_define::MsgType, message::ImMsgDataReadAck},
-        tt::extension::RefusedCode::{self, *},
+        tt::extension::{
+            Refused,
+            RefusedCode::{self, *},
+        },
     },
 };
 
@@ -152,6 +155,29 @@ fn a_question_that_is_refused_again_and_again_is_found() {
     assert_eq!(tape.pending().as_deref(), Some("available/refused/db"), "no fault is near");
     assert!(tape.found.is_empty(), "it may ask again");
     assert_eq!(tape.asks(10, list_request(5, 1, 2)).pending(), None);
+}
+
+#[test]
+fn a_server_that_was_full_may_refuse_what_is_not_asked_again() {
+    for (reason, owed) in
+        [("worker queue full", None), ("no such table", Some("available/refused/msg"))]
+    {
+        let said = Refused {
+            user_id: 1,
+            command_id: cmd::MSG_LIST_REQUEST.into(),
+            code: RefusedUnavailable.into(),
+            reason: Some(reason.into()),
+            attach_data: None,
+        };
+        let refusal = || Pdu::new(cmd::OTHER_REFUSED, 5, &said);
+        let mut tape = tape();
+        fault(&mut tape);
+        tape.later(2).asks(10, list_request(5, 1, 2)).tells(10, refusal());
+        assert_eq!(tape.pending().as_deref(), owed, "{reason}");
+        tape.asks(10, list_request(5, 1, 2)).tells(10, refusal());
+        let ever = owed.or(Some("available/refused-for-ever/msg"));
+        assert_eq!(tape.pending().as_deref(), ever, "{reason}");
+    }
 }
 
 /// Seeds 456 and 756 of `hardened`.

@@ -82,12 +82,16 @@ impl Asked {
         question.is_some_and(|question| self.passed.contains(question))
     }
 
-    /// Whether what was asked on a connection is for its msg_server to refuse as malformed. What is left of
-    /// its body may be that of another device's question, which went on.
+    /// Whether what was asked on a connection is for its msg_server to refuse as malformed: it breaks off, or
+    /// has attach data of its own, which may be over its limit. What is left of its body may be that of
+    /// another device's question, which went on.
     pub fn is_malformed(&self, conn: ConnId, command: u16, seq: u16) -> bool {
         let asked = self.on.get(&conn).and_then(|asked| asked.get(&(command, seq)));
         let table = catalogue::of(command).map(|entry| entry.body);
-        asked.zip(table).is_some_and(|((_, body), table)| check::conform(table, body).is_err())
+        asked.zip(table).is_some_and(|((_, body), table)| {
+            let has_attach = || fields(body).any(|field| field.number == attach::FIELD);
+            check::conform(table, body).is_err() || has_attach()
+        })
     }
 
     /// A msg_server writes to another server.
