@@ -68,11 +68,11 @@ impl fmt::Display for Cause {
     }
 }
 
-/// Where each host with a side was when a signature was violated, and who has been back.
+/// Where each host with a side was up to the moment when a signature was violated, and who has been back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sides {
-    /// The sides.
-    pub now: BTreeMap<Host, Side>,
+    /// The sides at the start, and after each change.
+    pub states: Vec<BTreeMap<Host, Side>>,
     /// The hosts that have gone from the candidate to the base.
     pub returned: BTreeSet<Host>,
 }
@@ -80,7 +80,7 @@ pub struct Sides {
 impl Sides {
     /// In a run, when this signature was violated; at its end if that is of no moment.
     pub fn at(case: &Case, outcome: &Outcome, signature: &str) -> Self {
-        let mut now = at_start(&case.plan);
+        let mut states = vec![at_start(&case.plan)];
         let mut returned = BTreeSet::new();
         let broken_by = outcome.broken_by.get(signature).copied().unwrap_or(u64::MAX);
         for line in outcome.trace.lines.iter().take_while(|line| line.n <= broken_by) {
@@ -89,27 +89,32 @@ impl Sides {
                 Kind::Migrated { .. } => Side::Candidate,
                 _ => continue,
             };
+            let mut now = states.last().cloned().unwrap_or_default();
             if now.insert(line.host.clone(), side) == Some(Side::Candidate) {
                 returned.insert(line.host.clone());
             }
+            states.push(now);
         }
-        Self { now, returned }
+        Self { states, returned }
     }
 
-    /// Whether it was so as a cause says.
+    /// Whether it was so as a cause says, then or before: what a mix did may show later.
     pub fn are(&self, cause: &Cause) -> bool {
-        let some = |role: &Role, side: Side| {
-            self.now.iter().any(|(host, on)| host.role() == *role && *on == side)
+        let some = |state: &BTreeMap<Host, Side>, role: &Role, side: Side| {
+            state.iter().any(|(host, on)| host.role() == *role && *on == side)
         };
         match cause {
-            Cause::Mix { new, old } => {
-                new.iter().all(|role| some(role, Side::Candidate))
-                    && old.iter().all(|role| some(role, Side::Base))
-            }
+            Cause::Mix { new, old } => self.states.iter().any(|state| {
+                new.iter().all(|role| some(state, role, Side::Candidate))
+                    && old.iter().all(|role| some(state, role, Side::Base))
+            }),
             Cause::Back(roles) => {
                 roles.iter().all(|role| self.returned.iter().any(|host| host.role() == *role))
             }
-            Cause::Change(roles) => roles.iter().all(|role| some(role, Side::Candidate)),
+            Cause::Change(roles) => {
+                let now = self.states.last();
+                now.is_some_and(|now| roles.iter().all(|role| some(now, role, Side::Candidate)))
+            }
         }
     }
 }
@@ -175,11 +180,14 @@ impl Search<'_, '_> {
     /// The smallest mix that does what a case does, of which it is known how its sides were.
     pub fn smallest(&self, case: &Case, sides: &Sides) -> Found {
         let with = |plan: Plan| Case { plan, ..case.clone() };
-        let frozen = frozen(&case.plan, &sides.now, self.older_schema);
-        match self.failing(&with(frozen)) {
-            Some(found) => self.of_mix(found, sides.now.clone()),
-            None => self.of_steps(case.clone()),
+        // What shows later was done by a mix that is no more.
+        for state in sides.states.iter().rev() {
+            let frozen = frozen(&case.plan, state, self.older_schema);
+            if let Some(found) = self.failing(&with(frozen)) {
+                return self.of_mix(found, state.clone());
+            }
         }
+        self.of_steps(case.clone())
     }
 
     /// The least of both sides that still does it, role by role.

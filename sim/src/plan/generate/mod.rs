@@ -43,10 +43,13 @@ pub enum Profile {
     /// More than a minute in which nobody does anything, and connections that say nothing in it; no
     /// faults.
     Idle,
+    /// As the default one, and each host goes down and comes back once or more, in an order of each seed's own: an
+    /// upgrade in which nothing changes.
+    Rolling,
 }
 
 /// All profiles, with their names and what they are for.
-pub const PROFILES: [(Profile, &str, &str); 4] = [
+pub const PROFILES: [(Profile, &str, &str); 5] = [
     (Profile::Default, "default", "faults, bad clients, second devices: 2 to 3 servers"),
     (Profile::Calm, "calm", "no faults, and clients that are in order; second devices"),
     (
@@ -55,6 +58,7 @@ pub const PROFILES: [(Profile, &str, &str); 4] = [
         "limits tried at, under and over, or small and full; a group of hundreds; no faults",
     ),
     (Profile::Idle, "idle", "a minute in which nobody does anything; no faults"),
+    (Profile::Rolling, "rolling", "as default, and hosts are restarted one after the other"),
 ];
 
 impl Profile {
@@ -99,13 +103,16 @@ pub fn generate(seed: u64, clients: Clients, profile: Profile) -> Plan {
     let mut plan = tree.current();
     plan.noise = seed;
     match profile {
-        Profile::Default => {
+        Profile::Default | Profile::Rolling => {
             extras::add(&mut plan, seed, clients);
             past::add(&mut plan, seed);
         }
         Profile::Idle => idle::stretch(&mut plan),
         Profile::Bounds => full::lay(&mut plan, seed),
         Profile::Calm => {}
+    }
+    if profile == Profile::Rolling {
+        rollout::lay(&mut plan, seed, &rollout::Ranks::default(), &rollout::Leg::ALL);
     }
     plan
 }
@@ -144,13 +151,13 @@ fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
                     })
                     .boxed()
             }
-            Profile::Default | Profile::Calm | Profile::Idle => groups.boxed(),
+            Profile::Default | Profile::Calm | Profile::Idle | Profile::Rolling => groups.boxed(),
         };
         (Just(shape), devices, groups).prop_flat_map(move |(shape, devices, groups)| {
             let nodes = nodes(&shape);
             let operations = operations(&devices, shape.users, &groups, profile);
             let faults = match profile {
-                Profile::Default => faults(&nodes, &devices).boxed(),
+                Profile::Default | Profile::Rolling => faults(&nodes, &devices).boxed(),
                 Profile::Calm | Profile::Bounds | Profile::Idle => Just(Vec::new()).boxed(),
             };
             let before = (Just(shape), Just(nodes), Just(devices), Just(groups.known));
