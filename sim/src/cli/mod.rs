@@ -359,7 +359,7 @@ struct Verify {
     /// What the plans are like: see `profiles`.
     #[arg(long, default_value = "default", value_parser = profile)]
     profile: Profile,
-    /// Where cases are written (default: `sim/verify` in cargo's target folder).
+    /// Where cases are written (default: the folder `verify` in `sim` in cargo's target folder).
     #[arg(long)]
     out: Option<PathBuf>,
     /// Write the verdict as JSON (docs/FORMATS.md). The file is opened before the first seed.

@@ -17,11 +17,15 @@ use crate::{
     plan::{Host, Role},
     record::{Applied, Did, Effect, End, Frame, Kind, fields::fields},
 };
-use std::{cell::Cell, collections::BTreeMap};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+};
 use teamtalk::{
     catalogue::{self, id},
     env::ConnId,
     fact::Fact,
+    store::migrations,
     wire::{
         attach::{Attach, kind},
         tt::extension::Refused,
@@ -51,6 +55,8 @@ pub struct Answers {
     stores: BTreeMap<ConnId, Host>,
     /// When a store last failed a db_proxy, in simulated microseconds.
     troubled: BTreeMap<Host, u64>,
+    /// The db_proxies that have started and not dialled SQL yet.
+    starting: BTreeSet<Host>,
     relayed: Relayed,
     /// Changes that nobody answers, and that are not done as far as is known.
     told: Vec<Told>,
@@ -92,6 +98,7 @@ impl Default for Answers {
             closed: Lookup::default(),
             stores: BTreeMap::new(),
             troubled: BTreeMap::new(),
+            starting: BTreeSet::new(),
             relayed: Relayed::default(),
             told: Vec::new(),
             may_be_done: Vec::new(),
@@ -109,7 +116,15 @@ impl Answers {
                 if line.host.role() == Role::Db
                     && [Role::Sql, Role::Redis].contains(&peer.role()) =>
             {
-                self.stores.insert(*conn, line.host.clone());
+                // On the first one it asks for the version of the schema, if it needs one, and closes it
+                // then: that is no store that fails.
+                let is_first = peer.role() == Role::Sql && self.starting.remove(&line.host);
+                if !is_first || migrations::required(seen.protocol()) == 0 {
+                    self.stores.insert(*conn, line.host.clone());
+                }
+            }
+            Kind::HostUp if line.host.role() == Role::Db => {
+                self.starting.insert(line.host.clone());
             }
             Kind::ConnectFailed { .. } if line.host.role() == Role::Db => {
                 self.forgive(&line.host);

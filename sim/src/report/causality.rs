@@ -33,7 +33,7 @@ pub fn causality(explained: &Explained, trace: &Trace) -> String {
         let (from, to) = (thousands(first.at_ms), thousands(last.at_ms));
         let _ = writeln!(
             out,
-            "it fails so often if draws are new from a moment on, {from} to {to} ms:"
+            "it fails so often if draws are new from a moment on, {from} to {to} ms (a full column: always):"
         );
         let _ = writeln!(out, "  {curve}");
     }
@@ -64,11 +64,10 @@ fn decided(inevitable: &Inevitable, trace: &Trace) -> String {
     let Inevitable { from_ms, draws, lines } = inevitable;
     let drawn: Vec<_> = draws
         .iter()
-        .map(
-            |(purpose, n)| {
-                if *n == 1 { purpose.to_string() } else { format!("{purpose} {n} times") }
-            },
-        )
+        .map(|(purpose, n)| {
+            let what = meaning(purpose);
+            if *n == 1 { what.to_string() } else { format!("{what} ({n} times)") }
+        })
         .collect();
     let from = thousands(*from_ms);
     let mut out = format!(
@@ -81,6 +80,24 @@ fn decided(inevitable: &Inevitable, trace: &Trace) -> String {
         let _ = writeln!(out, "  {}", printable(&event(line)));
     }
     out
+}
+
+/// What a draw of this purpose decides, in words.
+fn meaning(purpose: &str) -> &str {
+    match purpose {
+        "sql before" => "when SQL applies a statement",
+        "sql between" => "when SQL applies the next statement of a round trip",
+        "sql after" => "when SQL answers",
+        "sql alone" => "whether a statement runs on without its client",
+        "redis before" => "when Redis applies a command",
+        "redis after" => "when Redis answers",
+        "db-link" => "which connection to a db_proxy is picked",
+        "db-worker" => "which worker of a db_proxy is picked",
+        "cache-connection" => "which connection to Redis is picked",
+        "jitter" => "the latency of a link with jitter",
+        "reset-after" => "when a stream that lost data is reset",
+        other => other,
+    }
 }
 
 /// A column as high as the share of runs that fail.

@@ -7,6 +7,7 @@ mod shrunk;
 mod story;
 pub mod verify;
 mod violated;
+mod who;
 
 pub use crate::picture::mermaid;
 pub use causality::causality;
@@ -68,6 +69,7 @@ pub fn full_card(
     let _ = writeln!(out, "trace:   {}", outcome.trace.hash());
     let _ = writeln!(out, "world:   {}", world(&case.plan));
     out += &sides(case, outcome, violation);
+    out += &who::devices(&case.plan);
     if let Some(tally) = outcome.tallies.get(violation.property).filter(|of| of.forgiven() > 0) {
         let _ = writeln!(out, "excused: {} (judged {})", tally.excuses(), tally.judged);
     }
@@ -116,10 +118,12 @@ pub fn full_card(
     let broken_by = outcome.line_of(violation);
     let end = if broken_by.is_some() { ", up to the one that broke it" } else { "" };
     let _ = writeln!(out, "the last events that touched it{end}:");
-    for line in events(&outcome.trace.lines, about, broken_by) {
+    let shown = events(&outcome.trace.lines, about, broken_by);
+    for line in &shown {
         let mark = if Some(line.n) == broken_by { '>' } else { ' ' };
         let _ = writeln!(out, "{mark} {}", printable(&event(line)));
     }
+    out += &who::connections(&outcome.trace.lines, &shown);
     let _ = writeln!(
         out,
         "build:   teamtalk-sim {} under {}",
@@ -149,7 +153,7 @@ fn world(plan: &Plan) -> String {
     let past = if plan.past.is_empty() { "" } else { "; the stores have a past" };
     let schema = plan.schema.map_or(String::new(), |of| format!("; the schema has version {of}"));
     format!(
-        "{}; {latency} ms one way; Redis flushes {flushes}; timers {pace}; ends at {} ms{past}{schema}",
+        "{}; {latency} ms one way; Redis flushes {flushes}; timers {pace}; the plan ends at {} ms{past}{schema}",
         hosts.join(", "),
         plan.horizon_ms
     )

@@ -6,6 +6,7 @@
 //! does it, and from these mixes follows an order that avoids them, which is then run itself.
 
 mod chance;
+mod library;
 mod measure;
 mod mix;
 mod order;
@@ -14,6 +15,7 @@ mod stage;
 pub mod wire;
 
 pub use chance::{Count, bound};
+pub use library::{Verified, Verify, verify};
 pub use measure::{Measure, percentile_ms};
 pub use mix::{Cause, named};
 pub use order::Order;

@@ -1,0 +1,107 @@
+//! A verification as a test of somebody's own repository says it (examples/verify.rs).
+
+use super::{Pair, Verdict, Verification};
+use crate::{
+    plan::{case::ProtocolSpec, generate::Profile},
+    pool::Pool,
+    report,
+    run::Runner,
+};
+use std::{fmt, num::NonZero, sync::atomic::AtomicBool, thread::available_parallelism};
+
+/// What is to be verified: [`verify`] begins it.
+#[derive(Debug, Clone)]
+pub struct Verify {
+    pair: Pair,
+    seeds: u64,
+    from: u64,
+    jobs: usize,
+    profile: Profile,
+    rolling: bool,
+}
+
+/// May a candidate replace a base? 300 seeds from 1 on, on all cores, unless it is said otherwise.
+pub fn verify(base: ProtocolSpec, candidate: ProtocolSpec) -> Verify {
+    #[allow(clippy::disallowed_methods, reason = "the rig's own threads")]
+    let jobs = available_parallelism().map_or(1, NonZero::get);
+    let (profile, rolling) = (Profile::Default, false);
+    Verify { pair: Pair { base, candidate }, seeds: 300, from: 1, jobs, profile, rolling }
+}
+
+impl Verify {
+    /// Hosts change side in some runs, and the order is inferred.
+    pub fn rolling(self) -> Self {
+        Self { rolling: true, ..self }
+    }
+
+    /// So many seeds for each stage.
+    pub fn seeds(self, seeds: u64) -> Self {
+        Self { seeds, ..self }
+    }
+
+    /// The first seed.
+    pub fn from(self, from: u64) -> Self {
+        Self { from, ..self }
+    }
+
+    /// So many runs at once.
+    pub fn jobs(self, jobs: usize) -> Self {
+        Self { jobs: jobs.max(1), ..self }
+    }
+
+    /// What the plans are like.
+    pub fn profile(self, profile: Profile) -> Self {
+        Self { profile, ..self }
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// A sentence about a protocol that this build does not have.
+    pub fn run(self) -> Result<Verified, String> {
+        let Self { pair, seeds, from, jobs, profile, rolling } = self;
+        for (side, spec) in [("base", &pair.base), ("candidate", &pair.candidate)] {
+            let resolved = spec.resolve().and_then(|_| spec.resolve_limits());
+            resolved.map_err(|e| format!("{side}: {e}"))?;
+        }
+        let stop = AtomicBool::new(false);
+        let pool = Pool { runner: Runner::default(), jobs, stop: &stop };
+        let progress = |_| {};
+        let verification = Verification {
+            pair: pair.clone(),
+            from,
+            seeds,
+            profile,
+            rolling,
+            pool,
+            progress: &progress,
+        };
+        Ok(Verified { verdict: verification.run(), pair, rolling })
+    }
+}
+
+/// What came of it. It prints as `sim verify` does.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    /// All that came of it.
+    pub verdict: Verdict,
+    pair: Pair,
+    rolling: bool,
+}
+
+impl Verified {
+    /// Whether nothing that the base holds is lost.
+    pub fn is_safe(&self) -> bool {
+        self.verdict.is_safe(self.rolling)
+    }
+}
+
+impl fmt::Display for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { verdict, pair, rolling } = self;
+        f.write_str(&report::verify::changes(pair))?;
+        f.write_str(&report::verify::verdict(pair, verdict, *rolling, &|of| {
+            format!("its case is `regressions` of the verdict, {}", of.signature)
+        }))
+    }
+}
