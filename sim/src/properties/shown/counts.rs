@@ -167,7 +167,8 @@ impl Counts {
                 let data = &seen.data.as_ref()?.body;
                 let chat = match (is_group(data.msg_type), data.from_user_id) {
                     (true, _) => Chat::Group(data.to_session_id),
-                    (false, from) if from == user => return None,
+                    // A message of another of the user's devices: what is before it and not here may be the peer's.
+                    (false, from) if from == user => Chat::User(data.to_session_id),
                     (false, from) => Chat::User(from),
                 };
                 known.hears_of(chat, data.msg_id);

@@ -89,6 +89,26 @@ fn what_was_read_or_removed_is_not_shown_on() {
     assert!(later(told(CHAT, 2).tells(7, read(7))).is_empty(), "two came after it");
 }
 
+/// Seed 257 of `hardened`: what another device of the user sent says that there are messages between what was
+/// read and it, and whose these are the device does not know.
+#[test]
+fn what_came_before_a_message_of_another_own_device_may_be_unread() {
+    let read = ImMsgDataReadNotify {
+        user_id: 2,
+        session_id: 1,
+        msg_id: 9,
+        session_type: SINGLE,
+        attach_data: None,
+    };
+    let read = Pdu::new(command::MSG_READ_NOTIFY, 0, &read);
+    let mut tape = told(CHAT, 2);
+    tape.tells(7, message(0, 12, 2, 1, "own")).tells(7, read.clone());
+    assert!(later(tape.fact("client1", shows(CHAT, 2))).is_empty());
+    let mut tape = told(CHAT, 2);
+    tape.tells(7, message(0, 10, 2, 1, "own")).tells(7, read);
+    assert_eq!(later(tape.fact("client1", shows(CHAT, 2))), [STALE], "nothing is before it");
+}
+
 #[test]
 fn what_the_server_counts_no_more_is_not_shown_on() {
     let count = || {
