@@ -177,17 +177,20 @@ impl Search<'_, '_> {
         (!is_known).then_some(case)
     }
 
-    /// The smallest mix that does what a case does, of which it is known how its sides were.
-    pub fn smallest(&self, case: &Case, sides: &Sides) -> Found {
+    /// The smallest mix that does what a case does, of which it is known how its sides were; `None` if it takes
+    /// nobody of the candidate.
+    pub fn smallest(&self, case: &Case, sides: &Sides) -> Option<Found> {
         let with = |plan: Plan| Case { plan, ..case.clone() };
         // What shows later was done by a mix that is no more.
         for state in sides.states.iter().rev() {
             let frozen = frozen(&case.plan, state, self.older_schema);
             if let Some(found) = self.failing(&with(frozen)) {
-                return self.of_mix(found, state.clone());
+                let found = self.of_mix(found, state.clone());
+                let is_of_base = matches!(&found.cause, Cause::Mix { new, .. } if new.is_empty());
+                return (!is_of_base).then_some(found);
             }
         }
-        self.of_steps(case.clone())
+        Some(self.of_steps(case.clone()))
     }
 
     /// The least of both sides that still does it, role by role.

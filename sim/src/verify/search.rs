@@ -173,7 +173,10 @@ impl Verification<'_> {
         let known: Vec<_> = verdict.constraints.iter().map(|of| of.cause.clone()).collect();
         let (units, older_schema) = (self.pair.units(), self.pair.older_schema());
         let search = Search { pool: &self.pool, each: &each, known: &known, units, older_schema };
-        Explained::New(search.smallest(case, &sides).into())
+        match search.smallest(case, &sides) {
+            Some(found) => Explained::New(found.into()),
+            None => Explained::NotByItsSides,
+        }
     }
 
     /// Aims seeds at a cause, and keeps it.

@@ -11,7 +11,7 @@ use crate::{
     record::{End, Frame, Kind},
 };
 use std::collections::{BTreeMap, BTreeSet};
-use teamtalk::{catalogue::id, env::ConnId, timing::Timing};
+use teamtalk::{catalogue::id, env::ConnId, fact::Fact, timing::Timing};
 
 /// A process that was told to stop, and is there.
 #[derive(Debug)]
@@ -36,6 +36,9 @@ pub struct Stops {
     stop: Option<Stop>,
     /// The links on which a msg_server has read that its db_proxy stops, with when.
     stopped: BTreeMap<ConnId, u64>,
+    /// Hosts whose process is not there, or does not serve as the database lacks what it needs: that one ends of
+    /// itself, and is told nothing.
+    absent: BTreeSet<Host>,
 }
 
 fn broken(
@@ -76,7 +79,13 @@ impl Stops {
                     stop.untold.remove(conn);
                 }
             }
+            Kind::HostUp => drop(self.absent.remove(&line.host)),
+            Kind::Fact(Fact::NotServing { .. }) => {
+                self.absent.insert(line.host.clone());
+                self.stop.take_if(|stop| stop.host == line.host);
+            }
             Kind::HostDown => {
+                self.absent.insert(line.host.clone());
                 let stop = self.stop.as_mut().filter(|stop| stop.host == line.host)?;
                 let late = untold(stop, now_us);
                 let grace_us = us(timing.stop_grace());
@@ -95,7 +104,8 @@ impl Stops {
     /// Only one that nothing else goes wrong beside is judged.
     fn begins(&mut self, seen: &Seen<'_>, fault: u32, what: &str, tally: &mut Tally) {
         let told = Trouble::told_to_stop(what).and_then(|name| Host::parse(name).ok());
-        let told = told.filter(|host| host.role() == Role::Db);
+        let is_there = |host: &Host| host.role() == Role::Db && !self.absent.contains(host);
+        let told = told.filter(is_there);
         if self.stop.take().is_some() || told.is_some() && !self.under_way.is_empty() {
             tally.excuse("another fault beside a stop");
         } else if let Some(host) = told {
@@ -170,7 +180,9 @@ mod tests {
         record::{End, Kind},
     };
     use bytes::Bytes;
-    use teamtalk::{catalogue::id, env::ConnId, protocol::Protocol, timing::Timing, wire::Pdu};
+    use teamtalk::{
+        catalogue::id, env::ConnId, fact::Fact, protocol::Protocol, timing::Timing, wire::Pdu,
+    };
 
     const LINK: ConnId = 90;
 
@@ -237,6 +249,23 @@ mod tests {
         tape.line("db1", Kind::Disconnected { conn: LINK, end: End::Acceptor });
         tape.later(4).line("db1", Kind::HostDown);
         assert_eq!(tape.found, [""; 0]);
+    }
+
+    /// Seed 1 of `teamtalk` to `hardened`: a db_proxy waited for the schema that it needs, and is started again
+    /// and again; who tells it to stop in between tells nobody.
+    #[test]
+    fn one_that_does_not_serve_is_gone_at_once() {
+        let lacks = || Kind::Fact(Fact::NotServing { reason: "the schema".into() });
+        let mut tape = tape();
+        tape.line("db1", lacks()).at(1_000_000).line("db1", Kind::HostDown);
+        tape.at(2_000_000).line("db1", Kind::HostUp);
+        assert_eq!(tape.found, [""; 0], "after it was told");
+        let mut tape = Tape::new(Links::default()).under(Protocol::hardened());
+        tape.known.timing = Some(Timing::original());
+        tape.line("db1", lacks()).line("db1", Kind::HostDown);
+        begins(&mut tape, 1, "tell db1 to stop, back after 9000 ms");
+        tape.at(1_000_000).line("db1", Kind::HostDown).at(2_000_000).line("db1", Kind::HostUp);
+        assert_eq!(tape.found, [""; 0], "before it was told");
     }
 
     #[test]
