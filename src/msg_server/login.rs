@@ -60,8 +60,6 @@ pub(super) fn request(
     client.login_name = name_of(&req.user_name);
     client.client_type = req.client_type as u32;
     client.online_status = req.online_status;
-    state.logins_asked += 1;
-    client.asked_as = state.logins_asked;
     let (name, handle) = (client.login_name.clone(), client.handle);
     let Some(link) = state.db.pick(turn, Half::Login, 0, pdu) else { return Ok(()) };
     state.logins.insert((name, handle), conn);
@@ -137,9 +135,7 @@ pub(super) fn validated(
     };
     let user = info.user_id;
     let Some(client) = state.conns.get_mut(&conn) else { return Ok(()) };
-    let overtaken = client.overtaken;
-    let ordered = state.config.protocol.ordered_logins && !overtaken;
-    let login_number = rsp.login_number.filter(|_| ordered);
+    let login_number = rsp.login_number.filter(|_| state.config.protocol.ordered_logins);
     client.user = user;
     client.open = true;
     client.login_number = login_number.unwrap_or_default();
@@ -159,14 +155,9 @@ pub(super) fn validated(
         reason: KICK_DUPLICATE,
         login_number,
     };
-    if !overtaken {
-        if login_number.is_some() {
-            overtake(state, conn);
-        }
-        kick_here(state, turn, &kick, Some(conn));
-        if !protocol.mutated(Mutant::KickHereOnly) {
-            to_route_kick(state, turn, &kick);
-        }
+    kick_here(state, turn, &kick, Some(conn));
+    if !protocol.mutated(Mutant::KickHereOnly) {
+        to_route_kick(state, turn, &kick);
     }
     if is_first || !protocol.mutated(Mutant::SecondDeviceUnannounced) {
         state.announce(turn, user, client_type, 1);
@@ -184,27 +175,10 @@ pub(super) fn validated(
     };
     turn.send(conn, Pdu::new(cmd::LOGIN_RES_USERLOGIN, seq, &res));
     // Its answer was overtaken by that of a newer login.
-    if overtaken || newest_beyond(state, &kick).is_some() {
+    if newest_beyond(state, &kick).is_some() {
         put_off(state, turn, conn, KICK_DUPLICATE);
     }
     Ok(())
-}
-
-/// A login with a number was let in: those of its name and class that were asked for here before it, and
-/// are under way still, are older. A db_proxy draws their numbers as it gets round to them, which may be
-/// after this one's: a device whose machine lost its power and came back would be put off by the login
-/// that it asked for before, on a connection that only this server believes in. What is merely asked for
-/// overtakes nothing: anybody can ask under any name.
-fn overtake(state: &mut State, conn: ConnId) {
-    let Some(newer) = state.conns.get(&conn) else { return };
-    let (name, client_type, asked_as) =
-        (newer.login_name.clone(), newer.client_type, newer.asked_as);
-    let under_way = state.logins.range((name.clone(), 0)..=(name, u32::MAX));
-    for (_, other) in under_way {
-        if let Some(other) = state.conns.get_mut(other) {
-            other.overtaken |= other.same_class(client_type) && other.asked_as < asked_as;
-        }
-    }
 }
 
 /// 070d: a user has logged in elsewhere, or a phone kicks their PCs.

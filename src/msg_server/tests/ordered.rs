@@ -60,37 +60,6 @@ fn here_the_newest_stays_whichever_answer_comes_first() {
     assert_eq!(told, ["0104", "0107"], "it was let in, and overtaken");
 }
 
-/// Numbers are drawn as db_proxy gets round to them: a device that lost its power and is back would be put off
-/// by what it asked for before.
-#[test]
-fn here_what_was_asked_for_last_is_newer_whatever_the_numbers_say() {
-    let mut rig = rig();
-    let before = rig.asks_login(8, 1, 1);
-    let after = rig.asks_login(ALICE, 1, 1);
-    assert_eq!(kicks(&rig.is_validated(1, &after, "a80605")), [kick(Some(5))]);
-    let late = rig.is_validated(1, &before, "a80606");
-    assert_eq!(late.closed, [8]);
-    assert!(kicks(&late).is_empty(), "it kicks nobody");
-    let told: Vec<_> = late.to(8).into_iter().map(|hex| hex[20..24].to_string()).collect();
-    assert_eq!(told, ["0104", "0107"], "it was let in, and overtaken");
-    rig.gone(ALICE);
-    assert!(rig.login_as(9, 7).closed.is_empty(), "nobody is left");
-}
-
-#[test]
-fn only_a_login_of_the_same_class_that_was_let_in_overtakes() {
-    let mut rig = rig();
-    let before = rig.asks_login(8, 1, 1);
-    let phone = rig.asks_login(9, 1, 0x11);
-    rig.is_validated(1, &phone, "a80605");
-    let refused = rig.asks_login(10, 1, 1);
-    rig.pdu(DB_LOGIN, 0x0704, 1, &format!("{}10011a0161a2010c{refused}", name(1)));
-    let later = rig.asks_login(ALICE, 1, 1);
-    let first = rig.is_validated(1, &before, "a80606");
-    assert!(first.closed.is_empty(), "the phone is of another class, and one was refused");
-    assert_eq!(rig.is_validated(1, &later, "a80607").closed, [8]);
-}
-
 #[test]
 fn a_login_without_a_number_is_older_than_any_and_kicks_as_before() {
     let mut rig = rig();
