@@ -1,5 +1,7 @@
 //! Where the right answer is known: what is said to decide a case is what does.
 
+mod races;
+
 use super::{Explained, Explaining, SURE, explain};
 use crate::{
     explore::case_of,
