@@ -61,7 +61,8 @@ fn what_the_candidate_loses_is_a_regression_with_a_case() {
     let case = format!("kept/one-row-two-relations-db-{seed}.json");
     assert!(folder.read(&case).contains(signature));
     let replayed = folder.sim(&["replay", &case]).output().expect("sim runs");
-    assert_eq!(replayed.status.code(), Some(0), "{}", text(&replayed));
+    assert_eq!(replayed.status.code(), Some(1), "it is violated: {}", text(&replayed));
+    assert!(text(&replayed).ends_with("\nas expected\n"), "{}", text(&replayed));
 }
 
 /// A field that the candidate requires and the base never writes is refused before any seed, and all else is said
