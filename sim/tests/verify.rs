@@ -48,8 +48,7 @@ fn what_the_candidate_loses_is_a_regression_with_a_case() {
         "worse.toml",
         "preset = \"hardened\"\n[overrides]\nsingle-relation = false\nid-floor-from-store = false\n",
     );
-    let args =
-        ["--base", "hardened", "--candidate", "worse.toml", "--seeds", "2", "--out", "kept"];
+    let args = ["--base", "hardened", "--candidate", "worse.toml", "--seeds", "2", "--out", "kept"];
     let output = verify(&folder, &args);
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
