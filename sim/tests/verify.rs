@@ -90,6 +90,7 @@ fn a_field_that_old_nodes_do_not_write_is_unsafe_on_the_wire() {
         said.contains("unsafe when new reads old") && said.contains("UNSAFE on the wire"),
         "{said}"
     );
+    assert!(!said.contains("\nSAFE"), "and not that it is safe, too: {said}");
     let same = ["--base-proto", "old", "--candidate-proto", "old"];
     let output = verify(&folder, &[&args[..], &same].concat());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));

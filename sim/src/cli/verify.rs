@@ -6,15 +6,11 @@ use super::{
     interrupt, jobs_or_cores,
     output::{OutFile, Output, bar, complain, replay_of, try_folder},
 };
-use std::sync::Mutex;
 use teamtalk_sim::{
     plan::case::ProtocolSpec,
     pool::Pool,
     report::verify as report,
-    verify::{
-        Pair, Progress, Regression, Verification,
-        wire::{self, Danger},
-    },
+    verify::{Pair, Progress, Regression, Verdict, Verification, wire},
 };
 
 pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
@@ -34,19 +30,14 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     if args.base_proto.is_some() {
         out.line(report::on_the_wire(&differences));
     }
-    let is_read = differences.iter().all(|of| of.danger == Danger::Neither);
     let bar = bar("{msg:45} {bar:20} {pos}/{len}  {elapsed}", Some(1));
-    let bar = Mutex::new(bar);
-    let progress = |progress: Progress| {
-        let bar = bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match progress {
-            Progress::Begins(what, runs) => {
-                bar.set_message(what);
-                bar.set_length(runs.unwrap_or(0));
-                bar.set_position(0);
-            }
-            Progress::Ran => bar.inc(1),
+    let progress = |progress: Progress| match progress {
+        Progress::Begins(what, runs) => {
+            bar.set_message(what);
+            bar.set_length(runs.unwrap_or(0));
+            bar.set_position(0);
         }
+        Progress::Ran => bar.inc(1),
     };
     let verification = Verification {
         pair: pair.clone(),
@@ -61,8 +52,8 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
         },
         progress: &progress,
     };
-    let verdict = verification.run();
-    bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner).finish_and_clear();
+    let verdict = Verdict { on_the_wire: differences, ..verification.run() };
+    bar.finish_and_clear();
     let path = |of: &Regression| folder.join(file_name(of));
     for regression in &verdict.regressions {
         if let Err(error) = regression.case.write(&path(regression)) {
@@ -75,14 +66,10 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
         let text = serde_json::to_string_pretty(&report::json(&pair, &verdict, args.rolling));
         file.write(&(text.map_err(|e| e.to_string())? + "\n"))?;
     }
-    let is_safe = is_read && verdict.is_safe(args.rolling);
-    if !is_read {
-        out.line("UNSAFE on the wire: see the differences of the .proto files at the top");
-    }
     if verdict.interrupted && verdict.regressions.is_empty() {
         return Err(Failure::Interrupted("what is known so far was said".into()));
     }
-    Ok(u8::from(!is_safe))
+    Ok(u8::from(!verdict.is_safe(args.rolling)))
 }
 
 fn file_name(of: &Regression) -> String {

@@ -7,7 +7,7 @@ use super::{
     words,
 };
 use crate::{
-    plan::{Host, case::Case},
+    plan::{Host, case::Case, rollout},
     properties::{Named, Violation},
     record::{Kind, Line},
     world::Outcome,
@@ -149,14 +149,14 @@ fn steps<'a>(case: &'a Case, outcome: &'a Outcome, violation: &Violation) -> Vec
                 }
             }
             Kind::FaultStart { fault, what } => {
-                let planned = case.plan.faults.iter().find(|of| of.id == *fault);
-                let of = planned.map(|of| of.trouble.hosts()).unwrap_or_default();
+                let planned = case.plan.fault(*fault);
+                let of = planned.as_ref().map(|of| of.trouble.hosts()).unwrap_or_default();
                 let mut of: Vec<_> = of.into_iter().filter_map(host_of).collect();
                 of.sort_by_key(|host| all.iter().position(|other| other == host));
-                told(format!("FAULT {what}"), of);
+                told(rollout::begins(*fault, what), of);
             }
             Kind::FaultEnd { fault, hit } => {
-                told(format!("fault {fault} ends, hit {hit}"), Vec::new());
+                told(rollout::ends(*fault, *hit), Vec::new());
             }
             Kind::OnSide { side } => {
                 told(format!("on the side of {} from here on", side.name()), vec![&line.host])

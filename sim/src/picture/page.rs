@@ -235,10 +235,9 @@ impl<'a> Drawer<'a> {
     }
 
     fn faults(&self) -> Vec<Value> {
-        let plan = &self.case.plan.faults;
         let drawn = self.scene.faults.iter().map(|span| {
-            let planned = plan.iter().find(|fault| fault.id == span.fault);
-            let hosts = planned.map(|fault| fault.trouble.hosts()).unwrap_or_default();
+            let planned = self.case.plan.fault(span.fault);
+            let hosts = planned.as_ref().map(|fault| fault.trouble.hosts()).unwrap_or_default();
             json!({
                 "what": span.what,
                 "from": span.from.sim_us,

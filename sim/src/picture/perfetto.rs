@@ -286,8 +286,8 @@ impl<'a> Writer<'a> {
         let until = fault.ended.map_or(self.scene.end_us, |(line, _)| line.sim_us);
         let id = format!("0xf{:07x}", fault.fault);
         let hit = fault.ended.map(|(_, hit)| hit);
-        let planned = self.case.plan.faults.iter().find(|of| of.id == fault.fault);
-        let hosts = planned.map(|of| of.trouble.hosts()).unwrap_or_default();
+        let planned = self.case.plan.fault(fault.fault);
+        let hosts = planned.as_ref().map(|of| of.trouble.hosts()).unwrap_or_default();
         let args = json!({"fault": fault.fault, "hit": hit, "hosts": hosts, "what": fault.what});
         span(fault.what, "fault", &id, track, [fault.from.sim_us, until], args, events);
     }

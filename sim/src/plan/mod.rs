@@ -207,6 +207,16 @@ impl Plan {
         self.devices.iter().map(|device| device.user).chain(beside).collect()
     }
 
+    /// All that goes wrong in a run: the faults, and the steps of the rollout as such.
+    pub fn all_faults(&self) -> impl Iterator<Item = Fault> {
+        self.faults.iter().cloned().chain(self.rollout.iter().map(Step::fault))
+    }
+
+    /// The fault of this number in a trace, or the step as one.
+    pub fn fault(&self, id: u32) -> Option<Fault> {
+        self.all_faults().find(|fault| fault.id == id)
+    }
+
     /// The side of a host; `Base` if the plan has no such host.
     pub fn side_of(&self, host: &str) -> Side {
         self.node(host).map_or(Side::Base, |n| n.side)

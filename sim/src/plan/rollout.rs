@@ -90,6 +90,20 @@ impl Step {
     }
 }
 
+/// What a line says with which a fault or a step begins; `what`: its own words.
+pub fn begins(fault: u32, what: &str) -> String {
+    let word = if fault >= FAULTS_FROM { "STEP" } else { "FAULT" };
+    format!("{word} {what}")
+}
+
+/// What a line says with which a fault or a step ends that hit so much.
+pub fn ends(fault: u32, hit: u64) -> String {
+    match fault.checked_sub(FAULTS_FROM) {
+        Some(step) => format!("step {step} is done"),
+        None => format!("fault {fault} ends, hit {hit}"),
+    }
+}
+
 impl Side {
     /// The other one.
     pub fn other(self) -> Self {

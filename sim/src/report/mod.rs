@@ -22,11 +22,7 @@ use crate::{
     ceilings,
     explore::SeedReport,
     floor::median_acked,
-    plan::{
-        Durability, Pace, Plan, Role, Side, TICK_MS,
-        case::Case,
-        rollout::{self, FAULTS_FROM},
-    },
+    plan::{Durability, Pace, Plan, Role, Side, TICK_MS, case::Case, rollout},
     properties::{About, Violation},
     record::{Applied, Kind, Line},
     shrink::{NOISES, Part},
@@ -255,13 +251,9 @@ fn event(line: &Line) -> String {
             format!("row: {content} from user {from} in {conversation} under msg_id {msg_id}")
         }
         Kind::Store(Applied { store, what, effect, .. }) => format!("{store}: {what}: {effect}"),
-        Kind::FaultStart { fault, what } if *fault >= FAULTS_FROM => format!("STEP {what}"),
-        Kind::FaultStart { what, .. } => format!("FAULT {what}"),
-        Kind::FaultEnd { fault, .. } if *fault >= FAULTS_FROM => {
-            format!("step {} is done", fault - FAULTS_FROM)
-        }
+        Kind::FaultStart { fault, what } => rollout::begins(*fault, what),
+        Kind::FaultEnd { fault, hit } => rollout::ends(*fault, *hit),
         Kind::OnSide { side } => format!("is on the side of {} from here on", side.name()),
-        Kind::FaultEnd { fault, hit } => format!("fault {fault} ends, hit {hit}"),
         Kind::Panic { message, at } => format!("PANICS at {at}: {message}"),
         Kind::Endless { message } => format!("RUNS WITHOUT END: {message}"),
         other => format!("{other:?}"),

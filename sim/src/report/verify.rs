@@ -280,7 +280,7 @@ pub fn json(pair: &Pair, verdict: &Verdict, rolling: bool) -> serde_json::Value 
     });
     json!({
         "base": pair.base, "candidate": pair.candidate, "safe": verdict.is_safe(rolling),
-        "interrupted": verdict.interrupted,
+        "interrupted": verdict.interrupted, "on_the_wire": verdict.on_the_wire,
         "signatures": verdict.rows.iter().map(row).collect::<serde_json::Map<_, _>>(),
         "regressions": verdict.regressions.iter().map(regression).collect::<Vec<_>>(),
         "mended": verdict.mended, "not_yet": verdict.not_yet, "unclear": verdict.unclear,
@@ -293,6 +293,9 @@ pub fn json(pair: &Pair, verdict: &Verdict, rolling: bool) -> serde_json::Value 
 fn conclusion(pair: &Pair, verdict: &Verdict, rolling: bool) -> String {
     if verdict.interrupted {
         return "\nINTERRUPTED: what is said above is what is known so far\n".into();
+    }
+    if !verdict.is_read() {
+        return "\nUNSAFE on the wire: see the differences of the .proto files at the top\n".into();
     }
     let runs = verdict.runs.get(&Stage::Candidate).copied().unwrap_or_default();
     match verdict.is_safe(rolling) {

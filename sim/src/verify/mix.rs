@@ -128,16 +128,23 @@ pub fn at_start(plan: &Plan) -> BTreeMap<Host, Side> {
     sides
 }
 
-/// A plan in which every host is on one side from beginning to end. Its steps are restarts, and the schema is
-/// what it is; `older`: the version that the base runs on, if there are two.
+/// Puts hosts on a side from beginning to end, all for which one is named: their steps are restarts. The schema is
+/// what it is then; `older`: the version that the base runs on, if there are two.
+fn put(plan: &mut Plan, side: impl Fn(&str) -> Option<Side>, older: Option<u32>) {
+    if let Some(of_schema) = side(Role::Sql.name()) {
+        plan.migrations.clear();
+        plan.schema = older.filter(|_| of_schema == Side::Base);
+    }
+    let set = |host: &str, to: &mut Side| *to = side(host).unwrap_or(*to);
+    plan.nodes.iter_mut().for_each(|node| set(&node.host, &mut node.side));
+    plan.devices.iter_mut().for_each(|device| set(&device.host, &mut device.side));
+    plan.rollout.iter_mut().for_each(|step| set(&step.host, &mut step.to));
+}
+
+/// A plan in which every host is on one side from beginning to end.
 pub fn frozen(plan: &Plan, sides: &BTreeMap<Host, Side>, older: Option<u32>) -> Plan {
     let mut plan = plan.clone();
-    plan.migrations.clear();
-    plan.schema = older.filter(|_| sides.get(Role::Sql.name()) == Some(&Side::Base));
-    let side = |host: &str| sides.get(host).copied().unwrap_or_default();
-    plan.nodes.iter_mut().for_each(|node| node.side = side(&node.host));
-    plan.devices.iter_mut().for_each(|device| device.side = side(&device.host));
-    plan.rollout.iter_mut().for_each(|step| step.to = side(&step.host));
+    put(&mut plan, |host| Some(sides.get(host).copied().unwrap_or_default()), older);
     plan
 }
 
@@ -256,18 +263,11 @@ impl Search<'_, '_> {
     }
 }
 
-/// The case in which the hosts of a role stay on a side, or the schema does. Their steps are restarts.
+/// The case in which the hosts of a role stay on a side, or the schema does.
 pub fn stays(case: &Case, role: Role, side: Side, older: Option<u32>) -> Case {
     let is_of = |host: &str| Host::parse(host).is_ok_and(|host| host.role() == role);
     let mut case = case.clone();
-    let plan = &mut case.plan;
-    if role == Role::Sql {
-        plan.migrations.clear();
-        plan.schema = older.filter(|_| side == Side::Base);
-    }
-    plan.nodes.iter_mut().filter(|node| is_of(&node.host)).for_each(|node| node.side = side);
-    plan.devices.iter_mut().filter(|device| is_of(&device.host)).for_each(|of| of.side = side);
-    plan.rollout.iter_mut().filter(|step| is_of(&step.host)).for_each(|step| step.to = side);
+    put(&mut case.plan, |host| is_of(host).then_some(side), older);
     case
 }
 

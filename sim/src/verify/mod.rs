@@ -30,6 +30,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
 };
+use wire::{Danger, Difference};
 
 /// Noise seeds under which a plan that went wrong is run on both sides, to tell whether the side did it.
 const PAIRED: u64 = 20;
@@ -126,6 +127,8 @@ pub struct Proven {
 /// All that came of it.
 #[derive(Debug, Clone, Default)]
 pub struct Verdict {
+    /// In what the .proto files differ, if there were two trees of them.
+    pub on_the_wire: Vec<Difference>,
     /// The signatures that were violated anywhere.
     pub rows: BTreeMap<String, Row>,
     /// The runs of each stage.
@@ -151,15 +154,20 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Whether nothing that the base holds is lost: not with everybody on the candidate, and in the order
-    /// that was inferred, if one was asked for, at no stage.
+    /// Whether each side can read what the other writes.
+    pub fn is_read(&self) -> bool {
+        self.on_the_wire.iter().all(|of| of.danger == Danger::Neither)
+    }
+
+    /// Whether each side can read what the other writes, and nothing that the base holds is lost: not with everybody on
+    /// the candidate, and in the order that was inferred, if one was asked for, at no stage.
     pub fn is_safe(&self, rolling: bool) -> bool {
         let alone = self.regressions.iter().any(|of| of.stage == Stage::Candidate);
         let ordered = self
             .proven
             .as_ref()
             .is_some_and(|proven| proven.forward.hits == 0 && proven.back.hits == 0);
-        !self.interrupted && !alone && (ordered || !rolling)
+        self.is_read() && !self.interrupted && !alone && (ordered || !rolling)
     }
 }
 
@@ -171,14 +179,14 @@ impl Runs {
     /// All signatures of some stages.
     fn signatures(&self) -> BTreeSet<&str> {
         let all = self.0.values().flat_map(BTreeMap::values).flat_map(|ran| &ran.violated);
-        all.map(|(signature, _)| signature.as_str()).collect()
+        all.map(|of| of.signature.as_str()).collect()
     }
 
     /// How often a signature was violated in the stages of a kind.
     fn count(&self, signature: &str, is_of: impl Fn(Stage) -> bool) -> Count {
         let mut count = Count::default();
         for ran in self.of(is_of) {
-            count.add(ran.violates(signature));
+            count.add(ran.violated(signature).is_some());
         }
         count
     }

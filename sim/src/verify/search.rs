@@ -5,7 +5,7 @@ use super::{
     Row, Runs, Stage, TRIED, Verdict, Verification, is_rolling,
     mix::{Found, Search, Sides, at_start, frozen, stays},
     order,
-    stage::{Path, Paths, Ran, only},
+    stage::{Path, Paths, Ran, Violated, only},
 };
 use crate::{
     plan::{
@@ -83,8 +83,8 @@ impl Verification<'_> {
                     verdict.not_yet.push(signature.into());
                     continue;
                 }
-                let failing = runs.of(is_of).filter(|ran| ran.violates(signature)).take(TRIED);
-                match failing.into_iter().find_map(|ran| self.paired(ran, signature)) {
+                let mut failing = runs.of(is_of).filter(|ran| ran.violated(signature).is_some());
+                match failing.by_ref().take(TRIED).find_map(|ran| self.paired(ran, signature)) {
                     Some(regression) => {
                         verdict.regressions.push(regression);
                         is_unclear = false;
@@ -102,7 +102,7 @@ impl Verification<'_> {
     /// Whether a run went wrong because of its sides: its plan is run under noise seeds as it was, with
     /// everybody on the base, and with everybody on the candidate.
     fn paired(&self, ran: &Ran, signature: &str) -> Option<Regression> {
-        let case = Case { expect: signature.into(), ..ran.case.clone() };
+        let (case, violated) = (ran.expecting(signature), ran.violated(signature)?);
         let as_it_was = ran.stage.run_of(&case);
         let on_base = self.count(&only(&case, Side::Base))?;
         let here = self.count(&as_it_was)?;
@@ -110,10 +110,9 @@ impl Verification<'_> {
             return None;
         }
         let on_candidate = self.count(&only(&case, Side::Candidate))?;
-        let (_, sentence) = ran.violated.iter().find(|(known, _)| known == signature)?;
         Some(Regression {
             signature: signature.into(),
-            sentence: sentence.clone(),
+            sentence: violated.sentence.clone(),
             stage: ran.stage,
             seed: ran.case.seed.unwrap_or_default(),
             on_base,
@@ -126,8 +125,16 @@ impl Verification<'_> {
     /// Under how many noise seeds a case fails as it expects; `None` if it was asked to stop.
     fn count(&self, case: &Case) -> Option<Count> {
         let cases: Vec<_> = (0..PAIRED).map(|n| case.under_noise(n)).collect();
-        let hits = self.pool.failing(&cases, &|| (self.progress)(Progress::Ran))?;
-        Some(Count { hits, of: PAIRED })
+        Some(self.failing(&cases)).filter(|count| count.of == PAIRED)
+    }
+
+    /// How many of some cases fail as they expect, of those that were run.
+    fn failing(&self, cases: &[Case]) -> Count {
+        let all: Vec<_> = cases.iter().collect();
+        let ran = self.pool.run(&all, Enough::AllRan, &|| (self.progress)(Progress::Ran));
+        let mut count = Count::default();
+        ran.into_iter().flatten().for_each(|ran| count.add(ran.fails));
+        count
     }
 
     /// Leads what went wrong in rollouts back to unsafe mixes, until each is explained by one of them.
@@ -140,43 +147,43 @@ impl Verification<'_> {
                 continue;
             }
             let mut unexplained = 0;
-            for ran in runs.of(is_rolling).filter(|ran| ran.violates(&signature)) {
+            for ran in runs.of(is_rolling) {
                 if self.is_stopped() || tried >= MOST_CAUSES || unexplained >= TRIED {
                     break;
                 }
-                let case = Case { expect: signature.clone(), ..ran.case.clone() };
-                match self.explain(verdict, &case) {
-                    Explained::Known => {}
-                    Explained::New(found) => {
+                let Some(Violated { sides, .. }) = ran.violated(&signature) else { continue };
+                if is_explained(verdict, sides) {
+                    continue;
+                }
+                let case = ran.expecting(&signature);
+                let found =
+                    self.is_by_its_sides(&case).then(|| self.cause_of(verdict, &case, sides));
+                match found.flatten() {
+                    Some(found) => {
                         tried += 1;
                         verdict.regressions[at].case = found.case.clone();
-                        self.add(verdict, &signature, *found);
+                        self.add(verdict, &signature, found);
                     }
-                    Explained::NotByItsSides => unexplained += 1,
+                    None => unexplained += 1,
                 }
             }
         }
     }
 
-    /// What explains a run that went wrong.
-    fn explain(&self, verdict: &Verdict, case: &Case) -> Explained {
-        let Ok(outcome) = self.outcome(case) else { return Explained::NotByItsSides };
-        let sides = Sides::at(case, &outcome, &case.expect);
-        if verdict.constraints.iter().any(|known| sides.are(&known.cause)) {
-            return Explained::Known;
-        }
+    /// Whether a case goes wrong more often than with everybody on the base.
+    fn is_by_its_sides(&self, case: &Case) -> bool {
         let (base, here) = (self.count(&only(case, Side::Base)), self.count(case));
-        if !base.zip(here).is_some_and(|(base, here)| here.exceeds(base)) {
-            return Explained::NotByItsSides;
-        }
+        base.zip(here).is_some_and(|(base, here)| here.exceeds(base))
+    }
+
+    /// The cause of a case that goes wrong by its sides, and by none that is known; `None` if it takes nobody of
+    /// the candidate.
+    fn cause_of(&self, verdict: &Verdict, case: &Case, sides: &Sides) -> Option<Found> {
         let each = || (self.progress)(Progress::Ran);
         let known: Vec<_> = verdict.constraints.iter().map(|of| of.cause.clone()).collect();
         let (units, older_schema) = (self.pair.units(), self.pair.older_schema());
         let search = Search { pool: &self.pool, each: &each, known: &known, units, older_schema };
-        match search.smallest(case, &sides) {
-            Some(found) => Explained::New(found.into()),
-            None => Explained::NotByItsSides,
-        }
+        search.smallest(case, sides)
     }
 
     /// Aims seeds at a cause, and keeps it.
@@ -189,14 +196,7 @@ impl Verification<'_> {
         let expecting = |case: &Case| Case { expect: signature.into(), ..case.clone() };
         let cases: Vec<_> = cases.iter().map(expecting).collect();
         let on_base: Vec<_> = cases.iter().map(|case| only(case, Side::Base)).collect();
-        let failing = |cases: &[Case]| {
-            let all: Vec<_> = cases.iter().collect();
-            let ran = self.pool.run(&all, Enough::AllRan, &|| (self.progress)(Progress::Ran));
-            let mut count = Count::default();
-            ran.into_iter().flatten().for_each(|ran| count.add(ran.fails));
-            count
-        };
-        let (aimed, aimed_on_base) = (failing(&cases), failing(&on_base));
+        let (aimed, aimed_on_base) = (self.failing(&cases), self.failing(&on_base));
         let signature = signature.into();
         verdict.constraints.push(Constraint { cause, signature, aimed, aimed_on_base, case });
     }
@@ -253,9 +253,12 @@ impl Verification<'_> {
                 return;
             }
             let known = verdict.constraints.len();
-            for case in failing.into_iter().take(TRIED) {
-                if let Explained::New(found) = self.explain(verdict, &case) {
-                    self.add(verdict, &case.expect, *found);
+            for (case, sides) in failing.into_iter().take(TRIED) {
+                if is_explained(verdict, &sides) {
+                    continue;
+                }
+                if let Some(found) = self.cause_of(verdict, &case, &sides) {
+                    self.add(verdict, &case.expect, found);
                 }
             }
             if verdict.constraints.len() == known {
@@ -264,8 +267,8 @@ impl Verification<'_> {
         }
     }
 
-    /// Runs an order, there and back; with the runs that broke what the base does not.
-    fn prove_once(&self, verdict: &Verdict, order: super::Order) -> (Proven, Vec<Case>) {
+    /// Runs an order, there and back; with the cases that broke what the base does not, and who was on which side.
+    fn prove_once(&self, verdict: &Verdict, order: super::Order) -> (Proven, Vec<(Case, Sides)>) {
         let ranks = Ranks { at_once: order.at_once.clone(), ..Ranks::of(&order.roles) };
         // Other seeds than those that it was inferred from.
         let from = self.from.saturating_add(self.seeds);
@@ -280,14 +283,10 @@ impl Verification<'_> {
             self.all(&mut runs, what, &cases, stage);
             let mut count = Count::default();
             for ran in runs.of(is_rolling) {
-                let lost = ran
-                    .violated
-                    .iter()
-                    .find(|(signature, _)| self.is_lost(verdict, ran, signature));
+                let is_lost = |of: &&Violated| self.is_lost(verdict, ran, &of.signature);
+                let lost = ran.violated.iter().find(is_lost);
                 count.add(lost.is_some());
-                if let Some((signature, _)) = lost {
-                    failing.push(Case { expect: signature.clone(), ..ran.case.clone() });
-                }
+                failing.extend(lost.map(|of| (ran.expecting(&of.signature), of.sides.clone())));
             }
             count
         };
@@ -311,14 +310,9 @@ impl Verification<'_> {
     }
 }
 
-/// What explains a run that went wrong.
-enum Explained {
-    /// A cause that is known.
-    Known,
-    /// Another one.
-    New(Box<Found>),
-    /// Its plan goes wrong on the base, too, or hardly ever.
-    NotByItsSides,
+/// Whether a known cause explains what went wrong with hosts on these sides.
+fn is_explained(verdict: &Verdict, sides: &Sides) -> bool {
+    verdict.constraints.iter().any(|known| sides.are(&known.cause))
 }
 
 /// The side on which the hosts of a role are at the start of a case.

@@ -15,7 +15,7 @@ use crate::{
         rollout,
     },
     properties::Violation,
-    verify::measure::Measure,
+    verify::{measure::Measure, mix::Sides},
     world::Outcome,
 };
 use std::collections::BTreeMap;
@@ -135,6 +135,17 @@ pub fn only(case: &Case, side: Side) -> Case {
     case
 }
 
+/// A violation of a run.
+#[derive(Debug, Clone)]
+pub struct Violated {
+    /// Its signature.
+    pub signature: String,
+    /// What went wrong.
+    pub sentence: String,
+    /// Who was on which side until then.
+    pub sides: Sides,
+}
+
 /// What came of one run.
 #[derive(Debug, Clone)]
 pub struct Ran {
@@ -142,8 +153,8 @@ pub struct Ran {
     pub stage: Stage,
     /// The case of which it is, with both protocols; it expects that all holds.
     pub case: Case,
-    /// Each violation: signature and sentence.
-    pub violated: Vec<(String, String)>,
+    /// What was violated.
+    pub violated: Vec<Violated>,
     /// How often each property judged.
     pub judged: BTreeMap<&'static str, u64>,
     /// What its users saw.
@@ -153,15 +164,24 @@ pub struct Ran {
 impl Ran {
     /// Of a case and its outcome.
     pub fn of(stage: Stage, case: Case, outcome: &Outcome) -> Self {
-        let told = |violation: &Violation| (violation.signature(), violation.sentence.clone());
+        let told = |violation: &Violation| {
+            let signature = violation.signature();
+            let sides = Sides::at(&case, outcome, &signature);
+            Violated { signature, sentence: violation.sentence.clone(), sides }
+        };
         let violated = outcome.violations.iter().map(told).collect();
         let measure = Measure::of(&case.plan, outcome);
         let judged = outcome.tallies.iter().map(|(name, tally)| (*name, tally.judged)).collect();
         Self { stage, case, violated, judged, measure }
     }
 
-    /// Whether this signature is among its violations.
-    pub fn violates(&self, signature: &str) -> bool {
-        self.violated.iter().any(|(known, _)| known == signature)
+    /// What is known of this signature, if it was violated.
+    pub fn violated(&self, signature: &str) -> Option<&Violated> {
+        self.violated.iter().find(|of| of.signature == signature)
+    }
+
+    /// Its case, which expects this signature.
+    pub fn expecting(&self, signature: &str) -> Case {
+        Case { expect: signature.into(), ..self.case.clone() }
     }
 }

@@ -1,6 +1,6 @@
 //! The versions of the schema that a plan names.
 
-use super::{LARGEST_ID, before_the_end, unique, within};
+use super::{LARGEST_ID, timed, within};
 use crate::plan::Plan;
 use std::collections::BTreeSet;
 use teamtalk::store::migrations::LATEST;
@@ -12,10 +12,8 @@ pub(super) fn check(plan: &Plan) -> Result<(), String> {
     }
     let mut ids = BTreeSet::new();
     for migration in &plan.migrations {
-        let place = format!("migration {}", migration.id);
-        within(&place, "id", migration.id, 1, LARGEST_ID)?;
-        unique(&mut ids, migration.id, || place.clone())?;
-        before_the_end(&place, migration.at_ms, plan)?;
+        let (id, at_ms) = (migration.id, migration.at_ms);
+        let place = timed(plan, ("migration", LARGEST_ID), &mut ids, id, at_ms)?;
         within(&place, "to", migration.to, 1, LATEST)?;
     }
     Ok(())

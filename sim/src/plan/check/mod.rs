@@ -177,10 +177,7 @@ fn operations(plan: &Plan) -> Result<(), String> {
     let slots: BTreeSet<_> = plan.devices.iter().map(|device| device.slot).collect();
     let mut ids = BTreeSet::new();
     for op in &plan.operations {
-        let place = format!("operation {}", op.id);
-        within(&place, "id", op.id, 1, LARGEST_OPERATION)?;
-        unique(&mut ids, op.id, || place.clone())?;
-        before_the_end(&place, op.at_ms, plan)?;
+        let place = timed(plan, ("operation", LARGEST_OPERATION), &mut ids, op.id, op.at_ms)?;
         if !slots.contains(&op.device) {
             let slot = op.device;
             return Err(format!("{place}: field `device`: the plan has no device in slot {slot}"));
@@ -212,10 +209,7 @@ fn lists_of(op: &Operation) -> Vec<(&'static str, usize)> {
 fn faults(plan: &Plan) -> Result<(), String> {
     let mut ids = BTreeSet::new();
     for fault in &plan.faults {
-        let place = format!("fault {}", fault.id);
-        within(&place, "id", fault.id, 1, LARGEST_ID)?;
-        unique(&mut ids, fault.id, || place.clone())?;
-        before_the_end(&place, fault.at_ms, plan)?;
+        let place = timed(plan, ("fault", LARGEST_ID), &mut ids, fault.id, fault.at_ms)?;
         for host in fault.trouble.hosts() {
             is_host(plan, &place, host)?;
         }
@@ -227,10 +221,7 @@ fn faults(plan: &Plan) -> Result<(), String> {
 fn rollout(plan: &Plan) -> Result<(), String> {
     let mut ids = BTreeSet::new();
     for step in &plan.rollout {
-        let place = format!("step {}", step.id);
-        within(&place, "id", step.id, 1, LARGEST_ID)?;
-        unique(&mut ids, step.id, || place.clone())?;
-        before_the_end(&place, step.at_ms, plan)?;
+        timed(plan, ("step", LARGEST_ID), &mut ids, step.id, step.at_ms)?;
         step.check(plan)?;
     }
     Ok(())
@@ -284,6 +275,21 @@ fn before_the_end(place: &str, at_ms: u64, plan: &Plan) -> Result<(), String> {
     }
     let horizon = plan.horizon_ms;
     Err(format!("{place}: field `at_ms`: {at_ms} is not before the plan's horizon_ms, {horizon}"))
+}
+
+/// What has an id of its own, up to the largest one, and begins before the end: its place in words.
+fn timed(
+    plan: &Plan,
+    (noun, largest): (&str, u32),
+    ids: &mut BTreeSet<u32>,
+    id: u32,
+    at_ms: u64,
+) -> Result<String, String> {
+    let place = format!("{noun} {id}");
+    within(&place, "id", id, 1, largest)?;
+    unique(ids, id, || place.clone())?;
+    before_the_end(&place, at_ms, plan)?;
+    Ok(place)
 }
 
 fn is_host(plan: &Plan, place: &str, host: &str) -> Result<(), String> {

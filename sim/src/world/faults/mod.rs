@@ -117,8 +117,7 @@ impl Stage<'_, '_> {
 impl Faults {
     /// The faults of a plan, whose hosts are known to `shared`.
     pub fn new(plan: &Plan, shared: &Shared) -> Self {
-        let mut waiting = plan.faults.clone();
-        waiting.extend(plan.rollout.iter().map(Step::fault));
+        let mut waiting: Vec<_> = plan.all_faults().collect();
         let steps = plan.rollout.iter().map(|step| (step.fault().id, step.clone())).collect();
         waiting.sort_by_key(|f| (f.at_ms, f.id));
         waiting.reverse();
