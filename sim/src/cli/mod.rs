@@ -28,6 +28,7 @@ use teamtalk_sim::{
     run::{PATIENCE, Runner},
     shrink::BUDGET,
 };
+use verify::Verify;
 
 /// A property was violated.
 const VIOLATED: u8 = 1;
@@ -315,58 +316,6 @@ struct Judge {
     /// Trace files.
     #[arg(required = true, value_name = "TRACE")]
     traces: Vec<PathBuf>,
-}
-
-/// Verify a change before it is deployed: may the candidate replace the base, and in what order?
-///
-/// The same plans run with everybody on the base, with everybody on the candidate, and (--rolling) while
-/// hosts go from one to the other in an order of each seed's own: forward, stopped half way, back, and
-/// forward again. What is violated there and not under the base is a regression. Each one of a rollout is
-/// led back to the smallest mix of sides that does it ("msg_servers of the candidate beside db_proxies of
-/// the base"); from these follows the order in which roles may change and the last point from which all can be
-/// taken back, and that order is run on other seeds.
-///
-/// Under the base hosts go down at the same moments and come back as they were: what differs is the
-/// protocol alone. Status 1: something that the base holds is lost, or one side can't read what the other
-/// writes (--base-proto).
-#[derive(Args)]
-struct Verify {
-    /// What is in production: `hardened`, `teamtalk` or a TOML file.
-    #[arg(long)]
-    base: String,
-    /// What is to replace it: as --base.
-    #[arg(long)]
-    candidate: String,
-    /// The .proto files of the base, a folder: they are compared with --candidate-proto by the rules of the wire
-    /// before any seed is run.
-    #[arg(long, value_name = "DIR")]
-    base_proto: Option<PathBuf>,
-    /// The .proto files of the candidate.
-    #[arg(long, value_name = "DIR", default_value = "proto")]
-    candidate_proto: PathBuf,
-    /// Let hosts change side while the plans run, and infer the order.
-    #[arg(long)]
-    rolling: bool,
-    /// How many seeds for each stage.
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
-    seeds: u64,
-    /// The first seed.
-    #[arg(long, default_value_t = 1)]
-    from: u64,
-    /// How many at once (default: one for each core).
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
-    jobs: Option<u16>,
-    /// What the plans are like: see `profiles`.
-    #[arg(long, default_value = "default", value_parser = profile)]
-    profile: Profile,
-    /// Where cases are written (default: the folder `verify` in `sim` in cargo's target folder).
-    #[arg(long)]
-    out: Option<PathBuf>,
-    /// Write the verdict as JSON (docs/FORMATS.md). The file is opened before the first seed.
-    #[arg(long)]
-    json: Option<PathBuf>,
-    #[command(flatten)]
-    patience: Patience,
 }
 
 /// Run the kept cases, and list them: how each fails, how often, and which switch mends it.
