@@ -1,5 +1,5 @@
-//! Each switch of `hardened` earns its place: with only that one off, a campaign breaks the
-//! property that the switch documents.
+//! Each switch of `hardened` earns its place: with only that one off, and what is nothing without
+//! it, a campaign breaks the property that the switch documents.
 //!
 //! `SIM_SWITCH=name` looks at one switch, `SIM_SEEDS` at other numbers of seeds.
 
@@ -26,8 +26,7 @@ struct Hunt {
 }
 
 fn hunt(switch: &str, property: &str, seeds: u64) -> Hunt {
-    let mut protocol = ProtocolSpec::preset("hardened");
-    protocol.overrides.insert(switch.into(), false);
+    let protocol = ProtocolSpec::preset("hardened").with(switch, false);
     let campaign = Campaign {
         from: 1,
         seeds,

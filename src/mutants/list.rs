@@ -205,6 +205,7 @@ mutants! {
         MemberNotHeld "a send to a group does not lock the membership of its sender"
         RelationKnownTooSoon "a new relation is remembered before it is committed"
         AdoptedWithoutFloor "a relation of before the switch is adopted without its messages"
+        OldCountersForgotten "what was not read before unread-from-store was turned on is read when it is"
         JoinFloorNotHeld "after which message a member joins is read without a lock"
         NothingIsStored "no msg_id can be drawn, as where Redis refuses all writes: every send is refused for ever"
         NoGroupMessageIsStored "no message of a group can be stored"

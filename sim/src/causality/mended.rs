@@ -78,12 +78,12 @@ fn off(spec: &ProtocolSpec) -> Vec<&'static Switch> {
     SWITCHES.iter().filter(is_off).collect()
 }
 
-/// A case with a switch on, on both sides.
+/// A case with a switch on, on both sides, and what that needs.
 fn with(case: &Case, switch: &str) -> Case {
     let mut case = case.clone();
     for spec in [&mut case.protocols.base, &mut case.protocols.candidate] {
         // An override that says what the preset says is one all the same.
-        spec.overrides.insert(switch.into(), true);
+        *spec = spec.clone().with(switch, true);
     }
     case
 }

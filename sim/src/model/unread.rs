@@ -3,7 +3,7 @@
 use super::{
     Exchange, Judged, Reads, Says,
     conversations::{
-        GROUP, Latest, Member, SINGLE, latest_group, latest_single, memberships, of_group,
+        GROUP, Latest, Member, SINGLE, Since, latest_group, latest_single, memberships, of_group,
         of_relation, relation,
     },
     number, right,
@@ -87,7 +87,9 @@ pub fn marks(view: View<'_>, protocol: &Protocol, user: u32) -> Marks {
     own.map(|row| ((row.uint("type"), row.uint("peerId")), row.uint("msgId"))).collect()
 }
 
-/// What a user has not read of a peer or group; `None` where the original has no counter.
+/// What a user has not read of a peer or group; `None` where the original has no counter. With
+/// `unread-from-store` a user without a mark has not read what the original's counters say, which are
+/// written no more; but for who joined a group since.
 pub fn count(
     view: View<'_>,
     protocol: &Protocol,
@@ -99,22 +101,30 @@ pub fn count(
     if !protocol.unread_from_store {
         return counter(view, user, (kind, id));
     }
-    let mark = marks.get(&(kind, id)).copied().unwrap_or(0);
-    let unread = match kind {
-        SINGLE => {
+    let mark = marks.get(&(kind, id)).copied();
+    let unread = match (kind, mark) {
+        (SINGLE, Some(mark)) => {
             let relation = relation(view, protocol, user, id);
             let new = |row: &Row<'_>| row.uint("fromId") == id && row.uint("msgId") > mark;
-            of_relation(view, relation).filter(new).count()
+            of_relation(view, relation).filter(new).count() as u32
         }
+        (SINGLE, None) => counter(view, user, (kind, id)).unwrap_or(0),
         _ => {
             let since = of.groups.iter().find(|member| member.group == id)?.since;
-            let new = |row: &Row<'_>| {
-                row.uint("userId") != user && row.uint("msgId") > mark && since.shows(row)
+            let after = |mark: u32| {
+                let new = |row: &Row<'_>| {
+                    row.uint("userId") != user && row.uint("msgId") > mark && since.shows(row)
+                };
+                of_group(view, id).filter(new).count() as u32
             };
-            of_group(view, id).filter(new).count()
+            match (mark, since) {
+                (Some(mark), _) => after(mark),
+                (None, Since::Message(_)) => after(0),
+                (None, Since::Second(_)) => across(view, view, user, id),
+            }
         }
     };
-    (unread > 0).then_some(unread as u32)
+    (unread > 0).then_some(unread)
 }
 
 /// The counters of the original: of peers one each, also at 0; of groups those that are not.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};
 use teamtalk::{
     catalogue::limits::Limits,
-    protocol::{Protocol, SWITCHES},
+    protocol::{Protocol, SWITCHES, dependents, needed_by},
 };
 
 /// The version of the file format that this build reads and writes.
@@ -111,7 +111,17 @@ impl ProtocolSpec {
         if let Some(name) = &self.mutant {
             protocol.plant(name)?;
         }
+        protocol.check().map_err(|e| e.to_string())?;
         Ok(protocol)
+    }
+
+    /// The same with a switch on or off: on with what it needs, off with what is nothing without it.
+    pub fn with(mut self, switch: &str, on: bool) -> Self {
+        let others = if on { needed_by(switch) } else { dependents(switch) };
+        for name in others.into_iter().chain([switch]) {
+            self.overrides.insert(name.into(), on);
+        }
+        self
     }
 }
 

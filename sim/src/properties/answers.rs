@@ -187,7 +187,8 @@ impl Answers {
             }
         }
         let is_read = matches!(applied.effect, Effect::Sql { did: Did::Rows(_), .. });
-        if !applied.replica || !is_read || !seen.known.protocols.all_catch_up() {
+        let catch_up = || seen.known.protocols.all_of(Role::Db, |of| of.catch_up_on_gap);
+        if !applied.replica || !is_read || !catch_up() {
             return None;
         }
         let table = NEWEST.into_iter().find(|table| applied.what.contains(table))?;

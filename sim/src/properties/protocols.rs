@@ -1,9 +1,9 @@
 //! Which host runs which protocol: properties ask for that of the host that they judge, at the line
 //! that they judge.
 
-use crate::plan::{Host, Plan, Side, rollout};
+use crate::plan::{Host, Plan, Role, Side, rollout};
 use std::collections::BTreeMap;
-use teamtalk::protocol::{Protocol, SWITCHES};
+use teamtalk::protocol::{Party, Protocol, SWITCHES};
 
 /// The protocols of a deployment. Hosts that are not named run that of the base.
 #[derive(Debug, Clone, Default)]
@@ -12,22 +12,28 @@ pub struct Protocols {
     candidate: Protocol,
     /// The hosts that have a side, with the one that they are on now.
     sides: BTreeMap<Host, Side>,
-    /// Whether a host is ever on a side, base first.
-    used: [bool; 2],
+    /// Whether a host of a role is ever on a side, base first.
+    used: BTreeMap<Role, [bool; 2]>,
 }
 
 impl Protocols {
     /// All hosts run the same.
     pub fn all(base: Protocol) -> Self {
-        Self { base, candidate: base, sides: BTreeMap::new(), used: [true, false] }
+        Self { base, candidate: base, sides: BTreeMap::new(), used: BTreeMap::new() }
     }
 
     /// As a plan has them at its start.
     pub fn of_plan(plan: &Plan, base: Protocol, candidate: Protocol) -> Self {
         let sides = rollout::at_start(plan);
-        let of_steps = plan.rollout.iter().map(|step| step.to);
-        let all: Vec<_> = sides.values().copied().chain(of_steps).collect();
-        let used = [Side::Base, Side::Candidate].map(|side| all.contains(&side));
+        let of_steps = plan.rollout.iter().filter_map(|step| {
+            let host = Host::parse(&step.host).ok()?;
+            Some((host.role(), step.to))
+        });
+        let at_start = sides.iter().map(|(host, side)| (host.role(), *side));
+        let mut used: BTreeMap<Role, [bool; 2]> = BTreeMap::new();
+        for (role, side) in at_start.chain(of_steps) {
+            used.entry(role).or_default()[usize::from(side == Side::Candidate)] = true;
+        }
         Self { base, candidate, sides, used }
     }
 
@@ -36,29 +42,25 @@ impl Protocols {
         self.sides.insert(host.clone(), side);
     }
 
-    /// Whether every host has `catch-up-on-gap`.
-    pub fn all_catch_up(&self) -> bool {
-        self.all_have(|protocol| protocol.catch_up_on_gap)
-    }
-
-    /// Whether every host has a switch, had it before and will have it.
-    pub fn all_have(&self, has: fn(&Protocol) -> bool) -> bool {
-        let sides = [&self.base, &self.candidate].into_iter().zip(self.used);
+    /// Whether every host of a role has a switch, had it before and will have it.
+    pub fn all_of(&self, role: Role, has: impl Fn(&Protocol) -> bool) -> bool {
+        let used = self.used.get(&role).copied().unwrap_or([true, false]);
+        let sides = [&self.base, &self.candidate].into_iter().zip(used);
         sides.filter(|(_, used)| *used).all(|(protocol, _)| has(protocol))
     }
 
-    /// What every host has at any time of the run: a switch is on if it is on on each side that some
-    /// host is ever on.
+    /// What is promised at any time of the run: a switch is on if all hosts that must have it before it
+    /// keeps its promise ([`teamtalk::protocol::Peers::until`]) have it all the time.
     pub fn common(&self) -> Protocol {
-        let mut common = match self.used {
-            [false, true] => self.candidate,
-            _ => self.base,
+        let is_new = |role| self.all_of(role, |protocol| *protocol == self.candidate);
+        let mut common = match rollout::ROLES.iter().all(|role| is_new(*role)) {
+            true => self.candidate,
+            false => self.base,
         };
         for switch in SWITCHES {
             let is_on = |protocol: &Protocol| protocol.get(switch.name) == Some(true);
-            let sides = [&self.base, &self.candidate].into_iter().zip(self.used);
-            let on = sides.filter(|(_, used)| *used).all(|(protocol, _)| is_on(protocol));
-            common.set(switch.name, on);
+            let all = |party: &Party| self.all_of(role(*party), is_on);
+            common.set(switch.name, switch.peers.until.iter().all(all));
         }
         common
     }
@@ -72,11 +74,21 @@ impl Protocols {
     }
 }
 
+/// The role of the hosts that a switch names so.
+pub fn role(party: Party) -> Role {
+    match party {
+        Party::Client => Role::Client,
+        Party::Msg => Role::Msg,
+        Party::Route => Role::Route,
+        Party::Db => Role::Db,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Protocols;
     use crate::plan::{
-        Ends, Host, Side, Step,
+        Ends, Host, Role, Side, Step,
         generate::{Clients, Profile, generate},
     };
     use teamtalk::protocol::Protocol;
@@ -99,14 +111,25 @@ mod tests {
         }];
         let mut protocols = of(&plan);
         assert_eq!(*protocols.of(&msg1), base, "not yet");
-        assert!(!protocols.all_have(catches_up));
+        assert!(!protocols.all_of(Role::Msg, catches_up));
         protocols.goes_to(&msg1, Side::Candidate);
         assert_eq!((*protocols.of(&msg1), *protocols.of(&msg2)), (candidate, base));
         plan.nodes.iter_mut().for_each(|node| node.side = Side::Candidate);
-        assert!(of(&plan).all_have(catches_up), "no host is ever on the base's side");
+        assert!(
+            of(&plan).all_of(Role::Msg, catches_up),
+            "no msg_server is ever on the base's side"
+        );
+        let common = of(&plan).common();
+        assert!(
+            common.single_relation && common.login_gate,
+            "its db_proxies and msg_servers have it"
+        );
+        assert!(!common.hear_silence, "its clients do not");
+        plan.devices.iter_mut().for_each(|device| device.side = Side::Candidate);
         assert_eq!(of(&plan).common(), candidate);
         plan.rollout[0].to = Side::Base;
-        assert!(!of(&plan).all_have(catches_up), "one goes back");
-        assert_eq!(of(&plan).common(), base, "every switch of the base is one of the candidate");
+        assert!(!of(&plan).all_of(Role::Msg, catches_up), "one goes back");
+        let common = of(&plan).common();
+        assert!(common.single_relation && !common.login_gate);
     }
 }

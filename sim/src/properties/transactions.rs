@@ -83,7 +83,7 @@ impl Transactions {
     fn applied(&mut self, seen: &Seen<'_>, applied: &Applied) -> Option<Violation> {
         let (what, words) = (&applied.what, applied.what.words);
         let Effect::Sql { transaction, did } = &applied.effect else { return None };
-        let every = |has: fn(&Protocol) -> bool| seen.known.protocols.all_have(has);
+        let every = |has: fn(&Protocol) -> bool| seen.known.protocols.all_of(Role::Db, has);
         if applied.replica {
             let is_new = words.members && every(|of| of.members_from_store)
                 || words.lists_sessions && every(|of| of.catch_up_on_gap);
@@ -163,7 +163,7 @@ impl Transactions {
     fn stored(&self, seen: &Seen<'_>, low: u32, high: u32, msg_id: u32) -> Option<Violation> {
         // What was said before the run no switch looked after.
         let is_past = seen.line.host.role() == Role::World;
-        if is_past || !seen.known.protocols.all_have(|of| of.single_session) {
+        if is_past || !seen.known.protocols.all_of(Role::Db, |of| of.single_session) {
             return None;
         }
         for (user, peer) in [(low, high), (high, low)] {
@@ -212,7 +212,7 @@ impl Property for Transactions {
                 self.stored(seen, *low, *high, *msg_id)
             }
             Kind::MemberRow { group, user, live: false }
-                if seen.known.protocols.all_have(|of| of.members_from_store) =>
+                if seen.known.protocols.all_of(Role::Db, |of| of.members_from_store) =>
             {
                 if !self.is_live((*user, *group, GROUP)) {
                     return None;

@@ -203,6 +203,13 @@ fn order(verdict: &Verdict) -> String {
             aimed_on_base.hits
         );
     }
+    for Constraint { cause, signature, aimed, aimed_on_base, .. } in &verdict.unconfirmed {
+        let _ = writeln!(
+            out,
+            "seen, and not confirmed: {cause}: {signature} (of {} seeds aimed at it {} break that, {} under the base)",
+            aimed.of, aimed.hits, aimed_on_base.hits
+        );
+    }
     let Some(Proven { order, forward, back }) = &verdict.proven else {
         return out + "ORDER none is safe\n";
     };
@@ -237,11 +244,22 @@ fn rule(cause: &Cause) -> String {
         Cause::Mix { new, old } if new == old => {
             format!("all {} change at once", named(new))
         }
-        Cause::Mix { new, old } => {
-            format!("every one of the {} before any of the {}", named(old), named(new))
+        Cause::Change { new, old } if old.is_empty() => {
+            format!("{} may not change while the system runs", named(new))
+        }
+        Cause::Mix { new, old } | Cause::Change { new, old } => {
+            let whole = |role: &Role| match role {
+                Role::Sql => "the schema".to_string(),
+                role => format!("all {}", one(*role)),
+            };
+            let first: Vec<_> = old.iter().map(whole).collect();
+            let first = first.join(" or ");
+            match new.len() {
+                1 => format!("{first} before any of the {}", named(new)),
+                _ => format!("{first} before the last of {}", named(new)),
+            }
         }
         Cause::Back(roles) => format!("{} do not go back", named(roles)),
-        Cause::Change(roles) => format!("{} may not change while the system runs", named(roles)),
     }
 }
 
@@ -268,7 +286,7 @@ pub fn json(pair: &Pair, verdict: &Verdict, rolling: bool) -> serde_json::Value 
         let (kind, new, old) = match &of.cause {
             Cause::Mix { new, old } => ("mix", new.clone(), old.clone()),
             Cause::Back(roles) => ("back", roles.clone(), BTreeSet::new()),
-            Cause::Change(roles) => ("change", roles.clone(), BTreeSet::new()),
+            Cause::Change { new, old } => ("change", new.clone(), old.clone()),
         };
         json!({"kind": kind, "new": names(&mut new.iter()), "old": names(&mut old.iter()),
             "sentence": of.cause.to_string(), "signature": of.signature, "aimed": of.aimed,
@@ -285,6 +303,7 @@ pub fn json(pair: &Pair, verdict: &Verdict, rolling: bool) -> serde_json::Value 
         "regressions": verdict.regressions.iter().map(regression).collect::<Vec<_>>(),
         "mended": verdict.mended, "not_yet": verdict.not_yet, "unclear": verdict.unclear,
         "constraints": verdict.constraints.iter().map(constraint).collect::<Vec<_>>(),
+        "unconfirmed": verdict.unconfirmed.iter().map(constraint).collect::<Vec<_>>(),
         "order": order,
     })
 }

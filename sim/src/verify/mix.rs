@@ -27,9 +27,13 @@ pub enum Cause {
     },
     /// Hosts of these roles went to the candidate and back to the base.
     Back(BTreeSet<Role>),
-    /// Hosts of these roles went to the candidate, and what they met there did it: no mix that stays as it
-    /// is does.
-    Change(BTreeSet<Role>),
+    /// Hosts went to the candidate, and what they met there did it: no mix that stays as it is does.
+    Change {
+        /// The roles that run the candidate then.
+        new: BTreeSet<Role>,
+        /// The roles that still run the base; with none of them it is never safe.
+        old: BTreeSet<Role>,
+    },
 }
 
 /// Roles as a sentence names them: `db_proxies`, `msg_servers and clients`.
@@ -63,7 +67,13 @@ impl fmt::Display for Cause {
                 write!(f, "{} of the candidate beside {} of the base", named(new), named(old))
             }
             Self::Back(roles) => write!(f, "{} that go back to the base", named(roles)),
-            Self::Change(roles) => write!(f, "{} that go to the candidate", named(roles)),
+            Self::Change { new, old } => {
+                write!(f, "{} that go to the candidate", named(new))?;
+                match old.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, " beside {} of the base", named(old)),
+                }
+            }
         }
     }
 }
@@ -103,18 +113,19 @@ impl Sides {
         let some = |state: &BTreeMap<Host, Side>, role: &Role, side: Side| {
             state.iter().any(|(host, on)| host.role() == *role && *on == side)
         };
+        let mixed = |state: &BTreeMap<_, _>, new: &BTreeSet<Role>, old: &BTreeSet<Role>| {
+            new.iter().all(|role| some(state, role, Side::Candidate))
+                && old.iter().all(|role| some(state, role, Side::Base))
+        };
         match cause {
-            Cause::Mix { new, old } => self.states.iter().any(|state| {
-                new.iter().all(|role| some(state, role, Side::Candidate))
-                    && old.iter().all(|role| some(state, role, Side::Base))
-            }),
+            Cause::Mix { new, old } => self.states.iter().any(|state| mixed(state, new, old)),
             Cause::Back(roles) => {
                 roles.iter().all(|role| self.returned.iter().any(|host| host.role() == *role))
             }
-            Cause::Change(roles) => {
-                let now = self.states.last();
-                now.is_some_and(|now| roles.iter().all(|role| some(now, role, Side::Candidate)))
+            Cause::Change { new, old } if old.is_empty() => {
+                self.states.last().is_some_and(|now| mixed(now, new, old))
             }
+            Cause::Change { new, old } => self.states.iter().any(|state| mixed(state, new, old)),
         }
     }
 }
@@ -228,38 +239,68 @@ impl Search<'_, '_> {
 
     /// The least of the steps that still do it: a host of which one is left out stays where it is.
     fn of_steps(&self, mut case: Case) -> Found {
+        let stays = |case: &Case, role, side| stays(case, role, side, self.older_schema);
         for &role in self.units {
             // Those that need not change stay on one side.
-            for side in [Side::Base, Side::Candidate] {
-                let stays = stays(&case, role, side, self.older_schema);
-                if stays.plan != case.plan
-                    && let Some(found) = self.failing(&stays)
-                {
-                    case = found;
-                    break;
-                }
+            let on_either = [Side::Base, Side::Candidate].map(|side| stays(&case, role, side));
+            let changed = on_either.iter().filter(|stays| stays.plan != case.plan);
+            if let Some(found) = changed.into_iter().find_map(|stays| self.failing(stays)) {
+                case = found;
             }
         }
-        let (mut there, mut back) = (BTreeSet::new(), BTreeSet::new());
-        let mut sides = at_start(&case.plan);
-        if !case.plan.migrations.is_empty() {
-            there.insert(Role::Sql);
-        }
-        for step in &case.plan.rollout {
-            let Some(on) = sides.get_mut(step.host.as_str()) else { continue };
-            let role = Host::parse(&step.host).map(|host| host.role());
-            match (std::mem::replace(on, step.to), step.to, role) {
-                (Side::Candidate, Side::Base, Ok(role)) => _ = back.insert(role),
-                (_, Side::Candidate, Ok(role)) => _ = there.insert(role),
+        let steps = Changes::of(&case.plan, self.units);
+        let one_way = match steps.back.is_empty() {
+            true => Some(case.clone()),
+            false => self.failing(&without_return(&case)),
+        };
+        let Some(case) = one_way else { return Found { cause: Cause::Back(steps.back), case } };
+        // Who is on the base to the end, and would mend it on the candidate, has to go first; the first
+        // such role on the way of a message.
+        let mends = |role: &Role| {
+            steps.old.contains(role)
+                && self.failing(&stays(&case, *role, Side::Candidate)).is_none()
+        };
+        let old = self.units.iter().copied().find(mends).into_iter().collect();
+        Found { cause: Cause::Change { new: steps.new, old }, case }
+    }
+}
+
+/// What the roles do in a plan.
+#[derive(Debug, Default)]
+struct Changes {
+    /// Some of their hosts run the candidate at some time.
+    new: BTreeSet<Role>,
+    /// Some of their hosts go from the candidate to the base.
+    back: BTreeSet<Role>,
+    /// All of their hosts run the base from beginning to end.
+    old: BTreeSet<Role>,
+}
+
+impl Changes {
+    /// Of those that may change.
+    fn of(plan: &Plan, units: &[Role]) -> Self {
+        let mut sides = at_start(plan);
+        sides.retain(|host, _| units.contains(&host.role()));
+        let on = |side: Side| move |(host, on): (&Host, &Side)| (*on == side).then(|| host.role());
+        let mut changes = Self::default();
+        let all: BTreeSet<Role> = sides.keys().map(Host::role).collect();
+        changes.new = sides.iter().filter_map(on(Side::Candidate)).collect();
+        for step in &plan.rollout {
+            let (Ok(host), Some(on)) = (Host::parse(&step.host), sides.get_mut(step.host.as_str()))
+            else {
+                continue;
+            };
+            match (std::mem::replace(on, step.to), step.to) {
+                (Side::Candidate, Side::Base) => _ = changes.back.insert(host.role()),
+                (_, Side::Candidate) => _ = changes.new.insert(host.role()),
                 _ => {}
             }
         }
-        let stays = self.failing(&without_return(&case));
-        let cause = match (back.is_empty(), &stays) {
-            (false, None) => Cause::Back(back),
-            _ => Cause::Change(there),
-        };
-        Found { cause, case: stays.unwrap_or(case) }
+        if !plan.migrations.is_empty() {
+            changes.new.insert(Role::Sql);
+        }
+        changes.old = all.difference(&changes.new).copied().collect();
+        changes
     }
 }
 

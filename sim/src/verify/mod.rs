@@ -5,6 +5,7 @@
 //! violated there and not under the base is a regression; each is led back to the smallest mix of sides that
 //! does it, and from these mixes follows an order that avoids them, which is then run itself.
 
+pub mod beside;
 mod chance;
 mod library;
 mod measure;
@@ -38,6 +39,8 @@ const PAIRED: u64 = 20;
 const TRIED: usize = 4;
 /// Seeds that are aimed at a cause, to confirm it.
 const AIMED: u64 = 50;
+/// A cause is confirmed if its aimed seeds would break as often by chance in less than this share.
+const CONFIRMED: f64 = 0.05;
 /// At most so many runs are led back to a cause.
 const MOST_CAUSES: usize = 24;
 /// So often the order is run and corrected by what it breaks.
@@ -113,6 +116,13 @@ pub struct Constraint {
     pub case: Case,
 }
 
+impl Constraint {
+    /// Whether more of the aimed seeds break it than under the base, and that would hardly (1 in 20) be so by chance.
+    pub fn is_confirmed(&self) -> bool {
+        self.aimed.hits > 0 && chance::probability(self.aimed, self.aimed_on_base) < CONFIRMED
+    }
+}
+
 /// What is known of the order.
 #[derive(Debug, Clone)]
 pub struct Proven {
@@ -145,6 +155,9 @@ pub struct Verdict {
     pub unclear: Vec<String>,
     /// What is unsafe beside what.
     pub constraints: Vec<Constraint>,
+    /// Causes of single runs that hardly come again in the seeds that were aimed at them: no order was inferred from
+    /// them, but what they break is broken if the order comes by.
+    pub unconfirmed: Vec<Constraint>,
     /// The order; `None` if there is none that is safe, or nobody asked for one.
     pub proven: Option<Proven>,
     /// What users saw under the base, under the candidate, and while hosts changed.

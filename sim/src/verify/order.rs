@@ -18,7 +18,7 @@ pub struct Order {
 /// Whether a rollout comes by a state in which a mix is unsafe: `before` are new, `changing` (if any) is
 /// of both sides, all others are old.
 fn is_met(cause: &Cause, before: &[Role], changing: Option<Role>) -> bool {
-    let Cause::Mix { new, old } = cause else { return false };
+    let (Cause::Mix { new, old } | Cause::Change { new, old }) = cause else { return false };
     let is_new = |role: &Role| before.contains(role) || changing == Some(*role);
     let is_old = |role: &Role| !before.contains(role);
     new.iter().all(is_new) && old.iter().all(is_old)
@@ -38,7 +38,8 @@ fn avoids(roles: &[Role], at_once: &BTreeSet<Role>, causes: &[Cause]) -> bool {
 /// The first order that avoids all of the causes, with as few roles at once as can be; `None` if there is
 /// none. The schema and servers come before clients, and what is asked before who asks, unless a cause forbids it.
 pub fn infer(causes: &[Cause], units: &[Role]) -> Option<Order> {
-    if causes.iter().any(|cause| matches!(cause, Cause::Change(_))) {
+    let is_never = |cause: &Cause| matches!(cause, Cause::Change { old, .. } if old.is_empty());
+    if causes.iter().any(is_never) {
         return None;
     }
     let mut choices = subsets(units);
@@ -136,7 +137,11 @@ mod tests {
         let both = [mix(&[Db], &[Msg]), mix(&[Msg], &[Db])];
         assert_eq!(infer(&both), None);
         assert_eq!(infer(&[mix(&[Db], &[])]), None, "the candidate itself");
-        assert_eq!(infer(&[Cause::Change([Db].into())]), None);
+        let change =
+            |old: &[Role]| Cause::Change { new: [Db].into(), old: old.iter().copied().collect() };
+        assert_eq!(infer(&[change(&[])]), None);
+        let order = infer(&[change(&[Client])]).expect("an order");
+        assert_eq!(order.roles[..2], [Client, Db], "who would mend it goes first");
     }
 
     #[test]

@@ -104,12 +104,8 @@ impl Verification<'_> {
     fn paired(&self, ran: &Ran, signature: &str) -> Option<Regression> {
         let (case, violated) = (ran.expecting(signature), ran.violated(signature)?);
         let as_it_was = ran.stage.run_of(&case);
-        let on_base = self.count(&only(&case, Side::Base))?;
-        let here = self.count(&as_it_was)?;
-        if !here.exceeds(on_base) {
-            return None;
-        }
-        let on_candidate = self.count(&only(&case, Side::Candidate))?;
+        let (here, on_base) = self.worse(&as_it_was, &only(&case, Side::Base))?;
+        let on_candidate = self.count(&only(&case, Side::Candidate), |_| true)?;
         Some(Regression {
             signature: signature.into(),
             sentence: violated.sentence.clone(),
@@ -122,10 +118,31 @@ impl Verification<'_> {
         })
     }
 
-    /// Under how many noise seeds a case fails as it expects; `None` if it was asked to stop.
-    fn count(&self, case: &Case) -> Option<Count> {
-        let cases: Vec<_> = (0..PAIRED).map(|n| case.under_noise(n)).collect();
-        Some(self.failing(&cases)).filter(|count| count.of == PAIRED)
+    /// Under how many noise seeds a case fails as it expects, and how many another one, if the first
+    /// exceeds the second.
+    fn worse(&self, case: &Case, base: &Case) -> Option<(Count, Count)> {
+        let of_all = |hits: u64| Count { hits, of: PAIRED };
+        let here = self.count(case, |so_far| {
+            of_all(so_far.hits + PAIRED - so_far.of).exceeds(Count { hits: 0, of: PAIRED })
+        })?;
+        let there = self.count(base, |so_far| here.exceeds(of_all(so_far.hits)))?;
+        Some((here, there))
+    }
+
+    /// Under how many noise seeds a case fails as it expects; `None` once the count so far is not worth going on
+    /// with, or if it was asked to stop.
+    fn count(&self, case: &Case, is_worth_it: impl Fn(Count) -> bool) -> Option<Count> {
+        let mut count = Count::default();
+        while count.of < PAIRED {
+            let to = PAIRED.min(count.of + self.pool.jobs as u64);
+            let cases: Vec<_> = (count.of..to).map(|n| case.under_noise(n)).collect();
+            let more = self.failing(&cases);
+            count = Count { hits: count.hits + more.hits, of: count.of + more.of };
+            if count.of < to || !is_worth_it(count) {
+                return None;
+            }
+        }
+        Some(count)
     }
 
     /// How many of some cases fail as they expect, of those that were run.
@@ -158,13 +175,20 @@ impl Verification<'_> {
                 let case = ran.expecting(&signature);
                 let found =
                     self.is_by_its_sides(&case).then(|| self.cause_of(verdict, &case, sides));
-                match found.flatten() {
-                    Some(found) => {
-                        tried += 1;
-                        verdict.regressions[at].case = found.case.clone();
-                        self.add(verdict, &signature, found);
+                let Some(found) = found.flatten() else {
+                    unexplained += 1;
+                    continue;
+                };
+                tried += 1;
+                verdict.regressions[at].case = found.case.clone();
+                let constraint = self.aim(&signature, found);
+                match constraint.is_confirmed() {
+                    true => verdict.constraints.push(constraint),
+                    // The order is run: if it comes there, it is known then.
+                    false => {
+                        unexplained += 1;
+                        verdict.unconfirmed.push(constraint);
                     }
-                    None => unexplained += 1,
                 }
             }
         }
@@ -172,8 +196,7 @@ impl Verification<'_> {
 
     /// Whether a case goes wrong more often than with everybody on the base.
     fn is_by_its_sides(&self, case: &Case) -> bool {
-        let (base, here) = (self.count(&only(case, Side::Base)), self.count(case));
-        base.zip(here).is_some_and(|(base, here)| here.exceeds(base))
+        self.worse(case, &only(case, Side::Base)).is_some()
     }
 
     /// The cause of a case that goes wrong by its sides, and by none that is known; `None` if it takes nobody of
@@ -186,8 +209,8 @@ impl Verification<'_> {
         search.smallest(case, sides)
     }
 
-    /// Aims seeds at a cause, and keeps it.
-    fn add(&self, verdict: &mut Verdict, signature: &str, found: Found) {
+    /// Aims seeds at a cause.
+    fn aim(&self, signature: &str, found: Found) -> Constraint {
         let Found { cause, case } = found;
         let what = format!("seeds that are aimed at {cause}");
         (self.progress)(Progress::Begins(what, Some(2 * AIMED)));
@@ -196,9 +219,12 @@ impl Verification<'_> {
         let expecting = |case: &Case| Case { expect: signature.into(), ..case.clone() };
         let cases: Vec<_> = cases.iter().map(expecting).collect();
         let on_base: Vec<_> = cases.iter().map(|case| only(case, Side::Base)).collect();
-        let (aimed, aimed_on_base) = (self.failing(&cases), self.failing(&on_base));
-        let signature = signature.into();
-        verdict.constraints.push(Constraint { cause, signature, aimed, aimed_on_base, case });
+        let aimed = self.failing(&cases);
+        let aimed_on_base = match aimed.hits {
+            0 => Count::default(),
+            _ => self.failing(&on_base),
+        };
+        Constraint { cause, signature: signature.into(), aimed, aimed_on_base, case }
     }
 
     /// The case of a seed in which it is as a cause says. Who has no part in it is on the side that it is on
@@ -221,7 +247,7 @@ impl Verification<'_> {
                 case.plan = frozen(&case.plan, &sides, self.pair.older_schema());
                 case
             }
-            Cause::Back(roles) | Cause::Change(roles) => {
+            Cause::Back(roles) | Cause::Change { new: roles, .. } => {
                 let legs = match cause {
                     Cause::Back(_) => vec![Leg::Back, Leg::Again],
                     _ => vec![Leg::Forward],
@@ -258,7 +284,8 @@ impl Verification<'_> {
                     continue;
                 }
                 if let Some(found) = self.cause_of(verdict, &case, &sides) {
-                    self.add(verdict, &case.expect, found);
+                    let constraint = self.aim(&case.expect, found);
+                    verdict.constraints.push(constraint);
                 }
             }
             if verdict.constraints.len() == known {
@@ -273,7 +300,7 @@ impl Verification<'_> {
         // Other seeds than those that it was inferred from.
         let from = self.from.saturating_add(self.seeds);
         let half = self.seeds.div_ceil(2);
-        let mut failing = Vec::new();
+        let mut failing: Vec<(Case, Sides)> = Vec::new();
         let mut part = |what: &str, from: u64, legs: Vec<Leg>| {
             let paths = Paths { ranks: ranks.clone(), legs };
             let cases = self.cases(from..from.saturating_add(half), &paths);
@@ -283,7 +310,7 @@ impl Verification<'_> {
             self.all(&mut runs, what, &cases, stage);
             let mut count = Count::default();
             for ran in runs.of(is_rolling) {
-                let is_lost = |of: &&Violated| self.is_lost(verdict, ran, &of.signature);
+                let is_lost = |of: &&Violated| self.is_lost(verdict, &runs, ran, &of.signature);
                 let lost = ran.violated.iter().find(is_lost);
                 count.add(lost.is_some());
                 failing.extend(lost.map(|of| (ran.expecting(&of.signature), of.sides.clone())));
@@ -296,17 +323,19 @@ impl Verification<'_> {
         (Proven { order, forward, back }, failing)
     }
 
-    /// Whether a violation is one that the base does not have on the same plan.
-    fn is_lost(&self, verdict: &Verdict, ran: &Ran, signature: &str) -> bool {
-        let base = verdict.rows.get(signature).and_then(|row| row.counts.get(&Stage::Base));
-        let is_of_base = base.is_some_and(|count| count.hits > 0);
-        // What the base breaks now and then is known to be worse only in numbers.
-        let is_regression = verdict.regressions.iter().any(|of| of.signature == signature);
-        let is_not_yet = verdict.not_yet.iter().any(|of| of == signature);
-        if is_not_yet || is_of_base && !is_regression {
+    /// Whether a violation is one that the base does not have: where the base has none of its signature, on the same
+    /// plan; else by how often it comes in these runs.
+    fn is_lost(&self, verdict: &Verdict, runs: &Runs, ran: &Ran, signature: &str) -> bool {
+        if verdict.not_yet.iter().any(|of| of == signature) {
             return false;
         }
-        self.paired(ran, signature).is_some()
+        let of_base = verdict.rows.get(signature).and_then(|row| row.counts.get(&Stage::Base));
+        let of_base = of_base.copied().unwrap_or_default();
+        let is_more = of_base.hits == 0 || runs.count(signature, is_rolling).exceeds(of_base);
+        is_more
+            && self
+                .worse(&ran.expecting(signature), &only(&ran.expecting(signature), Side::Base))
+                .is_some()
     }
 }
 

@@ -4,7 +4,10 @@ use crate::{
     db_proxy::{
         data::{place::Place, session_key::Key},
         group::{groups, membership},
-        message::written::{self, Written},
+        message::{
+            first_marks,
+            written::{self, Written},
+        },
         plumbing::{
             context::{Context, World},
             error::{OnFailure, StoreError},
@@ -36,6 +39,7 @@ pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result
         return Err(Silent::NotAllowed("not in the group"));
     }
     let own = session_of(cx, Key::group(user, group)).await?;
+    first_marks::take_over_group(cx, group).await?;
     let place = Place::Group(group);
     let drawn = written::draw(cx, place, message).await?;
     // Asked once more, as in golden 18: nothing is stored for a sender who has just left.
@@ -62,6 +66,7 @@ async fn store_as_member<W: World>(
     if membership::joined(cx, OnFailure::Fail, group, user).await?.is_none() {
         return stored_before_leaving(cx, place, token, message).await;
     }
+    first_marks::take_over_group(cx, group).await?;
     let drawn = written::draw(cx, place, message).await?;
     let written = written::write(cx, place, drawn, token, None, message).await;
     let msg_id = acked(cx, message, drawn, written).await?;

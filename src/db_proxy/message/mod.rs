@@ -3,6 +3,7 @@
 pub mod audio;
 pub mod by_id;
 pub mod counts;
+pub mod first_marks;
 pub mod group_send;
 pub mod latest_id;
 pub mod messages;

@@ -1,6 +1,7 @@
 //! Switch `unread-from-store`: the table `TTRead` keeps how far each user has read each peer's
 //! and each group's messages, and what is unread is counted from the message rows. A read ack
-//! that comes late, twice or beside a new message leaves the count right.
+//! that comes late, twice or beside a new message leaves the count right. Where there is no row yet,
+//! what was not read before the switch was turned on counts too (`first_marks`).
 
 use crate::{
     db_proxy::{
@@ -15,7 +16,7 @@ use crate::{
         },
         message::{
             counts::{Counts, Unread},
-            messages, relation,
+            first_marks, messages, relation,
         },
         plumbing::{
             context::{Context, Select, World},
@@ -42,6 +43,23 @@ pub async fn raise<W: World>(cx: &mut Context<W>, key: Key, msg_id: u32) -> Resu
     Ok(())
 }
 
+/// Raises the marks of users in a group: each with a msg_id, and at least one.
+pub async fn raise_all<W: World>(
+    cx: &mut Context<W>,
+    group: u32,
+    marks: &[(u32, u32)],
+) -> Result<(), StoreError> {
+    let rows = vec!["(?,?,?,?)"; marks.len()].join(",");
+    let text = format!(
+        "insert into TTRead (`userId`,`peerId`,`type`,`msgId`) values{rows} \
+         on duplicate key update msgId=greatest(msgId, values(msgId))"
+    );
+    let row = |(user, msg_id): &(u32, u32)| [*user, group, Key::GROUP, *msg_id].map(Value::from);
+    let params: Vec<Value> = marks.iter().flat_map(row).collect();
+    cx.primary(&text, &params).await?;
+    Ok(())
+}
+
 /// Raises a user's mark to what a device says that they have read. With `edge-limits` a device is
 /// believed as far as it can be right: no mark is past the newest message, and none is kept for a
 /// conversation without a message, or a group that the user is not in. So `TTRead` has no more rows
@@ -56,14 +74,19 @@ pub async fn raise_as_said<W: World>(
     }
     let is_in = key.kind == Key::SINGLE
         || groups::joined(cx, OnFailure::Fail, key.peer, key.user).await?.is_some();
-    match newest(cx, key).await? {
+    match newest(cx, key, msg_id).await? {
         Some(newest) if is_in => raise(cx, key, msg_id.min(newest)).await,
         _ => Ok(()),
     }
 }
 
-/// The msg_id of the newest message of a conversation; `None` if there is none.
-async fn newest<W: World>(cx: &mut Context<W>, key: Key) -> Result<Option<u32>, StoreError> {
+/// The msg_id of the newest message of a conversation, or one that is not below `said`; `None` if there is no
+/// message.
+async fn newest<W: World>(
+    cx: &mut Context<W>,
+    key: Key,
+    said: u32,
+) -> Result<Option<u32>, StoreError> {
     const TEXT: &str = "select lastId from TTRelation where smallId=? and bigId=?";
     if cx.protocol().id_floor_from_store {
         let pair = match key.kind {
@@ -71,8 +94,8 @@ async fn newest<W: World>(cx: &mut Context<W>, key: Key) -> Result<Option<u32>, 
             _ => Pair::of_group(key.peer),
         };
         let last = cx.primary(TEXT, &pair.params()).await?.get(0, "lastId").uint();
-        // 0: the switch was turned on after the relation was made.
-        if last != 0 {
+        // The floor is behind where a db_proxy without the switch has stored messages.
+        if last != 0 && said <= last {
             return Ok(Some(last));
         }
     }
@@ -120,7 +143,7 @@ pub async fn counts<W: World>(
     if peers.is_empty() && groups.is_empty() {
         return Ok(Counts::default());
     }
-    let marks = marks(cx, on_failure, user).await?;
+    let marks = marks(cx, on_failure, user, (&peers, &groups)).await?;
     let known = known(cx, on_failure, user, &groups).await?;
     Ok(Counts {
         peers: of_peers(cx, on_failure, user, peers, &marks, &known.peers).await?,
@@ -128,14 +151,46 @@ pub async fn counts<W: World>(
     })
 }
 
-/// How far a user has read, by (type, peer or group).
-type Marks = BTreeMap<(u32, u32), u32>;
+/// How far a user has read.
+struct Marks {
+    /// By (type, peer or group).
+    rows: BTreeMap<(u32, u32), u32>,
+    /// Of peers without a row, what was not read before the switch was turned on.
+    old_peers: BTreeMap<u32, u32>,
+    /// Of groups without a row, the same.
+    old_groups: BTreeMap<u32, u32>,
+}
 
+impl Marks {
+    fn of(&self, kind: u32, id: u32) -> Option<u32> {
+        self.rows.get(&(kind, id)).copied()
+    }
+}
+
+/// Asks Redis only where a row is missing.
 async fn marks<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
     user: u32,
+    (peers, groups): (&BTreeMap<String, u32>, &[Membership]),
 ) -> Result<Marks, StoreError> {
+    let rows = rows(cx, on_failure, user).await?;
+    let is_there = |kind: u32, id: u32| rows.contains_key(&(kind, id));
+    let old_peers = match peers.values().all(|peer| is_there(Key::SINGLE, *peer)) {
+        true => BTreeMap::new(),
+        false => first_marks::of_peers(cx, on_failure, user).await?,
+    };
+    let old = groups.iter().filter(|of| first_marks::is_old(of)).map(|of| of.group);
+    let old: Vec<u32> = old.filter(|group| !is_there(Key::GROUP, *group)).collect();
+    let old_groups = first_marks::of_groups(cx, on_failure, user, &old).await?;
+    Ok(Marks { rows, old_peers, old_groups })
+}
+
+async fn rows<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    user: u32,
+) -> Result<BTreeMap<(u32, u32), u32>, StoreError> {
     const MARKS: &str = "select peerId,type,msgId from TTRead where userId=?";
     let server = match cx.protocol().mutated(Mutant::MarksFromReplica) {
         true => Server::Replica,
@@ -157,29 +212,34 @@ async fn of_peers<W: World>(
     let (mut asked, mut selects) = (Vec::new(), Vec::new());
     let unknown = peers.values().copied().filter(|peer| !known.contains_key(peer));
     let others = relation::find_all(cx, on_failure, user, unknown).await?;
+    // What was counted before, and the place of what is counted now.
+    let mut unread = Vec::new();
     for peer in peers.into_values() {
-        let mark = marks.get(&(Key::SINGLE, peer)).copied().unwrap_or(0);
-        let relation = match known.get(&peer) {
-            Some(known) if known.all_read(mark) => continue,
-            Some(known)
-                if known.all_read(mark + 1) && cx.protocol().mutated(Mutant::LastUnreadLost) =>
-            {
-                continue;
-            }
-            Some(known) => known.id,
-            None => match others.get(&peer) {
+        let mark = marks.of(Key::SINGLE, peer);
+        let all_read = |known: &Known, mark: u32| {
+            let one_off = u32::from(cx.protocol().mutated(Mutant::LastUnreadLost));
+            known.all_read(mark + one_off)
+        };
+        let relation = match (known.get(&peer), mark) {
+            (Some(known), Some(mark)) if all_read(known, mark) => continue,
+            (Some(known), _) => known.id,
+            (None, _) => match others.get(&peer) {
                 Some(&relation) => relation,
                 None => continue,
             },
         };
-        asked.push((peer, relation));
-        selects.push(count(relation, peer, mark));
+        let before = || marks.old_peers.get(&peer).copied().unwrap_or(0);
+        unread.push(Unread { peer, count: mark.map_or_else(before, |_| 0), relation });
+        if let Some(mark) = mark {
+            asked.push(unread.len() - 1);
+            selects.push(count(relation, peer, mark));
+        }
     }
     // In one round trip: a user may have any number of sessions.
     let found = cx.select_all(on_failure, cx.reader(), &selects).await?;
-    let counts = asked.into_iter().zip(found.iter().map(unread_in));
-    let unread = counts.map(|((peer, relation), count)| Unread { peer, count, relation });
-    Ok(unread.filter(|unread| unread.count != 0).collect())
+    asked.into_iter().zip(&found).for_each(|(at, found)| unread[at].count = unread_in(found));
+    unread.retain(|unread| unread.count != 0);
+    Ok(unread)
 }
 
 async fn of_groups<W: World>(
@@ -191,8 +251,13 @@ async fn of_groups<W: World>(
     known: &BTreeMap<u32, Known>,
 ) -> Result<Vec<(u32, u32)>, StoreError> {
     let (mut asked, mut selects) = (Vec::new(), Vec::new());
+    let mut counts = Vec::new();
     for Membership { group, since, .. } in groups {
-        let mark = marks.get(&(Key::GROUP, group)).copied().unwrap_or(0);
+        if let Some(&count) = marks.old_groups.get(&group) {
+            counts.push((group, count));
+            continue;
+        }
+        let mark = marks.of(Key::GROUP, group).unwrap_or(0);
         if known.get(&group).is_some_and(|known| known.all_read(mark.max(since.hidden()))) {
             continue;
         }
@@ -203,12 +268,14 @@ async fn of_groups<W: World>(
             sql_text::messages_of_group(group),
             if cx.protocol().mutated(Mutant::OwnAreUnread) { ">=0 and 0<" } else { "<>" }
         );
-        asked.push(group);
+        asked.push(counts.len());
+        counts.push((group, 0));
         selects.push((text, vec![group.into(), user.into(), mark.into(), since]));
     }
     let found = cx.select_all(on_failure, cx.reader(), &selects).await?;
-    let counts = asked.into_iter().zip(found.iter().map(unread_in));
-    Ok(counts.filter(|(_, count)| *count != 0).collect())
+    asked.into_iter().zip(&found).for_each(|(at, found)| counts[at].1 = unread_in(found));
+    counts.retain(|(_, count)| *count != 0);
+    Ok(counts)
 }
 
 /// A row of `TTRelation`.

@@ -4,6 +4,7 @@
 use crate::{
     db_proxy::{
         data::{keys, pair::Pair, sql_text},
+        message::first_marks,
         plumbing::{
             context::{Context, Select, World},
             error::{OnFailure, StoreError},
@@ -221,6 +222,9 @@ impl<W: World> Transaction<W> for Claim {
         }
         if id == 0 {
             return Err(StoreError::NoEffect("relation without an id"));
+        }
+        if !adopted {
+            first_marks::add_pair(cx, pair);
         }
         let [low, high] = pair.params();
         cx.defer(NAME, &[id.into(), low, high]);

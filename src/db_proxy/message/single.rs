@@ -4,7 +4,7 @@ use crate::{
     db_proxy::{
         data::{keys, place::Place, session_key::Key},
         message::{
-            relation,
+            first_marks, relation,
             written::{self, Written},
         },
         plumbing::{
@@ -42,6 +42,7 @@ pub async fn store<W: World>(cx: &mut Context<W>, message: &ImMsgData) -> Result
     if relation == 0 {
         return Err(StoreError::NoEffect("no relation").into());
     }
+    first_marks::take_over_pair(cx, relation, [from, to]).await?;
     let place = Place::Relation(relation);
     let drawn = written::draw(cx, place, message).await?;
     let in_transaction = cx.protocol().single_session.then_some(sessions);

@@ -1,8 +1,9 @@
 -- unread-from-store: up to which msg_id a user has read a peer's (type 1) or group's (type 2)
--- messages. Without a row nothing is read: before the switch is turned on, seed it from the
--- counters in Redis (`unread_<userId>`) or with the latest msg_id of each conversation and group,
--- or every old message becomes unread. With edge-limits no row is kept for a conversation without a
--- message.
+-- messages. A user without a row has not read what the original's counters in Redis say; db_proxies
+-- with the switch take them over, one conversation at a time, before they store a message in it. A
+-- group of which they did that has a row of user 0. It is right only if no db_proxy without the
+-- switch runs any more: turn it on in all of them at once. With edge-limits no read ack makes a row
+-- for a conversation without a message.
 CREATE TABLE IF NOT EXISTS TTRead (
   userId INT UNSIGNED NOT NULL,
   peerId INT UNSIGNED NOT NULL,

@@ -91,7 +91,7 @@ fn values(plan: &Plan, head: &[u32], message: &PastMessage, kind: MsgType) -> Ve
     head.chain(rest).collect()
 }
 
-/// What Redis holds: counters of msg_ids, and of what is unread, which is all.
+/// What Redis holds: counters of msg_ids, and of what is unread, which is all that others said.
 pub(super) fn fill_redis(plan: &Plan, mut run: impl FnMut(&[&str])) {
     let mut unread: BTreeMap<(u32, u32), u32> = BTreeMap::new();
     for (pair, relation) in plan.past.pairs.iter().zip(1_u32..) {
@@ -109,6 +109,12 @@ pub(super) fn fill_redis(plan: &Plan, mut run: impl FnMut(&[&str])) {
         let (group, said) = (past.group, past.messages.len());
         run(&["SET", &format!("group_msg_id_{group}"), &past.counter.to_string()]);
         run(&["HSET", &format!("{group}_im_group_msg"), "count", &said.to_string()]);
+        let mut own: BTreeMap<u32, u32> = BTreeMap::new();
+        past.messages.iter().for_each(|message| *own.entry(message.from).or_default() += 1);
+        // Of a member that is what of all they need not read.
+        for (user, count) in own {
+            run(&["HSET", &format!("{user}_{group}_im_user_group"), "count", &count.to_string()]);
+        }
     }
 }
 

@@ -19,6 +19,9 @@ pub struct Caches {
     /// The rows of sessions as this process found them committed: none goes, or gets another id
     /// (`single-session`).
     pub sessions: Known<Key>,
+    /// The pairs and groups ([`Pair::of_group`]) of which this process found the first marks committed in
+    /// `TTRead`, where none goes (`unread-from-store`).
+    pub marked: Known<Pair>,
     /// Failed logins by name.
     pub failures: Failures,
     /// When a user was last changed through this process.
@@ -32,6 +35,7 @@ impl Caches {
         Self {
             relations: Known::default(),
             sessions: Known::default(),
+            marked: Known::default(),
             failures: Failures::new(failure_window),
             user_change: UserChange::at(now),
         }

@@ -231,6 +231,8 @@ fn what_is_unread_of_a_group_is_what_others_wrote_since_one_joined_or_read() {
 fn unread_from_store_alone_counts_groups_too_and_a_join_sets_the_mark() {
     let only = Protocol { unread_from_store: true, ..Protocol::teamtalk() };
     let world = with_groups();
+    let marks = [7, 4, 1].map(|group| [group, 2, 0].map(Value::from));
+    world.on("from TTRead", rows(["peerId", "type", "msgId"], &marks));
     world.on("count(*)", rows(["unread"], &[[2.into()]])).on("select msgId, type", latest(11));
     let request = ImUnreadMsgCntReq { user_id: 2, attach_data: attach() };
     let reply = try_ask(&world, only, command::MSG_UNREAD_CNT_REQUEST, &request);

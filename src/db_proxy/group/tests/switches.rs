@@ -57,6 +57,7 @@ const HOLD: &str = "select id from IMGroupMember where groupId=1 and userId=1 an
 fn of_member() -> Fake {
     let world = Fake::default();
     world.on(LOOK, rows(["updated"], &[[500.into()]])).on(HOLD, id(4));
+    world.on("from TTRead where userId=0", rows(["msgId"], &[[0.into()]]));
     world
 }
 
@@ -70,6 +71,7 @@ fn a_send_holds_the_membership_of_its_sender() {
         world.log(),
         [
             "M select updated from IMGroupMember where groupId=1 and userId=1 and status=0",
+            "M select msgId from TTRead where userId=0 and peerId=1 and type=2",
             "INCRBY group_msg_id_1 1",
             "M BEGIN",
             "M insert into TTSend (`fromId`,`token`,`type`,`relateId`,`msgId`,`created`) values(1,'installationcntr',2,1,1,1000)",
@@ -183,6 +185,7 @@ fn a_group_is_made_in_one_transaction() {
             "M insert into IMGroupMember(`groupId`, `userId`, `status`, `created`, `updated`) values (1,1,0,1000,1000)",
             "M insert into IMGroupMember(`groupId`, `userId`, `status`, `created`, `updated`) values (1,2,0,1000,1000)",
             "M insert into TTRelation (`smallId`,`bigId`,`relateId`,`lastId`) values(0,1,1,0)",
+            "M insert ignore into TTRead (`userId`,`peerId`,`type`,`msgId`) values(0,1,2,0)",
             "M insert into TTMember (`userId`,`groupId`,`sinceId`) values (1,1,0),(2,1,0) on duplicate key update sinceId=values(sinceId)",
             "M COMMIT",
             "SET group_msg_id_1 0",

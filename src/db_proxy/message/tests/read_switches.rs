@@ -83,7 +83,8 @@ const STORE: &[&str] = &["unread-from-store"];
 fn unread_from_store_counts_rows_after_the_mark() {
     let world = Fake::default();
     world.on("select peerId from IMRecentSession", rows(["peerId"], &[[10.into()], [3.into()]]));
-    world.on("from TTRead", rows(["peerId", "type", "msgId"], &[[10.into(), 1.into(), 4.into()]]));
+    let marks = [(10, 4), (3, 0)].map(|(peer, read)| [peer, 1, read].map(Value::from));
+    world.on("from TTRead", rows(["peerId", "type", "msgId"], &marks));
     world.on("smallId=2 and bigId=10", id(9)).on("smallId=2 and bigId=3", id(8));
     world.on("select count(*)", one("unread", 2)).on("select count(*)", one("unread", 0));
     world.on("from IMMessage_1 where relateId= 9", latest(6, 10));
@@ -118,7 +119,7 @@ fn what_ttrelation_knows_saves_statements() {
         "from TTRead",
         rows(
             ["peerId", "type", "msgId"],
-            &[[1.into(), 1.into(), 7.into()], [3.into(), 1.into(), 7.into()]],
+            &[(1, 7), (3, 7), (4, 0)].map(|(peer, read)| [peer, 1, read].map(Value::from)),
         ),
     );
     let columns = ["smallId", "bigId", "relateId", "lastId"];
@@ -152,6 +153,7 @@ fn the_push_count_comes_from_the_store_too() {
     let world = Fake::default();
     world.value("device_2", "android:two");
     world.on("select peerId from IMRecentSession", rows(["peerId"], &[[1.into()]]));
+    world.on("from TTRead", rows(["peerId", "type", "msgId"], &[[1.into(), 1.into(), 0.into()]]));
     world.on("smallId=1 and bigId=2", id(9)).on("select count(*)", one("unread", 5));
     let request = ImGetDeviceTokenReq { user_id: vec![2], attach_data: None };
     let command = command::OTHER_GET_DEVICE_TOKEN_REQ;

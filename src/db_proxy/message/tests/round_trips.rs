@@ -117,6 +117,9 @@ fn unread_counts_take_as_many_round_trips_for_many_sessions_as_for_few() {
         let known: Vec<[Value; 4]> = (1..=peers).map(known).collect();
         let columns = ["smallId", "bigId", "relateId", "lastId"];
         world.on("from TTRelation where", rows(columns, &known));
+        let mark = |peer: u32| [100 + peer, 1, 0].map(Value::from);
+        let marks: Vec<[Value; 3]> = (1..=peers).map(mark).collect();
+        world.on("from TTRead", rows(["peerId", "type", "msgId"], &marks));
         for _ in 1..=peers {
             world.on("select count(*)", rows(["unread"], &[[1.into()]]));
         }

@@ -1,5 +1,10 @@
 //! The switches by which deployments differ, and the two presets.
 
+mod peers;
+
+pub use peers::{Mix, Party, Peers, Senseless, dependents, needed_by};
+
+use Party::{Client, Db, Msg, Route};
 use serde::{Deserialize, Serialize};
 
 /// One documented switch.
@@ -11,8 +16,8 @@ pub struct Switch {
     pub scope: &'static str,
     /// What the original does instead.
     pub instead_of: &'static str,
-    /// What it needs of peers, and how it behaves with old ones.
-    pub peers: &'static str,
+    /// What it needs of other hosts, and how it gets on with those without it.
+    pub peers: Peers,
     /// What it costs.
     pub cost: &'static str,
     /// The property that fails when only this switch of `hardened` is off.
@@ -58,7 +63,7 @@ switches! {
         name: "ack-after-store",
         scope: "db, msg",
         instead_of: "acking whatever the insert returned, and msg_id 4294967295 while Redis is away",
-        peers: "none; an old client sees a 0302 with msg_id 0 for a message that was not stored",
+        peers: Peers::until(&[Db]).says("an old client sees a 0302 with msg_id 0 for a message that was not stored"),
         cost: "one 0302 for each message that could not be stored",
         property: "acked-is-stored",
     };
@@ -66,7 +71,7 @@ switches! {
         name: "single-relation",
         scope: "db, schema",
         instead_of: "select-then-insert of the relation, and a reset of its counter after it",
-        peers: "every db_proxy must use it: an old one beside it still inserts second relations",
+        peers: Peers::until(&[Db]),
         cost: "one table more; one transaction for each new pair",
         property: "one-row",
     };
@@ -74,7 +79,7 @@ switches! {
         name: "single-session",
         scope: "db, schema",
         instead_of: "select-then-insert of a recent session, whose id ends up at the wrong user",
-        peers: "every db_proxy must use it: an old one beside it still inserts second sessions",
+        peers: Peers::until(&[Db]),
         cost: "one table more; one transaction for each new session; a message and its sessions are one",
         property: "one-row",
     };
@@ -82,7 +87,7 @@ switches! {
         name: "id-floor-from-store",
         scope: "db, schema",
         instead_of: "trusting Redis alone for the next msg_id, also after it lost writes",
-        peers: "needs single-relation; every db_proxy must use it, an old one raises no floor",
+        peers: Peers::until(&[Db]).needs(&["single-relation"]),
         cost: "one statement a message, which takes turns in a conversation",
         property: "unique-msg-id",
     };
@@ -90,7 +95,7 @@ switches! {
         name: "idempotent-send",
         scope: "client, msg, db, schema",
         instead_of: "a second message for a repeated send",
-        peers: "a send without a token (an old client) is stored as before; an old db_proxy ignores the token",
+        peers: Peers::until(&[Client, Msg, Db]),
         cost: "one row and one transaction a message",
         property: "no-duplicate",
     };
@@ -100,7 +105,7 @@ switches! {
         instead_of: "answering a list or count as empty, or a login as a wrong password, when the read failed \
                      or no db_proxy is there; and a job that passes over groups that it could not read, or \
                      whose last message was committed late",
-        peers: "none; a client that asks again after its timeout gets the true answer",
+        peers: Peers::until(&[Msg, Db]).says("a client that asks again after its timeout gets the true answer"),
         cost: "no reply (or a refusal) while the store can't be read; the job of each db_proxy looks a minute back",
         property: "order",
     };
@@ -108,8 +113,8 @@ switches! {
         name: "resend-until-acked",
         scope: "msg",
         instead_of: "dropping a send-list entry at 15 s",
-        peers: "none; a client that never acks is disconnected after three resends; group messages are \
-                resent only with conversation-keyed-acks, since Windows and Mac do not ack them",
+        peers: Peers::until(&[Msg]).says("a client that never acks is disconnected after three resends; group messages are resent \
+                only with conversation-keyed-acks, since Windows and Mac do not ack them"),
         cost: "the PDU is kept in memory until it is acked; resends when acks are late",
         property: "send-list-acked",
     };
@@ -117,7 +122,7 @@ switches! {
         name: "conversation-keyed-acks",
         scope: "client, msg",
         instead_of: "matching an ack by (msg_id, from), which no ack of an own copy meets",
-        peers: "a client acks with the peer's id, as Windows and iOS do",
+        peers: Peers::until(&[Client, Msg]).says("a client acks with the peer's id, as Windows and iOS do"),
         cost: "a group push is in the send list of each connection that it goes to until its ack: \
                for 15 s with a client that acks none (Windows, Mac)",
         property: "acks-settle",
@@ -127,7 +132,7 @@ switches! {
         scope: "client",
         instead_of: "an ack of what was pushed, on the connection that it came on, and of nothing else: what came \
                      by a pull, or whose ack went with its connection, is never acked",
-        peers: "none; a msg_server takes it as an ack of the message that it names, and keeps no more of it",
+        peers: Peers::until(&[Client]).says("a msg_server takes it as an ack of the message that it names, and keeps no more of it"),
         cost: "one 0302 for each conversation of which a pull brought something, and after a lost connection \
                for each whose last ack was not followed by the echo of a heartbeat",
         property: "send-list-acked",
@@ -136,7 +141,7 @@ switches! {
         name: "catch-up-on-gap",
         scope: "client, db",
         instead_of: "never asking for what a push or a lost connection skipped",
-        peers: "none; an old db_proxy leaves out removed sessions",
+        peers: Peers::until(&[Client, Db]).says("an old db_proxy leaves out removed sessions"),
         cost: "a message list for each conversation that is behind after a login or a gap; \
                sessions, lists and counts are read from the primary",
         property: "delivered",
@@ -146,7 +151,7 @@ switches! {
         scope: "client, msg",
         instead_of: "staying on a connection that no echo of a heartbeat comes back on, until TCP gives it up; \
                      and on a link that announced its stop (0702), whose machine then died, for ever",
-        peers: "none; an old msg_server echoes heartbeats too",
+        peers: Peers::until(&[Client, Msg]).says("an old msg_server echoes heartbeats too"),
         cost: "a reconnect after 15 s without a byte",
         property: "send-list-acked",
     };
@@ -154,7 +159,7 @@ switches! {
         name: "catch-up-hint",
         scope: "client, msg",
         instead_of: "telling nobody that pushes were lost with a link to route_server or db_proxy",
-        peers: "needs catch-up-on-gap in clients; an old client or msg_server ignores the hint",
+        peers: Peers::until(&[Client, Msg]).needs(&["catch-up-on-gap"]).says("an old client or msg_server ignores the hint"),
         cost: "after a lost link: recent sessions for each client that is told",
         property: "delivered",
     };
@@ -162,7 +167,7 @@ switches! {
         name: "login-gate",
         scope: "msg",
         instead_of: "serving connections that are not logged in, or were kicked",
-        peers: "none; a kicked client is disconnected",
+        peers: Peers::until(&[Msg]).says("a kicked client is disconnected"),
         cost: "none",
         property: "isolation",
     };
@@ -171,8 +176,8 @@ switches! {
         scope: "db, msg, schema",
         instead_of: "a login that kicks whoever it meets when its kick arrives, also who logged in later, \
                      and the close of an old connection that forgets a login of its user",
-        peers: "every db_proxy and msg_server must use it: a login through an old db_proxy has no \
-                number and counts as older than any, and an old msg_server kicks newer ones still",
+        peers: Peers::until(&[Db, Msg]).says("a login through an old db_proxy has no number and counts as older than any; an old \
+                msg_server kicks newer ones still"),
         cost: "one statement a login, on the primary: while that is away nobody logs in; a second \
                070d where two logins meet",
         property: "reachable",
@@ -182,7 +187,7 @@ switches! {
         scope: "msg, db",
         instead_of: "a PC's logout that ends the pushes of its user's phone, and one kind of key in Redis \
                      for users and for tokens",
-        peers: "a token that an old db_proxy kept has its owner under the old key, which nobody reads",
+        peers: Peers::until(&[Msg, Db]).says("a token that an old db_proxy kept has its owner under the old key, which nobody reads"),
         cost: "none",
         property: "pushed",
     };
@@ -190,7 +195,7 @@ switches! {
         name: "answered-refusals",
         scope: "msg, db",
         instead_of: "silence for a request that is not served, or whose server went away",
-        peers: "none; an old client ignores 07e1",
+        peers: Peers::until(&[Msg, Db]).says("an old client ignores 07e1"),
         cost: "one 07e1 for each request that is not served; a table of requests in flight; an answer that \
                comes after its 07e1 goes to a try of the same request that waits, or is dropped",
         property: "answered",
@@ -199,7 +204,7 @@ switches! {
         name: "history-by-msg-id",
         scope: "db",
         instead_of: "ordering lists and choosing the latest message by the clock of a msg_server",
-        peers: "none; a db_proxy without it may answer the same pull in another order",
+        peers: Peers::until(&[Db]).says("a db_proxy without it may answer the same pull in another order"),
         cost: "none with a key on (relateId, status, msgId)",
         property: "order",
     };
@@ -207,7 +212,7 @@ switches! {
         name: "true-latest-sender",
         scope: "db",
         instead_of: "naming the peer as the sender of the latest message, whoever sent it",
-        peers: "none",
+        peers: Peers::until(&[Db]),
         cost: "none",
         property: "integrity",
     };
@@ -215,7 +220,7 @@ switches! {
         name: "whole-audio",
         scope: "db",
         instead_of: "giving a voice message back with a length of 0 seconds",
-        peers: "none",
+        peers: Peers::until(&[Db]),
         cost: "none",
         property: "integrity",
     };
@@ -224,8 +229,8 @@ switches! {
         scope: "db, msg, schema",
         instead_of: "taking a hash in Redis for who is in a group, which a power cut or a change that \
                      failed half way leaves different from SQL",
-        peers: "every db_proxy must use it: an old one goes by Redis, which is still written, and \
-                changes members without a transaction",
+        peers: Peers::until(&[Db, Msg]).says("an old db_proxy goes by Redis, which is still written, and changes members without \
+                a transaction"),
         cost: "membership is read from the primary, twice for a send, and who joined late once for \
                each msg_server that pushes it; one transaction for each \
                change. A change that finds all as asked is answered with result 0 and all who were \
@@ -238,7 +243,8 @@ switches! {
         name: "unread-from-store",
         scope: "db, schema",
         instead_of: "a counter in Redis that a read ack clears whatever came meanwhile",
-        peers: "every db_proxy must use it: an old one keeps the other count",
+        peers: Peers::until(&[Db]).says("an old db_proxy keeps the other count, which those with the switch take over one conversation \
+                at a time"),
         cost: "one count for each session with something unread; no Redis command a message",
         property: "unread",
     };
@@ -247,7 +253,7 @@ switches! {
         scope: "client, msg, db",
         instead_of: "a read ack that nobody answers, and notices that a chat was read, or its session removed, \
                      before anything was stored",
-        peers: "an old db_proxy does not answer: the client gives up after three tries",
+        peers: Peers::until(&[Client, Msg, Db]).says("an old db_proxy does not answer: the client gives up after three tries"),
         cost: "one 0304 a read ack; read acks written again when it is late",
         property: "unread",
     };
@@ -256,7 +262,7 @@ switches! {
         scope: "msg, db, route",
         instead_of: "taking PDUs of up to 16 MiB of anybody, lists and pages as long as a client \
                      chooses, as often as it sends them, and closing a server link for it",
-        peers: "none; a client that keeps to what real clients send notices nothing",
+        peers: Peers::until(&[Msg, Db, Route]).says("a client that keeps to what real clients send notices nothing"),
         cost: "one look at the body of each device's PDU",
         property: "bounded",
     };
@@ -266,7 +272,7 @@ switches! {
         instead_of: "saying that no user changed while this db_proxy knows of no change, whatever \
                      another one has changed; and the ids of those who did, then their rows, where one \
                      statement reads them",
-        peers: "none",
+        peers: Peers::until(&[Db]),
         cost: "one statement for each 0208",
         property: "answers",
     };
@@ -275,7 +281,7 @@ switches! {
         scope: "msg",
         instead_of: "a push of each msg_server to every phone of a group's members, so that a phone \
                      rings for one message as often as there are msg_servers",
-        peers: "an old msg_server beside it still pushes what others have pushed",
+        peers: Peers::until(&[Msg]).says("an old msg_server beside it still pushes what others have pushed"),
         cost: "none; pushes of a group go with the msg_server of the sender, if that dies",
         property: "pushes",
     };
@@ -283,7 +289,7 @@ switches! {
         name: "presence-by-link",
         scope: "route",
         instead_of: "counts of connections that a closed link leaves behind and a new one doubles",
-        peers: "none",
+        peers: Peers::until(&[Route]),
         cost: "counts for each link; notices for those who were only behind a link that closed",
         property: "presence",
     };

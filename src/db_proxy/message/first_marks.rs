@@ -1,0 +1,195 @@
+//! Switch `unread-from-store` in a database of the original, where what is unread stands in Redis' counters.
+//!
+//! They stay as they are from the switch on, and are taken over one conversation at a time, before the first
+//! message that a db_proxy with the switch stores in it: both users, or all members of the group, get a row in
+//! `TTRead`, and the group one of its own, that of user 0. So a user without a row has not read what the
+//! counters say. It takes that no db_proxy without the switch runs any more.
+
+use crate::{
+    db_proxy::{
+        data::{keys, pair::Pair, session_key::Key, sql_text, text::number},
+        group::{
+            groups,
+            membership::{Membership, Since},
+        },
+        message::{counts, read_mark},
+        plumbing::{
+            context::{Context, Select, World},
+            error::{OnFailure, StoreError},
+        },
+    },
+    mutants::Mutant,
+    store::{
+        cache::Cache,
+        sql::{Server, Value},
+    },
+};
+use std::collections::BTreeMap;
+
+/// In a transaction: the rows of two users who have said nothing to each other yet.
+pub fn add_pair<W: World>(cx: &mut Context<W>, pair: Pair) {
+    const TEXT: &str = "insert ignore into TTRead (`userId`,`peerId`,`type`,`msgId`) \
+        values(?,?,1,0),(?,?,1,0)";
+    if cx.protocol().unread_from_store {
+        let [low, high] = pair.params();
+        cx.defer(TEXT, &[low.clone(), high.clone(), high, low]);
+    }
+}
+
+/// In a transaction: the row of a group in which nothing has been said yet.
+pub fn add_group<W: World>(cx: &mut Context<W>, group: u32) {
+    if cx.protocol().unread_from_store {
+        cx.defer(INSERT_OF_GROUP, &of_group(group));
+    }
+}
+
+const INSERT_OF_GROUP: &str =
+    "insert ignore into TTRead (`userId`,`peerId`,`type`,`msgId`) values(?,?,?,?)";
+
+/// The row of a group itself, which is no user's: it says that its members have theirs.
+fn of_group(group: u32) -> [Value; 4] {
+    [0, group, Key::GROUP, 0].map(Value::from)
+}
+
+/// Before a message of two users is stored: both of them have a row.
+///
+/// # Errors
+/// A store can't be read or written; the message is not to be stored then.
+pub async fn take_over_pair<W: World>(
+    cx: &mut Context<W>,
+    relation: u32,
+    users: [u32; 2],
+) -> Result<(), StoreError> {
+    const THERE: &str = "select userId from TTRead \
+        where userId=? and peerId=? and type=1 or userId=? and peerId=? and type=1";
+    let [a, b] = users;
+    let pair = Pair::new(a, b);
+    if !cx.protocol().unread_from_store || cx.shared.caches.marked.get(&pair).is_some() {
+        return Ok(());
+    }
+    let found = cx.primary(THERE, &[a, b, b, a].map(Value::from)).await?;
+    let there: Vec<u32> = (0..found.rows.len()).map(|n| found.get(n, "userId").uint()).collect();
+    for (user, peer) in [(a, b), (b, a)] {
+        if !there.contains(&user) {
+            let unread = cx.cache().hget(&keys::unread(user), &peer.to_string()).await?;
+            let unread = match cx.protocol().mutated(Mutant::OldCountersForgotten) {
+                true => 0,
+                false => unread.map_or(0, |count| number(&count)),
+            };
+            let (text, params) = before_the_last(relation, peer, unread);
+            let read = cx.primary(&text, &params).await?.get(0, "msgId").uint();
+            read_mark::raise(cx, Key::single(user, peer), read).await?;
+        }
+    }
+    cx.shared.caches.marked.learn(pair, relation);
+    Ok(())
+}
+
+/// The newest message of a peer but for so many.
+fn before_the_last(relation: u32, peer: u32, count: u32) -> Select {
+    let text = format!(
+        "select msgId from {} where relateId=? and fromId=? and status=0 \
+         order by msgId desc limit 1 offset ?",
+        sql_text::messages_of_relation(relation)
+    );
+    (text, [relation, peer, count].map(Value::from).to_vec())
+}
+
+/// Before a message of a group is stored: all members have a row, and so has the group.
+///
+/// # Errors
+/// As [`take_over_pair`].
+pub async fn take_over_group<W: World>(cx: &mut Context<W>, group: u32) -> Result<(), StoreError> {
+    const THERE: &str = "select msgId from TTRead where userId=0 and peerId=? and type=2";
+    let key = Pair::of_group(group);
+    if !cx.protocol().unread_from_store || cx.shared.caches.marked.get(&key).is_some() {
+        return Ok(());
+    }
+    if cx.primary(THERE, &[group.into()]).await?.rows.is_empty() {
+        let marks = marks_of_members(cx, group).await?;
+        if !marks.is_empty() {
+            read_mark::raise_all(cx, group, &marks).await?;
+        }
+        // Last: whoever does not come this far is followed by another one.
+        cx.primary(INSERT_OF_GROUP, &of_group(group)).await?;
+    }
+    cx.shared.caches.marked.learn(key, group);
+    Ok(())
+}
+
+/// Up to which message each member of a group had read it.
+async fn marks_of_members<W: World>(
+    cx: &mut Context<W>,
+    group: u32,
+) -> Result<Vec<(u32, u32)>, StoreError> {
+    let members = groups::members(cx, OnFailure::Fail, group).await?;
+    let mut selects = Vec::with_capacity(members.len());
+    for &user in &members {
+        let unread = of_group_in_redis(cx, OnFailure::Fail, group, user).await?;
+        selects.push(of_others_before_the_last(group, user, unread));
+    }
+    let found = cx.select_all(OnFailure::Fail, Server::Primary, &selects).await?;
+    let marks = found.iter().map(|found| found.get(0, "msgId").uint());
+    Ok(members.into_iter().zip(marks).collect())
+}
+
+/// The newest message of a group that is not a user's own but for so many.
+fn of_others_before_the_last(group: u32, user: u32, count: u32) -> Select {
+    let text = format!(
+        "select msgId from {} where groupId=? and userId<>? and status=0 \
+         order by msgId desc limit 1 offset ?",
+        sql_text::messages_of_group(group)
+    );
+    (text, [group, user, count].map(Value::from).to_vec())
+}
+
+/// What a user had not read of peers when the switch was turned on, by peer.
+///
+/// # Errors
+/// Redis can't be read, unless a failure is to count as nothing.
+pub async fn of_peers<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    user: u32,
+) -> Result<BTreeMap<u32, u32>, StoreError> {
+    if cx.protocol().mutated(Mutant::OldCountersForgotten) {
+        return Ok(BTreeMap::new());
+    }
+    let counters = counts::peer_counters(cx, on_failure, user).await?;
+    Ok(counters.iter().map(|unread| (unread.peer, unread.count)).collect())
+}
+
+/// Whether a member without a row may have something unread in Redis: who joined since the switch was
+/// turned on (with `members-from-store`) has nothing there.
+pub fn is_old(of: &Membership) -> bool {
+    matches!(of.since, Since::Second(_))
+}
+
+/// What a member without a row had not read of some groups when the switch was turned on.
+///
+/// # Errors
+/// As [`of_peers`].
+pub async fn of_groups<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    user: u32,
+    of: &[u32],
+) -> Result<BTreeMap<u32, u32>, StoreError> {
+    let mut old = BTreeMap::new();
+    for &group in of {
+        old.insert(group, of_group_in_redis(cx, on_failure, group, user).await?);
+    }
+    Ok(old)
+}
+
+async fn of_group_in_redis<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    group: u32,
+    user: u32,
+) -> Result<u32, StoreError> {
+    match cx.protocol().mutated(Mutant::OldCountersForgotten) {
+        true => Ok(0),
+        false => groups::unread(cx, on_failure, group, user).await,
+    }
+}
