@@ -20,6 +20,11 @@ pub const MAY_SURVIVE: &[(&str, &str)] = &[
         "no session is ever deleted, so what is remembered of one stays true but in a store that was \
          restored from a copy",
     ),
+    (
+        "asked-before-kicks",
+        "a device must come back while its old login waits for a slow db_proxy, on the same msg_server, and \
+         no login after that kick may put it right: seed 7227 of `hardened` does, and traces/mutants/ has it",
+    ),
     ("tokens-reversed", ALONE),
     ("counters-of-their-own", ALONE),
     ("db-wants-mark", ALONE),

@@ -2,7 +2,7 @@
 
 use super::{
     relay::Source,
-    state::{LOGINS_BOUND, State, in_flight::Asked, turn::Turn},
+    state::{LOGINS_BOUND, State, conn::Conn, in_flight::Asked, turn::Turn},
 };
 use crate::{
     catalogue::{Half, id as cmd},
@@ -60,6 +60,8 @@ pub(super) fn request(
     client.login_name = name_of(&req.user_name);
     client.client_type = req.client_type as u32;
     client.online_status = req.online_status;
+    state.logins_asked += 1;
+    client.asked_as = state.logins_asked;
     let (name, handle) = (client.login_name.clone(), client.handle);
     let Some(link) = state.db.pick(turn, Half::Login, 0, pdu) else { return Ok(()) };
     state.logins.insert((name, handle), conn);
@@ -135,10 +137,8 @@ pub(super) fn validated(
     };
     let user = info.user_id;
     let Some(client) = state.conns.get_mut(&conn) else { return Ok(()) };
-    let login_number = rsp.login_number.filter(|_| state.config.protocol.ordered_logins);
     client.user = user;
     client.open = true;
-    client.login_number = login_number.unwrap_or_default();
     let (client_type, online_status) = (client.client_type, client.online_status);
     if state.config.protocol.edge_limits {
         turn.admit(conn, state.config.limits.device_pdu);
@@ -149,15 +149,21 @@ pub(super) fn validated(
     turn.fact(Fact::LoggedIn { conn, user, client_type });
     let is_first = entry.conns.len() == 1;
     let protocol = state.config.protocol;
-    let kick = ImServerKickUser {
+    let mut kick = ImServerKickUser {
         user_id: user,
         client_type: client_type as i32,
         reason: KICK_DUPLICATE,
-        login_number,
+        login_number: None,
     };
-    kick_here(state, turn, &kick, Some(conn));
-    if !protocol.mutated(Mutant::KickHereOnly) {
-        to_route_kick(state, turn, &kick);
+    let is_old = protocol.ordered_logins && is_overtaken(state, conn, &kick);
+    if !is_old {
+        if let Some(drawn) = rsp.login_number.filter(|_| protocol.ordered_logins) {
+            kick.login_number = Some(overtake(state, conn, drawn, &kick));
+        }
+        kick_here(state, turn, &kick, Some(conn));
+        if !protocol.mutated(Mutant::KickHereOnly) {
+            to_route_kick(state, turn, &kick);
+        }
     }
     if is_first || !protocol.mutated(Mutant::SecondDeviceUnannounced) {
         state.announce(turn, user, client_type, 1);
@@ -174,11 +180,46 @@ pub(super) fn validated(
         user_info: Some(info),
     };
     turn.send(conn, Pdu::new(cmd::LOGIN_RES_USERLOGIN, seq, &res));
-    // Its answer was overtaken by that of a newer login.
-    if newest_beyond(state, &kick).is_some() {
+    if is_old {
         put_off(state, turn, conn, KICK_DUPLICATE);
     }
     Ok(())
+}
+
+/// Whether a newer login of its user and class was let in here before this one is. Of those that one
+/// msg_server was asked for it knows the order, and db_proxies draw numbers as they get round to them:
+/// a device whose machine lost its power and came back would be put off by the login that it asked for
+/// before, on a connection that only this server believes in. Which of two msg_servers was asked
+/// first neither can know: there the numbers decide.
+///
+/// A login that was overtaken is told what it would have been told in the right order: that it is in,
+/// and that another one took its place. A refusal its program would take for a want of the server, and
+/// try again, as the newest of all. It kicks nobody, here or elsewhere: who is older than it is older
+/// than the other one, which has told so.
+fn is_overtaken(state: &State, conn: ConnId, kick: &ImServerKickUser) -> bool {
+    let Some(client) = state.conns.get(&conn) else { return false };
+    let is_newer = |other: &&Conn| other.login_number > 0 && other.asked_as > client.asked_as;
+    (client.overtaken || of_class(state, kick).any(|other| is_newer(&other)))
+        && !state.config.protocol.mutated(Mutant::AskedBeforeKicks)
+}
+
+/// A login for which a number was drawn is let in, as the newest of its class that was asked for here:
+/// what was asked for under its name before it, and is under way still, is older. What is merely asked
+/// for overtakes nothing: anybody can ask under any name. Its number: the place of whom it kicks here,
+/// if that one has the higher number.
+fn overtake(state: &mut State, conn: ConnId, drawn: u32, kick: &ImServerKickUser) -> u32 {
+    let here = of_class(state, kick).map(|other| other.login_number).max();
+    let number = here.map_or(drawn, |here| here.max(drawn));
+    let Some(newer) = state.conns.get_mut(&conn) else { return number };
+    newer.login_number = number;
+    let (name, client_type, asked_as) =
+        (newer.login_name.clone(), newer.client_type, newer.asked_as);
+    for (_, other) in state.logins.range((name.clone(), 0)..=(name, u32::MAX)) {
+        if let Some(other) = state.conns.get_mut(other) {
+            other.overtaken |= other.same_class(client_type) && other.asked_as < asked_as;
+        }
+    }
+    number
 }
 
 /// 070d: a user has logged in elsewhere, or a phone kicks their PCs.
@@ -205,40 +246,40 @@ pub(super) fn kick(
 }
 
 /// Kicks connections of a class. With the number of a login (switch `ordered-logins`) all that are
-/// older, and never a newer one. Without it the connection with the lowest handle, even if it was
-/// kicked before (a wart: a second kick hits the same one again).
+/// older, and never a newer one: all others, if that login is let in here. Without it the connection
+/// with the lowest handle, even if it was kicked before (a wart: a second kick hits the same one again).
 fn kick_here(
     state: &mut State,
     turn: &mut Turn<'_>,
     kick: &ImServerKickUser,
     except: Option<ConnId>,
 ) {
-    let mut conns = of_class(state, kick);
-    conns.retain(|&(conn, _)| Some(conn) != except);
-    match kick.login_number {
-        Some(number) => conns.retain(|&(_, of)| of < number),
-        None => conns.truncate(1),
-    }
-    for (old, _) in conns {
+    let others = of_class(state, kick).filter(|other| Some(other.id) != except);
+    let conns: Vec<_> = match kick.login_number {
+        Some(number) => others
+            .filter(|other| other.login_number < number || except.is_some())
+            .map(|other| other.id)
+            .collect(),
+        None => others.map(|other| other.id).take(1).collect(),
+    };
+    for old in conns {
         let newer = except.filter(|_| state.config.protocol.mutated(Mutant::KickNewer));
         put_off(state, turn, newer.unwrap_or(old), kick.reason);
     }
 }
 
-/// The connections of the user and class of a kick, in the order of their handles, with the numbers
-/// of their logins.
-fn of_class(state: &State, kick: &ImServerKickUser) -> Vec<(ConnId, u32)> {
-    let other = state.config.protocol.mutated(Mutant::KickOtherClass);
+/// The connections of the user and class of a kick, in the order of their handles.
+fn of_class<'a>(state: &'a State, kick: &ImServerKickUser) -> impl Iterator<Item = &'a Conn> {
+    let (other, class) = (state.config.protocol.mutated(Mutant::KickOtherClass), kick.client_type);
     let conns =
         state.conns_of(kick.user_id, None).into_iter().filter_map(|id| state.conns.get(&id));
-    let same = conns.filter(|conn| conn.same_class(kick.client_type as u32) != other);
-    same.map(|conn| (conn.id, conn.login_number)).collect()
+    conns.filter(move |conn| conn.same_class(class as u32) != other)
 }
 
 /// The newest login here of those that are newer than the one that kicks.
 fn newest_beyond(state: &State, kick: &ImServerKickUser) -> Option<u32> {
     let number = kick.login_number?;
-    of_class(state, kick).into_iter().map(|(_, of)| of).filter(|&of| of > number).max()
+    of_class(state, kick).map(|conn| conn.login_number).filter(|&of| of > number).max()
 }
 
 /// 0107. The socket stays open and is served; with `login-gate` it is closed.

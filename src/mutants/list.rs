@@ -24,6 +24,7 @@ mutants! {
         LoginLosesNick "the answer to a login has no nickname"
         KickOtherClass "a login kicks the device of the other class"
         KickNewer "where two logins of a class meet, the newer one is kicked"
+        AskedBeforeKicks "a login that a slow db_proxy serves late kicks the one that was asked for after it"
         KickedStaysServed "a kicked connection is told so, and goes on being served"
         LogoutUnanswered "a logout is not answered, only closed"
         KickPcHereOnly "a phone kicks the PCs of its user only on its own msg_server"

@@ -179,7 +179,8 @@ switches! {
         peers: Peers::until(&[Db, Msg]).says("a login through an old db_proxy has no number and counts as older than any; an old \
                 msg_server kicks newer ones still"),
         cost: "one statement a login, on the primary: while that is away nobody logs in; a second \
-               070d where two logins meet",
+               070d where two logins meet. A device that moves to another msg_server while a slow \
+               db_proxy still has its old login may be put off by it",
         property: "reachable",
     };
     kept_tokens: Switch {

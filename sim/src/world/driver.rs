@@ -5,7 +5,7 @@ use super::{
     LONGEST_RUN_MS, Outcome, Panicked, Shared, faults::Faults, hosts::Hosts, panics, sizes,
 };
 use crate::{
-    plan::{Action, Host, Migration, Operation, Plan, Role, TICK_MS},
+    plan::{Action, Fault, Host, Migration, Operation, Plan, Role, TICK_MS, Trouble},
     properties::{Properties, Violation, settles_within},
     record::{Kind, history::History, sizes::Sizes},
     run::Until,
@@ -127,7 +127,7 @@ impl<'a> Driver<'a> {
     pub fn drive(&mut self, sim: &mut turmoil::Sim<'_>) {
         self.shared.record_world(Kind::Phase { phase: "safety" });
         let horizon = self.plan.horizon_ms;
-        let bound = settles_within(&self.plan.pace.timing()).as_millis() as u64;
+        let bound = bound_ms(self.plan);
         let mut now = 0;
         let mut healed_at = None;
         loop {
@@ -365,9 +365,42 @@ pub(super) fn note(violations: &mut Vec<Violation>, violation: Violation) -> boo
     is_first
 }
 
+/// Simulated milliseconds after the last fault within which everything owed is paid. A server that read
+/// slowly has as much work before it as piled up meanwhile, beside all that comes: it has that time more.
+fn bound_ms(plan: &Plan) -> u64 {
+    let piles_up = |fault: &&Fault| match &fault.trouble {
+        Trouble::SlowReader { host, .. } => {
+            Host::parse(host).is_ok_and(|host| host.role() != Role::Client)
+        }
+        _ => false,
+    };
+    let piled_up = plan.faults.iter().filter(piles_up).map(|fault| fault.for_ms).max();
+    settles_within(&plan.pace.timing()).as_millis() as u64 + piled_up.unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{AUDITS_MS, Rest};
+    use super::{AUDITS_MS, Rest, bound_ms};
+    use crate::plan::{
+        Fault, Trouble,
+        generate::{Clients, Profile, generate},
+    };
+
+    /// Seeds 7994 and 23043 of `hardened`: a db_proxy read 3 bytes a tick for nine seconds in which a crowd
+    /// sent and sent again, and was busy with it for twenty seconds and some.
+    #[test]
+    fn what_piled_up_at_a_server_takes_its_time() {
+        let mut plan = generate(1, Clients::Ours, Profile::Calm);
+        plan.faults.clear();
+        let alone = bound_ms(&plan);
+        for (host, for_ms, more) in
+            [("client1", 9_000, 0), ("msg1", 700, 700), ("db2", 9_000, 9_000)]
+        {
+            let trouble = Trouble::SlowReader { host: host.into(), peer: None, bytes: 3 };
+            plan.faults.push(Fault { id: 1, at_ms: 900, for_ms, trouble });
+            assert_eq!(bound_ms(&plan), alone + more, "{host}");
+        }
+    }
 
     /// Seed 456 of `hardened`: something owed held the audits up until the bound had passed, and the
     /// first one, of 20 seconds ago, was the verdict.

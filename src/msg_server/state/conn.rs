@@ -22,12 +22,17 @@ pub struct Conn {
     pub client_type: u32,
     /// The online status that the device asked for.
     pub online_status: i32,
+    /// Which one it is of the logins that were asked for here, from 1; 0 until one is.
+    pub asked_as: u64,
+    /// A login of its name and class that was asked for here after its own has a number and was let in
+    /// before it (switch `ordered-logins`): its own is the older one, whatever db_proxy draws for it.
+    pub overtaken: bool,
     /// 0 until the login succeeded: the original serves such connections as user 0.
     pub user: u32,
     /// Whether the login succeeded. It stays true when the connection is kicked.
     pub open: bool,
-    /// Which one of its user's logins it is (switch `ordered-logins`); 0, older than any, if its
-    /// db_proxy did not say.
+    /// Which one of its user's logins it is, or the higher number of one that it put off here (switch
+    /// `ordered-logins`); 0, older than any, if its db_proxy did not say, or if it was overtaken.
     pub login_number: u32,
     /// Messages since the last tick.
     pub sent_in_window: u32,

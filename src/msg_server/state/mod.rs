@@ -49,6 +49,8 @@ pub(super) struct State {
     pub(super) users: BTreeMap<u32, User>,
     /// Logins that wait for 0704, by user name and handle.
     pub(super) logins: BTreeMap<(Bytes, u32), ConnId>,
+    /// How many logins were asked for here.
+    pub(super) logins_asked: u64,
     /// Requests that wait for another server; [`State::ask`] says which are recorded.
     pub(super) in_flight: InFlight,
     pub(super) db: DbLinks,
@@ -76,6 +78,7 @@ impl State {
             conns: BTreeMap::new(),
             users: BTreeMap::new(),
             logins: BTreeMap::new(),
+            logins_asked: 0,
             routes: Vec::new(),
             logins_up: Vec::new(),
             push_servers: Vec::new(),
@@ -107,6 +110,8 @@ impl State {
             login_name: Bytes::new(),
             client_type: 0,
             online_status: 0,
+            asked_as: 0,
+            overtaken: false,
             user: 0,
             open: false,
             login_number: 0,

@@ -14,6 +14,18 @@ fn kicks(done: &Done) -> Vec<&str> {
     of_route.filter(|hex| hex[20..24] == *"070d").map(|hex| &hex[32..]).collect()
 }
 
+/// Its device is told that it is logged in, and at once that another one is; and it kicks nobody.
+fn is_put_off(done: &Done, conn: ConnId) {
+    let told: Vec<_> = done.to(conn).into_iter().map(|hex| hex[20..24].to_string()).collect();
+    assert_eq!((told, &done.closed), (vec!["0104".into(), "0107".into()], &vec![conn]));
+    assert!(kicks(done).is_empty(), "{done:?}");
+}
+
+/// What a db_proxy says of a wrong password.
+fn refusal(attach: &str) -> String {
+    format!("{}10011a0161a2010c{attach}", name(1))
+}
+
 fn rig() -> Rig {
     Rig::only(&["ordered-logins", "login-gate"])
 }
@@ -48,16 +60,74 @@ fn a_kick_that_meets_a_newer_login_is_answered_with_that_ones() {
     assert!(own.sent.is_empty(), "its own");
 }
 
+/// Numbers are drawn as db_proxies get round to them, and their answers come when they come: a device that
+/// lost its power and is back would be put off by what it asked for before.
 #[test]
-fn here_the_newest_stays_whichever_answer_comes_first() {
+fn here_what_was_asked_for_last_is_newest_whatever_the_numbers_say() {
+    for (first, second) in [(5, 6), (6, 5)] {
+        let tail = |number: u8| format!("a806{number:02x}");
+        let mut rig = rig();
+        let (before, after) = (rig.asks_login(8, 1, 1), rig.asks_login(ALICE, 1, 1));
+        assert_eq!(kicks(&rig.is_validated(1, &before, &tail(first))), [kick(Some(first))]);
+        let newer = rig.is_validated(1, &after, &tail(second));
+        assert_eq!((newer.to(8).len(), &newer.closed), (1, &vec![8]), "{first}, then {second}");
+        assert_eq!(kicks(&newer), [kick(Some(6))], "it has the place of whom it kicks");
+        let late = rig.pdu(ROUTE, cmd::OTHER_SERVER_KICK_USER, 0, &kick(Some(6)));
+        assert!(late.closed.is_empty() && late.sent.is_empty(), "what that one told: {late:?}");
+
+        for is_there in [true, false] {
+            let mut rig = self::rig();
+            let (before, after) = (rig.asks_login(8, 1, 1), rig.asks_login(ALICE, 1, 1));
+            assert_eq!(kicks(&rig.is_validated(1, &after, &tail(second))), [kick(Some(second))]);
+            if !is_there {
+                rig.gone(ALICE);
+            }
+            is_put_off(&rig.is_validated(1, &before, &tail(first)), 8);
+            if is_there {
+                assert_eq!(rig.login_as(9, 7).closed, [ALICE], "who was left");
+            }
+        }
+    }
+}
+
+/// `u1` and `U1` are one user to the stores.
+#[test]
+fn a_login_under_another_spelling_is_overtaken_by_one_that_is_here() {
     let mut rig = rig();
+    let before = rig.asks_login(8, 2, 1);
     rig.login_as(ALICE, 5);
-    let newer = rig.login_as(8, 6);
-    assert_eq!((newer.to(ALICE).len(), newer.closed), (1, vec![ALICE]));
-    let older = rig.login_as(9, 4);
-    assert_eq!(older.closed, [9]);
-    let told: Vec<_> = older.to(9).into_iter().map(|hex| hex[20..24].to_string()).collect();
-    assert_eq!(told, ["0104", "0107"], "it was let in, and overtaken");
+    let user = "2214080110011a0022002801320 03a0042004a005000".replace(' ', "");
+    let answer = format!("{}10001a0161{user}a2010c{before}a80606", name(2));
+    is_put_off(&rig.pdu(DB_LOGIN, 0x0704, 1, &answer), 8);
+}
+
+#[test]
+fn a_number_makes_no_difference_to_what_was_overtaken() {
+    let mut rig = rig();
+    let (first, second) = (rig.asks_login(8, 1, 1), rig.asks_login(9, 1, 1));
+    let wrong = rig.asks_login(10, 1, 1);
+    rig.login_as(ALICE, 5);
+    is_put_off(&rig.is_validated(1, &first, ""), 8);
+    is_put_off(&rig.is_validated(1, &second, "a80606"), 9);
+    let refused = rig.pdu(DB_LOGIN, 0x0704, 1, &refusal(&wrong));
+    assert_eq!((refused.to(10).len(), refused.closed), (1, vec![10]), "it is refused as any");
+}
+
+#[test]
+fn only_a_login_of_the_same_class_that_was_let_in_with_a_number_overtakes() {
+    let mut rig = rig();
+    let before = rig.asks_login(8, 1, 1);
+    let phone = rig.asks_login(9, 1, 0x11);
+    rig.is_validated(1, &phone, "a80605");
+    let refused = rig.asks_login(10, 1, 1);
+    rig.pdu(DB_LOGIN, 0x0704, 1, &refusal(&refused));
+    rig.login(11, 1, 1);
+    let other = rig.asks_login(12, 2, 1);
+    rig.is_validated(2, &other, "a80601");
+    let later = rig.asks_login(ALICE, 1, 1);
+    let first = rig.is_validated(1, &before, "a80607");
+    assert_eq!((kicks(&first), &first.closed), (vec![&*kick(Some(7))], &vec![11]));
+    assert_eq!(rig.is_validated(1, &later, "a80608").closed, [8]);
 }
 
 #[test]

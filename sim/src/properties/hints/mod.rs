@@ -265,8 +265,13 @@ impl Hints {
             }
             Kind::Fact(Fact::Closed { conn, .. }) => {
                 self.owed.gone(*conn);
-                if let Some((host, _)) = self.links.get(conn).cloned() {
-                    self.lost(*conn, &host, now_us, timing);
+                match self.links.get(conn).cloned() {
+                    Some((host, _)) if host == line.host => {
+                        self.lost(*conn, &host, now_us, timing);
+                    }
+                    // The server at the other end has closed it: its msg_server does not know yet.
+                    Some(_) => self.reasons.may_be_lost(*conn, now_us),
+                    None => {}
                 }
             }
             Kind::Disconnected { conn, end } => {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use teamtalk::{
     catalogue::id,
     env::ConnId,
+    fact::Fact,
     protocol::Protocol,
     timing::Timing,
     wire::{
@@ -93,6 +94,21 @@ fn the_two_users_of_a_send_whose_link_is_gone_are_told_here_and_elsewhere() {
     to(&mut tape, ROUTE, hint(&[1]));
     to(&mut tape, ROUTE, Pdu::raw(id::OTHER_HEARTBEAT, 0, Bytes::new()));
     assert_eq!(tape.found[1..], ["hints/unrelayed/msg"]);
+}
+
+/// Seed 7568 of `hardened`: a partition; the db_proxy gave up a link and its msg_server did not know yet.
+#[test]
+fn a_link_is_lost_when_its_msg_server_knows() {
+    let mut tape = tape();
+    send(&mut tape);
+    tape.fact("db1", Fact::Closed { conn: DB, reason: "silent for too long".into() });
+    tape.later(20);
+    beat(&mut tape, 12);
+    assert_eq!(tape.found, [""; 0], "the answer may come still");
+    tape.fact("msg1", Fact::Closed { conn: DB, reason: "silent for too long".into() });
+    tape.later(1);
+    beat(&mut tape, 12);
+    assert_eq!(tape.found, ["hints/untold/msg"]);
 }
 
 #[test]

@@ -104,7 +104,8 @@ impl Links {
                     device.login = Some((*user, *client_type, line.sim_us));
                 }
                 let has_route = self.conns.has_route(&line.host);
-                self.route.logged_in(seen, *user, *client_type, has_route, &mut self.tally);
+                let who = (*user, *client_type);
+                self.route.logged_in(seen, *conn, who, has_route, &mut self.tally);
             }
             Kind::Fact(Fact::Closed { conn, .. }) => {
                 if is_msg {
@@ -194,6 +195,9 @@ impl Links {
     ) -> Option<Violation> {
         if pdu.command() == id::LOGIN_RES_USERLOGIN {
             self.conns.logins.remove(&conn);
+        }
+        if pdu.command() == id::LOGIN_KICK_USER {
+            self.route.put_off(seen, conn, pdu);
         }
         if pdu.command() != id::OTHER_HEARTBEAT {
             self.route.device_is_told(conn, pdu);

@@ -11,7 +11,10 @@ use teamtalk::{
     catalogue::id,
     env::ConnId,
     timing::Timing,
-    wire::im::server::{ImOnlineUserInfo, ImServerKickUser},
+    wire::im::{
+        login::ImKickUser,
+        server::{ImOnlineUserInfo, ImServerKickUser},
+    },
 };
 
 /// A kick that goes to the other msg_servers: the user, whether of phones, and the reason.
@@ -35,8 +38,8 @@ const TO_ALL: [u16; 5] = [
 pub struct Route {
     /// Links that were announced as the master's.
     masters: BTreeSet<ConnId>,
-    /// Kicks that a msg_server owes, by when.
-    owed: BTreeMap<(Host, Kick), Vec<u64>>,
+    /// Kicks that a msg_server owes: by when, and for which connection.
+    owed: BTreeMap<(Host, Kick), Vec<(u64, ConnId)>>,
     /// What phones asked for that is not answered yet, by connection and seq_num.
     asked: BTreeMap<(ConnId, u16), (Host, Kick)>,
 }
@@ -46,13 +49,13 @@ impl Route {
     pub fn logged_in(
         &mut self,
         seen: &Seen<'_>,
-        user: u32,
-        client_type: u32,
+        conn: ConnId,
+        (user, client_type): (u32, u32),
         has_route: bool,
         tally: &mut Tally,
     ) {
         match has_route {
-            true => self.owe(seen, (user, is_phone(client_type), BY_LOGIN)),
+            true => self.owe(seen, conn, (user, is_phone(client_type), BY_LOGIN)),
             false => tally.excuse("a login without a link to a route_server"),
         }
     }
@@ -61,21 +64,40 @@ impl Route {
     pub fn puts_pcs_off(&mut self, seen: &Seen<'_>, user: u32, conn: ConnId, seq: u16) {
         let kick = (user, false, BY_PHONE);
         self.asked.insert((conn, seq), (seen.line.host.clone(), kick));
-        self.owe(seen, kick);
+        self.owe(seen, conn, kick);
     }
 
-    fn owe(&mut self, seen: &Seen<'_>, kick: Kick) {
+    fn owe(&mut self, seen: &Seen<'_>, conn: ConnId, kick: Kick) {
         let due = self.owed.entry((seen.line.host.clone(), kick)).or_default();
-        due.push(seen.line.sim_us + AT_ONCE_US);
+        due.push((seen.line.sim_us + AT_ONCE_US, conn));
     }
 
-    fn paid(&mut self, host: &Host, kick: Kick) {
-        let key = (host.clone(), kick);
-        if let Some(due) = self.owed.get_mut(&key) {
-            due.remove(0);
-            if due.is_empty() {
-                self.owed.remove(&key);
+    /// A login that is put off in the moment in which it is let in was overtaken by a newer one (switch
+    /// `ordered-logins`). It kicks nobody: whoever is older than it is older than the other one, which is
+    /// owed itself; a kick of its own could only hit who is newer. Whether another one is why is
+    /// `reachable`'s to say.
+    pub fn put_off(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) {
+        let is_now =
+            |&(due_us, of): &(u64, ConnId)| of == conn && due_us == seen.line.sim_us + AT_ONCE_US;
+        let Ok(notice) = pdu.view::<ImKickUser>() else { return };
+        if notice.kick_reason as u32 == BY_LOGIN
+            && seen.known.protocols.of(&seen.line.host).ordered_logins
+        {
+            for is_phone in [false, true] {
+                self.pays((&seen.line.host, (notice.user_id, is_phone, BY_LOGIN)), is_now);
             }
+        }
+    }
+
+    /// The first kick of its sort that is owed so is owed no more.
+    fn pays(&mut self, (host, kick): (&Host, Kick), is_it: impl Fn(&(u64, ConnId)) -> bool) {
+        let key = (host.clone(), kick);
+        let Some(due) = self.owed.get_mut(&key) else { return };
+        if let Some(place) = due.iter().position(is_it) {
+            due.remove(place);
+        }
+        if due.is_empty() {
+            self.owed.remove(&key);
         }
     }
 
@@ -85,7 +107,7 @@ impl Route {
             id::LOGIN_RES_KICKPCCLIENT => drop(self.asked.remove(&(conn, pdu.header.seq_num))),
             id::OTHER_REFUSED => {
                 if let Some((host, kick)) = self.asked.remove(&(conn, pdu.header.seq_num)) {
-                    self.paid(&host, kick);
+                    self.pays((&host, kick), |_| true);
                 }
             }
             _ => {}
@@ -121,7 +143,8 @@ impl Route {
             id::OTHER_ONLINE_USER_INFO => return self.report(link, pdu, conns),
             id::OTHER_SERVER_KICK_USER => {
                 if let Ok(kick) = pdu.view::<ImServerKickUser>() {
-                    self.paid(host, (kick.user_id, is_phone(kick.client_type), kick.reason));
+                    let kick = (kick.user_id, is_phone(kick.client_type), kick.reason);
+                    self.pays((host, kick), |_| true);
                 }
             }
             _ => {}
@@ -146,8 +169,8 @@ impl Route {
     ) -> Option<Violation> {
         let by_us = seen.line.sim_us.checked_sub(us(timing.server_heartbeat()))?;
         let mut owed = self.owed.iter();
-        let (key, _) =
-            owed.find(|((of, _), due)| of == host && due.first().is_some_and(|us| *us < by_us))?;
+        let (key, _) = owed
+            .find(|((of, _), due)| of == host && due.first().is_some_and(|(us, _)| *us < by_us))?;
         let key = key.clone();
         self.owed.remove(&key);
         let (user, phones, reason) = key.1;

@@ -19,7 +19,7 @@ use teamtalk::{
         edit::Edit,
         im::{
             base_define::{ClientType, ServerUserStat},
-            login::{ImKickPcClientReq, ImKickPcClientRsp, ImLoginReq},
+            login::{ImKickPcClientReq, ImKickPcClientRsp, ImKickUser, ImLoginReq},
             server::{ImOnlineUserInfo, ImRoleSet, ImServerKickUser},
         },
         tt::extension::RefusedCode,
@@ -97,6 +97,50 @@ fn each_login_and_each_phone_that_puts_pcs_off_is_told() {
     tape.asks(11, asks).tells(11, Pdu::new(id::LOGIN_RES_KICKPCCLIENT, 4, &done));
     later_beat(&mut tape);
     assert_eq!(tape.found[1..], ["links/kick-untold/msg"]);
+}
+
+/// Seed 7227 of `hardened`: of two logins that one device asked for a msg_server let in the later one first.
+/// The other one is put off in the turn that lets it in, and kicks nobody.
+#[test]
+fn who_is_put_off_in_the_moment_of_its_login_kicks_nobody() {
+    let put_off = |tape: &mut Tape<Links>, at_us, conn, kick_reason| {
+        let notice = ImKickUser { user_id: 1, kick_reason };
+        let notice = Pdu::new(id::LOGIN_KICK_USER, 0, &notice);
+        tape.at(at_us).frame("msg1", End::Acceptor, true, conn, notice);
+    };
+    let let_in = |tape: &mut Tape<Links>, at_us, conn| {
+        tape.at(at_us).fact("msg1", Fact::LoggedIn { conn, user: 1, client_type: PC as u32 });
+    };
+    for (after_us, reason, protocol, found) in [
+        (0, 1, Protocol::hardened(), vec![]),
+        (1, 1, Protocol::hardened(), vec!["links/kick-untold/msg"]),
+        (0, 2, Protocol::hardened(), vec!["links/kick-untold/msg"]),
+        (0, 1, Protocol::teamtalk(), vec!["links/kick-untold/msg"]),
+    ] {
+        let mut tape = tape().under(protocol);
+        tape.connect(1, 10).connect(2, 11);
+        let_in(&mut tape, 2_000, 10);
+        to(&mut tape, ROUTE, kick(1, PC, 1));
+        let_in(&mut tape, 3_000, 11);
+        put_off(&mut tape, 3_000 + after_us, 11, reason);
+        later_beat(&mut tape);
+        assert_eq!(tape.found, found, "{after_us} us later, for the reason {reason}");
+    }
+    let mut tape = tape();
+    tape.connect(1, 10).connect(2, 11);
+    let_in(&mut tape, 2_000, 10);
+    let_in(&mut tape, 2_000, 11);
+    put_off(&mut tape, 2_000, 11, 1);
+    later_beat(&mut tape);
+    assert_eq!(tape.found, ["links/kick-untold/msg"], "the other one kicks");
+    let mut tape = self::tape();
+    tape.connect(1, 10);
+    let_in(&mut tape, 2_000, 10);
+    to(&mut tape, ROUTE, kick(1, PC, 1));
+    let_in(&mut tape, 2_000, 11);
+    put_off(&mut tape, 2_000, 10, 1);
+    later_beat(&mut tape);
+    assert_eq!(tape.found, ["links/kick-untold/msg"], "that of 11 is owed still");
 }
 
 #[test]
