@@ -3,11 +3,7 @@
 //!
 //! `SIM_SWITCH=name` looks at one switch, `SIM_SEEDS` at other numbers of seeds.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    num::NonZero,
-    sync::atomic::AtomicBool,
-};
+use std::{collections::BTreeSet, num::NonZero, path::Path, sync::atomic::AtomicBool};
 use teamtalk::protocol::{Mix, Party, Protocol, SWITCHES, Switch, dependents};
 use teamtalk_sim::{
     plan::{Role, case::ProtocolSpec, rollout::ROLES},
@@ -16,7 +12,7 @@ use teamtalk_sim::{
     run::Runner,
     verify::{
         Count, Pair,
-        beside::{self, Violated, Without},
+        beside::{self, Seen, Violated, Without},
     },
 };
 
@@ -47,28 +43,44 @@ impl Deployment<'_> {
         parties.into_iter().filter(is_in).collect()
     }
 
-    /// Whether the property of the switch, or another one, breaks in some seed.
-    fn breaks(&self, property: &str, without: &BTreeSet<Without>) -> bool {
-        let starts: Vec<u64> = (1..MOST).step_by(CHUNK as usize).collect();
-        starts.into_iter().any(|from| {
-            let violated = self.run(without, from..from + CHUNK);
-            violated.keys().any(|signature| of_property(signature) == property)
-        })
+    /// Whether something breaks in some seed.
+    fn breaks(&self, without: &BTreeSet<Without>) -> bool {
+        let mut starts = (1..MOST).step_by(CHUNK as usize);
+        starts.any(|from| !self.run(without, from..from + CHUNK).is_empty())
+    }
+
+    /// What breaks more often than in another deployment, and not by chance; the first case of each is kept.
+    fn lost(&self, without: &BTreeSet<Without>, than: &Violated) -> Vec<String> {
+        let there = self.run(without, 1..self.seeds + 1);
+        let is_more = |(signature, seen): &(&String, &Seen)| match than.get(*signature) {
+            Some(before) => seen.count.exceeds(before.count),
+            None => true,
+        };
+        let told = |(signature, seen): (&String, &Seen)| {
+            let mut case = beside::case(&self.pair, without, seen.first);
+            case.expect.clone_from(signature);
+            let name = format!("{}-{}.json", self.switch.name, signature.replace('/', "-"));
+            let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+            case.write(&path).expect("a case file");
+            format!("{signature} {}/{} ({})", seen.count.hits, seen.count.of, path.display())
+        };
+        there.iter().filter(is_more).map(told).collect()
     }
 
     /// Claims that are not so.
     fn false_claims(&self) -> Vec<String> {
-        let Switch { name, property, peers, .. } = self.switch;
+        let Switch { name, peers, .. } = self.switch;
+        let mut wrong = Vec::new();
         let until: BTreeSet<Role> = peers.until.iter().copied().map(role).collect();
         let others = ROLES.into_iter().filter(|role| !until.contains(role)).map(Without::All);
-        let violated = self.run(&others.collect(), 1..self.seeds + 1);
-        let mut wrong = Vec::new();
-        if !violated.is_empty() {
-            wrong.push(format!("{name}: all that must have it have it, and {violated:?} break"));
+        let whole = self.run(&BTreeSet::new(), 1..self.seeds + 1);
+        let lost = self.lost(&others.collect(), &whole);
+        if !lost.is_empty() {
+            wrong.push(format!("{name}: all that must have it have it, and {lost:?} break"));
         }
         for role in until {
-            if !self.breaks(property, &[Without::All(role)].into()) {
-                wrong.push(format!("{name}: {property} holds though no {} has it", role.name()));
+            if !self.breaks(&[Without::All(role)].into()) {
+                wrong.push(format!("{name}: all holds though no {} has it", role.name()));
             }
         }
         let base = self.run(&[Without::Everybody].into(), 1..self.seeds + 1);
@@ -77,33 +89,31 @@ impl Deployment<'_> {
                 if peers.mixes.iter().any(|mix| is_met(mix, without)) {
                     continue;
                 }
-                let there = self.run(&[without].into(), 1..self.seeds + 1);
-                let lost = lost(&base, &there, self.seeds);
+                let lost = self.lost(&[without].into(), &base);
                 if !lost.is_empty() {
                     wrong.push(format!("{name}: {without:?} have it not, and {lost:?} break more"));
                 }
             }
         }
-        for mix in peers.mixes {
-            if !self.is_unsafe(mix) {
-                wrong.push(format!("{name}: \"{mix}\" is not seen"));
-            }
-        }
+        let unseen = peers.mixes.iter().filter(|mix| !self.is_unsafe(mix));
+        wrong.extend(unseen.map(|mix| format!("{name}: \"{mix}\" is not seen")));
         wrong
     }
 
-    /// Whether a mix breaks more than its base, in which nobody has the switch.
+    /// Whether a mix breaks more than where nobody has the switch.
     fn is_unsafe(&self, mix: &Mix) -> bool {
-        let both = mix.old.iter().filter(|party| mix.new.contains(party));
-        let half: BTreeSet<Without> = both.copied().map(role).map(Without::Half).collect();
-        let all = mix.old.iter().filter(|party| !mix.new.contains(party));
-        let without = all.copied().map(role).map(Without::All).chain(half).collect();
-        let [there, base] =
-            [without, [Without::Everybody].into()].map(|who| self.run(&who, 1..MOST / 5 + 1));
+        let is_both = |party: &&Party| mix.new.contains(party);
+        let without = |party: &Party| match is_both(&party) {
+            true => Without::Half(role(*party)),
+            false => Without::All(role(*party)),
+        };
+        let mix_of: BTreeSet<Without> = mix.old.iter().map(without).collect();
         let of = MOST / 5;
+        let [there, base] =
+            [mix_of, [Without::Everybody].into()].map(|who| self.run(&who, 1..of + 1));
         let count = |violated: &Violated| {
             let of_mix = violated.iter().filter(|(of, _)| of_property(of) == mix.breaks);
-            Count { hits: of_mix.map(|(_, count)| count.hits).max().unwrap_or(0), of }
+            Count { hits: of_mix.map(|(_, seen)| seen.count.hits).max().unwrap_or(0), of }
         };
         count(&there).exceeds(count(&base))
     }
@@ -119,27 +129,14 @@ fn is_met(mix: &Mix, without: Without) -> bool {
         Without::All(of) | Without::Half(of) => of == role(*party),
         Without::AllBut(of) => of != role(*party),
         Without::Everybody => true,
-        Without::Nobody => false,
     };
     let has = |party: &Party| match without {
         Without::All(of) => of != role(*party),
-        Without::Half(_) | Without::Nobody => true,
+        Without::Half(_) => true,
         Without::AllBut(of) => of == role(*party),
         Without::Everybody => false,
     };
     mix.old.iter().all(lacks) && mix.new.iter().all(has)
-}
-
-/// What breaks more often than where nobody has the switch, and not by chance.
-fn lost(base: &Violated, there: &Violated, seeds: u64) -> BTreeMap<String, [u64; 2]> {
-    let mut lost = BTreeMap::new();
-    for (signature, count) in there {
-        let before = base.get(signature).copied().unwrap_or(Count { hits: 0, of: seeds });
-        if before.hits == 0 || count.exceeds(before) {
-            lost.insert(signature.clone(), [before.hits, count.hits]);
-        }
-    }
-    lost
 }
 
 #[test]

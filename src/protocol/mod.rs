@@ -87,7 +87,7 @@ switches! {
         name: "id-floor-from-store",
         scope: "db, schema",
         instead_of: "trusting Redis alone for the next msg_id, also after it lost writes",
-        peers: Peers::until(&[Db]).needs(&["single-relation"]),
+        peers: Peers::until(&[Db]).needs(&["single-relation"]).mixes(&[Mix { new: &[Db], old: &[Db], breaks: "answers", leaves: "floors that are behind until the next message" }]),
         cost: "one statement a message, which takes turns in a conversation",
         property: "unique-msg-id",
     };
@@ -95,7 +95,12 @@ switches! {
         name: "idempotent-send",
         scope: "client, msg, db, schema",
         instead_of: "a second message for a repeated send",
-        peers: Peers::until(&[Client, Msg, Db]),
+        peers: Peers::until(&[Client, Db]).mixes(&[Mix {
+            new: &[Client],
+            old: &[Db],
+            breaks: "no-duplicate",
+            leaves: "messages that are there twice",
+        }]),
         cost: "one row and one transaction a message",
         property: "no-duplicate",
     };
@@ -122,7 +127,7 @@ switches! {
         name: "conversation-keyed-acks",
         scope: "client, msg",
         instead_of: "matching an ack by (msg_id, from), which no ack of an own copy meets",
-        peers: Peers::until(&[Client, Msg]).says("a client acks with the peer's id, as Windows and iOS do"),
+        peers: Peers::until(&[Msg]).says("a client acks with the peer's id, as Windows and iOS do"),
         cost: "a group push is in the send list of each connection that it goes to until its ack: \
                for 15 s with a client that acks none (Windows, Mac)",
         property: "acks-settle",
@@ -151,7 +156,7 @@ switches! {
         scope: "client, msg",
         instead_of: "staying on a connection that no echo of a heartbeat comes back on, until TCP gives it up; \
                      and on a link that announced its stop (0702), whose machine then died, for ever",
-        peers: Peers::until(&[Client, Msg]).says("an old msg_server echoes heartbeats too"),
+        peers: Peers::until(&[Client]).says("an old msg_server echoes heartbeats too"),
         cost: "a reconnect after 15 s without a byte",
         property: "send-list-acked",
     };
@@ -230,7 +235,7 @@ switches! {
         scope: "db, msg, schema",
         instead_of: "taking a hash in Redis for who is in a group, which a power cut or a change that \
                      failed half way leaves different from SQL",
-        peers: Peers::until(&[Db, Msg]).says("an old db_proxy goes by Redis, which is still written, and changes members without \
+        peers: Peers::until(&[Db, Msg]).mixes(&[Mix { new: &[Db], old: &[Db], breaks: "unread", leaves: "marks of who joined that are behind" }]).says("an old db_proxy goes by Redis, which is still written, and changes members without \
                 a transaction"),
         cost: "membership is read from the primary, twice for a send, and who joined late once for \
                each msg_server that pushes it; one transaction for each \
@@ -244,7 +249,7 @@ switches! {
         name: "unread-from-store",
         scope: "db, schema",
         instead_of: "a counter in Redis that a read ack clears whatever came meanwhile",
-        peers: Peers::until(&[Db]).says("an old db_proxy keeps the other count, which those with the switch take over one conversation \
+        peers: Peers::until(&[Db]).mixes(&[Mix { new: &[Db], old: &[Db], breaks: "unread", leaves: "counts that are wrong until the chat is read" }]).says("an old db_proxy keeps the other count, which those with the switch take over one conversation \
                 at a time"),
         cost: "one count for each session with something unread; no Redis command a message",
         property: "unread",

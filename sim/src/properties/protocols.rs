@@ -14,12 +14,15 @@ pub struct Protocols {
     sides: BTreeMap<Host, Side>,
     /// Whether a host of a role is ever on a side, base first.
     used: BTreeMap<Role, [bool; 2]>,
+    /// What is promised all the time.
+    promised: Protocol,
 }
 
 impl Protocols {
     /// All hosts run the same.
     pub fn all(base: Protocol) -> Self {
-        Self { base, candidate: base, sides: BTreeMap::new(), used: BTreeMap::new() }
+        let (sides, used) = (BTreeMap::new(), BTreeMap::new());
+        Self { base, candidate: base, sides, used, promised: base }
     }
 
     /// As a plan has them at its start.
@@ -34,7 +37,9 @@ impl Protocols {
         for (role, side) in at_start.chain(of_steps) {
             used.entry(role).or_default()[usize::from(side == Side::Candidate)] = true;
         }
-        Self { base, candidate, sides, used }
+        let mut all = Self { base, candidate, sides, used, promised: base };
+        all.promised = all.common();
+        all
     }
 
     /// A host is on a side from here on.
@@ -51,7 +56,11 @@ impl Protocols {
 
     /// What is promised at any time of the run: a switch is on if all hosts that must have it before it
     /// keeps its promise ([`teamtalk::protocol::Peers::until`]) have it all the time.
-    pub fn common(&self) -> Protocol {
+    pub fn promised(&self) -> &Protocol {
+        &self.promised
+    }
+
+    fn common(&self) -> Protocol {
         let is_new = |role| self.all_of(role, |protocol| *protocol == self.candidate);
         let mut common = match rollout::ROLES.iter().all(|role| is_new(*role)) {
             true => self.candidate,
@@ -119,17 +128,17 @@ mod tests {
             of(&plan).all_of(Role::Msg, catches_up),
             "no msg_server is ever on the base's side"
         );
-        let common = of(&plan).common();
+        let common = *of(&plan).promised();
         assert!(
             common.single_relation && common.login_gate,
             "its db_proxies and msg_servers have it"
         );
         assert!(!common.hear_silence, "its clients do not");
         plan.devices.iter_mut().for_each(|device| device.side = Side::Candidate);
-        assert_eq!(of(&plan).common(), candidate);
+        assert_eq!(*of(&plan).promised(), candidate);
         plan.rollout[0].to = Side::Base;
         assert!(!of(&plan).all_of(Role::Msg, catches_up), "one goes back");
-        let common = of(&plan).common();
+        let common = *of(&plan).promised();
         assert!(common.single_relation && !common.login_gate);
     }
 }

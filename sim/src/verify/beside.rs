@@ -4,10 +4,15 @@ use super::{
     Pair,
     chance::Count,
     mix::{at_start, frozen},
-    stage::{Paths, only},
+    stage::only,
 };
 use crate::{
-    plan::{Role, Side, case::Case, generate::Profile, rollout::ROLES},
+    plan::{
+        Role, Side,
+        case::Case,
+        generate::{Clients, Profile, generate},
+        rollout::ROLES,
+    },
     pool::{Enough, Pool},
 };
 use std::{
@@ -26,35 +31,44 @@ pub enum Without {
     AllBut(Role),
     /// Everybody.
     Everybody,
-    /// Nobody.
-    Nobody,
 }
 
-/// In how many runs each signature was violated.
-pub type Violated = BTreeMap<String, Count>;
+/// In which runs a signature was violated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// In how many.
+    pub count: Count,
+    /// The first seed.
+    pub first: u64,
+}
 
-/// Runs each seed's plan with these hosts on the base and all others on the candidate, nobody changing: they go down as in
-/// a rollout and come back as they were. `None` if it was asked to stop.
+/// In which runs each signature was violated.
+pub type Violated = BTreeMap<String, Seen>;
+
+/// Runs each seed's plan with these hosts on the base and all others on the candidate, and nobody changes.
+/// `None` if it was asked to stop.
 pub fn run(
     pair: &Pair,
     without: &BTreeSet<Without>,
     seeds: Range<u64>,
     pool: &Pool<'_>,
 ) -> Option<Violated> {
-    let cases: Vec<Case> = seeds.map(|seed| case(pair, without, seed)).collect();
+    let of = seeds.end - seeds.start;
+    let cases: Vec<Case> = seeds.clone().map(|seed| case(pair, without, seed)).collect();
     let ran = pool.run(&cases.iter().collect::<Vec<_>>(), Enough::AllRan, &|| {});
-    let ran: Vec<_> = ran.into_iter().collect::<Option<_>>()?;
     let mut violated = Violated::new();
-    for signature in ran.iter().flat_map(|ran| &ran.signatures) {
-        let count = violated.entry(signature.clone()).or_default();
-        count.hits += 1;
-        count.of = cases.len() as u64;
+    for (seed, ran) in seeds.zip(ran) {
+        for signature in ran?.signatures {
+            let new = Seen { count: Count { hits: 0, of }, first: seed };
+            violated.entry(signature).or_insert(new).count.hits += 1;
+        }
     }
     Some(violated)
 }
 
-fn case(pair: &Pair, without: &BTreeSet<Without>, seed: u64) -> Case {
-    let (mut case, _) = pair.rolling(seed, Profile::Default, &Paths::any());
+/// The case of a seed.
+pub fn case(pair: &Pair, without: &BTreeSet<Without>, seed: u64) -> Case {
+    let mut case = pair.case(seed, generate(seed, Clients::Ours, Profile::Default));
     if without.contains(&Without::Everybody) {
         return only(&case, Side::Base);
     }
@@ -69,7 +83,6 @@ fn case(pair: &Pair, without: &BTreeSet<Without>, seed: u64) -> Case {
             Without::Half(of) => *of == role && *nth % 2 == seed % 2,
             Without::AllBut(of) => *of != role && ROLES.contains(&role),
             Without::Everybody => true,
-            Without::Nobody => false,
         };
         *side = if without.iter().any(is_without) { Side::Base } else { Side::Candidate };
     }

@@ -72,7 +72,7 @@ impl Property for Shown {
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
-        if !seen.protocol().unread_from_store {
+        if !seen.known.protocols.promised().unread_from_store {
             return None;
         }
         match &seen.line.kind {
@@ -106,10 +106,13 @@ impl Property for Shown {
 
     fn pending(&self, known: &Known) -> Option<Violation> {
         let now = known.stores.after(known.now);
+        let protocol = known.protocols.promised();
+        if !protocol.unread_from_store {
+            return None;
+        }
         let mut by_user: BTreeMap<u32, BTreeMap<Chat, u32>> = BTreeMap::new();
         for (device, online) in known.clients.online() {
-            let protocol = known.protocols.of(online.host());
-            if !known.orderly.contains(device) || !protocol.unread_from_store {
+            if !known.orderly.contains(device) {
                 continue;
             }
             let fresh = || model::shown::unread(now, protocol, online.user);
