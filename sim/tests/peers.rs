@@ -6,12 +6,16 @@
 use std::{collections::BTreeSet, num::NonZero, path::Path, sync::atomic::AtomicBool};
 use teamtalk::protocol::{Mix, Party, Protocol, SWITCHES, Switch, dependents};
 use teamtalk_sim::{
-    plan::{Role, case::ProtocolSpec, rollout::ROLES},
+    plan::{
+        Role,
+        case::{Case, ProtocolSpec},
+        rollout::ROLES,
+    },
     pool::Pool,
     properties::role,
     run::Runner,
     verify::{
-        Count, Pair,
+        Count, Pair, Paired,
         beside::{self, Seen, Violated, Without},
     },
 };
@@ -22,6 +26,13 @@ const SEEDS: u64 = 6;
 const MOST: u64 = 300;
 /// So many at a time, until it does.
 const CHUNK: u64 = 12;
+
+/// Who must have a switch though no plan shows it, and why.
+const UNSEEN: &[(&str, Role, &str)] = &[(
+    "kept-tokens",
+    Role::Db,
+    "no plan has a token that is a number, so no key is of a user and of a token",
+)];
 
 /// A deployment that lacks a switch and is to get it.
 struct Deployment<'a> {
@@ -50,11 +61,22 @@ impl Deployment<'_> {
     }
 
     /// What breaks more often than in another deployment, and not by chance; the first case of each is kept.
-    fn lost(&self, without: &BTreeSet<Without>, than: &Violated) -> Vec<String> {
+    fn lost(
+        &self,
+        without: &BTreeSet<Without>,
+        (than_who, than): (&BTreeSet<Without>, &Violated),
+    ) -> Vec<String> {
         let there = self.run(without, 1..self.seeds + 1);
+        let paired = Paired { pool: &self.pool, each: &|| {} };
         let is_more = |(signature, seen): &(&String, &Seen)| match than.get(*signature) {
             Some(before) => seen.count.exceeds(before.count),
-            None => true,
+            None => {
+                let expecting = |who: &BTreeSet<Without>| {
+                    let expect = (*signature).clone();
+                    Case { expect, ..beside::case(&self.pair, who, seen.first) }
+                };
+                paired.worse(&expecting(without), &expecting(than_who)).is_some()
+            }
         };
         let told = |(signature, seen): (&String, &Seen)| {
             let mut case = beside::case(&self.pair, without, seen.first);
@@ -73,23 +95,26 @@ impl Deployment<'_> {
         let mut wrong = Vec::new();
         let until: BTreeSet<Role> = peers.until.iter().copied().map(role).collect();
         let others = ROLES.into_iter().filter(|role| !until.contains(role)).map(Without::All);
-        let whole = self.run(&BTreeSet::new(), 1..self.seeds + 1);
-        let lost = self.lost(&others.collect(), &whole);
+        let whole = BTreeSet::new();
+        let lost = self.lost(&others.collect(), (&whole, &self.run(&whole, 1..self.seeds + 1)));
         if !lost.is_empty() {
             wrong.push(format!("{name}: all that must have it have it, and {lost:?} break"));
         }
         for role in until {
-            if !self.breaks(&[Without::All(role)].into()) {
-                wrong.push(format!("{name}: all holds though no {} has it", role.name()));
+            let is_unseen = UNSEEN.iter().any(|(of, who, _)| (*of, *who) == (*name, role));
+            if is_unseen == self.breaks(&[Without::All(role)].into()) {
+                let is = if is_unseen { "something breaks" } else { "all holds" };
+                wrong.push(format!("{name}: {is} where no {} has it", role.name()));
             }
         }
-        let base = self.run(&[Without::Everybody].into(), 1..self.seeds + 1);
+        let everybody = [Without::Everybody].into();
+        let base = self.run(&everybody, 1..self.seeds + 1);
         for role in self.scope() {
             for without in [Without::All(role), Without::Half(role), Without::AllBut(role)] {
                 if peers.mixes.iter().any(|mix| is_met(mix, without)) {
                     continue;
                 }
-                let lost = self.lost(&[without].into(), &base);
+                let lost = self.lost(&[without].into(), (&everybody, &base));
                 if !lost.is_empty() {
                     wrong.push(format!("{name}: {without:?} have it not, and {lost:?} break more"));
                 }
@@ -111,11 +136,12 @@ impl Deployment<'_> {
         let of = MOST / 5;
         let [there, base] =
             [mix_of, [Without::Everybody].into()].map(|who| self.run(&who, 1..of + 1));
-        let count = |violated: &Violated| {
-            let of_mix = violated.iter().filter(|(of, _)| of_property(of) == mix.breaks);
-            Count { hits: of_mix.map(|(_, seen)| seen.count.hits).max().unwrap_or(0), of }
+        let before = |signature: &str| base.get(signature).map_or(0, |seen| seen.count.hits);
+        let is_more = |(signature, seen): (&String, &Seen)| {
+            of_property(signature) == mix.breaks
+                && seen.count.exceeds(Count { hits: before(signature), of })
         };
-        count(&there).exceeds(count(&base))
+        there.iter().any(is_more)
     }
 }
 

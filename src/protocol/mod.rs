@@ -268,7 +268,10 @@ switches! {
         scope: "msg, db, route",
         instead_of: "taking PDUs of up to 16 MiB of anybody, lists and pages as long as a client \
                      chooses, as often as it sends them, and closing a server link for it",
-        peers: Peers::until(&[Msg, Db, Route]).says("a client that keeps to what real clients send notices nothing"),
+        peers: Peers::until(&[Msg]).says(
+            "a client that keeps to what real clients send notices nothing; db_proxies and route_servers with it \
+             refuse what an old msg_server lets through",
+        ),
         cost: "one look at the body of each device's PDU",
         property: "bounded",
     };

@@ -28,7 +28,6 @@ use teamtalk::{
     store::migrations,
     wire::{
         attach::{Attach, kind},
-        im::message::ImMsgDataReadAck,
         tt::extension::Refused,
     },
 };
@@ -284,14 +283,15 @@ impl Answers {
     fn kept(&self, known: &Known, is_due: impl Fn(&Question) -> bool) -> Option<Violation> {
         let is_kept = |((conn, command, _), asked): &(&Key, &Question)| {
             let protocol = known.protocols.of(&asked.host);
-            // Without them what fails is answered by silence, and a read ack by nothing; nor is one that has
-            // nothing to be given back, as of a msg_server that does not wait.
-            let is_confirmed = || {
-                let read = asked.pdu.view::<ImMsgDataReadAck>();
-                protocol.confirmed_read_acks && read.is_ok_and(|read| read.attach_data.is_some())
-            };
-            let is_owed =
-                protocol.answered_refusals && (*command != id::MSG_READ_ACK || is_confirmed());
+            // Without them what fails is answered by silence, and a read ack by nothing; so is what the original does
+            // not answer where nothing is to be given back, as of a msg_server that does not wait.
+            let is_awaited = asked.pdu.attach().is_some();
+            let is_owed = protocol.answered_refusals
+                && match *command {
+                    id::MSG_READ_ACK => protocol.confirmed_read_acks && is_awaited,
+                    id::BUDDY_LIST_CHANGE_AVATAR_REQUEST => is_awaited,
+                    _ => true,
+                };
             let is_well =
                 self.troubled.get(&asked.host).is_none_or(|at| at + TROUBLED_US < asked.sim_us);
             is_owed

@@ -11,6 +11,7 @@ mod library;
 mod measure;
 mod mix;
 mod order;
+mod paired;
 mod search;
 mod stage;
 pub mod wire;
@@ -20,6 +21,7 @@ pub use library::{Verified, Verify, verify};
 pub use measure::{Measure, percentile_ms};
 pub use mix::{Cause, named};
 pub use order::Order;
+pub use paired::Paired;
 pub use stage::{Pair, Stage};
 
 use crate::{

@@ -1,10 +1,11 @@
 //! From runs to regressions, from these to causes, and from causes to an order that is run itself.
 
 use super::{
-    AIMED, Cause, Constraint, Count, MOST_CAUSES, PAIRED, Progress, Proven, ROUNDS, Regression,
-    Row, Runs, Stage, TRIED, Verdict, Verification, is_rolling,
+    AIMED, Cause, Constraint, Count, MOST_CAUSES, Progress, Proven, ROUNDS, Regression, Row, Runs,
+    Stage, TRIED, Verdict, Verification, is_rolling,
     mix::{Found, Search, Sides, at_start, frozen, stays},
     order,
+    paired::Paired,
     stage::{Path, Paths, Ran, Violated, only},
 };
 use crate::{
@@ -13,7 +14,6 @@ use crate::{
         case::Case,
         generate::rollout::{Leg, Ranks},
     },
-    pool::Enough,
     run::Failed,
     world::{Outcome, Watch, panics},
 };
@@ -104,8 +104,10 @@ impl Verification<'_> {
     fn paired(&self, ran: &Ran, signature: &str) -> Option<Regression> {
         let (case, violated) = (ran.expecting(signature), ran.violated(signature)?);
         let as_it_was = ran.stage.run_of(&case);
-        let (here, on_base) = self.worse(&as_it_was, &only(&case, Side::Base))?;
-        let on_candidate = self.count(&only(&case, Side::Candidate), |_| true)?;
+        let each = || (self.progress)(Progress::Ran);
+        let paired = self.paired_by(&each);
+        let (here, on_base) = paired.worse(&as_it_was, &only(&case, Side::Base))?;
+        let on_candidate = paired.count(&only(&case, Side::Candidate), |_| true)?;
         Some(Regression {
             signature: signature.into(),
             sentence: violated.sentence.clone(),
@@ -118,40 +120,8 @@ impl Verification<'_> {
         })
     }
 
-    /// Under how many noise seeds a case fails as it expects, and how many another one, if the first
-    /// exceeds the second.
-    fn worse(&self, case: &Case, base: &Case) -> Option<(Count, Count)> {
-        let of_all = |hits: u64| Count { hits, of: PAIRED };
-        let here = self.count(case, |so_far| {
-            of_all(so_far.hits + PAIRED - so_far.of).exceeds(Count { hits: 0, of: PAIRED })
-        })?;
-        let there = self.count(base, |so_far| here.exceeds(of_all(so_far.hits)))?;
-        Some((here, there))
-    }
-
-    /// Under how many noise seeds a case fails as it expects; `None` once the count so far is not worth going on
-    /// with, or if it was asked to stop.
-    fn count(&self, case: &Case, is_worth_it: impl Fn(Count) -> bool) -> Option<Count> {
-        let mut count = Count::default();
-        while count.of < PAIRED {
-            let to = PAIRED.min(count.of + self.pool.jobs as u64);
-            let cases: Vec<_> = (count.of..to).map(|n| case.under_noise(n)).collect();
-            let more = self.failing(&cases);
-            count = Count { hits: count.hits + more.hits, of: count.of + more.of };
-            if count.of < to || !is_worth_it(count) {
-                return None;
-            }
-        }
-        Some(count)
-    }
-
-    /// How many of some cases fail as they expect, of those that were run.
-    fn failing(&self, cases: &[Case]) -> Count {
-        let all: Vec<_> = cases.iter().collect();
-        let ran = self.pool.run(&all, Enough::AllRan, &|| (self.progress)(Progress::Ran));
-        let mut count = Count::default();
-        ran.into_iter().flatten().for_each(|ran| count.add(ran.fails));
-        count
+    fn paired_by<'a>(&'a self, each: &'a (dyn Fn() + Sync)) -> Paired<'a, 'a> {
+        Paired { pool: &self.pool, each }
     }
 
     /// Leads what went wrong in rollouts back to unsafe mixes, until each is explained by one of them.
@@ -196,7 +166,8 @@ impl Verification<'_> {
 
     /// Whether a case goes wrong more often than with everybody on the base.
     fn is_by_its_sides(&self, case: &Case) -> bool {
-        self.worse(case, &only(case, Side::Base)).is_some()
+        let each = || (self.progress)(Progress::Ran);
+        self.paired_by(&each).worse(case, &only(case, Side::Base)).is_some()
     }
 
     /// The cause of a case that goes wrong by its sides, and by none that is known; `None` if it takes nobody of
@@ -219,10 +190,12 @@ impl Verification<'_> {
         let expecting = |case: &Case| Case { expect: signature.into(), ..case.clone() };
         let cases: Vec<_> = cases.iter().map(expecting).collect();
         let on_base: Vec<_> = cases.iter().map(|case| only(case, Side::Base)).collect();
-        let aimed = self.failing(&cases);
+        let each = || (self.progress)(Progress::Ran);
+        let paired = self.paired_by(&each);
+        let aimed = paired.failing(&cases);
         let aimed_on_base = match aimed.hits {
             0 => Count::default(),
-            _ => self.failing(&on_base),
+            _ => paired.failing(&on_base),
         };
         Constraint { cause, signature: signature.into(), aimed, aimed_on_base, case }
     }
@@ -332,10 +305,7 @@ impl Verification<'_> {
         let of_base = verdict.rows.get(signature).and_then(|row| row.counts.get(&Stage::Base));
         let of_base = of_base.copied().unwrap_or_default();
         let is_more = of_base.hits == 0 || runs.count(signature, is_rolling).exceeds(of_base);
-        is_more
-            && self
-                .worse(&ran.expecting(signature), &only(&ran.expecting(signature), Side::Base))
-                .is_some()
+        is_more && self.is_by_its_sides(&ran.expecting(signature))
     }
 }
 

@@ -143,7 +143,9 @@ impl Hints {
             (Role::Db, false, id::OTHER_REFUSED) => {
                 let refused = pdu.view::<Refused>().ok()?;
                 let attach = Attach::decode(pdu.attach()?)?;
-                if refused.command_id != u32::from(id::MSG_DATA) {
+                // One without the switch knows nothing of refusals: the send has no answer there.
+                let is_read = seen.protocol().answered_refusals;
+                if refused.command_id != u32::from(id::MSG_DATA) || !is_read {
                     return None;
                 }
                 let whom = self.reasons.answered(pdu, attach.handle)?;
