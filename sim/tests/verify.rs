@@ -117,3 +117,39 @@ fn wrong_input_is_refused_with_a_sentence() {
         assert!(said.contains(sentence), "{sentence}: {said}");
     }
 }
+
+/// A contract forgives what it names, and wants what the base breaks.
+#[test]
+fn a_contract_says_what_must_hold_where() {
+    let folder = Folder::new("verify-contract");
+    let worse = "preset = \"hardened\"\n[overrides]\nsingle-relation = false\nid-floor-from-store = false\n";
+    protocol(&folder, "worse.toml", worse);
+    protocol(&folder, "wants.toml", "[candidate]\nmust_hold = [\"one-row\"]\n");
+    let same = ["--base", "worse.toml", "--candidate", "worse.toml", "--seeds", "2"];
+    let output = verify(&folder, &same);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let output = verify(&folder, &[&same[..], &["--contract", "wants.toml"]].concat());
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("CONTRACT broken: one-row/two-relations/db must hold"), "{said}");
+    assert!(said.contains("UNSAFE: the contract is broken"), "{said}");
+
+    let all = "\"one-row\", \"unique-msg-id\", \"acked-is-stored\", \"order\", \"delivered\", \"unread\", \
+        \"shown\", \"send-list-acked\", \"answers\"";
+    protocol(&folder, "forgives.toml", &format!("[candidate]\nmay_lose = [{all}]\n"));
+    let args = ["--base", "hardened", "--candidate", "worse.toml", "--seeds", "2"];
+    let output = verify(&folder, &[&args[..], &["--contract", "forgives.toml"]].concat());
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let sentence = "worse than under the base with everybody on the candidate, as the contract allows: \
+                    one-row/two-relations/db";
+    assert!(said.contains(sentence), "{said}");
+
+    protocol(&folder, "wrong.toml", "[mixed]\nmay_lose = [\"one-rows\"]\n");
+    let output = verify(&folder, &[&args[..], &["--contract", "wrong.toml"]].concat());
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("wrong.toml: unknown property `one-rows`: expected a signature, or one of")
+    );
+}

@@ -13,7 +13,7 @@ use teamtalk_sim::{
     plan::{case::ProtocolSpec, generate::Profile},
     pool::Pool,
     report::verify as report,
-    verify::{Pair, Progress, Regression, Verdict, Verification, wire},
+    verify::{Contract, Pair, Progress, Regression, Verdict, Verification, wire},
 };
 
 /// Verify a change before it is deployed: may the candidate replace the base, and in what order?
@@ -46,6 +46,14 @@ pub struct Verify {
     /// Let hosts change side while the plans run, and infer the order.
     #[arg(long)]
     rolling: bool,
+    /// What must hold where, a TOML file (docs/FORMATS.md, "Contract"); by default all that the base holds, at each
+    /// stage.
+    #[arg(long, value_name = "FILE")]
+    contract: Option<PathBuf>,
+    /// Run all stages but the base under this noise seed (0: each plan under its own, as under the base): with --base
+    /// and --candidate the same, what is said to differ then is by chance.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    candidate_noise: u64,
     /// How many seeds for each stage.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
@@ -74,6 +82,7 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     let candidate =
         ProtocolSpec::parse(&args.candidate).map_err(|e| format!("--candidate: {e}"))?;
     let pair = Pair { base, candidate };
+    let contract = args.contract.as_deref().map(Contract::read).transpose()?.unwrap_or_default();
     let folder = args.out.clone().unwrap_or_else(|| in_the_target_folder().join("verify"));
     try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
     let differences = match &args.base_proto {
@@ -100,6 +109,8 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
         seeds: args.seeds,
         profile: args.profile,
         rolling: args.rolling,
+        contract,
+        candidate_noise: args.candidate_noise,
         pool: Pool {
             runner: args.patience.runner(),
             jobs: jobs_or_cores(args.jobs),

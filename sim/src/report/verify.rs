@@ -74,6 +74,22 @@ pub fn verdict(
             verdict.not_yet.join(", ")
         );
     }
+    for (signature, stage) in &verdict.allowed {
+        let where_to = match stage {
+            Stage::Rolling(_) => "while hosts change",
+            _ => "with everybody on the candidate",
+        };
+        let _ = writeln!(
+            out,
+            "worse than under the base {where_to}, as the contract allows: {signature}"
+        );
+    }
+    for signature in &verdict.broken {
+        let _ = writeln!(
+            out,
+            "CONTRACT broken: {signature} must hold with everybody on the candidate, and does not"
+        );
+    }
     if !verdict.unclear.is_empty() {
         let _ = writeln!(
             out,
@@ -302,6 +318,9 @@ pub fn json(pair: &Pair, verdict: &Verdict, rolling: bool) -> serde_json::Value 
         "signatures": verdict.rows.iter().map(row).collect::<serde_json::Map<_, _>>(),
         "regressions": verdict.regressions.iter().map(regression).collect::<Vec<_>>(),
         "mended": verdict.mended, "not_yet": verdict.not_yet, "unclear": verdict.unclear,
+        "allowed": verdict.allowed.iter().map(|(signature, stage)| json!({
+            "signature": signature, "stage": stage.name()})).collect::<Vec<_>>(),
+        "broken": verdict.broken,
         "constraints": verdict.constraints.iter().map(constraint).collect::<Vec<_>>(),
         "unconfirmed": verdict.unconfirmed.iter().map(constraint).collect::<Vec<_>>(),
         "order": order,
@@ -326,6 +345,7 @@ fn conclusion(pair: &Pair, verdict: &Verdict, rolling: bool) -> String {
             "\nSAFE with everybody on the candidate: nothing that the base holds is lost ({runs} seeds). What \
              happens while hosts change: --rolling\n"
         ),
+        false if !verdict.broken.is_empty() => "\nUNSAFE: the contract is broken\n".into(),
         false => "\nUNSAFE: something that the base holds is lost\n".into(),
     }
 }

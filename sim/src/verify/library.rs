@@ -1,6 +1,6 @@
 //! A verification as a test of somebody's own repository says it (examples/verify.rs).
 
-use super::{Pair, Verdict, Verification};
+use super::{Contract, Pair, Verdict, Verification};
 use crate::{
     plan::{case::ProtocolSpec, generate::Profile},
     pool::Pool,
@@ -18,6 +18,7 @@ pub struct Verify {
     jobs: usize,
     profile: Profile,
     rolling: bool,
+    contract: Contract,
 }
 
 /// May a candidate replace a base? 300 seeds from 1 on, on all cores, unless it is said otherwise.
@@ -25,7 +26,8 @@ pub fn verify(base: ProtocolSpec, candidate: ProtocolSpec) -> Verify {
     #[allow(clippy::disallowed_methods, reason = "the rig's own threads")]
     let jobs = available_parallelism().map_or(1, NonZero::get);
     let (profile, rolling) = (Profile::Default, false);
-    Verify { pair: Pair { base, candidate }, seeds: 300, from: 1, jobs, profile, rolling }
+    let contract = Contract::default();
+    Verify { pair: Pair { base, candidate }, seeds: 300, from: 1, jobs, profile, rolling, contract }
 }
 
 impl Verify {
@@ -54,12 +56,17 @@ impl Verify {
         Self { profile, ..self }
     }
 
+    /// What must hold where, if not simply all that the base holds.
+    pub fn contract(self, contract: Contract) -> Self {
+        Self { contract, ..self }
+    }
+
     /// Runs it.
     ///
     /// # Errors
     /// A sentence about a protocol that this build does not have.
     pub fn run(self) -> Result<Verified, String> {
-        let Self { pair, seeds, from, jobs, profile, rolling } = self;
+        let Self { pair, seeds, from, jobs, profile, rolling, contract } = self;
         for (side, spec) in [("base", &pair.base), ("candidate", &pair.candidate)] {
             let resolved = spec.resolve().and_then(|_| spec.resolve_limits());
             resolved.map_err(|e| format!("{side}: {e}"))?;
@@ -73,6 +80,8 @@ impl Verify {
             seeds,
             profile,
             rolling,
+            contract,
+            candidate_noise: 0,
             pool,
             progress: &progress,
         };

@@ -7,6 +7,7 @@
 
 pub mod beside;
 mod chance;
+mod contract;
 mod library;
 mod measure;
 mod mix;
@@ -17,6 +18,7 @@ mod stage;
 pub mod wire;
 
 pub use chance::{Count, bound};
+pub use contract::{Contract, Terms};
 pub use library::{Verified, Verify, verify};
 pub use measure::{Measure, percentile_ms};
 pub use mix::{Cause, named};
@@ -60,6 +62,11 @@ pub struct Verification<'a> {
     pub profile: Profile,
     /// Whether hosts change side in some runs.
     pub rolling: bool,
+    /// What must hold where.
+    pub contract: Contract,
+    /// Under which noise seed all stages but the base run; 0: each plan under its own, as under the base. With equal
+    /// sides whatever is said to differ under another one is by chance.
+    pub candidate_noise: u64,
     /// What runs them.
     pub pool: Pool<'a>,
     /// Is told how far it is.
@@ -155,6 +162,10 @@ pub struct Verdict {
     /// Signatures that were seen where the base has none, but the base has them too, or not clearly less,
     /// on the same plans.
     pub unclear: Vec<String>,
+    /// Signatures that are worse than under the base, as the contract allows, and where.
+    pub allowed: Vec<(String, Stage)>,
+    /// Signatures that the contract wants to hold with everybody on the candidate, and that did not.
+    pub broken: Vec<String>,
     /// What is unsafe beside what.
     pub constraints: Vec<Constraint>,
     /// Causes of single runs that hardly come again in the seeds that were aimed at them: no order was inferred from
@@ -174,15 +185,16 @@ impl Verdict {
         self.on_the_wire.iter().all(|of| of.danger == Danger::Neither)
     }
 
-    /// Whether each side can read what the other writes, and nothing that the base holds is lost: not with everybody on
-    /// the candidate, and in the order that was inferred, if one was asked for, at no stage.
+    /// Whether each side can read what the other writes, and the contract is kept (by default: nothing that the base holds
+    /// is lost): with everybody on the candidate, and in the order that was inferred, if one was asked for, at each stage.
     pub fn is_safe(&self, rolling: bool) -> bool {
         let alone = self.regressions.iter().any(|of| of.stage == Stage::Candidate);
         let ordered = self
             .proven
             .as_ref()
             .is_some_and(|proven| proven.forward.hits == 0 && proven.back.hits == 0);
-        self.is_read() && !self.interrupted && !alone && (ordered || !rolling)
+        let kept = self.broken.is_empty();
+        self.is_read() && !self.interrupted && kept && !alone && (ordered || !rolling)
     }
 }
 

@@ -31,7 +31,7 @@ impl Verification<'_> {
         (self.progress)(Progress::Begins(what.into(), Some(cases.len() as u64)));
         let ran = self.pool.side_by_side(cases, |_, (case, path)| {
             let stage = stage(path);
-            let outcome = self.outcome(&stage.run_of(case));
+            let outcome = self.outcome(&self.run_of(stage, case));
             (self.progress)(Progress::Ran);
             // What comes to nothing says nothing; it is counted as not run.
             Some(Ran::of(stage, case.clone(), &outcome.ok()?))
@@ -39,6 +39,15 @@ impl Verification<'_> {
         for ran in ran.into_iter().flatten() {
             let seed = ran.case.seed.unwrap_or_default();
             runs.0.entry(ran.stage).or_default().insert(seed, ran);
+        }
+    }
+
+    /// What is run of a case at a stage.
+    fn run_of(&self, stage: Stage, case: &Case) -> Case {
+        let case = stage.run_of(case);
+        match stage {
+            Stage::Base => case,
+            _ => case.under_noise(self.candidate_noise),
         }
     }
 
@@ -71,6 +80,11 @@ impl Verification<'_> {
             if base.exceeds(candidate) {
                 verdict.mended.push(signature.into());
             }
+            let is_broken =
+                candidate.hits > 0 && self.contract.must_hold(Stage::Candidate, signature);
+            if is_broken {
+                verdict.broken.push(signature.into());
+            }
             let mut is_unclear = false;
             // One that the candidate has alone is no matter of the order.
             for is_of in [|stage| stage == Stage::Candidate, is_rolling] {
@@ -79,7 +93,15 @@ impl Verification<'_> {
                 if !is_worse {
                     continue;
                 }
-                if is_of(Stage::Rolling(Leg::Forward)) && !runs.base_promises(signature) {
+                let stage = match is_of(Stage::Candidate) {
+                    true => Stage::Candidate,
+                    false => Stage::Rolling(Leg::Forward),
+                };
+                if self.contract.may_lose(stage, signature) {
+                    verdict.allowed.push((signature.into(), stage));
+                    continue;
+                }
+                if is_rolling(stage) && !runs.base_promises(signature) {
                     verdict.not_yet.push(signature.into());
                     continue;
                 }
@@ -103,7 +125,7 @@ impl Verification<'_> {
     /// everybody on the base, and with everybody on the candidate.
     fn paired(&self, ran: &Ran, signature: &str) -> Option<Regression> {
         let (case, violated) = (ran.expecting(signature), ran.violated(signature)?);
-        let as_it_was = ran.stage.run_of(&case);
+        let as_it_was = self.run_of(ran.stage, &case);
         let each = || (self.progress)(Progress::Ran);
         let paired = self.paired_by(&each);
         let (here, on_base) = paired.worse(&as_it_was, &only(&case, Side::Base))?;
@@ -299,7 +321,11 @@ impl Verification<'_> {
     /// Whether a violation is one that the base does not have: where the base has none of its signature, on the same
     /// plan; else by how often it comes in these runs.
     fn is_lost(&self, verdict: &Verdict, runs: &Runs, ran: &Ran, signature: &str) -> bool {
-        if verdict.not_yet.iter().any(|of| of == signature) {
+        if self.contract.must_hold(ran.stage, signature) {
+            return true;
+        }
+        let is_not_yet = verdict.not_yet.iter().any(|of| of == signature);
+        if is_not_yet || self.contract.may_lose(ran.stage, signature) {
             return false;
         }
         let of_base = verdict.rows.get(signature).and_then(|row| row.counts.get(&Stage::Base));
