@@ -305,6 +305,18 @@ impl Cache for Fake {
         })
     }
 
+    async fn hget_each(
+        &self,
+        keys: &[String],
+        field: &str,
+    ) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
+        let mut all = Vec::new();
+        for key in keys {
+            all.push(self.hget(key, field).await?);
+        }
+        Ok(all)
+    }
+
     async fn hset(&self, key: &str, field: &str, value: &str) -> Result<(), CacheError> {
         self.command(format!("HSET {key} {field} {value}"), |inner| {
             let hash = inner.hashes.entry(key.into()).or_default();

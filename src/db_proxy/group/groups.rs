@@ -111,6 +111,28 @@ pub async fn unread<W: World>(
     Ok(number(&all).saturating_sub(number(&read)))
 }
 
+/// How many messages of some groups some of their members have not read: of each pair of a group and a
+/// member. In one round trip.
+pub async fn unread_of_all<W: World>(
+    cx: &mut Context<W>,
+    on_failure: OnFailure,
+    pairs: &[(u32, u32)],
+) -> Result<Vec<u32>, StoreError> {
+    let all = pairs.iter().map(|(group, _)| keys::group_counter(*group));
+    let read = pairs.iter().map(|(group, user)| keys::member_counter(*group, *user));
+    let keys: Vec<String> = all.chain(read).collect();
+    let found = cx.cache().hget_each(&keys, COUNT).await.map_err(StoreError::from);
+    let counts: Vec<u32> = or_empty(on_failure, found)?
+        .iter()
+        .map(|count| count.as_deref().map_or(0, number))
+        .collect();
+    let (all, read) = counts.split_at(counts.len() / 2);
+    let mut unread: Vec<u32> =
+        all.iter().zip(read).map(|(all, read)| all.saturating_sub(*read)).collect();
+    unread.resize(pairs.len(), 0);
+    Ok(unread)
+}
+
 async fn counter<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,

@@ -123,11 +123,11 @@ async fn marks_of_members<W: World>(
     group: u32,
 ) -> Result<Vec<(u32, u32)>, StoreError> {
     let members = groups::members(cx, OnFailure::Fail, group).await?;
-    let mut selects = Vec::with_capacity(members.len());
-    for &user in &members {
-        let unread = of_group_in_redis(cx, OnFailure::Fail, group, user).await?;
-        selects.push(of_others_before_the_last(group, user, unread));
-    }
+    let pairs: Vec<_> = members.iter().map(|user| (group, *user)).collect();
+    let unread = of_members(cx, OnFailure::Fail, &pairs).await?;
+    let of_each = members.iter().zip(unread);
+    let selects: Vec<_> =
+        of_each.map(|(user, unread)| of_others_before_the_last(group, *user, unread)).collect();
     let found = cx.select_all(OnFailure::Fail, Server::Primary, &selects).await?;
     let marks = found.iter().map(|found| found.get(0, "msgId").uint());
     Ok(members.into_iter().zip(marks).collect())
@@ -175,21 +175,18 @@ pub async fn of_groups<W: World>(
     user: u32,
     of: &[u32],
 ) -> Result<BTreeMap<u32, u32>, StoreError> {
-    let mut old = BTreeMap::new();
-    for &group in of {
-        old.insert(group, of_group_in_redis(cx, on_failure, group, user).await?);
-    }
-    Ok(old)
+    let pairs: Vec<_> = of.iter().map(|group| (*group, user)).collect();
+    let unread = of_members(cx, on_failure, &pairs).await?;
+    Ok(of.iter().copied().zip(unread).collect())
 }
 
-async fn of_group_in_redis<W: World>(
+async fn of_members<W: World>(
     cx: &mut Context<W>,
     on_failure: OnFailure,
-    group: u32,
-    user: u32,
-) -> Result<u32, StoreError> {
+    pairs: &[(u32, u32)],
+) -> Result<Vec<u32>, StoreError> {
     match cx.protocol().mutated(Mutant::OldCountersForgotten) {
-        true => Ok(0),
-        false => groups::unread(cx, on_failure, group, user).await,
+        true => Ok(vec![0; pairs.len()]),
+        false => groups::unread_of_all(cx, on_failure, pairs).await,
     }
 }

@@ -9,8 +9,8 @@ use crate::{
     timing::Timing,
 };
 use redis::{
-    AsyncConnectionConfig, Cmd, FromRedisValue, ProtocolVersion, RedisConnectionInfo, RedisError,
-    aio::MultiplexedConnection,
+    AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, ProtocolVersion, RedisConnectionInfo,
+    RedisError, aio::MultiplexedConnection,
 };
 use std::{collections::BTreeMap, future::Future, sync::Arc};
 use tokio::{sync::Mutex, time::Instant};
@@ -74,6 +74,12 @@ pub trait Cache: Send + Sync + 'static {
         key: &str,
         field: &str,
     ) -> impl Future<Output = Result<Option<Vec<u8>>, CacheError>> + Send;
+    /// HGET of one field of each of some hashes, in one round trip.
+    fn hget_each(
+        &self,
+        keys: &[String],
+        field: &str,
+    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, CacheError>> + Send;
     /// `HSET key field value`.
     fn hset(
         &self,
@@ -138,10 +144,37 @@ impl<E: Env> Pool<E> {
     }
 
     async fn query<T: FromRedisValue>(&self, command: Cmd, key: &str) -> Result<T, CacheError> {
-        let id = || draw_id(&[&command.get_packed_command()]);
-        let slot = &self.slots[self.env.random("cache-connection", id) as usize % CONNECTIONS];
+        let slot = self.slot(&command.get_packed_command());
         let (generation, mut connection) = self.connection(slot).await?;
         let result: Result<redis::Value, RedisError> = command.query_async(&mut connection).await;
+        Self::noted(slot, generation, result, key).await
+    }
+
+    /// Commands in one round trip.
+    async fn query_all<T: FromRedisValue>(
+        &self,
+        commands: Pipeline,
+        key: &str,
+    ) -> Result<T, CacheError> {
+        let slot = self.slot(&commands.get_packed_pipeline());
+        let (generation, mut connection) = self.connection(slot).await?;
+        let result: Result<redis::Value, RedisError> = commands.query_async(&mut connection).await;
+        Self::noted(slot, generation, result, key).await
+    }
+
+    /// The connection for what is asked, by its bytes.
+    fn slot(&self, packed: &[u8]) -> &Mutex<Slot> {
+        let id = || draw_id(&[packed]);
+        &self.slots[self.env.random("cache-connection", id) as usize % CONNECTIONS]
+    }
+
+    /// Takes note of an outcome.
+    async fn noted<T: FromRedisValue>(
+        slot: &Mutex<Slot>,
+        generation: u64,
+        result: Result<redis::Value, RedisError>,
+        key: &str,
+    ) -> Result<T, CacheError> {
         let mut slot = slot.lock().await;
         if slot.generation == generation {
             slot.note(result.as_ref().err());
@@ -250,6 +283,17 @@ impl<E: Env> Cache for Pool<E> {
 
     async fn hget(&self, key: &str, field: &str) -> Result<Option<Vec<u8>>, CacheError> {
         self.query(Cmd::new().arg("HGET").arg(key).arg(field).take(), key).await
+    }
+
+    async fn hget_each(
+        &self,
+        keys: &[String],
+        field: &str,
+    ) -> Result<Vec<Option<Vec<u8>>>, CacheError> {
+        let Some(first) = keys.first() else { return Ok(Vec::new()) };
+        let mut commands = redis::pipe();
+        keys.iter().for_each(|key| _ = commands.cmd("HGET").arg(key).arg(field));
+        self.query_all(commands, first).await
     }
 
     async fn hset(&self, key: &str, field: &str, value: &str) -> Result<(), CacheError> {

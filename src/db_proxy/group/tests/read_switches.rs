@@ -282,8 +282,9 @@ fn a_read_ack_of_a_group_is_stored_and_confirmed() {
     world.log();
     // No further than the newest message, and of a group that the user is not in nothing is kept.
     world.on("from IMGroupMember", member()).on("from TTRelation", newest(3));
+    world.on("from IMGroupMessage_1", latest(3));
     try_ask(&world, hardened(), command::MSG_READ_ACK, &ack);
-    assert!(world.log()[2].contains("values(2,1,2,3)"));
+    assert!(world.log()[3].contains("values(2,1,2,3)"));
     world.on("from TTRelation", newest(9));
     try_ask(&world, hardened(), command::MSG_READ_ACK, &ack);
     assert!(!world.log().iter().any(|line| line.contains("TTRead")));
