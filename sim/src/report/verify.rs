@@ -137,8 +137,11 @@ fn table(verdict: &Verdict) -> String {
     out
 }
 
-/// What is told of users and of the costs: what it is called, and its value.
-pub(super) const FIGURES: [(&str, fn(&Measure) -> f64); 9] = [
+/// What it is called, and its value of a measure.
+pub(super) type Figure = (&'static str, fn(&Measure) -> f64);
+
+/// What is told of users and of the costs.
+pub(super) const FIGURES: [Figure; 9] = [
     ("acked, % of sends", |m| percent(m.acked, m)),
     ("refused, % of sends", |m| percent(m.refused, m)),
     ("unknown, % of sends", |m| percent(m.unknown, m)),
