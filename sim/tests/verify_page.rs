@@ -11,6 +11,12 @@ use std::{
     fs,
     process::{Command, Output, Stdio},
 };
+use teamtalk_sim::{
+    explore::case_of,
+    plan::{Role, case::ProtocolSpec, generate::Profile, rollout::UNITS},
+    report::verify_page::{Told, page},
+    verify::{Cause, Constraint, Count, Pair, Verdict},
+};
 
 const FILES: [&str; 4] = ["--html", "v.html", "--junit", "v.xml"];
 
@@ -95,17 +101,17 @@ fn a_safe_pair_has_a_page_and_test_cases_that_pass() {
 #[test]
 fn what_the_candidate_loses_is_on_the_page_and_fails_a_test_case() {
     let folder = Folder::new("worse");
-    let worse = "preset = \"hardened\"\n[overrides]\nsingle-relation = false\nid-floor-from-store = false\n";
+    // Every run shows it.
+    let worse = "preset = \"hardened\"\n[overrides]\ntrue-latest-sender = false\n";
     fs::write(folder.0.join("worse.toml"), worse).expect("a file");
-    // A seed that shows it.
-    let args = ["--base", "hardened", "--candidate", "worse.toml", "--from", "7", "--seeds", "1"];
-    let args = [&args[..], &["--out", "kept", "--json", "v.json"]].concat();
+    let args = ["--base", "hardened", "--candidate", "worse.toml", "--profile", "calm"];
+    let args = [&args[..], &["--seeds", "1", "--out", "kept", "--json", "v.json"]].concat();
     let output = verify(&folder, &[&args[..], &FILES].concat());
     assert_eq!(output.status.code(), Some(1), "{}", err(&output));
     let (page, xml) = (folder.read("v.html"), folder.read("v.xml"));
     for sentence in [
         "<span class=\"badge\">UNSAFE</span>",
-        "<code>single-relation</code> <span>on → <b>off</b></span> <small>db, schema</small>",
+        "<code>true-latest-sender</code> <span>on → <b>off</b></span> <small>db</small>",
         "With everybody on the candidate something that the base holds is lost",
     ] {
         assert!(page.contains(sentence), "{sentence}: {page}");
@@ -116,7 +122,7 @@ fn what_the_candidate_loses_is_on_the_page_and_fails_a_test_case() {
     for regression in regressions {
         let signature = regression["signature"].as_str().expect("a signature");
         assert!(page.contains(&format!("<h3><code>{signature}</code></h3>")), "{page}");
-        let case = format!("kept/{}-7.json", signature.replace('/', "-"));
+        let case = format!("kept/{}-1.json", signature.replace('/', "-"));
         assert!(folder.0.join(&case).is_file(), "{case}");
         assert!(page.contains(&format!("<code>cargo sim replay {case}</code>")), "{page}");
         let failure = format!("<failure type=\"{signature}\" ");
@@ -124,6 +130,50 @@ fn what_the_candidate_loses_is_on_the_page_and_fails_a_test_case() {
     }
     let failing: Vec<_> = cases(&xml).into_iter().filter(|(_, failures)| *failures > 0).collect();
     assert_eq!(failing, [("nothing lost: candidate".to_string(), regressions.len())]);
+    is_shown_whole(&folder, "v.html");
+}
+
+/// Of each pair of roles one before the other, what is of one role alone, and a choice.
+fn constraints() -> Vec<Constraint> {
+    let set = |roles: &[Role]| roles.iter().copied().collect();
+    let mut causes = Vec::new();
+    for (at, first) in UNITS.iter().enumerate() {
+        for then in &UNITS[at + 1..] {
+            causes.push(Cause::Mix { new: set(&[*then]), old: set(&[*first]) });
+        }
+        causes.push(Cause::Back(set(&[*first])));
+        causes.push(Cause::Mix { new: set(&[*first]), old: set(&[*first]) });
+        causes.push(Cause::Change { new: set(&[*first]), old: set(&[]) });
+    }
+    causes.push(Cause::Change { new: set(&UNITS[..1]), old: set(&UNITS[1..]) });
+    let case = case_of(1, &ProtocolSpec::preset("hardened"), Profile::Calm);
+    let (aimed, aimed_on_base) = (Count { hits: 9, of: 50 }, Count { hits: 0, of: 50 });
+    let constraint = |cause: Cause| {
+        let signature = format!("property/{}/msg", "long-".repeat(30));
+        Constraint { cause, signature, aimed, aimed_on_base, case: case.clone() }
+    };
+    causes.into_iter().map(constraint).collect()
+}
+
+/// A drawing in which there is as much as there can be.
+#[test]
+fn nothing_of_a_drawing_is_cut_off_or_over_something_else() {
+    let folder = Folder::new("drawing");
+    let pair = Pair {
+        base: ProtocolSpec::preset("teamtalk"),
+        candidate: ProtocolSpec::preset("hardened"),
+    };
+    let verdict = Verdict { constraints: constraints(), ..Verdict::default() };
+    let told = Told {
+        pair: &pair,
+        verdict: &verdict,
+        rolling: true,
+        from: 1,
+        seeds: 9,
+        profile: Profile::Calm,
+        replay: &|of| of.signature.clone(),
+    };
+    fs::write(folder.0.join("v.html"), page(&told)).expect("writes");
     is_shown_whole(&folder, "v.html");
 }
 

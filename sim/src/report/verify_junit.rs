@@ -57,10 +57,15 @@ fn on_the_wire(verdict: &Verdict) -> Failures {
     told.collect()
 }
 
+/// Whether it was stopped before its order was run.
+fn is_not_run(verdict: &Verdict) -> bool {
+    verdict.interrupted && verdict.proven.as_ref().is_some_and(|of| of.forward.of == 0)
+}
+
 /// Whether an order is known in which nothing is lost.
 fn is_avoided(verdict: &Verdict) -> bool {
     let proven = verdict.proven.as_ref();
-    proven.is_some_and(|of| of.forward.hits == 0 && of.back.hits == 0)
+    !is_not_run(verdict) && proven.is_some_and(|of| of.forward.hits == 0 && of.back.hits == 0)
 }
 
 /// The regressions of a stage; of one in which hosts change, as long as no order avoids them.
@@ -94,6 +99,9 @@ fn order(verdict: &Verdict) -> Failures {
     }
     match &verdict.proven {
         None => vec![("no-order".into(), "no order is safe".into(), text)],
+        Some(_) if is_not_run(verdict) => {
+            vec![("not-run".into(), "the order that was inferred was not run".into(), text)]
+        }
         Some(Proven { forward, back, .. }) => {
             let parts = [("that order, also stopped on the way", forward), ("and back", back)];
             let parts = parts.into_iter().filter(|(_, count)| count.hits > 0);

@@ -41,18 +41,22 @@ pub fn constraints(told: &Told<'_>) -> String {
 
 fn one(of: &Constraint, word: &str, number: &str) -> String {
     let Constraint { cause, signature, aimed, aimed_on_base, .. } = of;
-    let is_confirmed = !number.is_empty();
-    let class = if is_confirmed { "" } else { " class=\"unconfirmed\"" };
+    let is_ruled = !number.is_empty();
+    let class = if is_ruled { "" } else { " class=\"unconfirmed\"" };
     let mut out = format!(
         "<li{class}>{number}<div><p class=\"cause\"><em>{word}</em> {}</p>\n",
         text(&cause.to_string())
     );
-    if is_confirmed {
+    if is_ruled {
         let _ = writeln!(out, "<p class=\"rule\">So: {}.</p>", text(&rule(cause)));
     }
+    let why = match is_ruled && !of.is_confirmed() {
+        true => " (by chance as well: it was seen when an order was run)",
+        false => "",
+    };
     let _ = writeln!(
         out,
-        "<p>It breaks <code>{}</code></p>\n<p class=\"aimed\">{}, <b>{}</b> under the base</p></div></li>",
+        "<p>It breaks <code>{}</code></p>\n<p class=\"aimed\">{}, <b>{}</b> under the base{why}</p></div></li>",
         text(signature),
         bar(*aimed, "seeds aimed at it break that"),
         aimed_on_base.hits

@@ -30,7 +30,7 @@ fn strip(told: &Told<'_>) -> String {
     out += &end("end", "base", told.pair.base.label());
     let mut said = String::new();
     match &told.verdict.proven {
-        Some(Proven { order, .. }) => {
+        Some(Proven { order, forward, .. }) => {
             for (at, role) in order.roles.iter().enumerate() {
                 if at == order.returns {
                     out += "<li class=\"return\"><span>last safe point of return</span></li>\n";
@@ -58,7 +58,11 @@ fn strip(told: &Told<'_>) -> String {
                 true => " The schema stays as it is then: the base runs on it, too.",
                 false => "",
             };
-            said = format!("<p class=\"note\">{how}{schema}</p>\n");
+            let inferred = match forward.of {
+                0 => "So it was inferred; it has not been run. ",
+                _ => "",
+            };
+            said = format!("<p class=\"note\">{inferred}{how}{schema}</p>\n");
         }
         None => {
             let why = match (told.rolling, told.verdict.interrupted) {
@@ -119,7 +123,7 @@ fn proof(told: &Told<'_>) -> String {
                 ),
                 _ => "so many lose what the base holds".into(),
             };
-            row(what, of, Some(hits), &says);
+            row(what, of, (of > 0).then_some(hits), &says);
         };
         part("in the order above, also stopped on the way", *forward);
         part("in the order above, and back from as far as may be", *back);

@@ -246,7 +246,10 @@ fn verdicts() -> Vec<(Verdict, &'static str, Vec<&'static str>)> {
         danger: Danger::NewReadsOld,
         why: ODD.into(),
     });
+    let not_run = Verdict { interrupted: true, ..proof(of(0, 0), of(0, 0)) };
+    let stopped_then = [&order[..], &["all was run"]].concat();
     vec![
+        (not_run, "So it was inferred; it has not been run.", stopped_then),
         (verdict(), "SAFE in that order First", vec![]),
         (
             proof(of(2, 30), of(0, 30)),
