@@ -3,14 +3,15 @@
 //! The browser is a headless Chromium or Chrome on PATH, or `PICTURE_BROWSER`; without one, and with
 //! `PICTURE_BROWSER=skip`, these tests say that they were left out, and nothing else.
 
+mod browser;
 mod folder;
 
+use browser::{browser, dom};
 use folder::Folder;
 use std::{
     fs,
-    io::{self, Write},
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::Output,
 };
 use teamtalk::{catalogue::id as command, wire::im::message::ImMsgData};
 use teamtalk_sim::{
@@ -80,31 +81,6 @@ fn a_run_that_is_too_large_for_a_page_is_status_2_and_leaves_no_file() {
     assert_eq!((status(&output), text(&output.stdout)), (Some(2), String::new()), "tried first");
 }
 
-/// The browser; `None` if there is none, which is said.
-fn browser() -> Option<PathBuf> {
-    let left_out = |why: &str| {
-        // Past the capture of tests: nobody takes this for a pass.
-        let _ = writeln!(io::stderr(), "{why}: the page was NOT tried in a browser");
-    };
-    match std::env::var("PICTURE_BROWSER").as_deref() {
-        Ok("skip") => {
-            left_out("PICTURE_BROWSER=skip");
-            return None;
-        }
-        Ok(path) => return Some(path.into()),
-        Err(_) => {}
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<_> = std::env::split_paths(&path).collect();
-    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-    let found = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    let found = found.into_iter().find(|path| path.is_file());
-    if found.is_none() {
-        left_out("no chromium on PATH (`apt-get install chromium`, or PICTURE_BROWSER=its path)");
-    }
-    found
-}
-
 /// A page in a browser.
 struct Page {
     folder: Folder,
@@ -128,16 +104,7 @@ impl Page {
     fn dom(&self, hash: &str) -> String {
         let page = self.folder.0.join("page.html");
         let address = format!("file://{}{hash}", page.display().to_string().replace(' ', "%20"));
-        let profile = format!("--user-data-dir={}", self.folder.0.join("profile").display());
-        let mut browser = Command::new(&self.browser);
-        // In a container there is no sandbox to be had, and the page is ours.
-        browser.args(["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,1000"]);
-        browser.args(["--enable-logging=stderr", "--v=0", "--virtual-time-budget=10000", &profile]);
-        let output = browser.args(["--dump-dom", &address]).stdin(Stdio::null()).output();
-        let output = output.unwrap_or_else(|e| panic!("{}: {e}", self.browser.display()));
-        let (dom, err) = (text(&output.stdout), text(&output.stderr));
-        let said: Vec<_> = err.lines().filter(|line| line.contains("CONSOLE")).collect();
-        assert!(said.is_empty(), "on the console: {said:?}");
+        let (dom, err) = dom(&self.browser, &self.folder, &address);
         assert!(dom.contains("data-ready="), "its script did not end:\n{err}");
         assert!(!dom.contains("data-errors="), "errors");
         dom

@@ -48,7 +48,9 @@ fn what_the_candidate_loses_is_a_regression_with_a_case() {
         "worse.toml",
         "preset = \"hardened\"\n[overrides]\nsingle-relation = false\nid-floor-from-store = false\n",
     );
-    let args = ["--base", "hardened", "--candidate", "worse.toml", "--seeds", "2", "--out", "kept"];
+    let from = ["--from", "7", "--seeds", "1"];
+    let args = ["--base", "hardened", "--candidate", "worse.toml", "--out", "kept"];
+    let args = [&args[..], &from].concat();
     let output = verify(&folder, &args);
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -125,7 +127,8 @@ fn a_contract_says_what_must_hold_where() {
     let worse = "preset = \"hardened\"\n[overrides]\nsingle-relation = false\nid-floor-from-store = false\n";
     protocol(&folder, "worse.toml", worse);
     protocol(&folder, "wants.toml", "[candidate]\nmust_hold = [\"one-row\"]\n");
-    let same = ["--base", "worse.toml", "--candidate", "worse.toml", "--seeds", "2"];
+    let seven = ["--from", "7", "--seeds", "1"];
+    let same = [&["--base", "worse.toml", "--candidate", "worse.toml"][..], &seven].concat();
     let output = verify(&folder, &same);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let output = verify(&folder, &[&same[..], &["--contract", "wants.toml"]].concat());
@@ -137,7 +140,7 @@ fn a_contract_says_what_must_hold_where() {
     let all = "\"one-row\", \"unique-msg-id\", \"acked-is-stored\", \"order\", \"delivered\", \"unread\", \
         \"shown\", \"send-list-acked\", \"answers\"";
     protocol(&folder, "forgives.toml", &format!("[candidate]\nmay_lose = [{all}]\n"));
-    let args = ["--base", "hardened", "--candidate", "worse.toml", "--seeds", "2"];
+    let args = [&["--base", "hardened", "--candidate", "worse.toml"][..], &seven].concat();
     let output = verify(&folder, &[&args[..], &["--contract", "forgives.toml"]].concat());
     let said = text(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");

@@ -87,7 +87,7 @@ switches! {
         name: "id-floor-from-store",
         scope: "db, schema",
         instead_of: "trusting Redis alone for the next msg_id, also after it lost writes",
-        peers: Peers::until(&[Db]).needs(&["single-relation"]).mixes(&[Mix { new: &[Db], old: &[Db], breaks: "answers", leaves: "floors that are behind until the next message" }]),
+        peers: Peers::until(&[Db]).needs(&["single-relation"]),
         cost: "one statement a message, which takes turns in a conversation",
         property: "unique-msg-id",
     };
@@ -259,7 +259,12 @@ switches! {
         scope: "client, msg, db",
         instead_of: "a read ack that nobody answers, and notices that a chat was read, or its session removed, \
                      before anything was stored",
-        peers: Peers::until(&[Client, Msg, Db]).says("an old db_proxy does not answer: the client gives up after three tries"),
+        peers: Peers::until(&[Client, Msg, Db]).mixes(&[Mix {
+            new: &[Msg, Db],
+            old: &[Client],
+            breaks: "shown",
+            leaves: "counts that are too low until the chat is opened again",
+        }]).says("an old db_proxy does not answer: the client gives up after three tries"),
         cost: "one 0304 a read ack; read acks written again when it is late",
         property: "unread",
     };

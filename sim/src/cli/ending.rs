@@ -192,6 +192,9 @@ impl Ending {
 }
 
 /// Writes a file, if there is to be one.
-fn written(file: Option<OutFile>, text: impl Fn() -> Result<String, String>) -> Result<(), String> {
+pub fn written(
+    file: Option<OutFile>,
+    text: impl Fn() -> Result<String, String>,
+) -> Result<(), String> {
     file.map_or(Ok(()), |mut file| file.write(&text()?))
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Failure, MOST_JOBS, Patience,
+    ending::written,
     explore::in_the_target_folder,
     interrupt, jobs_or_cores,
     output::{OutFile, Output, bar, complain, replay_of, try_folder},
@@ -12,7 +13,10 @@ use std::path::PathBuf;
 use teamtalk_sim::{
     plan::{case::ProtocolSpec, generate::Profile},
     pool::Pool,
-    report::verify as report,
+    report::{
+        verify as report, verify_junit,
+        verify_page::{Told, page},
+    },
     verify::{Contract, Pair, Progress, Regression, Verdict, Verification, wire},
 };
 
@@ -72,6 +76,12 @@ pub struct Verify {
     /// Write the verdict as JSON (docs/FORMATS.md). The file is opened before the first seed.
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Write the verdict as one page for a browser. The file is opened before the first seed.
+    #[arg(long)]
+    html: Option<PathBuf>,
+    /// Write the verdict as JUnit XML (docs/FORMATS.md): a test case for each stage, and one for the order.
+    #[arg(long)]
+    junit: Option<PathBuf>,
     #[command(flatten)]
     patience: Patience,
 }
@@ -90,6 +100,8 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
         None => Vec::new(),
     };
     let json = args.json.as_deref().map(OutFile::tried).transpose()?;
+    let html = args.html.as_deref().map(OutFile::tried).transpose()?;
+    let junit = args.junit.as_deref().map(OutFile::tried).transpose()?;
     out.line(report::changes(&pair));
     if args.base_proto.is_some() {
         out.line(report::on_the_wire(&differences));
@@ -128,10 +140,23 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     }
     let replay = |of: &Regression| replay_of(&path(of));
     out.line(report::verdict(&pair, &verdict, args.rolling, &replay));
+    let told = Told {
+        pair: &pair,
+        verdict: &verdict,
+        rolling: args.rolling,
+        from: args.from,
+        seeds: args.seeds,
+        profile: args.profile,
+        replay: &replay,
+    };
+    // What can't be written is said when all others are.
+    let others =
+        [written(html, || Ok(page(&told))), written(junit, || Ok(verify_junit::junit(&told)))];
     if let Some(mut file) = json {
         let text = serde_json::to_string_pretty(&report::json(&pair, &verdict, args.rolling));
         file.write(&(text.map_err(|e| e.to_string())? + "\n"))?;
     }
+    others.into_iter().collect::<Result<(), _>>()?;
     if verdict.interrupted && verdict.regressions.is_empty() {
         return Err(Failure::Interrupted("what is known so far was said".into()));
     }

@@ -15,6 +15,7 @@ use crate::{
     plan::case::Case,
     properties::{Named, Violation},
     record::{Kind, Line},
+    report::html,
     world::{Outcome, describe},
 };
 use lanes::Lanes;
@@ -63,12 +64,12 @@ pub fn page(
     // No text of a run ends the element that it is in.
     let data = drawer.data(replay).to_string().replace('<', "\\u003c");
     let title = violation.map_or_else(|| "a run that holds".into(), Violation::signature);
-    Ok(include_str!("page/page.html")
-        .replace("{{title}}", &title)
-        .replace("{{style}}", include_str!("page/page.css"))
-        .replace("{{script}}", include_str!("page/page.js"))
-        // The last one: nothing in it is replaced.
-        .replace("{{data}}", &data))
+    let script = include_str!("page/page.js");
+    let body = format!(
+        "<noscript>This page draws itself with JavaScript, which is turned off here.</noscript>\n\
+         <script type=\"application/json\" id=\"data\">{data}</script>\n<script>\n{script}\n</script>"
+    );
+    Ok(html::document(&title, include_str!("page/page.css"), &body))
 }
 
 /// What is drawn, and what it needs to know.

@@ -22,7 +22,7 @@ pub struct Suite<'a> {
 }
 
 /// A test case: each failure as its type, message and text.
-type Failures = Vec<(String, String, String)>;
+pub(super) type Failures = Vec<(String, String, String)>;
 
 /// A test case for each property, and one each for the campaign as a whole.
 ///
@@ -46,21 +46,30 @@ pub fn junit(suite: &Suite<'_>) -> Result<String, String> {
     let lost = results.lost.iter().map(|seed| format!("seed {seed} came to nothing"));
     let lost = lost.chain(unfinished.clone()).map(|why| said("no-verdict", &why)).collect();
     cases.push(("every-seed-has-a-verdict", lost));
-    let failed = cases.iter().filter(|(_, failures)| !failures.is_empty()).count();
     let of = format!("{}, {}", results.protocol.label(), results.profile.name());
-    let name =
-        attribute(&format!("{of}: {} seeds from {} on", results.reports.len(), results.from));
+    let name = format!("{of}: {} seeds from {} on", results.reports.len(), results.from);
+    let class = format!("sim.{}.{}", results.protocol.file_name(), results.profile.name());
+    Ok(written("sim explore", &name, &class, results.seconds, &cases))
+}
+
+/// One suite of such test cases.
+pub(super) fn written(
+    tool: &str,
+    name: &str,
+    class: &str,
+    seconds: f64,
+    cases: &[(&str, Failures)],
+) -> String {
+    let (tool, name, class) = (attribute(tool), attribute(name), attribute(class));
+    let failed = cases.iter().filter(|(_, failures)| !failures.is_empty()).count();
     let numbers = format!(
-        "tests=\"{}\" failures=\"{failed}\" errors=\"0\" time=\"{:.3}\"",
-        cases.len(),
-        results.seconds
+        "tests=\"{}\" failures=\"{failed}\" errors=\"0\" time=\"{seconds:.3}\"",
+        cases.len()
     );
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let _ = writeln!(out, "<testsuites name=\"sim explore\" {numbers}>");
+    let _ = writeln!(out, "<testsuites name=\"{tool}\" {numbers}>");
     let _ = writeln!(out, "  <testsuite name=\"{name}\" skipped=\"0\" {numbers}>");
-    for (name, failures) in &cases {
-        let class =
-            attribute(&format!("sim.{}.{}", results.protocol.file_name(), results.profile.name()));
+    for (name, failures) in cases {
         let _ = write!(
             out,
             "    <testcase classname=\"{class}\" name=\"{}\" time=\"0\"",
@@ -82,7 +91,7 @@ pub fn junit(suite: &Suite<'_>) -> Result<String, String> {
         out += "    </testcase>\n";
     }
     out += "  </testsuite>\n</testsuites>\n";
-    Ok(out)
+    out
 }
 
 /// A signature, with the headline of its lowest seed and by how many mechanisms it comes about.
@@ -108,7 +117,7 @@ fn attribute(text: &str) -> String {
 
 /// A text with nothing in it that XML takes for its own, or does not allow at all; of what is white the
 /// characters in `plain` stay as they are.
-fn escaped(text: &str, plain: &str) -> String {
+pub(super) fn escaped(text: &str, plain: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {

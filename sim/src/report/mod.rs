@@ -2,10 +2,13 @@
 
 mod causality;
 mod corpus;
+pub(crate) mod html;
 mod junit;
 mod shrunk;
 mod story;
 pub mod verify;
+pub mod verify_junit;
+pub mod verify_page;
 mod violated;
 mod who;
 

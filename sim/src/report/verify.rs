@@ -11,22 +11,14 @@ use crate::{
 };
 use serde_json::json;
 use std::{collections::BTreeSet, fmt::Write};
-use teamtalk::protocol::{Protocol, SWITCHES};
+use teamtalk::protocol::{Protocol, SWITCHES, Switch};
 
 /// What differs between base and candidate: the first thing that is said.
 pub fn changes(pair: &Pair) -> String {
     let mut out =
         format!("base:      {}\ncandidate: {}\n", pair.base.label(), pair.candidate.label());
-    let (Ok(base), Ok(candidate)) = (pair.base.resolve(), pair.candidate.resolve()) else {
-        return out;
-    };
-    let value =
-        |protocol: &Protocol, name| if protocol.get(name) == Some(true) { "on" } else { "off" };
-    for switch in SWITCHES {
-        let (before, after) = (value(&base, switch.name), value(&candidate, switch.name));
-        if before != after {
-            let _ = writeln!(out, "  {:<24} {before} -> {after}  ({})", switch.name, switch.scope);
-        }
+    for (switch, before, after) in switches(pair) {
+        let _ = writeln!(out, "  {:<24} {before} -> {after}  ({})", switch.name, switch.scope);
     }
     let limits = |spec: &ProtocolSpec| spec.limits.clone();
     if limits(&pair.base) != limits(&pair.candidate) {
@@ -37,6 +29,18 @@ pub fn changes(pair: &Pair) -> String {
         out += "  nothing: they are the same\n";
     }
     out
+}
+
+/// The switches that differ, with their values before and after; none of a protocol that does not resolve.
+pub(super) fn switches(pair: &Pair) -> Vec<(&'static Switch, &'static str, &'static str)> {
+    let (Ok(base), Ok(candidate)) = (pair.base.resolve(), pair.candidate.resolve()) else {
+        return Vec::new();
+    };
+    let value =
+        |protocol: &Protocol, name| if protocol.get(name) == Some(true) { "on" } else { "off" };
+    let all = SWITCHES.iter();
+    let both = all.map(|of| (of, value(&base, of.name), value(&candidate, of.name)));
+    both.filter(|(_, before, after)| before != after).collect()
 }
 
 /// In what the .proto files differ, the dangerous first.
@@ -112,11 +116,16 @@ fn share(count: Option<&Count>) -> String {
     }
 }
 
+/// The stages that were run.
+pub(super) fn columns(verdict: &Verdict) -> Vec<Stage> {
+    let all = [Stage::Base, Stage::Candidate].into_iter().chain(Leg::ALL.map(Stage::Rolling));
+    all.filter(|stage| verdict.runs.contains_key(stage)).collect()
+}
+
 /// Each signature in each stage.
 fn table(verdict: &Verdict) -> String {
     let mut out = String::new();
-    let columns = [Stage::Base, Stage::Candidate].into_iter().chain(Leg::ALL.map(Stage::Rolling));
-    let columns: Vec<_> = columns.filter(|stage| verdict.runs.contains_key(stage)).collect();
+    let columns = columns(verdict);
     let _ = write!(out, "\n{:<40}", "runs in which it was violated");
     for stage in &columns {
         let _ = write!(out, " {:>10}", stage.name());
@@ -144,6 +153,42 @@ fn table(verdict: &Verdict) -> String {
     out
 }
 
+/// What it is called, and its value of a measure.
+pub(super) type Figure = (&'static str, fn(&Measure) -> f64);
+
+/// What is told of users and of the costs.
+pub(super) const FIGURES: [Figure; 9] = [
+    ("acked, % of sends", |m| percent(m.acked, m)),
+    ("refused, % of sends", |m| percent(m.refused, m)),
+    ("unknown, % of sends", |m| percent(m.unknown, m)),
+    ("held twice, messages", |m| m.twice as f64),
+    ("send to ack, ms, median", |m| percentile_ms(&m.to_ack_us, 50)),
+    ("send to ack, ms, 99 of 100", |m| percentile_ms(&m.to_ack_us, 99)),
+    ("send to shown, ms, median", |m| percentile_ms(&m.to_shown_us, 50)),
+    ("PDUs an acked send", |m| each(m.pdus, m)),
+    ("store commands an acked send", |m| each(m.store, m)),
+];
+
+fn percent(part: u64, of: &Measure) -> f64 {
+    100.0 * part as f64 / of.sends.max(1) as f64
+}
+
+fn each(part: u64, of: &Measure) -> f64 {
+    part as f64 / of.acked.max(1) as f64
+}
+
+/// What users saw while hosts changed, of all such runs together; nothing if there were none.
+pub(super) fn while_changing(verdict: &Verdict) -> Measure {
+    let mut rolling = Measure::default();
+    for (stage, measure) in &verdict.measures {
+        if matches!(stage, Stage::Rolling(_)) {
+            rolling.add(measure);
+        }
+    }
+    rolling.sort();
+    rolling
+}
+
 /// What users see, and what it costs.
 fn measures(verdict: &Verdict) -> String {
     let mut out = String::new();
@@ -152,30 +197,10 @@ fn measures(verdict: &Verdict) -> String {
     else {
         return out;
     };
-    let mut rolling = Measure::default();
-    for (stage, measure) in &verdict.measures {
-        if matches!(stage, Stage::Rolling(_)) {
-            rolling.add(measure);
-        }
-    }
-    rolling.sort();
-    let percent = |part: u64, of: &Measure| 100.0 * part as f64 / of.sends.max(1) as f64;
-    let each = |part: u64, of: &Measure| part as f64 / of.acked.max(1) as f64;
-    type Figure<'a> = (&'a str, Box<dyn Fn(&Measure) -> f64 + 'a>);
-    let figures: [Figure<'_>; 9] = [
-        ("acked, % of sends", Box::new(|m| percent(m.acked, m))),
-        ("refused, % of sends", Box::new(|m| percent(m.refused, m))),
-        ("unknown, % of sends", Box::new(|m| percent(m.unknown, m))),
-        ("held twice, messages", Box::new(|m| m.twice as f64)),
-        ("send to ack, ms, median", Box::new(|m| percentile_ms(&m.to_ack_us, 50))),
-        ("send to ack, ms, 99 of 100", Box::new(|m| percentile_ms(&m.to_ack_us, 99))),
-        ("send to shown, ms, median", Box::new(|m| percentile_ms(&m.to_shown_us, 50))),
-        ("PDUs an acked send", Box::new(|m| each(m.pdus, m))),
-        ("store commands an acked send", Box::new(|m| each(m.store, m))),
-    ];
+    let rolling = while_changing(verdict);
     let _ = write!(out, "\n{:<40} {:>10} {:>10}", "what users see", "base", "candidate");
     let _ = writeln!(out, "{}", if rolling.sends > 0 { "    rolling" } else { "" });
-    for (name, figure) in figures {
+    for (name, figure) in FIGURES {
         let _ = write!(out, "  {name:<38} {:>10.1} {:>10.1}", figure(base), figure(candidate));
         if rolling.sends > 0 {
             let _ = write!(out, " {:>10.1}", figure(&rolling));
@@ -252,7 +277,7 @@ fn order(verdict: &Verdict) -> String {
 }
 
 /// What an operator has to do about a cause.
-fn rule(cause: &Cause) -> String {
+pub(super) fn rule(cause: &Cause) -> String {
     match cause {
         Cause::Mix { new, old } if old.is_empty() => {
             format!("no {} may run it", named(new))
@@ -279,7 +304,7 @@ fn rule(cause: &Cause) -> String {
     }
 }
 
-fn one(role: Role) -> String {
+pub(super) fn one(role: Role) -> String {
     named(&BTreeSet::from([role]))
 }
 
@@ -328,7 +353,7 @@ pub fn json(pair: &Pair, verdict: &Verdict, rolling: bool) -> serde_json::Value 
 }
 
 /// May it go out?
-fn conclusion(pair: &Pair, verdict: &Verdict, rolling: bool) -> String {
+pub(super) fn conclusion(pair: &Pair, verdict: &Verdict, rolling: bool) -> String {
     if verdict.interrupted {
         return "\nINTERRUPTED: what is said above is what is known so far\n".into();
     }

@@ -22,7 +22,12 @@ impl Count {
 
     /// Whether it is more frequent than another one, and not by chance.
     pub fn exceeds(self, other: Self) -> bool {
-        probability(self, other) < BY_CHANCE
+        self.exceeds_at(BY_CHANCE, other)
+    }
+
+    /// Whether it is more frequent than another one, and by chance it would be so in less than this share.
+    pub fn exceeds_at(self, chance: f64, other: Self) -> bool {
+        probability(self, other) < chance
     }
 }
 

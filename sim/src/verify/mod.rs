@@ -45,6 +45,9 @@ const TRIED: usize = 4;
 const AIMED: u64 = 50;
 /// A cause is confirmed if its aimed seeds would break as often by chance in less than this share.
 const CONFIRMED: f64 = 0.05;
+/// What the base breaks, too, is lost in an order if it would come as often by chance in less than this share: each
+/// signature of the base is looked at, and most deployments of it break some dozens.
+const LOST: f64 = 0.000_1;
 /// At most so many runs are led back to a cause.
 const MOST_CAUSES: usize = 24;
 /// So often the order is run and corrected by what it breaks.
@@ -128,7 +131,7 @@ pub struct Constraint {
 impl Constraint {
     /// Whether more of the aimed seeds break it than under the base, and that would hardly (1 in 20) be so by chance.
     pub fn is_confirmed(&self) -> bool {
-        self.aimed.hits > 0 && chance::probability(self.aimed, self.aimed_on_base) < CONFIRMED
+        self.aimed.exceeds_at(CONFIRMED, self.aimed_on_base)
     }
 }
 

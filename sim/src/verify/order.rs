@@ -141,7 +141,8 @@ mod tests {
             |old: &[Role]| Cause::Change { new: [Db].into(), old: old.iter().copied().collect() };
         assert_eq!(infer(&[change(&[])]), None);
         let order = infer(&[change(&[Client])]).expect("an order");
-        assert_eq!(order.roles[..2], [Client, Db], "who would mend it goes first");
+        let place = |role| order.roles.iter().position(|of| *of == role);
+        assert!(place(Client) < place(Db), "who would mend it goes first");
     }
 
     #[test]

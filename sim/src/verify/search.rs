@@ -1,8 +1,8 @@
 //! From runs to regressions, from these to causes, and from causes to an order that is run itself.
 
 use super::{
-    AIMED, Cause, Constraint, Count, MOST_CAUSES, Progress, Proven, ROUNDS, Regression, Row, Runs,
-    Stage, TRIED, Verdict, Verification, is_rolling,
+    AIMED, Cause, Constraint, Count, LOST, MOST_CAUSES, Progress, Proven, ROUNDS, Regression, Row,
+    Runs, Stage, TRIED, Verdict, Verification, is_rolling,
     mix::{Found, Search, Sides, at_start, frozen, stays},
     order,
     paired::Paired,
@@ -330,7 +330,8 @@ impl Verification<'_> {
         }
         let of_base = verdict.rows.get(signature).and_then(|row| row.counts.get(&Stage::Base));
         let of_base = of_base.copied().unwrap_or_default();
-        let is_more = of_base.hits == 0 || runs.count(signature, is_rolling).exceeds(of_base);
+        let here = runs.count(signature, is_rolling);
+        let is_more = of_base.hits == 0 || here.exceeds_at(LOST, of_base);
         is_more && self.is_by_its_sides(&ran.expecting(signature))
     }
 }

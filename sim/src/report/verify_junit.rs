@@ -1,0 +1,116 @@
+//! A verification as JUnit XML: what a CI system shows of it.
+//!
+//! Some test case fails if and only if the verdict is not that it is safe. So what goes wrong while hosts change in
+//! any order is a failure only as long as no order is known that avoids it: the test case of the order says whether
+//! there is one.
+
+use super::{
+    headline_of,
+    junit::{Failures, written},
+    printable,
+    verify::{columns, rule},
+    verify_page::Told,
+};
+use crate::verify::{Proven, Stage, Verdict, wire::Danger};
+use std::fmt::Write;
+
+/// A test case for each stage: nothing is lost there. With these, as far as they were asked for, one for the
+/// difference of the .proto files (if there is any) and one for the order; and one for that it is whole.
+pub fn junit(told: &Told<'_>) -> String {
+    let verdict = told.verdict;
+    let mut cases: Vec<(String, Failures)> = Vec::new();
+    if !verdict.on_the_wire.is_empty() {
+        cases.push(("each side reads what the other writes".into(), on_the_wire(verdict)));
+    }
+    for stage in columns(verdict) {
+        cases.push((format!("nothing lost: {}", stage.name()), lost(told, stage)));
+    }
+    if told.rolling {
+        cases.push(("order".into(), order(verdict)));
+    }
+    let why = "it was stopped before all was known".to_string();
+    let stopped = verdict.interrupted.then(|| ("interrupted".into(), why.clone(), why));
+    cases.push(("all was run".into(), stopped.into_iter().collect()));
+    let (base, candidate) = (&told.pair.base, &told.pair.candidate);
+    let name = format!(
+        "{} to {}, {}: {} seeds from {} on",
+        base.label(),
+        candidate.label(),
+        told.profile.name(),
+        told.seeds,
+        told.from
+    );
+    let class = format!(
+        "sim.verify.{}-to-{}.{}",
+        base.file_name(),
+        candidate.file_name(),
+        told.profile.name()
+    );
+    let cases: Vec<_> = cases.iter().map(|(name, of)| (name.as_str(), of.clone())).collect();
+    // How long it took would make two files of one verdict differ.
+    written("sim verify", &name, &class, 0.0, &cases)
+}
+
+fn on_the_wire(verdict: &Verdict) -> Failures {
+    let all = verdict.on_the_wire.iter().filter(|of| of.danger != Danger::Neither);
+    let told = all.map(|of| ("on-the-wire".to_string(), of.to_string(), of.to_string()));
+    told.collect()
+}
+
+/// Whether it was stopped before its order was run.
+fn is_not_run(verdict: &Verdict) -> bool {
+    verdict.interrupted && verdict.proven.as_ref().is_some_and(|of| of.forward.of == 0)
+}
+
+/// Whether an order is known in which nothing is lost.
+fn is_avoided(verdict: &Verdict) -> bool {
+    let proven = verdict.proven.as_ref();
+    !is_not_run(verdict) && proven.is_some_and(|of| of.forward.hits == 0 && of.back.hits == 0)
+}
+
+/// The regressions of a stage; of one in which hosts change, as long as no order avoids them.
+fn lost(told: &Told<'_>, stage: Stage) -> Failures {
+    if matches!(stage, Stage::Rolling(_)) && is_avoided(told.verdict) {
+        return Failures::new();
+    }
+    let all = told.verdict.regressions.iter().filter(|of| of.stage == stage);
+    let failure = |of: &crate::verify::Regression| {
+        let replay = (told.replay)(of);
+        let text = headline_of(Some(of.seed), &of.signature, &of.sentence, &replay);
+        (of.signature.clone(), printable(&of.sentence), text)
+    };
+    all.map(failure).collect()
+}
+
+/// Why there is none, or what it loses.
+fn order(verdict: &Verdict) -> Failures {
+    let mut text = String::new();
+    for of in verdict.constraints.iter().chain(&verdict.unconfirmed) {
+        let _ = writeln!(
+            text,
+            "UNSAFE {}: {}\n  {}\n  of {} seeds aimed at it {} break that ({} under the base)",
+            of.cause,
+            of.signature,
+            rule(&of.cause),
+            of.aimed.of,
+            of.aimed.hits,
+            of.aimed_on_base.hits
+        );
+    }
+    match &verdict.proven {
+        None => vec![("no-order".into(), "no order is safe".into(), text)],
+        Some(_) if is_not_run(verdict) => {
+            vec![("not-run".into(), "the order that was inferred was not run".into(), text)]
+        }
+        Some(Proven { forward, back, .. }) => {
+            let parts = [("that order, also stopped on the way", forward), ("and back", back)];
+            let parts = parts.into_iter().filter(|(_, count)| count.hits > 0);
+            let told = parts.map(|(what, count)| {
+                let says =
+                    format!("{what}: {} of {} runs lose what the base holds", count.hits, count.of);
+                ("order-loses".to_string(), says, text.clone())
+            });
+            told.collect()
+        }
+    }
+}

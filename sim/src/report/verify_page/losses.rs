@@ -1,0 +1,84 @@
+//! What is worse than under the base, and what is of no matter.
+
+use super::{Told, bar, section, text};
+use crate::{
+    report::printable,
+    verify::{Count, Regression, Stage, Verdict},
+};
+use std::fmt::Write;
+
+pub fn losses(told: &Told<'_>) -> String {
+    let all = told.verdict.regressions.iter();
+    let inner: String = all.map(|of| one(of, &(told.replay)(of))).collect();
+    let is_avoided = told.rolling && told.verdict.is_safe(true) && !inner.is_empty();
+    let avoided = match is_avoided {
+        true => {
+            "<p class=\"note\">Hosts changed in any order there. In the runs of the order above nothing was lost.</p>\n"
+        }
+        false => "",
+    };
+    section("losses", "Regressions", &(avoided.to_string() + &inner))
+}
+
+fn one(of: &Regression, replay: &str) -> String {
+    let Regression { signature, sentence, stage, seed, .. } = of;
+    let when = match stage {
+        Stage::Candidate | Stage::Base => "with everybody on the candidate".to_string(),
+        Stage::Rolling(leg) => format!("while hosts change side ({})", leg.name()),
+    };
+    let mut out = format!(
+        "<article>\n<h3><code>{}</code></h3>\n<p class=\"when\">{when}, seed {seed}</p>\n<p>{}</p>\n",
+        text(signature),
+        text(&printable(sentence))
+    );
+    out += "<table class=\"noise\">\n";
+    let mut row = |what: &str, count: Count| {
+        let told = if count.hits == 0 { "fail: it holds" } else { "fail" };
+        let _ = writeln!(out, "<tr><td>{what}</td><td>{}</td></tr>", bar(count, told));
+    };
+    row("all on the base", of.on_base);
+    row("all on the candidate", of.on_candidate);
+    if matches!(stage, Stage::Rolling(_)) {
+        row("as it was", of.as_it_was);
+    }
+    let _ = writeln!(
+        out,
+        "</table>\n<p class=\"note\">That plan under {} noise seeds.</p>\n\
+         <p class=\"replay\">Again: <code>{}</code></p>\n</article>",
+        of.on_base.of,
+        text(replay)
+    );
+    out
+}
+
+/// What is mended, what is the candidate's own promise, and what is not told from the base.
+pub fn others(verdict: &Verdict) -> String {
+    let lists = [
+        ("Mended", "rarer with everybody on the candidate than under the base", &verdict.mended),
+        (
+            "Promised by the candidate alone",
+            "and not kept while hosts change: no loss, for the base promises nothing of it",
+            &verdict.not_yet,
+        ),
+        (
+            "Not told from the base",
+            "seen where the base has none, but on the same plans under other noise the base has it too, or it \
+             hardly ever comes",
+            &verdict.unclear,
+        ),
+    ];
+    let mut inner = String::new();
+    for (name, what, signatures) in lists {
+        if signatures.is_empty() {
+            continue;
+        }
+        let _ =
+            writeln!(inner, "<h3>{name}: {}</h3>\n<p class=\"note\">{what}</p>", signatures.len());
+        inner += "<ul class=\"signatures\">\n";
+        for signature in signatures {
+            let _ = writeln!(inner, "<li><code>{}</code></li>", text(signature));
+        }
+        inner += "</ul>\n";
+    }
+    section("others", "What is no loss", &inner)
+}
