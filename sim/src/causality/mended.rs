@@ -29,8 +29,8 @@ impl Mended {
     }
 }
 
-/// Turns switches on that are off, each alone: those that document the property that fails, and if none of
-/// them mends it all others. `None` if it was asked to stop.
+/// Turns switches on that are off, each alone: those that document the property that fails, if none of them
+/// mends it all others, and at last those that need another one, with it. `None` if it was asked to stop.
 pub(super) fn of(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<Mended> {
     let failing = pool.failing(&under_each(case), each)?;
     let off = off(&case.protocols.base);
@@ -39,9 +39,13 @@ pub(super) fn of(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Opti
         return Some(mended);
     }
     let property = case.expect.split('/').next().unwrap_or_default();
+    // One that needs another one that is off is not enough alone: these come last.
+    let (alone, with_others): (Vec<&Switch>, Vec<&Switch>) = off.iter().partition(|switch| {
+        switch.peers.needs.iter().all(|needs| off.iter().all(|off| off.name != *needs))
+    });
     let (documented, others): (Vec<&Switch>, Vec<&Switch>) =
-        off.into_iter().partition(|switch| switch.property == property);
-    for switches in [documented, others] {
+        alone.into_iter().partition(|switch| switch.property == property);
+    for switches in [documented, others, with_others] {
         for switch in switches {
             if !fails(&with(case, switch.name), pool, each)? {
                 mended.by.push(switch.name);

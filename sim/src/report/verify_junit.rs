@@ -15,7 +15,8 @@ use crate::verify::{Proven, Stage, Verdict, wire::Danger};
 use std::fmt::Write;
 
 /// A test case for each stage: nothing is lost there. With these, as far as they were asked for, one for the
-/// difference of the .proto files (if there is any) and one for the order; and one for that it is whole.
+/// difference of the .proto files (if there is any), one for what the contract wants and does not get, and one for
+/// the order; and one for that it is whole.
 pub fn junit(told: &Told<'_>) -> String {
     let verdict = told.verdict;
     let mut cases: Vec<(String, Failures)> = Vec::new();
@@ -24,6 +25,9 @@ pub fn junit(told: &Told<'_>) -> String {
     }
     for stage in columns(verdict) {
         cases.push((format!("nothing lost: {}", stage.name()), lost(told, stage)));
+    }
+    if !verdict.broken.is_empty() {
+        cases.push(("the contract".into(), broken(verdict)));
     }
     if told.rolling {
         cases.push(("order".into(), order(verdict)));
@@ -55,6 +59,11 @@ fn on_the_wire(verdict: &Verdict) -> Failures {
     let all = verdict.on_the_wire.iter().filter(|of| of.danger != Danger::Neither);
     let told = all.map(|of| ("on-the-wire".to_string(), of.to_string(), of.to_string()));
     told.collect()
+}
+
+fn broken(verdict: &Verdict) -> Failures {
+    let says = "must hold with everybody on the candidate, and does not".to_string();
+    verdict.broken.iter().map(|of| (of.clone(), says.clone(), format!("{of} {says}"))).collect()
 }
 
 /// Whether it was stopped before its order was run.

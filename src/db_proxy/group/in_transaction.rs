@@ -13,7 +13,7 @@ use crate::{
             members::{self, Change},
             membership, row,
         },
-        message::{first_marks, relation},
+        message::{new_marks, relation},
         plumbing::{
             context::{Context, World},
             error::{OnFailure, StoreError},
@@ -97,7 +97,7 @@ impl<W: World> Transaction<W> for Creation<'_> {
             insert(cx, group, user);
         }
         relation::add_floor_of_group(cx, group);
-        first_marks::add_group(cx, group);
+        new_marks::add_group(cx, group);
         membership::hide(cx, group, self.members, 0);
         Ok(group)
     }

@@ -7,49 +7,16 @@
 
 use crate::{
     db_proxy::{
-        data::{keys, pair::Pair, session_key::Key, sql_text, text::number},
-        group::{
-            groups,
-            membership::{Membership, Since},
-        },
-        message::{counts, read_mark},
+        data::{pair::Pair, session_key::Key, sql_text},
+        group::groups,
+        message::{new_marks, old_counters, read_mark},
         plumbing::{
             context::{Context, Select, World},
             error::{OnFailure, StoreError},
         },
     },
-    mutants::Mutant,
-    store::{
-        cache::Cache,
-        sql::{Server, Value},
-    },
+    store::sql::{Server, Value},
 };
-use std::collections::BTreeMap;
-
-/// In a transaction: the rows of two users who have said nothing to each other yet.
-pub fn add_pair<W: World>(cx: &mut Context<W>, pair: Pair) {
-    const TEXT: &str = "insert ignore into TTRead (`userId`,`peerId`,`type`,`msgId`) \
-        values(?,?,1,0),(?,?,1,0)";
-    if cx.protocol().unread_from_store {
-        let [low, high] = pair.params();
-        cx.defer(TEXT, &[low.clone(), high.clone(), high, low]);
-    }
-}
-
-/// In a transaction: the row of a group in which nothing has been said yet.
-pub fn add_group<W: World>(cx: &mut Context<W>, group: u32) {
-    if cx.protocol().unread_from_store {
-        cx.defer(INSERT_OF_GROUP, &of_group(group));
-    }
-}
-
-const INSERT_OF_GROUP: &str =
-    "insert ignore into TTRead (`userId`,`peerId`,`type`,`msgId`) values(?,?,?,?)";
-
-/// The row of a group itself, which is no user's: it says that its members have theirs.
-fn of_group(group: u32) -> [Value; 4] {
-    [0, group, Key::GROUP, 0].map(Value::from)
-}
 
 /// Before a message of two users is stored: both of them have a row.
 ///
@@ -71,11 +38,7 @@ pub async fn take_over_pair<W: World>(
     let there: Vec<u32> = (0..found.rows.len()).map(|n| found.get(n, "userId").uint()).collect();
     for (user, peer) in [(a, b), (b, a)] {
         if !there.contains(&user) {
-            let unread = cx.cache().hget(&keys::unread(user), &peer.to_string()).await?;
-            let unread = match cx.protocol().mutated(Mutant::OldCountersForgotten) {
-                true => 0,
-                false => unread.map_or(0, |count| number(&count)),
-            };
+            let unread = old_counters::of_peer(cx, user, peer).await?;
             let (text, params) = before_the_last(relation, peer, unread);
             let read = cx.primary(&text, &params).await?.get(0, "msgId").uint();
             read_mark::raise(cx, Key::single(user, peer), read).await?;
@@ -111,7 +74,7 @@ pub async fn take_over_group<W: World>(cx: &mut Context<W>, group: u32) -> Resul
             read_mark::raise_all(cx, group, &marks).await?;
         }
         // Last: whoever does not come this far is followed by another one.
-        cx.primary(INSERT_OF_GROUP, &of_group(group)).await?;
+        cx.primary(new_marks::INSERT_OF_GROUP, &new_marks::of_group(group)).await?;
     }
     cx.shared.caches.marked.learn(key, group);
     Ok(())
@@ -124,7 +87,7 @@ async fn marks_of_members<W: World>(
 ) -> Result<Vec<(u32, u32)>, StoreError> {
     let members = groups::members(cx, OnFailure::Fail, group).await?;
     let pairs: Vec<_> = members.iter().map(|user| (group, *user)).collect();
-    let unread = of_members(cx, OnFailure::Fail, &pairs).await?;
+    let unread = old_counters::of_members(cx, OnFailure::Fail, &pairs).await?;
     let of_each = members.iter().zip(unread);
     let selects: Vec<_> =
         of_each.map(|(user, unread)| of_others_before_the_last(group, *user, unread)).collect();
@@ -141,52 +104,4 @@ fn of_others_before_the_last(group: u32, user: u32, count: u32) -> Select {
         sql_text::messages_of_group(group)
     );
     (text, [group, user, count].map(Value::from).to_vec())
-}
-
-/// What a user had not read of peers when the switch was turned on, by peer.
-///
-/// # Errors
-/// Redis can't be read, unless a failure is to count as nothing.
-pub async fn of_peers<W: World>(
-    cx: &mut Context<W>,
-    on_failure: OnFailure,
-    user: u32,
-) -> Result<BTreeMap<u32, u32>, StoreError> {
-    if cx.protocol().mutated(Mutant::OldCountersForgotten) {
-        return Ok(BTreeMap::new());
-    }
-    let counters = counts::peer_counters(cx, on_failure, user).await?;
-    Ok(counters.iter().map(|unread| (unread.peer, unread.count)).collect())
-}
-
-/// Whether a member without a row may have something unread in Redis: who joined since the switch was
-/// turned on (with `members-from-store`) has nothing there.
-pub fn is_old(of: &Membership) -> bool {
-    matches!(of.since, Since::Second(_))
-}
-
-/// What a member without a row had not read of some groups when the switch was turned on.
-///
-/// # Errors
-/// As [`of_peers`].
-pub async fn of_groups<W: World>(
-    cx: &mut Context<W>,
-    on_failure: OnFailure,
-    user: u32,
-    of: &[u32],
-) -> Result<BTreeMap<u32, u32>, StoreError> {
-    let pairs: Vec<_> = of.iter().map(|group| (*group, user)).collect();
-    let unread = of_members(cx, on_failure, &pairs).await?;
-    Ok(of.iter().copied().zip(unread).collect())
-}
-
-async fn of_members<W: World>(
-    cx: &mut Context<W>,
-    on_failure: OnFailure,
-    pairs: &[(u32, u32)],
-) -> Result<Vec<u32>, StoreError> {
-    match cx.protocol().mutated(Mutant::OldCountersForgotten) {
-        true => Ok(vec![0; pairs.len()]),
-        false => groups::unread_of_all(cx, on_failure, pairs).await,
-    }
 }

@@ -8,6 +8,8 @@ pub mod group_send;
 pub mod latest_id;
 pub mod messages;
 pub mod msg_list;
+pub mod new_marks;
+pub mod old_counters;
 pub mod read_ack;
 pub mod read_mark;
 pub mod relation;

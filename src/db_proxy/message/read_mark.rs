@@ -1,7 +1,7 @@
 //! Switch `unread-from-store`: the table `TTRead` keeps how far each user has read each peer's
 //! and each group's messages, and what is unread is counted from the message rows. A read ack
 //! that comes late, twice or beside a new message leaves the count right. Where there is no row yet,
-//! what was not read before the switch was turned on counts too (`first_marks`).
+//! what was not read before the switch was turned on counts too (`old_counters`, `first_marks`).
 
 use crate::{
     db_proxy::{
@@ -16,7 +16,7 @@ use crate::{
         },
         message::{
             counts::{Counts, Unread},
-            first_marks, messages, relation,
+            messages, old_counters, relation,
         },
         plumbing::{
             context::{Context, Select, World},
@@ -178,11 +178,11 @@ async fn marks<W: World>(
     let is_there = |kind: u32, id: u32| rows.contains_key(&(kind, id));
     let old_peers = match peers.values().all(|peer| is_there(Key::SINGLE, *peer)) {
         true => BTreeMap::new(),
-        false => first_marks::of_peers(cx, on_failure, user).await?,
+        false => old_counters::of_peers(cx, on_failure, user).await?,
     };
-    let old = groups.iter().filter(|of| first_marks::is_old(of)).map(|of| of.group);
+    let old = groups.iter().filter(|of| old_counters::is_old(of)).map(|of| of.group);
     let old: Vec<u32> = old.filter(|group| !is_there(Key::GROUP, *group)).collect();
-    let old_groups = first_marks::of_groups(cx, on_failure, user, &old).await?;
+    let old_groups = old_counters::of_groups(cx, on_failure, user, &old).await?;
     Ok(Marks { rows, old_peers, old_groups })
 }
 

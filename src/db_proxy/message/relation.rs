@@ -4,7 +4,7 @@
 use crate::{
     db_proxy::{
         data::{keys, pair::Pair, sql_text},
-        message::first_marks,
+        message::new_marks,
         plumbing::{
             context::{Context, Select, World},
             error::{OnFailure, StoreError},
@@ -224,7 +224,7 @@ impl<W: World> Transaction<W> for Claim {
             return Err(StoreError::NoEffect("relation without an id"));
         }
         if !adopted {
-            first_marks::add_pair(cx, pair);
+            new_marks::add_pair(cx, pair);
         }
         let [low, high] = pair.params();
         cx.defer(NAME, &[id.into(), low, high]);

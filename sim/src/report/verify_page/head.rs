@@ -61,6 +61,12 @@ fn why(told: &Told<'_>) -> Vec<String> {
             signatures(alone)
         ));
     }
+    if !verdict.broken.is_empty() {
+        let broken = verdict.broken.join(", ");
+        why.push(format!(
+            "The contract is broken: {broken} must hold with everybody on the candidate, and does not."
+        ));
+    }
     match &verdict.proven {
         None if told.rolling && !verdict.interrupted => {
             why.push("No order of the hosts avoids all that is unsafe on the way.".into());

@@ -51,9 +51,12 @@ fn one(of: &Regression, replay: &str) -> String {
     out
 }
 
-/// What is mended, what is the candidate's own promise, and what is not told from the base.
+/// What the contract allows, what is mended, what is the candidate's own promise, and what is not told from the base.
 pub fn others(verdict: &Verdict) -> String {
+    let allowed: Vec<String> =
+        verdict.allowed.iter().map(|(signature, _)| signature.clone()).collect();
     let lists = [
+        ("Allowed", "worse than under the base, as the contract allows", &allowed),
         ("Mended", "rarer with everybody on the candidate than under the base", &verdict.mended),
         (
             "Promised by the candidate alone",

@@ -322,3 +322,27 @@ fn a_verdict_that_knows_nothing_yet_has_a_page() {
     assert!(seen.contains("INTERRUPTED"), "{seen}");
     assert!(!seen.contains("SAFE") && !seen.contains("held in every run"), "{seen}");
 }
+
+#[test]
+fn a_contract_that_is_broken_is_told_and_fails_a_test_case() {
+    let mut verdict = verdict();
+    verdict.regressions.clear();
+    verdict.allowed = vec![("allowed/loss/db".into(), Stage::Candidate)];
+    let seen_of = |verdict: &Verdict| seen(&told(verdict, page));
+    assert!(
+        seen_of(&verdict).contains("Allowed: 1 worse than under the base, as the contract allows")
+    );
+    assert!(seen_of(&verdict).contains("allowed/loss/db"));
+    let failed = |verdict: &Verdict| {
+        let all = failures(&told(verdict, junit));
+        all.into_iter().filter(|(_, types)| !types.is_empty()).collect::<Vec<_>>()
+    };
+    assert!(verdict.is_safe(true) && failed(&verdict).is_empty());
+    verdict.broken = vec!["one-row/two-relations/db".into()];
+    let page = seen_of(&verdict);
+    assert!(page.contains("UNSAFE"), "{page}");
+    let why = "The contract is broken: one-row/two-relations/db must hold with everybody on the candidate";
+    assert!(page.contains(why), "{page}");
+    let of = ("the contract".to_string(), vec!["one-row/two-relations/db".to_string()]);
+    assert_eq!(failed(&verdict), [of]);
+}
