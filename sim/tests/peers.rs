@@ -3,7 +3,12 @@
 //!
 //! `SIM_SWITCH=name` looks at one switch, `SIM_SEEDS` at other numbers of seeds.
 
-use std::{collections::BTreeSet, num::NonZero, path::Path, sync::atomic::AtomicBool};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZero,
+    path::Path,
+    sync::atomic::AtomicBool,
+};
 use teamtalk::protocol::{Mix, Party, Protocol, SWITCHES, Switch, dependents};
 use teamtalk_sim::{
     plan::{
@@ -26,6 +31,8 @@ const SEEDS: u64 = 3;
 const MOST: u64 = 300;
 /// So many at a time, until it does.
 const CHUNK: u64 = 12;
+/// A mix is run on so many at a time, until it is seen to break more.
+const MANY: u64 = 60;
 
 /// A deployment that lacks a switch and is to get it.
 struct Deployment<'a> {
@@ -124,15 +131,28 @@ impl Deployment<'_> {
             false => Without::All(role(*party)),
         };
         let mix_of: BTreeSet<Without> = mix.old.iter().map(without).collect();
-        let of = MOST / 5;
-        let [there, base] =
-            [mix_of, [Without::Everybody].into()].map(|who| self.run(&who, 1..of + 1));
-        let before = |signature: &str| base.get(signature).map_or(0, |seen| seen.count.hits);
-        let is_more = |(signature, seen): (&String, &Seen)| {
-            of_property(signature) == mix.breaks
-                && seen.count.exceeds_at(0.05, Count { hits: before(signature), of })
-        };
-        there.iter().any(is_more)
+        let everybody = [Without::Everybody].into();
+        let (mut there, mut base) = (BTreeMap::new(), BTreeMap::new());
+        (1..MOST).step_by(MANY as usize).any(|from| {
+            let seeds = from..from + MANY;
+            let of = seeds.end - 1;
+            add(&mut there, self.run(&mix_of, seeds.clone()));
+            add(&mut base, self.run(&everybody, seeds));
+            let before = |signature: &String| base.get(signature).copied().unwrap_or(0);
+            let is_more = |(signature, hits): (&String, &u64)| {
+                let (hits, before) = (*hits, before(signature));
+                of_property(signature) == mix.breaks
+                    && Count { hits, of }.exceeds_at(0.05, Count { hits: before, of })
+            };
+            there.iter().any(is_more)
+        })
+    }
+}
+
+/// In how many runs more each signature was violated.
+fn add(all: &mut BTreeMap<String, u64>, violated: Violated) {
+    for (signature, seen) in violated {
+        *all.entry(signature).or_default() += seen.count.hits;
     }
 }
 
