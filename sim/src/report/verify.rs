@@ -252,7 +252,12 @@ fn order(verdict: &Verdict) -> String {
         );
     }
     let Some(Proven { order, forward, back }) = &verdict.proven else {
-        return out + "ORDER none is safe\n";
+        let is_lost_alone = verdict.regressions.iter().any(|of| of.stage == Stage::Candidate);
+        let why = match is_lost_alone {
+            true => ": with everybody on the candidate something is lost",
+            false => "",
+        };
+        return out + &format!("ORDER none is safe{why}\n");
     };
     let names: Vec<_> = order.roles.iter().map(|role| one(*role)).collect();
     let _ = writeln!(out, "ORDER {}", names.join(", then "));
