@@ -83,6 +83,8 @@ impl fmt::Display for Cause {
 pub struct Sides {
     /// The sides at the start, and after each change.
     pub states: Vec<BTreeMap<Host, Side>>,
+    /// The same of those that are up: hosts of which one comes up only when the other one is down never meet.
+    pub met: Vec<BTreeMap<Host, Side>>,
     /// The hosts that have gone from the candidate to the base.
     pub returned: BTreeSet<Host>,
 }
@@ -90,22 +92,39 @@ pub struct Sides {
 impl Sides {
     /// In a run, when this signature was violated; at its end if that is of no moment.
     pub fn at(case: &Case, outcome: &Outcome, signature: &str) -> Self {
-        let mut states = vec![at_start(&case.plan)];
+        let mut now = at_start(&case.plan);
+        let mut up = now.clone();
+        let (mut states, mut met) = (vec![now.clone()], vec![now.clone()]);
         let mut returned = BTreeSet::new();
         let broken_by = outcome.broken_by.get(signature).copied().unwrap_or(u64::MAX);
         for line in outcome.trace.lines.iter().take_while(|line| line.n <= broken_by) {
-            let side = match line.kind {
+            let host = &line.host;
+            let to = match line.kind {
                 Kind::OnSide { side } => side,
                 Kind::Migrated { .. } => Side::Candidate,
+                Kind::HostDown => {
+                    up.remove(host);
+                    continue;
+                }
+                Kind::HostUp => {
+                    // It has said on which side it is.
+                    up.extend(now.get(host).map(|side| (host.clone(), *side)));
+                    met.push(up.clone());
+                    continue;
+                }
                 _ => continue,
             };
-            let mut now = states.last().cloned().unwrap_or_default();
-            if now.insert(line.host.clone(), side) == Some(Side::Candidate) {
-                returned.insert(line.host.clone());
+            let from = now.insert(host.clone(), to);
+            if (from, to) == (Some(Side::Candidate), Side::Base) {
+                returned.insert(host.clone());
             }
-            states.push(now);
+            states.push(now.clone());
+            if host.role() == Role::Sql {
+                up.insert(host.clone(), to);
+                met.push(up.clone());
+            }
         }
-        Self { states, returned }
+        Self { states, met, returned }
     }
 
     /// Whether it was so as a cause says, then or before: what a mix did may show later.
@@ -118,14 +137,14 @@ impl Sides {
                 && old.iter().all(|role| some(state, role, Side::Base))
         };
         match cause {
-            Cause::Mix { new, old } => self.states.iter().any(|state| mixed(state, new, old)),
+            Cause::Mix { new, old } => self.met.iter().any(|state| mixed(state, new, old)),
             Cause::Back(roles) => {
                 roles.iter().all(|role| self.returned.iter().any(|host| host.role() == *role))
             }
             Cause::Change { new, old } if old.is_empty() => {
-                self.states.last().is_some_and(|now| mixed(now, new, old))
+                self.met.last().is_some_and(|now| mixed(now, new, old))
             }
-            Cause::Change { new, old } => self.states.iter().any(|state| mixed(state, new, old)),
+            Cause::Change { new, old } => self.met.iter().any(|state| mixed(state, new, old)),
         }
     }
 }
