@@ -67,7 +67,7 @@ impl Deployment<'_> {
         (than_who, than): (&BTreeSet<Without>, &Violated),
     ) -> Vec<String> {
         let there = self.run(without, 1..self.seeds + 1);
-        let paired = Paired { pool: &self.pool, each: &|| {} };
+        let paired = Paired { pool: &self.pool, each: || {} };
         let is_more = |(signature, seen): &(&String, &Seen)| match than.get(*signature) {
             Some(before) => seen.count.exceeds(before.count),
             None => {

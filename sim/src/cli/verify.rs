@@ -150,13 +150,16 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
         replay: &replay,
     };
     // What can't be written is said when all others are.
-    let others =
-        [written(html, || Ok(page(&told))), written(junit, || Ok(verify_junit::junit(&told)))];
-    if let Some(mut file) = json {
+    let as_json = || {
         let text = serde_json::to_string_pretty(&report::json(&pair, &verdict, args.rolling));
-        file.write(&(text.map_err(|e| e.to_string())? + "\n"))?;
-    }
-    others.into_iter().collect::<Result<(), _>>()?;
+        Ok(text.map_err(|e| e.to_string())? + "\n")
+    };
+    let all = [
+        written(html, || Ok(page(&told))),
+        written(junit, || Ok(verify_junit::junit(&told))),
+        written(json, as_json),
+    ];
+    all.into_iter().collect::<Result<(), _>>()?;
     if verdict.interrupted && verdict.regressions.is_empty() {
         return Err(Failure::Interrupted("what is known so far was said".into()));
     }

@@ -210,12 +210,17 @@ fn measures(verdict: &Verdict) -> String {
     out
 }
 
-fn regression(of: &Regression, replay: &str) -> String {
-    let Regression { signature, sentence, stage, seed, on_base, on_candidate, as_it_was, .. } = of;
-    let when = match stage {
+/// When something is worse than under the base.
+pub(super) fn when(stage: Stage) -> String {
+    match stage {
         Stage::Candidate | Stage::Base => "with everybody on the candidate".to_string(),
         Stage::Rolling(leg) => format!("while hosts change side ({})", leg.name()),
-    };
+    }
+}
+
+fn regression(of: &Regression, replay: &str) -> String {
+    let Regression { signature, sentence, stage, seed, on_base, on_candidate, as_it_was, .. } = of;
+    let when = when(*stage);
     let mut out =
         format!("\nREGRESSION {signature} {when}, seed {seed}\n  {}\n", printable(sentence));
     let told = |count: &Count| match count.hits {
@@ -234,16 +239,7 @@ fn regression(of: &Regression, replay: &str) -> String {
 /// What is unsafe beside what, and the order that follows.
 fn order(verdict: &Verdict) -> String {
     let mut out = String::from("\n");
-    for Constraint { cause, signature, aimed, aimed_on_base, .. } in &verdict.constraints {
-        let _ = writeln!(
-            out,
-            "UNSAFE {cause}: {signature}\n  {}\n  of {} seeds aimed at it {} break that ({} under the base)",
-            rule(cause),
-            aimed.of,
-            aimed.hits,
-            aimed_on_base.hits
-        );
-    }
+    verdict.constraints.iter().for_each(|of| out += &constraint(of));
     for Constraint { cause, signature, aimed, aimed_on_base, .. } in &verdict.unconfirmed {
         let _ = writeln!(
             out,
@@ -252,8 +248,7 @@ fn order(verdict: &Verdict) -> String {
         );
     }
     let Some(Proven { order, forward, back }) = &verdict.proven else {
-        let is_lost_alone = verdict.regressions.iter().any(|of| of.stage == Stage::Candidate);
-        let why = match is_lost_alone {
+        let why = match verdict.is_lost_alone() {
             true => ": with everybody on the candidate something is lost",
             false => "",
         };
@@ -279,6 +274,18 @@ fn order(verdict: &Verdict) -> String {
         (of, hits) => format!("  {what}: {hits} of {of} runs lose what the base holds\n"),
     };
     out + &told("that order, also stopped on the way", forward) + &told("and back", back)
+}
+
+/// What is unsafe, what to do about it, and how sure that is: three lines.
+pub(super) fn constraint(of: &Constraint) -> String {
+    let Constraint { cause, signature, aimed, aimed_on_base, .. } = of;
+    format!(
+        "UNSAFE {cause}: {signature}\n  {}\n  of {} seeds aimed at it {} break that ({} under the base)\n",
+        rule(cause),
+        aimed.of,
+        aimed.hits,
+        aimed_on_base.hits
+    )
 }
 
 /// What an operator has to do about a cause.

@@ -8,11 +8,10 @@ use super::{
     headline_of,
     junit::{Failures, written},
     printable,
-    verify::{columns, rule},
+    verify::{columns, constraint},
     verify_page::Told,
 };
 use crate::verify::{Proven, Stage, Verdict, wire::Danger};
-use std::fmt::Write;
 
 /// A test case for each stage: nothing is lost there. With these, as far as they were asked for, one for the
 /// difference of the .proto files (if there is any), one for what the contract wants and does not get, and one for
@@ -93,19 +92,8 @@ fn lost(told: &Told<'_>, stage: Stage) -> Failures {
 
 /// Why there is none, or what it loses.
 fn order(verdict: &Verdict) -> Failures {
-    let mut text = String::new();
-    for of in verdict.constraints.iter().chain(&verdict.unconfirmed) {
-        let _ = writeln!(
-            text,
-            "UNSAFE {}: {}\n  {}\n  of {} seeds aimed at it {} break that ({} under the base)",
-            of.cause,
-            of.signature,
-            rule(&of.cause),
-            of.aimed.of,
-            of.aimed.hits,
-            of.aimed_on_base.hits
-        );
-    }
+    let all = verdict.constraints.iter().chain(&verdict.unconfirmed);
+    let text: String = all.map(constraint).collect();
     match &verdict.proven {
         None => vec![("no-order".into(), "no order is safe".into(), text)],
         Some(_) if is_not_run(verdict) => {

@@ -188,16 +188,25 @@ impl Verdict {
         self.on_the_wire.iter().all(|of| of.danger == Danger::Neither)
     }
 
+    /// Whether something that the base holds is lost with everybody on the candidate: no order avoids that, and none is
+    /// looked for.
+    pub fn is_lost_alone(&self) -> bool {
+        self.regressions.iter().any(|of| of.stage == Stage::Candidate)
+    }
+
     /// Whether each side can read what the other writes, and the contract is kept (by default: nothing that the base holds
     /// is lost): with everybody on the candidate, and in the order that was inferred, if one was asked for, at each stage.
     pub fn is_safe(&self, rolling: bool) -> bool {
-        let alone = self.regressions.iter().any(|of| of.stage == Stage::Candidate);
         let ordered = self
             .proven
             .as_ref()
             .is_some_and(|proven| proven.forward.hits == 0 && proven.back.hits == 0);
         let kept = self.broken.is_empty();
-        self.is_read() && !self.interrupted && kept && !alone && (ordered || !rolling)
+        self.is_read()
+            && !self.interrupted
+            && kept
+            && !self.is_lost_alone()
+            && (ordered || !rolling)
     }
 }
 
@@ -254,9 +263,7 @@ impl Verification<'_> {
         }
         self.fill(&mut verdict, &runs);
         self.regressions(&mut verdict, &runs);
-        // What the candidate loses by itself no order avoids.
-        let is_lost_alone = verdict.regressions.iter().any(|of| of.stage == Stage::Candidate);
-        if self.rolling && !is_lost_alone {
+        if self.rolling && !verdict.is_lost_alone() {
             self.constraints(&mut verdict, &runs);
             self.prove(&mut verdict);
         }

@@ -7,14 +7,14 @@ use crate::{
 };
 
 /// What runs it.
-pub struct Paired<'a, 'p> {
+pub struct Paired<'a, E> {
     /// Its pool.
-    pub pool: &'a Pool<'p>,
+    pub pool: &'a Pool<'a>,
     /// Is told of each run.
-    pub each: &'a (dyn Fn() + Sync),
+    pub each: E,
 }
 
-impl Paired<'_, '_> {
+impl<E: Fn() + Sync> Paired<'_, E> {
     /// Under how many noise seeds a case fails as it expects, and how many another one, if the first
     /// exceeds the second.
     pub fn worse(&self, case: &Case, base: &Case) -> Option<(Count, Count)> {
@@ -45,7 +45,7 @@ impl Paired<'_, '_> {
     /// How many of some cases fail as they expect, of those that were run.
     pub fn failing(&self, cases: &[Case]) -> Count {
         let all: Vec<_> = cases.iter().collect();
-        let ran = self.pool.run(&all, Enough::AllRan, self.each);
+        let ran = self.pool.run(&all, Enough::AllRan, &self.each);
         let mut count = Count::default();
         ran.into_iter().flatten().for_each(|ran| count.add(ran.fails));
         count

@@ -126,8 +126,7 @@ impl Verification<'_> {
     fn paired(&self, ran: &Ran, signature: &str) -> Option<Regression> {
         let (case, violated) = (ran.expecting(signature), ran.violated(signature)?);
         let as_it_was = self.run_of(ran.stage, &case);
-        let each = || (self.progress)(Progress::Ran);
-        let paired = self.paired_by(&each);
+        let paired = self.in_pairs();
         let (here, on_base) = paired.worse(&as_it_was, &only(&case, Side::Base))?;
         let on_candidate = paired.count(&only(&case, Side::Candidate), |_| true)?;
         Some(Regression {
@@ -142,8 +141,8 @@ impl Verification<'_> {
         })
     }
 
-    fn paired_by<'a>(&'a self, each: &'a (dyn Fn() + Sync)) -> Paired<'a, 'a> {
-        Paired { pool: &self.pool, each }
+    fn in_pairs(&self) -> Paired<'_, impl Fn() + Sync> {
+        Paired { pool: &self.pool, each: || (self.progress)(Progress::Ran) }
     }
 
     /// Leads what went wrong in rollouts back to unsafe mixes, until each is explained by one of them.
@@ -173,6 +172,12 @@ impl Verification<'_> {
                 };
                 tried += 1;
                 verdict.regressions[at].case = found.case.clone();
+                let is_same =
+                    |of: &Constraint| (&of.cause, &of.signature) == (&found.cause, &signature);
+                if verdict.unconfirmed.iter().any(is_same) {
+                    unexplained += 1;
+                    continue;
+                }
                 let constraint = self.aim(&signature, found);
                 match constraint.is_confirmed() {
                     true => verdict.constraints.push(constraint),
@@ -188,8 +193,7 @@ impl Verification<'_> {
 
     /// Whether a case goes wrong more often than with everybody on the base.
     fn is_by_its_sides(&self, case: &Case) -> bool {
-        let each = || (self.progress)(Progress::Ran);
-        self.paired_by(&each).worse(case, &only(case, Side::Base)).is_some()
+        self.in_pairs().worse(case, &only(case, Side::Base)).is_some()
     }
 
     /// The cause of a case that goes wrong by its sides, and by none that is known; `None` if it takes nobody of
@@ -212,8 +216,7 @@ impl Verification<'_> {
         let expecting = |case: &Case| Case { expect: signature.into(), ..case.clone() };
         let cases: Vec<_> = cases.iter().map(expecting).collect();
         let on_base: Vec<_> = cases.iter().map(|case| only(case, Side::Base)).collect();
-        let each = || (self.progress)(Progress::Ran);
-        let paired = self.paired_by(&each);
+        let paired = self.in_pairs();
         let aimed = paired.failing(&cases);
         let aimed_on_base = match aimed.hits {
             0 => Count::default(),
@@ -295,7 +298,7 @@ impl Verification<'_> {
         // Other seeds than those that it was inferred from.
         let from = self.from.saturating_add(self.seeds);
         let half = self.seeds.div_ceil(2);
-        let mut failing: Vec<(Case, Sides)> = Vec::new();
+        let mut failing = Vec::new();
         let mut part = |what: &str, from: u64, legs: Vec<Leg>| {
             let paths = Paths { ranks: ranks.clone(), legs };
             let cases = self.cases(from..from.saturating_add(half), &paths);

@@ -36,10 +36,12 @@ pub async fn take_over_pair<W: World>(
     }
     let found = cx.primary(THERE, &[a, b, b, a].map(Value::from)).await?;
     let there: Vec<u32> = (0..found.rows.len()).map(|n| found.get(n, "userId").uint()).collect();
+    let table = sql_text::messages_of_relation(relation);
     for (user, peer) in [(a, b), (b, a)] {
         if !there.contains(&user) {
             let unread = old_counters::of_peer(cx, user, peer).await?;
-            let (text, params) = before_the_last(relation, peer, unread);
+            let of_peer = [relation, peer, unread];
+            let (text, params) = before_the_last(&table, "relateId=? and fromId=?", of_peer);
             let read = cx.primary(&text, &params).await?.get(0, "msgId").uint();
             read_mark::raise(cx, Key::single(user, peer), read).await?;
         }
@@ -48,14 +50,12 @@ pub async fn take_over_pair<W: World>(
     Ok(())
 }
 
-/// The newest message of a peer but for so many.
-fn before_the_last(relation: u32, peer: u32, count: u32) -> Select {
+/// The newest message of a conversation, among those that others than a user wrote, but for so many.
+fn before_the_last(table: &str, of_others: &str, params: [u32; 3]) -> Select {
     let text = format!(
-        "select msgId from {} where relateId=? and fromId=? and status=0 \
-         order by msgId desc limit 1 offset ?",
-        sql_text::messages_of_relation(relation)
+        "select msgId from {table} where {of_others} and status=0 order by msgId desc limit 1 offset ?"
     );
-    (text, [relation, peer, count].map(Value::from).to_vec())
+    (text, params.map(Value::from).to_vec())
 }
 
 /// Before a message of a group is stored: all members have a row, and so has the group.
@@ -88,20 +88,12 @@ async fn marks_of_members<W: World>(
     let members = groups::members(cx, OnFailure::Fail, group).await?;
     let pairs: Vec<_> = members.iter().map(|user| (group, *user)).collect();
     let unread = old_counters::of_members(cx, OnFailure::Fail, &pairs).await?;
-    let of_each = members.iter().zip(unread);
-    let selects: Vec<_> =
-        of_each.map(|(user, unread)| of_others_before_the_last(group, *user, unread)).collect();
+    let table = sql_text::messages_of_group(group);
+    let select = |(user, unread): (&u32, u32)| {
+        before_the_last(&table, "groupId=? and userId<>?", [group, *user, unread])
+    };
+    let selects: Vec<_> = members.iter().zip(unread).map(select).collect();
     let found = cx.select_all(OnFailure::Fail, Server::Primary, &selects).await?;
     let marks = found.iter().map(|found| found.get(0, "msgId").uint());
     Ok(members.into_iter().zip(marks).collect())
-}
-
-/// The newest message of a group that is not a user's own but for so many.
-fn of_others_before_the_last(group: u32, user: u32, count: u32) -> Select {
-    let text = format!(
-        "select msgId from {} where groupId=? and userId<>? and status=0 \
-         order by msgId desc limit 1 offset ?",
-        sql_text::messages_of_group(group)
-    );
-    (text, [group, user, count].map(Value::from).to_vec())
 }

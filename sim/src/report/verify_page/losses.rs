@@ -2,7 +2,7 @@
 
 use super::{Told, bar, section, text};
 use crate::{
-    report::printable,
+    report::{printable, verify::when},
     verify::{Count, Regression, Stage, Verdict},
 };
 use std::fmt::Write;
@@ -22,10 +22,7 @@ pub fn losses(told: &Told<'_>) -> String {
 
 fn one(of: &Regression, replay: &str) -> String {
     let Regression { signature, sentence, stage, seed, .. } = of;
-    let when = match stage {
-        Stage::Candidate | Stage::Base => "with everybody on the candidate".to_string(),
-        Stage::Rolling(leg) => format!("while hosts change side ({})", leg.name()),
-    };
+    let when = when(*stage);
     let mut out = format!(
         "<article>\n<h3><code>{}</code></h3>\n<p class=\"when\">{when}, seed {seed}</p>\n<p>{}</p>\n",
         text(signature),
