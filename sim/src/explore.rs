@@ -112,7 +112,7 @@ impl SeedReport {
 /// A seed that broke something.
 #[derive(Debug)]
 pub struct Found {
-    /// The case, expecting the first violation that was found.
+    /// The case, expecting the first violation that was found and was not known.
     pub case: Case,
     /// What came of it.
     pub outcome: Outcome,
@@ -146,6 +146,8 @@ pub struct Long {
     pub done: BTreeSet<u64>,
     /// The hash of the trace is wanted of each n-th seed of the shard; 0: of none.
     pub hash_every: u64,
+    /// Signatures that are known to be violated: they end nothing, and are no find.
+    pub known: BTreeSet<String>,
     /// A planted defect of the rig, for tests of the check: what a run does depends on how many the
     /// process has run before.
     pub leaks: bool,
@@ -245,8 +247,9 @@ fn run_all(
                         continue;
                     }
                     let hashed = long.wants_hash(n);
-                    let ran =
-                        panics::kept(&Watch::default(), || one(runner, seed, hashed, case_of));
+                    let ran = panics::kept(&Watch::default(), || {
+                        one(runner, seed, hashed, &long.known, case_of)
+                    });
                     let event = ran.unwrap_or_else(|panicked| Err(panicked.into())).unwrap_or_else(
                         |failed| {
                             let lost = usize::from(failed.is_stuck());
@@ -275,13 +278,15 @@ fn one(
     runner: &Runner,
     seed: u64,
     hashed: bool,
+    known: &BTreeSet<String>,
     case_of: &dyn Fn(u64) -> Case,
 ) -> Result<Event, Failed> {
     let mut case = case_of(seed);
     let outcome = runner.run(&case)?;
     let mut report = SeedReport::of(seed, &case, &outcome);
     report.hash = hashed.then(|| outcome.trace.hash());
-    let found = report.signatures.first().cloned().map(|signature| {
+    let is_new = |signature: &&String| !known.contains(*signature);
+    let found = report.signatures.iter().find(is_new).cloned().map(|signature| {
         case.expect = signature;
         Box::new(Found { case, outcome })
     });

@@ -3,7 +3,7 @@
 use crate::{
     plan::case::Case,
     run::Runner,
-    world::{Watch, panics},
+    world::{Outcome, Watch, panics},
 };
 use std::sync::{
     Mutex, PoisonError,
@@ -11,6 +11,7 @@ use std::sync::{
 };
 
 /// What runs them.
+#[derive(Clone)]
 pub struct Pool<'a> {
     /// How each is run.
     pub runner: Runner,
@@ -18,7 +19,21 @@ pub struct Pool<'a> {
     pub jobs: usize,
     /// Set by whoever wants no more of it.
     pub stop: &'a AtomicBool,
+    /// A case fails as it should only if none of these fails so: it has to be the case's own.
+    pub twins: Vec<Twin>,
 }
+
+/// A case in another world.
+#[derive(Debug, Clone)]
+pub struct Twin {
+    /// What it makes of a case.
+    pub of: fn(&Case) -> Case,
+    /// What runs that.
+    pub runner: Runner,
+}
+
+/// Noise seeds under which a twin is run before it counts as one that holds.
+const NOISES: u64 = 4;
 
 /// When enough was run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +53,23 @@ pub struct Ran {
     pub at_ms: Option<u64>,
     /// All that was broken.
     pub signatures: Vec<String>,
+}
+
+impl Twin {
+    /// Whether it does not fail as the case does, under any of some noise seeds.
+    fn holds(&self, case: &Case) -> bool {
+        let twin = (self.of)(case);
+        let fails = |n| {
+            let outcome = outcome(&self.runner, &twin.under_noise(n));
+            outcome.is_some_and(|outcome| outcome.violation(&case.expect).is_some())
+        };
+        !(0..NOISES).any(fails)
+    }
+}
+
+/// What comes of a case; `None` if its run comes to nothing.
+fn outcome(runner: &Runner, case: &Case) -> Option<Outcome> {
+    panics::kept(&Watch::default(), || runner.run(case)).ok()?.ok()
 }
 
 impl Pool<'_> {
@@ -95,10 +127,10 @@ impl Pool<'_> {
 
     /// Runs a case. One whose run comes to nothing does not fail as it should.
     fn one(&self, case: &Case) -> Ran {
-        let outcome = panics::kept(&Watch::default(), || self.runner.run(case));
-        let Ok(Ok(outcome)) = outcome else { return Ran::default() };
+        let Some(outcome) = outcome(&self.runner, case) else { return Ran::default() };
         let signatures: Vec<_> = outcome.violations.iter().map(|v| v.signature()).collect();
         let at_ms = outcome.broken_at_ms(&case.expect);
-        Ran { fails: signatures.contains(&case.expect), at_ms, signatures }
+        let fails = signatures.contains(&case.expect);
+        Ran { fails: fails && self.twins.iter().all(|twin| twin.holds(case)), at_ms, signatures }
     }
 }

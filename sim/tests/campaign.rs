@@ -51,6 +51,50 @@ fn summary(out: &str) -> &str {
 /// A campaign in which some seeds fail.
 const HUNT: &str = "explore --protocol teamtalk --profile calm --jobs 2 --keep-going";
 
+/// What the base breaks already does not drown what is new.
+#[test]
+fn what_is_known_is_left_out_and_what_is_not_ends_the_hunt() {
+    let folder = Folder::new("known");
+    let hunt = "explore --protocol teamtalk --profile calm --from 5 --seeds 10 --no-shrink --least-acked 0";
+    let (code, said, _) = folder.run(&format!("{hunt} --keep-going --json base.json"));
+    assert!(code == 1 && said.contains("VIOLATED "), "{said}");
+    let (code, said, error) = folder.run(&format!("{hunt} --known base.json --out of-known"));
+    assert_eq!(code, 0, "{said}{error}");
+    assert!(said.contains("nothing that is not known is violated\n"), "{said}");
+    assert!(!said.contains("VIOLATED"), "{said}");
+    assert!(folder.files("of-known").is_empty(), "no case is written");
+
+    // One of them is forgotten.
+    let mut base: Value = serde_json::from_str(&folder.read("base.json")).expect("JSON");
+    let reports = base.as_object_mut().expect("by seed");
+    let signatures = |report: &Value| report["signatures"].as_array().expect("a list").clone();
+    let forgotten =
+        reports.values().flat_map(signatures).next().expect("some seed breaks something");
+    for report in reports.values_mut() {
+        let at = signatures(report).iter().position(|of| *of == forgotten);
+        for list in ["signatures", "mechanisms"] {
+            let list = report[list].as_array_mut().expect("a list");
+            at.map(|at| list.remove(at));
+        }
+    }
+    fs::write(folder.0.join("less.json"), base.to_string()).expect("a file");
+    let (code, said, _) = folder.run(&format!("{hunt} --known less.json --out of-less"));
+    assert_eq!(code, 1, "{said}");
+    let found: Vec<_> = said.lines().filter(|line| line.starts_with("VIOLATED")).collect();
+    let forgotten = forgotten.as_str().expect("a signature");
+    assert!(!found.is_empty() && found.iter().all(|line| line.contains(forgotten)), "{said}");
+
+    fs::write(folder.0.join("no.json"), "{\"5\": {\"seed\": \"five\"}}").expect("a file");
+    for (args, sentence) in [
+        ("--known no.json", "expected what `explore --json` writes (docs/FORMATS.md)"),
+        ("--known nowhere.json", "nowhere.json: No such file"),
+        ("--known base.json --resume x.json", "cannot be used with"),
+    ] {
+        let (code, _, error) = folder.run(&format!("{hunt} {args}"));
+        assert!(code == 2 && error.contains(sentence), "{args}: {code} {error}");
+    }
+}
+
 /// `.ci/slurm` does it with cases that are made small, which takes longer.
 #[test]
 fn three_shards_merged_are_one_campaign() {

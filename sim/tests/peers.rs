@@ -67,7 +67,8 @@ impl Deployment<'_> {
         (than_who, than): (&BTreeSet<Without>, &Violated),
     ) -> Vec<String> {
         let there = self.run(without, 1..self.seeds + 1);
-        let paired = Paired { pool: &self.pool, each: || {} };
+        let (here, base) = (self.pool.clone(), self.pool.clone());
+        let paired = Paired { here, base, each: || {} };
         let is_more = |(signature, seen): &(&String, &Seen)| match than.get(*signature) {
             Some(before) => seen.count.exceeds(before.count),
             None => {
@@ -194,7 +195,7 @@ fn what_is_said_of_peers_is_so() {
         candidate.overrides.remove(switch.name);
         assert_eq!(candidate.overrides.len(), dependents(switch.name).len());
         let stop = AtomicBool::new(false);
-        let pool = Pool { runner: Runner::default(), jobs, stop: &stop };
+        let pool = Pool { runner: Runner::default(), jobs, stop: &stop, twins: Vec::new() };
         let deployment = Deployment { switch, pair: Pair { base, candidate }, pool, seeds };
         wrong.extend(deployment.false_claims());
     }

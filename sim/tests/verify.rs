@@ -50,7 +50,7 @@ fn what_the_candidate_loses_is_a_regression_with_a_case() {
     );
     let from = ["--from", "7", "--seeds", "1"];
     let args = ["--base", "hardened", "--candidate", "worse.toml", "--out", "kept"];
-    let args = [&args[..], &from].concat();
+    let args = [&args[..], &from, &["--shrink-runs", "20"]].concat();
     let output = verify(&folder, &args);
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -61,6 +61,9 @@ fn what_the_candidate_loses_is_a_regression_with_a_case() {
     assert!(said.ends_with("UNSAFE: something that the base holds is lost\n\n"), "{said}");
     let case = format!("kept/one-row-two-relations-db-{seed}.json");
     assert!(folder.read(&case).contains(signature));
+    let card = folder.read(&case.replace(".json", ".md"));
+    assert!(said.contains(&format!("  | VIOLATED {signature} (seed {seed})\n")), "{said}");
+    assert!(card.contains("world:   ") && card.contains("sequenceDiagram"), "{card}");
     let replayed = folder.sim(&["replay", &case]).output().expect("sim runs");
     assert_eq!(replayed.status.code(), Some(1), "it is violated: {}", text(&replayed));
     assert!(text(&replayed).ends_with("\nas expected\n"), "{}", text(&replayed));
@@ -99,6 +102,75 @@ fn a_field_that_old_nodes_do_not_write_is_unsafe_on_the_wire() {
     let none = ["--base-proto", "nowhere", "--candidate-proto", "new"];
     let output = verify(&folder, &[&args[..], &none].concat());
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+}
+
+/// A program in the place of another build, as a script.
+fn program(folder: &Folder, name: &str, script: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.0.join(name);
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a file");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("may be run");
+    path.display().to_string()
+}
+
+/// Another build, whose `hardened` lacks a switch: it is run by that build, and judged by this one.
+#[test]
+fn another_build_is_judged_by_what_this_one_knows() {
+    let folder = Folder::new("verify-builds");
+    let sim = env!("CARGO_BIN_EXE_sim");
+    let off = r#""overrides":{"single-relation":false,"id-floor-from-store":false}"#;
+    let lacks = format!(
+        "[ \"$1\" = --version ] && exec {sim} --version\n\
+         tr -d ' \\n' <\"$2\" | sed 's/\"preset\":\"hardened\"/&,{off}/g' >\"$2.other\"\n\
+         exec {sim} replay \"$2.other\" --trace \"$4\""
+    );
+    let lacks = program(&folder, "lacks", &lacks);
+    let same = program(&folder, "same", &format!("exec {sim} \"$@\""));
+    let args = ["--base", "hardened", "--candidate", "hardened", "--from", "7", "--seeds", "1"];
+    let with = |more: &[&str]| {
+        let output = verify(&folder, &[&args[..], &["--no-shrink"], more].concat());
+        (output.status.code(), text(&output))
+    };
+    let (status, said) = with(&["--candidate-sim", &lacks]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(
+        said.contains("REGRESSION one-row/two-relations/db with everybody on the cand"),
+        "{said}"
+    );
+    assert!(said.contains(&format!("candidate: hardened, run by {lacks} 0.1.0\n")), "{said}");
+    let (status, said) = with(&["--candidate-sim", &same, "--base-sim", &same]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("SAFE with everybody on the candidate"), "{said}");
+    // What one side alone breaks is no regression if that is the base.
+    let (status, said) = with(&["--base-sim", &lacks]);
+    assert_eq!(status, Some(0), "{said}");
+    let row = said.lines().find(|line| line.contains("one-row/two-relations/db"));
+    let row: Vec<_> = row.unwrap_or_else(|| panic!("{said}")).split_whitespace().collect();
+    assert_eq!(row, ["one-row/two-relations/db", "1/1", "."], "{said}");
+}
+
+#[test]
+fn a_program_that_is_no_other_build_is_refused() {
+    let folder = Folder::new("verify-no-build");
+    let fails = program(
+        &folder,
+        "fails",
+        "[ \"$1\" = --version ] && echo cargo sim 9.9 && exit 0\necho error: no such field >&2; exit 2",
+    );
+    let lies = program(&folder, "lies", "[ \"$1\" = --version ] && echo cargo sim 9.9; exit 0");
+    for (args, sentence) in [
+        (vec!["--base-sim", "true"], "--base-sim true: asked for its --version it did not say"),
+        (vec!["--candidate-sim", "./nowhere"], "--candidate-sim ./nowhere: it can't be run: "),
+        (vec!["--base-sim", &fails], "it said error: no such field"),
+        (vec!["--base-sim", &lies], "trace.jsonl: No such file"),
+        (vec!["--base-sim", &lies, "--rolling"], "so --rolling takes both sides in one build"),
+    ] {
+        let args = [&["--base", "hardened", "--candidate", "hardened"][..], &args].concat();
+        let output = verify(&folder, &args);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(sentence), "{sentence}: {said}");
+    }
 }
 
 #[test]
@@ -140,7 +212,8 @@ fn a_contract_says_what_must_hold_where() {
     let all = "\"one-row\", \"unique-msg-id\", \"acked-is-stored\", \"order\", \"delivered\", \"unread\", \
         \"shown\", \"send-list-acked\", \"answers\"";
     protocol(&folder, "forgives.toml", &format!("[candidate]\nmay_lose = [{all}]\n"));
-    let args = [&["--base", "hardened", "--candidate", "worse.toml"][..], &seven].concat();
+    let args = ["--base", "hardened", "--candidate", "worse.toml", "--no-shrink"];
+    let args = [&args[..], &seven].concat();
     let output = verify(&folder, &[&args[..], &["--contract", "forgives.toml"]].concat());
     let said = text(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");

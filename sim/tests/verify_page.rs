@@ -14,7 +14,10 @@ use std::{
 use teamtalk_sim::{
     explore::case_of,
     plan::{Role, case::ProtocolSpec, generate::Profile, rollout::UNITS},
-    report::verify_page::{Told, page},
+    report::{
+        verify_page::page,
+        verify_told::{Shown, Told},
+    },
     verify::{Cause, Constraint, Count, Pair, Verdict},
 };
 
@@ -171,7 +174,7 @@ fn nothing_of_a_drawing_is_cut_off_or_over_something_else() {
         from: 1,
         seeds: 9,
         profile: Profile::Calm,
-        replay: &|of| of.signature.clone(),
+        shown: &|name| Shown { replay: name.into(), card: None },
     };
     fs::write(folder.0.join("v.html"), page(&told)).expect("writes");
     is_shown_whole(&folder, "v.html");

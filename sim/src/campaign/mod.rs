@@ -6,12 +6,14 @@
 //! small are in it, for they take long.
 
 mod check;
+mod known;
 mod merge;
 pub(crate) mod names;
 mod shard;
 #[cfg(test)]
 mod tests;
 
+pub use known::{Known, More};
 pub use merge::{Merged, merge};
 pub use shard::Shard;
 

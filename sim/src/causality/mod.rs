@@ -52,7 +52,7 @@ impl<'a> Explaining<'a> {
     fn pool(&self, case: &Case, outcome: &Outcome) -> Pool<'a> {
         let wanted = Wanted { until: Some(until(case, outcome)), draws: false };
         let runner = Runner { wanted, ..self.runner.clone() };
-        Pool { runner, jobs: self.jobs.max(1), stop: self.stop }
+        Pool { runner, jobs: self.jobs.max(1), stop: self.stop, twins: Vec::new() }
     }
 }
 

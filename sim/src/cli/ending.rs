@@ -7,14 +7,16 @@ use super::{
     shrink::{Smaller, beside},
 };
 use std::{
-    collections::BTreeMap,
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::atomic::Ordering,
 };
 use teamtalk_sim::{
-    campaign::{Find, Results},
+    campaign::{Find, Known, Results},
     ceilings,
     corpus::{self, Corpus},
+    explore::SeedReport,
     floor,
     plan::{
         case::{Case, ProtocolSpec},
@@ -33,6 +35,8 @@ pub struct Ending {
     pub file: Option<PathBuf>,
     /// How the protocol was named.
     pub protocol: String,
+    /// What is known to be violated, and left out.
+    pub known: Option<Known>,
 }
 
 /// What is said at the end, beside what was found.
@@ -69,6 +73,27 @@ impl Ending {
     /// The command that runs a seed of it.
     pub fn again(&self, seed: u64) -> String {
         command_of(seed, &self.protocol, self.results.profile)
+    }
+
+    /// Whether a signature is known to be violated.
+    pub fn is_known(&self, signature: &str) -> bool {
+        self.known.iter().flat_map(Known::signatures).any(|known| known == signature)
+    }
+
+    /// The reports, without what is known, and how many signatures these are.
+    fn without_known(&self) -> (Cow<'_, BTreeMap<u64, SeedReport>>, usize) {
+        if self.known.is_none() {
+            return (Cow::Borrowed(&self.results.reports), 0);
+        }
+        let mut reports = self.results.reports.clone();
+        let mut left_out = BTreeSet::new();
+        for report in reports.values_mut() {
+            let all = report.signatures.drain(..).zip(report.mechanisms.drain(..));
+            let (known, new): (Vec<_>, Vec<_>) = all.partition(|(of, _)| self.is_known(of));
+            left_out.extend(known.into_iter().map(|(signature, _)| signature));
+            (report.signatures, report.mechanisms) = new.into_iter().unzip();
+        }
+        (Cow::Owned(reports), left_out.len())
     }
 
     /// Writes the campaign file, if there is one.
@@ -143,7 +168,23 @@ impl Ending {
     pub fn end(self, last: Last, out: &mut Output) -> u8 {
         let Results { reports, lost, seconds, protocol, profile, .. } = &self.results;
         out.print(report::summary(reports, *seconds));
-        out.print(report::violated(reports, &self.small()));
+        let (new, left_out) = self.without_known();
+        let known = self.known.as_ref();
+        if left_out > 0 && new.values().all(|report| report.signatures.is_empty()) {
+            out.line("nothing that is not known is violated");
+        } else {
+            out.print(report::violated(&new, &self.small()));
+        }
+        if known.is_some() {
+            out.line(format_args!("known, and left out: {left_out} signatures"));
+        }
+        let more: Vec<String> = known.map_or_else(Vec::new, |known| {
+            known
+                .more(reports)
+                .iter()
+                .map(|more| format!("{more}; {}", self.again(more.seed)))
+                .collect()
+        });
         if !lost.is_empty() {
             let seeds: Vec<_> = lost.iter().map(u64::to_string).collect();
             out.line(format_args!("WITHOUT A VERDICT: seeds {}", seeds.join(", ")));
@@ -155,7 +196,7 @@ impl Ending {
         let too_few = floor::under(reports, floor);
         let is_ours = *protocol == ProtocolSpec::preset("hardened") && *profile == Profile::Default;
         let forgiven = if is_ours { ceilings::over(reports) } else { None };
-        let too_little: Vec<String> = too_few.into_iter().chain(forgiven).collect();
+        let too_little: Vec<String> = too_few.into_iter().chain(forgiven).chain(more).collect();
         for sentence in too_little.iter().chain(&last.different) {
             out.line(sentence);
         }

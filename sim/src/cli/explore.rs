@@ -11,7 +11,7 @@ use super::{
 use indicatif::ProgressBar;
 use std::{collections::BTreeSet, env, path::PathBuf, sync::atomic::Ordering, time::Duration};
 use teamtalk_sim::{
-    campaign::{Find, Results},
+    campaign::{Find, Known, Results},
     explore::{Campaign, Event, Found, Long, SeedReport, explore_with},
     plan::case::ProtocolSpec,
     report,
@@ -31,16 +31,23 @@ pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
         protocol,
         profile: args.profile,
         keep_going: args.keep_going,
-        long: Long { shard, done: BTreeSet::new(), hash_every, leaks },
+        long: Long { shard, done: BTreeSet::new(), hash_every, known: BTreeSet::new(), leaks },
     };
+    let known = args.known.as_deref().map(Known::read).transpose()?;
+    campaign.long.known = known.iter().flat_map(Known::signatures).cloned().collect();
     let results = begun(&args, Results::new(&campaign, seeds))?;
     campaign.long.done = results.reports.keys().copied().collect();
     let folder = args.out.clone().unwrap_or_else(in_the_target_folder);
     try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
     let json = args.json.as_deref().map(OutFile::tried).transpose()?;
     let junit = args.junit.as_deref().map(OutFile::tried).transpose()?;
-    let ending =
-        Ending { results, folder, file: args.resume.clone(), protocol: args.protocol.clone() };
+    let ending = Ending {
+        results,
+        folder,
+        file: args.resume.clone(),
+        protocol: args.protocol.clone(),
+        known,
+    };
     ending.save()?;
     ending.write_cases()?;
     if let Some(hash) = commit {
@@ -189,6 +196,9 @@ impl<'a> Hunt<'a> {
         let seed = report.seed;
         for (violation, mechanism) in outcome.violations.iter().zip(&report.mechanisms) {
             case.expect = violation.signature();
+            if self.ending.is_known(&case.expect) {
+                continue;
+            }
             let path = self.ending.path(&case.expect, seed);
             let written = case.write(&path);
             let replay = match &written {

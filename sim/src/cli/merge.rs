@@ -66,7 +66,7 @@ pub fn merge(args: Merge, out: &mut Output) -> Result<u8, Failure> {
     let json = args.json.as_deref().map(OutFile::tried).transpose()?;
     let junit = args.junit.as_deref().map(OutFile::tried).transpose()?;
     let protocol = results.protocol.preset.clone();
-    let mut ending = Ending { results, folder, file: args.resume_file, protocol };
+    let mut ending = Ending { results, folder, file: args.resume_file, protocol, known: None };
     ending.save()?;
     ending.write_cases()?;
     if !args.no_shrink {

@@ -160,6 +160,11 @@ struct Explore {
     /// Go on after the first violation.
     #[arg(long)]
     keep_going: bool,
+    /// Leave out what is known: the signatures in a report that `explore --json` wrote of an earlier campaign, of what
+    /// is in production, say. They end nothing and are no find; but status 1 if one of them, or a mechanism by which
+    /// it comes about, is clearly more frequent here than there.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "shard"])]
+    known: Option<PathBuf>,
     /// Status 1 if the median seed has fewer acked sends, whatever the properties say; campaigns of
     /// fewer than 20 seeds are not judged (default: by the profile, 20 or 25; 0: never).
     #[arg(long)]

@@ -77,6 +77,7 @@ impl Asked {
             jobs: self.jobs,
             budget: self.runs,
             stop: &interrupt::STOP,
+            twins: Vec::new(),
             progress: &progress,
         };
         let shrunk = shrink::shrink(case, shrinking);

@@ -1,23 +1,34 @@
 //! Verify before deploy.
 
 use super::{
-    Failure, MOST_JOBS, Patience,
+    Failure, MOST_JOBS, Patience, RIG_FAILED, VIOLATED,
     ending::written,
+    explain,
     explore::in_the_target_folder,
     interrupt, jobs_or_cores,
     output::{OutFile, Output, bar, complain, replay_of, try_folder},
     profile,
 };
 use clap::Args;
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 use teamtalk_sim::{
     plan::{case::ProtocolSpec, generate::Profile},
     pool::Pool,
     report::{
-        verify as report, verify_junit,
-        verify_page::{Told, page},
+        page_of, verify as report, verify_junit,
+        verify_page::page,
+        verify_told::{Shown, Told},
     },
-    verify::{Contract, Pair, Progress, Regression, Verdict, Verification, wire},
+    run::Program,
+    shrink::NoFailure,
+    verify::{
+        Contract, Pair, Paths, Programs, Progress, ROLLING, SHRINK_RUNS, Stage, Verdict,
+        Verification, wire,
+    },
 };
 
 /// Verify a change before it is deployed: may the candidate replace the base, and in what order?
@@ -82,6 +93,19 @@ pub struct Verify {
     /// Write the verdict as JUnit XML (docs/FORMATS.md): a test case for each stage, and one for the order.
     #[arg(long)]
     junit: Option<PathBuf>,
+    /// Another build of `sim` (of an older release, or of a branch) that runs what is on the base; its traces are
+    /// judged by this build. Hosts don't change side then.
+    #[arg(long, value_name = "PATH")]
+    base_sim: Option<PathBuf>,
+    /// The same for the candidate.
+    #[arg(long, value_name = "PATH")]
+    candidate_sim: Option<PathBuf>,
+    /// Do not make the cases of what went wrong small.
+    #[arg(long)]
+    no_shrink: bool,
+    /// At most so many runs to make cases small, all together (see `shrink`).
+    #[arg(long, default_value_t = SHRINK_RUNS, value_parser = clap::value_parser!(u64).range(1..))]
+    shrink_runs: u64,
     #[command(flatten)]
     patience: Patience,
 }
@@ -99,10 +123,11 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
         Some(base) => wire::compare(base, &args.candidate_proto)?,
         None => Vec::new(),
     };
+    let programs = programs(&args, &pair)?;
     let json = args.json.as_deref().map(OutFile::tried).transpose()?;
     let html = args.html.as_deref().map(OutFile::tried).transpose()?;
     let junit = args.junit.as_deref().map(OutFile::tried).transpose()?;
-    out.line(report::changes(&pair));
+    out.line(report::changes(&pair, &programs));
     if args.base_proto.is_some() {
         out.line(report::on_the_wire(&differences));
     }
@@ -127,19 +152,16 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
             runner: args.patience.runner(),
             jobs: jobs_or_cores(args.jobs),
             stop: &interrupt::STOP,
+            twins: Vec::new(),
         },
+        programs,
+        shrink_runs: if args.no_shrink { 0 } else { args.shrink_runs },
         progress: &progress,
     };
     let verdict = Verdict { on_the_wire: differences, ..verification.run() };
     bar.finish_and_clear();
-    let path = |of: &Regression| folder.join(file_name(of));
-    for regression in &verdict.regressions {
-        if let Err(error) = regression.case.write(&path(regression)) {
-            complain(format_args!("error: the case is not kept: {error}"));
-        }
-    }
-    let replay = |of: &Regression| replay_of(&path(of));
-    out.line(report::verdict(&pair, &verdict, args.rolling, &replay));
+    let cases = kept(&verdict, &folder, &verification);
+    let shown = |name: &str| cases[name].clone();
     let told = Told {
         pair: &pair,
         verdict: &verdict,
@@ -147,8 +169,9 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
         from: args.from,
         seeds: args.seeds,
         profile: args.profile,
-        replay: &replay,
+        shown: &shown,
     };
+    out.line(report::verdict(&told));
     // What can't be written is said when all others are.
     let as_json = || {
         let text = serde_json::to_string_pretty(&report::json(&pair, &verdict, args.rolling));
@@ -163,9 +186,60 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     if verdict.interrupted && verdict.regressions.is_empty() {
         return Err(Failure::Interrupted("what is known so far was said".into()));
     }
-    Ok(u8::from(!verdict.is_safe(args.rolling)))
+    Ok(match verdict.is_safe(args.rolling) {
+        true => 0,
+        false if verdict.lost.is_empty() || !verdict.regressions.is_empty() => VIOLATED,
+        false => RIG_FAILED,
+    })
 }
 
-fn file_name(of: &Regression) -> String {
-    format!("{}-{}.json", of.signature.replace('/', "-"), of.seed)
+/// The other builds, each tried with the first case of its side.
+fn programs(args: &Verify, pair: &Pair) -> Result<Programs, Failure> {
+    let named = [("--base-sim", &args.base_sim), ("--candidate-sim", &args.candidate_sim)];
+    if args.rolling && named.iter().any(|(_, path)| path.is_some()) {
+        return Err(Failure::Wrong(
+            "hosts that change side run in one process, so --rolling takes both sides in one build: write the \
+             change as a switch (docs/CHANGING.md), or leave --rolling out"
+                .into(),
+        ));
+    }
+    let (case, _) = pair.rolling(args.from, args.profile, &Paths::any());
+    let patience = args.patience.runner().patience;
+    let tried = |(name, path): (&str, &Option<PathBuf>), stage: Stage| {
+        let program = |path: &PathBuf| Program::tried(path, &stage.run_of(&case), patience);
+        path.as_ref().map(program).transpose().map_err(|e| format!("{name} {e}"))
+    };
+    let [base, candidate] = named;
+    Ok(Programs { base: tried(base, Stage::Base)?, candidate: tried(candidate, Stage::Candidate)? })
+}
+
+/// Writes each case of a verdict, with its card beside it; how they are shown, by the names of their files.
+fn kept(verdict: &Verdict, folder: &Path, by: &Verification<'_>) -> BTreeMap<String, Shown> {
+    let constraints = verdict.constraints.iter().chain(&verdict.unconfirmed);
+    let rolling = constraints.map(|of| (of.file_name(), ROLLING, &of.case));
+    let regressions = verdict.regressions.iter().map(|of| (of.file_name(), of.stage, &of.case));
+    let mut shown = BTreeMap::new();
+    for (name, stage, case) in rolling.chain(regressions) {
+        let place = folder.join(&name);
+        let written = case.write(&place);
+        let mut card = None;
+        let outcome = NoFailure::refuse(case, &by.runner(stage)).ok();
+        if let Some(outcome) = &outcome
+            && let Some((violation, text)) = explain::card(case, &place, outcome, None)
+        {
+            let page = page_of(case, outcome, violation, &text);
+            let beside = place.with_extension("md");
+            let page = fs::write(&beside, page).map_err(|e| format!("{}: {e}", beside.display()));
+            // One sentence for the same reason.
+            if let (Ok(()), Err(error)) = (&written, page) {
+                complain(format_args!("error: the card is not kept: {error}"));
+            }
+            card = Some(text);
+        }
+        if let Err(error) = written {
+            complain(format_args!("error: the case is not kept: {error}"));
+        }
+        shown.insert(name, Shown { replay: replay_of(&place), card });
+    }
+    shown
 }

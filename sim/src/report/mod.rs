@@ -7,8 +7,10 @@ mod junit;
 mod shrunk;
 mod story;
 pub mod verify;
+mod verify_figures;
 pub mod verify_junit;
 pub mod verify_page;
+pub mod verify_told;
 mod violated;
 mod who;
 

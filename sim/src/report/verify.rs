@@ -1,11 +1,16 @@
 //! A verification in words.
 
-use super::printable;
+use super::{
+    printable,
+    verify_figures::measures,
+    verify_told::{Shown, Told},
+};
 use crate::{
     plan::{Role, case::ProtocolSpec, generate::rollout::Leg},
+    run::Program,
     verify::{
-        Cause, Constraint, Count, Measure, Pair, Proven, Regression, Stage, Verdict, bound, named,
-        percentile_ms,
+        Cause, Constraint, Count, Differs, FIGURES, Lost, Measure, Pair, Programs, Proven,
+        Regression, Stage, Verdict, bound, named,
         wire::{Danger, Difference},
     },
 };
@@ -14,9 +19,16 @@ use std::{collections::BTreeSet, fmt::Write};
 use teamtalk::protocol::{Protocol, SWITCHES, Switch};
 
 /// What differs between base and candidate: the first thing that is said.
-pub fn changes(pair: &Pair) -> String {
-    let mut out =
-        format!("base:      {}\ncandidate: {}\n", pair.base.label(), pair.candidate.label());
+pub fn changes(pair: &Pair, programs: &Programs) -> String {
+    let by = |program: &Option<Program>| {
+        program.as_ref().map_or(String::new(), |of| format!(", run by {}", of.label()))
+    };
+    let (base, candidate) = (by(&programs.base), by(&programs.candidate));
+    let mut out = format!(
+        "base:      {}{base}\ncandidate: {}{candidate}\n",
+        pair.base.label(),
+        pair.candidate.label()
+    );
     for (switch, before, after) in switches(pair) {
         let _ = writeln!(out, "  {:<24} {before} -> {after}  ({})", switch.name, switch.scope);
     }
@@ -25,7 +37,7 @@ pub fn changes(pair: &Pair) -> String {
         let _ =
             writeln!(out, "  limits: {:?} -> {:?}", limits(&pair.base), limits(&pair.candidate));
     }
-    if pair.base == pair.candidate {
+    if pair.base == pair.candidate && programs.is_none() {
         out += "  nothing: they are the same\n";
     }
     out
@@ -56,17 +68,23 @@ pub fn on_the_wire(differences: &[Difference]) -> String {
     out
 }
 
-/// All of it; `replay` says how a case is replayed.
-pub fn verdict(
-    pair: &Pair,
-    verdict: &Verdict,
-    rolling: bool,
-    replay: &dyn Fn(&Regression) -> String,
-) -> String {
+/// Cards of so many regressions are shown; there is one in a file for each.
+const CARDS: usize = 3;
+
+/// All of it.
+pub fn verdict(told: &Told<'_>) -> String {
+    let Told { pair, verdict, rolling, .. } = *told;
     let mut out = table(verdict);
+    out += &lost(verdict);
     out += &measures(verdict);
-    for regression in &verdict.regressions {
-        out += &self::regression(regression, &replay(regression));
+    for (of, n) in verdict.regressions.iter().zip(1..) {
+        let mut shown = (told.shown)(&of.file_name());
+        // Of one that an unsafe mix explains the card is there.
+        let is_explained = verdict.constraints.iter().any(|known| known.signature == of.signature);
+        if n > CARDS || is_explained {
+            shown.card = None;
+        }
+        out += &regression(of, &shown);
     }
     if !verdict.mended.is_empty() {
         let _ = writeln!(out, "mended: {}", verdict.mended.join(", "));
@@ -103,7 +121,7 @@ pub fn verdict(
         );
     }
     if rolling {
-        out += &order(verdict);
+        out += &order(told);
     }
     out + &conclusion(pair, verdict, rolling)
 }
@@ -153,61 +171,13 @@ fn table(verdict: &Verdict) -> String {
     out
 }
 
-/// What it is called, and its value of a measure.
-pub(super) type Figure = (&'static str, fn(&Measure) -> f64);
-
-/// What is told of users and of the costs.
-pub(super) const FIGURES: [Figure; 9] = [
-    ("acked, % of sends", |m| percent(m.acked, m)),
-    ("refused, % of sends", |m| percent(m.refused, m)),
-    ("unknown, % of sends", |m| percent(m.unknown, m)),
-    ("held twice, messages", |m| m.twice as f64),
-    ("send to ack, ms, median", |m| percentile_ms(&m.to_ack_us, 50)),
-    ("send to ack, ms, 99 of 100", |m| percentile_ms(&m.to_ack_us, 99)),
-    ("send to shown, ms, median", |m| percentile_ms(&m.to_shown_us, 50)),
-    ("PDUs an acked send", |m| each(m.pdus, m)),
-    ("store commands an acked send", |m| each(m.store, m)),
-];
-
-fn percent(part: u64, of: &Measure) -> f64 {
-    100.0 * part as f64 / of.sends.max(1) as f64
-}
-
-fn each(part: u64, of: &Measure) -> f64 {
-    part as f64 / of.acked.max(1) as f64
-}
-
-/// What users saw while hosts changed, of all such runs together; nothing if there were none.
-pub(super) fn while_changing(verdict: &Verdict) -> Measure {
-    let mut rolling = Measure::default();
-    for (stage, measure) in &verdict.measures {
-        if matches!(stage, Stage::Rolling(_)) {
-            rolling.add(measure);
-        }
-    }
-    rolling.sort();
-    rolling
-}
-
-/// What users see, and what it costs.
-fn measures(verdict: &Verdict) -> String {
-    let mut out = String::new();
-    let (Some(base), Some(candidate)) =
-        (verdict.measures.get(&Stage::Base), verdict.measures.get(&Stage::Candidate))
-    else {
-        return out;
+/// What came to nothing.
+fn lost(verdict: &Verdict) -> String {
+    let told = |(stage, Lost { runs, seed, why }): (&Stage, &Lost)| {
+        let (stage, why) = (stage.name(), printable(why));
+        format!("{stage}: {runs} runs came to nothing; the first one, of seed {seed}: {why}\n")
     };
-    let rolling = while_changing(verdict);
-    let _ = write!(out, "\n{:<40} {:>10} {:>10}", "what users see", "base", "candidate");
-    let _ = writeln!(out, "{}", if rolling.sends > 0 { "    rolling" } else { "" });
-    for (name, figure) in FIGURES {
-        let _ = write!(out, "  {name:<38} {:>10.1} {:>10.1}", figure(base), figure(candidate));
-        if rolling.sends > 0 {
-            let _ = write!(out, " {:>10.1}", figure(&rolling));
-        }
-        out.push('\n');
-    }
-    out
+    verdict.lost.iter().map(told).collect()
 }
 
 /// When something is worse than under the base.
@@ -218,7 +188,7 @@ pub(super) fn when(stage: Stage) -> String {
     }
 }
 
-fn regression(of: &Regression, replay: &str) -> String {
+fn regression(of: &Regression, shown: &Shown) -> String {
     let Regression { signature, sentence, stage, seed, on_base, on_candidate, as_it_was, .. } = of;
     let when = when(*stage);
     let mut out =
@@ -232,14 +202,16 @@ fn regression(of: &Regression, replay: &str) -> String {
     if matches!(stage, Stage::Rolling(_)) {
         let _ = write!(out, ", as it was {}", told(as_it_was));
     }
-    let _ = writeln!(out, "\n  again: {replay}");
-    out
+    out + "\n" + &shown.text()
 }
 
 /// What is unsafe beside what, and the order that follows.
-fn order(verdict: &Verdict) -> String {
-    let mut out = String::from("\n");
-    verdict.constraints.iter().for_each(|of| out += &constraint(of));
+fn order(told: &Told<'_>) -> String {
+    let (verdict, mut out) = (told.verdict, String::from("\n"));
+    for of in &verdict.constraints {
+        out += &constraint(of);
+        out += &(told.shown)(&of.file_name()).text();
+    }
     for Constraint { cause, signature, aimed, aimed_on_base, .. } in &verdict.unconfirmed {
         let _ = writeln!(
             out,
@@ -345,14 +317,31 @@ pub fn json(pair: &Pair, verdict: &Verdict, rolling: bool) -> serde_json::Value 
             "sentence": of.cause.to_string(), "signature": of.signature, "aimed": of.aimed,
             "aimed_on_base": of.aimed_on_base, "case": of.case})
     };
+    let figures = |(stage, measure): (&Stage, &Measure)| {
+        let all = FIGURES.iter().map(|of| (of.key.to_string(), json!((of.of)(measure))));
+        (stage.name().to_string(), serde_json::Value::Object(all.collect()))
+    };
+    let differs = |of: &Differs| {
+        json!({"figure": of.figure.key, "stage": if of.rolling { "rolling" } else { "candidate" },
+            "larger": of.larger, "smaller": of.smaller})
+    };
     let order = verdict.proven.as_ref().map(|Proven { order, forward, back }| {
         json!({"roles": names(&mut order.roles.iter()), "at_once": names(&mut order.at_once.iter()),
             "returns": order.returns, "forward": forward, "back": back})
     });
+    let lost = |(stage, Lost { runs, seed, why }): (&Stage, &Lost)| {
+        (stage.name().to_string(), json!({"runs": runs, "seed": seed, "why": why}))
+    };
+    let program = |of: &Option<Program>| of.as_ref().map(Program::label);
     json!({
-        "base": pair.base, "candidate": pair.candidate, "safe": verdict.is_safe(rolling),
+        "base": pair.base, "candidate": pair.candidate,
+        "base_sim": program(&verdict.programs.base),
+        "candidate_sim": program(&verdict.programs.candidate), "safe": verdict.is_safe(rolling),
+        "lost": verdict.lost.iter().map(lost).collect::<serde_json::Map<_, _>>(),
         "interrupted": verdict.interrupted, "on_the_wire": verdict.on_the_wire,
         "signatures": verdict.rows.iter().map(row).collect::<serde_json::Map<_, _>>(),
+        "figures": verdict.measures.iter().map(figures).collect::<serde_json::Map<_, _>>(),
+        "differences": verdict.differences.iter().map(differs).collect::<Vec<_>>(),
         "regressions": verdict.regressions.iter().map(regression).collect::<Vec<_>>(),
         "mended": verdict.mended, "not_yet": verdict.not_yet, "unclear": verdict.unclear,
         "allowed": verdict.allowed.iter().map(|(signature, stage)| json!({
@@ -372,9 +361,15 @@ pub(super) fn conclusion(pair: &Pair, verdict: &Verdict, rolling: bool) -> Strin
     if !verdict.is_read() {
         return "\nUNSAFE on the wire: see the differences of the .proto files at the top\n".into();
     }
+    if !verdict.lost.is_empty() && verdict.regressions.is_empty() {
+        return "\nNO VERDICT: of what came to nothing nobody knows whether it loses something\n"
+            .into();
+    }
     let runs = verdict.runs.get(&Stage::Candidate).copied().unwrap_or_default();
     match verdict.is_safe(rolling) {
-        true if pair.base == pair.candidate => "\nSAFE: nothing changes\n".into(),
+        true if pair.base == pair.candidate && verdict.programs.is_none() => {
+            "\nSAFE: nothing changes\n".into()
+        }
         true if rolling => format!(
             "\nSAFE in that order: nothing that the base holds is lost at any stage ({runs} seeds)\n"
         ),

@@ -9,9 +9,9 @@ use super::{
     junit::{Failures, written},
     printable,
     verify::{columns, constraint},
-    verify_page::Told,
+    verify_told::Told,
 };
-use crate::verify::{Proven, Stage, Verdict, wire::Danger};
+use crate::verify::{Lost, Proven, Stage, Verdict, wire::Danger};
 
 /// A test case for each stage: nothing is lost there. With these, as far as they were asked for, one for the
 /// difference of the .proto files (if there is any), one for what the contract wants and does not get, and one for
@@ -33,7 +33,12 @@ pub fn junit(told: &Told<'_>) -> String {
     }
     let why = "it was stopped before all was known".to_string();
     let stopped = verdict.interrupted.then(|| ("interrupted".into(), why.clone(), why));
-    cases.push(("all was run".into(), stopped.into_iter().collect()));
+    let came_to_nothing = verdict.lost.iter().map(|(stage, Lost { runs, seed, why })| {
+        let says = format!("{}: {runs} runs came to nothing", stage.name());
+        let text = format!("{says}; the first one, of seed {seed}: {}", printable(why));
+        ("no-verdict".into(), says, text)
+    });
+    cases.push(("all was run".into(), stopped.into_iter().chain(came_to_nothing).collect()));
     let (base, candidate) = (&told.pair.base, &told.pair.candidate);
     let name = format!(
         "{} to {}, {}: {} seeds from {} on",
@@ -83,8 +88,8 @@ fn lost(told: &Told<'_>, stage: Stage) -> Failures {
     }
     let all = told.verdict.regressions.iter().filter(|of| of.stage == stage);
     let failure = |of: &crate::verify::Regression| {
-        let replay = (told.replay)(of);
-        let text = headline_of(Some(of.seed), &of.signature, &of.sentence, &replay);
+        let shown = (told.shown)(&of.file_name());
+        let text = headline_of(Some(of.seed), &of.signature, &of.sentence, &shown.replay);
         (of.signature.clone(), printable(&of.sentence), text)
     };
     all.map(failure).collect()

@@ -19,6 +19,7 @@ pub use subsets::Subsets;
 
 use crate::{
     plan::case::Case,
+    pool::Twin,
     run::{Failed, Runner},
     world::Outcome,
 };
@@ -44,6 +45,8 @@ pub struct Shrinking<'a> {
     pub budget: u64,
     /// Set by whoever wants no more of it: the best so far is the result.
     pub stop: &'a AtomicBool,
+    /// What has to hold where it fails ([`Pool::twins`](crate::pool::Pool::twins)).
+    pub twins: Vec<Twin>,
     /// Is told how far it is.
     pub progress: &'a (dyn Fn(Progress) + Sync),
 }

@@ -59,12 +59,12 @@ struct Attempt {
 impl<'a> Search<'a> {
     /// From a case that fails, and what came of it.
     pub fn new(case: &Case, outcome: &Outcome, shrinking: Shrinking<'a>) -> Self {
-        let Shrinking { runner, jobs, budget, stop, progress } = shrinking;
+        let Shrinking { runner, jobs, budget, stop, twins, progress } = shrinking;
         Self {
             best: Case { story: None, ..case.clone() },
             runs: 1,
             others: BTreeMap::new(),
-            pool: Pool { runner, jobs: jobs.max(1), stop },
+            pool: Pool { runner, jobs: jobs.max(1), stop, twins },
             progress,
             budget,
             is_sure: false,

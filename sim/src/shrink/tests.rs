@@ -30,7 +30,10 @@ fn two_messages() -> Case {
 fn shrunk_by(case: &Case, jobs: usize, budget: u64, stop: bool) -> Result<Shrunk, NoFailure> {
     let stop = AtomicBool::new(stop);
     let runner = Runner::default();
-    shrink(case, Shrinking { runner, jobs, budget, stop: &stop, progress: &|_| {} })
+    shrink(
+        case,
+        Shrinking { runner, jobs, budget, stop: &stop, twins: Vec::new(), progress: &|_| {} },
+    )
 }
 
 /// A calm plan in which a task of a host panics at 2 s.

@@ -42,6 +42,14 @@ pub fn probability(here: Count, there: Count) -> f64 {
     (here.hits..=most).filter(possible).map(exactly).sum::<f64>().min(1.0)
 }
 
+/// The probability that of so many tosses of a coin at least as many fall on one side as did here, whichever
+/// side that is (the sign test, two-sided); 1 of none.
+pub fn even_odds(one: u64, other: u64) -> f64 {
+    let tosses = one + other;
+    let exactly = |k: u64| (ln_choose(tosses, k) - tosses as f64 * 2.0_f64.ln()).exp();
+    (2.0 * (one.max(other)..=tosses).map(exactly).sum::<f64>()).min(1.0)
+}
+
 /// The logarithm of the number of ways to choose `k` of `n`.
 fn ln_choose(n: u64, k: u64) -> f64 {
     ln_factorial(n) - ln_factorial(k) - ln_factorial(n - k)
@@ -58,7 +66,7 @@ pub fn bound(runs: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Count, bound, probability};
+    use super::{Count, bound, even_odds, probability};
 
     fn of(hits: u64, of: u64) -> Count {
         Count { hits, of }
@@ -72,6 +80,14 @@ mod tests {
         assert!(near(probability(of(3, 4), of(1, 4)), 17.0 / 70.0));
         assert!(near(probability(of(0, 10), of(5, 10)), 1.0));
         assert!(near(probability(of(0, 0), of(0, 0)), 1.0));
+    }
+
+    #[test]
+    fn a_coin_that_falls_on_one_side_only_is_hardly_fair() {
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
+        assert!(near(even_odds(10, 0), 2.0 / 1024.0) && near(even_odds(0, 10), 2.0 / 1024.0));
+        assert!(near(even_odds(4, 1), 2.0 * 6.0 / 32.0));
+        assert!(near(even_odds(3, 3), 1.0) && near(even_odds(0, 0), 1.0));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! A verification as a test of somebody's own repository says it (examples/verify.rs).
 
-use super::{Contract, Pair, Verdict, Verification};
+use super::{Contract, Pair, Programs, SHRINK_RUNS, Verdict, Verification};
 use crate::{
     plan::{case::ProtocolSpec, generate::Profile},
     pool::Pool,
-    report,
+    report::{
+        self,
+        verify_told::{Shown, Told},
+    },
     run::Runner,
 };
 use std::{fmt, num::NonZero, sync::atomic::AtomicBool, thread::available_parallelism};
@@ -19,6 +22,7 @@ pub struct Verify {
     profile: Profile,
     rolling: bool,
     contract: Contract,
+    shrink_runs: u64,
 }
 
 /// May a candidate replace a base? 300 seeds from 1 on, on all cores, unless it is said otherwise.
@@ -27,7 +31,8 @@ pub fn verify(base: ProtocolSpec, candidate: ProtocolSpec) -> Verify {
     let jobs = available_parallelism().map_or(1, NonZero::get);
     let (profile, rolling) = (Profile::Default, false);
     let contract = Contract::default();
-    Verify { pair: Pair { base, candidate }, seeds: 300, from: 1, jobs, profile, rolling, contract }
+    let (pair, shrink_runs) = (Pair { base, candidate }, SHRINK_RUNS);
+    Verify { pair, seeds: 300, from: 1, jobs, profile, rolling, contract, shrink_runs }
 }
 
 impl Verify {
@@ -61,18 +66,23 @@ impl Verify {
         Self { contract, ..self }
     }
 
+    /// At most so many runs to make cases small, all together; 0: they stay as they are.
+    pub fn shrink_runs(self, shrink_runs: u64) -> Self {
+        Self { shrink_runs, ..self }
+    }
+
     /// Runs it.
     ///
     /// # Errors
     /// A sentence about a protocol that this build does not have.
     pub fn run(self) -> Result<Verified, String> {
-        let Self { pair, seeds, from, jobs, profile, rolling, contract } = self;
+        let Self { pair, seeds, from, jobs, profile, rolling, contract, shrink_runs } = self;
         for (side, spec) in [("base", &pair.base), ("candidate", &pair.candidate)] {
             let resolved = spec.resolve().and_then(|_| spec.resolve_limits());
             resolved.map_err(|e| format!("{side}: {e}"))?;
         }
         let stop = AtomicBool::new(false);
-        let pool = Pool { runner: Runner::default(), jobs, stop: &stop };
+        let pool = Pool { runner: Runner::default(), jobs, stop: &stop, twins: Vec::new() };
         let progress = |_| {};
         let verification = Verification {
             pair: pair.clone(),
@@ -83,9 +93,11 @@ impl Verify {
             contract,
             candidate_noise: 0,
             pool,
+            programs: Programs::default(),
+            shrink_runs,
             progress: &progress,
         };
-        Ok(Verified { verdict: verification.run(), pair, rolling })
+        Ok(Verified { verdict: verification.run(), pair, rolling, from, seeds, profile })
     }
 }
 
@@ -96,6 +108,9 @@ pub struct Verified {
     pub verdict: Verdict,
     pair: Pair,
     rolling: bool,
+    from: u64,
+    seeds: u64,
+    profile: Profile,
 }
 
 impl Verified {
@@ -107,10 +122,16 @@ impl Verified {
 
 impl fmt::Display for Verified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { verdict, pair, rolling } = self;
-        f.write_str(&report::verify::changes(pair))?;
-        f.write_str(&report::verify::verdict(pair, verdict, *rolling, &|of| {
-            format!("its case is `regressions` of the verdict, {}", of.signature)
+        let Self { verdict, pair, rolling, from, seeds, profile } = self;
+        f.write_str(&report::verify::changes(pair, &verdict.programs))?;
+        f.write_str(&report::verify::verdict(&Told {
+            pair,
+            verdict,
+            rolling: *rolling,
+            from: *from,
+            seeds: *seeds,
+            profile: *profile,
+            shown: &|_| Shown { replay: "its case is in the verdict".into(), card: None },
         }))
     }
 }

@@ -24,7 +24,7 @@ pub struct Measure {
     pub not_shown: u64,
     /// Messages that a device held under two msg_ids.
     pub twice: u64,
-    /// From the operation to its ack, in simulated microseconds; sorted by [`Measure::sort`].
+    /// From the operation to its ack, in simulated microseconds; sorted, of many by [`Measure::sort`].
     pub to_ack_us: Vec<u64>,
     /// From the operation to the first other device that held it, in simulated microseconds; sorted too.
     pub to_shown_us: Vec<u64>,
@@ -66,6 +66,7 @@ impl Measure {
         let count = |is: fn(&Kind) -> bool| lines.iter().filter(|line| is(&line.kind)).count();
         measure.pdus = count(|kind| matches!(kind, Kind::PduSent(_))) as u64;
         measure.store = count(|kind| matches!(kind, Kind::Store(_))) as u64;
+        measure.sort();
         measure
     }
 

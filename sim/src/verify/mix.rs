@@ -10,6 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
+use teamtalk::store::migrations::LATEST;
 
 /// Noise seeds under which a plan is run before it counts as one that holds.
 const NOISES: u64 = 4;
@@ -101,7 +102,8 @@ impl Sides {
             let host = &line.host;
             let to = match line.kind {
                 Kind::OnSide { side } => side,
-                Kind::Migrated { .. } => Side::Candidate,
+                // One that was interrupted leaves it as old as the base needs it.
+                Kind::Migrated { version, .. } if version == LATEST => Side::Candidate,
                 Kind::HostDown => {
                     up.remove(host);
                     continue;

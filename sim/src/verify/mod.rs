@@ -8,29 +8,36 @@
 pub mod beside;
 mod chance;
 mod contract;
+mod figures;
 mod library;
 mod measure;
 mod mix;
 mod order;
 mod paired;
 mod search;
+mod small;
 mod stage;
 pub mod wire;
 
 pub use chance::{Count, bound};
 pub use contract::{Contract, Terms};
+pub use figures::{Differs, FIGURES, Figure};
 pub use library::{Verified, Verify, verify};
 pub use measure::{Measure, percentile_ms};
 pub use mix::{Cause, named};
 pub use order::Order;
 pub use paired::Paired;
-pub use stage::{Pair, Stage};
+pub use stage::{Pair, Paths, Stage};
 
 use crate::{
-    plan::{case::Case, generate::Profile},
+    plan::{
+        case::Case,
+        generate::{Profile, rollout::Leg},
+    },
     pool::Pool,
+    run::{Program, Runner},
 };
-use stage::{Path, Paths, Ran};
+use stage::{Path, Ran};
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
@@ -50,6 +57,8 @@ const CONFIRMED: f64 = 0.05;
 const LOST: f64 = 0.000_1;
 /// At most so many runs are led back to a cause.
 const MOST_CAUSES: usize = 24;
+/// Runs that make cases small, all together, unless it is said otherwise.
+pub const SHRINK_RUNS: u64 = 4_000;
 /// So often the order is run and corrected by what it breaks.
 const ROUNDS: usize = 3;
 
@@ -72,8 +81,39 @@ pub struct Verification<'a> {
     pub candidate_noise: u64,
     /// What runs them.
     pub pool: Pool<'a>,
+    /// Other builds, that run what is of one side alone; then hosts don't change side.
+    pub programs: Programs,
+    /// At most so many runs to make cases small, all together.
+    pub shrink_runs: u64,
     /// Is told how far it is.
     pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// Another build of `sim` for each side, where it is not this one.
+#[derive(Debug, Clone, Default)]
+pub struct Programs {
+    /// Runs what is on the base.
+    pub base: Option<Program>,
+    /// Runs what is on the candidate.
+    pub candidate: Option<Program>,
+}
+
+impl Programs {
+    /// Whether this build runs both sides.
+    pub fn is_none(&self) -> bool {
+        self.base.is_none() && self.candidate.is_none()
+    }
+}
+
+/// Runs that came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// How many.
+    pub runs: u64,
+    /// The seed of the first one.
+    pub seed: u64,
+    /// Why that did.
+    pub why: String,
 }
 
 /// How far it is.
@@ -128,7 +168,24 @@ pub struct Constraint {
     pub case: Case,
 }
 
+impl Regression {
+    /// The name of a file for its case.
+    pub fn file_name(&self) -> String {
+        format!("{}-{}.json", slug(&self.signature), self.seed)
+    }
+}
+
+/// A text as a part of a file's name.
+fn slug(text: &str) -> String {
+    text.replace([' ', '/', ','], "-")
+}
+
 impl Constraint {
+    /// The name of a file for its case.
+    pub fn file_name(&self) -> String {
+        format!("{}-{}.json", slug(&self.signature), slug(&self.cause.to_string()))
+    }
+
     /// Whether more of the aimed seeds break it than under the base, and that would hardly (1 in 20) be so by chance.
     pub fn is_confirmed(&self) -> bool {
         self.aimed.exceeds_at(CONFIRMED, self.aimed_on_base)
@@ -149,12 +206,16 @@ pub struct Proven {
 /// All that came of it.
 #[derive(Debug, Clone, Default)]
 pub struct Verdict {
+    /// Other builds that ran what is of one side alone.
+    pub programs: Programs,
     /// In what the .proto files differ, if there were two trees of them.
     pub on_the_wire: Vec<Difference>,
     /// The signatures that were violated anywhere.
     pub rows: BTreeMap<String, Row>,
     /// The runs of each stage.
     pub runs: BTreeMap<Stage, u64>,
+    /// Runs that came to nothing: of them nobody knows whether they lost something.
+    pub lost: BTreeMap<Stage, Lost>,
     /// What is worse than under the base.
     pub regressions: Vec<Regression>,
     /// Signatures of the base that are rarer under the candidate.
@@ -178,6 +239,8 @@ pub struct Verdict {
     pub proven: Option<Proven>,
     /// What users saw under the base, under the candidate, and while hosts changed.
     pub measures: BTreeMap<Stage, Measure>,
+    /// In what that differs from the base by more than chance.
+    pub differences: Vec<Differs>,
     /// It was asked to stop before all was known.
     pub interrupted: bool,
 }
@@ -204,6 +267,7 @@ impl Verdict {
         let kept = self.broken.is_empty();
         self.is_read()
             && !self.interrupted
+            && self.lost.is_empty()
             && kept
             && !self.is_lost_alone()
             && (ordered || !rolling)
@@ -212,12 +276,15 @@ impl Verdict {
 
 /// The runs of a verification, by stage and seed.
 #[derive(Default)]
-struct Runs(BTreeMap<Stage, BTreeMap<u64, Ran>>);
+struct Runs {
+    ran: BTreeMap<Stage, BTreeMap<u64, Ran>>,
+    lost: BTreeMap<Stage, Lost>,
+}
 
 impl Runs {
     /// All signatures of some stages.
     fn signatures(&self) -> BTreeSet<&str> {
-        let all = self.0.values().flat_map(BTreeMap::values).flat_map(|ran| &ran.violated);
+        let all = self.ran.values().flat_map(BTreeMap::values).flat_map(|ran| &ran.violated);
         all.map(|of| of.signature.as_str()).collect()
     }
 
@@ -239,10 +306,13 @@ impl Runs {
 
     /// The runs of the stages of a kind.
     fn of(&self, is_of: impl Fn(Stage) -> bool) -> impl Iterator<Item = &Ran> {
-        let stages = self.0.iter().filter(move |(stage, _)| is_of(**stage));
+        let stages = self.ran.iter().filter(move |(stage, _)| is_of(**stage));
         stages.flat_map(|(_, runs)| runs.values())
     }
 }
+
+/// Hosts change side, by whatever leg.
+pub const ROLLING: Stage = Stage::Rolling(Leg::Forward);
 
 fn is_rolling(stage: Stage) -> bool {
     matches!(stage, Stage::Rolling(_))
@@ -251,7 +321,7 @@ fn is_rolling(stage: Stage) -> bool {
 impl Verification<'_> {
     /// Runs all of it.
     pub fn run(&self) -> Verdict {
-        let mut verdict = Verdict::default();
+        let mut verdict = Verdict { programs: self.programs.clone(), ..Verdict::default() };
         let mut runs = Runs::default();
         let seeds = self.from..self.from.saturating_add(self.seeds);
         let cases = self.cases(seeds, &Paths::any());
@@ -267,8 +337,20 @@ impl Verification<'_> {
             self.constraints(&mut verdict, &runs);
             self.prove(&mut verdict);
         }
+        self.make_small(&mut verdict);
         verdict.interrupted = self.is_stopped();
         verdict
+    }
+
+    /// What runs a case of a stage.
+    pub fn runner(&self, stage: Stage) -> Runner {
+        let Programs { base, candidate } = &self.programs;
+        let program = match stage {
+            Stage::Base => base,
+            Stage::Candidate => candidate,
+            Stage::Rolling(_) => &None,
+        };
+        Runner { program: program.clone(), ..self.pool.runner.clone() }
     }
 
     fn is_stopped(&self) -> bool {

@@ -8,8 +8,10 @@ use crate::{
 
 /// What runs it.
 pub struct Paired<'a, E> {
-    /// Its pool.
-    pub pool: &'a Pool<'a>,
+    /// Runs it as it is.
+    pub here: Pool<'a>,
+    /// Runs it with everybody on the base.
+    pub base: Pool<'a>,
     /// Is told of each run.
     pub each: E,
 }
@@ -22,18 +24,27 @@ impl<E: Fn() + Sync> Paired<'_, E> {
         let here = self.count(case, |so_far| {
             of_all(so_far.hits + PAIRED - so_far.of).exceeds(Count { hits: 0, of: PAIRED })
         })?;
-        let there = self.count(base, |so_far| here.exceeds(of_all(so_far.hits)))?;
+        let there = self.count_by(&self.base, base, |so_far| here.exceeds(of_all(so_far.hits)))?;
         Some((here, there))
     }
 
     /// Under how many noise seeds a case fails as it expects; `None` once the count so far is not worth going on
     /// with, or if it was asked to stop.
     pub fn count(&self, case: &Case, is_worth_it: impl Fn(Count) -> bool) -> Option<Count> {
+        self.count_by(&self.here, case, is_worth_it)
+    }
+
+    fn count_by(
+        &self,
+        pool: &Pool<'_>,
+        case: &Case,
+        is_worth_it: impl Fn(Count) -> bool,
+    ) -> Option<Count> {
         let mut count = Count::default();
         while count.of < PAIRED {
-            let to = PAIRED.min(count.of + self.pool.jobs as u64);
+            let to = PAIRED.min(count.of + pool.jobs as u64);
             let cases: Vec<_> = (count.of..to).map(|n| case.under_noise(n)).collect();
-            let more = self.failing(&cases);
+            let more = self.failing_by(pool, &cases);
             count = Count { hits: count.hits + more.hits, of: count.of + more.of };
             if count.of < to || !is_worth_it(count) {
                 return None;
@@ -44,8 +55,17 @@ impl<E: Fn() + Sync> Paired<'_, E> {
 
     /// How many of some cases fail as they expect, of those that were run.
     pub fn failing(&self, cases: &[Case]) -> Count {
+        self.failing_by(&self.here, cases)
+    }
+
+    /// The same, of cases with everybody on the base.
+    pub fn failing_on_base(&self, cases: &[Case]) -> Count {
+        self.failing_by(&self.base, cases)
+    }
+
+    fn failing_by(&self, pool: &Pool<'_>, cases: &[Case]) -> Count {
         let all: Vec<_> = cases.iter().collect();
-        let ran = self.pool.run(&all, Enough::AllRan, &self.each);
+        let ran = pool.run(&all, Enough::AllRan, &self.each);
         let mut count = Count::default();
         ran.into_iter().flatten().for_each(|ran| count.add(ran.fails));
         count

@@ -1,8 +1,8 @@
 //! From runs to regressions, from these to causes, and from causes to an order that is run itself.
 
 use super::{
-    AIMED, Cause, Constraint, Count, LOST, MOST_CAUSES, Progress, Proven, ROUNDS, Regression, Row,
-    Runs, Stage, TRIED, Verdict, Verification, is_rolling,
+    AIMED, Cause, Constraint, Count, LOST, Lost, MOST_CAUSES, Progress, Proven, ROLLING, ROUNDS,
+    Regression, Row, Runs, Stage, TRIED, Verdict, Verification, is_rolling,
     mix::{Found, Search, Sides, at_start, frozen, stays},
     order,
     paired::Paired,
@@ -14,6 +14,7 @@ use crate::{
         case::Case,
         generate::rollout::{Leg, Ranks},
     },
+    pool::Pool,
     run::Failed,
     world::{Outcome, Watch, panics},
 };
@@ -31,14 +32,21 @@ impl Verification<'_> {
         (self.progress)(Progress::Begins(what.into(), Some(cases.len() as u64)));
         let ran = self.pool.side_by_side(cases, |_, (case, path)| {
             let stage = stage(path);
-            let outcome = self.outcome(&self.run_of(stage, case));
+            let outcome = self.outcome(stage, &self.run_of(stage, case));
             (self.progress)(Progress::Ran);
-            // What comes to nothing says nothing; it is counted as not run.
-            Some(Ran::of(stage, case.clone(), &outcome.ok()?))
+            Some(outcome.map(|outcome| Ran::of(stage, case.clone(), &outcome)))
         });
-        for ran in ran.into_iter().flatten() {
-            let seed = ran.case.seed.unwrap_or_default();
-            runs.0.entry(ran.stage).or_default().insert(seed, ran);
+        for ((case, path), ran) in cases.iter().zip(ran) {
+            let seed = case.seed.unwrap_or_default();
+            match ran {
+                Some(Ok(ran)) => _ = runs.ran.entry(ran.stage).or_default().insert(seed, ran),
+                // One that was asked to stop is no loss.
+                Some(Err(failed)) if !self.is_stopped() => {
+                    let new = || Lost { runs: 0, seed, why: failed.to_string() };
+                    runs.lost.entry(stage(path)).or_insert_with(new).runs += 1;
+                }
+                _ => {}
+            }
         }
     }
 
@@ -51,22 +59,24 @@ impl Verification<'_> {
         }
     }
 
-    fn outcome(&self, case: &Case) -> Result<Outcome, Failed> {
-        panics::kept(&Watch::default(), || self.pool.runner.run(case))
+    fn outcome(&self, stage: Stage, case: &Case) -> Result<Outcome, Failed> {
+        panics::kept(&Watch::default(), || self.runner(stage).run(case))
             .unwrap_or_else(|panicked| Err(panicked.into()))
     }
 
     /// The table, and what users saw.
     pub(super) fn fill(&self, verdict: &mut Verdict, runs: &Runs) {
-        for (stage, of) in &runs.0 {
+        verdict.lost.clone_from(&runs.lost);
+        for (stage, of) in &runs.ran {
             verdict.runs.insert(*stage, of.len() as u64);
             let measure = verdict.measures.entry(*stage).or_default();
             of.values().for_each(|ran| measure.add(&ran.measure));
             measure.sort();
         }
+        verdict.differences = runs.differing();
         for signature in runs.signatures() {
             let count = |stage: &Stage| (*stage, runs.count(signature, |of| of == *stage));
-            let counts = runs.0.keys().map(count).collect();
+            let counts = runs.ran.keys().map(count).collect();
             verdict.rows.insert(signature.into(), Row { counts });
         }
     }
@@ -95,7 +105,7 @@ impl Verification<'_> {
                 }
                 let stage = match is_of(Stage::Candidate) {
                     true => Stage::Candidate,
-                    false => Stage::Rolling(Leg::Forward),
+                    false => ROLLING,
                 };
                 if self.contract.may_lose(stage, signature) {
                     verdict.allowed.push((signature.into(), stage));
@@ -126,9 +136,10 @@ impl Verification<'_> {
     fn paired(&self, ran: &Ran, signature: &str) -> Option<Regression> {
         let (case, violated) = (ran.expecting(signature), ran.violated(signature)?);
         let as_it_was = self.run_of(ran.stage, &case);
-        let paired = self.in_pairs();
+        let paired = self.in_pairs(ran.stage);
         let (here, on_base) = paired.worse(&as_it_was, &only(&case, Side::Base))?;
-        let on_candidate = paired.count(&only(&case, Side::Candidate), |_| true)?;
+        let on_candidate = self.in_pairs(Stage::Candidate);
+        let on_candidate = on_candidate.count(&only(&case, Side::Candidate), |_| true)?;
         Some(Regression {
             signature: signature.into(),
             sentence: violated.sentence.clone(),
@@ -141,16 +152,18 @@ impl Verification<'_> {
         })
     }
 
-    fn in_pairs(&self) -> Paired<'_, impl Fn() + Sync> {
-        Paired { pool: &self.pool, each: || (self.progress)(Progress::Ran) }
+    /// What runs cases of a stage beside the base.
+    fn in_pairs(&self, stage: Stage) -> Paired<'_, impl Fn() + Sync> {
+        let pool = |stage| Pool { runner: self.runner(stage), ..self.pool.clone() };
+        let (here, base) = (pool(stage), pool(Stage::Base));
+        Paired { here, base, each: || (self.progress)(Progress::Ran) }
     }
 
     /// Leads what went wrong in rollouts back to unsafe mixes, until each is explained by one of them.
     pub(super) fn constraints(&self, verdict: &mut Verdict, runs: &Runs) {
         (self.progress)(Progress::Begins("the smallest unsafe mixes".into(), None));
         let mut tried = 0;
-        for at in 0..verdict.regressions.len() {
-            let Regression { signature, stage, .. } = verdict.regressions[at].clone();
+        for Regression { signature, stage, .. } in verdict.regressions.clone() {
             if !is_rolling(stage) {
                 continue;
             }
@@ -171,7 +184,6 @@ impl Verification<'_> {
                     continue;
                 };
                 tried += 1;
-                verdict.regressions[at].case = found.case.clone();
                 let is_same =
                     |of: &Constraint| (&of.cause, &of.signature) == (&found.cause, &signature);
                 if verdict.unconfirmed.iter().any(is_same) {
@@ -193,7 +205,8 @@ impl Verification<'_> {
 
     /// Whether a case goes wrong more often than with everybody on the base.
     fn is_by_its_sides(&self, case: &Case) -> bool {
-        self.in_pairs().worse(case, &only(case, Side::Base)).is_some()
+        let paired = self.in_pairs(ROLLING);
+        paired.worse(case, &only(case, Side::Base)).is_some()
     }
 
     /// The cause of a case that goes wrong by its sides, and by none that is known; `None` if it takes nobody of
@@ -216,11 +229,11 @@ impl Verification<'_> {
         let expecting = |case: &Case| Case { expect: signature.into(), ..case.clone() };
         let cases: Vec<_> = cases.iter().map(expecting).collect();
         let on_base: Vec<_> = cases.iter().map(|case| only(case, Side::Base)).collect();
-        let paired = self.in_pairs();
+        let paired = self.in_pairs(ROLLING);
         let aimed = paired.failing(&cases);
         let aimed_on_base = match aimed.hits {
             0 => Count::default(),
-            _ => paired.failing(&on_base),
+            _ => paired.failing_on_base(&on_base),
         };
         Constraint { cause, signature: signature.into(), aimed, aimed_on_base, case }
     }
@@ -270,7 +283,8 @@ impl Verification<'_> {
                 verdict.proven = None;
                 return;
             };
-            let (proven, failing) = self.prove_once(verdict, order);
+            let (proven, failing, lost) = self.prove_once(verdict, order);
+            verdict.lost.extend(lost);
             let is_last = round + 1 == ROUNDS || failing.is_empty() || self.is_stopped();
             verdict.proven = Some(proven);
             if is_last {
@@ -293,12 +307,16 @@ impl Verification<'_> {
     }
 
     /// Runs an order, there and back; with the cases that broke what the base does not, and who was on which side.
-    fn prove_once(&self, verdict: &Verdict, order: super::Order) -> (Proven, Vec<(Case, Sides)>) {
+    fn prove_once(
+        &self,
+        verdict: &Verdict,
+        order: super::Order,
+    ) -> (Proven, Vec<(Case, Sides)>, BTreeMap<Stage, Lost>) {
         let ranks = Ranks { at_once: order.at_once.clone(), ..Ranks::of(&order.roles) };
         // Other seeds than those that it was inferred from.
         let from = self.from.saturating_add(self.seeds);
         let half = self.seeds.div_ceil(2);
-        let mut failing = Vec::new();
+        let (mut failing, mut all_lost) = (Vec::new(), BTreeMap::new());
         let mut part = |what: &str, from: u64, legs: Vec<Leg>| {
             let paths = Paths { ranks: ranks.clone(), legs };
             let cases = self.cases(from..from.saturating_add(half), &paths);
@@ -306,6 +324,7 @@ impl Verification<'_> {
             let mut runs = Runs::default();
             let stage = |path: &Path| Stage::Rolling(path.leg);
             self.all(&mut runs, what, &cases, stage);
+            all_lost.append(&mut runs.lost);
             let mut count = Count::default();
             for ran in runs.of(is_rolling) {
                 let is_lost = |of: &&Violated| self.is_lost(verdict, &runs, ran, &of.signature);
@@ -318,7 +337,7 @@ impl Verification<'_> {
         let forward = part("in that order", from, vec![Leg::Forward, Leg::Stopped]);
         let back =
             part("in that order, and back", from.saturating_add(half), vec![Leg::Back, Leg::Again]);
-        (Proven { order, forward, back }, failing)
+        (Proven { order, forward, back }, failing, all_lost)
     }
 
     /// Whether a violation is one that the base does not have: where the base has none of its signature, on the same

@@ -19,6 +19,9 @@ const MOVED: (u64, u64) = (3, 200);
 /// Operations before this stay, in simulated milliseconds: logins and what makes groups.
 const STAY_MS: u64 = 1_500;
 
+/// A migration that is interrupted goes on within this, in simulated milliseconds, if nothing comes after it.
+const MIGRATES_MS: u64 = 600;
+
 /// The stream of its draws ([`Draws::of`]).
 const STREAM: u8 = 40;
 
@@ -111,16 +114,32 @@ pub fn lay(plan: &mut Plan, seed: u64, ranks: &Ranks, legs: &[Leg]) -> Path {
     }
     let steps = steps(changes, &ranks.at_once, &mut draws);
     let is_of_schema = |step: &Step| step.host == Role::Sql.name();
-    let migration = |step: &Step| Migration { id: 1, at_ms: step.at_ms, to: LATEST };
-    let mut migrates = steps.iter().filter(|step| is_of_schema(step) && step.to == Side::Candidate);
-    plan.migrations = migrates.next().map(migration).into_iter().collect();
+    let migrates = |step: &Step| is_of_schema(step) && step.to == Side::Candidate;
+    let migrates = steps.iter().position(migrates);
+    let (begins, next) = match migrates {
+        Some(at) => (Some(steps[at].at_ms), steps.get(at + 1).map(|step| step.at_ms)),
+        None => (None, None),
+    };
     plan.rollout = steps.into_iter().filter(|step| !is_of_schema(step)).collect();
     // In half of the runs nothing else goes wrong: what breaks then is of the mix alone.
     if draws.once_in(2) {
         plan.faults.clear();
     }
     gather(plan, &mut draws);
+    let migrated = |at_ms| migrations(at_ms, next.unwrap_or(at_ms + MIGRATES_MS), &mut draws);
+    plan.migrations = begins.map_or_else(Vec::new, migrated);
     Path { leg, order, far }
+}
+
+/// The schema becomes the latest; in some runs it is interrupted after some versions, and goes on before the next host
+/// changes.
+fn migrations(at_ms: u64, next_ms: u64, draws: &mut Draws) -> Vec<Migration> {
+    let to = |id: u32, at_ms: u64, to: u32| Migration { id, at_ms: at_ms / TICK_MS * TICK_MS, to };
+    if !draws.once_in(3) {
+        return vec![to(1, at_ms, LATEST)];
+    }
+    let versions = 1 + draws.below(u64::from(LATEST) - 1) as u32;
+    vec![to(1, at_ms, versions), to(2, at_ms.midpoint(next_ms), LATEST)]
 }
 
 /// All hosts that have a side: by their ranks; and half of the time role by role within a rank.
@@ -200,7 +219,7 @@ fn gather(plan: &mut Plan, draws: &mut Draws) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Leg, Ranks, lay};
+    use super::{LATEST, Leg, Ranks, lay};
     use crate::explore::case_of;
     use crate::plan::{
         Role, Side, Step,
@@ -233,6 +252,32 @@ mod tests {
             assert_eq!(new, wanted, "seed {seed}: {path:?}");
         }
         assert!(legs.len() == 4 && legs.values().all(|n| *n > 25), "{legs:?}");
+    }
+
+    #[test]
+    fn a_migration_comes_before_the_next_host_and_is_interrupted_in_some_runs() {
+        let (mut whole, mut parted) = (0, BTreeSet::new());
+        for seed in 0..100 {
+            let mut plan = generate(seed, Clients::Ours, Profile::Default);
+            plan.schema = Some(0);
+            let path = lay(&mut plan, seed, &Ranks::of(&rollout::UNITS), &[Leg::Forward]);
+            assert_eq!(path.order[0].role(), Role::Sql);
+            let all: Vec<_> = plan.migrations.iter().map(|of| (of.at_ms, of.to)).collect();
+            let (at_ms, to) = *all.last().expect("there is one");
+            assert!(to == LATEST && at_ms < plan.rollout[0].at_ms, "seed {seed}: {all:?}");
+            match all[..] {
+                [_] => whole += 1,
+                [first, _] => {
+                    assert!(
+                        first.0 < at_ms && (1..LATEST).contains(&first.1),
+                        "seed {seed}: {all:?}"
+                    );
+                    parted.insert(first.1);
+                }
+                _ => panic!("seed {seed}: {all:?}"),
+            }
+        }
+        assert!(whole > 40 && parted.len() as u32 == LATEST - 1, "{whole} {parted:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is unsafe: drawn as a graph, and each in a sentence.
 
-use super::{Told, bar, graph, section, text};
+use super::{Told, again, bar, graph, section, text};
 use crate::{
     report::verify::rule,
     verify::{Constraint, Proven},
@@ -26,10 +26,10 @@ pub fn constraints(told: &Told<'_>) -> String {
     }
     inner += "<ol class=\"constraints\">\n";
     for (at, of) in verdict.constraints.iter().enumerate() {
-        inner += &one(of, "UNSAFE", &format!("<span class=\"n\">{}</span>", at + 1));
+        inner += &one(of, told, "UNSAFE", &format!("<span class=\"n\">{}</span>", at + 1));
     }
     for of in &verdict.unconfirmed {
-        inner += &one(of, "Seen, and not confirmed", "");
+        inner += &one(of, told, "Seen, and not confirmed", "");
     }
     inner += "</ol>\n";
     if verdict.constraints.is_empty() && verdict.unconfirmed.is_empty() {
@@ -39,7 +39,7 @@ pub fn constraints(told: &Told<'_>) -> String {
     section("unsafe", "What is unsafe on the way", &inner)
 }
 
-fn one(of: &Constraint, word: &str, number: &str) -> String {
+fn one(of: &Constraint, told: &Told<'_>, word: &str, number: &str) -> String {
     let Constraint { cause, signature, aimed, aimed_on_base, .. } = of;
     let is_ruled = !number.is_empty();
     let class = if is_ruled { "" } else { " class=\"unconfirmed\"" };
@@ -56,10 +56,11 @@ fn one(of: &Constraint, word: &str, number: &str) -> String {
     };
     let _ = writeln!(
         out,
-        "<p>It breaks <code>{}</code></p>\n<p class=\"aimed\">{}, <b>{}</b> under the base{why}</p></div></li>",
+        "<p>It breaks <code>{}</code></p>\n<p class=\"aimed\">{}, <b>{}</b> under the base{why}</p>\n{}</div></li>",
         text(signature),
         bar(*aimed, "seeds aimed at it break that"),
-        aimed_on_base.hits
+        aimed_on_base.hits,
+        again(&(told.shown)(&of.file_name()))
     );
     out
 }

@@ -3,8 +3,12 @@
 use super::{Told, section, text};
 use crate::{
     plan::case::ProtocolSpec,
-    report::verify::{conclusion, one, switches},
-    verify::{Proven, Stage, wire::Danger},
+    report::{
+        printable,
+        verify::{conclusion, one, switches},
+    },
+    run::Program,
+    verify::{Programs, Proven, Stage, wire::Danger},
 };
 use std::{collections::BTreeSet, fmt::Write};
 
@@ -46,6 +50,15 @@ fn why(told: &Told<'_>) -> Vec<String> {
     let mut why = Vec::new();
     if verdict.interrupted {
         why.push("It was stopped before all was known: this is what is known so far.".into());
+    }
+    for (stage, lost) in &verdict.lost {
+        why.push(format!(
+            "{} runs came to nothing ({}, the first one of seed {}): {}",
+            lost.runs,
+            stage.name(),
+            lost.seed,
+            printable(&lost.why)
+        ));
     }
     if verdict.is_safe(told.rolling) {
         why.push(safe(told));
@@ -104,7 +117,8 @@ pub fn signatures(count: usize) -> String {
 /// The switches that differ, with whom they change, the limits, and the planted mutant.
 pub fn changes(told: &Told<'_>) -> String {
     let (base, candidate) = (&told.pair.base, &told.pair.candidate);
-    if base == candidate {
+    let Programs { base: of_base, candidate: of_candidate } = &told.verdict.programs;
+    if base == candidate && told.verdict.programs.is_none() {
         return section("", "What changes", "<p>Nothing: they are the same.</p>\n");
     }
     let mut inner = String::from("<ul class=\"changes\">\n");
@@ -116,6 +130,11 @@ pub fn changes(told: &Told<'_>) -> String {
             "<li><code>{what}</code> <span>{before} → <b>{after}</b></span>{of}</li>"
         );
     };
+    let build =
+        |of: &Option<Program>| of.as_ref().map_or_else(|| "this one".into(), Program::label);
+    if !told.verdict.programs.is_none() {
+        change("build", &build(of_base), &build(of_candidate), "");
+    }
     for (switch, before, after) in switches(told.pair) {
         change(switch.name, before, after, switch.scope);
     }

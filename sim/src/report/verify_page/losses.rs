@@ -1,6 +1,6 @@
 //! What is worse than under the base, and what is of no matter.
 
-use super::{Told, bar, section, text};
+use super::{Shown, Told, again, bar, section, text};
 use crate::{
     report::{printable, verify::when},
     verify::{Count, Regression, Stage, Verdict},
@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 pub fn losses(told: &Told<'_>) -> String {
     let all = told.verdict.regressions.iter();
-    let inner: String = all.map(|of| one(of, &(told.replay)(of))).collect();
+    let inner: String = all.map(|of| one(of, &(told.shown)(&of.file_name()))).collect();
     let is_avoided = told.rolling && told.verdict.is_safe(true) && !inner.is_empty();
     let avoided = match is_avoided {
         true => {
@@ -20,7 +20,7 @@ pub fn losses(told: &Told<'_>) -> String {
     section("losses", "Regressions", &(avoided.to_string() + &inner))
 }
 
-fn one(of: &Regression, replay: &str) -> String {
+fn one(of: &Regression, shown: &Shown) -> String {
     let Regression { signature, sentence, stage, seed, .. } = of;
     let when = when(*stage);
     let mut out = format!(
@@ -40,10 +40,9 @@ fn one(of: &Regression, replay: &str) -> String {
     }
     let _ = writeln!(
         out,
-        "</table>\n<p class=\"note\">That plan under {} noise seeds.</p>\n\
-         <p class=\"replay\">Again: <code>{}</code></p>\n</article>",
+        "</table>\n<p class=\"note\">That plan under {} noise seeds.</p>\n{}</article>",
         of.on_base.of,
-        text(replay)
+        again(shown)
     );
     out
 }

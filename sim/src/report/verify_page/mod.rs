@@ -12,29 +12,11 @@ mod table;
 pub(super) mod tests;
 mod users;
 
-use super::html::{document, text};
-use crate::{
-    plan::generate::Profile,
-    verify::{Count, Pair, Regression, Verdict},
+use super::{
+    html::{document, text},
+    verify_told::{Shown, Told},
 };
-
-/// What is told of a verification.
-pub struct Told<'a> {
-    /// Base and candidate.
-    pub pair: &'a Pair,
-    /// What came of it.
-    pub verdict: &'a Verdict,
-    /// Whether hosts changed side, and an order was asked for.
-    pub rolling: bool,
-    /// The first seed.
-    pub from: u64,
-    /// How many seeds for each stage.
-    pub seeds: u64,
-    /// What the plans are like.
-    pub profile: Profile,
-    /// The command that replays the case of a regression.
-    pub replay: &'a dyn Fn(&Regression) -> String,
-}
+use crate::verify::Count;
 
 /// The text of the page.
 pub fn page(told: &Told<'_>) -> String {
@@ -54,6 +36,15 @@ pub fn page(told: &Told<'_>) -> String {
         "</main>".into(),
     ];
     document(&title, include_str!("style.css"), &body.concat())
+}
+
+/// How to see a case again, and its card.
+fn again(shown: &Shown) -> String {
+    let card = shown.card.as_ref().map(|card| {
+        format!("<details><summary>Card</summary>\n<pre>{}</pre></details>\n", text(card))
+    });
+    let replay = text(&shown.replay);
+    format!("<p class=\"replay\">Again: <code>{replay}</code></p>\n{}", card.unwrap_or_default())
 }
 
 /// A part of the page under a heading; nothing if nothing is in it.

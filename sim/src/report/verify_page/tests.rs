@@ -1,7 +1,7 @@
 //! The page and the XML of a verdict that is made by hand: one regression of each kind.
 
 use super::{
-    Told,
+    Shown, Told,
     graph::{Graph, graph},
     page,
 };
@@ -105,9 +105,12 @@ pub fn verdict() -> Verdict {
 }
 
 fn told(verdict: &Verdict, with: impl FnOnce(&Told<'_>) -> String) -> String {
-    let (pair, replay) = (pair(), |of: &Regression| format!("sim replay '{ODD}-{}'", of.seed));
-    let (rolling, profile) = (true, Profile::Default);
-    with(&Told { pair: &pair, verdict, rolling, from: 7, seeds: 40, profile, replay: &replay })
+    let shown = |name: &str| Shown {
+        replay: format!("sim replay '{ODD}-{name}'"),
+        card: Some(format!("card of {name}: {ODD}")),
+    };
+    let (pair, rolling, profile) = (pair(), true, Profile::Default);
+    with(&Told { pair: &pair, verdict, rolling, from: 7, seeds: 40, profile, shown: &shown })
 }
 
 /// What a reader sees: texts and attributes, with nothing left of the tags.
@@ -132,6 +135,8 @@ fn everything_that_is_known_is_on_the_page() {
         "First the schema, then db_proxies, then route_servers, then msg_servers, then clients: nothing",
     );
     for (at, known) in verdict.constraints.iter().enumerate() {
+        let name = known.file_name();
+        says(&format!("Again: sim replay '{ODD}-{name}' Card card of {name}: {ODD}"));
         says(&format!("{} UNSAFE {} So: {}.", at + 1, known.cause, rule(&known.cause)));
         says(&format!("It breaks {}", known.signature));
         says(&format!("{} of 50 seeds aimed at it break that, 0 under the base", known.aimed.hits));
@@ -140,7 +145,8 @@ fn everything_that_is_known_is_on_the_page() {
     for (regression, n) in verdict.regressions.iter().zip(1..) {
         says(&regression.signature);
         says(&format!("sentence {n}: {ODD}\\u{{1}}"));
-        says(&format!("Again: sim replay '{ODD}-{}'", regression.seed));
+        let name = regression.file_name();
+        says(&format!("Again: sim replay '{ODD}-{name}' Card card of {name}: {ODD}"));
         says(&format!("while hosts change side ({}), seed {}", regression.stage.name(), 70 + n));
     }
     says(

@@ -2,8 +2,8 @@
 
 use super::{section, text};
 use crate::{
-    report::verify::{FIGURES, while_changing},
-    verify::{Stage, Verdict},
+    report::verify_figures::{differences_of, how_often, while_changing},
+    verify::{FIGURES, Stage, Verdict},
 };
 use std::fmt::Write;
 
@@ -21,13 +21,14 @@ pub fn users(verdict: &Verdict) -> String {
     for (name, _) in &columns {
         let _ = write!(out, "<th class=\"number\">{name}</th>");
     }
-    out += "</tr>\n";
-    for (name, figure) in FIGURES {
-        let _ = write!(out, "<tr><td>{}</td>", text(name));
+    out += "<th>by more than chance</th></tr>\n";
+    for figure in &FIGURES {
+        let _ = write!(out, "<tr><td>{}</td>", text(figure.name));
         for (_, measure) in &columns {
-            let _ = write!(out, "<td class=\"number\">{:.1}</td>", figure(measure));
+            let _ = write!(out, "<td class=\"number\">{:.1}</td>", (figure.of)(measure));
         }
-        out += "</tr>\n";
+        let differs: Vec<_> = differences_of(verdict, figure).map(how_often).collect();
+        let _ = writeln!(out, "<td>{}</td></tr>", text(&differs.join("; ")));
     }
     section("", "What users see", &(out + "</table></div>\n"))
 }

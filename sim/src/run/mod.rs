@@ -1,13 +1,18 @@
 //! One run on a thread of its own, with everything seeded, and what becomes of it when it does not
 //! come to an end.
 
+mod failed;
+mod program;
+
+pub use failed::{Failed, Why};
+pub use program::Program;
+
 use crate::{
-    plan::{Host, case::Case},
-    record::Trace,
+    plan::case::Case,
     seeded,
-    world::{self, Outcome, Panicked, Watch, panics},
+    world::{self, Outcome, Watch, panics},
 };
-use std::{fmt, sync::mpsc, time::Duration};
+use std::{sync::mpsc, time::Duration};
 
 /// How a case is run.
 #[derive(Debug, Clone)]
@@ -24,6 +29,9 @@ pub struct Runner {
     pub backtraces: bool,
     /// What is wanted of a run, if not all of it.
     pub wanted: Wanted,
+    /// What runs it, if not this build: all of it is run then, and what a run measures beside its trace is not
+    /// there.
+    pub program: Option<Program>,
 }
 
 /// What is wanted of a run, if not all of it.
@@ -52,76 +60,12 @@ const LOOKS: u32 = 30;
 
 impl Default for Runner {
     fn default() -> Self {
-        Self { entropy: 0, patience: PATIENCE, backtraces: false, wanted: Wanted::default() }
-    }
-}
-
-/// A run that came to nothing: there is no verdict.
-#[derive(Debug, Clone)]
-pub struct Failed {
-    /// Why.
-    pub why: Why,
-    /// What happened until then, as far as it is known.
-    pub trace: Trace,
-}
-
-/// Why a run came to nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Why {
-    /// The case's protocols can't be resolved: a sentence.
-    Protocol(String),
-    /// The rig itself panicked, or a host of its own (a store, the servers around the cluster).
-    Panicked(Box<Panicked>),
-    /// Simulated time stood still for [`Runner::patience`]: a task never lets others run, in a
-    /// role or in the rig. Its thread could not be ended and still runs.
-    Stuck {
-        /// Simulated milliseconds that were over.
-        at_ms: u64,
-        /// Real time that was waited.
-        patience: Duration,
-        /// The host of the last line of the trace, if it could be read.
-        last: Option<Host>,
-    },
-}
-
-impl From<Panicked> for Failed {
-    /// The rig's own panic, outside of a run.
-    fn from(panicked: Panicked) -> Self {
-        Self { why: Why::Panicked(panicked.into()), trace: Trace::default() }
-    }
-}
-
-impl Failed {
-    /// Whether the thread of the run still runs.
-    pub fn is_stuck(&self) -> bool {
-        matches!(self.why, Why::Stuck { .. })
-    }
-
-    /// The backtrace of its panic, if it is one and backtraces are kept.
-    pub fn backtrace(&self) -> Option<&str> {
-        match &self.why {
-            Why::Panicked(panicked) => panicked.backtrace.as_deref(),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.why {
-            Why::Protocol(sentence) => f.write_str(sentence),
-            Why::Panicked(panicked) => write!(f, "the rig itself failed: {}", panicked.sentence()),
-            Why::Stuck { at_ms, patience, last } => {
-                write!(
-                    f,
-                    "given up: simulated time stands at {at_ms} ms for {} s of real time",
-                    patience.as_secs_f64()
-                )?;
-                match last {
-                    Some(host) => write!(f, "; the last line of the trace is of {host}"),
-                    None => Ok(()),
-                }
-            }
+        Self {
+            entropy: 0,
+            patience: PATIENCE,
+            backtraces: false,
+            wanted: Wanted::default(),
+            program: None,
         }
     }
 }
@@ -140,6 +84,9 @@ impl Runner {
     /// # Errors
     /// If it comes to nothing.
     pub fn run(&self, case: &Case) -> Result<Outcome, Failed> {
+        if let Some(program) = &self.program {
+            return program.run(case, self.patience);
+        }
         let watch = Watch::new(self.backtraces);
         let (result, seen) = mpsc::channel();
         let (of_thread, case_of_thread) = (watch.clone(), case.clone());

@@ -1,0 +1,88 @@
+//! The cases of a verdict, made small: what is left fails as they do, and holds with everybody on the base.
+
+use super::{Constraint, Progress, ROLLING, Regression, Stage, Verdict, Verification, stage::only};
+use crate::{
+    plan::{Side, case::Case},
+    pool::Twin,
+    shrink::{self, Shrinking},
+};
+use std::collections::BTreeMap;
+
+/// One case takes at most so many runs of those that there are for all.
+const EACH: u64 = 800;
+
+/// What a case fails with, where it was run, and the case.
+type Of<'a> = (&'a str, Stage, &'a mut Case);
+
+fn of_constraint(Constraint { signature, case, .. }: &mut Constraint) -> Of<'_> {
+    (signature, ROLLING, case)
+}
+
+fn of_regression(Regression { signature, stage, case, .. }: &mut Regression) -> Of<'_> {
+    (signature, *stage, case)
+}
+
+impl Verification<'_> {
+    /// Makes the case of each constraint small, and that of each regression, as far as the runs for it go: what the
+    /// order follows from comes first.
+    pub(super) fn make_small(&self, verdict: &mut Verdict) {
+        let mut left = self.shrink_runs;
+        // The plan of one run may have broken several properties; each case is made small once.
+        let mut known: BTreeMap<String, Case> = BTreeMap::new();
+        let Verdict { rows, constraints, unconfirmed, regressions, .. } = verdict;
+        let all = constraints.iter_mut().map(of_constraint);
+        let all = all.chain(regressions.iter_mut().map(of_regression));
+        for (signature, stage, case) in all.chain(unconfirmed.iter_mut().map(of_constraint)) {
+            let count = rows.get(signature).and_then(|row| row.counts.get(&Stage::Candidate));
+            let is_of_all = count.is_some_and(|count| count.hits > 0);
+            let key = serde_json::to_string(&case).expect("plain data");
+            if let Some(small) = known.get(&key) {
+                *case = small.clone();
+                continue;
+            }
+            if left == 0 || self.is_stopped() {
+                return;
+            }
+            // What nobody sees with everybody on the candidate is of the mix.
+            let is_of_mix = stage != Stage::Candidate && !is_of_all;
+            let Some((small, runs)) = self.small(case, stage, is_of_mix, left.min(EACH)) else {
+                continue;
+            };
+            left = left.saturating_sub(runs);
+            known.insert(key, small.clone());
+            *case = small;
+        }
+    }
+
+    /// A case made small, and how many runs that took; `None` if it does not fail any more.
+    fn small(
+        &self,
+        case: &Case,
+        stage: Stage,
+        is_of_mix: bool,
+        budget: u64,
+    ) -> Option<(Case, u64)> {
+        (self.progress)(Progress::Begins(format!("{} made small", case.expect), Some(budget)));
+        let on = |side: Side| {
+            let (of, stage): (fn(&Case) -> Case, _) = match side {
+                Side::Base => (|case| only(case, Side::Base), Stage::Base),
+                Side::Candidate => (|case| only(case, Side::Candidate), Stage::Candidate),
+            };
+            Twin { of, runner: self.runner(stage) }
+        };
+        let mut twins = vec![on(Side::Base)];
+        if is_of_mix {
+            twins.push(on(Side::Candidate));
+        }
+        let shrinking = Shrinking {
+            runner: self.runner(stage),
+            jobs: self.pool.jobs,
+            budget,
+            stop: self.pool.stop,
+            twins,
+            progress: &|_| (self.progress)(Progress::Ran),
+        };
+        let shrunk = shrink::shrink(case, shrinking).ok()?;
+        Some((shrunk.case, shrunk.runs))
+    }
+}
