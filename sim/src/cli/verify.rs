@@ -2,6 +2,7 @@
 
 use super::{
     Failure, MOST_JOBS, Patience,
+    deployed::Deployed,
     ending::written,
     explore::in_the_target_folder,
     interrupt, jobs_or_cores,
@@ -70,6 +71,8 @@ pub struct Verify {
     /// What the plans are like: see `profiles`.
     #[arg(long, default_value = "default", value_parser = profile)]
     profile: Profile,
+    #[command(flatten)]
+    deployed: Deployed,
     /// Where cases are written (default: the folder `verify` in `sim` in cargo's target folder).
     #[arg(long)]
     out: Option<PathBuf>,
@@ -91,6 +94,9 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     let base = ProtocolSpec::parse(&args.base).map_err(|e| format!("--base: {e}"))?;
     let candidate =
         ProtocolSpec::parse(&args.candidate).map_err(|e| format!("--candidate: {e}"))?;
+    let deployment = args.deployed.read()?;
+    let base = deployment.under(&base).map_err(|e| format!("--base: {e}"))?;
+    let candidate = deployment.under(&candidate).map_err(|e| format!("--candidate: {e}"))?;
     let pair = Pair { base, candidate };
     let contract = args.contract.as_deref().map(Contract::read).transpose()?.unwrap_or_default();
     let folder = args.out.clone().unwrap_or_else(|| in_the_target_folder().join("verify"));
@@ -102,6 +108,7 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     let json = args.json.as_deref().map(OutFile::tried).transpose()?;
     let html = args.html.as_deref().map(OutFile::tried).transpose()?;
     let junit = args.junit.as_deref().map(OutFile::tried).transpose()?;
+    args.deployed.say(&deployment, out);
     out.line(report::changes(&pair));
     if args.base_proto.is_some() {
         out.line(report::on_the_wire(&differences));
@@ -120,6 +127,7 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
         from: args.from,
         seeds: args.seeds,
         profile: args.profile,
+        deployment,
         rolling: args.rolling,
         contract,
         candidate_noise: args.candidate_noise,

@@ -139,7 +139,7 @@ fn world(plan: &Plan) -> String {
         1 => format!("1 {role} host"),
         n => format!("{n} {role} hosts"),
     });
-    let latency = plan.latency_ticks * TICK_MS;
+    let latency = latency(plan);
     let flushes = match plan.redis {
         Durability::Always => "each write",
         Durability::EverySecond => "every second",
@@ -152,10 +152,19 @@ fn world(plan: &Plan) -> String {
     let past = if plan.past.is_empty() { "" } else { "; the stores have a past" };
     let schema = plan.schema.map_or(String::new(), |of| format!("; the schema has version {of}"));
     format!(
-        "{}; {latency} ms one way; Redis flushes {flushes}; timers {pace}; the plan ends at {} ms{past}{schema}",
+        "{}; {latency} one way; Redis flushes {flushes}; timers {pace}; the plan ends at {} ms{past}{schema}",
         hosts.join(", "),
         plan.horizon_ms
     )
+}
+
+/// How long what is sent is on its way: `5 ms`, or `5 ms (client-msg 40 ms)`.
+fn latency(plan: &Plan) -> String {
+    let own = plan.link_latency_ticks.iter();
+    let own = own.map(|(link, ticks)| format!("{} {} ms", link.name(), ticks * TICK_MS));
+    let own = own.collect::<Vec<_>>().join(", ");
+    let usual = plan.latency_ticks * TICK_MS;
+    if own.is_empty() { format!("{usual} ms") } else { format!("{usual} ms ({own})") }
 }
 
 /// Who is on which side when it is violated, if there are two.

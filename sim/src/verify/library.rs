@@ -2,7 +2,10 @@
 
 use super::{Contract, Pair, Verdict, Verification};
 use crate::{
-    plan::{case::ProtocolSpec, generate::Profile},
+    plan::{
+        case::ProtocolSpec,
+        generate::{Deployment, Profile},
+    },
     pool::Pool,
     report,
     run::Runner,
@@ -19,6 +22,7 @@ pub struct Verify {
     profile: Profile,
     rolling: bool,
     contract: Contract,
+    deployment: Deployment,
 }
 
 /// May a candidate replace a base? 300 seeds from 1 on, on all cores, unless it is said otherwise.
@@ -27,7 +31,8 @@ pub fn verify(base: ProtocolSpec, candidate: ProtocolSpec) -> Verify {
     let jobs = available_parallelism().map_or(1, NonZero::get);
     let (profile, rolling) = (Profile::Default, false);
     let contract = Contract::default();
-    Verify { pair: Pair { base, candidate }, seeds: 300, from: 1, jobs, profile, rolling, contract }
+    let (pair, deployment) = (Pair { base, candidate }, Deployment::default());
+    Verify { pair, seeds: 300, from: 1, jobs, profile, rolling, contract, deployment }
 }
 
 impl Verify {
@@ -61,16 +66,25 @@ impl Verify {
         Self { contract, ..self }
     }
 
+    /// Plans are of this deployment; its limits hold on both sides, but for those that a protocol sets itself.
+    pub fn deployment(self, deployment: Deployment) -> Self {
+        Self { deployment, ..self }
+    }
+
     /// Runs it.
     ///
     /// # Errors
-    /// A sentence about a protocol that this build does not have.
+    /// A sentence about a protocol that this build does not have, or a deployment that can't be.
     pub fn run(self) -> Result<Verified, String> {
-        let Self { pair, seeds, from, jobs, profile, rolling, contract } = self;
+        let Self { mut pair, seeds, from, jobs, profile, rolling, contract, deployment } = self;
+        deployment.check().map_err(|e| format!("deployment: {e}"))?;
         for (side, spec) in [("base", &pair.base), ("candidate", &pair.candidate)] {
             let resolved = spec.resolve().and_then(|_| spec.resolve_limits());
             resolved.map_err(|e| format!("{side}: {e}"))?;
         }
+        pair.base = deployment.under(&pair.base).map_err(|e| format!("base: {e}"))?;
+        pair.candidate =
+            deployment.under(&pair.candidate).map_err(|e| format!("candidate: {e}"))?;
         let stop = AtomicBool::new(false);
         let pool = Pool { runner: Runner::default(), jobs, stop: &stop };
         let progress = |_| {};
@@ -79,6 +93,7 @@ impl Verify {
             from,
             seeds,
             profile,
+            deployment,
             rolling,
             contract,
             candidate_noise: 0,
