@@ -1,8 +1,8 @@
 //! How long what is sent is on its way.
 
-use super::Role;
+use super::{Role, TICK_MS};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// The links between the hosts of two roles that talk to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ impl Between {
     ];
 
     /// The one between hosts of these roles, in either order.
-    fn of(a: Role, b: Role) -> Option<Self> {
+    pub fn of(a: Role, b: Role) -> Option<Self> {
         let is_it = |of: &&(Self, Role, Role)| (of.1, of.2) == (a, b) || (of.1, of.2) == (b, a);
         Self::ALL.iter().find(is_it).map(|of| of.0)
     }
@@ -63,6 +63,17 @@ impl Latencies {
     }
 }
 
+/// `5 ms`, or `5 ms (client-msg 40 ms)`.
+impl fmt::Display for Latencies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let own = self.own.iter();
+        let own = own.map(|(link, ticks)| format!("{} {} ms", link.name(), ticks * TICK_MS));
+        let own = own.collect::<Vec<_>>().join(", ");
+        write!(f, "{} ms", self.usual * TICK_MS)?;
+        if own.is_empty() { Ok(()) } else { write!(f, " ({own})") }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Between, Latencies};
@@ -79,6 +90,15 @@ mod tests {
         ] {
             assert_eq!(latencies.between(a, b), ticks, "{a}, {b}");
         }
+    }
+
+    #[test]
+    fn latencies_are_told_in_milliseconds() {
+        let none = Latencies { usual: 2, own: [].into() };
+        let own =
+            Latencies { usual: 1, own: [(Between::ClientMsg, 8), (Between::DbSql, 2)].into() };
+        assert_eq!(none.to_string(), "10 ms");
+        assert_eq!(own.to_string(), "5 ms (client-msg 40 ms, db-sql 10 ms)");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::{
     ceilings,
     explore::SeedReport,
     floor::median_acked,
-    plan::{Durability, Pace, Plan, Role, Side, TICK_MS, case::Case, rollout},
+    plan::{Durability, Pace, Plan, Role, Side, case::Case, rollout},
     properties::{About, Violation},
     record::{Applied, Kind, Line},
     shrink::{NOISES, Part},
@@ -139,7 +139,7 @@ fn world(plan: &Plan) -> String {
         1 => format!("1 {role} host"),
         n => format!("{n} {role} hosts"),
     });
-    let latency = latency(plan);
+    let latency = plan.latencies();
     let flushes = match plan.redis {
         Durability::Always => "each write",
         Durability::EverySecond => "every second",
@@ -156,15 +156,6 @@ fn world(plan: &Plan) -> String {
         hosts.join(", "),
         plan.horizon_ms
     )
-}
-
-/// How long what is sent is on its way: `5 ms`, or `5 ms (client-msg 40 ms)`.
-fn latency(plan: &Plan) -> String {
-    let own = plan.link_latency_ticks.iter();
-    let own = own.map(|(link, ticks)| format!("{} {} ms", link.name(), ticks * TICK_MS));
-    let own = own.collect::<Vec<_>>().join(", ");
-    let usual = plan.latency_ticks * TICK_MS;
-    if own.is_empty() { format!("{usual} ms") } else { format!("{usual} ms ({own})") }
 }
 
 /// Who is on which side when it is violated, if there are two.

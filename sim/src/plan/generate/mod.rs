@@ -19,7 +19,9 @@ pub mod rollout;
 pub use deployment::Deployment;
 pub use full::limits;
 
-use super::{DB_WORKERS, EPOCH, Node, Pace, Past, Plan, Role, Side, TICK_MS};
+use super::{
+    Between, DB_WORKERS, EPOCH, Host, Node, Pace, Past, Plan, Role, Side, TICK_MS, Trouble,
+};
 use deployed::Mix;
 use devices::devices;
 use faults::{durability, faults};
@@ -122,12 +124,24 @@ pub fn generate_in(seed: u64, clients: Clients, profile: Profile, deployment: &D
         Profile::Bounds => full::lay(&mut plan, seed, deployment),
         Profile::Calm => {}
     }
+    slow_links(&mut plan);
     plan.db_workers = deployment.db_workers.unwrap_or(plan.db_workers);
     at_the_pace(&mut plan);
     if profile == Profile::Rolling {
         rollout::lay(&mut plan, seed, &rollout::Ranks::default(), &rollout::Leg::ALL);
     }
     plan
+}
+
+/// What is drawn of a slow link comes on top of a latency of its own: a link is never faster by that fault.
+fn slow_links(plan: &mut Plan) {
+    let role = |name: &str| Host::parse(name).map(|host| host.role());
+    for fault in &mut plan.faults {
+        let Trouble::SlowLink { a, b, ticks } = &mut fault.trouble else { continue };
+        let (Ok(a), Ok(b)) = (role(a), role(b)) else { continue };
+        let own = Between::of(a, b).and_then(|link| plan.link_latency_ticks.get(&link));
+        *ticks += own.copied().unwrap_or_default();
+    }
 }
 
 /// All that is drawn is of a brisk pace: at another one each time is as much longer as timers are.

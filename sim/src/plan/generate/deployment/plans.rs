@@ -4,7 +4,7 @@ use super::Deployment;
 use crate::{
     explore::case_in,
     plan::{
-        Action, Between, Client, Durability, Pace, Plan, Role,
+        Action, Between, Client, Durability, Pace, Plan, Role, Trouble,
         case::ProtocolSpec,
         check,
         generate::{Clients, PROFILES, Profile, generate, generate_in, rollout},
@@ -40,6 +40,13 @@ fn what_is_fixed_is_so_in_every_plan_and_all_can_be_run() {
             assert_eq!((plan.redis, plan.db_workers), (Durability::Never, 7), "{name} {seed}");
             assert_eq!((plan.pace, plan.latency_ticks), (Pace::Brisk, 3));
             assert_eq!(plan.link_latency_ticks, [(Between::ClientMsg, 8)].into());
+            for fault in &plan.faults {
+                if let Trouble::SlowLink { a, ticks, .. } = &fault.trouble
+                    && a.starts_with("client")
+                {
+                    assert!(*ticks >= 5 + 8, "{name} {seed}: slower than without the fault");
+                }
+            }
             let users: BTreeSet<u32> = plan.devices.iter().map(|device| device.user).collect();
             assert_eq!((users, plan.devices.len()), ((1..=9).collect(), 20));
             let slots: BTreeSet<u32> = plan.devices.iter().map(|device| device.slot).collect();
