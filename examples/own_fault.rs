@@ -74,6 +74,7 @@ fn plan() -> Plan {
         pace: Pace::Brisk,
         noise: 1,
         latency_ticks: 1,
+        link_latency_ticks: Default::default(),
         db_workers: 4,
         redis: Durability::Always,
         redis_refuses_writes: false,

@@ -9,7 +9,7 @@ use teamtalk_sim::{
     explore::{Campaign, Found, Long, SeedReport, explore, run_case},
     plan::{
         case::{Case, FORMAT, ProtocolSpec, Protocols},
-        generate::{Clients, Profile, generate},
+        generate::{Clients, Deployment, Profile, generate},
     },
     record::{Kind, Line},
 };
@@ -30,6 +30,7 @@ fn broken(preset: &str, seeds: u64) -> BTreeMap<String, u64> {
         jobs: jobs(),
         protocol: ProtocolSpec::preset(preset),
         profile: Profile::Calm,
+        deployment: Deployment::default(),
         keep_going: true,
         long: Long::default(),
     };

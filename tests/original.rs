@@ -6,7 +6,7 @@ use teamtalk_sim::{
     explore::{Campaign, Found, Long, explore, run_case},
     plan::{
         case::{Case, ProtocolSpec},
-        generate::Profile,
+        generate::{Deployment, Profile},
     },
 };
 
@@ -24,6 +24,7 @@ fn first_cases() -> BTreeMap<String, Case> {
         jobs: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         protocol: ProtocolSpec::preset("teamtalk"),
         profile: Profile::Default,
+        deployment: Deployment::default(),
         keep_going: true,
         long: Long::default(),
     };

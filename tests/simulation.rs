@@ -5,7 +5,10 @@
 use std::sync::atomic::AtomicBool;
 use teamtalk_sim::{
     explore::{Campaign, Long, explore},
-    plan::{case::ProtocolSpec, generate::Profile},
+    plan::{
+        case::ProtocolSpec,
+        generate::{Deployment, Profile},
+    },
     report,
 };
 
@@ -26,6 +29,7 @@ fn hardened_holds() {
         jobs: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         protocol: ProtocolSpec::preset("hardened"),
         profile: Profile::Default,
+        deployment: Deployment::default(),
         keep_going: true,
         long: Long::default(),
     };

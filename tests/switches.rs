@@ -10,7 +10,10 @@ use std::{
 use teamtalk::protocol::{Protocol, SWITCHES};
 use teamtalk_sim::{
     explore::{Campaign, Found, Long, explore},
-    plan::{case::ProtocolSpec, generate::Profile},
+    plan::{
+        case::ProtocolSpec,
+        generate::{Deployment, Profile},
+    },
 };
 
 /// A violation must come within this many seeds (our decision): what takes more is missed too
@@ -33,6 +36,7 @@ fn hunt(switch: &str, property: &str, seeds: u64) -> Hunt {
         jobs: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         protocol,
         profile: Profile::Default,
+        deployment: Deployment::default(),
         keep_going: true,
         long: Long::default(),
     };

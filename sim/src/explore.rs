@@ -6,7 +6,7 @@ use crate::{
     mechanism,
     plan::{
         case::{Case, FORMAT, ProtocolSpec, Protocols},
-        generate::{Clients, Profile, generate, limits},
+        generate::{Clients, Deployment, Profile, generate_in, limits},
     },
     properties::Tally,
     record::history::Outcome as OpOutcome,
@@ -24,17 +24,27 @@ use std::{
 
 /// The case of a seed: its plan, both sides under one protocol, with the limits that the profile makes small.
 pub fn case_of(seed: u64, protocol: &ProtocolSpec, profile: Profile) -> Case {
+    case_in(seed, protocol, profile, &Deployment::default())
+}
+
+/// The case of a seed in a deployment, whose limits are the protocol's already ([`Deployment::under`]).
+pub fn case_in(
+    seed: u64,
+    protocol: &ProtocolSpec,
+    profile: Profile,
+    deployment: &Deployment,
+) -> Case {
     let clients = if protocol.preset == "teamtalk" { Clients::Mixed } else { Clients::Ours };
     // What the protocol says itself goes first.
     let mut protocol = protocol.clone();
-    for (name, value) in limits(seed, profile) {
+    for (name, value) in limits(seed, profile, deployment) {
         protocol.limits.entry(name).or_insert(value);
     }
     Case {
         format: FORMAT,
         protocols: Protocols { base: protocol.clone(), candidate: protocol },
         seed: Some(seed),
-        plan: generate(seed, clients, profile),
+        plan: generate_in(seed, clients, profile, deployment),
         expect: "holds".into(),
         story: None,
     }
@@ -131,6 +141,8 @@ pub struct Campaign {
     pub protocol: ProtocolSpec,
     /// What its plans are like.
     pub profile: Profile,
+    /// What is fixed of them. Its limits are the protocol's already ([`Deployment::under`]).
+    pub deployment: Deployment,
     /// Go on after the first violation.
     pub keep_going: bool,
     /// What only long ones have.
@@ -211,7 +223,7 @@ pub fn explore_with(
 ) -> Result<(), String> {
     campaign.protocol.resolve()?;
     let case_of = |seed| {
-        let mut case = case_of(seed, &campaign.protocol, campaign.profile);
+        let mut case = case_in(seed, &campaign.protocol, campaign.profile, &campaign.deployment);
         if campaign.long.leaks {
             case.plan.noise ^= LEAKED.fetch_add(1, Ordering::Relaxed);
         }
@@ -297,7 +309,11 @@ fn one(
 mod tests {
     use super::{Campaign, Event, Long, case_of, run_all};
     use crate::{
-        plan::{Fault, Plant, Trouble, case::ProtocolSpec, generate::Profile},
+        plan::{
+            Fault, Plant, Trouble,
+            case::ProtocolSpec,
+            generate::{Deployment, Profile},
+        },
         run::Runner,
     };
     use std::{
@@ -329,6 +345,7 @@ mod tests {
             jobs,
             protocol: protocol.clone(),
             profile,
+            deployment: Deployment::default(),
             keep_going: true,
             long: Long::default(),
         };
@@ -365,8 +382,9 @@ mod tests {
         let protocol = ProtocolSpec::preset("hardened");
         let profile = Profile::Calm;
         let (from, long) = (u64::MAX, Long::default());
+        let (deployment, keep_going) = (Deployment::default(), true);
         let campaign =
-            Campaign { from, seeds: 300, jobs: 2, protocol, profile, keep_going: true, long };
+            Campaign { from, seeds: 300, jobs: 2, protocol, profile, deployment, keep_going, long };
         let mut seeds = Vec::new();
         super::explore(&campaign, &AtomicBool::new(false), |report, _| seeds.push(report.seed))
             .expect("a verdict");
@@ -378,9 +396,10 @@ mod tests {
         let protocol = ProtocolSpec::preset("hardened");
         let profile = Profile::Calm;
         let shard = "2/3".parse().expect("a shard");
-        let long = Long { shard, done: [5, 6].into(), hash_every: 2, leaks: false };
+        let long = Long { shard, done: [5, 6].into(), hash_every: 2, ..Long::default() };
+        let (from, deployment, keep_going) = (1, Deployment::default(), true);
         let campaign =
-            Campaign { from: 1, seeds: 12, jobs: 2, protocol, profile, keep_going: true, long };
+            Campaign { from, seeds: 12, jobs: 2, protocol, profile, deployment, keep_going, long };
         let mut seeds = BTreeMap::new();
         super::explore(&campaign, &AtomicBool::new(false), |report, _| {
             seeds.insert(report.seed, report.hash.is_some());

@@ -3,7 +3,10 @@
 
 use crate::{
     explore::{Campaign, Event, Long, SeedReport, explore_with},
-    plan::{case::ProtocolSpec, generate::Profile},
+    plan::{
+        case::ProtocolSpec,
+        generate::{Deployment, Profile},
+    },
     run::Runner,
 };
 use serde::Serialize;
@@ -92,6 +95,7 @@ pub fn hunt(
         jobs: hunt.jobs,
         protocol: ProtocolSpec::with_mutant(&entry.name()),
         profile: hunt.profile,
+        deployment: Deployment::default(),
         // It ends with the first seed that counts.
         keep_going: true,
         long: Long::default(),

@@ -17,10 +17,10 @@ use teamtalk_sim::{
     corpus,
     explore::{SeedReport, run_case},
     plan::{
-        Device, Fault, Group, Migration, Node, Operation, Past, PastGroup, PastMessage, PastPair,
-        PastSession, Plan, Role, Side, Step, Trouble,
+        Between, Device, Fault, Group, Migration, Node, Operation, Past, PastGroup, PastMessage,
+        PastPair, PastSession, Plan, Role, Side, Step, Trouble,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
-        generate::{Clients, Profile, generate},
+        generate::{Clients, Deployment, Profile, deployment, generate},
     },
     record::{self, Header, Kind, Line, Trace},
 };
@@ -232,6 +232,33 @@ fn the_header_of_a_trace_is_described() {
     assert_eq!(fields(&text, "### Header", 0), actual);
     let version = record::FORMAT;
     assert!(text.contains(&format!("the version of the format of traces: {version} |")));
+}
+
+#[test]
+fn a_deployment_has_the_fields_of_its_types() {
+    let (text, wrong) = (document(), json!({"?": 0}));
+    let heading = "## Deployment";
+    assert_eq!(fields(&text, heading, 0), expected::<Deployment>(wrong.clone()));
+    assert_eq!(fields(&text, heading, 1), expected::<deployment::Hosts>(wrong.clone()));
+    assert_eq!(fields(&text, heading, 2), expected::<deployment::Users>(wrong));
+    let links = tables(section(&text, heading))[0].iter().find(|row| row[0] == "`links`").cloned();
+    let links: Names = quoted(links.expect("a row")[4]).map(String::from).collect();
+    for (link, ..) in Between::ALL {
+        assert!(links.contains(&link.name()), "{} is not described", link.name());
+    }
+}
+
+/// What people copy can be run.
+#[test]
+fn the_example_of_a_deployment_is_one_and_has_every_field() {
+    let example = Deployment::read(&Path::new(ROOT).join("examples/deployment.toml"));
+    let example = example.unwrap_or_else(|e| panic!("{e}"));
+    let value = serde_json::to_value(&example).expect("plain data");
+    let has = |value: &Value| value.as_object().expect("fields").keys().cloned().collect::<Names>();
+    let wrong = json!({"?": 0});
+    assert_eq!(has(&value), expected::<Deployment>(wrong.clone()));
+    assert_eq!(has(&value["hosts"]), expected::<deployment::Hosts>(wrong.clone()));
+    assert_eq!(has(&value["users"]), expected::<deployment::Users>(wrong));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What must be so in a campaign file beside the types of its fields.
 
 use super::Results;
-use crate::{explore::SeedReport, properties};
+use crate::{explore::SeedReport, plan::case::Case, properties};
 use std::collections::BTreeMap;
 
 /// No number of a report is larger: the sums of a campaign stay sums.
@@ -14,6 +14,7 @@ const LARGEST: u64 = u32::MAX as u64;
 pub fn check(results: &Results) -> Result<(), String> {
     let protocol = results.protocol.resolve().map_err(|e| format!("protocol: {e}"))?;
     results.protocol.resolve_limits().map_err(|e| format!("protocol: {e}"))?;
+    results.deployment.check().map_err(|e| format!("deployment: {e}"))?;
     let is_time = results.seconds.is_finite() && results.seconds >= 0.0;
     is_time.then_some(()).ok_or("seconds: no time")?;
     let known: Vec<_> = properties::all(&protocol).iter().map(|p| p.name()).collect();
@@ -43,8 +44,12 @@ pub fn check(results: &Results) -> Result<(), String> {
         if lowest.get(&(signature.as_str(), mechanism.as_str())) != Some(&find.seed) {
             return Err(format!("{at}: seed {} is not the lowest that does it", find.seed));
         }
-        let protocols = find.small.as_ref().map(|case| (&case.expect, &case.protocols.base));
-        if protocols.is_some_and(|of| of != (signature, &results.protocol)) {
+        let is_of_it = |case: &Case| {
+            // A profile may make limits small, by the seed.
+            let whole = results.case(signature, case.seed.unwrap_or(find.seed));
+            (&case.expect, &case.protocols.base) == (signature, &whole.protocols.base)
+        };
+        if find.small.as_ref().is_some_and(|case| !is_of_it(case)) {
             return Err(format!("{at}: its small case is of something else"));
         }
         found += 1;

@@ -18,11 +18,11 @@ pub use merge::{Merged, merge};
 pub use shard::Shard;
 
 use crate::{
-    explore::{Campaign, SeedReport, case_of},
+    explore::{Campaign, SeedReport, case_in},
     files,
     plan::{
         case::{Case, ProtocolSpec},
-        generate::Profile,
+        generate::{Deployment, Profile},
         json,
     },
     shrink::Count,
@@ -55,6 +55,9 @@ pub struct Results {
     pub protocol: ProtocolSpec,
     /// What its plans are like.
     pub profile: Profile,
+    /// What is fixed of them.
+    #[serde(default, skip_serializing_if = "Deployment::is_empty")]
+    pub deployment: Deployment,
     /// The first seed.
     pub from: u64,
     /// How many there are to be, in all shards together; absent: as many as there was time for.
@@ -114,6 +117,7 @@ impl Results {
             build: BUILD.into(),
             protocol: campaign.protocol.clone(),
             profile: campaign.profile,
+            deployment: campaign.deployment.clone(),
             from: campaign.from,
             seeds,
             shard: campaign.long.shard,
@@ -151,7 +155,8 @@ impl Results {
 
     /// The case of a seed that violates something.
     pub fn case(&self, signature: &str, seed: u64) -> Case {
-        Case { expect: signature.into(), ..case_of(seed, &self.protocol, self.profile) }
+        let case = case_in(seed, &self.protocol, self.profile, &self.deployment);
+        Case { expect: signature.into(), ..case }
     }
 
     /// Goes on with a file of the same campaign: its seeds that came to nothing are run again.
@@ -170,6 +175,10 @@ impl Results {
     /// Whether another file is of the same campaign, or of one that differs in how many seeds and which
     /// of them are run.
     fn fits(&self, other: &Self) -> Result<(), String> {
+        // First, as its limits are the protocol's.
+        if let Some(differs) = self.deployment.difference(&other.deployment) {
+            return Err(format!("it is a campaign of another deployment: {differs}"));
+        }
         if self.protocol != other.protocol {
             let (ours, theirs) = (self.protocol.label(), other.protocol.label());
             return Err(format!("it is a campaign of protocol {theirs}, not of {ours}"));

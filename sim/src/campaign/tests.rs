@@ -2,8 +2,11 @@
 
 use super::{BUILD, FORMAT, Find, Results, merge};
 use crate::{
-    explore::{Campaign, Long, SeedReport, case_of},
-    plan::{case::ProtocolSpec, generate::Profile},
+    explore::{Campaign, Long, SeedReport, case_in, case_of},
+    plan::{
+        case::{Case, ProtocolSpec},
+        generate::{Deployment, Profile},
+    },
     properties::Tally,
     report,
 };
@@ -20,6 +23,7 @@ fn results(shard: &str, found: &[(u64, &str)]) -> Results {
         jobs: 1,
         protocol: ProtocolSpec::preset("teamtalk"),
         profile: Profile::Calm,
+        deployment: Deployment::default(),
         keep_going: true,
         long: Long { shard, ..Long::default() },
     };
@@ -50,17 +54,22 @@ fn shards(of: u64) -> Vec<(String, Results)> {
 
 #[test]
 fn what_is_written_is_read_again() {
-    let mut all = results("1/1", &FOUND);
-    let mut small = case_of(5, &all.protocol, all.profile);
-    small.expect = "order/gap/db".into();
-    let find = all.finds.get_mut("order/gap/db").and_then(|by| by.get_mut("race"));
-    find.expect("a find").small = Some(small);
-    let folder = std::env::temp_dir().join(format!("sim-campaign-{}", std::process::id()));
-    let path = folder.join("x.json");
-    all.write(&path).expect("writes");
-    assert_eq!(Results::read(&path), Ok(all));
-    assert_eq!(std::fs::read_dir(&folder).expect("a folder").count(), 1, "nothing beside it");
-    std::fs::remove_dir_all(&folder).expect("gone");
+    let deployed = Deployment::parse("[hosts]\nmsg = 4\n[users]\ncount = 5").expect("a deployment");
+    // A case of the profile `bounds` has a limit of its own.
+    for (profile, deployment) in
+        [(Profile::Calm, Deployment::default()), (Profile::Bounds, deployed)]
+    {
+        let mut all = Results { profile, deployment, ..results("1/1", &FOUND) };
+        let find = all.finds.get_mut("order/gap/db").and_then(|by| by.get_mut("race"));
+        let small = case_in(5, &all.protocol, all.profile, &all.deployment);
+        find.expect("a find").small = Some(Case { expect: "order/gap/db".into(), ..small });
+        let folder = std::env::temp_dir().join(format!("sim-campaign-{}", std::process::id()));
+        let path = folder.join("x.json");
+        all.write(&path).expect("writes");
+        assert_eq!(Results::read(&path), Ok(all));
+        assert_eq!(std::fs::read_dir(&folder).expect("a folder").count(), 1, "nothing beside it");
+        std::fs::remove_dir_all(&folder).expect("gone");
+    }
 }
 
 #[test]
@@ -72,12 +81,13 @@ fn what_is_damaged_is_refused_with_a_sentence() {
         Results::parse(&changed.to_string()).expect_err("refused")
     };
     type Change<'a> = &'a dyn Fn(&mut Value);
-    let cases: [(Change<'_>, &str); 18] = [
+    let cases: [(Change<'_>, &str); 19] = [
         (&|d| d["format"] = json!(FORMAT + 1), "but this build reads format version 1"),
         (&|d| d["format"] = json!("1"), "no format version, but"),
         (&|d| d["build"] = json!("0.0.9-x"), "it was made by build 0.0.9-x, and this is build"),
         (&|d| d["protocol"]["preset"] = json!("x"), "protocol: unknown preset `x`"),
         (&|d| d["profile"] = json!("x"), "unknown variant `x`"),
+        (&|d| d["deployment"] = json!({"hosts": {"msg": 0}}), "deployment: field `hosts.msg`: 0"),
         (&|d| d["shard"] = json!("4/3"), "`4/3` is no shard"),
         (&|d| d["shard"] = json!("1/3"), "seed 2: it is not of this campaign"),
         (&|d| d["from"] = json!(2), "seed 1: it is not of this campaign"),
@@ -107,6 +117,8 @@ fn what_is_damaged_is_refused_with_a_sentence() {
         assert!(why.contains("truncated"), "{why}");
     }
     assert!(whole.contains(BUILD));
+    // Files from before there were deployments are those of campaigns without one.
+    assert!(document.get("deployment").is_none() && Results::parse(&whole).is_ok());
 }
 
 #[test]
@@ -133,9 +145,13 @@ fn what_does_not_fit_together_is_refused() {
     let twice = |file: &mut Results| *file = results("1/3", &FOUND);
     assert_eq!(refused(&twice), "seed 1 is in 2.json and in 1.json");
     type Change<'a> = &'a dyn Fn(&mut Results);
-    let cases: [(Change<'_>, &str); 5] = [
+    let cases: [(Change<'_>, &str); 6] = [
         (&|f| f.protocol.preset = "hardened".into(), "a campaign of protocol hardened, not of"),
         (&|f| f.profile = Profile::Idle, "a campaign of profile idle, not of calm"),
+        (
+            &|f| f.deployment.hosts.msg = Some(4),
+            "a campaign of another deployment: `hosts.msg` is `4` there, and not fixed here",
+        ),
         (&|f| f.from = 2, "its first seed is 2, not 1"),
         (&|f| f.seeds = None, "its seeds are until a time, not 12"),
         (

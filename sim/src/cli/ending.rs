@@ -1,7 +1,9 @@
 //! What a campaign found, and its end: `explore` and `merge` have it in common.
 
 use super::{
-    Failure, INTERRUPTED, NOT_DETERMINISTIC, RIG_FAILED, VIOLATED, WRONG, interrupt,
+    Failure, INTERRUPTED, NOT_DETERMINISTIC, RIG_FAILED, VIOLATED, WRONG,
+    deployed::Deployed,
+    interrupt,
     output::{OutFile, Output, complain, quoted_path, replay_of},
     run::command_of,
     shrink::{Smaller, beside},
@@ -37,6 +39,8 @@ pub struct Ending {
     pub protocol: String,
     /// What is known to be violated, and left out.
     pub known: Option<Known>,
+    /// How the deployment was.
+    pub deployed: Deployed,
 }
 
 /// What is said at the end, beside what was found.
@@ -66,13 +70,18 @@ impl Ending {
             other => format!("-{}", other.name()),
         };
         let protocol = self.results.protocol.file_name();
+        // Two deployments make two cases of a seed.
+        let deployment = match &self.results.deployment {
+            none if none.is_empty() => String::new(),
+            some => format!("-deployment-{}", some.fingerprint()),
+        };
         let signature = signature.replace('/', "-");
-        self.folder.join(format!("{protocol}{kind}-{seed}-{signature}.json"))
+        self.folder.join(format!("{protocol}{kind}{deployment}-{seed}-{signature}.json"))
     }
 
     /// The command that runs a seed of it.
     pub fn again(&self, seed: u64) -> String {
-        command_of(seed, &self.protocol, self.results.profile)
+        command_of(seed, &self.protocol, self.results.profile, &self.deployed)
     }
 
     /// Whether a signature is known to be violated.
@@ -166,7 +175,7 @@ impl Ending {
 
     /// Prints the summary, writes what is to be written, and says with which status it ends.
     pub fn end(self, last: Last, out: &mut Output) -> u8 {
-        let Results { reports, lost, seconds, protocol, profile, .. } = &self.results;
+        let Results { reports, lost, seconds, protocol, profile, deployment, .. } = &self.results;
         out.print(report::summary(reports, *seconds));
         let (new, left_out) = self.without_known();
         let known = self.known.as_ref();
@@ -192,9 +201,11 @@ impl Ending {
         if let Some(sentence) = &last.missing {
             out.line(sentence);
         }
-        let floor = last.least_acked.unwrap_or_else(|| profile.least_acked());
+        let usual = if deployment.says_what_is_done() { 1 } else { profile.least_acked() };
+        let floor = last.least_acked.unwrap_or(usual);
         let too_few = floor::under(reports, floor);
-        let is_ours = *protocol == ProtocolSpec::preset("hardened") && *profile == Profile::Default;
+        let is_usual = *profile == Profile::Default && deployment.is_empty();
+        let is_ours = *protocol == ProtocolSpec::preset("hardened") && is_usual;
         let forgiven = if is_ours { ceilings::over(reports) } else { None };
         let too_little: Vec<String> = too_few.into_iter().chain(forgiven).chain(more).collect();
         for sentence in too_little.iter().chain(&last.different) {

@@ -9,7 +9,9 @@ use super::{
     shrink::Smaller,
 };
 use indicatif::ProgressBar;
-use std::{collections::BTreeSet, env, path::PathBuf, sync::atomic::Ordering, time::Duration};
+use std::{
+    collections::BTreeSet, env, ffi::OsStr, path::PathBuf, sync::atomic::Ordering, time::Duration,
+};
 use teamtalk_sim::{
     campaign::{Find, Known, Results},
     explore::{Campaign, Event, Found, Long, SeedReport, explore_with},
@@ -19,7 +21,8 @@ use teamtalk_sim::{
 
 pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
     interrupt::listen();
-    let protocol = ProtocolSpec::parse(&args.protocol)?;
+    let deployment = args.deployed.read()?;
+    let protocol = deployment.under(&ProtocolSpec::parse(&args.protocol)?)?;
     let (from, commit) = args.from.seed()?;
     let most = (u64::MAX - from).saturating_add(1);
     let seeds = args.minutes.is_none().then(|| args.seeds.min(most));
@@ -30,6 +33,7 @@ pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
         jobs: jobs_or_cores(args.jobs),
         protocol,
         profile: args.profile,
+        deployment,
         keep_going: args.keep_going,
         long: Long { shard, done: BTreeSet::new(), hash_every, known: BTreeSet::new(), leaks },
     };
@@ -41,15 +45,12 @@ pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
     try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
     let json = args.json.as_deref().map(OutFile::tried).transpose()?;
     let junit = args.junit.as_deref().map(OutFile::tried).transpose()?;
-    let ending = Ending {
-        results,
-        folder,
-        file: args.resume.clone(),
-        protocol: args.protocol.clone(),
-        known,
-    };
+    let (protocol, deployed) = (args.protocol.clone(), args.deployed.clone());
+    let file = args.resume.clone();
+    let ending = Ending { results, folder, file, protocol, deployed, known };
     ending.save()?;
     ending.write_cases()?;
+    args.deployed.say(&campaign.deployment, out);
     if let Some(hash) = commit {
         out.line(format_args!("seeds from {from} on: commit {hash}"));
     }
@@ -231,9 +232,11 @@ impl<'a> Hunt<'a> {
             return;
         };
         let (seed, patience) = (report.seed, self.args.patience.seconds.to_string());
-        let more =
-            ["--profile", self.args.profile.name(), "--patience", &patience].map(str::as_ref);
-        match hash_apart(seed, &self.args.protocol, &more) {
+        let more = ["--profile", self.args.profile.name(), "--patience", &patience];
+        let file = self.args.deployed.file.as_deref();
+        let deployed = file.map(|file| [OsStr::new("--deployment"), file.as_os_str()]);
+        let more = more.iter().map(|of| OsStr::new(*of)).chain(deployed.into_iter().flatten());
+        match hash_apart(seed, &self.args.protocol, &more.collect::<Vec<_>>()) {
             Ok(apart) if apart == *here => self.repeated += 1,
             Ok(apart) => {
                 interrupt::STOP.store(true, Ordering::Relaxed);

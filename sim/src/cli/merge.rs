@@ -2,6 +2,7 @@
 
 use super::{
     Failure, MOST_JOBS, Patience,
+    deployed::Deployed,
     ending::{Ending, Last},
     explore::in_the_target_folder,
     interrupt, jobs_or_cores,
@@ -66,7 +67,9 @@ pub fn merge(args: Merge, out: &mut Output) -> Result<u8, Failure> {
     let json = args.json.as_deref().map(OutFile::tried).transpose()?;
     let junit = args.junit.as_deref().map(OutFile::tried).transpose()?;
     let protocol = results.protocol.preset.clone();
-    let mut ending = Ending { results, folder, file: args.resume_file, protocol, known: None };
+    let deployed = Deployed::default();
+    let mut ending =
+        Ending { results, folder, file: args.resume_file, protocol, deployed, known: None };
     ending.save()?;
     ending.write_cases()?;
     if !args.no_shrink {

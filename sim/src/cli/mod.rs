@@ -2,6 +2,7 @@
 
 mod compare;
 mod corpus;
+mod deployed;
 mod ending;
 mod explain;
 mod explore;
@@ -17,6 +18,7 @@ mod shrink;
 mod verify;
 
 use clap::{Args, Parser, Subcommand};
+use deployed::Deployed;
 use first::First;
 use indicatif::ProgressBar;
 use merge::Merge;
@@ -145,7 +147,8 @@ struct Explore {
     shard: Shard,
     /// The campaign file: what was done is written to it every some seconds and at the end, after Ctrl-C,
     /// too. If it is there already, the campaign goes on with the seeds that are not in it, also after one
-    /// that violated something; it must be of the same build, protocol, profile, first seed and shard.
+    /// that violated something; it must be of the same build, protocol, profile, deployment, first seed
+    /// and shard.
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
     /// How many at once (default: one for each core).
@@ -157,6 +160,8 @@ struct Explore {
     /// What the plans are like: see `profiles`.
     #[arg(long, default_value = "default", value_parser = profile)]
     profile: Profile,
+    #[command(flatten)]
+    deployed: Deployed,
     /// Go on after the first violation.
     #[arg(long)]
     keep_going: bool,
@@ -212,6 +217,8 @@ struct Run {
     /// What the plan is like: see `profiles`.
     #[arg(long, default_value = "default", value_parser = profile)]
     profile: Profile,
+    #[command(flatten)]
+    deployed: Deployed,
     /// Write the trace here, as JSON lines (docs/FORMATS.md; `judge` reads it, `diff` compares it); of a
     /// run that is given up, as far as it came.
     #[arg(long)]

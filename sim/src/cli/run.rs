@@ -2,6 +2,7 @@
 
 use super::{
     Failure, Keep, RIG_FAILED, Replay, Run, VIOLATED, WRONG,
+    deployed::Deployed,
     output::{OutFile, Output, complain, quoted, replay_of},
     profile_name,
 };
@@ -12,7 +13,7 @@ use std::{
 };
 use teamtalk_sim::{
     corpus,
-    explore::{SeedReport, case_of},
+    explore::{SeedReport, case_in},
     picture::{self, TooLarge},
     plan::{
         case::{Case, ProtocolSpec},
@@ -26,9 +27,10 @@ use teamtalk_sim::{
 };
 
 /// The command that runs a seed.
-pub fn command_of(seed: u64, protocol: &str, profile: Profile) -> String {
-    let protocol = quoted(OsStr::new(protocol));
-    format!("cargo sim run {seed} --protocol {protocol} --profile {}", profile_name(profile))
+pub fn command_of(seed: u64, protocol: &str, profile: Profile, deployed: &Deployed) -> String {
+    let (protocol, profile) = (quoted(OsStr::new(protocol)), profile_name(profile));
+    let deployed = deployed.argument();
+    format!("cargo sim run {seed} --protocol {protocol} --profile {profile}{deployed}")
 }
 
 pub fn run(args: Run, out: &mut Output) -> Result<u8, Failure> {
@@ -37,9 +39,10 @@ pub fn run(args: Run, out: &mut Output) -> Result<u8, Failure> {
             .map_err(|e| format!("--log `{filter}`: {e}"))?;
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     }
-    let protocol = ProtocolSpec::parse(&args.protocol)?;
+    let deployment = args.deployed.read()?;
+    let protocol = deployment.under(&ProtocolSpec::parse(&args.protocol)?)?;
     let mut file = args.trace.as_deref().map(OutFile::tried).transpose()?;
-    let case = case_of(args.seed, &protocol, args.profile);
+    let case = case_in(args.seed, &protocol, args.profile, &deployment);
     let runner = Runner { entropy: args.entropy, backtraces: true, ..args.patience.runner() };
     let outcome = match runner.run(&case) {
         Ok(outcome) => outcome,
@@ -49,7 +52,7 @@ pub fn run(args: Run, out: &mut Output) -> Result<u8, Failure> {
         }
     };
     let is_written = write_trace(&mut file, &case, &outcome.trace, true);
-    let replay = command_of(args.seed, &args.protocol, args.profile);
+    let replay = command_of(args.seed, &args.protocol, args.profile, &args.deployed);
     for violation in &outcome.violations {
         out.line(report::card(&case, &outcome, violation, &replay));
     }

@@ -2,6 +2,7 @@
 
 use super::{
     Failure, MOST_JOBS, Patience, RIG_FAILED, VIOLATED,
+    deployed::Deployed,
     ending::written,
     explain,
     explore::in_the_target_folder,
@@ -16,7 +17,10 @@ use std::{
     path::{Path, PathBuf},
 };
 use teamtalk_sim::{
-    plan::{case::ProtocolSpec, generate::Profile},
+    plan::{
+        case::ProtocolSpec,
+        generate::{Deployment, Profile},
+    },
     pool::Pool,
     report::{
         page_of, verify as report, verify_junit,
@@ -81,6 +85,8 @@ pub struct Verify {
     /// What the plans are like: see `profiles`.
     #[arg(long, default_value = "default", value_parser = profile)]
     profile: Profile,
+    #[command(flatten)]
+    deployed: Deployed,
     /// Where cases are written (default: the folder `verify` in `sim` in cargo's target folder).
     #[arg(long)]
     out: Option<PathBuf>,
@@ -115,6 +121,9 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     let base = ProtocolSpec::parse(&args.base).map_err(|e| format!("--base: {e}"))?;
     let candidate =
         ProtocolSpec::parse(&args.candidate).map_err(|e| format!("--candidate: {e}"))?;
+    let deployment = args.deployed.read()?;
+    let base = deployment.under(&base).map_err(|e| format!("--base: {e}"))?;
+    let candidate = deployment.under(&candidate).map_err(|e| format!("--candidate: {e}"))?;
     let pair = Pair { base, candidate };
     let contract = args.contract.as_deref().map(Contract::read).transpose()?.unwrap_or_default();
     let folder = args.out.clone().unwrap_or_else(|| in_the_target_folder().join("verify"));
@@ -123,10 +132,11 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
         Some(base) => wire::compare(base, &args.candidate_proto)?,
         None => Vec::new(),
     };
-    let programs = programs(&args, &pair)?;
+    let programs = programs(&args, &pair, &deployment)?;
     let json = args.json.as_deref().map(OutFile::tried).transpose()?;
     let html = args.html.as_deref().map(OutFile::tried).transpose()?;
     let junit = args.junit.as_deref().map(OutFile::tried).transpose()?;
+    args.deployed.say(&deployment, out);
     out.line(report::changes(&pair, &programs));
     if args.base_proto.is_some() {
         out.line(report::on_the_wire(&differences));
@@ -145,6 +155,7 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
         from: args.from,
         seeds: args.seeds,
         profile: args.profile,
+        deployment,
         rolling: args.rolling,
         contract,
         candidate_noise: args.candidate_noise,
@@ -194,7 +205,7 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
 }
 
 /// The other builds, each tried with the first case of its side.
-fn programs(args: &Verify, pair: &Pair) -> Result<Programs, Failure> {
+fn programs(args: &Verify, pair: &Pair, deployment: &Deployment) -> Result<Programs, Failure> {
     let named = [("--base-sim", &args.base_sim), ("--candidate-sim", &args.candidate_sim)];
     if args.rolling && named.iter().any(|(_, path)| path.is_some()) {
         return Err(Failure::Wrong(
@@ -203,7 +214,7 @@ fn programs(args: &Verify, pair: &Pair) -> Result<Programs, Failure> {
                 .into(),
         ));
     }
-    let (case, _) = pair.rolling(args.from, args.profile, &Paths::any());
+    let (case, _) = pair.rolling(args.from, args.profile, deployment, &Paths::any());
     let patience = args.patience.runner().patience;
     let tried = |(name, path): (&str, &Option<PathBuf>), stage: Stage| {
         let program = |path: &PathBuf| Program::tried(path, &stage.run_of(&case), patience);

@@ -124,7 +124,7 @@ impl<'a> Drawer<'a> {
             "seed": self.case.seed,
             "protocol": self.case.protocols.base.label(),
             "pace": plan.pace,
-            "latency_ms": plan.latency_ticks * crate::plan::TICK_MS,
+            "latency": plan.latencies().to_string(),
             "replay": replay,
             "trace": self.outcome.trace.hash(),
             "expect": self.case.expect,

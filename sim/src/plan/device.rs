@@ -25,6 +25,19 @@ pub enum Client {
 }
 
 impl Client {
+    /// Its name, as files have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Windows => "windows",
+            Self::Mac => "mac",
+            Self::Android => "android",
+            Self::Ios => "ios",
+            Self::OursPc => "ours_pc",
+            Self::OursPhone => "ours_phone",
+            Self::OursIphone => "ours_iphone",
+        }
+    }
+
     /// The client type that it logs in with (SYSTEM.md section 2).
     pub fn client_type(self) -> u32 {
         match self {

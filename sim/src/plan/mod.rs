@@ -9,6 +9,7 @@ pub mod generate;
 mod group;
 mod host;
 pub(crate) mod json;
+mod latency;
 mod migration;
 mod operation;
 mod past;
@@ -22,6 +23,7 @@ pub use device::{Client, Device};
 pub use fault::{Cut, Fate, Fault, LONGEST_MS, Plant, Trouble};
 pub use group::{Chat, Group, GroupKind, GroupRef};
 pub use host::{Host, NoHost, Role};
+pub use latency::{Between, Latencies};
 pub use migration::Migration;
 pub use operation::{Action, DROPS, Odd, Operation, Size, text_of};
 pub use past::{Past, PastGroup, PastMessage, PastPair, PastSession};
@@ -30,7 +32,10 @@ pub use rogue::Rogue;
 pub use rollout::{Ends, Step};
 
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use teamtalk::timing::Timing;
 
 /// Simulated milliseconds of one turmoil tick: latencies and fault times are multiples of it.
@@ -74,6 +79,14 @@ impl Pace {
         match self {
             Self::Brisk => Timing::brisk(),
             Self::Original => Timing::original(),
+        }
+    }
+
+    /// How many times as long as at a brisk pace durations are.
+    pub fn times(self) -> u64 {
+        match self {
+            Self::Brisk => 1,
+            Self::Original => 5,
         }
     }
 
@@ -135,8 +148,11 @@ pub struct Plan {
     /// may want no pushes.
     #[serde(default = "default_epoch", skip_serializing_if = "is_default_epoch")]
     pub epoch: u64,
-    /// One-way latency of every link, in ticks.
+    /// One-way latency of every link that has none of its own, in ticks.
     pub latency_ticks: u64,
+    /// One-way latency of the links between two roles, in ticks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub link_latency_ticks: BTreeMap<Between, u64>,
     /// Workers of each db_proxy.
     #[serde(default = "default_workers")]
     pub db_workers: usize,
@@ -196,6 +212,11 @@ impl Plan {
         let mut hosts: Vec<_> = hosts.filter(|h| h.role() == role).collect();
         hosts.sort_unstable();
         hosts
+    }
+
+    /// The latencies of all links.
+    pub fn latencies(&self) -> Latencies {
+        Latencies { usual: self.latency_ticks, own: self.link_latency_ticks.clone() }
     }
 
     /// The users who log in: of devices, and beside them.

@@ -141,7 +141,10 @@ mod tests {
     use crate::{
         campaign::{Find, Results},
         explore::{Campaign, Long, SeedReport},
-        plan::{case::ProtocolSpec, generate::Profile},
+        plan::{
+            case::ProtocolSpec,
+            generate::{Deployment, Profile},
+        },
     };
     use proptest::prelude::*;
     use roxmltree::{Document, Node};
@@ -153,6 +156,7 @@ mod tests {
             jobs: 1,
             protocol: ProtocolSpec::preset("teamtalk"),
             profile: Profile::Calm,
+            deployment: Deployment::default(),
             keep_going: true,
             long: Long::default(),
         };

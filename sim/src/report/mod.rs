@@ -27,7 +27,7 @@ use crate::{
     ceilings,
     explore::SeedReport,
     floor::median_acked,
-    plan::{Durability, Pace, Plan, Role, Side, TICK_MS, case::Case, rollout},
+    plan::{Durability, Pace, Plan, Role, Side, case::Case, rollout},
     properties::{About, Violation},
     record::{Applied, Kind, Line},
     shrink::{NOISES, Part},
@@ -141,7 +141,7 @@ fn world(plan: &Plan) -> String {
         1 => format!("1 {role} host"),
         n => format!("{n} {role} hosts"),
     });
-    let latency = plan.latency_ticks * TICK_MS;
+    let latency = plan.latencies();
     let flushes = match plan.redis {
         Durability::Always => "each write",
         Durability::EverySecond => "every second",
@@ -154,7 +154,7 @@ fn world(plan: &Plan) -> String {
     let past = if plan.past.is_empty() { "" } else { "; the stores have a past" };
     let schema = plan.schema.map_or(String::new(), |of| format!("; the schema has version {of}"));
     format!(
-        "{}; {latency} ms one way; Redis flushes {flushes}; timers {pace}; the plan ends at {} ms{past}{schema}",
+        "{}; {latency} one way; Redis flushes {flushes}; timers {pace}; the plan ends at {} ms{past}{schema}",
         hosts.join(", "),
         plan.horizon_ms
     )

@@ -52,6 +52,7 @@ fn change(change: impl Fn(&mut Plan) + 'static) -> Change {
 /// Everything in it as it is by default.
 fn world() -> Vec<Change> {
     vec![
+        change(|plan| plan.link_latency_ticks.clear()),
         change(|plan| plan.latency_ticks = 1),
         change(|plan| plan.epoch = EPOCH),
         change(|plan| plan.redis = Durability::Always),

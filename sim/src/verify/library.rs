@@ -2,7 +2,10 @@
 
 use super::{Contract, Pair, Programs, SHRINK_RUNS, Verdict, Verification};
 use crate::{
-    plan::{case::ProtocolSpec, generate::Profile},
+    plan::{
+        case::ProtocolSpec,
+        generate::{Deployment, Profile},
+    },
     pool::Pool,
     report::{
         self,
@@ -23,6 +26,7 @@ pub struct Verify {
     rolling: bool,
     contract: Contract,
     shrink_runs: u64,
+    deployment: Deployment,
 }
 
 /// May a candidate replace a base? 300 seeds from 1 on, on all cores, unless it is said otherwise.
@@ -32,7 +36,8 @@ pub fn verify(base: ProtocolSpec, candidate: ProtocolSpec) -> Verify {
     let (profile, rolling) = (Profile::Default, false);
     let contract = Contract::default();
     let (pair, shrink_runs) = (Pair { base, candidate }, SHRINK_RUNS);
-    Verify { pair, seeds: 300, from: 1, jobs, profile, rolling, contract, shrink_runs }
+    let deployment = Deployment::default();
+    Verify { pair, seeds: 300, from: 1, jobs, profile, rolling, contract, shrink_runs, deployment }
 }
 
 impl Verify {
@@ -71,16 +76,35 @@ impl Verify {
         Self { shrink_runs, ..self }
     }
 
+    /// Plans are of this deployment; its limits hold on both sides, but for those that a protocol sets itself.
+    pub fn deployment(self, deployment: Deployment) -> Self {
+        Self { deployment, ..self }
+    }
+
     /// Runs it.
     ///
     /// # Errors
-    /// A sentence about a protocol that this build does not have.
+    /// A sentence about a protocol that this build does not have, or a deployment that can't be.
     pub fn run(self) -> Result<Verified, String> {
-        let Self { pair, seeds, from, jobs, profile, rolling, contract, shrink_runs } = self;
+        let Self {
+            shrink_runs,
+            mut pair,
+            seeds,
+            from,
+            jobs,
+            profile,
+            rolling,
+            contract,
+            deployment,
+        } = self;
+        deployment.check().map_err(|e| format!("deployment: {e}"))?;
         for (side, spec) in [("base", &pair.base), ("candidate", &pair.candidate)] {
             let resolved = spec.resolve().and_then(|_| spec.resolve_limits());
             resolved.map_err(|e| format!("{side}: {e}"))?;
         }
+        pair.base = deployment.under(&pair.base).map_err(|e| format!("base: {e}"))?;
+        pair.candidate =
+            deployment.under(&pair.candidate).map_err(|e| format!("candidate: {e}"))?;
         let stop = AtomicBool::new(false);
         let pool = Pool { runner: Runner::default(), jobs, stop: &stop, twins: Vec::new() };
         let progress = |_| {};
@@ -89,6 +113,7 @@ impl Verify {
             from,
             seeds,
             profile,
+            deployment,
             rolling,
             contract,
             candidate_noise: 0,

@@ -32,7 +32,7 @@ pub use stage::{Pair, Paths, Stage};
 use crate::{
     plan::{
         case::Case,
-        generate::{Profile, rollout::Leg},
+        generate::{Deployment, Profile, rollout::Leg},
     },
     pool::Pool,
     run::{Program, Runner},
@@ -72,6 +72,8 @@ pub struct Verification<'a> {
     pub seeds: u64,
     /// What the plans are like.
     pub profile: Profile,
+    /// What is fixed of them. Its limits are those of both protocols already ([`Deployment::under`]).
+    pub deployment: Deployment,
     /// Whether hosts change side in some runs.
     pub rolling: bool,
     /// What must hold where.
@@ -357,8 +359,13 @@ impl Verification<'_> {
         self.pool.stop.load(std::sync::atomic::Ordering::Relaxed)
     }
 
+    /// The case of a seed, with its path.
+    fn rollout(&self, seed: u64, paths: &Paths) -> (Case, Path) {
+        self.pair.rolling(seed, self.profile, &self.deployment, paths)
+    }
+
     /// The cases of some seeds, with their paths.
     fn cases(&self, seeds: Range<u64>, paths: &Paths) -> Vec<(Case, Path)> {
-        seeds.map(|seed| self.pair.rolling(seed, self.profile, paths)).collect()
+        seeds.map(|seed| self.rollout(seed, paths)).collect()
     }
 }

@@ -243,7 +243,7 @@ impl Verification<'_> {
     fn aimed(&self, seed: u64, cause: &Cause, shown: &Case) -> Case {
         match cause {
             Cause::Mix { new, old } => {
-                let (mut case, _) = self.pair.rolling(seed, self.profile, &Paths::any());
+                let (mut case, _) = self.rollout(seed, &Paths::any());
                 let mut sides = at_start(&case.plan);
                 let mut seen: BTreeMap<Role, u64> = BTreeMap::new();
                 for (host, side) in &mut sides {
@@ -267,7 +267,7 @@ impl Verification<'_> {
                 let units = self.pair.units();
                 let of = units.iter().copied().map(rank).collect();
                 let ranks = Ranks { of, ..Ranks::default() };
-                let (case, _) = self.pair.rolling(seed, self.profile, &Paths { ranks, legs });
+                let (case, _) = self.rollout(seed, &Paths { ranks, legs });
                 let others = units.iter().copied().filter(|role| !roles.contains(role));
                 let older = self.pair.older_schema();
                 others.fold(case, |case, role| stays(&case, role, side_of(shown, role), older))

@@ -9,7 +9,7 @@ use crate::{
         Plan, Role, Side,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{
-            Clients, Profile, generate,
+            Clients, Deployment, Profile, generate_in,
             rollout::{Leg, Ranks, lay},
         },
         rollout,
@@ -95,8 +95,14 @@ impl Pair {
     }
 
     /// The plan of a seed with its rollout, under both protocols.
-    pub fn rolling(&self, seed: u64, profile: Profile, paths: &Paths) -> (Case, Path) {
-        let mut plan = generate(seed, Clients::Ours, profile);
+    pub fn rolling(
+        &self,
+        seed: u64,
+        profile: Profile,
+        deployment: &Deployment,
+        paths: &Paths,
+    ) -> (Case, Path) {
+        let mut plan = generate_in(seed, Clients::Ours, profile, deployment);
         plan.schema = self.older_schema();
         let path = lay(&mut plan, seed, &paths.ranks, &paths.legs);
         (self.case(seed, plan), path)

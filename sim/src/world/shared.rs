@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     noise::Noise,
-    plan::Host,
+    plan::{Host, Latencies},
     record::{End, Kind, Line, Trace},
 };
 use std::{
@@ -83,7 +83,7 @@ impl Shared {
             roster: Roster::default(),
             streams: Streams::default(),
             sockets: BTreeMap::new(),
-            network: Network::new(1),
+            network: Network::new(Latencies { usual: 1, own: BTreeMap::new() }),
             orphaned: BTreeSet::new(),
             next_tick: Vec::new(),
             killing: None,

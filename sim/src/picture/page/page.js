@@ -409,7 +409,7 @@ function build() {
   const legend = el('div', {class: 'card'}, el('h2', {}, 'How to read it'), key(),
     el('p', {class: 'replay'}, 'Time goes down; where nothing happens it is folded. Hover, or step with Tab, to see what a PDU says. Bold is what the violation is about.' + ` Heartbeats (${about.heartbeats}) are left out; the questions of the auditor, who asks whether all is paid, come with "audits".`));
   document.body.append(el('header', {}, verdict, violation ? el('p', {class: 'sentence'}, violation.sentence) : null,
-    el('div', {class: 'facts'}, fact('protocol', about.protocol), fact('pace', about.pace), fact('latency', `${about.latency_ms} ms`), fact('seed', about.seed)),
+    el('div', {class: 'facts'}, fact('protocol', about.protocol), fact('pace', about.pace), fact('latency', about.latency), fact('seed', about.seed)),
     el('div', {class: 'cards'}, plan, legend)));
 
   const all = items => [...new Set(items)].sort((a, b) => String(a).localeCompare(String(b), 'en', {numeric: true}));

@@ -89,6 +89,10 @@ fn numbers(plan: &Plan) -> Result<(), String> {
     }
     within("plan", "epoch", plan.epoch, EPOCHS.0, EPOCHS.1)?;
     within("plan", "latency_ticks", plan.latency_ticks, 1, HIGHEST_LATENCY_TICKS)?;
+    for (link, ticks) in &plan.link_latency_ticks {
+        let field = format!("link_latency_ticks.{}", link.name());
+        within("plan", &field, *ticks, 1, HIGHEST_LATENCY_TICKS)?;
+    }
     within("plan", "db_workers", plan.db_workers, 1, MOST_WORKERS)
 }
 

@@ -58,6 +58,8 @@ fn stops(plan: &mut Plan, draws: &mut Draws) -> Timed {
     const SENT: (u64, u64) = (12, 60);
     /// The first is sent so long before.
     const BEFORE_MS: u64 = 200;
+    /// So many devices at most.
+    const MOST_SENDERS: usize = 8;
     let proxies: Vec<String> = plan.hosts(Role::Db).iter().map(|host| host.to_string()).collect();
     let (host, for_ms) = (draws.pick(&proxies), 500 + draws.below(1_500));
     let at_ms = draws.when(for_ms);
@@ -65,7 +67,12 @@ fn stops(plan: &mut Plan, draws: &mut Draws) -> Timed {
     let (many, every) = SENT;
     let first = at_ms.saturating_sub(BEFORE_MS);
     let mut all = Timed::new();
-    for device in &plan.devices {
+    // More at once are more than a cluster takes for a while, whoever stops.
+    let mut senders: Vec<&Device> = plan.devices.iter().collect();
+    while senders.len() > MOST_SENDERS {
+        senders.remove(draws.below(senders.len() as u64) as usize);
+    }
+    for device in senders {
         let to = Chat::User(draws.peer(plan, device.user));
         let first = first + draws.below(every);
         all.extend((0..many).map(|n| (first + n * every, device.slot, Action::Send { to })));

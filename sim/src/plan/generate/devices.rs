@@ -10,10 +10,10 @@ const MOST: usize = 8;
 
 /// A user's devices by the last digit of their slots: the slot is `(user - 1) * 4 + kind`.
 pub(super) const PC: u32 = 1;
-const PHONE: u32 = 2;
+pub(super) const PHONE: u32 = 2;
 /// Of the same class as the first: they kick each other.
-const SECOND_PC: u32 = 3;
-const SECOND_PHONE: u32 = 4;
+pub(super) const SECOND_PC: u32 = 3;
+pub(super) const SECOND_PHONE: u32 = 4;
 
 /// Whether a device is of a class of which its user may have another one, which came first.
 pub(super) fn is_second(slot: u32) -> bool {
@@ -51,7 +51,7 @@ fn software(clients: Clients, kind: u32) -> BoxedStrategy<Client> {
 
 /// A second device obeys its kick: two that do not would kick each other for ever, and never
 /// come to rest.
-fn conduct(profile: Profile, kind: u32) -> BoxedStrategy<Conduct> {
+pub(super) fn conduct(profile: Profile, kind: u32) -> BoxedStrategy<Conduct> {
     if profile.is_orderly() {
         return Just(Conduct::default()).boxed();
     }
@@ -72,14 +72,14 @@ pub(super) fn devices(
     clients: Clients,
     profile: Profile,
 ) -> impl Strategy<Value = Vec<Device>> + use<> {
-    let msg_servers = shape.msg_servers;
+    let (msg_servers, client_hosts) = (shape.msg_servers, shape.client_hosts);
     let one = move |(user, kind): (u32, u32)| {
         let here = match kind {
             PC => Just(true).boxed(),
             PHONE => prop::bool::weighted(0.5).boxed(),
             _ => prop::bool::weighted(0.15).boxed(),
         };
-        let place = (1..=2_u32, 1..=msg_servers);
+        let place = (1..=client_hosts, 1..=msg_servers);
         (here, software(clients, kind), conduct(profile, kind), place).prop_map(
             move |(here, client, conduct, (host, home))| {
                 here.then(|| Device {

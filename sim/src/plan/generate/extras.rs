@@ -2,9 +2,9 @@
 //! texts, wrong passwords, strangers, floods. It is drawn from numbers of its own, and laid over a plan
 //! that is complete without it, so that the rest of the plan is what it was.
 
-use super::{Clients, LOGINS_END_MS, amid, at_faults, operations::LAST_MS};
+use super::{Clients, Deployment, LOGINS_END_MS, amid, at_faults, operations::LAST_MS};
 use crate::plan::{
-    Action, Chat, Client, Device, EPOCH, Odd, Operation, Payload, Plan, Rogue, TICK_MS,
+    Action, Chat, Client, Device, EPOCH, Odd, Operation, Payload, Plan, Rogue, Role, TICK_MS,
 };
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use rand::Rng;
@@ -78,9 +78,9 @@ impl Draws {
 type Kind = fn(&mut Plan, &mut Draws) -> Timed;
 
 /// Lays them over a plan.
-pub(super) fn add(plan: &mut Plan, seed: u64, clients: Clients) {
+pub(super) fn add(plan: &mut Plan, seed: u64, clients: Clients, deployment: &Deployment) {
     let mut draws = Draws::of(seed, 1);
-    if clients == Clients::Ours {
+    if clients == Clients::Ours && deployment.clients.is_empty() {
         for device in plan.devices.iter_mut().filter(|d| d.client == Client::OursPhone) {
             if draws.once_in(3) {
                 device.client = Client::OursIphone;
@@ -269,13 +269,15 @@ fn no_audio(plan: &Plan, draws: &mut Draws) -> Timed {
 /// Simulated milliseconds between two messages of a crowd. They take turns in their conversation, each for two ways to
 /// SQL and back and what these take: some 25 ms where a way takes one tick, 46 where it takes two. What comes
 /// nearly as fast waits for the rest of a run, and keeps the workers of a db_proxy from all others.
-fn crowd_every_ms(latency_ticks: u64) -> u64 {
-    30 + 30 * latency_ticks
+fn crowd_every_ms(plan: &Plan) -> u64 {
+    let latencies = plan.latencies();
+    let to_sql = latencies.between(Role::Db, Role::Sql);
+    30 + 30 * to_sql.max(latencies.between(Role::Db, Role::Redis))
 }
 
 /// More messages than a page of history has, while a device that is to have them is away.
 fn crowd(plan: &mut Plan, draws: &mut Draws) -> Timed {
-    let every_ms = crowd_every_ms(plan.latency_ticks);
+    let every_ms = crowd_every_ms(plan);
     let device = draws.device(plan);
     let peer = draws.peer(plan, device.user);
     let (to, many) = (Chat::User(peer), CROWD.0 + draws.below(CROWD.1));

@@ -2,7 +2,7 @@
 
 use super::groups::some_of;
 use crate::plan::{Action, Ask, Chat, GroupRef, Odd, Rogue, Size};
-use std::sync::OnceLock;
+use std::{collections::BTreeMap, sync::OnceLock};
 use teamtalk::catalogue::{Args, Question, id as command, limits::Limits, probe, question};
 
 /// A user who does not exist.
@@ -41,9 +41,17 @@ impl Draw {
 /// Actions with their delays in simulated milliseconds.
 pub(super) type Actions = Vec<(u64, Action)>;
 
+/// What is done if it is nothing else.
+pub(super) const SEND: &str = "send";
+/// Sends beside what else is done, where a deployment has weights and none for these: as many as without one
+/// in a plan that has half of the families.
+const SENDS: u32 = 600;
+
 /// One thing that users do besides sending.
 #[derive(Clone, Copy)]
 struct Family {
+    /// Its name, which is that of an action or begins those of its actions.
+    name: &'static str,
     /// Out of a thousand operations, in a plan that has it.
     weight: u32,
     /// A client in order does it.
@@ -60,12 +68,12 @@ enum Make {
     Ask(Question),
 }
 
-const fn proper(weight: u32, make: fn(&Draw) -> Actions) -> Row {
-    Row::Own(Family { weight, proper: true, make: Make::Actions(make) })
+const fn proper(name: &'static str, weight: u32, make: fn(&Draw) -> Actions) -> Row {
+    Row::Own(Family { name, weight, proper: true, make: Make::Actions(make) })
 }
 
-const fn improper(weight: u32, make: fn(&Draw) -> Actions) -> Row {
-    Row::Own(Family { weight, proper: false, make: Make::Actions(make) })
+const fn improper(name: &'static str, weight: u32, make: fn(&Draw) -> Actions) -> Row {
+    Row::Own(Family { name, weight, proper: false, make: Make::Actions(make) })
 }
 
 /// A row of [`ORDER`].
@@ -107,9 +115,9 @@ const MALFORMED: [u16; 12] = [
 /// The first is in every plan: what is owed has to be read some time. Questions of the catalogue that
 /// are not named here follow in the catalogue's order; the order is which bit of a swarm each has.
 const ORDER: [Row; 34] = [
-    proper(80, |d| now(Action::Read { chat: d.chat })),
-    proper(40, |d| now(Action::Pull { chat: d.chat, count: 1 + d.more % 20 })),
-    proper(45, |_| now(Action::Reconnect)),
+    proper("read", 80, |d| now(Action::Read { chat: d.chat })),
+    proper("pull", 40, |d| now(Action::Pull { chat: d.chat, count: 1 + d.more % 20 })),
+    proper("reconnect", 45, |_| now(Action::Reconnect)),
     asked("latest"),
     asked("by_id"),
     asked("sessions"),
@@ -117,32 +125,36 @@ const ORDER: [Row; 34] = [
     asked("time"),
     asked("kick_pc"),
     asked("status"),
-    proper(15, |d| now(Action::P2p { to: d.peer })),
-    proper(40, |_| now(Action::Resend { of: None })),
-    proper(25, |d| {
+    proper("p2p", 15, |d| now(Action::P2p { to: d.peer })),
+    proper("resend", 40, |_| now(Action::Resend { of: None })),
+    proper("logout", 25, |d| {
         let back = 300 + u64::from(d.more % 1_200);
         // Some are gone for good.
         let login = (!d.more.is_multiple_of(3)).then_some((back, Action::Login));
         [(0, Action::Logout)].into_iter().chain(login).collect()
     }),
-    proper(25, |d| with_group(d, |group| Action::AddMembers { group, users: d.some_users() })),
-    proper(30, |d| with_group(d, |group| Action::RemoveMembers { group, users: d.one_user() })),
+    proper("add_members", 25, |d| {
+        with_group(d, |group| Action::AddMembers { group, users: d.some_users() })
+    }),
+    proper("remove_members", 30, |d| {
+        with_group(d, |group| Action::RemoveMembers { group, users: d.one_user() })
+    }),
     asked("group_list"),
     asked("group_info"),
     asked("shield_group"),
     asked("user_info"),
     asked("all_users"),
     asked("departments"),
-    proper(6, |_| now(Action::Avatar)),
+    proper("avatar", 6, |_| now(Action::Avatar)),
     asked("sign"),
     asked("set_push_shield"),
     asked("ask_push_shield"),
     asked("device_token"),
     asked("send_file"),
     asked("offline_files"),
-    proper(8, |d| now(Action::AddOfflineFile { to: d.peer })),
-    proper(3, |d| now(Action::DelOfflineFile { from: d.peer, of: 0 })),
-    improper(25, |d| {
+    proper("add_offline_file", 8, |d| now(Action::AddOfflineFile { to: d.peer })),
+    proper("del_offline_file", 3, |d| now(Action::DelOfflineFile { from: d.peer, of: 0 })),
+    improper("send_odd", 25, |d| {
         let odd = |odd| Action::SendOdd { to: d.chat, odd };
         now(match d.more % 5 {
             0 => Action::Send { to: Chat::User(d.user) },
@@ -152,8 +164,8 @@ const ORDER: [Row; 34] = [
             _ => odd(Odd::Empty),
         })
     }),
-    improper(25, |d| now(Action::Malformed { command: d.pick(&MALFORMED) })),
-    improper(25, |d| {
+    improper("malformed", 25, |d| now(Action::Malformed { command: d.pick(&MALFORMED) })),
+    improper("rogue", 25, |d| {
         let what = match d.more % 3 {
             0 => Rogue::Garbage,
             1 => Rogue::Unread { of: d.peer },
@@ -161,7 +173,7 @@ const ORDER: [Row; 34] = [
         };
         now(Action::Rogue { what })
     }),
-    improper(10, |d| now(Action::Probe { limit: limit(d.more), size: Size::Over })),
+    improper("probe", 10, |d| now(Action::Probe { limit: limit(d.more), size: Size::Over })),
 ];
 
 /// The name of a limit; every one is drawn as often as any other.
@@ -181,6 +193,7 @@ fn families() -> &'static [Family] {
     static FAMILIES: OnceLock<Vec<Family>> = OnceLock::new();
     FAMILIES.get_or_init(|| {
         let ask = |question: Question| Family {
+            name: question.name,
             weight: question.weight,
             proper: true,
             make: Make::Ask(question),
@@ -197,13 +210,39 @@ fn families() -> &'static [Family] {
     })
 }
 
-/// The operation of a draw: that of the family under `pick` (out of a thousand) among those
-/// whose bit is in `swarm`, or a send.
-pub(super) fn actions(draw: &Draw, pick: u32, swarm: u64, only_proper: bool) -> Actions {
+/// The names of all that users do, sends first.
+pub(super) fn names() -> Vec<&'static str> {
+    [SEND].into_iter().chain(families().iter().map(|family| family.name)).collect()
+}
+
+/// The weights of what users do: those that a deployment gives, by name.
+pub(super) type Weights = BTreeMap<String, u32>;
+
+/// Out of how many a pick is.
+pub(super) fn picks(given: &Weights) -> u32 {
+    if given.is_empty() { 1_000 } else { 1_000_000 }
+}
+
+/// The operation of a draw: that of the family under `pick` among those whose bit is in `swarm`, or a send. A
+/// family that has a weight given is there, whatever its bit.
+pub(super) fn actions(
+    draw: &Draw,
+    pick: u32,
+    swarm: u64,
+    only_proper: bool,
+    given: &Weights,
+) -> Actions {
+    let weight = |(bit, family): (usize, &Family)| match given.get(family.name) {
+        _ if only_proper && !family.proper => 0,
+        Some(given) => *given,
+        None if swarm >> bit & 1 == 1 => family.weight,
+        None => 0,
+    };
+    let weights: Vec<u32> = families().iter().enumerate().map(weight).collect();
+    let pick = if given.is_empty() { pick } else { scaled(pick, &weights, given) };
     let mut under = 0;
-    for (bit, family) in families().iter().enumerate() {
-        let here = swarm >> bit & 1 == 1 && (family.proper || !only_proper);
-        under += if here { family.weight } else { 0 };
+    for (family, weight) in families().iter().zip(weights) {
+        under += weight;
         if pick < under {
             let made = match family.make {
                 Make::Actions(make) => make(draw),
@@ -213,6 +252,13 @@ pub(super) fn actions(draw: &Draw, pick: u32, swarm: u64, only_proper: bool) -> 
         }
     }
     send(draw)
+}
+
+/// A pick out of what all weights are together, with that of sends.
+fn scaled(pick: u32, weights: &[u32], given: &Weights) -> u32 {
+    let sends = given.get(SEND).copied().unwrap_or(SENDS);
+    let all = weights.iter().sum::<u32>() + sends;
+    (u64::from(pick) * u64::from(all) / u64::from(picks(given))) as u32
 }
 
 /// A question with the arguments that it has; none if it is about a group and there is none.

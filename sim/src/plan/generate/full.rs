@@ -2,7 +2,7 @@
 //! reached within a run, and what reaches it. Bounds that a deployment may set are limits of the case
 //! (`ProtocolSpec::limits`); the rest is in the plan.
 
-use super::{Profile, extras::Draws};
+use super::{Deployment, Profile, extras::Draws};
 use crate::plan::{
     Action, Chat, Device, Group, PastMessage, PastPair, PastSession, Plan, Rogue, Size,
 };
@@ -17,6 +17,8 @@ const MESSAGE_EVERY_MS: u64 = 40;
 const AT_ONCE: usize = 10;
 /// The same of the largest: each fills the window of a socket, and a heartbeat waits behind them.
 const LARGE_AT_ONCE: usize = 3;
+/// So many devices ask at once, of those that there are.
+const MOST_ASKING: usize = 80;
 
 /// What fills up, at which bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,15 +37,20 @@ enum Full {
     Sessions,
 }
 
+/// Plans have so many devices at most, unless a deployment has more: then bounds that all of them share are as
+/// much larger, for each is to find room at rest.
+const DEVICES: u32 = 8;
+
 impl Full {
-    fn of(draws: &mut Draws) -> Self {
+    fn of(draws: &mut Draws, deployment: &Deployment) -> Self {
+        let more = deployment.most_devices().saturating_sub(DEVICES);
         let mut between =
             |least: u32, most: u32| least + draws.below((most - least + 1).into()) as u32;
         match between(0, 5) {
-            0 => Self::Worker(between(5, 6)),
+            0 => Self::Worker(between(5, 6) + more),
             1 => Self::SendList(between(5, 10)),
             2 => Self::InFlight(between(4, 8)),
-            3 => Self::Source(between(8, 11)),
+            3 => Self::Source(between(8, 11) + more),
             4 => Self::Link(between(4, 16) << 10),
             _ => Self::Sessions,
         }
@@ -63,16 +70,17 @@ impl Full {
 }
 
 /// The limits of the case of a seed that differ from the defaults.
-pub fn limits(seed: u64, profile: Profile) -> BTreeMap<String, u32> {
-    let full = (profile == Profile::Bounds).then(|| Full::of(&mut Draws::of(seed, STREAM)));
+pub fn limits(seed: u64, profile: Profile, deployment: &Deployment) -> BTreeMap<String, u32> {
+    let full = || Full::of(&mut Draws::of(seed, STREAM), deployment);
+    let full = (profile == Profile::Bounds).then(full);
     let limit = full.and_then(Full::limit);
     limit.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
 }
 
 /// Lays over a plan what reaches the bound.
-pub(super) fn lay(plan: &mut Plan, seed: u64) {
+pub(super) fn lay(plan: &mut Plan, seed: u64, deployment: &Deployment) {
     let mut draws = Draws::of(seed, STREAM);
-    let full = Full::of(&mut draws);
+    let full = Full::of(&mut draws, deployment);
     let slots: Vec<u32> = plan.devices.iter().map(|device| device.slot).collect();
     let at = draws.when(1_500);
     let mut all = Vec::new();
@@ -83,7 +91,7 @@ pub(super) fn lay(plan: &mut Plan, seed: u64) {
             let ask = |&slot: &u32| {
                 [Action::ask("sessions"), Action::ask("time")].map(|of| (at, slot, of))
             };
-            let asked = slots.iter().flat_map(ask);
+            let asked = slots.iter().take(MOST_ASKING).flat_map(ask);
             all.extend((0..AT_ONCE).flat_map(|_| asked.clone()));
         }
         Full::SendList(most) => {
@@ -168,7 +176,7 @@ mod tests {
     use crate::plan::case::ProtocolSpec;
     use crate::plan::{
         check,
-        generate::{Profile, generate},
+        generate::{Deployment, Profile, generate},
     };
     use std::collections::BTreeMap;
 
@@ -179,7 +187,7 @@ mod tests {
         for seed in 0..60 {
             let case = case_of(seed, &ProtocolSpec::preset("hardened"), Profile::Bounds);
             assert_eq!(check::check(&case), Ok(()), "{seed}");
-            let set = limits(seed, Profile::Bounds);
+            let set = limits(seed, Profile::Bounds, &Deployment::default());
             assert_eq!(case.protocols.base.limits, set);
             assert!(case.protocols.base.resolve_limits().is_ok());
             set.into_keys().for_each(|name| *small.entry(name).or_default() += 1);
@@ -187,7 +195,7 @@ mod tests {
         }
         assert_eq!(small.len(), 5, "{small:?}");
         assert!(small.values().all(|seeds| *seeds > 2) && many > 2, "{small:?} {many}");
-        assert!(limits(1, Profile::Default).is_empty());
+        assert!(limits(1, Profile::Default, &Deployment::default()).is_empty());
         let _ = generate;
     }
 }

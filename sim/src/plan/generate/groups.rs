@@ -45,7 +45,8 @@ impl Groups {
 
 /// The users that the bits of a draw name; at least `least` of them.
 pub(super) fn some_of(users: u32, bits: u32, least: u32) -> Vec<u32> {
-    let mut chosen: Vec<u32> = (1..=users).filter(|user| bits >> user & 1 == 1).collect();
+    let mut chosen: Vec<u32> =
+        (1..=users).filter(|user| bits >> (user % u32::BITS) & 1 == 1).collect();
     let mut next = bits;
     while (chosen.len() as u32) < least.min(users) {
         next = next % users + 1;
@@ -57,11 +58,20 @@ pub(super) fn some_of(users: u32, bits: u32, least: u32) -> Vec<u32> {
     chosen
 }
 
-/// Most plans have a group or two; some users make one.
-pub(super) fn groups(users: u32) -> impl Strategy<Value = Groups> {
+/// What is said in a group is said in turn, and each message is one of all its members: in a large deployment there
+/// are as many more groups as there are more users, or more is done, than in a small one.
+pub(super) fn more(users: u32, operations: Option<u32>) -> usize {
+    /// A plan without a deployment has so many users and operations at most.
+    const SMALL: (u32, u32) = (4, 90);
+    let (users, operations) = (users.div_ceil(SMALL.0), operations.unwrap_or(0).div_ceil(SMALL.1));
+    users.max(operations).max(1) as usize
+}
+
+/// Most plans have a group or two, or so many times as many; some users make one.
+pub(super) fn groups(users: u32, times: usize) -> impl Strategy<Value = Groups> {
     let kind = prop_oneof![1 => Just(GroupKind::Normal), 3 => Just(GroupKind::Temporary)];
     let known = (kind, 1..=users, any::<u32>());
-    let known = prop::collection::vec(known, 0..=2);
+    let known = prop::collection::vec(known, times - 1..=2 * times);
     let created = (LOGINS_END_MS..CREATIONS_END_MS, any::<u32>(), any::<u32>());
     let created = prop_oneof![
         3 => Just(Vec::new()),

@@ -3,6 +3,8 @@
 mod amid;
 mod at_faults;
 mod bounds;
+mod deployed;
+pub mod deployment;
 mod devices;
 mod extras;
 mod families;
@@ -14,9 +16,13 @@ mod operations;
 mod past;
 pub mod rollout;
 
+pub use deployment::Deployment;
 pub use full::limits;
 
-use super::{DB_WORKERS, EPOCH, Node, Pace, Past, Plan, Role, Side};
+use super::{
+    Between, DB_WORKERS, EPOCH, Host, Node, Pace, Past, Plan, Role, Side, TICK_MS, Trouble,
+};
+use deployed::Mix;
 use devices::devices;
 use faults::{durability, faults};
 use groups::groups;
@@ -94,36 +100,96 @@ const LOGINS_END_MS: u64 = 900;
 
 /// The plan of a seed.
 pub fn generate(seed: u64, clients: Clients, profile: Profile) -> Plan {
+    generate_in(seed, clients, profile, &Deployment::default())
+}
+
+/// The plan of a seed in a deployment: what that fixes is so, and the seed draws the rest.
+pub fn generate_in(seed: u64, clients: Clients, profile: Profile, deployment: &Deployment) -> Plan {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let config = Config { failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, rng);
-    let tree = plan(clients, profile).new_tree(&mut runner).expect("the strategies reject nothing");
+    let tree = plan(clients, profile, deployment)
+        .new_tree(&mut runner)
+        .expect("the strategies reject nothing");
     let mut plan = tree.current();
     plan.noise = seed;
     match profile {
         Profile::Default | Profile::Rolling => {
-            extras::add(&mut plan, seed, clients);
+            extras::add(&mut plan, seed, clients, deployment);
             past::add(&mut plan, seed);
         }
         Profile::Idle => idle::stretch(&mut plan),
-        Profile::Bounds => full::lay(&mut plan, seed),
+        Profile::Bounds => full::lay(&mut plan, seed, deployment),
         Profile::Calm => {}
     }
+    slow_links(&mut plan);
+    plan.db_workers = deployment.db_workers.unwrap_or(plan.db_workers);
+    at_the_pace(&mut plan);
     if profile == Profile::Rolling {
         rollout::lay(&mut plan, seed, &rollout::Ranks::default(), &rollout::Leg::ALL);
     }
     plan
 }
 
+/// What is drawn of a slow link comes on top of a latency of its own: a link is never faster by that fault.
+fn slow_links(plan: &mut Plan) {
+    let role = |name: &str| Host::parse(name).map(|host| host.role());
+    for fault in &mut plan.faults {
+        let Trouble::SlowLink { a, b, ticks } = &mut fault.trouble else { continue };
+        let (Ok(a), Ok(b)) = (role(a), role(b)) else { continue };
+        let own = Between::of(a, b).and_then(|link| plan.link_latency_ticks.get(&link));
+        *ticks += own.copied().unwrap_or_default();
+    }
+}
+
+/// All that is drawn is of a brisk pace: at another one each time is as much longer as timers are.
+fn at_the_pace(plan: &mut Plan) {
+    let times = plan.pace.times();
+    for op in &mut plan.operations {
+        op.at_ms *= times;
+    }
+    for fault in &mut plan.faults {
+        fault.at_ms *= times;
+        fault.for_ms *= times;
+    }
+    plan.horizon_ms *= times;
+}
+
 #[derive(Debug, Clone)]
 struct Shape {
     msg_servers: u32,
     route_servers: u32,
+    db_proxies: u32,
+    client_hosts: u32,
     users: u32,
+    /// How many devices, if that is fixed.
+    devices: Option<u32>,
     order: u64,
     latency_ticks: u64,
+}
+
+impl Shape {
+    /// With what a deployment fixes.
+    fn of(self, deployment: &Deployment) -> Self {
+        let (hosts, users) = (&deployment.hosts, &deployment.users);
+        // At most two a user may be all that there are: half as many users always fit.
+        let of_devices = users.devices.map(|devices| devices.div_ceil(2).max(2));
+        let count = users.count.or(of_devices).unwrap_or(self.users);
+        let is_fixed = users.count.is_some() || !deployment.clients.is_empty();
+        let drawn = || count + (self.order % u64::from(count + 1)) as u32;
+        Self {
+            msg_servers: hosts.msg.unwrap_or(self.msg_servers),
+            route_servers: hosts.route.unwrap_or(self.route_servers),
+            db_proxies: hosts.db.unwrap_or(self.db_proxies),
+            client_hosts: hosts.client.unwrap_or(self.client_hosts),
+            users: count,
+            devices: users.devices.or_else(|| is_fixed.then(drawn)),
+            latency_ticks: deployment.latency_ms.map_or(self.latency_ticks, |ms| ms / TICK_MS),
+            ..self
+        }
+    }
 }
 
 fn shape() -> impl Strategy<Value = Shape> {
@@ -131,16 +197,32 @@ fn shape() -> impl Strategy<Value = Shape> {
         .prop_map(|(msg_servers, route_servers, users, order, latency_ticks)| Shape {
             msg_servers,
             route_servers,
+            db_proxies: 2,
+            client_hosts: 2,
             users,
+            devices: None,
             order,
             latency_ticks,
         })
 }
 
-fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
+fn plan(
+    clients: Clients,
+    profile: Profile,
+    deployment: &Deployment,
+) -> impl Strategy<Value = Plan> + use<> {
+    let fixed = deployment.clone();
     shape().prop_flat_map(move |shape| {
-        let devices = devices(&shape, clients, profile);
-        let groups = groups(shape.users);
+        let (shape, fixed) = (shape.of(&fixed), fixed.clone());
+        let devices = match shape.devices {
+            Some(count) => {
+                let mix = Mix::new(&fixed.clients, clients);
+                deployed::devices(&shape, count, mix, profile).boxed()
+            }
+            None => devices(&shape, clients, profile).boxed(),
+        };
+        let times = groups::more(shape.users, fixed.users.operations);
+        let groups = groups(shape.users, times);
         let groups = match profile {
             Profile::Bounds => {
                 let crowd = bounds::crowd(shape.users);
@@ -155,21 +237,23 @@ fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
         };
         (Just(shape), devices, groups).prop_flat_map(move |(shape, devices, groups)| {
             let nodes = nodes(&shape);
-            let operations = operations(&devices, shape.users, &groups, profile);
+            let operations = operations(&devices, shape.users, &groups, profile, &fixed);
             let faults = match profile {
                 Profile::Default | Profile::Rolling => faults(&nodes, &devices).boxed(),
                 Profile::Calm | Profile::Bounds | Profile::Idle => Just(Vec::new()).boxed(),
             };
             let before = (Just(shape), Just(nodes), Just(devices), Just(groups.known));
+            let fixed = fixed.clone();
             (before, operations, faults, durability()).prop_map(
-                |((shape, nodes, devices, groups), operations, faults, redis)| Plan {
-                    pace: Pace::Brisk,
+                move |((shape, nodes, devices, groups), operations, faults, redis)| Plan {
+                    pace: fixed.pace.unwrap_or(Pace::Brisk),
                     noise: 0,
                     noise_from: None,
                     epoch: EPOCH,
                     latency_ticks: shape.latency_ticks,
+                    link_latency_ticks: fixed.link_latency_ticks(),
                     db_workers: DB_WORKERS,
-                    redis,
+                    redis: fixed.redis.unwrap_or(redis),
                     redis_refuses_writes: false,
                     schema: None,
                     migrations: Vec::new(),
@@ -190,9 +274,13 @@ fn plan(clients: Clients, profile: Profile) -> impl Strategy<Value = Plan> {
 /// All machines, in a registration order that the shape's `order` picks.
 fn nodes(shape: &Shape) -> Vec<Node> {
     let mut hosts = vec![Role::Redis.host(), Role::Sql.host(), Role::Outside.host()];
-    let numbered =
-        [(Role::Db, 2), (Role::Route, shape.route_servers), (Role::Msg, shape.msg_servers)];
-    for (role, count) in numbered.into_iter().chain([(Role::Client, 2)]) {
+    let numbered = [
+        (Role::Db, shape.db_proxies),
+        (Role::Route, shape.route_servers),
+        (Role::Msg, shape.msg_servers),
+        (Role::Client, shape.client_hosts),
+    ];
+    for (role, count) in numbered {
         hosts.extend((1..=count).map(|n| role.numbered(n)));
     }
     let mut order = shape.order;

@@ -4,13 +4,13 @@
 //! reconnects goes deeper into what only happens without them.
 
 use super::{
-    HORIZON_MS, LOGINS_END_MS, Profile, bounds,
+    Deployment, HORIZON_MS, LOGINS_END_MS, Profile, bounds,
     devices::{is_second, sibling},
-    families::{Draw, actions},
+    families::{Draw, actions, picks},
     groups::{Creation, Groups},
 };
 use crate::plan::{Action, Chat, Device, GroupRef, Operation, TICK_MS};
-use proptest::prelude::*;
+use proptest::{collection::SizeRange, prelude::*};
 use std::collections::BTreeMap;
 
 /// Nothing is begun in the last milliseconds before the horizon.
@@ -36,10 +36,15 @@ pub(super) fn operations(
     users: u32,
     groups: &Groups,
     profile: Profile,
+    deployment: &Deployment,
 ) -> impl Strategy<Value = Vec<Operation>> + use<> {
     let (devices, groups) = (devices.to_vec(), groups.clone());
-    let rest = (LOGINS_END_MS..LAST_MS, any::<u32>(), 1..users, 0..1_000_u32, any::<(u32, u32)>());
-    let rest = prop::collection::vec(rest, 45..90);
+    let weights_of = deployment.operations.clone();
+    let picks = 0..picks(&weights_of);
+    let rest = (LOGINS_END_MS..LAST_MS, any::<u32>(), 1..users, picks, any::<(u32, u32)>());
+    let many = deployment.users.operations.map(|many| many as usize);
+    let many = many.map_or(SizeRange::from(45..90), |many| SizeRange::from(many..=many));
+    let rest = prop::collection::vec(rest, many);
     let burst = prop::option::weighted(0.12, (LOGINS_END_MS..LAST_MS, any::<u32>(), 1..users));
     let burst = burst.prop_map(move |burst| burst.filter(|_| !profile.is_orderly()));
     let farewell = prop::option::weighted(0.3, any::<u32>());
@@ -73,7 +78,7 @@ pub(super) fn operations(
                 _ => Chat::User(peer),
             };
             let draw = Draw { user, peer, users, chat, group, more };
-            let made = actions(&draw, pick, swarm, profile.is_orderly());
+            let made = actions(&draw, pick, swarm, profile.is_orderly(), &weights_of);
             let phones_only =
                 |action: &Action| matches!(action, Action::Ask(ask) if ask.is_for_phones());
             let fits = |action: &Action| !phones_only(action) || device.client.is_phone();

@@ -21,9 +21,11 @@ pub(super) fn add(plan: &mut Plan, seed: u64) {
     }
     let mut past = Past::default();
     let users: BTreeSet<u32> = plan.devices.iter().map(|device| device.user).collect();
+    // Of many users each knows a few: as many as in a small world.
+    let known = (users.len() as u64 / 2).max(2);
     for &low in &users {
         for &high in users.range(low + 1..) {
-            if draws.once_in(2) {
+            if draws.once_in(known) {
                 pair(&mut past, [low, high], &mut draws);
             }
         }

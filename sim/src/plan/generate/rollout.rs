@@ -10,8 +10,13 @@ use teamtalk::store::migrations::LATEST;
 
 /// The base runs alone for so long, in simulated milliseconds: it leaves its own data behind.
 const BEGINS_MS: u64 = 2_500;
-/// No step begins later than this, in simulated milliseconds.
+/// No step begins later than this, in simulated milliseconds, if there are few enough of them.
 const ENDS_MS: u64 = HORIZON_MS - 500;
+/// From one step to the next there is at least so long, in simulated milliseconds: a host is up again before the
+/// next one goes. So rollouts of many hosts take longer.
+const EVERY_MS: u64 = 200;
+/// A plan goes on for so long behind the last step, in simulated milliseconds.
+const AFTER_MS: u64 = HORIZON_MS - ENDS_MS;
 /// A host is down for at least and at most so long, in simulated milliseconds.
 const DOWN_MS: (u64, u64) = (50, 600);
 /// So many operations are moved to each step, and at most so far from it, in simulated milliseconds.
@@ -112,7 +117,11 @@ pub fn lay(plan: &mut Plan, seed: u64, ranks: &Ranks, legs: &[Leg]) -> Path {
     if leg == Leg::Again {
         changes.extend(there(&order));
     }
-    let steps = steps(changes, &ranks.at_once, &mut draws);
+    let times = plan.pace.times();
+    let every = ((ENDS_MS - BEGINS_MS) / changes.len().max(1) as u64).max(EVERY_MS);
+    let over = BEGINS_MS + every * changes.len() as u64 + AFTER_MS;
+    plan.horizon_ms = plan.horizon_ms.max(over * times);
+    let steps = steps(changes, every, times, &ranks.at_once, &mut draws);
     let is_of_schema = |step: &Step| step.host == Role::Sql.name();
     let migrates = |step: &Step| is_of_schema(step) && step.to == Side::Candidate;
     let migrates = steps.iter().position(migrates);
@@ -160,9 +169,14 @@ fn order(plan: &Plan, ranks: &Ranks, draws: &mut Draws) -> Vec<Host> {
     keyed.into_iter().map(|(_, host)| host).collect()
 }
 
-/// One after the other, each host up again before the next goes; but for those that change at once.
-fn steps(changes: Vec<(Host, Side)>, at_once: &BTreeSet<Role>, draws: &mut Draws) -> Vec<Step> {
-    let every = (ENDS_MS - BEGINS_MS) / changes.len().max(1) as u64;
+/// One every so many simulated milliseconds of a brisk pace, each host up again before the next goes; but for those that change at once.
+fn steps(
+    changes: Vec<(Host, Side)>,
+    every: u64,
+    times: u64,
+    at_once: &BTreeSet<Role>,
+    draws: &mut Draws,
+) -> Vec<Step> {
     let longest = DOWN_MS.1.min(every * 3 / 4);
     let step = |(n, (host, to)): (u64, (Host, Side))| {
         let by = match draws.below(10) {
@@ -173,7 +187,7 @@ fn steps(changes: Vec<(Host, Side)>, at_once: &BTreeSet<Role>, draws: &mut Draws
         };
         let at = BEGINS_MS + n * every + draws.below(every / 5 + 1);
         let down = DOWN_MS.0 + draws.below(longest.saturating_sub(DOWN_MS.0) + 1);
-        let on_tick = |ms: u64| ms / TICK_MS * TICK_MS;
+        let on_tick = |ms: u64| ms / TICK_MS * TICK_MS * times;
         Step {
             id: n as u32 + 1,
             at_ms: on_tick(at),
@@ -196,10 +210,11 @@ fn steps(changes: Vec<(Host, Side)>, at_once: &BTreeSet<Role>, draws: &mut Draws
 
 /// Moves operations to where a host changes: what is under way then is what a change may break.
 fn gather(plan: &mut Plan, draws: &mut Draws) {
+    let (stay, near) = (STAY_MS * plan.pace.times(), MOVED.1 * plan.pace.times());
     let is_free = |op: &Operation| {
         let group = op.action.clone().group_mut().copied();
         let waits = matches!(group, Some(GroupRef::Created { .. }));
-        op.at_ms >= STAY_MS && !waits && !matches!(op.action, Action::CreateGroup { .. })
+        op.at_ms >= stay && !waits && !matches!(op.action, Action::CreateGroup { .. })
     };
     let all = 0..plan.operations.len();
     let free: Vec<usize> = all.filter(|at| is_free(&plan.operations[*at])).collect();
@@ -209,8 +224,8 @@ fn gather(plan: &mut Plan, draws: &mut Draws) {
     for step in plan.rollout.clone() {
         for _ in 0..MOVED.0 {
             let at = draws.pick(&free);
-            let from = step.at_ms - MOVED.1;
-            let room = step.for_ms + 2 * MOVED.1;
+            let from = step.at_ms - near;
+            let room = step.for_ms + 2 * near;
             plan.operations[at].at_ms = (from + draws.below(room)) / TICK_MS * TICK_MS;
         }
     }

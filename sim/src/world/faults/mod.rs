@@ -122,7 +122,7 @@ impl Faults {
         waiting.sort_by_key(|f| (f.at_ms, f.id));
         waiting.reverse();
         let mut shared = shared.lock();
-        shared.network = Network::new(plan.latency_ticks);
+        shared.network = Network::new(plan.latencies());
         Self {
             waiting,
             steps,

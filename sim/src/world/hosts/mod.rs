@@ -96,9 +96,11 @@ impl Hosts {
                 }
             });
         }
-        let latency = Duration::from_millis(self.plan.latency_ticks * TICK_MS);
+        let latencies = self.plan.latencies();
         for (i, a) in self.plan.nodes.iter().enumerate() {
             for b in &self.plan.nodes[i + 1..] {
+                let ticks = latencies.between(a.host.role(), b.host.role());
+                let latency = Duration::from_millis(ticks * TICK_MS);
                 sim.set_link_latency(&*a.host, &*b.host, latency);
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     noise::Noise,
-    plan::TICK_MS,
+    plan::{Latencies, TICK_MS},
     world::roster::{HostId, Roster},
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -62,8 +62,8 @@ struct Link {
 #[derive(Debug)]
 pub struct Links {
     links: BTreeMap<(HostId, HostId), Link>,
-    /// The plan's latency, in ticks.
-    usual: u64,
+    /// The plan's latencies.
+    latencies: Latencies,
 }
 
 impl Acting {
@@ -100,8 +100,8 @@ impl State {
 
 impl Links {
     /// Links that are as the plan wants them.
-    pub fn new(usual: u64) -> Self {
-        Self { links: BTreeMap::new(), usual }
+    pub fn new(latencies: Latencies) -> Self {
+        Self { links: BTreeMap::new(), latencies }
     }
 
     /// A fault does this to the link between two hosts.
@@ -140,7 +140,8 @@ impl Links {
             let wanted = each.fold(State::default(), State::and);
             let before = std::mem::replace(&mut link.told, wanted);
             if before.latency != wanted.latency {
-                let ticks = wanted.latency.unwrap_or(self.usual);
+                let [a, b] = [ends.0, ends.1].map(|end| roster.host(end).role());
+                let ticks = wanted.latency.unwrap_or_else(|| self.latencies.between(a, b));
                 let (a, b) = names(roster, *ends);
                 sim.set_link_latency(a, b, Duration::from_millis(ticks * TICK_MS));
             }

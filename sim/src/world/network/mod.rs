@@ -11,7 +11,10 @@ pub use host::OnHost;
 pub use links::{Latency, OnLink};
 
 use super::roster::{HostId, Roster};
-use crate::{noise::Noise, plan::Fault};
+use crate::{
+    noise::Noise,
+    plan::{Fault, Latencies},
+};
 use host::Machine;
 use links::Links;
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,9 +60,9 @@ pub struct Network {
 }
 
 impl Network {
-    /// Nothing is wrong yet; `usual`: the latency of links, in ticks.
-    pub fn new(usual: u64) -> Self {
-        Self { running: Vec::new(), links: Links::new(usual), hosts: BTreeMap::new() }
+    /// Nothing is wrong yet; links have the plan's latencies.
+    pub fn new(latencies: Latencies) -> Self {
+        Self { running: Vec::new(), links: Links::new(latencies), hosts: BTreeMap::new() }
     }
 
     /// The faults under way, in the order in which they began.

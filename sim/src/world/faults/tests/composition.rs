@@ -44,6 +44,7 @@ fn plan(faults: Vec<Fault>) -> Plan {
         pace: Pace::Brisk,
         noise: 5,
         latency_ticks: LATENCY,
+        link_latency_ticks: BTreeMap::new(),
         db_workers: 1,
         redis: Durability::Always,
         redis_refuses_writes: false,

@@ -16,6 +16,7 @@ use crate::{
     record::{Kind, Line},
     world::Outcome,
 };
+use std::collections::BTreeMap;
 use teamtalk::client::Conduct;
 
 /// Two users with a PC each on a host of their own, one server of each role. User 1 sends to
@@ -47,6 +48,7 @@ fn plan(faults: &[(u64, u64, Trouble)]) -> Plan {
         pace: Pace::Brisk,
         noise: 5,
         latency_ticks: 1,
+        link_latency_ticks: BTreeMap::new(),
         db_workers: 4,
         redis: Durability::Always,
         redis_refuses_writes: false,

@@ -2,7 +2,7 @@
 
 use super::{count, failed_dial, is_reset, lines, plan, received, run, sent, slowest, with};
 use crate::{
-    plan::{Action, Cut, Fate, Operation, Trouble},
+    plan::{Action, Between, Cut, Fate, Operation, Trouble},
     record::{Kind, Line},
 };
 
@@ -148,6 +148,20 @@ fn a_slow_link_delays_by_its_latency() {
     assert!(slow > 0);
     assert!((145..=160).contains(&slowest(&outcome, "client2", 2_160, 3_000)));
     assert!(slowest(&outcome, "client2", 3_200, 4_500) <= 10, "over when it is over");
+}
+
+/// A slower link is as slow as the fault says, and then again as the plan says of links between its roles.
+#[test]
+fn links_between_two_roles_have_a_latency_of_their_own() {
+    let (a, b) = names("msg1", "client2");
+    let mut plan = plan(&[(2_000, 1_000, Trouble::SlowLink { a, b, ticks: 30 })]);
+    plan.link_latency_ticks = [(Between::ClientMsg, 8)].into();
+    let outcome = run(plan);
+    for (from_ms, to_ms) in [(1_200, 1_990), (3_400, 4_500)] {
+        assert!((40..=50).contains(&slowest(&outcome, "client2", from_ms, to_ms)));
+        assert!(slowest(&outcome, "db1", from_ms, to_ms) <= 10);
+    }
+    assert!((145..=160).contains(&slowest(&outcome, "client2", 2_160, 3_000)));
 }
 
 /// Two faults of latency on one link: the slower one counts, and the plan's comes back.
