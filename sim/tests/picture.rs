@@ -15,6 +15,7 @@ use std::{
 };
 use teamtalk::{catalogue::id as command, wire::im::message::ImMsgData};
 use teamtalk_sim::{
+    causality::{Explained, Inevitable, Mended},
     explore::{case_of, run_case},
     picture,
     plan::{
@@ -90,9 +91,20 @@ struct Page {
 impl Page {
     /// The page of a case, in a folder of this name: tests run side by side.
     fn of(name: &str, browser: PathBuf, case: &Case, outcome: &Outcome) -> Self {
+        Self::explained(name, browser, (case, outcome), None)
+    }
+
+    /// The same, with what is known of why it fails.
+    fn explained(
+        name: &str,
+        browser: PathBuf,
+        (case, outcome): (&Case, &Outcome),
+        known: Option<&Explained>,
+    ) -> Self {
         let folder = Folder::new(name);
         let violation = outcome.violation(&case.expect);
-        let page = picture::page(case, outcome, violation, "cargo sim replay x").expect("small");
+        let page = picture::page(case, outcome, violation, known, "cargo sim replay x");
+        let page = page.expect("small");
         fs::write(folder.0.join("page.html"), page).expect("writes");
         Self { folder, browser }
     }
@@ -156,6 +168,64 @@ fn a_browser_shows_the_page_without_errors_and_its_filters_work() {
         assert_eq!(dom.matches("data-command=\"").count(), arrows(&dom, "MSG_DATA"), "no others");
         assert!(dom.contains(&format!(">VIOLATED {}</text>", case.expect)), "{name}, filtered");
     }
+}
+
+/// Known of a case: from when on it was inevitable.
+fn known(from_ms: Option<u64>) -> Explained {
+    let draws = [("sql before", 1)].into();
+    let inevitable = from_ms.map(|from_ms| Inevitable { from_ms, draws, lines: vec![1] });
+    let mended = Mended { failing: 20, off: 30, by: Vec::new() };
+    Explained { moments: Vec::new(), inevitable, without: Vec::new(), mended }
+}
+
+#[test]
+fn the_moment_from_which_it_is_inevitable_is_a_line_across_the_lanes_in_a_browser() {
+    let Some(browser) = browser() else { return };
+    let case = Case::read(&small("met")).unwrap_or_else(|e| panic!("{e}"));
+    let outcome = run_case(&case).unwrap_or_else(|e| panic!("{e}"));
+    // At a moment in which nothing else happens, at one in which much does, and at the start.
+    let busy = outcome.trace.lines.iter().rev().find(|line| matches!(line.kind, Kind::Row { .. }));
+    let busy = busy.expect("a message is stored").sim_us / 1_000;
+    for (name, from_ms) in [("quiet", 333), ("busy", busy), ("start", 0)] {
+        let of = (&case, &outcome);
+        let known = known(Some(from_ms));
+        let page = Page::explained(&format!("mark {name}"), browser.clone(), of, Some(&known));
+        // The page sees for itself, under each filter, what is above the line and what below.
+        let dom = page.dom("#check");
+        let (_, checked) = dom.split_once("<pre id=\"check\">").expect("a verdict");
+        assert!(checked.starts_with("right: "), "{name}: {checked}");
+        let (_, mark) = dom.split_once("<g id=\"inevitable\"").expect("a mark");
+        let (mark, _) = mark.split_once("</g>").expect("its end");
+        let words = if from_ms == 0 { ">inevitable from the start; " } else { ">inevitable from " };
+        assert!(mark.contains(words) && mark.contains("class=\"rule\""), "{name}: {mark}");
+        assert!(dom.contains("href=\"#inevitable\""), "{name}: the way to it");
+    }
+    let nowhere = known(None);
+    let page = Page::explained("mark nowhere", browser, (&case, &outcome), Some(&nowhere));
+    let dom = page.dom("");
+    assert!(!dom.contains("id=\"inevitable\"") && !dom.contains("href=\"#inevitable\""));
+    assert!(dom.contains(">nowhere inevitable before it fails; the last draws decide it<"));
+}
+
+#[test]
+fn explain_writes_the_page_with_the_moment_that_its_card_names() {
+    let folder = Folder::new("explain");
+    fs::copy(small("met"), folder.0.join("case.json")).expect("copies");
+    let output = folder.run(&["explain", "case.json", "--html", "p.html"]);
+    assert_eq!(status(&output), Some(1), "{}", text(&output.stderr));
+    let card = text(&output.stdout);
+    let line = card.lines().find(|line| line.starts_with("inevitable from ")).expect("a moment");
+    let (moment, _) = line.split_once(", given").expect("its condition");
+    let page = folder.read("p.html");
+    assert!(page.contains(&format!("\"title\":\"{moment}\"")), "{moment}");
+    assert!(page.contains("[without it: holds]"), "beside what it needs");
+    // Said before anything is explained.
+    let large = case_of(1, &ProtocolSpec::preset("teamtalk"), Profile::Default);
+    large.write(&folder.0.join("large.json")).expect("writes");
+    let output = folder.run(&["explain", "large.json", "--html", "large.html"]);
+    assert_eq!(status(&output), Some(2));
+    assert!(text(&output.stderr).starts_with("error: large.json: the run has "));
+    assert!(!folder.0.join("large.html").exists());
 }
 
 #[test]

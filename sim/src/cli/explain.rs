@@ -2,12 +2,14 @@
 
 use super::{
     Explain, Failure, INTERRUPTED, VIOLATED, interrupt, jobs_or_cores,
-    output::{Output, bar, replay_of},
+    output::{OutFile, Output, bar, replay_of},
+    run::{came_to_nothing, write_to},
     shrink::refused,
 };
 use std::path::Path;
 use teamtalk_sim::{
     causality::{self, Explained, Explaining},
+    picture,
     plan::case::Case,
     properties::Violation,
     report,
@@ -19,10 +21,23 @@ use teamtalk_sim::{
 pub fn explain(args: &Explain, out: &mut Output) -> Result<u8, Failure> {
     interrupt::listen();
     let case = Case::read(&args.case)?;
-    let known = explained(&case, &args.patience.runner(), jobs_or_cores(args.jobs));
+    let (runner, name) = (args.patience.runner(), args.case.display());
+    let mut html = args.html.as_deref().map(OutFile::tried).transpose()?;
+    if html.is_some() {
+        // Not after the minutes that it may take to explain it.
+        let outcome = runner.run(&case).map_err(|why| came_to_nothing(&name.to_string(), &why))?;
+        picture::fits(&outcome).map_err(|why| format!("{name}: {why}"))?;
+    }
+    let known = explained(&case, &runner, jobs_or_cores(args.jobs));
     let (outcome, explained) = known.map_err(|why| refused(&args.case, why))?;
-    if let Some((_, card)) = card(&case, &args.case, &outcome, explained.as_ref()) {
+    if let Some((violation, card)) = card(&case, &args.case, &outcome, explained.as_ref()) {
         out.print(card);
+        if explained.is_some() {
+            let (explained, replay) = (explained.as_ref(), replay_of(&args.case));
+            let page = picture::page(&case, &outcome, Some(violation), explained, &replay);
+            let page = page.map_err(|why| format!("{name}: {why}"))?;
+            write_to(&mut html, || page);
+        }
     }
     Ok(if explained.is_some() { VIOLATED } else { INTERRUPTED })
 }

@@ -255,6 +255,7 @@ struct Replay {
     perfetto: Option<PathBuf>,
     /// Write a page of the (last) case's run here, for a browser: lanes of hosts, an arrow a PDU, and what
     /// was broken. It needs nothing from the network. A run of more than 500 PDUs is refused (status 2).
+    /// `explain --html` writes it with the moment from which the violation was inevitable: that takes longer.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Print, in place of the card, the chain of events that ends in the violation, as a sequence diagram
@@ -302,6 +303,10 @@ struct Shrink {
 struct Explain {
     /// The case file.
     case: PathBuf,
+    /// Write the page of `replay --html` here, with what is said of why: a line across the lanes at the moment
+    /// from which it is inevitable, and beside each operation and fault what comes without it.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// How many runs at once (default: one for each core).
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
     jobs: Option<u16>,

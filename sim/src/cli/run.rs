@@ -176,7 +176,7 @@ impl Pictures {
         let perfetto = || picture::perfetto(case, outcome);
         let mut is_written = write_to(&mut self.perfetto, perfetto);
         if self.html.is_some() {
-            let page = picture::page(case, outcome, shown(case, outcome), &replay_of(path))?;
+            let page = picture::page(case, outcome, shown(case, outcome), None, &replay_of(path))?;
             is_written &= write_to(&mut self.html, || page);
         }
         Ok(is_written)
@@ -204,7 +204,7 @@ fn write_trace(file: &mut Option<OutFile>, case: &Case, trace: &Trace, ended: bo
 }
 
 /// The same, of any text. If it can't be written, that is said and all else goes on.
-fn write_to(file: &mut Option<OutFile>, text: impl FnOnce() -> String) -> bool {
+pub fn write_to(file: &mut Option<OutFile>, text: impl FnOnce() -> String) -> bool {
     let Some(file) = file else { return true };
     let written = file.write(&text());
     if let Err(error) = &written {

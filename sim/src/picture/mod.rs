@@ -13,5 +13,5 @@ mod tests;
 mod words;
 
 pub use mermaid::mermaid;
-pub use page::{MOST_PDUS, TooLarge, page};
+pub use page::{MOST_PDUS, TooLarge, fits, page};
 pub use perfetto::perfetto;

@@ -3,6 +3,7 @@
 //! What is known is put into the page as data, by lane and time; how it is laid out is decided in the
 //! page (page.js), which does it again whenever a filter is set.
 
+mod inevitable;
 mod lanes;
 mod marks;
 
@@ -12,10 +13,12 @@ use super::{
     scene::{Entry, Flight, Scene},
 };
 use crate::{
+    causality::Explained,
     plan::case::Case,
     properties::{Named, Violation},
     record::{Kind, Line},
-    report::html,
+    report::{html, mended, without},
+    shrink::Part,
     world::{Outcome, describe},
 };
 use lanes::Lanes;
@@ -45,7 +48,22 @@ impl fmt::Display for TooLarge {
 
 impl std::error::Error for TooLarge {}
 
-/// The text of the page. `replay` is the command that runs the case again.
+/// Whether a page of a run can be read.
+///
+/// # Errors
+/// If there are more than [`MOST_PDUS`] PDUs.
+pub fn fits(outcome: &Outcome) -> Result<(), TooLarge> {
+    scene_of(outcome).map(drop)
+}
+
+fn scene_of(outcome: &Outcome) -> Result<Scene<'_>, TooLarge> {
+    let scene = Scene::of(&outcome.trace);
+    let pdus = scene.flights.iter().filter(|flight| !flight.is_heartbeat()).count();
+    if pdus > MOST_PDUS { Err(TooLarge { pdus }) } else { Ok(scene) }
+}
+
+/// The text of the page, with what is known of why the case fails, if it was explained. `replay` is the
+/// command that runs the case again.
 ///
 /// # Errors
 /// If there are more than [`MOST_PDUS`] PDUs.
@@ -53,14 +71,11 @@ pub fn page(
     case: &Case,
     outcome: &Outcome,
     violation: Option<&Violation>,
+    explained: Option<&Explained>,
     replay: &str,
 ) -> Result<String, TooLarge> {
-    let scene = Scene::of(&outcome.trace);
-    let pdus = scene.flights.iter().filter(|flight| !flight.is_heartbeat()).count();
-    if pdus > MOST_PDUS {
-        return Err(TooLarge { pdus });
-    }
-    let drawer = Drawer::of(case, outcome, violation, scene);
+    let scene = scene_of(outcome)?;
+    let drawer = Drawer::of(case, outcome, violation, explained, scene);
     // No text of a run ends the element that it is in.
     let data = drawer.data(replay).to_string().replace('<', "\\u003c");
     let title = violation.map_or_else(|| "a run that holds".into(), Violation::signature);
@@ -77,6 +92,7 @@ struct Drawer<'a> {
     case: &'a Case,
     outcome: &'a Outcome,
     violation: Option<&'a Violation>,
+    explained: Option<&'a Explained>,
     /// The line that broke it.
     broken_by: Option<u64>,
     scene: Scene<'a>,
@@ -89,12 +105,13 @@ impl<'a> Drawer<'a> {
         case: &'a Case,
         outcome: &'a Outcome,
         violation: Option<&'a Violation>,
+        explained: Option<&'a Explained>,
         scene: Scene<'a>,
     ) -> Self {
         let broken_by = violation.and_then(|v| outcome.line_of(v));
         let lanes = Lanes::of(case, &outcome.trace, &scene);
         let messages = Messages::read(&outcome.trace);
-        Self { case, outcome, violation, broken_by, scene, lanes, messages }
+        Self { case, outcome, violation, explained, broken_by, scene, lanes, messages }
     }
 
     fn data(&self, replay: &str) -> Value {
@@ -105,6 +122,7 @@ impl<'a> Drawer<'a> {
             "plan": self.plan(),
             "lanes": self.lanes.to_json(),
             "violation": self.broken(),
+            "inevitable": self.explained.map(|known| inevitable::of(known, &self.outcome.trace)),
             "pdus": flights.map(|flight| self.pdu(flight)).collect::<Vec<_>>(),
             "marks": marks::of(self),
             "entries": self.scene.entries.iter().map(|entry| self.entry(entry)).collect::<Vec<_>>(),
@@ -129,6 +147,7 @@ impl<'a> Drawer<'a> {
             "trace": self.outcome.trace.hash(),
             "expect": self.case.expect,
             "others": others,
+            "mended": self.explained.map(|known| mended(&known.mended).trim_end().to_string()),
             "heartbeats": self.scene.flights.iter().filter(|flight| flight.is_heartbeat()).count(),
         })
     }
@@ -136,20 +155,24 @@ impl<'a> Drawer<'a> {
     /// The operations and faults in the order of their times.
     fn plan(&self) -> Vec<Value> {
         let plan = &self.case.plan;
+        let known = |part: Part| self.explained.map_or_else(String::new, |of| without(of, &part));
         let mut lines: Vec<(u64, &str, String)> = Vec::new();
         for op in &plan.operations {
-            lines.push((op.at_ms, "op", format!("device {} {}", op.device, op.describe())));
+            let what = format!("device {} {}", op.device, op.describe());
+            lines.push((op.at_ms, "op", shortened(&what) + &known(Part::Operation(op.id))));
         }
         for fault in &plan.faults {
             let hit = self.outcome.hits.get(&fault.id);
             let hit = hit.map_or(String::new(), |n| format!(" [hit {n}]"));
-            lines.push((fault.at_ms, "fault", describe(fault) + &hit));
+            let what = shortened(&(describe(fault) + &hit));
+            lines.push((fault.at_ms, "fault", what + &known(Part::Fault(fault.id))));
         }
         for migration in &plan.migrations {
-            lines.push((migration.at_ms, "fault", migration.describe()));
+            lines.push((migration.at_ms, "fault", shortened(&migration.describe())));
         }
         lines.sort_by_key(|line| line.0);
-        let shown = |(at, kind, what): (u64, &str, String)| json!({"at": at, "kind": kind, "what": shortened(&what)});
+        let shown =
+            |(at, kind, what): (u64, &str, String)| json!({"at": at, "kind": kind, "what": what});
         lines.into_iter().map(shown).collect()
     }
 

@@ -322,7 +322,7 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(order::Order::default()),
         Box::new(one_row::OneRow::default()),
         Box::new(transactions::Transactions::default()),
-        Box::new(unread::Unread::new(protocol)),
+        Box::new(unread::Unread::new(protocol, limits.clone())),
         Box::new(sessions::Sessions::default()),
         Box::new(shown::Shown::default()),
         Box::new(reachable::Reachable::default()),

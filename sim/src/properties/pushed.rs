@@ -106,6 +106,32 @@ impl Pushed {
         Some(())
     }
 
+    /// A db_proxy reads that a token is to be kept. With `edge-limits` it takes it from whoever had it before: a
+    /// phone has one user. Of two that register one at once, each may be the last.
+    fn taken_over(&mut self, seen: &Seen<'_>, pdu: &Frame) -> Option<()> {
+        if !seen.protocol().edge_limits {
+            return None;
+        }
+        let asked = pdu.view::<ImDeviceTokenReq>().ok()?;
+        let (user, token) = (asked.user_id, &asked.device_token);
+        let is_anothers = |of: u32, has: &Bytes| of != user && has == token;
+        let had = self.tokens.iter().filter(|(of, has)| is_anothers(**of, has));
+        let had: BTreeSet<u32> = had.map(|(of, _)| *of).collect();
+        let mut want = BTreeSet::new();
+        self.asked.update(|(of, _), wants| {
+            if is_anothers(*of, wants) {
+                want.insert(*of);
+            }
+        });
+        if !want.is_empty() {
+            self.asked.retain(|_, wants| wants != token);
+        }
+        self.tokens.retain(|of, _| !had.contains(of));
+        // What was not pushed to them so far finds no token.
+        self.owed.retain(|owed| !had.contains(&owed.to) && !want.contains(&owed.to));
+        Some(())
+    }
+
     /// A db_proxy says that a token is kept. The device is told before, by its msg_server.
     fn kept(&mut self, pdu: &Frame) -> Option<()> {
         let user = pdu.view::<ImDeviceTokenRsp>().ok()?.user_id;
@@ -192,7 +218,7 @@ impl Property for Pushed {
                 cmd::LOGIN_REQ_PUSH_SHIELD,
             ]),
             Class::ServerReads => Some(&[cmd::MSG_DATA]),
-            Class::DbPdu => Some(&[cmd::LOGIN_RES_DEVICETOKEN]),
+            Class::DbPdu => Some(&[cmd::LOGIN_REQ_DEVICETOKEN, cmd::LOGIN_RES_DEVICETOKEN]),
             Class::OtherPdu => Some(&[cmd::OTHER_PUSH_TO_USER_REQ]),
             _ => None,
         }
@@ -202,6 +228,11 @@ impl Property for Pushed {
         let line = seen.line;
         match &line.kind {
             Kind::Row { .. } => drop(self.committed(seen)),
+            Kind::PduReceived(frame)
+                if seen.db.is_some() && frame.command() == cmd::LOGIN_REQ_DEVICETOKEN =>
+            {
+                self.taken_over(seen, frame);
+            }
             Kind::PduSent(frame)
                 if seen.db.is_some() && frame.command() == cmd::LOGIN_RES_DEVICETOKEN =>
             {
@@ -261,6 +292,7 @@ mod tests {
     use bytes::Bytes;
     use teamtalk::{
         catalogue::id as cmd,
+        protocol::Protocol,
         wire::{
             Pdu,
             im::{
@@ -344,6 +376,47 @@ mod tests {
         tape.db_writes(Pdu::new(cmd::LOGIN_RES_DEVICETOKEN, 6, &answer));
         says(&mut tape, "text");
         assert_eq!(tape.pending(), None, "a logout overtakes a registration");
+    }
+
+    /// User 3 logs in on a phone, and asks a db_proxy to keep the token that user 2 registered.
+    fn takes_over(tape: &mut Tape<Pushed>) {
+        tape.connect(4, 40).login_here(4, 40, 3, ClientType::Android as i32);
+        let device_token = Bytes::from_static(b"tok");
+        let request = ImDeviceTokenReq { user_id: 3, device_token, ..Default::default() };
+        let request = Pdu::new(cmd::LOGIN_REQ_DEVICETOKEN, 5, &request);
+        tape.asks(40, request.clone()).db_reads(request);
+    }
+
+    #[test]
+    fn a_token_that_another_user_registers_is_taken_over() {
+        let told = |protocol: Protocol| {
+            let mut tape = registered().under(protocol);
+            says(&mut tape, "just before");
+            takes_over(&mut tape);
+            let before = tape.pending();
+            says(&mut tape, "text");
+            (before, tape.pending())
+        };
+        assert_eq!(told(Protocol::hardened()), (None, None));
+        // In the original both users have it.
+        let lost = || LOST.map(str::to_string);
+        assert_eq!(told(Protocol::teamtalk()), (lost(), lost()));
+    }
+
+    #[test]
+    fn of_two_that_register_one_token_at_once_neither_is_owed_a_push() {
+        let mut tape = registered().under(Protocol::hardened());
+        let device_token = Bytes::from_static(b"tok");
+        let request = ImDeviceTokenReq { user_id: 2, device_token, ..Default::default() };
+        let request = Pdu::new(cmd::LOGIN_REQ_DEVICETOKEN, 6, &request);
+        tape.asks(30, request.clone()).db_reads(request);
+        takes_over(&mut tape);
+        for (user_id, seq) in [(3, 5), (2, 6)] {
+            let answer = ImDeviceTokenRsp { user_id, attach_data: None };
+            tape.db_writes(Pdu::new(cmd::LOGIN_RES_DEVICETOKEN, seq, &answer));
+        }
+        says(&mut tape, "text");
+        assert_eq!(tape.pending(), None, "their steps mix");
     }
 
     #[test]

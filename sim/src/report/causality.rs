@@ -25,22 +25,29 @@ pub fn causality(explained: &Explained, trace: &Trace) -> String {
         }
         Some(inevitable) => out += &decided(inevitable, trace),
     }
-    let is_decided = explained.moments.iter().all(Moment::is_sure);
-    if let [first, .., last] = explained.moments.as_slice()
-        && !is_decided
-    {
-        let curve: String = explained.moments.iter().map(column).collect();
-        let (from, to) = (thousands(first.at_ms), thousands(last.at_ms));
+    if let Some((from_to, columns)) = share(explained) {
         let _ = writeln!(
             out,
-            "it fails so often if draws are new from a moment on, {from} to {to} ms (a full column: always):"
+            "it fails so often if draws are new from a moment on, {from_to} (a full column: always):"
         );
-        let _ = writeln!(out, "  {curve}");
+        let _ = writeln!(out, "  {columns}");
     }
     out + &mended(&explained.mended)
 }
 
-fn mended(mended: &Mended) -> String {
+/// How often it fails if draws are new from a moment on: which moments, and a column each; `None` if it
+/// always does.
+pub fn share(explained: &Explained) -> Option<(String, String)> {
+    let [first, .., last] = explained.moments.as_slice() else { return None };
+    if explained.moments.iter().all(Moment::is_sure) {
+        return None;
+    }
+    let from_to = format!("{} to {} ms", thousands(first.at_ms), thousands(last.at_ms));
+    Some((from_to, explained.moments.iter().map(column).collect()))
+}
+
+/// Which switches mend it, in a line.
+pub fn mended(mended: &Mended) -> String {
     let Mended { failing, off, by } = mended;
     if *off == 0 {
         return "mended by: no switch of hardened is off\n".into();
@@ -61,25 +68,30 @@ fn mended(mended: &Mended) -> String {
 }
 
 fn decided(inevitable: &Inevitable, trace: &Trace) -> String {
-    let Inevitable { from_ms, draws, lines } = inevitable;
-    let drawn: Vec<_> = draws
-        .iter()
-        .map(|(purpose, n)| {
-            let what = meaning(purpose);
-            if *n == 1 { what.to_string() } else { format!("{what} ({n} times)") }
-        })
-        .collect();
-    let from = thousands(*from_ms);
+    let (from, drawn) = (thousands(inevitable.from_ms), drawn_before(inevitable));
     let mut out = format!(
         "inevitable from {from} ms on, given the plan's operations and faults ({SURE} of {SURE}):\n  \
-         drawn in the tick before it: {}\n",
-        drawn.join(", ")
+         drawn in the tick before it: {drawn}\n"
     );
-    let of_trace = lines.iter().filter_map(|n| trace.lines.get(*n as usize));
-    for line in of_trace.take(LINES) {
-        let _ = writeln!(out, "  {}", printable(&event(line)));
+    for event in events_of(inevitable, trace) {
+        let _ = writeln!(out, "  {event}");
     }
     out
+}
+
+/// What was drawn in the tick that decided it, in words.
+pub fn drawn_before(inevitable: &Inevitable) -> String {
+    let of = |(purpose, n): (&&'static str, &u64)| match n {
+        1 => meaning(purpose).to_string(),
+        n => format!("{} ({n} times)", meaning(purpose)),
+    };
+    inevitable.draws.iter().map(of).collect::<Vec<_>>().join(", ")
+}
+
+/// The first lines of the trace of that tick that touch it, in words.
+pub fn events_of(inevitable: &Inevitable, trace: &Trace) -> impl Iterator<Item = String> {
+    let of_trace = inevitable.lines.iter().filter_map(|n| trace.lines.get(*n as usize));
+    of_trace.take(LINES).map(|line| printable(&event(line)))
 }
 
 /// What a draw of this purpose decides, in words.
@@ -108,7 +120,7 @@ fn column(moment: &Moment) -> char {
 }
 
 /// A number with a comma between thousands.
-fn thousands(n: u64) -> String {
+pub fn thousands(n: u64) -> String {
     match n / 1_000 {
         0 => n.to_string(),
         more => format!("{},{:03}", thousands(more), n % 1_000),

@@ -16,6 +16,7 @@ mod who;
 
 pub use crate::picture::mermaid;
 pub use causality::causality;
+pub(crate) use causality::{drawn_before, events_of, mended, share, thousands};
 pub use corpus::{Kept, corpus, with_table};
 pub use junit::{Suite, junit};
 pub use shrunk::shrunk;
@@ -194,7 +195,7 @@ pub fn page_of(case: &Case, outcome: &Outcome, violation: &Violation, card: &str
 }
 
 /// What comes of the case without a part.
-fn without(explained: &Explained, part: &Part) -> String {
+pub(crate) fn without(explained: &Explained, part: &Part) -> String {
     let known = explained.without.iter().find(|known| known.part == *part);
     known.map_or_else(String::new, |known| match known.failing {
         0 => "  [without it: holds]".into(),

@@ -68,6 +68,7 @@ const fits = item =>
   && (filter.background || !item.background || item.touches || item.broke);
 const first_of = pdu => pdu.sent ?? pdu.received;
 const is_shown = pdu => fits(pdu) && (!filter.command || pdu.name === filter.command) && first_of(pdu).us <= last_us();
+const is_marked = () => data.inevitable !== null && data.inevitable.us !== null;
 const is_after = n => data.violation && data.violation.n !== null && n > data.violation.n;
 const short = name => name.replace(/^(BUDDY_LIST|OTHER)_/, '').replace(/REQUEST$/, 'REQ').replace(/RESPONSE$/, 'RSP');
 const family = name => name === 'MSG_DATA' ? 'data' : name === 'MSG_DATA_ACK' ? 'ack'
@@ -108,6 +109,8 @@ function layout() {
   const phases = data.phases.filter(phase => phase.phase !== 'audit');
   if (!FILTERS.some(name => filter[name]) && !filter.touching) for (const phase of phases) if (phase.us > 0) events.push({us: phase.us, n: -4, kind: 'rule', phase});
   if (data.violation) events.push({us: data.violation.us, n: Infinity, kind: 'edge'});
+  // Above all that happens then: from the beginning of that moment on nothing that is drawn matters.
+  if (is_marked() && data.inevitable.us <= last_us()) events.push({us: data.inevitable.us, n: -5, kind: 'rule', inevitable: true});
   events.sort((a, b) => a.us - b.us || a.n - b.n);
 
   const font = '12.5px system-ui, "Segoe UI", "DejaVu Sans", sans-serif';
@@ -225,6 +228,7 @@ function draw() {
     tip_for(group, mark, mark.text, `${data.lanes[mark.lane].name}, ${ms(mark.us)} ms`, mark.says);
     scene.append(group);
   }
+  draw_inevitable(scene, plan);
   draw_violation(scene, plan);
 
   const drawing = svg('svg', {id: 'drawing', width: whole, height: plan.height, viewBox: `0 0 ${whole} ${plan.height}`}, scene);
@@ -321,6 +325,19 @@ function draw_pdus(scene, plan, bottom) {
   }
 }
 
+function draw_inevitable(scene, plan) {
+  const event = plan.events.find(event => event.inevitable && event.row);
+  if (!event) return;
+  const {title, words, says} = data.inevitable;
+  const at = event.row.y + event.slot * SLOT + 14, until = plan.whole - 12;
+  const group = svg('g', {id: 'inevitable', tabindex: 0},
+    svg('line', {class: 'hit', x1: GUTTER, x2: until, y1: at, y2: at}),
+    svg('line', {class: 'rule', x1: GUTTER, x2: until, y1: at, y2: at}),
+    svg('text', {class: 'halo', x: GUTTER + 12, y: at - 4}, clipped(`${title}; ${words}`, until - GUTTER - 40)));
+  tip_for(group, {messages: []}, title, words, says);
+  scene.append(group);
+}
+
 function draw_violation(scene, plan) {
   const row = plan.rows.find(row => row.violation);
   if (!row) return;
@@ -390,6 +407,7 @@ function key() {
   const lost = svg('svg', {width: 26, height: 12}, svg('g', {class: 'pdu rest'}, svg('line', {class: 'arrow', x1: 0, x2: 16, y1: 6, y2: 6}), svg('path', {class: 'lost', d: 'M14 2l8 8m0 -8l-8 8'})));
   const items = [[arrow('data'), 'a message'], [arrow('ack'), 'its ack'], [arrow('read'), 'what was read'], [arrow('ask'), 'lists and counts'], [arrow('rest'), 'any other PDU'], [lost, 'never read'],
     [mark('commit'), 'a store commits'], [mark('word'), 'a host says'], [mark('bad'), 'bad news'], [mark('asked'), 'a user asks'], [bar(''), 'in a send list, acked'], [bar('bad'), 'the same, not acked']];
+  if (is_marked()) items.push([svg('svg', {width: 26, height: 10}, svg('g', {class: 'inevitable'}, svg('line', {class: 'rule', x1: 0, x2: 26, y1: 5, y2: 5}))), 'inevitable from here on']);
   return el('ul', {class: 'key'}, ...items.map(([shape, text]) => el('li', {}, shape, text)));
 }
 
@@ -408,7 +426,8 @@ function build() {
     el('p', {class: 'replay'}, 'again: ', el('code', {}, about.replay)), others, expected);
   const legend = el('div', {class: 'card'}, el('h2', {}, 'How to read it'), key(),
     el('p', {class: 'replay'}, 'Time goes down; where nothing happens it is folded. Hover, or step with Tab, to see what a PDU says. Bold is what the violation is about.' + ` Heartbeats (${about.heartbeats}) are left out; the questions of the auditor, who asks whether all is paid, come with "audits".`));
-  document.body.append(el('header', {}, verdict, violation ? el('p', {class: 'sentence'}, violation.sentence) : null,
+  const why = data.inevitable && el('p', {class: 'why'}, `${data.inevitable.title}; ${data.inevitable.words}`, el('br'), about.mended);
+  document.body.append(el('header', {}, verdict, violation ? el('p', {class: 'sentence'}, violation.sentence) : null, why,
     el('div', {class: 'facts'}, fact('protocol', about.protocol), fact('pace', about.pace), fact('latency', about.latency), fact('seed', about.seed)),
     el('div', {class: 'cards'}, plan, legend)));
 
@@ -432,6 +451,7 @@ function build() {
   filters.append(tick('background', 'audits'));
   const of_violation = [tick('touching', 'only what it is about'), tick('until', 'until then')];
   if (violation) filters.append(...of_violation);
+  if (is_marked()) filters.append(el('a', {href: '#inevitable'}, '↓ inevitable'));
   if (violation) filters.append(el('a', {href: '#violation'}, '↓ the violation'));
   filters.append(made.all, made.count);
   made.heads = el('div', {id: 'heads'});
@@ -440,6 +460,17 @@ function build() {
   made.sheets = el('div', {id: 'sheets'});
   document.body.append(el('div', {id: 'bar'}, filters, made.heads), made.drawing, made.sheets, made.tip,
     el('footer', {}, 'trace ', el('span', {class: 'mono'}, about.trace)));
+}
+
+// What happens before the moment of the mark is above it, and all else is below.
+function check_mark(expect, when) {
+  if (!is_marked()) return;
+  const line = document.querySelector('#inevitable .rule');
+  expect(line && line.getBoundingClientRect().width > 100, `${when}: the mark is not to be seen`);
+  const at = line ? Number(line.getAttribute('y1')) : 0;
+  for (const event of drawn.events.filter(event => event.row && !event.inevitable)) {
+    expect((event.us < data.inevitable.us) === (drawn.y_of(event) < at), `${when}: something at ${ms(event.us)} ms is on the wrong side of the mark`);
+  }
 }
 
 // With #check the page tries its filters itself and says what it found; the test of the rig reads that.
@@ -456,6 +487,7 @@ function check() {
       const due = data.pdus.filter(pdu => !pdu.background || pdu.touches || pdu.broke).filter(pdu => option.value === '' || has[name](pdu)).length;
       expect(count() === due, `${name}=${option.value}: ${count()} arrows for ${due} PDUs`);
       if (data.violation) expect(box() && box().width > 100 && box().height > 20, `${name}=${option.value}: the violation is not to be seen`);
+      check_mark(expect, `${name}=${option.value}`);
       tried += 1;
     }
     made[name].value = '';
@@ -489,7 +521,7 @@ if (wants_check) history.replaceState(null, '', '#');
 read_hash();
 draw();
 addEventListener('resize', draw);
-addEventListener('hashchange', () => { if (location.hash !== '#violation') { read_hash(); draw(); } });
+addEventListener('hashchange', () => { if (!['#violation', '#inevitable'].includes(location.hash)) { read_hash(); draw(); } });
 if (wants_check) check();
 document.body.dataset.ready = '';
 })();

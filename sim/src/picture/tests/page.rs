@@ -2,8 +2,10 @@
 
 use super::{expected, kept, run, small};
 use crate::{
+    causality::{Explained, Inevitable, Mended, Moment, Without},
     picture::{MOST_PDUS, page},
     record::Kind,
+    shrink::Part,
 };
 use serde_json::Value;
 use teamtalk::catalogue::id as command;
@@ -21,7 +23,8 @@ fn a_page_has_each_pdu_once_and_needs_nothing_from_elsewhere() {
         let case = small(name);
         let outcome = run(&case);
         let violation = expected(&case, &outcome);
-        let draw = || page(&case, &outcome, Some(violation), "cargo sim replay x").expect("small");
+        let draw =
+            || page(&case, &outcome, Some(violation), None, "cargo sim replay x").expect("small");
         let text = draw();
         assert_eq!(text, draw(), "the same bytes");
         let data = data(&text);
@@ -50,12 +53,65 @@ fn a_page_has_each_pdu_once_and_needs_nothing_from_elsewhere() {
     }
 }
 
+/// Known of a case: inevitable from a moment on, in which SQL was to apply a statement, and the first
+/// operation is needed.
+fn known(first: u32, from_ms: Option<u64>) -> Explained {
+    let moment = |(at_ms, failing)| Moment { at_ms, runs: 10, failing };
+    Explained {
+        moments: [(0, 5), (500, 5), (1_300, 10)].map(moment).into(),
+        inevitable: from_ms.map(|from_ms| Inevitable {
+            from_ms,
+            draws: [("sql before", 2)].into(),
+            lines: vec![0],
+        }),
+        without: vec![Without { part: Part::Operation(first), failing: 0 }],
+        mended: Mended { failing: 9, off: 20, by: vec!["single-relation"] },
+    }
+}
+
+#[test]
+fn the_moment_from_which_it_is_inevitable_is_marked_in_the_words_of_the_card() {
+    let case = small("met");
+    let outcome = run(&case);
+    let violation = expected(&case, &outcome);
+    let first = case.plan.operations.iter().min_by_key(|op| op.at_ms).expect("it has some").id;
+    let drawn = |explained: Option<Explained>| {
+        let page = page(&case, &outcome, Some(violation), explained.as_ref(), "").expect("small");
+        data(&page)
+    };
+    let plain = drawn(None);
+    assert!(plain["inevitable"].is_null() && plain["case"]["mended"].is_null());
+    let marked = drawn(Some(known(first, Some(1_185))));
+    let mark = &marked["inevitable"];
+    assert_eq!(mark["us"], 1_185_000);
+    assert_eq!(mark["title"], "inevitable from 1,185 ms on");
+    let drawn_then = "when SQL applies a statement (2 times)";
+    assert_eq!(mark["words"], format!("decided in the tick before: {drawn_then}"));
+    let says: Vec<(String, String)> = serde_json::from_value(mark["says"].clone()).expect("pairs");
+    assert!(says.contains(&("drawn in the tick before it".into(), drawn_then.into())));
+    assert!(says.contains(&("fails, draws being new from 0 to 1,300 ms on".into(), "▄▄█".into())));
+    assert!(says.iter().any(|(name, _)| name == "in that tick"), "its line: {says:?}");
+    let mended = marked["case"]["mended"].as_str().expect("a sentence");
+    assert!(mended.starts_with("mended by: single-relation"), "{mended}");
+    let plan = marked["plan"].as_array().expect("a list");
+    let needed = plan.iter().filter(|line| {
+        line["what"].as_str().is_some_and(|what| what.ends_with("[without it: holds]"))
+    });
+    assert_eq!(needed.count(), 1, "{plan:?}");
+    let from_the_start = drawn(Some(known(first, Some(0))));
+    assert_eq!(from_the_start["inevitable"]["us"], 0);
+    assert_eq!(from_the_start["inevitable"]["title"], "inevitable from the start");
+    let nowhere = drawn(Some(known(first, None)));
+    assert!(nowhere["inevitable"]["us"].is_null(), "there is no such moment");
+    assert_eq!(nowhere["inevitable"]["title"], "nowhere inevitable before it fails");
+}
+
 #[test]
 fn no_text_of_a_run_is_read_as_a_part_of_the_page() {
     let case = small("met");
     let outcome = run(&case);
     let replay = "cargo sim replay '</script><b>{{script}}.json'";
-    let text = page(&case, &outcome, None, replay).expect("small");
+    let text = page(&case, &outcome, None, None, replay).expect("small");
     assert_eq!(data(&text)["case"]["replay"], replay);
     assert_eq!(text.matches("</script>").count(), 2);
 }
@@ -69,7 +125,7 @@ fn a_run_that_is_too_large_is_refused_in_a_sentence() {
         crate::explore::case_of(1, &seeded, crate::plan::generate::Profile::Default)
     });
     let outcome = run(&case);
-    let too_large = page(&case, &outcome, None, "").expect_err("hundreds of PDUs");
+    let too_large = page(&case, &outcome, None, None, "").expect_err("hundreds of PDUs");
     assert!(too_large.pdus > MOST_PDUS);
     let said = too_large.to_string();
     for word in [&too_large.pdus.to_string(), "500", "--perfetto", "cargo sim shrink"] {
@@ -77,5 +133,5 @@ fn a_run_that_is_too_large_is_refused_in_a_sentence() {
     }
     case.plan.operations.clear();
     case.plan.faults.clear();
-    assert!(page(&case, &run(&case), None, "").is_ok(), "nothing but links");
+    assert!(page(&case, &run(&case), None, None, "").is_ok(), "nothing but links");
 }

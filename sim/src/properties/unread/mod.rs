@@ -3,7 +3,8 @@
 //! An audit asks a db_proxy for the counts of every user. A message is surely read if a read ack
 //! names its msg_id or a higher one, and a device that is online at the end wrote that ack, or a
 //! db_proxy has confirmed it (without `confirmed-read-acks`: has received it). It is maybe read if
-//! any device wrote such an ack. To remove a session is to read what was committed before.
+//! any device wrote such an ack. One that is over a limit reads nothing where that is refused (`bounded`
+//! judges that it is). To remove a session is to read what was committed before.
 //!
 //! In a group the messages of others count from the user's last joining on; those that were sent or
 //! committed within a second of it may count or not. The store says who is a member; no count is
@@ -22,7 +23,7 @@ use crate::{
 use reads::{Reader, Reads};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
-    catalogue::id as command,
+    catalogue::{id as command, limits::Limits},
     conversation::{Chat, Conversation},
     protocol::Protocol,
     wire::im::{base_define::UnreadInfo, message::ImUnreadMsgCntRsp},
@@ -48,9 +49,13 @@ pub struct Unread {
 }
 
 impl Unread {
-    /// For a deployment under this protocol.
-    pub fn new(protocol: &Protocol) -> Self {
-        Self { reads: Reads::new(protocol), rows: BTreeMap::new(), answers: BTreeMap::new() }
+    /// For a deployment under this protocol and these limits.
+    pub fn new(protocol: &Protocol, limits: Limits) -> Self {
+        Self {
+            reads: Reads::new(protocol, limits),
+            rows: BTreeMap::new(),
+            answers: BTreeMap::new(),
+        }
     }
 
     fn audited_answer(&mut self, line: &Line) -> Option<()> {

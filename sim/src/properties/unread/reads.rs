@@ -1,12 +1,13 @@
 //! What users have read, surely or maybe, by their read acks and by sessions that they removed.
 
 use crate::{
+    plan::Role,
     properties::{Known, Seen, wire::At},
     record::Frame,
 };
 use std::collections::BTreeMap;
 use teamtalk::{
-    catalogue::id as command,
+    catalogue::{id as command, limits::Limits},
     conversation::Chat,
     env::ConnId,
     protocol::Protocol,
@@ -34,19 +35,24 @@ struct Removal {
 #[derive(Debug)]
 pub struct Reads {
     confirmed_read_acks: bool,
+    limits: Limits,
     /// The highest msg_id of the read acks that each device wrote.
     written: BTreeMap<(Reader, u32), u32>,
+    /// The same of those over a limit, where some msg_servers refuse that and others do not.
+    maybe_refused: BTreeMap<Reader, u32>,
     /// The highest msg_id of the read acks that a db_proxy is known to have.
     arrived: BTreeMap<Reader, u32>,
     removals: BTreeMap<Reader, Vec<Removal>>,
 }
 
 impl Reads {
-    /// For a deployment under this protocol.
-    pub fn new(protocol: &Protocol) -> Self {
+    /// For a deployment under this protocol and these limits.
+    pub fn new(protocol: &Protocol, limits: Limits) -> Self {
         Self {
             confirmed_read_acks: protocol.confirmed_read_acks,
+            limits,
             written: BTreeMap::new(),
+            maybe_refused: BTreeMap::new(),
             arrived: BTreeMap::new(),
             removals: BTreeMap::new(),
         }
@@ -71,6 +77,19 @@ impl Reads {
         // A read ack of a device that is not logged in reads nothing.
         let user = known.clients.online().get(&device)?.user;
         let reader = (user, Chat::of(read.session_type, read.session_id));
+        if self.limits.check(pdu.command(), &pdu.body).is_err() {
+            let all = |refuse: bool| {
+                known.protocols.all_of(Role::Msg, |protocol| protocol.edge_limits == refuse)
+            };
+            if all(true) {
+                return None;
+            }
+            if !all(false) {
+                let maybe = self.maybe_refused.entry(reader).or_default();
+                *maybe = read.msg_id.max(*maybe);
+                return None;
+            }
+        }
         let written = self.written.entry((reader, device)).or_default();
         *written = read.msg_id.max(*written);
         Some(())
@@ -117,7 +136,8 @@ impl Reads {
 
     /// The msg_ids up to which a user has surely read, and up to which maybe.
     pub fn up_to(&self, known: &Known, reader: Reader) -> (u32, u32) {
-        let (mut sure, mut maybe) = (self.arrived.get(&reader).copied().unwrap_or(0), 0);
+        let of = |map: &BTreeMap<Reader, u32>| map.get(&reader).copied().unwrap_or(0);
+        let (mut sure, mut maybe) = (of(&self.arrived), of(&self.maybe_refused));
         for (&(_, device), &msg_id) in self.written.range((reader, 0)..=(reader, u32::MAX)) {
             maybe = msg_id.max(maybe);
             if known.clients.online().contains_key(&device) {

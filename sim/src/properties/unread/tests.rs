@@ -4,7 +4,7 @@ use crate::{
     record::{End, Kind},
 };
 use teamtalk::{
-    catalogue::id as command,
+    catalogue::{id as command, limits::Limits, probe},
     conversation::Chat,
     protocol::Protocol,
     wire::{
@@ -19,7 +19,7 @@ use teamtalk::{
 
 /// User 2 (device 2, connection 20) has 5 and 6 from user 1, who is user 2's only peer.
 fn sent(protocol: Protocol) -> Tape<Unread> {
-    let mut tape = Tape::new(Unread::new(&protocol));
+    let mut tape = Tape::new(Unread::new(&protocol, Limits::default()));
     tape.login(2, 20, 2).row(5, (1, "a")).row(6, (1, "b")).row(7, (2, "own"));
     tape
 }
@@ -91,6 +91,29 @@ fn a_read_ack_of_a_device_that_stays_is_sure_and_of_one_that_left_is_not() {
 }
 
 #[test]
+fn a_read_ack_over_a_limit_reads_nothing_where_that_is_refused() {
+    let limits = &Limits::default();
+    let probe = probe::named(limits, "0303.attach_data").expect("a limit");
+    let long = ImMsgDataReadAck {
+        user_id: 2,
+        session_id: 1,
+        msg_id: 5,
+        session_type: SINGLE,
+        attach_data: Some(vec![b'x'; probe.most as usize + 1].into()),
+    };
+    let long = || Pdu::new(command::MSG_READ_ACK, 5, &long);
+    let (teamtalk, hardened) = (Protocol::teamtalk(), Protocol::hardened());
+    let mut tape = sent(hardened).under(hardened);
+    tape.asks(20, long());
+    assert_eq!(audited(&mut tape, &[(1, 2)]), None);
+    assert_eq!(audited(&mut tape, &[(1, 1)]).as_deref(), FEW);
+    let mut tape = sent(teamtalk).under(teamtalk);
+    tape.asks(20, long());
+    assert_eq!(audited(&mut tape, &[(1, 2)]).as_deref(), MANY, "it is served");
+    assert_eq!(audited(&mut tape, &[(1, 1)]), None);
+}
+
+#[test]
 fn what_a_db_proxy_has_is_sure() {
     let mut old = sent(Protocol::teamtalk());
     old.frame("db1", End::Acceptor, false, 70, read(6));
@@ -133,7 +156,7 @@ fn a_removed_session_is_read_up_to_then() {
 /// User 2 (device 2, connection 20) and user 1 are members of the group from the start: 5 and
 /// 6 are from user 1, 7 is from user 2.
 fn group() -> Tape<Unread> {
-    let mut tape = Tape::new(Unread::new(&Protocol::hardened()));
+    let mut tape = Tape::new(Unread::new(&Protocol::hardened(), Limits::default()));
     tape.group(&[1, 2]).login(1, 10, 1).login(2, 20, 2).hang_up(1, 10);
     tape.group_row(5, (1, "a")).group_row(6, (1, "b")).group_row(7, (2, "own"));
     tape.later(5);
