@@ -6,7 +6,7 @@ use crate::{
     world::{Outcome, Watch, panics},
 };
 use std::sync::{
-    Mutex, PoisonError,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
@@ -24,10 +24,10 @@ pub struct Pool<'a> {
 }
 
 /// A case in another world.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Twin {
     /// What it makes of a case.
-    pub of: fn(&Case) -> Case,
+    pub of: Arc<dyn Fn(&Case) -> Case + Send + Sync>,
     /// What runs that.
     pub runner: Runner,
 }

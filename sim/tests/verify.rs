@@ -50,7 +50,7 @@ fn what_the_candidate_loses_is_a_regression_with_a_case() {
     );
     let from = ["--from", "7", "--seeds", "1"];
     let args = ["--base", "hardened", "--candidate", "worse.toml", "--out", "kept"];
-    let args = [&args[..], &from, &["--shrink-runs", "20"]].concat();
+    let args = [&args[..], &from, &["--shrink-runs", "40"]].concat();
     let output = verify(&folder, &args);
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -61,6 +61,9 @@ fn what_the_candidate_loses_is_a_regression_with_a_case() {
     assert!(said.ends_with("UNSAFE: something that the base holds is lost\n\n"), "{said}");
     let case = format!("kept/one-row-two-relations-db-{seed}.json");
     assert!(folder.read(&case).contains(signature));
+    let small: serde_json::Value = serde_json::from_str(&folder.read(&case)).expect("JSON");
+    let left = small["plan"]["operations"].as_array().expect("a list").len();
+    assert!(left < 40, "of some 100 operations {left} are left");
     let card = folder.read(&case.replace(".json", ".md"));
     assert!(said.contains(&format!("  | VIOLATED {signature} (seed {seed})\n")), "{said}");
     assert!(card.contains("world:   ") && card.contains("sequenceDiagram"), "{card}");

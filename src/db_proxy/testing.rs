@@ -324,6 +324,21 @@ impl Cache for Fake {
         })
     }
 
+    async fn hset_each(&self, key: &str, fields: &Hash) -> Result<(), CacheError> {
+        let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+        for (field, value) in fields {
+            self.hset(key, &text(field), &text(value)).await?;
+        }
+        Ok(())
+    }
+
+    async fn hdel_each(&self, key: &str, fields: &[String]) -> Result<(), CacheError> {
+        for field in fields {
+            self.hdel(key, field).await?;
+        }
+        Ok(())
+    }
+
     async fn hmset(&self, key: &str, fields: &Hash) -> Result<(), CacheError> {
         if fields.is_empty() {
             return Ok(());

@@ -14,8 +14,8 @@ use crate::{
 use std::collections::BTreeMap;
 use teamtalk::{store::sql::Value, wire::im::base_define::SessionType};
 
-/// In a group of more than so many who are or were members a round of the job takes longer than a run: it asks
-/// SQL twice for each of them, one after the other.
+/// Where groups have more than so many together who are or were members a round of the job takes longer than a run: it
+/// asks SQL twice for each of them, one after the other (seed 25 of a deployment of 40 devices: 20 s).
 const MOST: usize = 100;
 
 /// When something was last said in a group.
@@ -34,7 +34,7 @@ pub struct Sessions {
     /// When a user's session with a group changed last, in seconds since 1970, by group and user; 0 if
     /// there is none. Of everybody who ever was a member.
     changed: BTreeMap<(u32, u32), u32>,
-    /// A group has so many members that a round of the job does not end within a run.
+    /// Groups have so many members that a round of the job does not end within a run.
     crowded: bool,
     tally: Tally,
 }
@@ -67,8 +67,7 @@ impl Sessions {
                 "IMGroupMember" => {
                     let of = (row.uint("groupId"), row.uint("userId"));
                     self.changed.entry(of).or_default();
-                    let members = self.changed.range((of.0, 0)..=(of.0, u32::MAX)).count();
-                    self.crowded |= members > MOST;
+                    self.crowded |= self.changed.len() > MOST;
                 }
                 "IMRecentSession" if row.uint("type") == SessionType::Group as u32 => {
                     let of = (row.uint("peerId"), row.uint("userId"));

@@ -58,7 +58,7 @@ const LOST: f64 = 0.000_1;
 /// At most so many runs are led back to a cause.
 const MOST_CAUSES: usize = 24;
 /// Runs that make cases small, all together, unless it is said otherwise.
-pub const SHRINK_RUNS: u64 = 4_000;
+pub const SHRINK_RUNS: u64 = 2_000;
 /// So often the order is run and corrected by what it breaks.
 const ROUNDS: usize = 3;
 
@@ -179,7 +179,7 @@ impl Regression {
 
 /// A text as a part of a file's name.
 fn slug(text: &str) -> String {
-    text.replace([' ', '/', ','], "-")
+    text.replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', "-")
 }
 
 impl Constraint {

@@ -1,12 +1,17 @@
 //! The cases of a verdict, made small: what is left fails as they do, and holds with everybody on the base.
 
-use super::{Constraint, Progress, ROLLING, Regression, Stage, Verdict, Verification, stage::only};
+use super::{
+    Constraint, Pair, Progress, ROLLING, Regression, Stage, Verdict, Verification, stage::only,
+};
 use crate::{
-    plan::{Side, case::Case},
+    plan::{
+        Side,
+        case::{Case, Protocols},
+    },
     pool::Twin,
     shrink::{self, Shrinking},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// One case takes at most so many runs of those that there are for all.
 const EACH: u64 = 800;
@@ -63,12 +68,16 @@ impl Verification<'_> {
         budget: u64,
     ) -> Option<(Case, u64)> {
         (self.progress)(Progress::Begins(format!("{} made small", case.expect), Some(budget)));
+        let Pair { base, candidate } = &self.pair;
         let on = |side: Side| {
-            let (of, stage): (fn(&Case) -> Case, _) = match side {
-                Side::Base => (|case| only(case, Side::Base), Stage::Base),
-                Side::Candidate => (|case| only(case, Side::Candidate), Stage::Candidate),
+            let (protocol, stage) = match side {
+                Side::Base => (base.clone(), Stage::Base),
+                Side::Candidate => (candidate.clone(), Stage::Candidate),
             };
-            Twin { of, runner: self.runner(stage) }
+            // A case of one side alone knows nothing of the other one any more.
+            let both = Protocols { base: protocol.clone(), candidate: protocol };
+            let of = move |case: &Case| Case { protocols: both.clone(), ..only(case, side) };
+            Twin { of: Arc::new(of), runner: self.runner(stage) }
         };
         let mut twins = vec![on(Side::Base)];
         if is_of_mix {

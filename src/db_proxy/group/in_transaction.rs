@@ -8,7 +8,7 @@
 
 use crate::{
     db_proxy::{
-        data::{session_key::Key, sql_text::placeholders},
+        data::{keys, session_key::Key, sql_text::placeholders},
         group::{
             members::{self, Change},
             membership, row,
@@ -21,7 +21,10 @@ use crate::{
         },
     },
     mutants::Mutant,
-    store::sql::Value,
+    store::{
+        cache::{Cache, Hash},
+        sql::Value,
+    },
     wire::im::group::{ImGroupChangeMemberReq, ImGroupCreateReq},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +37,7 @@ pub async fn create<W: World>(
 ) -> Result<u32, StoreError> {
     let group = transact(cx, &Creation { asked, members }).await?;
     row::start_counter(cx, group).await;
-    members::note_joined(cx, group, members).await;
+    note_joined(cx, group, members.iter().map(|user| (*user, cx.now)).collect()).await;
     Ok(group)
 }
 
@@ -53,19 +56,18 @@ pub async fn change<W: World>(
         Changed::Nothing => Ok(None),
         Changed::Before { change, joined } => {
             // The request that changed them may not have written Redis.
-            for (user, time) in joined {
-                members::note_joined_at(cx, group, user, time).await;
-            }
+            note_joined(cx, group, joined).await;
             if !adds {
-                members::note_left(cx, group, &change.changed).await;
+                note_left(cx, group, &change.changed).await;
             }
             Ok(Some(change))
         }
         Changed::Now(change) => {
             if adds {
-                members::note_joined(cx, group, &change.changed).await;
+                let joined = change.changed.iter().map(|user| (*user, cx.now)).collect();
+                note_joined(cx, group, joined).await;
             } else {
-                members::note_left(cx, group, &change.changed).await;
+                note_left(cx, group, &change.changed).await;
             }
             // With unread-from-store TTMember says after which message a member counts unread ones.
             if !cx.protocol().unread_from_store {
@@ -73,6 +75,24 @@ pub async fn change<W: World>(
             }
             Ok(Some(change))
         }
+    }
+}
+
+/// Notes in Redis when users joined, in seconds, best effort. One after the other, as the original does it, the 200 that
+/// may join at once take longer than a device waits.
+async fn note_joined<W: World>(cx: &mut Context<W>, group: u32, joined: BTreeMap<u32, u32>) {
+    let text = |number: u32| number.to_string().into_bytes();
+    let fields: Hash = joined.into_iter().map(|(user, time)| (text(user), text(time))).collect();
+    if let Err(error) = cx.cache().hset_each(&keys::members(group), &fields).await {
+        tracing::warn!(%error, group, "members not in Redis");
+    }
+}
+
+/// Notes in Redis that users left, best effort.
+async fn note_left<W: World>(cx: &mut Context<W>, group: u32, users: &[u32]) {
+    let fields: Vec<String> = users.iter().map(u32::to_string).collect();
+    if let Err(error) = cx.cache().hdel_each(&keys::members(group), &fields).await {
+        tracing::warn!(%error, group, "members still in Redis");
     }
 }
 

@@ -74,16 +74,11 @@ pub async fn add<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) -> Resu
 
 /// Notes in Redis that they joined now, best effort.
 pub async fn note_joined<W: World>(cx: &mut Context<W>, group: u32, ids: &[u32]) {
-    for &id in ids {
-        note_joined_at(cx, group, id, cx.now).await;
-    }
-}
-
-/// Notes in Redis that a user joined at a time, in seconds, best effort.
-pub async fn note_joined_at<W: World>(cx: &mut Context<W>, group: u32, id: u32, time: u32) {
-    let key = keys::members(group);
-    if let Err(error) = cx.cache().hset(&key, &id.to_string(), &time.to_string()).await {
-        tracing::warn!(%error, group, id, "member not in Redis");
+    let (key, now) = (keys::members(group), cx.now.to_string());
+    for id in ids {
+        if let Err(error) = cx.cache().hset(&key, &id.to_string(), &now).await {
+            tracing::warn!(%error, group, id, "member not in Redis");
+        }
     }
 }
 

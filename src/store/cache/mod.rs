@@ -87,6 +87,18 @@ pub trait Cache: Send + Sync + 'static {
         field: &str,
         value: &str,
     ) -> impl Future<Output = Result<(), CacheError>> + Send;
+    /// HSET of each of some fields of a hash, in one round trip.
+    fn hset_each(
+        &self,
+        key: &str,
+        fields: &Hash,
+    ) -> impl Future<Output = Result<(), CacheError>> + Send;
+    /// HDEL of each of some fields of a hash, in one round trip.
+    fn hdel_each(
+        &self,
+        key: &str,
+        fields: &[String],
+    ) -> impl Future<Output = Result<(), CacheError>> + Send;
     /// `HMSET key field value …`; no command for no fields.
     fn hmset(
         &self,
@@ -298,6 +310,28 @@ impl<E: Env> Cache for Pool<E> {
 
     async fn hset(&self, key: &str, field: &str, value: &str) -> Result<(), CacheError> {
         self.query(Cmd::new().arg("HSET").arg(key).arg(field).arg(value).take(), key).await
+    }
+
+    async fn hset_each(&self, key: &str, fields: &Hash) -> Result<(), CacheError> {
+        if fields.is_empty() {
+            return Ok(());
+        }
+        let mut commands = redis::pipe();
+        for (field, value) in fields {
+            commands.cmd("HSET").arg(key).arg(field).arg(value);
+        }
+        let _: Vec<i64> = self.query_all(commands, key).await?;
+        Ok(())
+    }
+
+    async fn hdel_each(&self, key: &str, fields: &[String]) -> Result<(), CacheError> {
+        if fields.is_empty() {
+            return Ok(());
+        }
+        let mut commands = redis::pipe();
+        fields.iter().for_each(|field| _ = commands.cmd("HDEL").arg(key).arg(field));
+        let _: Vec<i64> = self.query_all(commands, key).await?;
+        Ok(())
     }
 
     async fn hmset(&self, key: &str, fields: &Hash) -> Result<(), CacheError> {

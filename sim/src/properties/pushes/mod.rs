@@ -79,6 +79,9 @@ struct Push {
     content: String,
     /// When its token was told, in simulated microseconds.
     told_us: u64,
+    /// Whether its user was there then: of who was not the msg_server asked a route_server, and pushes when that has
+    /// answered, to others maybe.
+    was_here: bool,
     /// As in [`Ask`].
     since_us: Option<u64>,
 }
@@ -118,6 +121,13 @@ fn violation(kind: &'static str, sentence: String, user: u32, content: &str) -> 
 
 fn message(attach: Option<&Bytes>) -> Option<ImMsgData> {
     check::decode_shared(attach?).ok()
+}
+
+/// Whether a user is connected to the msg_server of a line, and stays.
+fn is_here(seen: &Seen<'_>, user: u32) -> bool {
+    let is_gone = |of: &Served| !of.open || of.kicked || of.leaves;
+    let mut served = seen.known.clients.all_served();
+    served.any(|of| !is_gone(of) && of.host == seen.line.host && of.user == Some(user))
 }
 
 fn text_of(msg: &ImMsgData) -> String {
@@ -193,6 +203,7 @@ impl Pushes {
                 shown: shown.clone(),
                 content: text_of(&msg),
                 told_us: seen.line.sim_us,
+                was_here: is_here(seen, to.user_id),
                 since_us: since_us(seen),
             });
         }
@@ -310,14 +321,9 @@ impl Pushes {
     /// One push is for all users who are connected to that msg_server.
     fn all_at_once(&mut self, seen: &Seen<'_>, told: &BTreeSet<u64>) {
         let host = &seen.line.host;
-        let is_here = |user: u32| {
-            let mut served = seen.known.clients.all_served();
-            let is_gone = |of: &Served| !of.open || of.kicked || of.leaves;
-            served.any(|of| !is_gone(of) && of.host == *host && of.user == Some(user))
-        };
-        for push in self.to_push.iter().filter(|push| told.contains(&push.told)) {
+        for push in self.to_push.iter().filter(|push| push.was_here && told.contains(&push.told)) {
             let user = push.to.user_id;
-            if is_here(user) {
+            if is_here(seen, user) {
                 let why = format!(
                     "{host} pushes \"{}\" to others, and not to user {user}, who is there",
                     push.content

@@ -243,6 +243,20 @@ fn one_push_is_for_all_who_are_there_and_do_not_leave() {
     assert_eq!(pushed(false), ["pushes/lost/msg"]);
 }
 
+/// Seed 36 of `hardened` in a deployment of 40 devices: of who was not there when the tokens were told a route_server
+/// is asked.
+#[test]
+fn one_push_is_not_for_who_came_after_it_was_told_of() {
+    let mut stage = stage();
+    let phone = ClientType::Ios as i32;
+    stage.0.connect(2, 20).login_here(2, 20, 2, phone).connect(3, 30);
+    stage.says(voice()).asks(&voice(), &[2]).tells(&voice(), &[2, 3]);
+    stage.0.later(1).login_here(3, 30, 3, phone);
+    stage.pushes("Ann给您发送了一条语音消息", DATA, token(2));
+    stage.0.later(1).asks(10, Pdu::raw(cmd::OTHER_HEARTBEAT, 0, Bytes::new()));
+    assert_eq!(stage.found(), [""; 0]);
+}
+
 #[test]
 fn a_fault_takes_along_what_had_no_time() {
     let fault = || Kind::FaultStart { fault: 1, what: "stall".into() };

@@ -313,7 +313,8 @@ fn a_regression_is_a_failure_with_its_signature_sentence_and_replay() {
         assert!(message.ends_with(&format!("{ODD}\\u{{1}}")), "{message}");
         let said = failure.text().expect("a text");
         assert!(said.contains(&format!("(seed {})", of.seed)), "{said}");
-        assert!(said.contains(&format!("replay:  sim replay '{ODD}-{}'", of.seed)), "{said}");
+        let replay = format!("replay:  sim replay '{ODD}-{}'", of.file_name());
+        assert!(said.contains(&replay), "{said}");
     }
     let order = document.descendants().find(|node| node.attribute("type") == Some("no-order"));
     let said = order.and_then(|node| node.text()).expect("the order fails");
