@@ -13,6 +13,7 @@ mod lists;
 mod merge;
 mod mutants;
 mod output;
+mod parity;
 mod run;
 mod shrink;
 mod verify;
@@ -45,7 +46,7 @@ const INTERRUPTED: u8 = 130;
 /// Deterministic simulation of a TeamTalk-compatible back end.
 ///
 /// Exit status, the first that applies: 1 a property was violated (`replay`: also where the case
-/// expects it; its last line says so), or a campaign acked too little, 3 not deterministic (of `explore`
+/// expects it; its last line says so), or a campaign acked too little, or captures differ (`parity`), 3 not deterministic (of `explore`
 /// this comes first), 4 the rig itself failed or gave a run up (of `replay` this comes first), 2 wrong usage,
 /// or a file or standard output that can't be read or written (of `replay` a run that is too large for --html
 /// comes before 1), 130 interrupted, 0 all held.
@@ -66,6 +67,7 @@ enum Command {
     Explain(Explain),
     Judge(Judge),
     Verify(Verify),
+    Parity(Parity),
     Keep(Keep),
     Corpus(Corpus),
     Mutants(Mutants),
@@ -335,6 +337,23 @@ struct Judge {
     traces: Vec<PathBuf>,
 }
 
+/// Is the base what really runs? Hold it to captures of a system: PDUs, SQL statements, Redis commands.
+///
+/// The client PDUs of the captures go into the roles on the simulated network, and every PDU on every link,
+/// every SQL statement and every Redis command that follows is compared with what was captured. How captures
+/// are taken, and what may differ: docs/CAPTURES.md; what DIR/parity.toml says: docs/FORMATS.md, "Parity".
+/// A line is printed for each flow, then what differs. Status 1: something does. Status 2: a file that can't
+/// be read or played; its place is named, and what was expected there.
+#[derive(Args)]
+struct Parity {
+    /// The folder of captures; tests/golden has those of the original.
+    #[arg(value_name = "DIR")]
+    captures: PathBuf,
+    /// What is held to them: `teamtalk`, `hardened` or a TOML file.
+    #[arg(long, default_value = "teamtalk")]
+    protocol: String,
+}
+
 /// Run the kept cases, and list them: how each fails, how often, and which switch mends it.
 ///
 /// A case that no longer comes out as it expects is named with the first event of its story that did not
@@ -460,6 +479,7 @@ fn command(command: Command, out: &mut Output) -> Result<u8, Failure> {
         Command::Explain(args) => explain::explain(&args, out),
         Command::Judge(args) => judge::judge(&args, out),
         Command::Verify(args) => verify::verify(args, out),
+        Command::Parity(args) => parity::parity(&args, out),
         Command::Corpus(args) => corpus::corpus(&args, out),
         Command::Keep(args) => run::keep(&args, out),
         Command::Mutants(args) => mutants::mutants(&args, out),

@@ -24,13 +24,16 @@ pub const TIMES: std::ops::Range<u64> = 1_500_000_000..2_500_000_000;
 pub struct Field {
     /// `body.user_info.user_id`.
     pub path: String,
+    /// What it holds.
     pub value: Value,
 }
 
 /// A field's value as far as it matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
+    /// A number.
     Number(u64),
+    /// A text, or bytes in hexadecimal.
     Text(String),
     /// Seconds since the epoch.
     Time(u64),
@@ -38,6 +41,7 @@ pub enum Value {
     Handle {
         /// It came with a message that another msg_server may have sent.
         relayed: bool,
+        /// The number.
         handle: u32,
     },
     /// Differs from deployment to deployment.
@@ -263,7 +267,7 @@ impl Body<'_> {
     }
 }
 
-/// Fields that tests/golden/README.md leaves out of the comparison: ip, port, max_conn_cnt, host_name.
+/// Fields that docs/CAPTURES.md leaves out of the comparison: ip, port, max_conn_cnt, host_name.
 const DEPLOYED: &[(&str, u32)] = &[
     ("IM.Server.IMMsgServInfo", 1),
     ("IM.Server.IMMsgServInfo", 2),
