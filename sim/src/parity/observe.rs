@@ -18,7 +18,7 @@ use std::{
 use teamtalk::{catalogue::id, env::ConnId, wire::Pdu};
 
 /// Requests that db_proxy does not answer.
-const UNANSWERED: &[u16] = &[id::MSG_READ_ACK];
+const UNANSWERED: &[u16] = &[id::MSG_READ_ACK, id::FILE_ADD_OFFLINE_REQ, id::FILE_DEL_OFFLINE_REQ];
 
 /// What happened in one window of time.
 #[derive(Debug, Clone, Default)]
