@@ -24,6 +24,7 @@ use first::First;
 use indicatif::ProgressBar;
 use merge::Merge;
 use output::{Output, complain};
+use parity::Parity;
 use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
 use teamtalk_sim::{
     campaign::Shard,
@@ -335,23 +336,6 @@ struct Judge {
     /// Trace files.
     #[arg(required = true, value_name = "TRACE")]
     traces: Vec<PathBuf>,
-}
-
-/// Is the base what really runs? Hold it to captures of a system: PDUs, SQL statements, Redis commands.
-///
-/// The client PDUs of the captures go into the roles on the simulated network, and every PDU on every link,
-/// every SQL statement and every Redis command that follows is compared with what was captured. How captures
-/// are taken, and what may differ: docs/CAPTURES.md; what DIR/parity.toml says: docs/FORMATS.md, "Parity".
-/// A line is printed for each flow, then what differs. Status 1: something does. Status 2: a file that can't
-/// be read or played; its place is named, and what was expected there.
-#[derive(Args)]
-struct Parity {
-    /// The folder of captures; tests/golden has those of the original.
-    #[arg(value_name = "DIR")]
-    captures: PathBuf,
-    /// What is held to them: `teamtalk`, `hardened` or a TOML file.
-    #[arg(long, default_value = "teamtalk")]
-    protocol: String,
 }
 
 /// Run the kept cases, and list them: how each fails, how often, and which switch mends it.

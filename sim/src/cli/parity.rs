@@ -1,15 +1,34 @@
 //! The base, held to captures.
 
-use super::{Failure, Parity as Args, VIOLATED, output::Output};
+use super::{Failure, VIOLATED, output::Output};
+use clap::Args;
+use std::path::PathBuf;
 use teamtalk_sim::{
-    parity::{Base, Parity, Played},
+    parity::{self, Base, Played},
     plan::case::ProtocolSpec,
 };
 
-pub fn parity(args: &Args, out: &mut Output) -> Result<u8, Failure> {
+/// Is the base what really runs? Hold it to captures of a system: PDUs, SQL statements, Redis commands.
+///
+/// The client PDUs of the captures go into the roles on the simulated network, and every PDU on every link,
+/// every SQL statement and every Redis command that follows is compared with what was captured. How captures
+/// are taken, and what may differ: docs/CAPTURES.md; what DIR/parity.toml says: docs/FORMATS.md, "Parity".
+/// A line is printed for each flow, then what differs. Status 1: something does. Status 2: a file that can't
+/// be read or played; its place is named, and what was expected there.
+#[derive(Args)]
+pub struct Parity {
+    /// The folder of captures; tests/golden has those of the original.
+    #[arg(value_name = "DIR")]
+    captures: PathBuf,
+    /// What is held to them: `teamtalk`, `hardened` or a TOML file.
+    #[arg(long, default_value = "teamtalk")]
+    protocol: String,
+}
+
+pub fn parity(args: &Parity, out: &mut Output) -> Result<u8, Failure> {
     let protocol = ProtocolSpec::parse(&args.protocol)?;
     let base = Base::of(&protocol)?;
-    let parity = Parity::read(&args.captures)?;
+    let parity = parity::Parity::read(&args.captures)?;
     let mut all = Vec::new();
     for run in parity.runs() {
         let played = parity.play(run, &base);

@@ -6,7 +6,7 @@ use super::{
     state::{self, Base},
 };
 use crate::plan::case::ProtocolSpec;
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 /// Every file of captures is of a flow. (That each flow has its file is seen when it is read.)
 ///
@@ -44,6 +44,22 @@ pub fn stores(settings: &Settings, run: &Run) -> Result<(), String> {
     // What the stores hold depends on no switch.
     let base = Base::of(&ProtocolSpec::preset("teamtalk"))?;
     state::setup(settings, run, &base).stores().map(|_| ())
+}
+
+/// The longest run: a simulated network lasts an hour.
+const LONGEST: Duration = Duration::from_secs(3_000);
+
+/// A run is no longer than what is simulated.
+///
+/// # Errors
+/// A sentence with how long it is.
+pub fn length<'a>(flows: impl Iterator<Item = &'a Flow>) -> Result<(), String> {
+    let lasts = |flow: &Flow| flow.events.iter().map(|event| event.at).max().unwrap_or_default();
+    let (all, most) = (flows.map(lasts).sum::<Duration>().as_secs(), LONGEST.as_secs());
+    if all > most {
+        return Err(format!("its flows last {all} s together, at most {most} can be played"));
+    }
+    Ok(())
 }
 
 /// Every client has connected before it writes, closes or is closed.

@@ -128,13 +128,33 @@ fn a_folder_is_refused_with_the_place_and_what_was_expected() {
 }
 
 #[test]
-fn what_a_row_and_redis_hold_is_what_the_file_says() {
+fn a_run_that_is_too_long_is_refused() {
+    let folder = Folder::new();
+    let names: Vec<_> = (0..6).map(|n| format!("\"a{n}\"")).collect();
+    let last = format!("{PDU}\n{}", PDU.replace("0.5", "600"));
+    for name in &names {
+        folder.write(&format!("{}.pdus.jsonl", name.trim_matches('"')), &last);
+    }
+    let flows = |n: usize| PARITY.replace("\"a\"", &format!("\"a\", {}", names[..n].join(", ")));
+    let error = folder.refused("parity.toml", &flows(6));
+    let place = "run 1: its flows last 3600 s together, at most 3000 can be played";
+    assert!(error.ends_with(place), "{error}");
+    // With five of them the sixth's file is what is wrong.
+    let error = folder.refused("parity.toml", &flows(5));
+    assert!(error.contains("a5.pdus.jsonl: no run"), "{error}");
+}
+
+#[test]
+fn what_the_file_says_of_stores_and_servers_is_so() {
+    let key = "an own key that has 32 characters";
     let text = PARITY
+        .replace("[sql]", &format!("epoch = 1600000000\ntext_key = \"{}\"\n[sql]", &key[..32]))
         .replace("name = \"ann\"", "name = \"ann\"\nrow = { nick = \"A\", departId = 3 }")
         .replace("flows = [\"a\"]", "flows = [\"a\"]\nredis = [[\"SET\", \"msg_id_4\", \"9\"]]");
     let settings = Settings::parse(&text).unwrap_or_else(|e| panic!("{e}"));
     let base = super::Base::of(&crate::plan::case::ProtocolSpec::preset("teamtalk"));
     let setup = super::state::setup(&settings, &settings.runs[0], &base.expect("a preset"));
+    assert_eq!((&setup.text_key[..], setup.epoch), (&key.as_bytes()[..32], 1_600_000_000));
     let (redis, sql) = setup.stores().unwrap_or_else(|e| panic!("{e}"));
     assert!(redis.get(1, b"msg_id_4").is_some());
     let rows = sql.rows("IMUser");

@@ -63,10 +63,12 @@ impl Parity {
             |name: &String| Flow::read(folder, name, &settings).map(|flow| (name.clone(), flow));
         let flows = settings.flows().map(read).collect::<Result<BTreeMap<_, _>, _>>()?;
         for (n, run) in settings.runs.iter().enumerate() {
-            let of_run = run.flows.iter().map(|name| &flows[name]);
-            check::stores(&settings, run).and_then(|()| check::clients(run, of_run)).map_err(
-                |e| format!("{}: run {}: {e}", folder.join(settings::FILE).display(), n + 1),
-            )?;
+            let of_run = || run.flows.iter().map(|name| &flows[name]);
+            let checked = check::stores(&settings, run)
+                .and_then(|()| check::clients(run, of_run()))
+                .and_then(|()| check::length(of_run()));
+            let file = folder.join(settings::FILE);
+            checked.map_err(|e| format!("{}: run {}: {e}", file.display(), n + 1))?;
         }
         Ok(Self { settings, flows })
     }

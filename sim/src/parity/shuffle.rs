@@ -196,6 +196,16 @@ mod tests {
     }
 
     #[test]
+    fn a_search_without_end_is_given_up_and_says_so() {
+        let (captured, request) = (vec!["A 1"; 40].join(", "), "A 1, A 1");
+        assert!(complaints(&captured, &[request; 20]).is_empty());
+        let wrong = complaints(&format!("{captured}, B 1"), &[request; 20]);
+        let begin =
+            "given up after 50000 ways to mix the requests; statement 40: expected redis: B 1";
+        assert!(wrong[0].starts_with(begin), "{wrong:?}");
+    }
+
+    #[test]
     fn the_job_is_left_out_once_it_has_begun() {
         let job = "SET last_update_group 1795404617, HGETALL group_member_1";
         assert!(complaints(&format!("A 1, {job}, B 1"), &["A 1, B 1"]).is_empty());
