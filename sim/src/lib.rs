@@ -23,6 +23,7 @@ pub mod mechanism;
 pub mod model;
 pub mod mutants;
 pub mod noise;
+pub mod parity;
 pub mod picture;
 pub mod plan;
 pub mod pool;

@@ -16,6 +16,7 @@ use teamtalk_sim::{
     campaign::{self, Find, Results},
     corpus,
     explore::{SeedReport, run_case},
+    parity,
     plan::{
         Between, Device, Fault, Group, Migration, Node, Operation, Past, PastGroup, PastMessage,
         PastPair, PastSession, Plan, Role, Side, Step, Trouble,
@@ -245,6 +246,47 @@ fn a_deployment_has_the_fields_of_its_types() {
     let links: Names = quoted(links.expect("a row")[4]).map(String::from).collect();
     for (link, ..) in Between::ALL {
         assert!(links.contains(&link.name()), "{} is not described", link.name());
+    }
+}
+
+#[test]
+fn what_is_said_of_captures_has_the_fields_of_its_types() {
+    let (text, wrong) = (document(), json!({"?": 0}));
+    let heading = "## Parity";
+    for (n, actual) in [
+        (0, expected::<parity::Settings>(wrong.clone())),
+        (1, expected::<parity::SqlServers>(wrong.clone())),
+        (2, expected::<parity::RedisCommands>(wrong.clone())),
+        (3, expected::<parity::User>(wrong.clone())),
+        (4, expected::<parity::Run>(wrong.clone())),
+        (6, expected::<parity::Closed>(wrong.clone())),
+        (7, expected::<parity::Differs>(wrong)),
+    ] {
+        assert_eq!(fields(&text, heading, n), actual, "table {n}");
+    }
+    compare::<parity::Step>(&further(&text, heading, 5), "do");
+}
+
+/// The captures of the original have all that is described, and nothing else.
+#[test]
+fn the_lines_of_captures_are_described() {
+    let text = document();
+    let tables = tables(section(&text, "## Capture"));
+    for (n, end) in [".pdus.jsonl", ".sql.jsonl", ".redis.jsonl"].into_iter().enumerate() {
+        let described = tables[n].iter().flat_map(|row| quoted(row[0])).map(String::from).collect();
+        let mut seen = Names::new();
+        let folder = std::fs::read_dir(Path::new(ROOT).join("tests/golden")).expect("captures");
+        for path in folder.map(|entry| entry.expect("an entry").path()) {
+            if !path.to_string_lossy().ends_with(end) {
+                continue;
+            }
+            for line in std::fs::read_to_string(&path).expect("a capture").lines() {
+                let value: Value = serde_json::from_str(line).expect("JSON");
+                written(&described, &value, &path.to_string_lossy());
+                seen.extend(value.as_object().expect("an object").keys().cloned());
+            }
+        }
+        assert_eq!(seen, described, "{end}");
     }
 }
 

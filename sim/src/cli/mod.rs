@@ -13,6 +13,7 @@ mod lists;
 mod merge;
 mod mutants;
 mod output;
+mod parity;
 mod run;
 mod shrink;
 mod verify;
@@ -23,6 +24,7 @@ use first::First;
 use indicatif::ProgressBar;
 use merge::Merge;
 use output::{Output, complain};
+use parity::Parity;
 use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
 use teamtalk_sim::{
     campaign::Shard,
@@ -45,7 +47,7 @@ const INTERRUPTED: u8 = 130;
 /// Deterministic simulation of a TeamTalk-compatible back end.
 ///
 /// Exit status, the first that applies: 1 a property was violated (`replay`: also where the case
-/// expects it; its last line says so), or a campaign acked too little, 3 not deterministic (of `explore`
+/// expects it; its last line says so), or a campaign acked too little, or captures differ (`parity`), 3 not deterministic (of `explore`
 /// this comes first), 4 the rig itself failed or gave a run up (of `replay` this comes first), 2 wrong usage,
 /// or a file or standard output that can't be read or written (of `replay` a run that is too large for --html
 /// comes before 1), 130 interrupted, 0 all held.
@@ -66,6 +68,7 @@ enum Command {
     Explain(Explain),
     Judge(Judge),
     Verify(Verify),
+    Parity(Parity),
     Keep(Keep),
     Corpus(Corpus),
     Mutants(Mutants),
@@ -460,6 +463,7 @@ fn command(command: Command, out: &mut Output) -> Result<u8, Failure> {
         Command::Explain(args) => explain::explain(&args, out),
         Command::Judge(args) => judge::judge(&args, out),
         Command::Verify(args) => verify::verify(args, out),
+        Command::Parity(args) => parity::parity(&args, out),
         Command::Corpus(args) => corpus::corpus(&args, out),
         Command::Keep(args) => run::keep(&args, out),
         Command::Mutants(args) => mutants::mutants(&args, out),

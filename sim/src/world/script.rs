@@ -1,5 +1,5 @@
 //! A world without a plan: the roles and the fakes of one small cluster, and client sockets that
-//! a script opens, writes raw bytes to and closes. For tests that compare with captures.
+//! a script opens, writes raw bytes to and closes. For what is compared with captures (`parity`).
 
 use super::{
     SimEnv,
@@ -53,14 +53,53 @@ pub struct Setup {
     pub msg_servers: u32,
     /// The switches of every role.
     pub protocol: Protocol,
+    /// The values of all limits.
+    pub limits: Limits,
     /// The durations of every role.
     pub timing: Timing,
+    /// The key with which clients encrypt texts.
+    pub text_key: [u8; 32],
     /// The wall clock at the start, in seconds since the Unix epoch.
     pub epoch: u64,
     /// Rows of IMUser.
     pub users: Vec<fakes::sql::User>,
     /// Statements with their parameters that SQL runs before the start.
     pub statements: Vec<(String, Vec<Value>)>,
+    /// Commands that Redis runs before the start, in database 1, each word for itself.
+    pub commands: Vec<Vec<Bytes>>,
+}
+
+impl Setup {
+    /// What Redis and SQL hold at the start.
+    ///
+    /// # Errors
+    /// A sentence with the user, statement or command that is refused, and why.
+    pub fn stores(&self) -> Result<(fakes::redis::Engine, fakes::sql::Engine), String> {
+        let mut sql = fakes::sql::Engine::new();
+        sql.seed_users(&self.users).map_err(|e| format!("`users`: {e:?}"))?;
+        let session = sql.open();
+        for (text, params) in &self.statements {
+            match sql.submit(session, text, params) {
+                fakes::sql::Step::Done(fakes::sql::Done { result: Ok(_), .. }) => {}
+                fakes::sql::Step::Done(fakes::sql::Done { result: Err(e), .. }) => {
+                    return Err(format!("{text}: {e:?}"));
+                }
+                fakes::sql::Step::Blocked => return Err(format!("{text}: it waits for a lock")),
+            }
+        }
+        sql.close(session);
+        let mut redis = fakes::redis::Engine::new();
+        let mut session = fakes::redis::Session::default();
+        let database = [Bytes::from_static(b"SELECT"), Bytes::from_static(b"1")];
+        for command in std::iter::once(&database[..]).chain(self.commands.iter().map(Vec::as_slice))
+        {
+            if let (fakes::redis::Reply::Error(e), _) = redis.run(&mut session, command) {
+                let words: Vec<_> = command.iter().map(|w| String::from_utf8_lossy(w)).collect();
+                return Err(format!("{}: {e}", words.join(" ")));
+            }
+        }
+        Ok((redis, sql))
+    }
 }
 
 /// The running cluster.
@@ -89,7 +128,7 @@ impl Script {
     /// Builds the cluster; nothing has run yet.
     ///
     /// # Panics
-    /// If SQL refuses a row of `setup`.
+    /// If [`Setup::stores`] is an error.
     pub fn new(setup: &Setup) -> Self {
         let mut sim = seeded::network(0)
             .simulation_duration(Duration::from_secs(3_600))
@@ -103,8 +142,9 @@ impl Script {
             shared.host(&host);
         }
         let (orders, received) = mpsc::unbounded_channel();
-        let redis = Arc::new(Mutex::new(fakes::redis::Engine::new()));
-        stores(&mut sim, &shared, redis.clone(), setup);
+        let (redis, sql) = setup.stores().unwrap_or_else(|e| panic!("{e}"));
+        let redis = Arc::new(Mutex::new(redis));
+        stores(&mut sim, &shared, redis.clone(), Arc::new(Mutex::new(sql)));
         servers(&mut sim, &shared, setup);
         let (all, received) = (shared.clone(), Arc::new(Mutex::new(Some(received))));
         sim.host(CLIENTS, move || {
@@ -185,19 +225,8 @@ fn stores(
     sim: &mut turmoil::Sim<'static>,
     shared: &Shared,
     redis: Arc<Mutex<fakes::redis::Engine>>,
-    setup: &Setup,
+    sql: Arc<Mutex<fakes::sql::Engine>>,
 ) {
-    let mut sql = fakes::sql::Engine::new();
-    sql.seed_users(&setup.users).expect("rows that fit");
-    let session = sql.open();
-    for (text, params) in &setup.statements {
-        match sql.submit(session, text, params) {
-            fakes::sql::Step::Done(fakes::sql::Done { result: Ok(_), .. }) => {}
-            other => panic!("{text}: {other:?}"),
-        }
-    }
-    sql.close(session);
-    let sql = Arc::new(Mutex::new(sql));
     let log = |host| Arc::new(Log { shared: shared.clone(), host }) as Arc<dyn Hooks>;
     let hooks = log(Role::Redis.host());
     host(sim, "redis", move || {
@@ -221,7 +250,7 @@ fn stores(
 }
 
 fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
-    let Setup { protocol, timing, .. } = *setup;
+    let Setup { protocol, timing, text_key, .. } = *setup;
     let env = |host: &Host| SimEnv::new(shared.clone(), host, None);
     let outside = env(&Role::Outside.host());
     host(sim, "outside", move || {
@@ -234,7 +263,7 @@ fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
         let role = route_server::RouteServer::new(protocol);
         forever(link::run(route.clone(), timing, role, vec![listen], Vec::new()))
     });
-    let db = env(&Role::Db.host());
+    let (db, limits) = (env(&Role::Db.host()), setup.limits.clone());
     host(sim, "db", move || {
         let sql = fakes::sql::Connector::new(db.clone(), "sql", timing);
         let redis = Endpoint::new("redis", port::REDIS);
@@ -243,18 +272,18 @@ fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
             redis,
             timing,
             protocol,
-            limits: Limits::default(),
+            limits: limits.clone(),
             workers: 1,
         };
         forever(db_proxy::run(db.clone(), sql, Memory::default(), config))
     });
     for n in 1..=setup.msg_servers {
         let name = Role::Msg.numbered(n);
-        let env = env(&name);
+        let (env, limits) = (env(&name), setup.limits.clone());
         host(sim, &name.clone(), move || {
             let listen = Listen::new(port::MSG, msg_server::Kind::Client);
             let config = msg_server::Config {
-                limits: Limits::default(),
+                limits: limits.clone(),
                 protocol,
                 timing,
                 ip: name.to_string(),
@@ -263,7 +292,7 @@ fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
                 host_name: name.to_string(),
                 db_entries: DB_ENTRIES,
                 conns_per_entry: 1,
-                text_key: msg_server::DEFAULT_TEXT_KEY,
+                text_key,
             };
             let role = msg_server::MsgServer::new(config);
             forever(link::run(env.clone(), timing, role, vec![listen], dials()))

@@ -1,23 +1,24 @@
 //! What our run did, read off its trace: PDUs by link, statements by request.
 
 use super::{
-    capture::{Server, Way},
+    capture::Server,
     shuffle::{Request, begins_job},
     statement::Statement,
+    way::Way,
+};
+use crate::{
+    plan::Role,
+    record::{Applied, End, Frame, Kind, Line, shown},
+    world::port,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 use teamtalk::{catalogue::id, env::ConnId, wire::Pdu};
-use teamtalk_sim::{
-    plan::Role,
-    record::{Applied, End, Frame, Kind, Line, shown},
-    world::port,
-};
 
 /// Requests that db_proxy does not answer.
-const UNANSWERED: &[u16] = &[id::MSG_READ_ACK];
+const UNANSWERED: &[u16] = &[id::MSG_READ_ACK, id::FILE_ADD_OFFLINE_REQ, id::FILE_DEL_OFFLINE_REQ];
 
 /// What happened in one window of time.
 #[derive(Debug, Clone, Default)]

@@ -8,12 +8,14 @@ use std::fmt;
 pub struct Statement {
     /// Where it goes: `redis`, `primary`, `replica`.
     pub store: &'static str,
+    /// What it says.
     pub tokens: Vec<Token>,
 }
 
 /// A word, a literal or a sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Token {
+    /// Anything else.
     Text(String),
     /// Seconds since the epoch.
     Time(u64),

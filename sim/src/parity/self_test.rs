@@ -5,25 +5,45 @@ use super::{
     capture::{Flow, Server, Stores, What},
     compare::compare,
     observe::Observed,
-    state,
+    settings::Settings,
+    state::{self, Base},
 };
-use std::time::Duration;
+use crate::{plan::case::ProtocolSpec, seeded::on_seeded_thread};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use teamtalk::{
     catalogue::id as command,
     wire::{Pdu, edit::Edit},
 };
-use teamtalk_sim::seeded::on_seeded_thread;
+
+/// The captures of the original.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden")
+}
+
+fn golden(name: &str, settings: &Settings) -> Flow {
+    Flow::read(&folder(), name, settings).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn settings() -> Settings {
+    Settings::read(&folder()).unwrap_or_else(|e| panic!("{e}"))
+}
 
 /// 03 as it is, what we do, and what was agreed on before.
 fn third() -> (Flow, Observed, Agreement) {
     on_seeded_thread(0, || {
-        let (mut stage, mut agreement) = (state::empty(), Agreement::default());
+        let settings = settings();
+        let base = Base::of(&ProtocolSpec::preset("teamtalk")).expect("a preset");
+        let mut stage = state::before(&settings, &settings.runs[0], &base, true);
+        let mut agreement = Agreement::default();
         for name in ["00_startup", "01_login_pc", "02_login_second_user_other_server"] {
-            let flow = Flow::load(name);
+            let flow = golden(name, &settings);
             let observed = stage.play(&flow);
             assert_eq!(compare(&flow, &observed, &mut agreement), [""; 0]);
         }
-        let flow = Flow::load("03_first_single_text_cross_server");
+        let flow = golden("03_first_single_text_cross_server", &settings);
         let observed = stage.play(&flow);
         (flow, observed, agreement)
     })
@@ -151,7 +171,7 @@ fn a_changed_statement_or_command_is_reported() {
 
 #[test]
 fn heartbeats_are_compared_by_side_and_spacing() {
-    let flow = Flow::load("21_heartbeats");
+    let flow = golden("21_heartbeats", &settings());
     let mut ours = Observed::default();
     for event in &flow.events {
         if event.way.client().is_none() {

@@ -1,5 +1,5 @@
 //! What may differ between a capture and our run, as long as it differs in one way: handles by
-//! a bijection per server, times by at most a second's rounding (tests/golden/README.md).
+//! a bijection per server, times by at most a second's rounding (docs/CAPTURES.md).
 
 use super::decode::{Field, Value};
 use std::collections::BTreeMap;

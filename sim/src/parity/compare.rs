@@ -2,11 +2,12 @@
 
 use super::{
     agreement::Agreement,
-    capture::{Event, Flow, Way, What},
+    capture::{Event, Flow, What},
     decode,
     observe::Observed,
     shuffle,
     statement::Statement,
+    way::Way,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -119,9 +120,9 @@ fn connections(flow: &Flow, ours: &Observed, found: &mut Vec<String>) {
     }
 }
 
-/// In the capture of heartbeats only: sides and spacing. Elsewhere links are not idle.
+/// In captures of idle links only: sides and spacing. Elsewhere links are not idle.
 fn heartbeats(flow: &Flow, ours: &Observed, found: &mut Vec<String>) {
-    if !flow.name.contains("heartbeats") {
+    if !flow.heartbeats {
         return;
     }
     let mut captured: BTreeMap<Way, Vec<Duration>> = BTreeMap::new();

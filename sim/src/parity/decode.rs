@@ -7,7 +7,7 @@ use prost::{
 };
 use std::fmt;
 use teamtalk::{
-    catalogue::id,
+    catalogue::{self, id},
     wire::{
         Pdu,
         attach::{Attach, FIELD, kind},
@@ -24,13 +24,16 @@ pub const TIMES: std::ops::Range<u64> = 1_500_000_000..2_500_000_000;
 pub struct Field {
     /// `body.user_info.user_id`.
     pub path: String,
+    /// What it holds.
     pub value: Value,
 }
 
 /// A field's value as far as it matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
+    /// A number.
     Number(u64),
+    /// A text, or bytes in hexadecimal.
     Text(String),
     /// Seconds since the epoch.
     Time(u64),
@@ -38,6 +41,7 @@ pub enum Value {
     Handle {
         /// It came with a message that another msg_server may have sent.
         relayed: bool,
+        /// The number.
         handle: u32,
     },
     /// Differs from deployment to deployment.
@@ -73,71 +77,9 @@ pub fn fields(pdu: &Pdu, relayed: bool) -> Vec<Field> {
     let mut out: Vec<_> = header
         .map(|(name, n)| Field { path: format!("header.{name}"), value: Value::Number(n.into()) })
         .into();
-    let message = message_of(h.command_id);
     let mut body = Body { command: h.command_id, relayed, out: &mut out };
-    body.walk("body", message.map(table), &pdu.body);
+    body.walk("body", catalogue::of(h.command_id).map(|command| command.body), &pdu.body);
     out
-}
-
-/// The message of a command that the captures have.
-fn message_of(command: u16) -> Option<&'static str> {
-    Some(match command {
-        id::LOGIN_REQ_USERLOGIN => "IM.Login.IMLoginReq",
-        id::LOGIN_RES_USERLOGIN => "IM.Login.IMLoginRes",
-        id::LOGIN_REQ_LOGINOUT => "IM.Login.IMLogoutReq",
-        id::LOGIN_RES_LOGINOUT => "IM.Login.IMLogoutRsp",
-        id::LOGIN_KICK_USER => "IM.Login.IMKickUser",
-        id::LOGIN_REQ_DEVICETOKEN => "IM.Login.IMDeviceTokenReq",
-        id::LOGIN_RES_DEVICETOKEN => "IM.Login.IMDeviceTokenRsp",
-        id::LOGIN_REQ_KICKPCCLIENT => "IM.Login.IMKickPCClientReq",
-        id::LOGIN_RES_KICKPCCLIENT => "IM.Login.IMKickPCClientRsp",
-        id::BUDDY_LIST_RECENT_CONTACT_SESSION_REQUEST => "IM.Buddy.IMRecentContactSessionReq",
-        id::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE => "IM.Buddy.IMRecentContactSessionRsp",
-        id::BUDDY_LIST_STATUS_NOTIFY => "IM.Buddy.IMUserStatNotify",
-        id::BUDDY_LIST_REMOVE_SESSION_REQ => "IM.Buddy.IMRemoveSessionReq",
-        id::BUDDY_LIST_REMOVE_SESSION_RES => "IM.Buddy.IMRemoveSessionRsp",
-        id::BUDDY_LIST_USERS_STATUS_REQUEST => "IM.Buddy.IMUsersStatReq",
-        id::BUDDY_LIST_USERS_STATUS_RESPONSE => "IM.Buddy.IMUsersStatRsp",
-        id::BUDDY_LIST_PC_LOGIN_STATUS_NOTIFY => "IM.Buddy.IMPCLoginStatusNotify",
-        id::BUDDY_LIST_REMOVE_SESSION_NOTIFY => "IM.Buddy.IMRemoveSessionNotify",
-        id::MSG_DATA => "IM.Message.IMMsgData",
-        id::MSG_DATA_ACK => "IM.Message.IMMsgDataAck",
-        id::MSG_READ_ACK => "IM.Message.IMMsgDataReadAck",
-        id::MSG_READ_NOTIFY => "IM.Message.IMMsgDataReadNotify",
-        id::MSG_TIME_REQUEST => "IM.Message.IMClientTimeReq",
-        id::MSG_TIME_RESPONSE => "IM.Message.IMClientTimeRsp",
-        id::MSG_UNREAD_CNT_REQUEST => "IM.Message.IMUnreadMsgCntReq",
-        id::MSG_UNREAD_CNT_RESPONSE => "IM.Message.IMUnreadMsgCntRsp",
-        id::MSG_LIST_REQUEST => "IM.Message.IMGetMsgListReq",
-        id::MSG_LIST_RESPONSE => "IM.Message.IMGetMsgListRsp",
-        id::MSG_GET_LATEST_MSG_ID_REQ => "IM.Message.IMGetLatestMsgIdReq",
-        id::MSG_GET_LATEST_MSG_ID_RSP => "IM.Message.IMGetLatestMsgIdRsp",
-        id::MSG_GET_BY_MSG_ID_REQ => "IM.Message.IMGetMsgByIdReq",
-        id::MSG_GET_BY_MSG_ID_RES => "IM.Message.IMGetMsgByIdRsp",
-        id::GROUP_NORMAL_LIST_REQUEST => "IM.Group.IMNormalGroupListReq",
-        id::GROUP_NORMAL_LIST_RESPONSE => "IM.Group.IMNormalGroupListRsp",
-        id::GROUP_INFO_REQUEST => "IM.Group.IMGroupInfoListReq",
-        id::GROUP_INFO_RESPONSE => "IM.Group.IMGroupInfoListRsp",
-        id::GROUP_CREATE_REQUEST => "IM.Group.IMGroupCreateReq",
-        id::GROUP_CREATE_RESPONSE => "IM.Group.IMGroupCreateRsp",
-        id::SWITCH_P2P_CMD => "IM.SwitchService.IMP2PCmdMsg",
-        id::OTHER_HEARTBEAT => "IM.Other.IMHeartBeat",
-        id::OTHER_VALIDATE_REQ => "IM.Server.IMValidateReq",
-        id::OTHER_VALIDATE_RSP => "IM.Server.IMValidateRsp",
-        id::OTHER_GET_DEVICE_TOKEN_REQ => "IM.Server.IMGetDeviceTokenReq",
-        id::OTHER_GET_DEVICE_TOKEN_RSP => "IM.Server.IMGetDeviceTokenRsp",
-        id::OTHER_ROLE_SET => "IM.Server.IMRoleSet",
-        id::OTHER_ONLINE_USER_INFO => "IM.Server.IMOnlineUserInfo",
-        id::OTHER_MSG_SERV_INFO => "IM.Server.IMMsgServInfo",
-        id::OTHER_USER_STATUS_UPDATE => "IM.Server.IMUserStatusUpdate",
-        id::OTHER_USER_CNT_UPDATE => "IM.Server.IMUserCntUpdate",
-        id::OTHER_SERVER_KICK_USER => "IM.Server.IMServerKickUser",
-        id::OTHER_LOGIN_STATUS_NOTIFY => "IM.Server.IMServerPCLoginStatusNotify",
-        id::OTHER_PUSH_TO_USER_REQ => "IM.Server.IMPushToUserReq",
-        id::OTHER_GET_SHIELD_REQ => "IM.Server.IMGroupGetShieldReq",
-        id::OTHER_GET_SHIELD_RSP => "IM.Server.IMGroupGetShieldRsp",
-        _ => return None,
-    })
 }
 
 fn table(message: &str) -> &'static Table {
@@ -263,7 +205,7 @@ impl Body<'_> {
     }
 }
 
-/// Fields that tests/golden/README.md leaves out of the comparison: ip, port, max_conn_cnt, host_name.
+/// Fields that docs/CAPTURES.md leaves out of the comparison: ip, port, max_conn_cnt, host_name.
 const DEPLOYED: &[(&str, u32)] = &[
     ("IM.Server.IMMsgServInfo", 1),
     ("IM.Server.IMMsgServInfo", 2),

@@ -9,8 +9,12 @@ use std::collections::BTreeSet;
 pub struct Request {
     /// What was asked, readable.
     pub name: String,
+    /// In order.
     pub statements: Vec<Statement>,
 }
+
+/// Positions that are looked at before the search is given up: what differs early is found long before.
+const MOST_DEAD: usize = 50_000;
 
 /// Compares; appends what differs.
 pub fn compare(
@@ -68,7 +72,7 @@ struct Search<'a> {
 impl Search<'_> {
     /// Finds a way from `here`; `taken` says which captured statement is which of which request.
     fn go(&mut self, here: Position, taken: &mut Vec<(usize, usize, usize)>) -> bool {
-        if self.dead.contains(&here) {
+        if self.dead.len() >= MOST_DEAD || self.dead.contains(&here) {
             return false;
         }
         let ended = here.done.iter().zip(self.requests).all(|(n, r)| *n == r.statements.len());
@@ -113,6 +117,9 @@ impl Search<'_> {
             Some(next) => format!("statement {at}: expected {next}"),
             None => format!("statement {at}: expected no more"),
         };
+        if self.dead.len() >= MOST_DEAD {
+            text = format!("given up after {MOST_DEAD} ways to mix the requests; {text}");
+        }
         let done = &self.furthest[0].done;
         let mut open = false;
         for (request, n) in self.requests.iter().zip(done) {
@@ -186,6 +193,16 @@ mod tests {
         );
         assert!(complaints("A 1", &["A 1, B 1"])[0].contains("expected no more\n  got redis: B 1"));
         assert!(complaints("A 1, B 1", &["A 1"])[0].contains("expected redis: B 1\n  got no more"));
+    }
+
+    #[test]
+    fn a_search_without_end_is_given_up_and_says_so() {
+        let (captured, request) = (vec!["A 1"; 40].join(", "), "A 1, A 1");
+        assert!(complaints(&captured, &[request; 20]).is_empty());
+        let wrong = complaints(&format!("{captured}, B 1"), &[request; 20]);
+        let begin =
+            "given up after 50000 ways to mix the requests; statement 40: expected redis: B 1";
+        assert!(wrong[0].starts_with(begin), "{wrong:?}");
     }
 
     #[test]
