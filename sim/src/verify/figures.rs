@@ -74,17 +74,15 @@ pub struct Differs {
 impl Runs {
     /// What differs from the base by more than chance, with everybody on the candidate and while hosts change.
     pub(super) fn differing(&self) -> Vec<Differs> {
-        let stages: [(bool, fn(Stage) -> bool); 2] =
-            [(false, |stage| stage == Stage::Candidate), (true, is_rolling)];
-        let compare =
-            |figure: Figure| stages.map(|(rolling, is_of)| self.compared(figure, rolling, is_of));
-        let all = FIGURES.into_iter().flat_map(compare);
+        let both = |figure: Figure| [false, true].map(|rolling| self.compared(figure, rolling));
+        let all = FIGURES.into_iter().flat_map(both);
         all.filter(|of| even_odds(of.larger, of.smaller) < BY_CHANCE).collect()
     }
 
     /// In how many seeds a figure is larger or smaller than under the base.
-    fn compared(&self, figure: Figure, rolling: bool, is_of: fn(Stage) -> bool) -> Differs {
+    fn compared(&self, figure: Figure, rolling: bool) -> Differs {
         let (mut larger, mut smaller) = (0, 0);
+        let is_of = |stage| if rolling { is_rolling(stage) } else { stage == Stage::Candidate };
         for ran in self.of(is_of) {
             let value = |ran: &Ran| (figure.of)(&ran.measure);
             let Some(base) = self.on_base(ran) else { continue };
