@@ -7,7 +7,7 @@ use crate::{
 };
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 /// What runs them.
@@ -21,6 +21,8 @@ pub struct Pool<'a> {
     pub stop: &'a AtomicBool,
     /// A case fails as it should only if none of these fails so: it has to be the case's own.
     pub twins: Vec<Twin>,
+    /// How many of its runs came to nothing.
+    pub came_to_nothing: Arc<AtomicU64>,
 }
 
 /// A case in another world.
@@ -57,11 +59,12 @@ pub struct Ran {
 
 impl Twin {
     /// Whether it does not fail as the case does, under any of some noise seeds.
-    fn holds(&self, case: &Case) -> bool {
+    pub fn holds(&self, case: &Case) -> bool {
         let twin = (self.of)(case);
         let fails = |n| {
             let outcome = outcome(&self.runner, &twin.under_noise(n));
-            outcome.is_some_and(|outcome| outcome.violation(&case.expect).is_some())
+            // What comes to nothing does not hold either.
+            outcome.is_none_or(|outcome| outcome.violation(&case.expect).is_some())
         };
         !(0..NOISES).any(fails)
     }
@@ -127,7 +130,12 @@ impl Pool<'_> {
 
     /// Runs a case. One whose run comes to nothing does not fail as it should.
     fn one(&self, case: &Case) -> Ran {
-        let Some(outcome) = outcome(&self.runner, case) else { return Ran::default() };
+        let Some(outcome) = outcome(&self.runner, case) else {
+            // What was asked to stop may be for that.
+            let is_stopped = self.stop.load(Ordering::Relaxed);
+            self.came_to_nothing.fetch_add(u64::from(!is_stopped), Ordering::Relaxed);
+            return Ran::default();
+        };
         let signatures: Vec<_> = outcome.violations.iter().map(|v| v.signature()).collect();
         let at_ms = outcome.broken_at_ms(&case.expect);
         let fails = signatures.contains(&case.expect);

@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZero,
     path::Path,
-    sync::atomic::AtomicBool,
+    sync::{Arc, atomic::AtomicBool},
 };
 use teamtalk::protocol::{Mix, Party, Protocol, SWITCHES, Switch, dependents};
 use teamtalk_sim::{
@@ -195,7 +195,13 @@ fn what_is_said_of_peers_is_so() {
         candidate.overrides.remove(switch.name);
         assert_eq!(candidate.overrides.len(), dependents(switch.name).len());
         let stop = AtomicBool::new(false);
-        let pool = Pool { runner: Runner::default(), jobs, stop: &stop, twins: Vec::new() };
+        let pool = Pool {
+            runner: Runner::default(),
+            jobs,
+            stop: &stop,
+            twins: Vec::new(),
+            came_to_nothing: Arc::default(),
+        };
         let deployment = Deployment { switch, pair: Pair { base, candidate }, pool, seeds };
         wrong.extend(deployment.false_claims());
     }

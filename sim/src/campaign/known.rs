@@ -100,7 +100,11 @@ fn seen(reports: &BTreeMap<u64, SeedReport>) -> BTreeMap<Of, Vec<u64>> {
     for (seed, report) in reports {
         for (signature, mechanism) in report.signatures.iter().zip(&report.mechanisms) {
             for by in [None, Some(mechanism.clone())] {
-                seen.entry((signature.clone(), by)).or_default().push(*seed);
+                let seeds = seen.entry((signature.clone(), by)).or_default();
+                // A file may name one twice.
+                if seeds.last() != Some(seed) {
+                    seeds.push(*seed);
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Verify before deploy.
 
 use super::{
-    Failure, MOST_JOBS, Patience, RIG_FAILED, VIOLATED,
+    Failure, INTERRUPTED, MOST_JOBS, Patience, RIG_FAILED, VIOLATED,
     deployed::Deployed,
     ending::written,
     explain,
@@ -15,6 +15,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use teamtalk_sim::{
     plan::{
@@ -164,6 +165,7 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
             jobs: jobs_or_cores(args.jobs),
             stop: &interrupt::STOP,
             twins: Vec::new(),
+            came_to_nothing: Arc::default(),
         },
         programs,
         shrink_runs: if args.no_shrink { 0 } else { args.shrink_runs },
@@ -197,10 +199,11 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     if verdict.interrupted && verdict.regressions.is_empty() {
         return Err(Failure::Interrupted("what is known so far was said".into()));
     }
-    Ok(match verdict.is_safe(args.rolling) {
-        true => 0,
-        false if verdict.lost.is_empty() || !verdict.regressions.is_empty() => VIOLATED,
-        false => RIG_FAILED,
+    Ok(match (verdict.is_safe(args.rolling), verdict.is_unsafe(args.rolling)) {
+        (true, _) => 0,
+        (false, true) => VIOLATED,
+        (false, false) if verdict.interrupted => INTERRUPTED,
+        (false, false) => RIG_FAILED,
     })
 }
 
@@ -234,6 +237,8 @@ fn kept(verdict: &Verdict, folder: &Path, by: &Verification<'_>) -> BTreeMap<Str
         let place = folder.join(&name);
         let written = case.write(&place);
         let mut card = None;
+        // That of an earlier verification is not of this case.
+        let _ = fs::remove_file(place.with_extension("md"));
         let outcome = NoFailure::refuse(case, &by.runner(stage)).ok();
         if let Some(outcome) = &outcome
             && let Some((violation, text)) = explain::card(case, &place, outcome, None)

@@ -177,7 +177,12 @@ fn lost(verdict: &Verdict) -> String {
         let (stage, why) = (stage.name(), printable(why));
         format!("{stage}: {runs} runs came to nothing; the first one, of seed {seed}: {why}\n")
     };
-    verdict.lost.iter().map(told).collect()
+    let mut out: String = verdict.lost.iter().map(told).collect();
+    if verdict.came_to_nothing > 0 {
+        let n = verdict.came_to_nothing;
+        let _ = writeln!(out, "beside these {n} of the runs that look for causes came to nothing");
+    }
+    out
 }
 
 /// When something is worse than under the base.
@@ -337,6 +342,8 @@ pub fn json(pair: &Pair, verdict: &Verdict, rolling: bool) -> serde_json::Value 
         "base": pair.base, "candidate": pair.candidate,
         "base_sim": program(&verdict.programs.base),
         "candidate_sim": program(&verdict.programs.candidate), "safe": verdict.is_safe(rolling),
+        "came_to_nothing": verdict.came_to_nothing,
+        "deployment": Some(&verdict.deployment).filter(|of| !of.is_empty()),
         "lost": verdict.lost.iter().map(lost).collect::<serde_json::Map<_, _>>(),
         "interrupted": verdict.interrupted, "on_the_wire": verdict.on_the_wire,
         "signatures": verdict.rows.iter().map(row).collect::<serde_json::Map<_, _>>(),
@@ -361,8 +368,8 @@ pub(super) fn conclusion(pair: &Pair, verdict: &Verdict, rolling: bool) -> Strin
     if !verdict.is_read() {
         return "\nUNSAFE on the wire: see the differences of the .proto files at the top\n".into();
     }
-    if !verdict.lost.is_empty() && verdict.regressions.is_empty() {
-        return "\nNO VERDICT: of what came to nothing nobody knows whether it loses something\n"
+    if !verdict.is_safe(rolling) && !verdict.is_unsafe(rolling) {
+        return "\nNO VERDICT: of what came to nothing, or was not run, nobody knows whether it loses something\n"
             .into();
     }
     let runs = verdict.runs.get(&Stage::Candidate).copied().unwrap_or_default();

@@ -1,6 +1,6 @@
 //! What users saw and what it cost, in words.
 
-use crate::verify::{Differs, FIGURES, Figure, Measure, Stage, Verdict};
+use crate::verify::{Differs, FEWEST, FIGURES, Figure, Measure, Stage, Verdict};
 use std::fmt::Write;
 
 /// What users saw while hosts changed, of all such runs together; nothing if there were none.
@@ -27,6 +27,12 @@ pub(super) fn measures(verdict: &Verdict) -> String {
     if rolling.sends > 0 {
         columns.push(("rolling", &rolling));
     }
+    let seeds = verdict.runs.get(&Stage::Base).copied().unwrap_or_default();
+    if seeds < FEWEST {
+        return format!(
+            "\nwhat users see: {seeds} seeds are too few to tell a difference from chance\n"
+        );
+    }
     let differs = |figure: &&Figure| differences_of(verdict, figure).next().is_some();
     let told: Vec<_> = FIGURES.iter().filter(differs).collect();
     if told.is_empty() {
@@ -40,7 +46,7 @@ pub(super) fn measures(verdict: &Verdict) -> String {
     out.push('\n');
     for figure in &told {
         let _ = write!(out, "  {:<38}", figure.name);
-        columns.iter().for_each(|(_, of)| _ = write!(out, " {:>10.1}", (figure.of)(of)));
+        columns.iter().for_each(|(_, of)| _ = write!(out, " {:>10}", value(figure, of)));
         let all: Vec<_> = differences_of(verdict, figure).map(how_often).collect();
         let _ = writeln!(out, "  {}", all.join("; "));
     }
@@ -49,6 +55,11 @@ pub(super) fn measures(verdict: &Verdict) -> String {
         1 => out + "  one other figure differs by no more than chance\n",
         others => out + &format!("  {others} other figures differ by no more than chance\n"),
     }
+}
+
+/// Its value as a table has it; `-` if there is none.
+pub(super) fn value(figure: &Figure, of: &Measure) -> String {
+    (figure.of)(of).map_or_else(|| "-".into(), |value| format!("{value:.1}"))
 }
 
 /// In what stages a figure differs from the base.

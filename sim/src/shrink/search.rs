@@ -9,7 +9,10 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use teamtalk::env::draw_id;
 
@@ -64,7 +67,7 @@ impl<'a> Search<'a> {
             best: Case { story: None, ..case.clone() },
             runs: 1,
             others: BTreeMap::new(),
-            pool: Pool { runner, jobs: jobs.max(1), stop, twins },
+            pool: Pool { runner, jobs: jobs.max(1), stop, twins, came_to_nothing: Arc::default() },
             progress,
             budget,
             is_sure: false,

@@ -68,7 +68,7 @@ pub fn run(
 
 /// The case of a seed.
 pub fn case(pair: &Pair, without: &BTreeSet<Without>, seed: u64) -> Case {
-    // In some of them processes end and come back, in some bounds are reached.
+    // In some of them processes end and come back, in some limits are tried.
     let profile = match seed % 3 {
         0 => Profile::Bounds,
         1 => Profile::Default,

@@ -21,7 +21,7 @@ pub mod wire;
 
 pub use chance::{Count, bound};
 pub use contract::{Contract, Terms};
-pub use figures::{Differs, FIGURES, Figure};
+pub use figures::{Differs, FEWEST, FIGURES, Figure};
 pub use library::{Verified, Verify, verify};
 pub use measure::{Measure, percentile_ms};
 pub use mix::{Cause, named};
@@ -151,7 +151,7 @@ pub struct Regression {
     pub on_candidate: Count,
     /// As it went wrong.
     pub as_it_was: Count,
-    /// A case that shows it: of the smallest mix if it was led back to one.
+    /// A case that shows it.
     pub case: Case,
 }
 
@@ -210,6 +210,8 @@ pub struct Proven {
 pub struct Verdict {
     /// Other builds that ran what is of one side alone.
     pub programs: Programs,
+    /// What was fixed of the plans.
+    pub deployment: Deployment,
     /// In what the .proto files differ, if there were two trees of them.
     pub on_the_wire: Vec<Difference>,
     /// The signatures that were violated anywhere.
@@ -218,6 +220,8 @@ pub struct Verdict {
     pub runs: BTreeMap<Stage, u64>,
     /// Runs that came to nothing: of them nobody knows whether they lost something.
     pub lost: BTreeMap<Stage, Lost>,
+    /// How many did of those that were made to tell what went wrong from chance, and to find its cause.
+    pub came_to_nothing: u64,
     /// What is worse than under the base.
     pub regressions: Vec<Regression>,
     /// Signatures of the base that are rarer under the candidate.
@@ -259,19 +263,35 @@ impl Verdict {
         self.regressions.iter().any(|of| of.stage == Stage::Candidate)
     }
 
+    /// Runs that came to nothing, with those of other rounds.
+    fn add_lost(&mut self, lost: BTreeMap<Stage, Lost>) {
+        for (stage, lost) in lost {
+            let known = self.lost.entry(stage).or_insert_with(|| Lost { runs: 0, ..lost.clone() });
+            known.runs += lost.runs;
+        }
+    }
+
+    /// Whether something is lost, whatever else is not known: one side can't read what the other writes, the contract is
+    /// broken, or, if an order was asked for, there is none that is safe.
+    pub fn is_unsafe(&self, rolling: bool) -> bool {
+        let no_order = match &self.proven {
+            Some(proven) => proven.forward.hits + proven.back.hits > 0,
+            None => !self.interrupted,
+        };
+        !self.is_read() || !self.broken.is_empty() || self.is_lost_alone() || rolling && no_order
+    }
+
     /// Whether each side can read what the other writes, and the contract is kept (by default: nothing that the base holds
     /// is lost): with everybody on the candidate, and in the order that was inferred, if one was asked for, at each stage.
     pub fn is_safe(&self, rolling: bool) -> bool {
-        let ordered = self
-            .proven
-            .as_ref()
-            .is_some_and(|proven| proven.forward.hits == 0 && proven.back.hits == 0);
-        let kept = self.broken.is_empty();
-        self.is_read()
+        let was_run = |stage| self.runs.get(&stage).is_some_and(|runs| *runs > 0);
+        let ordered = self.proven.as_ref().is_some_and(|proven| proven.forward.of > 0);
+        !self.is_unsafe(rolling)
             && !self.interrupted
             && self.lost.is_empty()
-            && kept
-            && !self.is_lost_alone()
+            && self.came_to_nothing == 0
+            && was_run(Stage::Base)
+            && was_run(Stage::Candidate)
             && (ordered || !rolling)
     }
 }
@@ -323,7 +343,8 @@ fn is_rolling(stage: Stage) -> bool {
 impl Verification<'_> {
     /// Runs all of it.
     pub fn run(&self) -> Verdict {
-        let mut verdict = Verdict { programs: self.programs.clone(), ..Verdict::default() };
+        let (programs, deployment) = (self.programs.clone(), self.deployment.clone());
+        let mut verdict = Verdict { programs, deployment, ..Verdict::default() };
         let mut runs = Runs::default();
         let seeds = self.from..self.from.saturating_add(self.seeds);
         let cases = self.cases(seeds, &Paths::any());
@@ -339,6 +360,8 @@ impl Verification<'_> {
             self.constraints(&mut verdict, &runs);
             self.prove(&mut verdict);
         }
+        let came_to_nothing = &self.pool.came_to_nothing;
+        verdict.came_to_nothing = came_to_nothing.load(std::sync::atomic::Ordering::Relaxed);
         self.make_small(&mut verdict);
         verdict.interrupted = self.is_stopped();
         verdict

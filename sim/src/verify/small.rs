@@ -1,4 +1,5 @@
-//! The cases of a verdict, made small: what is left fails as they do, and holds with everybody on the base.
+//! The cases of a verdict, made small: what is left fails as they do, and holds with everybody on the base if the large
+//! one did.
 
 use super::{
     Constraint, Pair, Progress, ROLLING, Regression, Stage, Verdict, Verification, stage::only,
@@ -11,7 +12,10 @@ use crate::{
     pool::Twin,
     shrink::{self, Shrinking},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// One case takes at most so many runs of those that there are for all.
 const EACH: u64 = 800;
@@ -35,8 +39,11 @@ impl Verification<'_> {
         // The plan of one run may have broken several properties; each case is made small once.
         let mut known: BTreeMap<String, Case> = BTreeMap::new();
         let Verdict { rows, constraints, unconfirmed, regressions, .. } = verdict;
-        let all = constraints.iter_mut().map(of_constraint);
-        let all = all.chain(regressions.iter_mut().map(of_regression));
+        // A regression that a mix explains is shown by the case of that.
+        let explained: BTreeSet<String> =
+            constraints.iter().map(|of| of.signature.clone()).collect();
+        let regressions = regressions.iter_mut().filter(|of| !explained.contains(&of.signature));
+        let all = constraints.iter_mut().map(of_constraint).chain(regressions.map(of_regression));
         for (signature, stage, case) in all.chain(unconfirmed.iter_mut().map(of_constraint)) {
             let count = rows.get(signature).and_then(|row| row.counts.get(&Stage::Candidate));
             let is_of_all = count.is_some_and(|count| count.hits > 0);
@@ -83,6 +90,8 @@ impl Verification<'_> {
         if is_of_mix {
             twins.push(on(Side::Candidate));
         }
+        // What the base does now and then, too, is made small without it.
+        twins.retain(|twin| twin.holds(case));
         let shrinking = Shrinking {
             runner: self.runner(stage),
             jobs: self.pool.jobs,

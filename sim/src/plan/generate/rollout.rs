@@ -135,19 +135,21 @@ pub fn lay(plan: &mut Plan, seed: u64, ranks: &Ranks, legs: &[Leg]) -> Path {
         plan.faults.clear();
     }
     gather(plan, &mut draws);
-    let migrated = |at_ms| migrations(at_ms, next.unwrap_or(at_ms + MIGRATES_MS), &mut draws);
+    let has = plan.schema.unwrap_or_default();
+    let migrated = |at_ms| migrations(has, at_ms, next.unwrap_or(at_ms + MIGRATES_MS), &mut draws);
     plan.migrations = begins.map_or_else(Vec::new, migrated);
     Path { leg, order, far }
 }
 
-/// The schema becomes the latest; in some runs it is interrupted after some versions, and goes on before the next host
-/// changes.
-fn migrations(at_ms: u64, next_ms: u64, draws: &mut Draws) -> Vec<Migration> {
+/// The schema becomes the latest; in some runs that is interrupted after some versions, if it lacks several, and goes on
+/// before the next host changes.
+fn migrations(has: u32, at_ms: u64, next_ms: u64, draws: &mut Draws) -> Vec<Migration> {
     let to = |id: u32, at_ms: u64, to: u32| Migration { id, at_ms: at_ms / TICK_MS * TICK_MS, to };
-    if !draws.once_in(3) {
+    let lacks = LATEST.saturating_sub(has);
+    if lacks < 2 || !draws.once_in(3) {
         return vec![to(1, at_ms, LATEST)];
     }
-    let versions = 1 + draws.below(u64::from(LATEST) - 1) as u32;
+    let versions = has + 1 + draws.below(u64::from(lacks) - 1) as u32;
     vec![to(1, at_ms, versions), to(2, at_ms.midpoint(next_ms), LATEST)]
 }
 

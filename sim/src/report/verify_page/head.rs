@@ -33,10 +33,14 @@ pub fn head(told: &Told<'_>) -> String {
     for why in why(told) {
         let _ = writeln!(out, "<p class=\"sentence\">{}</p>", text(&why));
     }
+    let deployment = match verdict.deployment.is_empty() {
+        true => String::new(),
+        false => format!("<span>deployment <b>{}</b></span>", text(&verdict.deployment.label())),
+    };
     let _ = writeln!(
         out,
         "<p class=\"facts\"><span>base <b>{base}</b></span><span>candidate <b>{candidate}</b></span>\
-         <span>profile <b>{}</b></span><span><b>{}</b> seeds a stage, from <b>{}</b> on</span></p>",
+         <span>profile <b>{}</b></span><span><b>{}</b> seeds a stage, from <b>{}</b> on</span>{deployment}</p>",
         text(told.profile.name()),
         told.seeds,
         told.from
@@ -95,7 +99,7 @@ fn why(told: &Told<'_>) -> Vec<String> {
 }
 
 fn safe(told: &Told<'_>) -> String {
-    if told.pair.base == told.pair.candidate {
+    if told.pair.base == told.pair.candidate && told.verdict.programs.is_none() {
         return "Nothing changes: base and candidate are the same.".into();
     }
     match &told.verdict.proven {

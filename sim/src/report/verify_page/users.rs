@@ -2,7 +2,7 @@
 
 use super::{section, text};
 use crate::{
-    report::verify_figures::{differences_of, how_often, while_changing},
+    report::verify_figures::{differences_of, how_often, value, while_changing},
     verify::{FIGURES, Stage, Verdict},
 };
 use std::fmt::Write;
@@ -25,7 +25,7 @@ pub fn users(verdict: &Verdict) -> String {
     for figure in &FIGURES {
         let _ = write!(out, "<tr><td>{}</td>", text(figure.name));
         for (_, measure) in &columns {
-            let _ = write!(out, "<td class=\"number\">{:.1}</td>", (figure.of)(measure));
+            let _ = write!(out, "<td class=\"number\">{}</td>", value(figure, measure));
         }
         let differs: Vec<_> = differences_of(verdict, figure).map(how_often).collect();
         let _ = writeln!(out, "<td>{}</td></tr>", text(&differs.join("; ")));
