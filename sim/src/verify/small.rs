@@ -12,13 +12,10 @@ use crate::{
     pool::Twin,
     shrink::{self, Shrinking},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// One case takes at most so many runs of those that there are for all.
-const EACH: u64 = 800;
+const EACH: u64 = 500;
 
 /// What a case fails with, where it was run, and the case.
 type Of<'a> = (&'a str, Stage, &'a mut Case);
@@ -39,10 +36,10 @@ impl Verification<'_> {
         // The plan of one run may have broken several properties; each case is made small once.
         let mut known: BTreeMap<String, Case> = BTreeMap::new();
         let Verdict { rows, constraints, unconfirmed, regressions, .. } = verdict;
-        // A regression that a mix explains is shown by the case of that.
-        let explained: BTreeSet<String> =
-            constraints.iter().map(|of| of.signature.clone()).collect();
-        let regressions = regressions.iter_mut().filter(|of| !explained.contains(&of.signature));
+        // What goes wrong while hosts change is shown by the cases of the mixes that do it.
+        let is_explained = !constraints.is_empty();
+        let regressions = regressions.iter_mut();
+        let regressions = regressions.filter(|of| of.stage == Stage::Candidate || !is_explained);
         let all = constraints.iter_mut().map(of_constraint).chain(regressions.map(of_regression));
         for (signature, stage, case) in all.chain(unconfirmed.iter_mut().map(of_constraint)) {
             let count = rows.get(signature).and_then(|row| row.counts.get(&Stage::Candidate));
