@@ -75,7 +75,7 @@ const CARDS: usize = 3;
 pub fn verdict(told: &Told<'_>) -> String {
     let Told { pair, verdict, rolling, .. } = *told;
     let mut out = table(verdict);
-    out += &lost(verdict);
+    lost_runs(verdict).iter().for_each(|sentence| out += &format!("{sentence}\n"));
     out += &measures(verdict);
     for (of, n) in verdict.regressions.iter().zip(1..) {
         let mut shown = (told.shown)(&of.file_name());
@@ -171,18 +171,18 @@ fn table(verdict: &Verdict) -> String {
     out
 }
 
-/// What came to nothing.
-fn lost(verdict: &Verdict) -> String {
+/// What came to nothing, a sentence each.
+pub(super) fn lost_runs(verdict: &Verdict) -> Vec<String> {
     let told = |(stage, Lost { runs, seed, why }): (&Stage, &Lost)| {
         let (stage, why) = (stage.name(), printable(why));
-        format!("{stage}: {runs} runs came to nothing; the first one, of seed {seed}: {why}\n")
+        format!("{stage}: {runs} runs came to nothing; the first one, of seed {seed}: {why}")
     };
-    let mut out: String = verdict.lost.iter().map(told).collect();
+    let mut all: Vec<String> = verdict.lost.iter().map(told).collect();
     if verdict.came_to_nothing > 0 {
         let n = verdict.came_to_nothing;
-        let _ = writeln!(out, "beside these {n} of the runs that look for causes came to nothing");
+        all.push(format!("{n} of the runs that look for causes came to nothing"));
     }
-    out
+    all
 }
 
 /// When something is worse than under the base.
@@ -327,16 +327,14 @@ pub fn json(pair: &Pair, verdict: &Verdict, rolling: bool) -> serde_json::Value 
         (stage.name().to_string(), serde_json::Value::Object(all.collect()))
     };
     let differs = |of: &Differs| {
-        json!({"figure": of.figure.key, "stage": if of.rolling { "rolling" } else { "candidate" },
-            "larger": of.larger, "smaller": of.smaller})
+        json!({"figure": of.figure.key, "stage": of.stage(), "larger": of.larger,
+            "smaller": of.smaller})
     };
     let order = verdict.proven.as_ref().map(|Proven { order, forward, back }| {
         json!({"roles": names(&mut order.roles.iter()), "at_once": names(&mut order.at_once.iter()),
             "returns": order.returns, "forward": forward, "back": back})
     });
-    let lost = |(stage, Lost { runs, seed, why }): (&Stage, &Lost)| {
-        (stage.name().to_string(), json!({"runs": runs, "seed": seed, "why": why}))
-    };
+    let lost = |(stage, lost): (&Stage, &Lost)| (stage.name().to_string(), json!(lost));
     let program = |of: &Option<Program>| of.as_ref().map(Program::label);
     json!({
         "base": pair.base, "candidate": pair.candidate,

@@ -72,7 +72,7 @@ pub(super) fn differences_of<'a>(
 
 /// In how many seeds it is so.
 pub(super) fn how_often(of: &Differs) -> String {
-    let Differs { rolling, larger, smaller, .. } = of;
-    let stage = if *rolling { "rolling" } else { "candidate" };
+    let Differs { larger, smaller, .. } = of;
+    let stage = of.stage();
     format!("{stage}: larger in {larger} seeds, smaller in {smaller}")
 }

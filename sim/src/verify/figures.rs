@@ -78,6 +78,13 @@ pub struct Differs {
     pub smaller: u64,
 }
 
+impl Differs {
+    /// Where, as a column of the table calls it.
+    pub fn stage(&self) -> &'static str {
+        if self.rolling { "rolling" } else { "candidate" }
+    }
+}
+
 impl Runs {
     /// What differs from the base by more than chance, with everybody on the candidate and while hosts change.
     pub(super) fn differing(&self) -> Vec<Differs> {

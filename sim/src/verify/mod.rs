@@ -108,7 +108,7 @@ impl Programs {
 }
 
 /// Runs that came to nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Lost {
     /// How many.
     pub runs: u64,

@@ -3,10 +3,7 @@
 use super::{Told, section, text};
 use crate::{
     plan::case::ProtocolSpec,
-    report::{
-        printable,
-        verify::{conclusion, one, switches},
-    },
+    report::verify::{conclusion, lost_runs, one, switches},
     run::Program,
     verify::{Programs, Proven, Stage, wire::Danger},
 };
@@ -55,15 +52,7 @@ fn why(told: &Told<'_>) -> Vec<String> {
     if verdict.interrupted {
         why.push("It was stopped before all was known: this is what is known so far.".into());
     }
-    for (stage, lost) in &verdict.lost {
-        why.push(format!(
-            "{} runs came to nothing ({}, the first one of seed {}): {}",
-            lost.runs,
-            stage.name(),
-            lost.seed,
-            printable(&lost.why)
-        ));
-    }
+    why.extend(lost_runs(verdict));
     if verdict.is_safe(told.rolling) {
         why.push(safe(told));
         return why;

@@ -14,7 +14,7 @@ use crate::{
     },
     report::{verify::rule, verify_junit::junit},
     verify::{
-        Cause, Constraint, Count, Order, Pair, Proven, Regression, Row, Stage, Verdict,
+        Cause, Constraint, Count, Lost, Order, Pair, Proven, Regression, Row, Stage, Verdict,
         wire::{Danger, Difference},
     },
 };
@@ -252,6 +252,7 @@ fn verdicts() -> Vec<(Verdict, &'static str, Vec<&'static str>)> {
         danger: Danger::NewReadsOld,
         why: ODD.into(),
     });
+    let lost = Lost { runs: 2, seed: 9, why: "it hung".into() };
     let not_run = Verdict { interrupted: true, ..proof(of(0, 0), of(0, 0)) };
     let stopped_then = [&order[..], &["all was run"]].concat();
     vec![
@@ -275,6 +276,17 @@ fn verdicts() -> Vec<(Verdict, &'static str, Vec<&'static str>)> {
         ),
         (wire, "UNSAFE on the wire", vec!["each side reads what the other writes"]),
         (Verdict { interrupted: true, ..verdict() }, "INTERRUPTED", vec!["all was run"]),
+        (
+            Verdict { came_to_nothing: 3, ..verdict() },
+            "NO VERDICT 3 of the runs that look for causes came to nothing",
+            vec!["all was run"],
+        ),
+        (
+            Verdict { lost: [(Stage::Base, lost)].into(), ..verdict() },
+            "NO VERDICT base: 2 runs came to nothing; the first one, of seed 9: it hung",
+            vec!["all was run"],
+        ),
+        (proof(of(0, 0), of(0, 0)), "NO VERDICT", vec!["all was run"]),
     ]
 }
 
