@@ -1,10 +1,6 @@
 //! Runs cases side by side.
 
-use crate::{
-    plan::case::Case,
-    run::Runner,
-    world::{Outcome, Watch, panics},
-};
+use crate::{plan::case::Case, run::Runner};
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -34,8 +30,8 @@ pub struct Twin {
     pub runner: Runner,
 }
 
-/// Noise seeds under which a twin is run before it counts as one that holds.
-const NOISES: u64 = 4;
+/// Noise seeds under which a case is run before it counts as one that holds.
+pub const NOISES: u64 = 4;
 
 /// When enough was run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,18 +57,21 @@ impl Twin {
     /// Whether it does not fail as the case does, under any of some noise seeds.
     pub fn holds(&self, case: &Case) -> bool {
         let twin = (self.of)(case);
-        let fails = |n| {
-            let outcome = outcome(&self.runner, &twin.under_noise(n));
+        let holds = |n| {
+            let outcome = self.runner.kept(&twin.under_noise(n));
             // What comes to nothing does not hold either.
-            outcome.is_none_or(|outcome| outcome.violation(&case.expect).is_some())
+            outcome.is_ok_and(|outcome| outcome.violation(&case.expect).is_none())
         };
-        !(0..NOISES).any(fails)
+        (0..NOISES).all(holds)
     }
 }
 
-/// What comes of a case; `None` if its run comes to nothing.
-fn outcome(runner: &Runner, case: &Case) -> Option<Outcome> {
-    panics::kept(&Watch::default(), || runner.run(case)).ok()?.ok()
+impl<'a> Pool<'a> {
+    /// One that looks at no twins; so many at once, at least 1.
+    pub fn new(runner: Runner, jobs: usize, stop: &'a AtomicBool) -> Self {
+        let came_to_nothing = Arc::default();
+        Self { runner, jobs: jobs.max(1), stop, twins: Vec::new(), came_to_nothing }
+    }
 }
 
 impl Pool<'_> {
@@ -130,7 +129,7 @@ impl Pool<'_> {
 
     /// Runs a case. One whose run comes to nothing does not fail as it should.
     fn one(&self, case: &Case) -> Ran {
-        let Some(outcome) = outcome(&self.runner, case) else {
+        let Ok(outcome) = self.runner.kept(case) else {
             // What was asked to stop may be for that.
             let is_stopped = self.stop.load(Ordering::Relaxed);
             self.came_to_nothing.fetch_add(u64::from(!is_stopped), Ordering::Relaxed);

@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZero,
     path::Path,
-    sync::{Arc, atomic::AtomicBool},
+    sync::atomic::AtomicBool,
 };
 use teamtalk::protocol::{Mix, Party, Protocol, SWITCHES, Switch, dependents};
 use teamtalk_sim::{
@@ -20,7 +20,7 @@ use teamtalk_sim::{
     properties::role,
     run::Runner,
     verify::{
-        Count, Pair, Paired,
+        Count, Noises, Pair,
         beside::{self, Seen, Violated, Without},
     },
 };
@@ -67,8 +67,7 @@ impl Deployment<'_> {
         (than_who, than): (&BTreeSet<Without>, &Violated),
     ) -> Vec<String> {
         let there = self.run(without, 1..self.seeds + 1);
-        let (here, base) = (self.pool.clone(), self.pool.clone());
-        let paired = Paired { here, base, each: || {} };
+        let noises = Noises { pool: self.pool.clone(), each: || {} };
         let is_more = |(signature, seen): &(&String, &Seen)| match than.get(*signature) {
             Some(before) => seen.count.exceeds(before.count),
             None => {
@@ -76,7 +75,7 @@ impl Deployment<'_> {
                     let expect = (*signature).clone();
                     Case { expect, ..beside::case(&self.pair, who, seen.first) }
                 };
-                paired.worse(&expecting(without), &expecting(than_who)).is_some()
+                noises.worse(&expecting(without), &noises, &expecting(than_who)).is_some()
             }
         };
         let told = |(signature, seen): (&String, &Seen)| {
@@ -195,13 +194,7 @@ fn what_is_said_of_peers_is_so() {
         candidate.overrides.remove(switch.name);
         assert_eq!(candidate.overrides.len(), dependents(switch.name).len());
         let stop = AtomicBool::new(false);
-        let pool = Pool {
-            runner: Runner::default(),
-            jobs,
-            stop: &stop,
-            twins: Vec::new(),
-            came_to_nothing: Arc::default(),
-        };
+        let pool = Pool::new(Runner::default(), jobs, &stop);
         let deployment = Deployment { switch, pair: Pair { base, candidate }, pool, seeds };
         wrong.extend(deployment.false_claims());
     }

@@ -75,7 +75,7 @@ fn the_numbers_are_those_of_the_code() {
     let rust = rust.split('"').next().expect("its end");
     assert!(text.contains(&format!("Rust toolchain ({rust} or later)")), "{rust}");
     assert!(read(".github/workflows/ci.yml").contains(&format!("rustup default {rust}")));
-    let cli = read("sim/src/cli/mod.rs");
+    let cli = read("sim/src/cli/explore.rs");
     let explore = cli.split_once("struct Explore {").expect("its arguments").1;
     let seeds = explore.split_once("default_value_t = ").expect("a default").1;
     let seeds = seeds.split(',').next().expect("its end");

@@ -72,6 +72,11 @@ impl Known {
         self.hits.keys().filter(|(_, by)| by.is_none()).map(|(signature, _)| signature)
     }
 
+    /// Whether a signature is known.
+    pub fn has(&self, signature: &str) -> bool {
+        self.hits.contains_key(&(signature.to_string(), None))
+    }
+
     /// What of the known signatures is more frequent in other reports, and not by chance: the signature; else each
     /// mechanism that is.
     pub fn more(&self, reports: &BTreeMap<u64, SeedReport>) -> Vec<More> {

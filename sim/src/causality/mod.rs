@@ -22,7 +22,7 @@ use crate::{
     shrink::NoFailure,
     world::Outcome,
 };
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::atomic::AtomicBool;
 
 /// Seeds of new draws for each moment that is looked at.
 pub const SEEDS: u64 = 10;
@@ -52,13 +52,7 @@ impl<'a> Explaining<'a> {
     fn pool(&self, case: &Case, outcome: &Outcome) -> Pool<'a> {
         let wanted = Wanted { until: Some(until(case, outcome)), draws: false };
         let runner = Runner { wanted, ..self.runner.clone() };
-        Pool {
-            runner,
-            jobs: self.jobs.max(1),
-            stop: self.stop,
-            twins: Vec::new(),
-            came_to_nothing: Arc::default(),
-        }
+        Pool::new(runner, self.jobs, self.stop)
     }
 }
 

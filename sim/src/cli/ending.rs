@@ -86,7 +86,7 @@ impl Ending {
 
     /// Whether a signature is known to be violated.
     pub fn is_known(&self, signature: &str) -> bool {
-        self.known.iter().flat_map(Known::signatures).any(|known| known == signature)
+        self.known.as_ref().is_some_and(|known| known.has(signature))
     }
 
     /// The reports, without what is known, and how many signatures these are.

@@ -1,23 +1,119 @@
 //! A campaign.
 
 use super::{
-    Explore, Failure,
+    Failure, MOST_JOBS, Patience,
     compare::hash_apart,
+    deployed::Deployed,
     ending::{Ending, Last},
+    first::First,
     interrupt, jobs_or_cores,
     output::{OutFile, Output, bar, complain, replay_of, try_folder},
+    profile,
     shrink::Smaller,
 };
+use clap::Args;
 use indicatif::ProgressBar;
 use std::{
     collections::BTreeSet, env, ffi::OsStr, path::PathBuf, sync::atomic::Ordering, time::Duration,
 };
 use teamtalk_sim::{
-    campaign::{Find, Known, Results},
+    campaign::{Find, Known, Results, Shard},
     explore::{Campaign, Event, Found, Long, SeedReport, explore_with},
-    plan::case::ProtocolSpec,
+    plan::{case::ProtocolSpec, generate::Profile},
     report,
+    shrink::BUDGET,
 };
+
+/// Hunt through seeds for a violated property.
+///
+/// The case of a violation is written to the folder --out, and it is said in a sentence; the first
+/// one ends the hunt, unless --keep-going is given. At the end the case of each signature, of the lowest
+/// seed that has it, is made small (`shrink`) and its card is printed. Ctrl-C ends the hunt after the
+/// seeds that are under way, with the summary of what was done; a second one ends it at once.
+///
+/// A run that stands still is given up (--patience): its thread can't be ended and is left alone,
+/// and the hunt goes on with one job less. A card, and status 1, remain what they are if its case
+/// can't be written.
+///
+/// Long campaigns: --minutes for as long as there is time, --resume to go on later, --shard for one of
+/// several machines (and `merge` at the end), --from commit for seeds that are new with each commit. A
+/// process that has run many seeds could come to remember something: every 200th seed is run again in a
+/// process of its own, and if the traces differ the campaign ends with status 3.
+#[derive(Args)]
+pub struct Explore {
+    /// How many seeds; none is larger than 18446744073709551615.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// In the place of --seeds: seeds without end, until so many minutes are over (0.5 is half of one).
+    /// Those that are under way are ended, and what was found is made small after it.
+    #[arg(long, conflicts_with = "seeds", value_parser = minutes)]
+    minutes: Option<f64>,
+    /// The first seed: a number, or `commit` for one that is made of the git commit (48 bits of its
+    /// hash; the first line says which).
+    #[arg(long, default_value = "1", value_name = "SEED")]
+    from: First,
+    /// Only each N-th of the seeds, beginning with the I-th: what one of N machines runs. Give all of them
+    /// the same --seeds and --from, --keep-going, and each a file to --resume, for `merge`.
+    #[arg(long, default_value_t, hide_default_value = true, value_name = "I/N")]
+    shard: Shard,
+    /// The campaign file: what was done is written to it every some seconds and at the end, after Ctrl-C,
+    /// too. If it is there already, the campaign goes on with the seeds that are not in it, also after one
+    /// that violated something; it must be of the same build, protocol, profile, deployment, first seed
+    /// and shard.
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
+    /// How many at once (default: one for each core).
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+    jobs: Option<u16>,
+    /// `hardened`, `teamtalk` or a TOML file.
+    #[arg(long, default_value = "hardened")]
+    protocol: String,
+    /// What the plans are like: see `profiles`.
+    #[arg(long, default_value = "default", value_parser = profile)]
+    profile: Profile,
+    #[command(flatten)]
+    deployed: Deployed,
+    /// Go on after the first violation.
+    #[arg(long)]
+    keep_going: bool,
+    /// Leave out what is known: the signatures in a report that `explore --json` wrote of an earlier campaign, of what
+    /// is in production, say. They end nothing and are no find; but status 1 if one of them, or a mechanism by which
+    /// it comes about, is clearly more frequent here than there.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "shard"])]
+    known: Option<PathBuf>,
+    /// Status 1 if the median seed has fewer acked sends, whatever the properties say; campaigns of
+    /// fewer than 20 seeds are not judged (default: by the profile, 20 or 25; 0: never).
+    #[arg(long)]
+    least_acked: Option<u64>,
+    /// Where failing cases are written (default: `sim` in cargo's target folder, which is
+    /// CARGO_TARGET_DIR or `target`). It is tried before the first seed.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Write what each seed did as JSON. The file is opened before the first seed.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Write the verdicts as JUnit XML, for what shows the tests of a CI: a test case for each property,
+    /// with a failure for each signature. The file is opened before the first seed.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Run each N-th seed again in a process of its own and compare the traces (0: none).
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    again_every: u64,
+    /// A planted defect of the rig, to test that: runs depend on how many there were before.
+    #[arg(long, hide = true)]
+    leaks: bool,
+    /// Do not make the first case of each signature small: print its card as it is.
+    #[arg(long)]
+    no_shrink: bool,
+    /// Say of each card why its case fails, as `explain` does: some 10 seconds a card.
+    #[arg(long)]
+    explain: bool,
+    /// At most so many runs to make cases small, all together (see `shrink`).
+    #[arg(long, default_value_t = 10 * BUDGET, value_parser = clap::value_parser!(u64).range(1..))]
+    shrink_runs: u64,
+    #[command(flatten)]
+    patience: Patience,
+}
 
 pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
     interrupt::listen();
@@ -67,6 +163,11 @@ pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
         hunt.ending.shrink(Smaller { runner, jobs, left, explain, not_shrunk: 0 }, hunt.out);
     }
     Ok(hunt.end(json, junit))
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    let minutes = text.parse().ok().filter(|n: &f64| n.is_finite() && *n > 0.0);
+    minutes.ok_or_else(|| "expected a number of minutes over 0".into())
 }
 
 /// What was done of a campaign, if its file is there.

@@ -111,11 +111,15 @@ pub fn keep(
     };
     let why = format!("why:     cargo sim explain {}\n", quoted_path(place));
     let card = card + &report::shrunk(shrunk, seconds) + if explain { "" } else { &why };
-    let beside = place.with_extension("md");
-    fs::write(&beside, report::page_of(&case, &outcome, violation, &card))
-        .map_err(|e| format!("{}: {e}", beside.display()))?;
+    write_page(place, &report::page_of(&case, &outcome, violation, &card))?;
     out.print(card);
     Ok(case)
+}
+
+/// Writes the page of a case beside it.
+pub fn write_page(case: &Path, page: &str) -> Result<(), String> {
+    let beside = case.with_extension("md");
+    fs::write(&beside, page).map_err(|e| format!("{}: {e}", beside.display()))
 }
 
 /// The cases of a campaign, made small one by one.

@@ -9,13 +9,13 @@ use super::{
     interrupt, jobs_or_cores,
     output::{OutFile, Output, bar, complain, replay_of, try_folder},
     profile,
+    shrink::write_page,
 };
 use clap::Args;
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 use teamtalk_sim::{
     plan::{
@@ -160,13 +160,7 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
         rolling: args.rolling,
         contract,
         candidate_noise: args.candidate_noise,
-        pool: Pool {
-            runner: args.patience.runner(),
-            jobs: jobs_or_cores(args.jobs),
-            stop: &interrupt::STOP,
-            twins: Vec::new(),
-            came_to_nothing: Arc::default(),
-        },
+        pool: Pool::new(args.patience.runner(), jobs_or_cores(args.jobs), &interrupt::STOP),
         programs,
         shrink_runs: if args.no_shrink { 0 } else { args.shrink_runs },
         progress: &progress,
@@ -243,9 +237,7 @@ fn kept(verdict: &Verdict, folder: &Path, by: &Verification<'_>) -> BTreeMap<Str
         if let Some(outcome) = &outcome
             && let Some((violation, text)) = explain::card(case, &place, outcome, None)
         {
-            let page = page_of(case, outcome, violation, &text);
-            let beside = place.with_extension("md");
-            let page = fs::write(&beside, page).map_err(|e| format!("{}: {e}", beside.display()));
+            let page = write_page(&place, &page_of(case, outcome, violation, &text));
             // One sentence for the same reason.
             if let (Ok(()), Err(error)) = (&written, page) {
                 complain(format_args!("error: the card is not kept: {error}"));

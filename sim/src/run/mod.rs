@@ -114,6 +114,15 @@ impl Runner {
         }
     }
 
+    /// The same, where a panic of the rig itself is a run that came to nothing, too.
+    ///
+    /// # Errors
+    /// If it comes to nothing.
+    pub fn kept(&self, case: &Case) -> Result<Outcome, Failed> {
+        panics::kept(&Watch::default(), || self.run(case))
+            .unwrap_or_else(|panicked| Err(panicked.into()))
+    }
+
     /// Waits for a run as long as its time goes on.
     fn wait<T>(&self, watch: &Watch, seen: &mpsc::Receiver<T>) -> Result<T, Failed> {
         let (mut at_ms, mut looks) = (0, 0);

@@ -26,8 +26,7 @@ use crate::{
 use search::{Ended, Search};
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
-/// Noise seeds under which a candidate is run before it counts as one that holds.
-pub const NOISES: u64 = 4;
+pub use crate::pool::NOISES;
 
 /// Noise seeds under which the result is run, to say how often it fails.
 pub const CHECKED: u64 = 20;

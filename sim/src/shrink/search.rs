@@ -9,10 +9,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
 };
 use teamtalk::env::draw_id;
 
@@ -67,7 +64,7 @@ impl<'a> Search<'a> {
             best: Case { story: None, ..case.clone() },
             runs: 1,
             others: BTreeMap::new(),
-            pool: Pool { runner, jobs: jobs.max(1), stop, twins, came_to_nothing: Arc::default() },
+            pool: Pool { twins, ..Pool::new(runner, jobs, stop) },
             progress,
             budget,
             is_sure: false,

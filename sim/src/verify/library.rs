@@ -13,12 +13,7 @@ use crate::{
     },
     run::Runner,
 };
-use std::{
-    fmt,
-    num::NonZero,
-    sync::{Arc, atomic::AtomicBool},
-    thread::available_parallelism,
-};
+use std::{fmt, num::NonZero, sync::atomic::AtomicBool, thread::available_parallelism};
 
 /// What is to be verified: [`verify`] begins it.
 #[derive(Debug, Clone)]
@@ -111,13 +106,7 @@ impl Verify {
         pair.candidate =
             deployment.under(&pair.candidate).map_err(|e| format!("candidate: {e}"))?;
         let stop = AtomicBool::new(false);
-        let pool = Pool {
-            runner: Runner::default(),
-            jobs,
-            stop: &stop,
-            twins: Vec::new(),
-            came_to_nothing: Arc::default(),
-        };
+        let pool = Pool::new(Runner::default(), jobs, &stop);
         let progress = |_| {};
         let verification = Verification {
             pair: pair.clone(),

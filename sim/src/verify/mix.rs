@@ -2,7 +2,7 @@
 
 use crate::{
     plan::{Host, Plan, Role, Side, case::Case, rollout},
-    pool::{Enough, Pool},
+    pool::{Enough, NOISES, Pool},
     record::Kind,
     world::Outcome,
 };
@@ -11,9 +11,6 @@ use std::{
     fmt,
 };
 use teamtalk::store::migrations::LATEST;
-
-/// Noise seeds under which a plan is run before it counts as one that holds.
-const NOISES: u64 = 4;
 
 /// Why a rollout went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

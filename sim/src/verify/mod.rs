@@ -12,8 +12,8 @@ mod figures;
 mod library;
 mod measure;
 mod mix;
+mod noises;
 mod order;
-mod paired;
 mod search;
 mod small;
 mod stage;
@@ -25,8 +25,8 @@ pub use figures::{Differs, FEWEST, FIGURES, Figure};
 pub use library::{Verified, Verify, verify};
 pub use measure::{Measure, percentile_ms};
 pub use mix::{Cause, named};
+pub use noises::Noises;
 pub use order::Order;
-pub use paired::Paired;
 pub use stage::{Pair, Paths, Stage};
 
 use crate::{

@@ -4,8 +4,8 @@ use super::{
     AIMED, Cause, Constraint, Count, LOST, Lost, MOST_CAUSES, Progress, Proven, ROLLING, ROUNDS,
     Regression, Row, Runs, Stage, TRIED, Verdict, Verification, is_rolling,
     mix::{Found, Search, Sides, at_start, frozen, stays},
+    noises::Noises,
     order,
-    paired::Paired,
     stage::{Path, Paths, Ran, Violated, only},
 };
 use crate::{
@@ -15,8 +15,6 @@ use crate::{
         generate::rollout::{Leg, Ranks},
     },
     pool::Pool,
-    run::Failed,
-    world::{Outcome, Watch, panics},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,7 +30,7 @@ impl Verification<'_> {
         (self.progress)(Progress::Begins(what.into(), Some(cases.len() as u64)));
         let ran = self.pool.side_by_side(cases, |_, (case, path)| {
             let stage = stage(path);
-            let outcome = self.outcome(stage, &self.run_of(stage, case));
+            let outcome = self.runner(stage).kept(&self.run_of(stage, case));
             (self.progress)(Progress::Ran);
             Some(outcome.map(|outcome| Ran::of(stage, case.clone(), &outcome)))
         });
@@ -57,11 +55,6 @@ impl Verification<'_> {
             Stage::Base => case,
             _ => case.under_noise(self.candidate_noise),
         }
-    }
-
-    fn outcome(&self, stage: Stage, case: &Case) -> Result<Outcome, Failed> {
-        panics::kept(&Watch::default(), || self.runner(stage).run(case))
-            .unwrap_or_else(|panicked| Err(panicked.into()))
     }
 
     /// The table, and what users saw.
@@ -143,8 +136,8 @@ impl Verification<'_> {
     fn paired(&self, ran: &Ran, signature: &str) -> Option<Regression> {
         let case = ran.expecting(signature);
         let as_it_was = self.run_of(ran.stage, &case);
-        let paired = self.in_pairs(ran.stage);
-        let counts = paired.worse(&as_it_was, &only(&case, Side::Base))?;
+        let (here, base) = (self.noises(ran.stage), self.noises(Stage::Base));
+        let counts = here.worse(&as_it_was, &base, &only(&case, Side::Base))?;
         self.regression(ran, signature, counts)
     }
 
@@ -152,8 +145,8 @@ impl Verification<'_> {
     fn counted(&self, ran: &Ran, signature: &str) -> Option<Regression> {
         ran.violated(signature)?;
         let case = ran.expecting(signature);
-        let here = self.in_pairs(ran.stage).count(&self.run_of(ran.stage, &case), |_| true)?;
-        let on_base = self.in_pairs(Stage::Base).count(&only(&case, Side::Base), |_| true)?;
+        let here = self.noises(ran.stage).count(&self.run_of(ran.stage, &case), |_| true)?;
+        let on_base = self.noises(Stage::Base).count(&only(&case, Side::Base), |_| true)?;
         self.regression(ran, signature, (here, on_base))
     }
 
@@ -164,7 +157,7 @@ impl Verification<'_> {
         (here, on_base): (Count, Count),
     ) -> Option<Regression> {
         let (case, violated) = (ran.expecting(signature), ran.violated(signature)?);
-        let on_candidate = self.in_pairs(Stage::Candidate);
+        let on_candidate = self.noises(Stage::Candidate);
         let on_candidate = on_candidate.count(&only(&case, Side::Candidate), |_| true)?;
         let as_it_was = self.run_of(ran.stage, &case);
         Some(Regression {
@@ -179,11 +172,10 @@ impl Verification<'_> {
         })
     }
 
-    /// What runs cases of a stage beside the base.
-    fn in_pairs(&self, stage: Stage) -> Paired<'_, impl Fn() + Sync> {
-        let pool = |stage| Pool { runner: self.runner(stage), ..self.pool.clone() };
-        let (here, base) = (pool(stage), pool(Stage::Base));
-        Paired { here, base, each: || (self.progress)(Progress::Ran) }
+    /// What runs cases of a stage under noise seeds.
+    fn noises(&self, stage: Stage) -> Noises<'_, Box<dyn Fn() + Sync + '_>> {
+        let pool = Pool { runner: self.runner(stage), ..self.pool.clone() };
+        Noises { pool, each: Box::new(|| (self.progress)(Progress::Ran)) }
     }
 
     /// Leads what went wrong in rollouts back to unsafe mixes, until each is explained by one of them.
@@ -232,8 +224,8 @@ impl Verification<'_> {
 
     /// Whether a case goes wrong more often than with everybody on the base.
     fn is_by_its_sides(&self, case: &Case) -> bool {
-        let paired = self.in_pairs(ROLLING);
-        paired.worse(case, &only(case, Side::Base)).is_some()
+        let (here, base) = (self.noises(ROLLING), self.noises(Stage::Base));
+        here.worse(case, &base, &only(case, Side::Base)).is_some()
     }
 
     /// The cause of a case that goes wrong by its sides, and by none that is known; `None` if it takes nobody of
@@ -256,11 +248,10 @@ impl Verification<'_> {
         let expecting = |case: &Case| Case { expect: signature.into(), ..case.clone() };
         let cases: Vec<_> = cases.iter().map(expecting).collect();
         let on_base: Vec<_> = cases.iter().map(|case| only(case, Side::Base)).collect();
-        let paired = self.in_pairs(ROLLING);
-        let aimed = paired.failing(&cases);
+        let aimed = self.noises(ROLLING).failing(&cases);
         let aimed_on_base = match aimed.hits {
             0 => Count::default(),
-            _ => paired.failing_on_base(&on_base),
+            _ => self.noises(Stage::Base).failing(&on_base),
         };
         Constraint { cause, signature: signature.into(), aimed, aimed_on_base, case }
     }
