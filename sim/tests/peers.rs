@@ -20,7 +20,7 @@ use teamtalk_sim::{
     properties::role,
     run::Runner,
     verify::{
-        Count, Noises, Pair,
+        Count, Known, Noises, Pair,
         beside::{self, Seen, Violated, Without},
     },
 };
@@ -67,7 +67,8 @@ impl Deployment<'_> {
         (than_who, than): (&BTreeSet<Without>, &Violated),
     ) -> Vec<String> {
         let there = self.run(without, 1..self.seeds + 1);
-        let noises = Noises { pool: self.pool.clone(), each: || {} };
+        let known = Known::default();
+        let noises = Noises { pool: self.pool.clone(), each: || {}, known: &known };
         let is_more = |(signature, seen): &(&String, &Seen)| match than.get(*signature) {
             Some(before) => seen.count.exceeds(before.count),
             None => {

@@ -1,7 +1,10 @@
 //! `sim verify` as a person runs it.
 
 use folder::Folder;
-use std::{fs, process::Output};
+use std::{
+    fs,
+    process::{Command, Output},
+};
 
 mod folder;
 
@@ -145,6 +148,16 @@ fn another_build_is_judged_by_what_this_one_knows() {
         "{said}"
     );
     assert!(said.contains(&format!("candidate: hardened, run by {lacks} 0.1.0\n")), "{said}");
+    // Its find is run again by it.
+    let again = said.lines().find_map(|line| line.trim().strip_prefix("| replay:  "));
+    let again = again.unwrap_or_else(|| panic!("{said}"));
+    let (runs, judges) = again.split_once("; cargo sim judge ").expect("two commands");
+    let ran = Command::new("sh").args(["-c", runs]).current_dir(&folder.0).output();
+    let ran = ran.expect("a shell");
+    assert!(ran.status.code().is_some_and(|code| code < 2), "{}", text(&ran));
+    let judged = folder.sim(&["judge", judges.trim_matches('\'')]).output();
+    let judged = text(&judged.expect("this build"));
+    assert!(judged.contains("one-row/two-relations/db"), "{judged}");
     let (status, said) = with(&["--candidate-sim", &same, "--base-sim", &same]);
     assert_eq!(status, Some(0), "{said}");
     assert!(said.contains("SAFE with everybody on the candidate"), "{said}");
@@ -164,12 +177,23 @@ fn a_program_that_is_no_other_build_is_refused() {
         "fails",
         "[ \"$1\" = --version ] && echo cargo sim 9.9 && exit 0\necho error: no such field >&2; exit 2",
     );
+    let answers = "[ \"$1\" = --version ] && echo cargo sim 9.9 && exit 0";
+    let hangs = program(&folder, "hangs", &format!("{answers}\nsleep 600"));
+    let is_silent = program(&folder, "silent", "sleep 600");
     let lies = program(&folder, "lies", "[ \"$1\" = --version ] && echo cargo sim 9.9; exit 0");
     for (args, sentence) in [
         (vec!["--base-sim", "true"], "--base-sim true: asked for its --version it did not say"),
         (vec!["--candidate-sim", "./nowhere"], "--candidate-sim ./nowhere: it can't be run: "),
         (vec!["--base-sim", &fails], "it said error: no such field"),
         (vec!["--base-sim", &lies], "trace.jsonl: No such file"),
+        (
+            vec!["--base-sim", &hangs, "--patience", "1"],
+            "hangs: it did not come to an end within 5 s, and was killed",
+        ),
+        (
+            vec!["--base-sim", &is_silent, "--patience", "1"],
+            "silent: it did not come to an end within 1 s, and was killed",
+        ),
         (vec!["--base-sim", &lies, "--rolling"], "so --rolling takes both sides in one build"),
     ] {
         let args = [&["--base", "hardened", "--candidate", "hardened"][..], &args].concat();
@@ -236,3 +260,61 @@ fn a_contract_says_what_must_hold_where() {
         said.contains("wrong.toml: unknown property `one-rows`: expected a signature, or one of")
     );
 }
+
+/// Two machines run the stages, a third one judges: it says and writes what one machine would have.
+#[test]
+fn shards_together_are_one_verification() {
+    let folder = Folder::new("verify-shards");
+    protocol(
+        &folder,
+        "lacks.toml",
+        "preset = \"hardened\"\n[overrides]\nsingle-relation = false\nid-floor-from-store = false\n",
+    );
+    let args = ["--base", "hardened", "--candidate", "lacks.toml", "--from", "7"];
+    let args = [&args[..], &["--seeds", "2", "--no-shrink"]].concat();
+    let with = |more: &[&str]| {
+        let output = verify(&folder, &[&args[..], more].concat());
+        (output.status.code(), text(&output))
+    };
+    let whole = with(&["--json", "whole.json"]);
+    assert_eq!(whole.0, Some(1), "{}", whole.1);
+    for (shard, file, runs) in [("1/2", "a.json", 2), ("2/2", "b.json", 2)] {
+        let (status, said) = with(&["--shard", shard, "--runs", file]);
+        assert_eq!(status, Some(0), "{said}");
+        let came = format!("shard {shard}: {runs} runs, nothing judged yet: {file}\n");
+        assert!(said.contains(&came), "{said}");
+    }
+    let read = |name: &str| fs::read_to_string(folder.0.join(name)).expect("it was written");
+    let first = read("a.json");
+    let merged = with(&["--runs", "a.json", "b.json", "--json", "merged.json"]);
+    assert_eq!(merged, whole);
+    assert_eq!(read("merged.json"), read("whole.json"));
+    // What a file has is not run again, and what none has is.
+    let planted = first.replacen("\"violated\":[]", PLANTED, 1);
+    assert_ne!(planted, first, "some run holds");
+    fs::write(folder.0.join("planted.json"), planted).expect("a file");
+    let (_, said) = with(&["--runs", "planted.json"]);
+    assert!(said.contains("one-row/planted/db"), "{said}");
+    for (args, sentence) in [
+        (&["--runs", "a.json", "a.json"][..], "is in a.json and in a.json"),
+        (&["--runs", "a.json", "--profile", "calm"], "a.json: it is of profile default, not calm"),
+        (&["--runs", "whole.json"], "whole.json: no file of runs of format version 1"),
+        (&["--runs", "none.json"], "none.json: No such file"),
+        (&["--shard", "1/2", "--runs", "b.json"], "b.json: it is of shard 2/2, not of 1/2"),
+        (&["--shard", "1/2", "--runs", "a.json", "b.json"], "--runs takes one with --shard"),
+        (&["--shard", "3/2", "--runs", "c.json"], "`3/2` is no shard"),
+        (&["--shard", "1/2"], "--runs"),
+    ] {
+        let (status, said) = with(args);
+        assert_eq!(status, Some(2), "{said}");
+        assert!(said.contains(sentence), "{sentence}: {said}");
+    }
+    assert_eq!(read("a.json"), first, "and it is as it was");
+    // It goes on with its file: that has all, so nothing is run, and it comes out the same.
+    assert_eq!(with(&["--shard", "1/2", "--runs", "a.json"]).0, Some(0));
+    assert_eq!(read("a.json"), first);
+}
+
+/// A violation of a run that holds.
+const PLANTED: &str =
+    r#""violated":[{"signature":"one-row/planted/db","sentence":"planted","line":1}]"#;

@@ -24,6 +24,7 @@ use teamtalk_sim::{
         generate::{Clients, Deployment, Profile, deployment, generate},
     },
     record::{self, Header, Kind, Line, Trace},
+    verify,
 };
 
 type Names = BTreeSet<String>;
@@ -246,6 +247,31 @@ fn a_deployment_has_the_fields_of_its_types() {
     let links: Names = quoted(links.expect("a row")[4]).map(String::from).collect();
     for (link, ..) in Between::ALL {
         assert!(links.contains(&link.name()), "{} is not described", link.name());
+    }
+}
+
+#[test]
+fn runs_of_a_verification_have_the_fields_of_their_types() {
+    let (text, wrong) = (document(), json!({"?": 0}));
+    let heading = "## Runs of a verification";
+    for (n, actual) in [
+        (0, expected::<verify::Part>(wrong.clone())),
+        (1, expected::<verify::Asked>(wrong.clone())),
+        (2, expected::<verify::PartRun>(wrong.clone())),
+        (3, expected::<verify::Came>(wrong.clone())),
+    ] {
+        let table = tables(section(&text, heading))[n].clone();
+        let named: Names = table.iter().flat_map(|row| quoted(row[0])).map(String::from).collect();
+        assert_eq!(named, actual, "table {n}");
+    }
+    let came = tables(section(&text, heading))[3].clone();
+    for (row, actual) in [
+        (0, expected::<verify::Violated>(wrong.clone())),
+        (2, expected::<verify::Measure>(wrong.clone())),
+        (3, expected::<verify::Change>(wrong)),
+    ] {
+        let named: Names = quoted(came[row][2]).map(String::from).collect();
+        assert_eq!(named, actual, "{}", came[row][0]);
     }
 }
 

@@ -6,7 +6,6 @@ use super::{
     run::{came_to_nothing, write_to},
     shrink::refused,
 };
-use std::path::Path;
 use teamtalk_sim::{
     causality::{self, Explained, Explaining},
     picture,
@@ -30,10 +29,11 @@ pub fn explain(args: &Explain, out: &mut Output) -> Result<u8, Failure> {
     }
     let known = explained(&case, &runner, jobs_or_cores(args.jobs));
     let (outcome, explained) = known.map_err(|why| refused(&args.case, why))?;
-    if let Some((violation, card)) = card(&case, &args.case, &outcome, explained.as_ref()) {
+    let replay = replay_of(&args.case);
+    if let Some((violation, card)) = card(&case, &replay, &outcome, explained.as_ref()) {
         out.print(card);
         if explained.is_some() {
-            let (explained, replay) = (explained.as_ref(), replay_of(&args.case));
+            let explained = explained.as_ref();
             let page = picture::page(&case, &outcome, Some(violation), explained, &replay);
             let page = page.map_err(|why| format!("{name}: {why}"))?;
             write_to(&mut html, || page);
@@ -57,14 +57,14 @@ pub fn explained(
     known
 }
 
-/// The card of a case that is written at a path, with the violation that it expects.
+/// The card of a case that a command replays, with the violation that it expects.
 pub fn card<'a>(
     case: &Case,
-    path: &Path,
+    replay: &str,
     outcome: &'a Outcome,
     explained: Option<&Explained>,
 ) -> Option<(&'a Violation, String)> {
     let violation = outcome.violation(&case.expect)?;
-    let card = report::full_card(case, outcome, violation, &replay_of(path), explained);
+    let card = report::full_card(case, outcome, violation, replay, explained);
     Some((violation, card))
 }

@@ -57,6 +57,13 @@ pub fn replay_of(path: &Path) -> String {
     format!("cargo sim replay {}", quoted_path(path))
 }
 
+/// The commands with which another build runs a case, and this one judges it.
+pub fn replay_elsewhere(program: &Path, path: &Path) -> String {
+    let (program, trace) = (quoted_path(program), path.with_extension("jsonl"));
+    let (case, trace) = (quoted_path(path), quoted_path(&trace));
+    format!("{program} replay {case} --trace {trace}; cargo sim judge {trace}")
+}
+
 /// A line on standard error, if there is one.
 pub fn complain(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");

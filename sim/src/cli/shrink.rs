@@ -5,7 +5,7 @@ use super::{
     explain::{card, explained},
     explore::in_the_target_folder,
     interrupt, jobs_or_cores,
-    output::{Output, bar, complain, quoted_path, try_folder},
+    output::{Output, bar, complain, quoted_path, replay_of, try_folder},
     run::came_to_nothing,
 };
 use std::{
@@ -76,6 +76,7 @@ impl Asked {
             runner: self.runner.clone(),
             jobs: self.jobs,
             budget: self.runs,
+            sure: true,
             stop: &interrupt::STOP,
             twins: Vec::new(),
             progress: &progress,
@@ -106,7 +107,8 @@ pub fn keep(
     let story = outcome.violation(&shrunk.case.expect).map(|of| report::story(&outcome, of));
     let case = Case { story, ..shrunk.case.clone() };
     case.write(place)?;
-    let Some((violation, card)) = card(&case, place, &outcome, explained.as_ref()) else {
+    let Some((violation, card)) = card(&case, &replay_of(place), &outcome, explained.as_ref())
+    else {
         return Ok(case);
     };
     let why = format!("why:     cargo sim explain {}\n", quoted_path(place));

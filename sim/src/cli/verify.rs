@@ -7,7 +7,9 @@ use super::{
     explain,
     explore::in_the_target_folder,
     interrupt, jobs_or_cores,
-    output::{OutFile, Output, bar, complain, replay_of, try_folder},
+    output::{
+        OutFile, Output, bar, complain, quoted_path, replay_elsewhere, replay_of, try_folder,
+    },
     profile,
     shrink::write_page,
 };
@@ -16,8 +18,10 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::atomic::Ordering,
 };
 use teamtalk_sim::{
+    campaign::Shard,
     plan::{
         case::ProtocolSpec,
         generate::{Deployment, Profile},
@@ -31,8 +35,8 @@ use teamtalk_sim::{
     run::Program,
     shrink::NoFailure,
     verify::{
-        Contract, Pair, Paths, Programs, Progress, ROLLING, SHRINK_RUNS, Stage, Verdict,
-        Verification, wire,
+        Contract, Given, Known, Lost, Pair, Part, Paths, Programs, Progress, ROLLING, SHRINK_RUNS,
+        Stage, Verdict, Verification, wire,
     },
 };
 
@@ -113,6 +117,14 @@ pub struct Verify {
     /// At most so many runs to make cases small, all together (see `shrink`).
     #[arg(long, default_value_t = SHRINK_RUNS, value_parser = clap::value_parser!(u64).range(1..))]
     shrink_runs: u64,
+    /// Run only every N-th seed, from the I-th on, and judge nothing: what the runs came to goes to the file --runs, with
+    /// which the same command goes on if it was interrupted. When all shards are there, the command with all their
+    /// files as --runs, and without --shard, judges.
+    #[arg(long, value_name = "I/N", requires = "runs", conflicts_with_all = ["json", "html", "junit"])]
+    shard: Option<Shard>,
+    /// Files of runs that need not be made again (with --shard: the one that is written). What they lack is run.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    runs: Vec<PathBuf>,
     #[command(flatten)]
     patience: Patience,
 }
@@ -133,6 +145,7 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
         Some(base) => wire::compare(base, &args.candidate_proto)?,
         None => Vec::new(),
     };
+    let parts = parts(&args)?;
     let programs = programs(&args, &pair, &deployment)?;
     let json = args.json.as_deref().map(OutFile::tried).transpose()?;
     let html = args.html.as_deref().map(OutFile::tried).transpose()?;
@@ -151,7 +164,7 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
         }
         Progress::Ran => bar.inc(1),
     };
-    let verification = Verification {
+    let mut verification = Verification {
         pair: pair.clone(),
         from: args.from,
         seeds: args.seeds,
@@ -162,9 +175,17 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
         candidate_noise: args.candidate_noise,
         pool: Pool::new(args.patience.runner(), jobs_or_cores(args.jobs), &interrupt::STOP),
         programs,
+        given: Given::new(),
         shrink_runs: if args.no_shrink { 0 } else { args.shrink_runs },
+        known: Known::default(),
         progress: &progress,
     };
+    verification.take(parts)?;
+    if let (Some(shard), [place]) = (args.shard, &args.runs[..]) {
+        let (part, lost) = verification.part(shard);
+        bar.finish_and_clear();
+        return parted(&part, &lost, place, out);
+    }
     let verdict = Verdict { on_the_wire: differences, ..verification.run() };
     bar.finish_and_clear();
     let cases = kept(&verdict, &folder, &verification);
@@ -201,6 +222,52 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     })
 }
 
+/// The runs of files, with their names. A shard goes on with its own file if there is one.
+fn parts(args: &Verify) -> Result<Vec<(String, Part)>, Failure> {
+    let read = |path: &PathBuf| Part::read(path).map(|part| (path.display().to_string(), part));
+    let Some(shard) = args.shard else {
+        return Ok(args.runs.iter().map(read).collect::<Result<_, String>>()?);
+    };
+    let [place] = &args.runs[..] else {
+        let wrong = "a shard writes one file of runs, so --runs takes one with --shard";
+        return Err(Failure::Wrong(wrong.into()));
+    };
+    let is_there = place.exists();
+    OutFile::tried(place)?;
+    if !is_there {
+        return Ok(Vec::new());
+    }
+    let (name, part) = read(place)?;
+    if part.shard() != shard {
+        return Err(format!("{name}: it is of shard {}, not of {shard}", part.shard()).into());
+    }
+    Ok(vec![(name, part)])
+}
+
+/// Writes the runs of a shard, and says what is to be done with them.
+fn parted(
+    part: &Part,
+    lost: &BTreeMap<Stage, Lost>,
+    place: &Path,
+    out: &mut Output,
+) -> Result<u8, Failure> {
+    part.write(place)?;
+    let shown = quoted_path(place);
+    out.line(format!("shard {}: {} runs, nothing judged yet: {shown}", part.shard(), part.len()));
+    for (stage, Lost { runs, seed, why }) in lost {
+        let name = stage.name();
+        complain(format_args!("{runs} runs of {name} came to nothing, seed {seed} first: {why}"));
+    }
+    if interrupt::STOP.load(Ordering::Relaxed) {
+        return Err(Failure::Interrupted(format!("{shown} has the runs so far")));
+    }
+    if !lost.is_empty() {
+        return Ok(RIG_FAILED);
+    }
+    out.line("when all shards are there: the same command with --runs and all their files, without --shard");
+    Ok(0)
+}
+
 /// The other builds, each tried with the first case of its side.
 fn programs(args: &Verify, pair: &Pair, deployment: &Deployment) -> Result<Programs, Failure> {
     let named = [("--base-sim", &args.base_sim), ("--candidate-sim", &args.candidate_sim)];
@@ -231,11 +298,15 @@ fn kept(verdict: &Verdict, folder: &Path, by: &Verification<'_>) -> BTreeMap<Str
         let place = folder.join(&name);
         let written = case.write(&place);
         let mut card = None;
+        let replay = match &by.runner(stage).program {
+            Some(program) => replay_elsewhere(program.path(), &place),
+            None => replay_of(&place),
+        };
         // That of an earlier verification is not of this case.
         let _ = fs::remove_file(place.with_extension("md"));
         let outcome = NoFailure::refuse(case, &by.runner(stage)).ok();
         if let Some(outcome) = &outcome
-            && let Some((violation, text)) = explain::card(case, &place, outcome, None)
+            && let Some((violation, text)) = explain::card(case, &replay, outcome, None)
         {
             let page = write_page(&place, &page_of(case, outcome, violation, &text));
             // One sentence for the same reason.
@@ -247,7 +318,7 @@ fn kept(verdict: &Verdict, folder: &Path, by: &Verification<'_>) -> BTreeMap<Str
         if let Err(error) = written {
             complain(format_args!("error: the case is not kept: {error}"));
         }
-        shown.insert(name, Shown { replay: replay_of(&place), card });
+        shown.insert(name, Shown { replay, card });
     }
     shown
 }

@@ -9,7 +9,7 @@ use crate::{
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitStatus, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -17,9 +17,13 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
+use wait_timeout::ChildExt;
 
 /// What a build of `sim` says first of itself.
 const NAME: &str = "cargo sim ";
+/// Another build may run a case for so many times the patience that it is given: it looks itself whether simulated
+/// time stands still for so long, and this is for one that does not.
+const PATIENCES: u32 = 5;
 
 /// Another build. Cases and traces go through files in a folder of its own, which is gone with the last of its clones.
 #[derive(Debug, Clone)]
@@ -37,21 +41,33 @@ impl Program {
     /// A sentence that says what is wrong with it.
     pub fn tried(path: &Path, case: &Case, patience: Duration) -> Result<Self, String> {
         let wrong = |why: String| format!("{}: {why}", path.display());
-        let version = Command::new(path).arg("--version").output();
-        let version = version.map_err(|e| wrong(format!("it can't be run: {e}")))?;
-        let said = String::from_utf8_lossy(&version.stdout);
-        let version = said.trim().strip_prefix(NAME).filter(|_| version.status.success());
+        let folder = TempDir::with_prefix("sim-");
+        let folder = folder.map_err(|e| wrong(format!("no folder for its traces: {e}")))?;
+        let mut asks = Command::new(path);
+        asks.arg("--version");
+        let Ended { status, said, .. } =
+            ended(asks, &folder.path().join("version"), patience).map_err(wrong)?;
+        let version = said.trim().strip_prefix(NAME).filter(|_| status.success());
         let version = version.ok_or_else(|| {
             wrong(format!(
                 "asked for its --version it did not say `{NAME}…`: it is no build of sim"
             ))
         })?;
-        let folder = TempDir::with_prefix("sim-");
-        let folder = folder.map_err(|e| wrong(format!("no folder for its traces: {e}")))?.into();
+        let folder = folder.into();
         let program =
             Self { path: path.into(), version: version.into(), folder, next: Arc::default() };
         program.trace(case, patience).map_err(wrong)?;
         Ok(program)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its version, as it says.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// Where it is, and its version.
@@ -76,9 +92,10 @@ impl Program {
         let place = |what: &str| self.folder.path().join(format!("{n}-{what}"));
         let (asked, told) = (place("case.json"), place("trace.jsonl"));
         case.write(&asked)?;
-        let stored = self.stored(case, &asked, &told, patience);
-        for path in [asked, told] {
-            // It may not have been written.
+        let stored = self.stored(case, &asked, &told, &place("ends"), patience);
+        // Not all of them may have been written.
+        let of_output = [place("ends.out"), place("ends.err")];
+        for path in [asked, told].into_iter().chain(of_output) {
             let _ = fs::remove_file(path);
         }
         stored
@@ -89,18 +106,18 @@ impl Program {
         case: &Case,
         asked: &Path,
         told: &Path,
+        ends: &Path,
         patience: Duration,
     ) -> Result<Stored, String> {
         let seconds = patience.as_secs().max(1).to_string();
         let mut command = Command::new(&self.path);
         command.arg("replay").arg(asked).arg("--trace").arg(told);
         command.args(["--patience", &seconds]);
-        let ended = command.output().map_err(|e| format!("it can't be run: {e}"))?;
+        let Ended { status, complained, .. } = ended(command, ends, patience * PATIENCES)?;
         // A run that breaks something, or is not as expected, has a trace all the same.
-        if !matches!(ended.status.code(), Some(0 | 1)) {
-            let said = String::from_utf8_lossy(&ended.stderr);
-            let first = said.lines().find(|line| !line.is_empty()).unwrap_or("nothing");
-            return Err(format!("of a case it made no trace ({}): it said {first}", ended.status));
+        if !matches!(status.code(), Some(0 | 1)) {
+            let first = complained.lines().find(|line| !line.is_empty()).unwrap_or("nothing");
+            return Err(format!("of a case it made no trace ({status}): it said {first}"));
         }
         let stored = Stored::read(told)?;
         if stored.header.case.plan != case.plan {
@@ -111,4 +128,31 @@ impl Program {
         }
         Ok(stored)
     }
+}
+
+/// How a command came to its end.
+struct Ended {
+    status: ExitStatus,
+    said: String,
+    complained: String,
+}
+
+/// Runs a command to its end, which is made for it if it does not come in time. What it says goes through files beside a
+/// place: a pipe would be held open by whatever it leaves behind.
+fn ended(mut command: Command, place: &Path, patience: Duration) -> Result<Ended, String> {
+    let at = |extension: &str| place.with_extension(extension);
+    let file = |of: &Path| fs::File::create(of).map_err(|e| format!("{}: {e}", of.display()));
+    let (out, err) = (at("out"), at("err"));
+    command.stdin(Stdio::null()).stdout(file(&out)?).stderr(file(&err)?);
+    let unable = |e| format!("it can't be run: {e}");
+    let mut child = command.spawn().map_err(unable)?;
+    let Some(status) = child.wait_timeout(patience).map_err(unable)? else {
+        // It may have come to its end just now.
+        let _ = child.kill();
+        child.wait().map_err(unable)?;
+        let seconds = patience.as_secs();
+        return Err(format!("it did not come to an end within {seconds} s, and was killed"));
+    };
+    let read = |of: &Path| String::from_utf8_lossy(&fs::read(of).unwrap_or_default()).into_owned();
+    Ok(Ended { status, said: read(&out), complained: read(&err) })
 }

@@ -42,6 +42,9 @@ pub struct Shrinking<'a> {
     pub jobs: usize,
     /// At most so many runs are made to find smaller plans; what makes sure of the result is beyond it.
     pub budget: u64,
+    /// Whether the result is made sure of: all subsets of what is left are run, and the result under [`CHECKED`] noise
+    /// seeds.
+    pub sure: bool,
     /// Set by whoever wants no more of it: the best so far is the result.
     pub stop: &'a AtomicBool,
     /// What has to hold where it fails ([`Pool::twins`](crate::pool::Pool::twins)).
@@ -81,10 +84,10 @@ pub struct Shrunk {
     pub to: Count,
     /// Why it came to an end.
     pub end: End,
-    /// What is known of all that could be left out of it together; `None` if it did not come to that.
+    /// What is known of all that could be left out of it together; `None` if nobody made sure of it.
     pub subsets: Option<Subsets>,
     /// Of [`CHECKED`] noise seeds under which it was run, how many failed with the same signature; `None`
-    /// if it was asked to stop before.
+    /// if nobody made sure of it.
     pub failing: Option<u64>,
     /// Runs that it took.
     pub runs: u64,
@@ -134,6 +137,7 @@ impl NoFailure {
 /// If it does not fail so.
 pub fn shrink(case: &Case, shrinking: Shrinking<'_>) -> Result<Shrunk, NoFailure> {
     let first = NoFailure::refuse(case, &shrinking.runner)?;
+    let is_sure = shrinking.sure;
     let mut search = Search::new(case, &first, shrinking);
     let about = passes::About::of(case, &first);
     let ended = passes::all(&mut search, &about);
@@ -143,13 +147,13 @@ pub fn shrink(case: &Case, shrinking: Shrinking<'_>) -> Result<Shrunk, NoFailure
         Err(Ended::Stopped) => End::Stopped,
     };
     let mut subsets = None;
-    if end != End::Stopped {
+    if is_sure && end != End::Stopped {
         match subsets::rule_out(&mut search) {
             Ok(known) => subsets = Some(known),
             Err(_) => end = End::Stopped,
         }
     }
-    let failing = search.failing(CHECKED);
+    let failing = if is_sure { search.failing(CHECKED) } else { None };
     let to = Count::of(&search.best.plan);
     let Search { best, runs, others, .. } = search;
     Ok(Shrunk { case: best, from: Count::of(&case.plan), to, end, subsets, failing, runs, others })

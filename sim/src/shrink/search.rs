@@ -59,7 +59,7 @@ struct Attempt {
 impl<'a> Search<'a> {
     /// From a case that fails, and what came of it.
     pub fn new(case: &Case, outcome: &Outcome, shrinking: Shrinking<'a>) -> Self {
-        let Shrinking { runner, jobs, budget, stop, twins, progress } = shrinking;
+        let Shrinking { runner, jobs, budget, stop, twins, progress, sure: _ } = shrinking;
         Self {
             best: Case { story: None, ..case.clone() },
             runs: 1,

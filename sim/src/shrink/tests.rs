@@ -32,7 +32,15 @@ fn shrunk_by(case: &Case, jobs: usize, budget: u64, stop: bool) -> Result<Shrunk
     let runner = Runner::default();
     shrink(
         case,
-        Shrinking { runner, jobs, budget, stop: &stop, twins: Vec::new(), progress: &|_| {} },
+        Shrinking {
+            runner,
+            jobs,
+            budget,
+            sure: true,
+            stop: &stop,
+            twins: Vec::new(),
+            progress: &|_| {},
+        },
     )
 }
 

@@ -1,11 +1,6 @@
 //! What a switch does while some hosts have it and others do not: what `protocol::Peers` claims, measured.
 
-use super::{
-    Pair,
-    chance::Count,
-    mix::{at_start, frozen},
-    stage::only,
-};
+use super::{Pair, chance::Count, mix::frozen, sides::at_start, stage::only};
 use crate::{
     plan::{
         Role, Side,

@@ -98,7 +98,7 @@ impl Runs {
         let (mut larger, mut smaller) = (0, 0);
         let is_of = |stage| if rolling { is_rolling(stage) } else { stage == Stage::Candidate };
         for ran in self.of(is_of) {
-            let value = |ran: &Ran| (figure.of)(&ran.measure);
+            let value = |ran: &Ran| (figure.of)(&ran.came.measure);
             let base = self.on_base(ran).and_then(value);
             let (Some(here), Some(base)) = (value(ran), base) else { continue };
             larger += u64::from(here > base);

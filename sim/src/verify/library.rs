@@ -1,6 +1,6 @@
 //! A verification as a test of somebody's own repository says it (examples/verify.rs).
 
-use super::{Contract, Pair, Programs, SHRINK_RUNS, Verdict, Verification};
+use super::{Contract, Given, Known, Pair, Programs, SHRINK_RUNS, Verdict, Verification};
 use crate::{
     plan::{
         case::ProtocolSpec,
@@ -119,7 +119,9 @@ impl Verify {
             candidate_noise: 0,
             pool,
             programs: Programs::default(),
+            given: Given::new(),
             shrink_runs,
+            known: Known::default(),
             progress: &progress,
         };
         Ok(Verified { verdict: verification.run(), pair, rolling, from, seeds, profile })

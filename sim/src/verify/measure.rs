@@ -6,11 +6,13 @@ use crate::{
     record::{Kind, Line, history::Outcome as OpOutcome},
     world::Outcome,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::fact::Fact;
 
 /// Of one run, or of many together.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Measure {
     /// Sends that were attempted.
     pub sends: u64,

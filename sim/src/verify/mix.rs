@@ -1,16 +1,14 @@
 //! The smallest mix of sides that is unsafe, from a run that went wrong.
 
+use super::sides::{Changes, Sides, at_start};
 use crate::{
     plan::{Host, Plan, Role, Side, case::Case, rollout},
     pool::{Enough, NOISES, Pool},
-    record::Kind,
-    world::Outcome,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
-use teamtalk::store::migrations::LATEST;
 
 /// Why a rollout went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,87 +74,6 @@ impl fmt::Display for Cause {
     }
 }
 
-/// Where each host with a side was up to the moment when a signature was violated, and who has been back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sides {
-    /// The sides at the start, and after each change.
-    pub states: Vec<BTreeMap<Host, Side>>,
-    /// The same of those that are up: hosts of which one comes up only when the other one is down never meet.
-    pub met: Vec<BTreeMap<Host, Side>>,
-    /// The hosts that have gone from the candidate to the base.
-    pub returned: BTreeSet<Host>,
-}
-
-impl Sides {
-    /// In a run, when this signature was violated; at its end if that is of no moment.
-    pub fn at(case: &Case, outcome: &Outcome, signature: &str) -> Self {
-        let mut now = at_start(&case.plan);
-        let mut up = now.clone();
-        let (mut states, mut met) = (vec![now.clone()], vec![now.clone()]);
-        let mut returned = BTreeSet::new();
-        let broken_by = outcome.broken_by.get(signature).copied().unwrap_or(u64::MAX);
-        for line in outcome.trace.lines.iter().take_while(|line| line.n <= broken_by) {
-            let host = &line.host;
-            let to = match line.kind {
-                Kind::OnSide { side } => side,
-                // One that was interrupted leaves it as old as the base needs it.
-                Kind::Migrated { version, .. } if version == LATEST => Side::Candidate,
-                Kind::HostDown => {
-                    up.remove(host);
-                    continue;
-                }
-                Kind::HostUp => {
-                    // It has said on which side it is.
-                    up.extend(now.get(host).map(|side| (host.clone(), *side)));
-                    met.push(up.clone());
-                    continue;
-                }
-                _ => continue,
-            };
-            let from = now.insert(host.clone(), to);
-            if (from, to) == (Some(Side::Candidate), Side::Base) {
-                returned.insert(host.clone());
-            }
-            states.push(now.clone());
-            if host.role() == Role::Sql {
-                up.insert(host.clone(), to);
-                met.push(up.clone());
-            }
-        }
-        Self { states, met, returned }
-    }
-
-    /// Whether it was so as a cause says, then or before: what a mix did may show later.
-    pub fn are(&self, cause: &Cause) -> bool {
-        let some = |state: &BTreeMap<Host, Side>, role: &Role, side: Side| {
-            state.iter().any(|(host, on)| host.role() == *role && *on == side)
-        };
-        let mixed = |state: &BTreeMap<_, _>, new: &BTreeSet<Role>, old: &BTreeSet<Role>| {
-            new.iter().all(|role| some(state, role, Side::Candidate))
-                && old.iter().all(|role| some(state, role, Side::Base))
-        };
-        match cause {
-            Cause::Mix { new, old } => self.met.iter().any(|state| mixed(state, new, old)),
-            Cause::Back(roles) => {
-                roles.iter().all(|role| self.returned.iter().any(|host| host.role() == *role))
-            }
-            Cause::Change { new, old } if old.is_empty() => {
-                self.met.last().is_some_and(|now| mixed(now, new, old))
-            }
-            Cause::Change { new, old } => self.met.iter().any(|state| mixed(state, new, old)),
-        }
-    }
-}
-
-/// The sides at the start of a plan. The host of SQL stands for the schema: it is of the base until it has the
-/// latest version.
-pub fn at_start(plan: &Plan) -> BTreeMap<Host, Side> {
-    let side = if plan.schema.is_some() { Side::Base } else { Side::Candidate };
-    let mut sides = rollout::at_start(plan);
-    sides.insert(Role::Sql.host(), side);
-    sides
-}
-
 /// Puts hosts on a side from beginning to end, all for which one is named: their steps are restarts. The schema is
 /// what it is then; `older`: the version that the base runs on, if there are two.
 fn put(plan: &mut Plan, side: impl Fn(&str) -> Option<Side>, older: Option<u32>) {
@@ -208,7 +125,8 @@ impl Search<'_, '_> {
         let fails = ran.into_iter().position(|ran| ran.is_some_and(|ran| ran.fails))?;
         let case = cases.into_iter().nth(fails)?;
         let outcome = self.pool.runner.run(&case).ok()?;
-        let sides = Sides::at(&case, &outcome, &case.expect);
+        let by = outcome.broken_by.get(&case.expect).copied();
+        let sides = Sides::at(&case.plan, &Changes::of(&outcome.trace), by);
         let is_known = self.known.iter().any(|cause| sides.are(cause));
         (!is_known).then_some(case)
     }
@@ -266,7 +184,7 @@ impl Search<'_, '_> {
                 case = found;
             }
         }
-        let steps = Changes::of(&case.plan, self.units);
+        let steps = Roles::of(&case.plan, self.units);
         let one_way = match steps.back.is_empty() {
             true => Some(case.clone()),
             false => self.failing(&without_return(&case)),
@@ -285,7 +203,7 @@ impl Search<'_, '_> {
 
 /// What the roles do in a plan.
 #[derive(Debug, Default)]
-struct Changes {
+struct Roles {
     /// Some of their hosts run the candidate at some time.
     new: BTreeSet<Role>,
     /// Some of their hosts go from the candidate to the base.
@@ -294,7 +212,7 @@ struct Changes {
     old: BTreeSet<Role>,
 }
 
-impl Changes {
+impl Roles {
     /// Of those that may change.
     fn of(plan: &Plan, units: &[Role]) -> Self {
         let mut sides = at_start(plan);

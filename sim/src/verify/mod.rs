@@ -9,12 +9,15 @@ pub mod beside;
 mod chance;
 mod contract;
 mod figures;
+mod known;
 mod library;
 mod measure;
 mod mix;
 mod noises;
 mod order;
+mod part;
 mod search;
+mod sides;
 mod small;
 mod stage;
 pub mod wire;
@@ -22,12 +25,15 @@ pub mod wire;
 pub use chance::{Count, bound};
 pub use contract::{Contract, Terms};
 pub use figures::{Differs, FEWEST, FIGURES, Figure};
+pub use known::Known;
 pub use library::{Verified, Verify, verify};
 pub use measure::{Measure, percentile_ms};
 pub use mix::{Cause, named};
 pub use noises::Noises;
 pub use order::Order;
-pub use stage::{Pair, Paths, Stage};
+pub use part::{Asked, Given, Part, PartRun};
+pub use sides::{Becomes, Change};
+pub use stage::{Came, Pair, Paths, Stage, Violated};
 
 use crate::{
     plan::{
@@ -85,8 +91,12 @@ pub struct Verification<'a> {
     pub pool: Pool<'a>,
     /// Other builds, that run what is of one side alone; then hosts don't change side.
     pub programs: Programs,
+    /// Runs of the stages that were made elsewhere, or before.
+    pub given: Given,
     /// At most so many runs to make cases small, all together.
     pub shrink_runs: u64,
+    /// What it learns of the cases that it runs: nothing at first.
+    pub known: Known,
     /// Is told how far it is.
     pub progress: &'a (dyn Fn(Progress) + Sync),
 }
@@ -306,7 +316,7 @@ struct Runs {
 impl Runs {
     /// All signatures of some stages.
     fn signatures(&self) -> BTreeSet<&str> {
-        let all = self.ran.values().flat_map(BTreeMap::values).flat_map(|ran| &ran.violated);
+        let all = self.ran.values().flat_map(BTreeMap::values).flat_map(|ran| &ran.came.violated);
         all.map(|of| of.signature.as_str()).collect()
     }
 
@@ -323,7 +333,7 @@ impl Runs {
     fn base_promises(&self, signature: &str) -> bool {
         let property = signature.split('/').next().unwrap_or_default();
         let mut base = self.of(|stage| stage == Stage::Base);
-        base.any(|ran| ran.judged.get(property).is_some_and(|judged| *judged > 0))
+        base.any(|ran| ran.came.judged.get(property).is_some_and(|judged| *judged > 0))
     }
 
     /// The runs of the stages of a kind.
@@ -346,14 +356,8 @@ impl Verification<'_> {
         let (programs, deployment) = (self.programs.clone(), self.deployment.clone());
         let mut verdict = Verdict { programs, deployment, ..Verdict::default() };
         let mut runs = Runs::default();
-        let seeds = self.from..self.from.saturating_add(self.seeds);
-        let cases = self.cases(seeds, &Paths::any());
-        self.all(&mut runs, "everybody on the base", &cases, |_| Stage::Base);
-        self.all(&mut runs, "everybody on the candidate", &cases, |_| Stage::Candidate);
-        if self.rolling {
-            let stage = |path: &Path| Stage::Rolling(path.leg);
-            self.all(&mut runs, "from the base to the candidate", &cases, stage);
-        }
+        let cases = self.cases(self.seeds(), &Paths::any());
+        self.stages(&mut runs, &cases);
         self.fill(&mut verdict, &runs);
         self.regressions(&mut verdict, &runs);
         if self.rolling && !verdict.is_lost_alone() {
@@ -365,6 +369,16 @@ impl Verification<'_> {
         self.make_small(&mut verdict);
         verdict.interrupted = self.is_stopped();
         verdict
+    }
+
+    /// Runs the cases in all stages.
+    fn stages(&self, runs: &mut Runs, cases: &[(Case, Path)]) {
+        self.all(runs, "everybody on the base", cases, |_| Stage::Base);
+        self.all(runs, "everybody on the candidate", cases, |_| Stage::Candidate);
+        if self.rolling {
+            let stage = |path: &Path| Stage::Rolling(path.leg);
+            self.all(runs, "from the base to the candidate", cases, stage);
+        }
     }
 
     /// What runs a case of a stage.
@@ -385,6 +399,11 @@ impl Verification<'_> {
     /// The case of a seed, with its path.
     fn rollout(&self, seed: u64, paths: &Paths) -> (Case, Path) {
         self.pair.rolling(seed, self.profile, &self.deployment, paths)
+    }
+
+    /// The seeds of the stages.
+    fn seeds(&self) -> Range<u64> {
+        self.from..self.from.saturating_add(self.seeds)
     }
 
     /// The cases of some seeds, with their paths.

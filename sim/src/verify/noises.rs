@@ -1,7 +1,7 @@
 //! How often a case fails under noise seeds, and whether it does more often than another one: whether a plan goes wrong
 //! because of its sides.
 
-use super::{Count, PAIRED};
+use super::{Count, PAIRED, known::Known};
 use crate::{
     plan::case::Case,
     pool::{Enough, Pool},
@@ -13,6 +13,8 @@ pub struct Noises<'a, E> {
     pub pool: Pool<'a>,
     /// Is told of each run.
     pub each: E,
+    /// What is known already.
+    pub known: &'a Known,
 }
 
 impl<E: Fn() + Sync> Noises<'_, E> {
@@ -45,10 +47,23 @@ impl<E: Fn() + Sync> Noises<'_, E> {
 
     /// How many of some cases fail as they expect, of those that were run.
     pub fn failing(&self, cases: &[Case]) -> Count {
-        let all: Vec<_> = cases.iter().collect();
-        let ran = self.pool.run(&all, Enough::AllRan, &self.each);
         let mut count = Count::default();
-        ran.into_iter().flatten().for_each(|ran| count.add(ran.fails));
+        let mut new = Vec::new();
+        for case in cases {
+            match self.known.fails(case, &self.pool.runner) {
+                Some(fails) => {
+                    count.add(fails);
+                    (self.each)();
+                }
+                None => new.push(case),
+            }
+        }
+        let ran = self.pool.run(&new, Enough::AllRan, &self.each);
+        for (case, ran) in new.iter().zip(ran) {
+            let Some(ran) = ran else { continue };
+            count.add(ran.fails);
+            self.known.keep(case, &self.pool.runner, ran.signatures);
+        }
         count
     }
 }

@@ -3,10 +3,11 @@
 use super::{
     AIMED, Cause, Constraint, Count, LOST, Lost, MOST_CAUSES, Progress, Proven, ROLLING, ROUNDS,
     Regression, Row, Runs, Stage, TRIED, Verdict, Verification, is_rolling,
-    mix::{Found, Search, Sides, at_start, frozen, stays},
+    mix::{Found, Search, frozen, stays},
     noises::Noises,
     order,
-    stage::{Path, Paths, Ran, Violated, only},
+    sides::{Sides, at_start},
+    stage::{Came, Path, Paths, Ran, Violated, only},
 };
 use crate::{
     plan::{
@@ -30,9 +31,18 @@ impl Verification<'_> {
         (self.progress)(Progress::Begins(what.into(), Some(cases.len() as u64)));
         let ran = self.pool.side_by_side(cases, |_, (case, path)| {
             let stage = stage(path);
-            let outcome = self.runner(stage).kept(&self.run_of(stage, case));
+            let (runner, run) = (self.runner(stage), self.run_of(stage, case));
+            let given = case.seed.and_then(|seed| self.given.get(&(stage, seed)));
+            let came = match given {
+                Some(given) => Ok(given.clone()),
+                None => runner.kept(&run).map(|outcome| Came::of(&case.plan, &outcome)),
+            };
             (self.progress)(Progress::Ran);
-            Some(outcome.map(|outcome| Ran::of(stage, case.clone(), &outcome)))
+            Some(came.map(|came| {
+                let broken = came.violated.iter().map(|of| of.signature.clone()).collect();
+                self.known.keep(&run, &runner, broken);
+                Ran { stage, case: case.clone(), came }
+            }))
         });
         for ((case, path), ran) in cases.iter().zip(ran) {
             let seed = case.seed.unwrap_or_default();
@@ -63,7 +73,7 @@ impl Verification<'_> {
         for (stage, of) in &runs.ran {
             verdict.runs.insert(*stage, of.len() as u64);
             let measure = verdict.measures.entry(*stage).or_default();
-            of.values().for_each(|ran| measure.add(&ran.measure));
+            of.values().for_each(|ran| measure.add(&ran.came.measure));
             measure.sort();
         }
         verdict.differences = runs.differing();
@@ -175,7 +185,8 @@ impl Verification<'_> {
     /// What runs cases of a stage under noise seeds.
     fn noises(&self, stage: Stage) -> Noises<'_, Box<dyn Fn() + Sync + '_>> {
         let pool = Pool { runner: self.runner(stage), ..self.pool.clone() };
-        Noises { pool, each: Box::new(|| (self.progress)(Progress::Ran)) }
+        let each = Box::new(|| (self.progress)(Progress::Ran));
+        Noises { pool, each, known: &self.known }
     }
 
     /// Leads what went wrong in rollouts back to unsafe mixes, until each is explained by one of them.
@@ -191,13 +202,14 @@ impl Verification<'_> {
                 if self.is_stopped() || tried >= MOST_CAUSES || unexplained >= TRIED {
                     break;
                 }
-                let Some(Violated { sides, .. }) = ran.violated(&signature) else { continue };
-                if is_explained(verdict, sides) {
+                let Some(violated) = ran.violated(&signature) else { continue };
+                let sides = ran.sides(violated);
+                if is_explained(verdict, &sides) {
                     continue;
                 }
                 let case = ran.expecting(&signature);
                 let found =
-                    self.is_by_its_sides(&case).then(|| self.cause_of(verdict, &case, sides));
+                    self.is_by_its_sides(&case).then(|| self.cause_of(verdict, &case, &sides));
                 let Some(found) = found.flatten() else {
                     unexplained += 1;
                     continue;
@@ -347,9 +359,9 @@ impl Verification<'_> {
             let mut count = Count::default();
             for ran in runs.of(is_rolling) {
                 let is_lost = |of: &&Violated| self.is_lost(verdict, &runs, ran, &of.signature);
-                let lost = ran.violated.iter().find(is_lost);
+                let lost = ran.came.violated.iter().find(is_lost);
                 count.add(lost.is_some());
-                failing.extend(lost.map(|of| (ran.expecting(&of.signature), of.sides.clone())));
+                failing.extend(lost.map(|of| (ran.expecting(&of.signature), ran.sides(of))));
             }
             count
         };

@@ -93,6 +93,8 @@ impl Verification<'_> {
             runner: self.runner(stage),
             jobs: self.pool.jobs,
             budget,
+            // It is shown beside the mix that it is of: small is enough.
+            sure: false,
             stop: self.pool.stop,
             twins,
             progress: &|_| (self.progress)(Progress::Ran),

@@ -15,14 +15,19 @@ use crate::{
         rollout,
     },
     properties::Violation,
-    verify::{measure::Measure, mix::Sides},
+    verify::{
+        measure::Measure,
+        sides::{Changes, Sides},
+    },
     world::Outcome,
 };
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use teamtalk::store::migrations;
 
 /// Who runs what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
 pub enum Stage {
     /// Everybody runs the base.
     Base,
@@ -49,6 +54,22 @@ impl Stage {
             Self::Candidate => only(case, Side::Candidate),
             Self::Rolling(_) => case.clone(),
         }
+    }
+}
+
+impl From<Stage> for &'static str {
+    fn from(stage: Stage) -> Self {
+        stage.name()
+    }
+}
+
+impl TryFrom<String> for Stage {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let all = [Self::Base, Self::Candidate].into_iter().chain(Leg::ALL.map(Self::Rolling));
+        let named = all.into_iter().find(|stage| stage.name() == name);
+        named.ok_or_else(|| format!("`{name}` is no stage"))
     }
 }
 
@@ -142,14 +163,46 @@ pub fn only(case: &Case, side: Side) -> Case {
 }
 
 /// A violation of a run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Violated {
     /// Its signature.
     pub signature: String,
     /// What went wrong.
     pub sentence: String,
-    /// Who was on which side until then.
-    pub sides: Sides,
+    /// The line of the trace that broke it; absent if it is of no moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Came {
+    /// What was violated.
+    pub violated: Vec<Violated>,
+    /// How often each property judged.
+    pub judged: BTreeMap<String, u64>,
+    /// What its users saw.
+    pub measure: Measure,
+    /// What became of its hosts.
+    pub changes: Changes,
+}
+
+impl Came {
+    /// Of a plan and its outcome.
+    pub fn of(plan: &Plan, outcome: &Outcome) -> Self {
+        let told = |violation: &Violation| {
+            let signature = violation.signature();
+            let line = outcome.broken_by.get(&signature).copied();
+            Violated { signature, sentence: violation.sentence.clone(), line }
+        };
+        let violated = outcome.violations.iter().map(told).collect();
+        let judged = outcome.tallies.iter();
+        let judged = judged.map(|(name, tally)| ((*name).into(), tally.judged)).collect();
+        let (measure, changes) = (Measure::of(plan, outcome), Changes::of(&outcome.trace));
+        Self { violated, judged, measure, changes }
+    }
 }
 
 /// What came of one run.
@@ -159,31 +212,19 @@ pub struct Ran {
     pub stage: Stage,
     /// The case of which it is, with both protocols; it expects that all holds.
     pub case: Case,
-    /// What was violated.
-    pub violated: Vec<Violated>,
-    /// How often each property judged.
-    pub judged: BTreeMap<&'static str, u64>,
-    /// What its users saw.
-    pub measure: Measure,
+    /// What it came to.
+    pub came: Came,
 }
 
 impl Ran {
-    /// Of a case and its outcome.
-    pub fn of(stage: Stage, case: Case, outcome: &Outcome) -> Self {
-        let told = |violation: &Violation| {
-            let signature = violation.signature();
-            let sides = Sides::at(&case, outcome, &signature);
-            Violated { signature, sentence: violation.sentence.clone(), sides }
-        };
-        let violated = outcome.violations.iter().map(told).collect();
-        let measure = Measure::of(&case.plan, outcome);
-        let judged = outcome.tallies.iter().map(|(name, tally)| (*name, tally.judged)).collect();
-        Self { stage, case, violated, judged, measure }
-    }
-
     /// What is known of this signature, if it was violated.
     pub fn violated(&self, signature: &str) -> Option<&Violated> {
-        self.violated.iter().find(|of| of.signature == signature)
+        self.came.violated.iter().find(|of| of.signature == signature)
+    }
+
+    /// Who was on which side until that.
+    pub fn sides(&self, violated: &Violated) -> Sides {
+        Sides::at(&self.case.plan, &self.came.changes, violated.line)
     }
 
     /// Its case, which expects this signature.

@@ -1,0 +1,38 @@
+//! What is known of cases that were run, so that none is run twice: causes that are looked for and tried share many of
+//! them, above all those with everybody on the base.
+
+use crate::{
+    plan::case::{Case, Protocols},
+    run::Runner,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+use teamtalk::env::draw_id;
+
+/// The signatures that cases have broken, by their hash.
+#[derive(Default)]
+pub struct Known(Mutex<BTreeMap<u64, Vec<String>>>);
+
+impl Known {
+    /// What a case is to break decides nothing of how it runs; who runs it does.
+    fn key(case: &Case, runner: &Runner) -> u64 {
+        let Case { protocols: Protocols { base, candidate }, plan, .. } = case;
+        let program = runner.program.as_ref().map(|of| of.path().as_os_str().as_encoded_bytes());
+        let text = serde_json::to_vec(&(base, candidate, plan)).expect("plain data");
+        draw_id(&[&text, program.unwrap_or_default()])
+    }
+
+    /// Whether a case fails as it expects; `None` if nobody has run it yet.
+    pub fn fails(&self, case: &Case, runner: &Runner) -> Option<bool> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&Self::key(case, runner)).map(|broken| broken.contains(&case.expect))
+    }
+
+    /// Keeps what a run of a case to its end has broken.
+    pub fn keep(&self, case: &Case, runner: &Runner, broken: Vec<String>) {
+        let key = Self::key(case, runner);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, broken);
+    }
+}

@@ -1,0 +1,265 @@
+//! Runs of the stages of a verification as a file: of one of several machines, or of one that was interrupted.
+//!
+//! The file has what each run came to, and not its case: a seed makes that again, under the same build.
+
+use super::{
+    Lost, Paths, Runs, Stage, Verification,
+    stage::{Came, Ran},
+};
+use crate::{
+    campaign::{BUILD, Shard},
+    files,
+    plan::{
+        case::ProtocolSpec,
+        generate::{Deployment, Profile},
+        json,
+    },
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    path::Path,
+};
+
+/// The version of the file format that this build reads and writes.
+const FORMAT: u32 = 1;
+/// No such file is larger, in bytes.
+const LARGEST_FILE: u64 = 1 << 30;
+
+/// What runs of the stages came to, by stage and seed.
+pub type Given = BTreeMap<(Stage, u64), Came>;
+
+/// What is verified: runs of files that are of the same can be put together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asked {
+    base: ProtocolSpec,
+    candidate: ProtocolSpec,
+    /// The version of another build that ran what is on the base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base_sim: Option<String>,
+    /// The same of the candidate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    candidate_sim: Option<String>,
+    profile: Profile,
+    #[serde(default, skip_serializing_if = "Deployment::is_empty")]
+    deployment: Deployment,
+    rolling: bool,
+    candidate_noise: u64,
+    from: u64,
+    seeds: u64,
+}
+
+/// A run of a stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartRun {
+    stage: Stage,
+    seed: u64,
+    came: Came,
+}
+
+/// The runs of some of the seeds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    format: u32,
+    build: String,
+    of: Asked,
+    /// Which of the seeds were to be run.
+    shard: Shard,
+    runs: Vec<PartRun>,
+}
+
+impl Asked {
+    fn new(by: &Verification<'_>) -> Self {
+        let version = |of: &Option<crate::run::Program>| of.as_ref().map(|of| of.version().into());
+        Self {
+            base: by.pair.base.clone(),
+            candidate: by.pair.candidate.clone(),
+            base_sim: version(&by.programs.base),
+            candidate_sim: version(&by.programs.candidate),
+            profile: by.profile,
+            deployment: by.deployment.clone(),
+            rolling: by.rolling,
+            candidate_noise: by.candidate_noise,
+            from: by.from,
+            seeds: by.seeds,
+        }
+    }
+
+    /// In what another one differs, in a sentence.
+    fn difference(&self, other: &Self) -> Option<String> {
+        // First, as its limits are those of the protocols.
+        if let Some(differs) = self.deployment.difference(&other.deployment) {
+            return Some(format!("it is of another deployment: {differs}"));
+        }
+        let sides = |of: &Self| format!("{} to {}", of.base.label(), of.candidate.label());
+        let elsewhere = |of: &Option<String>| of.clone().unwrap_or("this build".into());
+        let builds = |of: &Self| [&of.base_sim, &of.candidate_sim].map(elsewhere).join(" and ");
+        let all: [(&str, &dyn Fn(&Self) -> String); 7] = [
+            ("from", &sides),
+            ("run by", &builds),
+            ("of profile", &|of| of.profile.name().into()),
+            ("with hosts that change side:", &|of| of.rolling.to_string()),
+            ("under the candidate's noise seed", &|of| of.candidate_noise.to_string()),
+            ("from seed", &|of| of.from.to_string()),
+            ("of so many seeds:", &|of| of.seeds.to_string()),
+        ];
+        let differs = all.into_iter().find(|(_, value)| value(self) != value(other));
+        let said = |(what, value): (&str, &dyn Fn(&Self) -> String)| {
+            format!("it is {what} {}, not {}", value(other), value(self))
+        };
+        let rest = || (self != other).then(|| "its protocols are others of that name".into());
+        differs.map(said).or_else(rest)
+    }
+}
+
+impl Part {
+    /// Which of the seeds it is of.
+    pub fn shard(&self) -> Shard {
+        self.shard
+    }
+
+    /// How many runs are in it.
+    pub fn len(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Whether no run is in it.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Writes it; the file is whole at every moment.
+    ///
+    /// # Errors
+    /// A sentence that names the file.
+    pub fn write(&self, path: &Path) -> Result<(), String> {
+        let text = serde_json::to_string(self).map_err(|e| e.to_string())? + "\n";
+        files::write(path, &text)
+    }
+
+    /// Reads a file of this build.
+    ///
+    /// # Errors
+    /// A sentence that names the file.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let text = files::read(path, LARGEST_FILE, "file of runs")?;
+        Self::parse(&text).map_err(|e| format!("{}: {e}", path.display()))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let document = json::json(text)?;
+        let format = document.get("format").and_then(serde_json::Value::as_u64);
+        if format != Some(FORMAT.into()) {
+            return Err(format!(
+                "no file of runs of format version {FORMAT} (`verify --shard` writes it)"
+            ));
+        }
+        let build = document.get("build").and_then(serde_json::Value::as_str);
+        let build = build.unwrap_or("that is not named");
+        if build != BUILD {
+            return Err(format!(
+                "it was made by build {build}, and this is build {BUILD}: the same seeds may do something else"
+            ));
+        }
+        Self::deserialize(document).map_err(|e| e.to_string())
+    }
+}
+
+impl Verification<'_> {
+    /// Runs the stages of a shard's seeds, judges nothing, and says which runs came to nothing.
+    pub fn part(&self, shard: Shard) -> (Part, BTreeMap<Stage, Lost>) {
+        let mut runs = Runs::default();
+        let mut cases = self.cases(self.seeds(), &Paths::any());
+        cases.retain(|(case, _)| case.seed.is_some_and(|seed| shard.has(seed, self.from)));
+        self.stages(&mut runs, &cases);
+        let of_stage = |(stage, of): (Stage, BTreeMap<u64, Ran>)| {
+            of.into_iter().map(move |(seed, ran)| PartRun { stage, seed, came: ran.came })
+        };
+        let ran = runs.ran.into_iter().flat_map(of_stage).collect();
+        let part =
+            Part { format: FORMAT, build: BUILD.into(), of: Asked::new(self), shard, runs: ran };
+        (part, runs.lost)
+    }
+
+    /// Takes the runs of files, each with the name that it has in sentences: they are not made again.
+    ///
+    /// # Errors
+    /// A sentence about a file of something else, or a run that is in two of them.
+    pub fn take(&mut self, files: Vec<(String, Part)>) -> Result<(), String> {
+        let of = Asked::new(self);
+        let seeds = self.seeds();
+        let mut places: BTreeMap<(Stage, u64), String> = BTreeMap::new();
+        for (name, part) in files {
+            if let Some(differs) = of.difference(&part.of) {
+                return Err(format!("{name}: {differs}"));
+            }
+            for PartRun { stage, seed, came } in part.runs {
+                if !seeds.contains(&seed) {
+                    return Err(format!("{name}: seed {seed} is none of its seeds"));
+                }
+                match places.entry((stage, seed)) {
+                    Entry::Vacant(entry) => _ = entry.insert(name.clone()),
+                    Entry::Occupied(other) => {
+                        let other = other.get();
+                        return Err(format!("seed {seed} is in {name} and in {other}"));
+                    }
+                }
+                self.given.insert((stage, seed), came);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Part;
+    use crate::{
+        explore::run_case,
+        plan::{
+            case::ProtocolSpec,
+            generate::{Deployment, Profile, rollout::Leg},
+        },
+        pool::Pool,
+        run::Runner,
+        verify::{Contract, Known, Pair, Programs, Stage, Verification, stage::Came},
+    };
+    use std::sync::atomic::AtomicBool;
+
+    /// Of a rollout, in which hosts go down, come up and change side.
+    #[test]
+    fn what_a_run_came_to_is_read_as_it_was_written() {
+        let stop = AtomicBool::new(false);
+        let spec = |name: &str| ProtocolSpec::preset(name);
+        let verification = Verification {
+            pair: Pair { base: spec("teamtalk"), candidate: spec("hardened") },
+            from: 3,
+            seeds: 2,
+            profile: Profile::Default,
+            deployment: Deployment::default(),
+            rolling: true,
+            contract: Contract::default(),
+            candidate_noise: 0,
+            pool: Pool::new(Runner::default(), 2, &stop),
+            programs: Programs::default(),
+            given: super::Given::new(),
+            shrink_runs: 0,
+            known: Known::default(),
+            progress: &|_| {},
+        };
+        let (part, lost) = verification.part("2/2".parse().expect("a shard"));
+        assert!(lost.is_empty() && part.len() == 3, "{lost:?}");
+        let again = Part::parse(&serde_json::to_string(&part).expect("plain data"));
+        assert_eq!(again.as_ref(), Ok(&part));
+        let one = part.runs.iter().find(|one| matches!(one.stage, Stage::Rolling(_)));
+        let one = one.expect("hosts change side");
+        let (case, path) = verification.rollout(4, &super::Paths::any());
+        assert_eq!((one.stage, one.seed), (Stage::Rolling(path.leg), 4));
+        assert!(Leg::ALL.contains(&path.leg) && !one.came.violated.is_empty());
+        let outcome = run_case(&case).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(one.came, Came::of(&case.plan, &outcome));
+    }
+}
