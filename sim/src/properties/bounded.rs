@@ -14,27 +14,16 @@ use crate::{
     record::{End, Kind, sizes::Sizes},
 };
 use std::collections::BTreeSet;
-use teamtalk::{catalogue::limits::Limits, env::ConnId, fact::Fact};
+use teamtalk::{env::ConnId, fact::Fact};
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Bounded {
     let_through: LetThrough,
     sources: Sources,
     room: Room,
-    bounds: Bounds,
     /// Connections that one server dialled to another.
     links: BTreeSet<ConnId>,
-}
-
-impl Bounded {
-    /// Under these limits.
-    pub fn new(limits: Limits) -> Self {
-        let (bounds, links) = (Bounds::new(&limits), BTreeSet::new());
-        let sources = Sources::new(limits.of_source);
-        let room = Room::new(limits.clone());
-        Self { let_through: LetThrough::new(limits), sources, room, bounds, links }
-    }
 }
 
 impl Property for Bounded {
@@ -94,8 +83,9 @@ impl Property for Bounded {
         self.let_through.pending()
     }
 
-    fn measured(&self, sizes: &Sizes) -> Option<Violation> {
-        self.bounds.judge(sizes)
+    fn measured(&self, known: &Known, sizes: &Sizes) -> Option<Violation> {
+        let most = known.protocols.limits().iter().map(|limits| limits.connections).max();
+        Bounds::new(most.unwrap_or_default()).judge(sizes)
     }
 
     fn tally(&self, _: &Known) -> Option<Tally> {
@@ -120,7 +110,7 @@ mod tests {
         record::{End, Kind},
     };
     use teamtalk::{
-        catalogue::{id as command, limits::Limits},
+        catalogue::id as command,
         fact::Fact,
         wire::{
             Pdu,
@@ -133,7 +123,7 @@ mod tests {
     };
 
     fn tape() -> Tape<Bounded> {
-        Tape::new(Bounded::new(Limits::default()))
+        Tape::new(Bounded::default())
     }
 
     fn users(count: u32) -> Pdu {

@@ -9,7 +9,7 @@ use crate::{
     record::sizes::{Measure, Sizes},
 };
 use std::collections::BTreeMap;
-use teamtalk::{catalogue::limits::Limits, wire::frame::MAX_LEN};
+use teamtalk::wire::frame::MAX_LEN;
 
 /// The most that each measure may come to.
 #[derive(Debug, Clone)]
@@ -27,10 +27,10 @@ const CONNECTIONS: u64 = 100_000;
 const ENTRIES: u64 = 1_000_000;
 
 impl Bounds {
-    /// Under these limits.
-    pub fn new(limits: &Limits) -> Self {
+    /// With so many connections at a msg_server at most.
+    pub fn new(connections: usize) -> Self {
         // One that is too much is accepted before it is closed, and may linger.
-        let connections = 2 * limits.connections as u64;
+        let connections = 2 * connections as u64;
         Self { set: BTreeMap::new() }.set(Role::Msg, Measure::Accepted, connections)
     }
 
@@ -85,11 +85,12 @@ fn kind(measure: &Measure) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{BTreeMap, Bounds, CONNECTIONS, ENTRIES, Limits, MAX_LEN, WINDOW, WRITE};
+    use super::{Bounds, CONNECTIONS, ENTRIES, MAX_LEN, WINDOW, WRITE};
     use crate::{
         plan::{Host, Role},
         record::sizes::{Measure, Sizes},
     };
+    use teamtalk::catalogue::limits::Limits;
 
     fn found(bounds: &Bounds, host: Host, measure: Measure, size: u64) -> Option<String> {
         let mut sizes = Sizes::default();
@@ -100,7 +101,7 @@ mod tests {
     }
 
     fn bounds() -> Bounds {
-        Bounds::new(&Limits::default())
+        Bounds::new(Limits::default().connections)
     }
 
     #[test]
@@ -138,8 +139,7 @@ mod tests {
 
     #[test]
     fn a_limit_of_connections_is_a_bound() {
-        let limits = Limits::with(&BTreeMap::from([("connections".into(), 2)])).expect("a limit");
-        let bounds = Bounds::new(&limits);
+        let bounds = Bounds::new(2);
         let found = |host: Host, size| found(&bounds, host, Measure::Accepted, size);
         assert_eq!(found(Role::Msg.numbered(2), 4), None);
         assert!(found(Role::Msg.numbered(2), 5).is_some());

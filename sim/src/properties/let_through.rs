@@ -14,9 +14,8 @@ use teamtalk::{
 };
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct LetThrough {
-    limits: Limits,
     /// By connection, seq_num and command: a client may use a seq_num twice.
     read: BTreeMap<(ConnId, u16, u16), Read>,
     /// How many PDUs were measured.
@@ -33,11 +32,6 @@ struct Read {
 }
 
 impl LetThrough {
-    /// Under these limits.
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, read: BTreeMap::new(), measured: 0 }
-    }
-
     /// Takes the next line.
     pub fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         if let Kind::Disconnected { conn, .. } | Kind::StreamReset { conn } = &seen.line.kind {
@@ -51,7 +45,7 @@ impl LetThrough {
                 let user = seen.stood.and_then(|stood| stood.user);
                 let name = (conn, seq, command);
                 self.measured += 1;
-                match self.wrong_with(pdu, user) {
+                match wrong_with(seen.limits(), pdu, user) {
                     Some(wrong) => self.read.entry(name).or_default().wrong.push_back(wrong),
                     None if is_request(command) => self.read.entry(name).or_default().right += 1,
                     None => {}
@@ -61,18 +55,6 @@ impl LetThrough {
             At::ServerWrites => self.told(conn, pdu),
             _ => None,
         }
-    }
-
-    /// What is wrong with a PDU of this user; `None`: nothing, or nobody is logged in.
-    fn wrong_with(&self, pdu: &Pdu, user: Option<u32>) -> Option<String> {
-        if let Err(over) = self.limits.check(pdu.command(), &pdu.body) {
-            return Some(over.to_string());
-        }
-        let entry = catalogue::of(pdu.command())?;
-        let claim = entry.body.field(entry.claim?)?;
-        let claimed = fields::uint(&pdu.body, claim.number)?;
-        let user = user.filter(|user| *user != claimed)?;
-        Some(format!("{} {claimed} of user {user}", claim.name))
     }
 
     fn told(&mut self, conn: ConnId, pdu: &Pdu) -> Option<Violation> {
@@ -111,6 +93,18 @@ impl LetThrough {
         };
         self.read.iter().find_map(wrong)
     }
+}
+
+/// What is wrong with a PDU of this user; `None`: nothing, or nobody is logged in.
+fn wrong_with(limits: &Limits, pdu: &Pdu, user: Option<u32>) -> Option<String> {
+    if let Err(over) = limits.check(pdu.command(), &pdu.body) {
+        return Some(over.to_string());
+    }
+    let entry = catalogue::of(pdu.command())?;
+    let claim = entry.body.field(entry.claim?)?;
+    let claimed = fields::uint(&pdu.body, claim.number)?;
+    let user = user.filter(|user| *user != claimed)?;
+    Some(format!("{} {claimed} of user {user}", claim.name))
 }
 
 /// Whether a command has an answer.

@@ -69,7 +69,7 @@ use crate::{
     record::{Line, Trace, sizes::Sizes},
 };
 use std::time::Duration;
-use teamtalk::{catalogue::limits::Limits, client::Acks, protocol::Protocol, timing::Timing};
+use teamtalk::{client::Acks, protocol::Protocol, timing::Timing};
 
 /// Whether a property is broken by one event, or by something that never happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +139,7 @@ pub trait Property {
         self.pending(known)
     }
     /// Whether something got too large, at the end of a run.
-    fn measured(&self, _: &Sizes) -> Option<Violation> {
+    fn measured(&self, _: &Known, _: &Sizes) -> Option<Violation> {
         None
     }
     /// How often it judged and forgave; `None` if it does not count.
@@ -156,15 +156,15 @@ pub struct Properties {
 }
 
 impl Properties {
-    /// The properties at the start of a run, for a deployment under this protocol and these limits.
-    pub fn new(protocol: &Protocol, limits: &Limits) -> Self {
-        let all = all_under(protocol, limits);
+    /// The properties at the start of a run, for a deployment under this protocol.
+    pub fn new(protocol: &Protocol) -> Self {
+        let all = all(protocol);
         let looking = Looking::of(&all);
         let known = Known { protocols: Protocols::all(*protocol), ..Known::default() };
         Self { known, all, looking }
     }
 
-    /// The same, for a deployment in which some hosts run another protocol.
+    /// The same, for a deployment in which some hosts run another protocol, or have limits of their own.
     pub fn mixed(mut self, protocols: Protocols) -> Self {
         self.known.protocols = protocols;
         self
@@ -228,7 +228,7 @@ impl Properties {
 
     /// What got too large in a run that is over.
     pub fn measured(&self, sizes: &Sizes) -> Vec<Violation> {
-        self.all.iter().filter_map(|p| p.measured(sizes)).collect()
+        self.all.iter().filter_map(|p| p.measured(&self.known, sizes)).collect()
     }
 
     /// How often each property judged and forgave, of those that count.
@@ -301,12 +301,8 @@ impl Judge {
     }
 }
 
-/// All properties, fresh, for a deployment under this protocol and the default limits.
+/// All properties, fresh, for a deployment under this protocol.
 pub fn all(protocol: &Protocol) -> Vec<Box<dyn Property>> {
-    all_under(protocol, &Limits::default())
-}
-
-fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
     vec![
         Box::new(unique_msg_id::UniqueMsgId::default()),
         Box::new(acked_is_stored::AckedIsStored::default()),
@@ -322,7 +318,7 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(order::Order::default()),
         Box::new(one_row::OneRow::default()),
         Box::new(transactions::Transactions::default()),
-        Box::new(unread::Unread::new(protocol, limits.clone())),
+        Box::new(unread::Unread::new(protocol)),
         Box::new(sessions::Sessions::default()),
         Box::new(shown::Shown::default()),
         Box::new(reachable::Reachable::default()),
@@ -338,9 +334,9 @@ fn all_under(protocol: &Protocol, limits: &Limits) -> Vec<Box<dyn Property>> {
         Box::new(tokens::Tokens::default()),
         Box::new(lockout::Lockout::default()),
         Box::new(gate::Gate::default()),
-        Box::new(rates::Rates::new(limits.clone())),
+        Box::new(rates::Rates::default()),
         Box::new(no_panic::NoPanic::default()),
-        Box::new(bounded::Bounded::new(limits.clone())),
+        Box::new(bounded::Bounded::default()),
         Box::new(facts::Facts::default()),
     ]
 }

@@ -1,9 +1,12 @@
-//! Which host runs which protocol: properties ask for that of the host that they judge, at the line
-//! that they judge.
+//! Which host runs which protocol, under which limits: properties ask for those of the host that they judge, at the
+//! line that they judge.
 
 use crate::plan::{Host, Plan, Role, Side, rollout};
 use std::collections::BTreeMap;
-use teamtalk::protocol::{Party, Protocol, SWITCHES};
+use teamtalk::{
+    catalogue::limits::Limits,
+    protocol::{Party, Protocol, SWITCHES},
+};
 
 /// The protocols of a deployment. Hosts that are not named run that of the base.
 #[derive(Debug, Clone, Default)]
@@ -16,13 +19,16 @@ pub struct Protocols {
     used: BTreeMap<Role, [bool; 2]>,
     /// What is promised all the time.
     promised: Protocol,
+    /// The limits of the sides, base first.
+    limits: [Limits; 2],
 }
 
 impl Protocols {
     /// All hosts run the same.
     pub fn all(base: Protocol) -> Self {
         let (sides, used) = (BTreeMap::new(), BTreeMap::new());
-        Self { base, candidate: base, sides, used, promised: base }
+        let limits = Default::default();
+        Self { base, candidate: base, sides, used, promised: base, limits }
     }
 
     /// As a plan has them at its start.
@@ -37,9 +43,15 @@ impl Protocols {
         for (role, side) in at_start.chain(of_steps) {
             used.entry(role).or_default()[usize::from(side == Side::Candidate)] = true;
         }
-        let mut all = Self { base, candidate, sides, used, promised: base };
+        let limits = Default::default();
+        let mut all = Self { base, candidate, sides, used, promised: base, limits };
         all.promised = all.common();
         all
+    }
+
+    /// The same with other limits than the default ones.
+    pub fn limited(self, base: Limits, candidate: Limits) -> Self {
+        Self { limits: [base, candidate], ..self }
     }
 
     /// A host is on a side from here on.
@@ -49,9 +61,14 @@ impl Protocols {
 
     /// Whether every host of a role has a switch, had it before and will have it.
     pub fn all_of(&self, role: Role, has: impl Fn(&Protocol) -> bool) -> bool {
+        self.all_under(role, |protocol, _| has(protocol))
+    }
+
+    /// The same of a switch and its limits.
+    pub fn all_under(&self, role: Role, has: impl Fn(&Protocol, &Limits) -> bool) -> bool {
         let used = self.used.get(&role).copied().unwrap_or([true, false]);
-        let sides = [&self.base, &self.candidate].into_iter().zip(used);
-        sides.filter(|(_, used)| *used).all(|(protocol, _)| has(protocol))
+        let sides = [&self.base, &self.candidate].into_iter().zip(&self.limits).zip(used);
+        sides.filter(|(_, used)| *used).all(|((protocol, limits), _)| has(protocol, limits))
     }
 
     /// What is promised at any time of the run: a switch is on if all hosts that must have it before it
@@ -76,10 +93,24 @@ impl Protocols {
 
     /// What a host runs.
     pub fn of(&self, host: &Host) -> &Protocol {
-        match self.sides.get(host) {
-            Some(Side::Candidate) => &self.candidate,
-            Some(Side::Base) | None => &self.base,
+        match self.side(host) {
+            Side::Candidate => &self.candidate,
+            Side::Base => &self.base,
         }
+    }
+
+    /// Under which limits it runs.
+    pub fn limits_of(&self, host: &Host) -> &Limits {
+        &self.limits[usize::from(self.side(host) == Side::Candidate)]
+    }
+
+    /// The limits of both sides.
+    pub fn limits(&self) -> &[Limits; 2] {
+        &self.limits
+    }
+
+    fn side(&self, host: &Host) -> Side {
+        self.sides.get(host).copied().unwrap_or_default()
     }
 }
 

@@ -61,6 +61,8 @@ struct Reads {
     read: VecDeque<Read>,
     /// How many of these begin windows that have been looked at.
     judged: usize,
+    /// How many may be served in a window.
+    most: usize,
 }
 
 /// A connection that is to be closed.
@@ -83,9 +85,8 @@ impl Abused {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Rates {
-    limits: Limits,
     read: Lookup<(Payer, What), Reads>,
     abused: Lookup<ConnId, Abused>,
     /// How many PDUs were written on a connection and not read by its device.
@@ -101,27 +102,23 @@ fn violation(kind: &'static str, sentence: String, conn: ConnId) -> Violation {
     Violation { property: "rates", kind, role: Role::Msg, sentence, about }
 }
 
-impl Rates {
-    /// Under these limits.
-    pub fn new(limits: Limits) -> Self {
-        let (read, abused, unread, tally) = Default::default();
-        Self { limits, read, abused, unread, broken: None, tally }
-    }
-
-    fn most(&self, what: What) -> u32 {
-        match what {
-            What::Command(command) => self.limits.of(command).map_or(UNSERVED, |of| of.rate),
-            What::Requests => self.limits.requests,
-            What::Unserved => UNSERVED,
+impl What {
+    fn most(self, limits: &Limits) -> u32 {
+        match self {
+            Self::Command(command) => limits.of(command).map_or(UNSERVED, |of| of.rate),
+            Self::Requests => limits.requests,
+            Self::Unserved => UNSERVED,
         }
     }
+}
 
+impl Rates {
     /// For whom a PDU counts, and as what.
-    fn counted(&self, seen: &Seen<'_>, conn: ConnId, command: u16) -> Vec<(Payer, What)> {
+    fn counted(seen: &Seen<'_>, conn: ConnId, command: u16) -> Vec<(Payer, What)> {
         let user = seen.stood.and_then(|stood| stood.user.filter(|_| !stood.kicked));
         let entry = catalogue::of(command);
         let served = entry.filter(|entry| {
-            self.limits.of(command).is_some() && (user.is_some() || entry.before_login)
+            seen.limits().of(command).is_some() && (user.is_some() || entry.before_login)
         });
         let what = served.map_or(What::Unserved, |_| What::Command(command));
         let is_request = served.is_some_and(|entry| entry.reply.is_some());
@@ -138,10 +135,12 @@ impl Rates {
     fn reads(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         let (now_us, window_us) = (seen.line.sim_us, seen.known.rate_window_us);
         let name = (conn, pdu.header.seq_num, pdu.command());
-        for (payer, what) in self.counted(seen, conn, pdu.command()) {
-            let most = self.most(what) as usize;
+        for (payer, what) in Self::counted(seen, conn, pdu.command()) {
             let is_conn = matches!(payer, Payer::Conn(_));
             let reads = self.read.entry((payer, what)).or_default();
+            // A host that changes side may have served under either limit.
+            let most = reads.most.max(what.most(seen.limits()) as usize);
+            reads.most = most;
             reads.read.push_back(Read { at_us: now_us, name, refused: false });
             let within = reads.read.iter().rev().take_while(|r| r.at_us + window_us > now_us);
             if is_conn && within.count() > 2 * most * ABUSE as usize {
@@ -151,7 +150,7 @@ impl Rates {
             }
             // Nothing that comes can be in one window with what is older, and its refusal is over.
             while reads.next().is_some_and(|read| read.at_us + window_us + GRACE_US < now_us) {
-                if let Some(broken) = reads.over(reads.judged, window_us, most) {
+                if let Some(broken) = reads.over(reads.judged, window_us) {
                     self.broken.get_or_insert(broken);
                 }
                 reads.judged += 1;
@@ -202,8 +201,8 @@ impl Rates {
         let name = (conn, pdu.header.seq_num, command);
         let (now_us, window_us) = (seen.line.sim_us, seen.known.rate_window_us);
         let mut founded = false;
-        for (payer, what) in self.counted(seen, conn, command) {
-            let most = self.most(what);
+        for (payer, what) in Self::counted(seen, conn, command) {
+            let most = what.most(seen.limits());
             let Some(Reads { read, .. }) = self.read.get_mut(&(payer, what)) else { continue };
             if let Some(read) = read.iter_mut().find(|r| r.name == name && !r.refused) {
                 // Whatever it is refused for: it is not served.
@@ -244,7 +243,8 @@ impl Reads {
     }
 
     /// Whether more than twice the rate was served in the window that begins with one.
-    fn over(&self, at: usize, window_us: u64, most: usize) -> Option<Violation> {
+    fn over(&self, at: usize, window_us: u64) -> Option<Violation> {
+        let most = self.most;
         let first = self.read.get(at)?;
         let from = self.read.iter().skip(at);
         let within = from.take_while(|r| r.at_us < first.at_us + window_us);
@@ -306,13 +306,12 @@ impl Property for Rates {
         if let Some((&conn, _)) = self.abused.least(|_, _| true) {
             return Some(abuse(conn));
         }
-        let over = |(_, what): &(Payer, What), reads: &Reads| {
-            let most = self.most(*what) as usize;
-            (reads.judged..reads.read.len())
-                .find_map(|at| reads.over(at, known.rate_window_us, most))
+        let over = |reads: &Reads| {
+            let all = reads.judged..reads.read.len();
+            all.into_iter().find_map(|at| reads.over(at, known.rate_window_us))
         };
-        let (key, reads) = self.read.least(|key, reads| over(key, reads).is_some())?;
-        over(key, reads)
+        let (_, reads) = self.read.least(|_, reads| over(reads).is_some())?;
+        over(reads)
     }
 
     fn tally(&self, _: &Known) -> Option<Tally> {
@@ -336,7 +335,7 @@ mod tests {
     };
     use bytes::Bytes;
     use teamtalk::{
-        catalogue::{id as cmd, limits::Limits},
+        catalogue::id as cmd,
         protocol::Protocol,
         wire::{Pdu, tt::extension::RefusedCode},
     };
@@ -344,7 +343,7 @@ mod tests {
     const WINDOW_US: u64 = 200_000;
 
     fn tape() -> Tape<Rates> {
-        let mut tape = Tape::new(Rates::new(Limits::default())).under(Protocol::hardened());
+        let mut tape = Tape::new(Rates::default()).under(Protocol::hardened());
         tape.known.rate_window_us = WINDOW_US;
         tape.login(1, 10, 1);
         tape

@@ -13,7 +13,7 @@ use crate::{
 };
 use std::collections::VecDeque;
 use teamtalk::{
-    catalogue::{id, limits::Limits},
+    catalogue::id,
     env::ConnId,
     fact::Fact,
     wire::{pdu::HEADER_LEN, tt::extension::Refused},
@@ -50,9 +50,8 @@ struct Read {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Room {
-    limits: Limits,
     /// What db_proxies have read, and msg_servers of devices.
     read: Lookup<Host, VecDeque<Read>>,
     /// How many refusals were judged.
@@ -60,11 +59,6 @@ pub struct Room {
 }
 
 impl Room {
-    /// Under these limits.
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, read: Lookup::default(), judged: 0 }
-    }
-
     /// Takes the next line.
     pub fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let line = seen.line;
@@ -76,7 +70,7 @@ impl Room {
                 self.answers(&line.host, conn, pdu);
             }
             (Kind::Fact(Fact::Refused { conn, command, reason }), ..) => {
-                return self.refuses(&line.host, *conn, *command, reason);
+                return self.refuses(seen, *conn, *command, reason);
             }
             _ => {}
         }
@@ -121,27 +115,24 @@ impl Room {
 
     fn refuses(
         &mut self,
-        host: &Host,
+        seen: &Seen<'_>,
         conn: ConnId,
         command: u16,
         reason: &str,
     ) -> Option<Violation> {
+        let (host, limits) = (&seen.line.host, seen.limits());
         let read = self.read.get(host);
         let waits = || read.into_iter().flatten();
         let (waiting, bound, what) = match host.role() {
-            Role::Db if reason == WORKER => (
-                waits().count() as u64,
-                self.limits.worker_queue as u64,
-                "requests wait for a worker",
-            ),
-            Role::Msg if reason.starts_with(LINK) => (
-                waits().map(|of| of.bytes).sum(),
-                self.limits.link_requests as u64,
-                "bytes have come",
-            ),
+            Role::Db if reason == WORKER => {
+                (waits().count() as u64, limits.worker_queue as u64, "requests wait for a worker")
+            }
+            Role::Msg if reason.starts_with(LINK) => {
+                (waits().map(|of| of.bytes).sum(), limits.link_requests as u64, "bytes have come")
+            }
             Role::Msg if reason.ends_with(DEVICE) => {
                 let of_it = waits().filter(|of| of.conn == conn).count();
-                (of_it as u64, self.limits.in_flight as u64, "of its requests wait")
+                (of_it as u64, limits.in_flight as u64, "of its requests wait")
             }
             _ => return None,
         };
@@ -165,14 +156,14 @@ mod tests {
     use crate::properties::tape::Tape;
     use std::collections::BTreeMap;
     use teamtalk::{
-        catalogue::{id, limits::Limits},
+        catalogue::id,
         fact::Fact,
         wire::{Pdu, im::message::ImUnreadMsgCntReq},
     };
 
     fn found(most: u32, asks: u16) -> Vec<String> {
         let limits = BTreeMap::from([("in-flight".to_string(), most)]);
-        let mut tape = Tape::new(Bounded::new(Limits::with(&limits).expect("a limit")));
+        let mut tape = Tape::new(Bounded::default()).limited(&limits);
         tape.login(1, 7, 1);
         let asked = ImUnreadMsgCntReq { user_id: 1, attach_data: None };
         for seq in 0..asks {

@@ -19,7 +19,11 @@ use crate::{
 use bytes::Bytes;
 use std::{collections::BTreeSet, sync::Arc};
 use teamtalk::{
-    catalogue::id as command, env::ConnId, fact::Fact, protocol::Protocol, timing::Timing,
+    catalogue::{id as command, limits::Limits},
+    env::ConnId,
+    fact::Fact,
+    protocol::Protocol,
+    timing::Timing,
     wire::im::message::ImMsgData,
 };
 
@@ -141,6 +145,11 @@ impl Seen<'_> {
     /// The protocol of the line's host.
     pub fn protocol(&self) -> &Protocol {
         self.known.protocols.of(&self.line.host)
+    }
+
+    /// The limits of the line's host.
+    pub fn limits(&self) -> &Limits {
+        self.known.protocols.limits_of(&self.line.host)
     }
 }
 

@@ -21,9 +21,8 @@ pub const TOO_MANY: &str = "too many connections of its address";
 type Pair = (Host, Host);
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Sources {
-    most: usize,
     /// Whose connection it is, of those that a msg_server accepted and has not closed.
     of: BTreeMap<ConnId, Pair>,
     /// Those of `of` that no end has closed, as far as can be seen.
@@ -35,12 +34,6 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// With so many connections of one address at one msg_server at most.
-    pub fn new(most: usize) -> Self {
-        let (of, open, over) = Default::default();
-        Self { most, of, open, over, judged: 0 }
-    }
-
     /// Takes the next line.
     pub fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let line = seen.line;
@@ -48,7 +41,7 @@ impl Sources {
             Kind::Connected { conn, end: End::Acceptor, peer, .. }
                 if line.host.role() == Role::Msg =>
             {
-                self.accepted(*conn, (line.host.clone(), peer.clone()), line.sim_us);
+                self.accepted(seen, *conn, (line.host.clone(), peer.clone()));
             }
             Kind::Disconnected { conn, end } => {
                 self.ends(*conn);
@@ -67,7 +60,8 @@ impl Sources {
                 self.of.retain(|_, pair| pair.0 != *host);
             }
             Kind::Fact(Fact::Closed { conn, reason }) => {
-                let turned_away = (reason == TOO_MANY).then(|| self.turned_away(*conn)).flatten();
+                let turned_away =
+                    (reason == TOO_MANY).then(|| self.turned_away(seen, *conn)).flatten();
                 if self.over.remove(conn).is_some() {
                     self.judged += 1;
                 }
@@ -79,7 +73,7 @@ impl Sources {
         let (&conn, _) = self.over.iter().find(|(_, due_us)| **due_us < line.sim_us)?;
         self.over.remove(&conn);
         let (msg, peer) = self.of.get(&conn)?;
-        let most = self.most;
+        let most = seen.known.protocols.limits_of(msg).of_source;
         Some(violation(
             "let-in",
             conn,
@@ -89,10 +83,10 @@ impl Sources {
         ))
     }
 
-    fn accepted(&mut self, conn: ConnId, pair: Pair, now_us: u64) {
+    fn accepted(&mut self, seen: &Seen<'_>, conn: ConnId, pair: Pair) {
         let open = self.open.entry(pair.clone()).or_default();
-        if open.len() >= self.most {
-            self.over.insert(conn, now_us + AT_ONCE_US);
+        if open.len() >= seen.limits().of_source {
+            self.over.insert(conn, seen.line.sim_us + AT_ONCE_US);
         }
         open.insert(conn);
         self.of.insert(conn, pair);
@@ -110,10 +104,10 @@ impl Sources {
     }
 
     /// A connection was closed for the limit: was there room?
-    fn turned_away(&self, conn: ConnId) -> Option<Violation> {
+    fn turned_away(&self, seen: &Seen<'_>, conn: ConnId) -> Option<Violation> {
         let pair = self.of.get(&conn)?;
         let others = self.of.iter().filter(|(other, of)| **other != conn && *of == pair).count();
-        let (most, (msg, peer)) = (self.most, pair);
+        let (most, (msg, peer)) = (seen.limits().of_source, pair);
         (others < most).then(|| {
             violation("turned-away", conn, format!("{msg} closes connection {conn} of {peer}, which has {others} others there: {most} are allowed"))
         })
@@ -130,8 +124,8 @@ fn violation(kind: &'static str, conn: ConnId, sentence: String) -> Violation {
 mod tests {
     use super::{super::bounded::Bounded, TOO_MANY};
     use crate::{
-        plan::Host,
-        properties::tape::Tape,
+        plan::{Host, Side},
+        properties::{Protocols, tape::Tape},
         record::{End, Kind},
     };
     use bytes::Bytes;
@@ -145,7 +139,7 @@ mod tests {
 
     fn tape() -> Tape<Bounded> {
         let two = BTreeMap::from([("connections.source".to_string(), 2)]);
-        Tape::new(Bounded::new(Limits::with(&two).expect("a limit")))
+        Tape::new(Bounded::default()).limited(&two)
     }
 
     fn accepts(tape: &mut Tape<Bounded>, conns: &[ConnId]) {
@@ -177,6 +171,21 @@ mod tests {
         accepts(&mut kept, &[1, 2, 3]);
         kept.later(1).asks(1, heartbeat());
         assert_eq!(kept.found, ["bounded/let-in/msg"]);
+    }
+
+    /// Both sides have a limit of their own: two on the base, three on the candidate.
+    #[test]
+    fn a_host_is_judged_by_the_limits_of_its_side() {
+        for (side, found) in [(Side::Candidate, &[][..]), (Side::Base, &["bounded/let-in/msg"])] {
+            let limits = |most| BTreeMap::from([("connections.source".to_string(), most)]);
+            let limits = |most| Limits::with(&limits(most)).expect("a limit");
+            let mut tape = tape();
+            tape.known.protocols = Protocols::default().limited(limits(2), limits(3));
+            tape.line("msg1", Kind::OnSide { side });
+            accepts(&mut tape, &[1, 2, 3]);
+            tape.later(1).asks(1, heartbeat());
+            assert_eq!(tape.found, found, "{side:?}");
+        }
     }
 
     #[test]

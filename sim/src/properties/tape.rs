@@ -6,8 +6,9 @@ use crate::{
     plan::Host,
     record::{End, Frame, Kind, Line},
 };
+use std::collections::BTreeMap;
 use teamtalk::{
-    catalogue::id as command,
+    catalogue::{id as command, limits::Limits},
     conversation::Conversation,
     env::ConnId,
     fact::{Fact, Via},
@@ -42,6 +43,14 @@ impl<P: Property> Tape<P> {
     /// The same, under a protocol.
     pub fn under(mut self, protocol: Protocol) -> Self {
         self.known.protocols = Protocols::all(protocol);
+        self
+    }
+
+    /// The same, with some limits that are not the default ones.
+    pub fn limited(mut self, limits: &BTreeMap<String, u32>) -> Self {
+        let limits = || Limits::with(limits).expect("limits");
+        let protocols = std::mem::take(&mut self.known.protocols);
+        self.known.protocols = protocols.limited(limits(), limits());
         self
     }
 

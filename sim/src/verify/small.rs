@@ -72,7 +72,8 @@ impl Verification<'_> {
         budget: u64,
     ) -> Option<(Case, u64)> {
         (self.progress)(Progress::Begins(format!("{} made small", case.expect), Some(budget)));
-        let Pair { base, candidate } = &self.pair;
+        let seed = case.seed.unwrap_or_default();
+        let Pair { base, candidate } = self.pair.of_seed(seed, self.profile, &self.deployment);
         let on = |side: Side| {
             let (protocol, stage) = match side {
                 Side::Base => (base.clone(), Stage::Base),

@@ -9,7 +9,7 @@ use crate::{
         Plan, Role, Side,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{
-            Clients, Deployment, Profile, generate_in,
+            Clients, Deployment, Profile, generate_in, limited,
             rollout::{Leg, Ranks, lay},
         },
         rollout,
@@ -126,7 +126,13 @@ impl Pair {
         let mut plan = generate_in(seed, Clients::Ours, profile, deployment);
         plan.schema = self.older_schema();
         let path = lay(&mut plan, seed, &paths.ranks, &paths.legs);
-        (self.case(seed, plan), path)
+        (self.of_seed(seed, profile, deployment).case(seed, plan), path)
+    }
+
+    /// With the limits that a profile makes small, by the seed.
+    pub fn of_seed(&self, seed: u64, profile: Profile, deployment: &Deployment) -> Self {
+        let of = |side: &ProtocolSpec| limited(side, seed, profile, deployment);
+        Self { base: of(&self.base), candidate: of(&self.candidate) }
     }
 
     /// A plan under both protocols.

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 /// The properties, at the start of a run of a plan.
 pub(super) fn properties_of(plan: &Plan, base: &Deployed, candidate: &Deployed) -> Properties {
     let protocols = Protocols::of_plan(plan, base.protocol, candidate.protocol);
-    let properties = Properties::new(protocols.promised(), &base.limits);
+    let protocols = protocols.limited(base.limits.clone(), candidate.limits.clone());
+    let properties = Properties::new(protocols.promised());
     let properties = properties.mixed(protocols).at_pace(&plan.pace.timing());
     properties.of_plan(plan).begun_at(plan.epoch)
 }

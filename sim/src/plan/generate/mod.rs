@@ -17,7 +17,7 @@ mod past;
 pub mod rollout;
 
 pub use deployment::Deployment;
-pub use full::limits;
+pub use full::limited;
 
 use super::{
     Between, DB_WORKERS, EPOCH, Host, Node, Pace, Past, Plan, Role, Side, TICK_MS, Trouble,

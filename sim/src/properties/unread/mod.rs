@@ -23,7 +23,7 @@ use crate::{
 use reads::{Reader, Reads};
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
-    catalogue::{id as command, limits::Limits},
+    catalogue::id as command,
     conversation::{Chat, Conversation},
     protocol::Protocol,
     wire::im::{base_define::UnreadInfo, message::ImUnreadMsgCntRsp},
@@ -49,13 +49,9 @@ pub struct Unread {
 }
 
 impl Unread {
-    /// For a deployment under this protocol and these limits.
-    pub fn new(protocol: &Protocol, limits: Limits) -> Self {
-        Self {
-            reads: Reads::new(protocol, limits),
-            rows: BTreeMap::new(),
-            answers: BTreeMap::new(),
-        }
+    /// For a deployment under this protocol.
+    pub fn new(protocol: &Protocol) -> Self {
+        Self { reads: Reads::new(protocol), rows: BTreeMap::new(), answers: BTreeMap::new() }
     }
 
     fn audited_answer(&mut self, line: &Line) -> Option<()> {

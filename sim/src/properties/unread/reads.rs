@@ -35,7 +35,6 @@ struct Removal {
 #[derive(Debug)]
 pub struct Reads {
     confirmed_read_acks: bool,
-    limits: Limits,
     /// The highest msg_id of the read acks that each device wrote.
     written: BTreeMap<(Reader, u32), u32>,
     /// The same of those over a limit, where some msg_servers refuse that and others do not.
@@ -46,11 +45,10 @@ pub struct Reads {
 }
 
 impl Reads {
-    /// For a deployment under this protocol and these limits.
-    pub fn new(protocol: &Protocol, limits: Limits) -> Self {
+    /// For a deployment under this protocol.
+    pub fn new(protocol: &Protocol) -> Self {
         Self {
             confirmed_read_acks: protocol.confirmed_read_acks,
-            limits,
             written: BTreeMap::new(),
             maybe_refused: BTreeMap::new(),
             arrived: BTreeMap::new(),
@@ -77,18 +75,21 @@ impl Reads {
         // A read ack of a device that is not logged in reads nothing.
         let user = known.clients.online().get(&device)?.user;
         let reader = (user, Chat::of(read.session_type, read.session_id));
-        if self.limits.check(pdu.command(), &pdu.body).is_err() {
-            let all = |refuse: bool| {
-                known.protocols.all_of(Role::Msg, |protocol| protocol.edge_limits == refuse)
-            };
-            if all(true) {
-                return None;
-            }
-            if !all(false) {
-                let maybe = self.maybe_refused.entry(reader).or_default();
-                *maybe = read.msg_id.max(*maybe);
-                return None;
-            }
+        let refuses = |protocol: &Protocol, limits: &Limits| {
+            protocol.edge_limits && limits.check(pdu.command(), &pdu.body).is_err()
+        };
+        let all = |refuse: bool| {
+            known
+                .protocols
+                .all_under(Role::Msg, |protocol, limits| refuses(protocol, limits) == refuse)
+        };
+        if all(true) {
+            return None;
+        }
+        if !all(false) {
+            let maybe = self.maybe_refused.entry(reader).or_default();
+            *maybe = read.msg_id.max(*maybe);
+            return None;
         }
         let written = self.written.entry((reader, device)).or_default();
         *written = read.msg_id.max(*written);

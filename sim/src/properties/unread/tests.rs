@@ -19,7 +19,7 @@ use teamtalk::{
 
 /// User 2 (device 2, connection 20) has 5 and 6 from user 1, who is user 2's only peer.
 fn sent(protocol: Protocol) -> Tape<Unread> {
-    let mut tape = Tape::new(Unread::new(&protocol, Limits::default()));
+    let mut tape = Tape::new(Unread::new(&protocol));
     tape.login(2, 20, 2).row(5, (1, "a")).row(6, (1, "b")).row(7, (2, "own"));
     tape
 }
@@ -156,7 +156,7 @@ fn a_removed_session_is_read_up_to_then() {
 /// User 2 (device 2, connection 20) and user 1 are members of the group from the start: 5 and
 /// 6 are from user 1, 7 is from user 2.
 fn group() -> Tape<Unread> {
-    let mut tape = Tape::new(Unread::new(&Protocol::hardened(), Limits::default()));
+    let mut tape = Tape::new(Unread::new(&Protocol::hardened()));
     tape.group(&[1, 2]).login(1, 10, 1).login(2, 20, 2).hang_up(1, 10);
     tape.group_row(5, (1, "a")).group_row(6, (1, "b")).group_row(7, (2, "own"));
     tape.later(5);

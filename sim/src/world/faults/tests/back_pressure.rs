@@ -16,7 +16,7 @@ use crate::{
 use bytes::Bytes;
 use std::{collections::BTreeSet, time::Duration};
 use teamtalk::{
-    catalogue::{id as command, limits::Limits},
+    catalogue::id as command,
     env::{Endpoint, Env},
     fact::Fact,
     link::{self, Listen, UNSENT_BOUND},
@@ -110,7 +110,7 @@ fn a_reader_that_stands_still_is_closed_at_the_bound() {
     let lines = run(Some(OnHost::SlowReader { peer: None, bytes: 0 }));
     assert_eq!(closed_for_unsent(&lines), 1);
     let mut longest = 0;
-    let mut properties = Properties::new(&Protocol::hardened(), &Limits::default());
+    let mut properties = Properties::new(&Protocol::hardened());
     for line in &lines {
         if let Kind::Fact(Fact::HighWater { queue, length, bound }) = &line.kind {
             assert_eq!((queue.as_str(), *bound), ("unsent_bytes", UNSENT_BOUND as u64));
