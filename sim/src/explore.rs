@@ -6,7 +6,7 @@ use crate::{
     mechanism,
     plan::{
         case::{Case, FORMAT, ProtocolSpec, Protocols},
-        generate::{Clients, Deployment, Profile, generate_in, limited},
+        generate::{Clients, Deployment, Profile, generate_in, limits},
     },
     properties::Tally,
     record::history::Outcome as OpOutcome,
@@ -35,7 +35,11 @@ pub fn case_in(
     deployment: &Deployment,
 ) -> Case {
     let clients = if protocol.preset == "teamtalk" { Clients::Mixed } else { Clients::Ours };
-    let protocol = limited(protocol, seed, profile, deployment);
+    // What the protocol says itself goes first.
+    let mut protocol = protocol.clone();
+    for (name, value) in limits(seed, profile, deployment) {
+        protocol.limits.entry(name).or_insert(value);
+    }
     Case {
         format: FORMAT,
         protocols: Protocols { base: protocol.clone(), candidate: protocol },

@@ -45,6 +45,8 @@ pub enum Enough {
 /// What came of a run.
 #[derive(Debug, Default)]
 pub struct Ran {
+    /// Whether it came to nothing: then nothing is known of it.
+    pub is_lost: bool,
     /// Whether it failed as it should.
     pub fails: bool,
     /// When it did, in simulated milliseconds.
@@ -133,11 +135,12 @@ impl Pool<'_> {
             // What was asked to stop may be for that.
             let is_stopped = self.stop.load(Ordering::Relaxed);
             self.came_to_nothing.fetch_add(u64::from(!is_stopped), Ordering::Relaxed);
-            return Ran::default();
+            return Ran { is_lost: true, ..Ran::default() };
         };
         let signatures: Vec<_> = outcome.violations.iter().map(|v| v.signature()).collect();
         let at_ms = outcome.broken_at_ms(&case.expect);
         let fails = signatures.contains(&case.expect);
-        Ran { fails: fails && self.twins.iter().all(|twin| twin.holds(case)), at_ms, signatures }
+        let fails = fails && self.twins.iter().all(|twin| twin.holds(case));
+        Ran { is_lost: false, fails, at_ms, signatures }
     }
 }

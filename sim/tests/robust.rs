@@ -204,7 +204,7 @@ fn short_run(text: &str, path: &Path) -> Result<bool, TestCaseError> {
     let Ok(case) = Case::read(path) else { return Ok(false) };
     let at_ms = of_environment("FUZZ_MS", 1_500).into();
     let until = Until { signature: String::new(), at_ms };
-    let wanted = Wanted { until: Some(until), draws: false };
+    let wanted = Wanted { until: Some(until), ..Wanted::default() };
     let runner = Runner { patience: Duration::from_secs(20), wanted, ..Runner::default() };
     match runner.run(&case) {
         Ok(_) => Ok(true),

@@ -261,6 +261,23 @@ fn a_contract_says_what_must_hold_where() {
     );
 }
 
+/// What is said to differ between equal sides under other noise is by chance: nothing is. Sixteen seeds are enough for a
+/// figure to differ, were each larger than its base (15 are the fewest).
+#[test]
+fn equal_sides_under_other_noise_do_not_differ() {
+    let folder = Folder::new("verify-noise");
+    let args = ["--base", "hardened", "--candidate", "hardened", "--candidate-noise", "1"];
+    let args = [&args[..], &["--profile", "calm", "--seeds", "16", "--json", "o.json"]].concat();
+    let output = verify(&folder, &args);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let written = fs::read_to_string(folder.0.join("o.json")).expect("it was written");
+    let verdict: serde_json::Value = serde_json::from_str(&written).expect("JSON");
+    assert_eq!(verdict["differences"], serde_json::json!([]), "{said}");
+    assert_eq!(verdict["regressions"], serde_json::json!([]), "{said}");
+    assert_eq!(verdict["figures"].as_object().map(|of| of.len()), Some(2), "both were measured");
+}
+
 /// Two machines run the stages, a third one judges: it says and writes what one machine would have.
 #[test]
 fn shards_together_are_one_verification() {
@@ -271,14 +288,14 @@ fn shards_together_are_one_verification() {
         "preset = \"hardened\"\n[overrides]\nsingle-relation = false\nid-floor-from-store = false\n",
     );
     let args = ["--base", "hardened", "--candidate", "lacks.toml", "--from", "7"];
-    let args = [&args[..], &["--seeds", "2", "--no-shrink"]].concat();
+    let args = [&args[..], &["--rolling", "--seeds", "2", "--no-shrink"]].concat();
     let with = |more: &[&str]| {
         let output = verify(&folder, &[&args[..], more].concat());
         (output.status.code(), text(&output))
     };
     let whole = with(&["--json", "whole.json"]);
     assert_eq!(whole.0, Some(1), "{}", whole.1);
-    for (shard, file, runs) in [("1/2", "a.json", 2), ("2/2", "b.json", 2)] {
+    for (shard, file, runs) in [("1/2", "a.json", 3), ("2/2", "b.json", 3)] {
         let (status, said) = with(&["--shard", shard, "--runs", file]);
         assert_eq!(status, Some(0), "{said}");
         let came = format!("shard {shard}: {runs} runs, nothing judged yet: {file}\n");
@@ -295,6 +312,7 @@ fn shards_together_are_one_verification() {
     fs::write(folder.0.join("planted.json"), planted).expect("a file");
     let (_, said) = with(&["--runs", "planted.json"]);
     assert!(said.contains("one-row/planted/db"), "{said}");
+    assert!(said.contains("3 runs are in none of the files: they are made here"), "{said}");
     for (args, sentence) in [
         (&["--runs", "a.json", "a.json"][..], "is in a.json and in a.json"),
         (&["--runs", "a.json", "--profile", "calm"], "a.json: it is of profile default, not calm"),

@@ -3,6 +3,7 @@
 
 mod cards;
 mod citations;
+mod deploy;
 mod formats;
 mod probe;
 mod properties;

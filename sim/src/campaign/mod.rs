@@ -20,6 +20,7 @@ pub use shard::Shard;
 use crate::{
     explore::{Campaign, SeedReport, case_in},
     files,
+    mechanism::plainest,
     plan::{
         case::{Case, ProtocolSpec},
         generate::{Deployment, Profile},
@@ -137,12 +138,13 @@ impl Results {
         }
     }
 
-    /// All finds, in the order in which they are made small: for each signature its lowest seed, then
-    /// the other mechanisms. Signature, mechanism, find, and whether it is the first of its signature.
+    /// All finds, in the order in which they are made small: for each signature the lowest seed of its plain mechanisms,
+    /// then the others. Signature, mechanism, find, and whether it is the first of its signature.
     pub fn in_turn(&self) -> Vec<(&str, &str, &Find, bool)> {
         let mut all = Vec::new();
         for (signature, mechanisms) in &self.finds {
-            let first = mechanisms.iter().min_by_key(|(by, find)| (find.seed, *by));
+            let plain = mechanisms.iter().filter(|(by, _)| self.is_plain(signature, by));
+            let first = plain.min_by_key(|(by, find)| (find.seed, *by));
             let first = first.map(|(by, _)| by);
             for (mechanism, find) in mechanisms {
                 let is_first = first == Some(mechanism);
@@ -151,6 +153,12 @@ impl Results {
         }
         all.sort_by_key(|(signature, by, find, is_first)| (!is_first, find.seed, *signature, *by));
         all
+    }
+
+    /// Whether a mechanism of a signature is none that another one of its explains ([`plainest`]).
+    pub fn is_plain(&self, signature: &str, mechanism: &str) -> bool {
+        let all = self.finds.get(signature).into_iter().flat_map(BTreeMap::keys);
+        plainest(mechanism, all.map(String::as_str)) == mechanism
     }
 
     /// The case of a seed that violates something.

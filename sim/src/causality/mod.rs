@@ -50,7 +50,7 @@ impl<'a> Explaining<'a> {
 
     /// What runs the variants of a case, of which this came.
     fn pool(&self, case: &Case, outcome: &Outcome) -> Pool<'a> {
-        let wanted = Wanted { until: Some(until(case, outcome)), draws: false };
+        let wanted = Wanted { until: Some(until(case, outcome)), ..Wanted::default() };
         let runner = Runner { wanted, ..self.runner.clone() };
         Pool::new(runner, self.jobs, self.stop)
     }

@@ -1,15 +1,38 @@
 //! Traces compared, without their headers: two files, or a seed run twice.
 
 use super::{
-    Failure, NOT_DETERMINISTIC, VIOLATED, WRONG, interrupt,
+    Failure, NOT_DETERMINISTIC, VIOLATED, WRONG,
+    deployed::Deployed,
+    interrupt,
     output::{Output, Scratch},
+    profile,
 };
+use clap::Args;
 use indicatif::ProgressBar;
 use std::{ffi::OsStr, fs, path::Path, process::Command as Process, sync::atomic::Ordering};
 use teamtalk_sim::{
-    plan::case::ProtocolSpec,
+    plan::{case::ProtocolSpec, generate::Profile},
     record::{difference, parted},
 };
+
+/// Run seeds twice, in separate processes, and compare the traces byte for byte.
+#[derive(Args)]
+pub struct Determinism {
+    /// How many seeds.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// `hardened`, `teamtalk` or a TOML file.
+    #[arg(long, default_value = "hardened")]
+    protocol: String,
+    /// What the plans are like: see `profiles`.
+    #[arg(long, default_value = "default", value_parser = profile)]
+    profile: Profile,
+    #[command(flatten)]
+    deployed: Deployed,
+}
 
 /// Compares two traces line by line; prints the first difference.
 pub fn diff(left: &Path, right: &Path, out: &mut Output) -> Result<u8, Failure> {
@@ -56,14 +79,20 @@ fn first_difference(a: &str, b: &str) -> Option<String> {
 }
 
 /// Runs each seed in two processes.
-pub fn determinism(seeds: u64, from: u64, protocol: &str, out: &mut Output) -> Result<u8, Failure> {
-    ProtocolSpec::parse(protocol)?;
+pub fn determinism(args: &Determinism, out: &mut Output) -> Result<u8, Failure> {
+    let &Determinism { seeds, from, ref protocol, profile, ref deployed } = args;
+    let deployment = deployed.read()?;
+    deployment.under(&ProtocolSpec::parse(protocol)?)?;
+    deployed.say(&deployment, out);
     interrupt::listen();
+    let file = deployed.file.as_ref().map(|file| [OsStr::new("--deployment"), file.as_os_str()]);
+    let more = [OsStr::new("--profile"), OsStr::new(profile.name())];
+    let more: Vec<_> = more.into_iter().chain(file.into_iter().flatten()).collect();
     let scratch = Scratch::new("determinism")?;
     let bar = ProgressBar::new(seeds);
     for n in 0..seeds {
         let Some(seed) = from.checked_add(n) else { break };
-        let traces = [1, 2].map(|entropy| trace_of(seed, entropy, protocol, &scratch.0));
+        let traces = [1, 2].map(|entropy| trace_of(seed, entropy, protocol, &more, &scratch.0));
         if interrupt::STOP.load(Ordering::Relaxed) {
             return Err(Failure::Interrupted(format!("{n} of {seeds} seeds were compared")));
         }
@@ -85,9 +114,15 @@ pub fn determinism(seeds: u64, from: u64, protocol: &str, out: &mut Output) -> R
 }
 
 /// The trace of a seed, from a process of its own.
-fn trace_of(seed: u64, entropy: u64, protocol: &str, scratch: &Path) -> Result<String, Failure> {
+fn trace_of(
+    seed: u64,
+    entropy: u64,
+    protocol: &str,
+    more: &[&OsStr],
+    scratch: &Path,
+) -> Result<String, Failure> {
     let path = scratch.join("trace.jsonl");
-    run_apart(seed, entropy, protocol, &["--trace".as_ref(), path.as_os_str()])?;
+    run_apart(seed, entropy, protocol, &[more, &["--trace".as_ref(), path.as_os_str()]].concat())?;
     let text = fs::read_to_string(&path);
     let text = text.map_err(|e| format!("{}: {e}", path.display()))?;
     fs::remove_file(&path).map_err(|e| format!("{}: {e}", path.display()))?;

@@ -131,12 +131,15 @@ impl Ending {
         beside(&self.path(signature, small.seed.unwrap_or(find.seed)))
     }
 
-    /// Makes a case of each signature and mechanism small that has none, those of low seeds first.
+    /// Makes a case of each signature small that has none, and one of each other plain mechanism; those of low seeds
+    /// first.
     pub fn shrink(&mut self, mut smaller: Smaller, out: &mut Output) {
         // A hunt that is not to go on, or whose time is up, has stopped itself.
         interrupt::STOP.store(interrupt::is_interrupted(), Ordering::Relaxed);
-        let turns =
-            self.results.in_turn().into_iter().filter(|(_, _, find, _)| find.small.is_none());
+        let results = &self.results;
+        let turns = results.in_turn().into_iter().filter(|(signature, by, find, _)| {
+            find.small.is_none() && results.is_plain(signature, by)
+        });
         let turns: Vec<_> = turns
             .map(|(signature, by, find, is_first)| {
                 (signature.to_string(), by.to_string(), find.seed, is_first)

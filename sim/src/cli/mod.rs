@@ -19,6 +19,7 @@ mod shrink;
 mod verify;
 
 use clap::{Args, Parser, Subcommand};
+use compare::Determinism;
 use deployed::Deployed;
 use explore::Explore;
 use indicatif::ProgressBar;
@@ -81,18 +82,7 @@ enum Command {
         /// Another.
         right: PathBuf,
     },
-    /// Run seeds twice, in separate processes, and compare the traces byte for byte.
-    Determinism {
-        /// How many seeds.
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
-        seeds: u64,
-        /// The first seed.
-        #[arg(long, default_value_t = 1)]
-        from: u64,
-        /// `hardened`, `teamtalk` or a TOML file.
-        #[arg(long, default_value = "hardened")]
-        protocol: String,
-    },
+    Determinism(Determinism),
     /// Measure the pinned plan beside the same hosts idle, in one run.
     Bench {
         /// How many times each.
@@ -376,9 +366,7 @@ fn command(command: Command, out: &mut Output) -> Result<u8, Failure> {
         Command::Keep(args) => run::keep(&args, out),
         Command::Mutants(args) => mutants::mutants(&args, out),
         Command::Diff { left, right } => compare::diff(&left, &right, out),
-        Command::Determinism { seeds, from, protocol } => {
-            compare::determinism(seeds, from, &protocol, out)
-        }
+        Command::Determinism(args) => compare::determinism(&args, out),
         Command::Bench { runs, jobs } => bench(runs, jobs, out),
         Command::Properties => lists::properties(out),
         Command::Profiles => lists::profiles(out),

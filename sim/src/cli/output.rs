@@ -47,9 +47,13 @@ impl Output {
 
 /// A progress bar of so many steps, if their number is known.
 pub fn bar(style: &str, length: Option<u64>) -> ProgressBar {
-    let style = ProgressStyle::with_template(style).expect("a template of ours");
     let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
-    bar.with_style(style)
+    bar.with_style(style_of(style))
+}
+
+/// How a bar looks.
+pub fn style_of(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("a template of ours")
 }
 
 /// The command that replays a case.

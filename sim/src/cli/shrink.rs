@@ -30,6 +30,7 @@ pub fn shrink(args: &Shrink, out: &mut Output) -> Result<u8, Failure> {
         jobs: jobs_or_cores(args.jobs),
         runs: args.runs,
         seconds: args.time,
+        sure: true,
     };
     let (shrunk, seconds) = asked.shrunk(&case);
     let shrunk = shrunk.map_err(|why| refused(&args.case, why))?;
@@ -49,6 +50,9 @@ fn place_of(case: &Path) -> PathBuf {
     in_the_target_folder().join(format!("{stem}-small.json"))
 }
 
+/// So many runs at most make a case of one more mechanism small, where one of its signature is.
+const FURTHER: u64 = 500;
+
 /// How a case is made small.
 pub struct Asked {
     /// How runs are run.
@@ -59,6 +63,8 @@ pub struct Asked {
     pub runs: u64,
     /// At most so many seconds of the bar.
     pub seconds: Option<u64>,
+    /// Whether the result is made sure of ([`Shrinking::sure`]).
+    pub sure: bool,
 }
 
 impl Asked {
@@ -76,7 +82,7 @@ impl Asked {
             runner: self.runner.clone(),
             jobs: self.jobs,
             budget: self.runs,
-            sure: true,
+            sure: self.sure,
             stop: &interrupt::STOP,
             twins: Vec::new(),
             progress: &progress,
@@ -148,12 +154,13 @@ impl Smaller {
         with_card: bool,
         out: &mut Output,
     ) -> Option<Case> {
-        let runs = self.left.min(BUDGET);
+        let runs = self.left.min(if with_card { BUDGET } else { FURTHER });
         if runs == 0 || interrupt::STOP.load(Ordering::Relaxed) || out.is_gone() {
             self.not_shrunk += 1;
             return None;
         }
-        let asked = Asked { runner: self.runner.clone(), jobs: self.jobs, runs, seconds: None };
+        let (runner, jobs) = (self.runner.clone(), self.jobs);
+        let asked = Asked { runner, jobs, runs, seconds: None, sure: with_card };
         let (shrunk, seconds) = asked.shrunk(case);
         let shrunk = match shrunk {
             Ok(shrunk) => shrunk,

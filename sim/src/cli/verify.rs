@@ -1,14 +1,15 @@
 //! Verify before deploy.
 
 use super::{
-    Failure, INTERRUPTED, MOST_JOBS, Patience, RIG_FAILED, VIOLATED,
+    Failure, MOST_JOBS, Patience, RIG_FAILED, VIOLATED,
     deployed::Deployed,
     ending::written,
     explain,
     explore::in_the_target_folder,
     interrupt, jobs_or_cores,
     output::{
-        OutFile, Output, bar, complain, quoted_path, replay_elsewhere, replay_of, try_folder,
+        OutFile, Output, bar, complain, quoted_path, replay_elsewhere, replay_of, style_of,
+        try_folder,
     },
     profile,
     shrink::write_page,
@@ -155,12 +156,16 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     if args.base_proto.is_some() {
         out.line(report::on_the_wire(&differences));
     }
-    let bar = bar("{msg:45} {bar:20} {pos}/{len}  {elapsed}", Some(1));
+    let known = style_of("{msg:45} {bar:20} {pos}/{len}  {elapsed}, {eta} left of this");
+    let unknown = style_of("{msg:45} {pos} runs  {elapsed}");
+    let bar = bar("{msg}", Some(1));
     let progress = |progress: Progress| match progress {
         Progress::Begins(what, runs) => {
             bar.set_message(what);
+            bar.set_style(if runs.is_some() { known.clone() } else { unknown.clone() });
             bar.set_length(runs.unwrap_or(0));
             bar.set_position(0);
+            bar.reset_eta();
         }
         Progress::Ran => bar.inc(1),
     };
@@ -182,9 +187,19 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     };
     verification.take(parts)?;
     if let (Some(shard), [place]) = (args.shard, &args.runs[..]) {
-        let (part, lost) = verification.part(shard);
+        let keep = |part: &Part| {
+            if let Err(error) = part.write(place) {
+                bar.suspend(|| complain(format_args!("error: {error}")));
+            }
+        };
+        let (part, lost) = verification.part(shard, keep);
         bar.finish_and_clear();
         return parted(&part, &lost, place, out);
+    }
+    if let lacking @ 1.. = verification.lacking()
+        && !args.runs.is_empty()
+    {
+        out.line(format_args!("{lacking} runs are in none of the files: they are made here"));
     }
     let verdict = Verdict { on_the_wire: differences, ..verification.run() };
     bar.finish_and_clear();
@@ -211,13 +226,12 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
         written(json, as_json),
     ];
     all.into_iter().collect::<Result<(), _>>()?;
-    if verdict.interrupted && verdict.regressions.is_empty() {
+    if verdict.interrupted && !verdict.is_unsafe(args.rolling) {
         return Err(Failure::Interrupted("what is known so far was said".into()));
     }
     Ok(match (verdict.is_safe(args.rolling), verdict.is_unsafe(args.rolling)) {
         (true, _) => 0,
         (false, true) => VIOLATED,
-        (false, false) if verdict.interrupted => INTERRUPTED,
         (false, false) => RIG_FAILED,
     })
 }
@@ -281,7 +295,8 @@ fn programs(args: &Verify, pair: &Pair, deployment: &Deployment) -> Result<Progr
     let (case, _) = pair.rolling(args.from, args.profile, deployment, &Paths::any());
     let patience = args.patience.runner().patience;
     let tried = |(name, path): (&str, &Option<PathBuf>), stage: Stage| {
-        let program = |path: &PathBuf| Program::tried(path, &stage.run_of(&case), patience);
+        let program =
+            |path: &PathBuf| Program::tried(path, &stage.run_of(&case), patience, &interrupt::STOP);
         path.as_ref().map(program).transpose().map_err(|e| format!("{name} {e}"))
     };
     let [base, candidate] = named;

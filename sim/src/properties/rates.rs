@@ -53,6 +53,8 @@ struct Read {
     at_us: u64,
     name: (ConnId, u16, u16),
     refused: bool,
+    /// How many of it its host might serve in a window.
+    most: usize,
 }
 
 /// What was read, the oldest first.
@@ -61,8 +63,6 @@ struct Reads {
     read: VecDeque<Read>,
     /// How many of these begin windows that have been looked at.
     judged: usize,
-    /// How many may be served in a window.
-    most: usize,
 }
 
 /// A connection that is to be closed.
@@ -138,10 +138,8 @@ impl Rates {
         for (payer, what) in Self::counted(seen, conn, pdu.command()) {
             let is_conn = matches!(payer, Payer::Conn(_));
             let reads = self.read.entry((payer, what)).or_default();
-            // A host that changes side may have served under either limit.
-            let most = reads.most.max(what.most(seen.limits()) as usize);
-            reads.most = most;
-            reads.read.push_back(Read { at_us: now_us, name, refused: false });
+            let most = what.most(seen.limits()) as usize;
+            reads.read.push_back(Read { at_us: now_us, name, refused: false, most });
             let within = reads.read.iter().rev().take_while(|r| r.at_us + window_us > now_us);
             if is_conn && within.count() > 2 * most * ABUSE as usize {
                 let unread = self.unread.get(&conn).copied().unwrap_or_default();
@@ -244,10 +242,11 @@ impl Reads {
 
     /// Whether more than twice the rate was served in the window that begins with one.
     fn over(&self, at: usize, window_us: u64) -> Option<Violation> {
-        let most = self.most;
         let first = self.read.get(at)?;
         let from = self.read.iter().skip(at);
         let within = from.take_while(|r| r.at_us < first.at_us + window_us);
+        // A host that changes side within the window may serve under either limit.
+        let most = within.clone().map(|r| r.most).max()?;
         let served = within.filter(|r| !r.refused).count();
         if served <= 2 * most {
             return None;
@@ -328,14 +327,19 @@ fn abuse(conn: ConnId) -> Violation {
 
 #[cfg(test)]
 mod tests {
-    use super::Rates;
+    use super::{GRACE_US, Rates};
     use crate::{
-        properties::tape::{Tape, refused},
+        plan::Side,
+        properties::{
+            Protocols,
+            tape::{Tape, refused},
+        },
         record::{End, Kind},
     };
     use bytes::Bytes;
+    use std::collections::BTreeMap;
     use teamtalk::{
-        catalogue::id as cmd,
+        catalogue::{id as cmd, limits::Limits},
         protocol::Protocol,
         wire::{Pdu, tt::extension::RefusedCode},
     };
@@ -360,6 +364,25 @@ mod tests {
         for seq in seqs {
             let code = RefusedCode::RefusedTooMany;
             tape.tells(10, refused(seq, 1, cmd::BUDDY_LIST_DEPARTMENT_REQUEST, code));
+        }
+    }
+
+    /// The base serves 30 a window, the candidate 10.
+    #[test]
+    fn a_host_that_changes_side_serves_what_it_may_there() {
+        let limits = |rate| BTreeMap::from([("0210.rate".to_string(), rate)]);
+        let limits = |rate| Limits::with(&limits(rate)).expect("a limit");
+        for (side, found) in [(Side::Base, &[][..]), (Side::Candidate, &["rates/served/msg"])] {
+            let mut tape = tape();
+            let protocols = Protocols::all(Protocol::hardened());
+            tape.known.protocols = protocols.limited(limits(30), limits(10));
+            asks(&mut tape, 2..42);
+            tape.later(WINDOW_US + GRACE_US);
+            tape.line("msg1", Kind::OnSide { side });
+            asks(&mut tape, 42..82);
+            tape.later(2 * (WINDOW_US + GRACE_US));
+            asks(&mut tape, 82..83);
+            assert_eq!(tape.found, found, "{side:?}");
         }
     }
 

@@ -42,7 +42,9 @@ pub struct Sessions {
 impl Sessions {
     fn said(&mut self, group: u32, said: Said) {
         if self.crowded {
-            self.tally.excuse("a group of hundreds, through which the job goes one by one");
+            self.tally.excuse(
+                "members in groups are so many that a round of the job takes longer than the run",
+            );
             return;
         }
         self.groups.insert(group, said);

@@ -104,7 +104,8 @@ fn failure(
     let replay = first.map_or_else(String::new, |find| (suite.replay)(signature, find));
     let seed = first.map(|find| find.seed);
     let mut text = headline_of(seed, signature, sentence, &replay);
-    for (mechanism, find) in mechanisms {
+    let is_plain = |(of, _): &(&String, &Find)| suite.results.is_plain(signature, of);
+    for (mechanism, find) in mechanisms.iter().filter(is_plain) {
         let _ = writeln!(text, "mechanism: {mechanism}, first seed {}", find.seed);
     }
     (signature.clone(), printable(sentence), text)

@@ -80,11 +80,18 @@ pub fn verdict(told: &Told<'_>) -> String {
     for (of, n) in verdict.regressions.iter().zip(1..) {
         let mut shown = (told.shown)(&of.file_name());
         // Of what goes wrong while hosts change the cards are those of the unsafe mixes.
-        let is_explained = of.stage != Stage::Candidate && !verdict.constraints.is_empty();
-        if n > CARDS || is_explained {
+        if n > CARDS || of.is_explained {
             shown.card = None;
         }
         out += &regression(of, &shown);
+    }
+    if verdict.large > 0 {
+        let n = verdict.large;
+        let _ = writeln!(
+            out,
+            "{n} of the cases are as large as they were found: the runs for it are spent (--shrink-runs; `cargo sim \
+             shrink CASE` makes one small)"
+        );
     }
     if !verdict.mended.is_empty() {
         let _ = writeln!(out, "mended: {}", verdict.mended.join(", "));
@@ -343,7 +350,7 @@ pub fn json(pair: &Pair, verdict: &Verdict, rolling: bool) -> serde_json::Value 
         "came_to_nothing": verdict.came_to_nothing,
         "deployment": Some(&verdict.deployment).filter(|of| !of.is_empty()),
         "lost": verdict.lost.iter().map(lost).collect::<serde_json::Map<_, _>>(),
-        "interrupted": verdict.interrupted, "on_the_wire": verdict.on_the_wire,
+        "interrupted": verdict.interrupted, "large": verdict.large, "on_the_wire": verdict.on_the_wire,
         "signatures": verdict.rows.iter().map(row).collect::<serde_json::Map<_, _>>(),
         "figures": verdict.measures.iter().map(figures).collect::<serde_json::Map<_, _>>(),
         "differences": verdict.differences.iter().map(differs).collect::<Vec<_>>(),

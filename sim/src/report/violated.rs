@@ -1,6 +1,6 @@
 //! What a campaign found: each signature with its mechanisms.
 
-use crate::{explore::SeedReport, shrink::Count};
+use crate::{explore::SeedReport, mechanism::plainest, shrink::Count};
 use std::{
     collections::BTreeMap,
     fmt::Write,
@@ -48,8 +48,18 @@ impl Small {
 /// Seeds by mechanism.
 type Mechanisms<'a> = BTreeMap<&'a str, Vec<u64>>;
 
+/// A mechanism, with the others that it explains ([`plainest`]).
+struct Group<'a> {
+    mechanism: &'a str,
+    /// The first seed of itself.
+    first: u64,
+    seeds: usize,
+    /// How many of these are of others.
+    with_more: usize,
+}
+
 /// A line for each signature, with how many seeds violate it and which is the first, and one for each
-/// mechanism by which they do, with the small case if there is one.
+/// plain mechanism by which they do, with the small case if there is one.
 pub fn violated(
     reports: &BTreeMap<u64, SeedReport>,
     small: &BTreeMap<(String, String), Small>,
@@ -70,25 +80,39 @@ pub fn violated(
     for (signature, mechanisms) in found {
         let seeds: usize = mechanisms.values().map(Vec::len).sum();
         let first = mechanisms.values().flatten().min().copied().unwrap_or_default();
+        let groups = groups(&mechanisms);
         let _ = writeln!(
             out,
             "VIOLATED {signature}: {}, {}, first {first}",
             number(seeds, "seed"),
-            number(mechanisms.len(), "mechanism")
+            number(groups.len(), "mechanism")
         );
-        for (mechanism, seeds) in most_first(mechanisms) {
+        for Group { mechanism, first, seeds, with_more } in groups {
             let known = small.get(&(signature.to_string(), mechanism.to_string()));
             let small = known.map_or_else(String::new, Small::describe);
-            let _ = writeln!(out, "{:>6}  {mechanism}, first {}{small}", seeds.len(), seeds[0]);
+            let more = match with_more {
+                0 => String::new(),
+                n => format!(" ({n} of them with more beside it)"),
+            };
+            let _ = writeln!(out, "{seeds:>6}  {mechanism}{more}, first {first}{small}");
         }
     }
     out
 }
 
 /// Those of most seeds first.
-fn most_first(mechanisms: Mechanisms<'_>) -> Vec<(&str, Vec<u64>)> {
-    let mut all: Vec<_> = mechanisms.into_iter().collect();
-    all.sort_by_key(|(_, seeds)| (std::cmp::Reverse(seeds.len()), seeds[0]));
+fn groups<'a>(mechanisms: &Mechanisms<'a>) -> Vec<Group<'a>> {
+    let mut all: BTreeMap<&str, Group<'a>> = BTreeMap::new();
+    for (of, seeds) in mechanisms {
+        let mechanism = plainest(of, mechanisms.keys().copied());
+        let first = mechanisms[mechanism][0];
+        let new = || Group { mechanism, first, seeds: 0, with_more: 0 };
+        let group = all.entry(mechanism).or_insert_with(new);
+        group.seeds += seeds.len();
+        group.with_more += if *of == mechanism { 0 } else { seeds.len() };
+    }
+    let mut all: Vec<_> = all.into_values().collect();
+    all.sort_by_key(|group| (std::cmp::Reverse(group.seeds), group.first));
     all
 }
 
@@ -117,6 +141,7 @@ mod tests {
             report(3, &[("a/b/db", "race")]),
             report(4, &[("a/b/db", "crash db"), ("c/d/msg", "race")]),
             report(5, &[("a/b/db", "crash db")]),
+            report(6, &[("a/b/db", "cut + crash db")]),
         ];
         let left = Count { operations: 2, faults: 1, steps: 0, devices: 2, hosts: 7, past: 0 };
         let made = Some(Made { path: "x.json".into(), left });
@@ -124,8 +149,8 @@ mod tests {
         let small = [(("a/b/db".into(), "crash db".into()), small)].into();
         assert_eq!(
             violated(&reports.into(), &small),
-            "VIOLATED a/b/db: 3 seeds, 2 mechanisms, first 3\n     \
-             2  crash db, first 4; 2 operations and 1 fault in x.json; kept as kept/y.json\n     \
+            "VIOLATED a/b/db: 4 seeds, 2 mechanisms, first 3\n     \
+             3  crash db (1 of them with more beside it), first 4; 2 operations and 1 fault in x.json; kept as kept/y.json\n     \
              1  race, first 3\n\
              VIOLATED c/d/msg: 1 seed, 1 mechanism, first 4\n     \
              1  race, first 4\n"

@@ -9,8 +9,9 @@ pub use program::Program;
 
 use crate::{
     plan::case::Case,
+    record::Header,
     seeded,
-    world::{self, Outcome, Watch, panics},
+    world::{self, Outcome, Watch, judged, panics},
 };
 use std::{sync::mpsc, time::Duration};
 
@@ -41,6 +42,8 @@ pub struct Wanted {
     pub until: Option<Until>,
     /// What was drawn, too.
     pub draws: bool,
+    /// It is judged as a stored trace is: by its lines alone, and what is owed at the last one has had its time.
+    pub by_its_trace: bool,
 }
 
 /// When a run is over before its end: with the first of both.
@@ -109,6 +112,10 @@ impl Runner {
             {
                 let why = Why::Panicked(panicked.clone().into());
                 Err(Failed { why, trace: outcome.trace })
+            }
+            _ if self.wanted.by_its_trace => {
+                let header = Header::of(case, &outcome.trace, true);
+                judged(&header, outcome.trace).map_err(|sentence| failed(Why::Protocol(sentence)))
             }
             _ => Ok(outcome),
         }

@@ -22,7 +22,7 @@ mod small;
 mod stage;
 pub mod wire;
 
-pub use chance::{Count, bound};
+pub use chance::{BY_CHANCE, Count, bound};
 pub use contract::{Contract, Terms};
 pub use figures::{Differs, FEWEST, FIGURES, Figure};
 pub use known::Known;
@@ -128,6 +128,13 @@ pub struct Lost {
     pub why: String,
 }
 
+/// Adds runs that came to nothing to others.
+fn add_lost(to: &mut BTreeMap<Stage, Lost>, more: BTreeMap<Stage, Lost>) {
+    for (stage, lost) in more {
+        to.entry(stage).or_insert_with(|| Lost { runs: 0, ..lost.clone() }).runs += lost.runs;
+    }
+}
+
 /// How far it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
@@ -161,6 +168,8 @@ pub struct Regression {
     pub on_candidate: Count,
     /// As it went wrong.
     pub as_it_was: Count,
+    /// An unsafe mix that is known explains it: the case of that shows it better.
+    pub is_explained: bool,
     /// A case that shows it.
     pub case: Case,
 }
@@ -257,6 +266,8 @@ pub struct Verdict {
     pub measures: BTreeMap<Stage, Measure>,
     /// In what that differs from the base by more than chance.
     pub differences: Vec<Differs>,
+    /// Cases that are as large as they were found: the runs for making them small were spent.
+    pub large: u64,
     /// It was asked to stop before all was known.
     pub interrupted: bool,
 }
@@ -271,14 +282,6 @@ impl Verdict {
     /// looked for.
     pub fn is_lost_alone(&self) -> bool {
         self.regressions.iter().any(|of| of.stage == Stage::Candidate)
-    }
-
-    /// Runs that came to nothing, with those of other rounds.
-    fn add_lost(&mut self, lost: BTreeMap<Stage, Lost>) {
-        for (stage, lost) in lost {
-            let known = self.lost.entry(stage).or_insert_with(|| Lost { runs: 0, ..lost.clone() });
-            known.runs += lost.runs;
-        }
     }
 
     /// Whether something is lost, whatever else is not known: one side can't read what the other writes, the contract is
@@ -336,6 +339,12 @@ impl Runs {
         base.any(|ran| ran.came.judged.get(property).is_some_and(|judged| *judged > 0))
     }
 
+    /// Whether the plan of a run breaks no such thing with everybody on the base.
+    fn base_holds(&self, ran: &Ran, signature: &str) -> bool {
+        let base = ran.case.seed.and_then(|seed| self.ran.get(&Stage::Base)?.get(&seed));
+        base.is_some_and(|base| base.violated(signature).is_none())
+    }
+
     /// The runs of the stages of a kind.
     fn of(&self, is_of: impl Fn(Stage) -> bool) -> impl Iterator<Item = &Ran> {
         let stages = self.ran.iter().filter(move |(stage, _)| is_of(**stage));
@@ -389,7 +398,10 @@ impl Verification<'_> {
             Stage::Candidate => candidate,
             Stage::Rolling(_) => &None,
         };
-        Runner { program: program.clone(), ..self.pool.runner.clone() }
+        let mut runner = Runner { program: program.clone(), ..self.pool.runner.clone() };
+        // What another build ran is judged by its trace: so is what it is compared with.
+        runner.wanted.by_its_trace = !self.programs.is_none();
+        runner
     }
 
     fn is_stopped(&self) -> bool {

@@ -19,18 +19,26 @@ pub struct Noises<'a, E> {
 
 impl<E: Fn() + Sync> Noises<'_, E> {
     /// Under how many noise seeds a case fails as it expects, and how many another one, which something else may run,
-    /// if the first exceeds the second.
-    pub fn worse(&self, case: &Case, elsewhere: &Self, other: &Case) -> Option<(Count, Count)> {
+    /// if the first exceeds the second, and by chance would in less than a share.
+    pub fn worse(
+        &self,
+        case: &Case,
+        elsewhere: &Self,
+        other: &Case,
+        chance: f64,
+    ) -> Option<(Count, Count)> {
         let of_all = |hits: u64| Count { hits, of: PAIRED };
         let here = self.count(case, |so_far| {
-            of_all(so_far.hits + PAIRED - so_far.of).exceeds(Count { hits: 0, of: PAIRED })
+            let most = of_all(so_far.hits + PAIRED - so_far.of);
+            most.exceeds_at(chance, Count { hits: 0, of: PAIRED })
         })?;
-        let there = elsewhere.count(other, |so_far| here.exceeds(of_all(so_far.hits)))?;
+        let there =
+            elsewhere.count(other, |so_far| here.exceeds_at(chance, of_all(so_far.hits)))?;
         Some((here, there))
     }
 
     /// Under how many noise seeds a case fails as it expects; `None` once the count so far is not worth going on
-    /// with, or if it was asked to stop.
+    /// with, if it was asked to stop, or if a run comes to nothing.
     pub fn count(&self, case: &Case, is_worth_it: impl Fn(Count) -> bool) -> Option<Count> {
         let mut count = Count::default();
         while count.of < PAIRED {
@@ -60,7 +68,8 @@ impl<E: Fn() + Sync> Noises<'_, E> {
         }
         let ran = self.pool.run(&new, Enough::AllRan, &self.each);
         for (case, ran) in new.iter().zip(ran) {
-            let Some(ran) = ran else { continue };
+            // Of one that came to nothing nobody knows: the pool counts it.
+            let Some(ran) = ran.filter(|ran| !ran.is_lost) else { continue };
             count.add(ran.fails);
             self.known.keep(case, &self.pool.runner, ran.signatures);
         }

@@ -3,7 +3,7 @@
 //! The file has what each run came to, and not its case: a seed makes that again, under the same build.
 
 use super::{
-    Lost, Paths, Runs, Stage, Verification,
+    Lost, Paths, Runs, Stage, Verification, add_lost,
     stage::{Came, Ran},
 };
 use crate::{
@@ -26,6 +26,9 @@ const FORMAT: u32 = 1;
 /// No such file is larger, in bytes.
 const LARGEST_FILE: u64 = 1 << 30;
 
+/// After so many seeds a shard keeps what there is.
+const KEPT_AFTER: usize = 50;
+
 /// What runs of the stages came to, by stage and seed.
 pub type Given = BTreeMap<(Stage, u64), Came>;
 
@@ -35,7 +38,7 @@ pub type Given = BTreeMap<(Stage, u64), Came>;
 pub struct Asked {
     base: ProtocolSpec,
     candidate: ProtocolSpec,
-    /// The version of another build that ran what is on the base.
+    /// Another build that ran what is on the base: its version, and a hash of its file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     base_sim: Option<String>,
     /// The same of the candidate.
@@ -73,7 +76,7 @@ pub struct Part {
 
 impl Asked {
     fn new(by: &Verification<'_>) -> Self {
-        let version = |of: &Option<crate::run::Program>| of.as_ref().map(|of| of.version().into());
+        let version = |of: &Option<crate::run::Program>| of.as_ref().map(|of| of.build());
         Self {
             base: by.pair.base.clone(),
             candidate: by.pair.candidate.clone(),
@@ -169,19 +172,33 @@ impl Part {
 }
 
 impl Verification<'_> {
-    /// Runs the stages of a shard's seeds, judges nothing, and says which runs came to nothing.
-    pub fn part(&self, shard: Shard) -> (Part, BTreeMap<Stage, Lost>) {
-        let mut runs = Runs::default();
+    /// Runs the stages of a shard's seeds, and judges nothing: the runs, and those that came to nothing. What there is is
+    /// handed to `keep` now and then.
+    pub fn part(&self, shard: Shard, mut keep: impl FnMut(&Part)) -> (Part, BTreeMap<Stage, Lost>) {
+        let (format, build, of) = (FORMAT, BUILD.into(), Asked::new(self));
+        let given = self.given.iter().filter(|((_, seed), _)| shard.has(*seed, self.from));
+        let given = given.map(|((stage, seed), came)| (*stage, *seed, came.clone()));
+        let runs = given.map(|(stage, seed, came)| PartRun { stage, seed, came }).collect();
+        let mut part = Part { format, build, of, shard, runs };
+        let mut lost = BTreeMap::new();
         let mut cases = self.cases(self.seeds(), &Paths::any());
         cases.retain(|(case, _)| case.seed.is_some_and(|seed| shard.has(seed, self.from)));
-        self.stages(&mut runs, &cases);
-        let of_stage = |(stage, of): (Stage, BTreeMap<u64, Ran>)| {
-            of.into_iter().map(move |(seed, ran)| PartRun { stage, seed, came: ran.came })
-        };
-        let ran = runs.ran.into_iter().flat_map(of_stage).collect();
-        let part =
-            Part { format: FORMAT, build: BUILD.into(), of: Asked::new(self), shard, runs: ran };
-        (part, runs.lost)
+        for cases in cases.chunks(KEPT_AFTER) {
+            let mut runs = Runs::default();
+            self.stages(&mut runs, cases);
+            let of_stage = |(stage, of): (Stage, BTreeMap<u64, Ran>)| {
+                of.into_iter().map(move |(seed, ran)| PartRun { stage, seed, came: ran.came })
+            };
+            let new = runs.ran.into_iter().flat_map(of_stage);
+            part.runs.extend(new.filter(|one| !self.given.contains_key(&(one.stage, one.seed))));
+            add_lost(&mut lost, runs.lost);
+            keep(&part);
+            if self.is_stopped() {
+                break;
+            }
+        }
+        part.runs.sort_by_key(|one| (one.stage, one.seed));
+        (part, lost)
     }
 
     /// Takes the runs of files, each with the name that it has in sentences: they are not made again.
@@ -211,6 +228,12 @@ impl Verification<'_> {
             }
         }
         Ok(())
+    }
+
+    /// How many runs of the stages were not given.
+    pub fn lacking(&self) -> usize {
+        let stages = if self.rolling { 3 } else { 2 };
+        (stages * self.seeds().count()).saturating_sub(self.given.len())
     }
 }
 
@@ -250,7 +273,7 @@ mod tests {
             known: Known::default(),
             progress: &|_| {},
         };
-        let (part, lost) = verification.part("2/2".parse().expect("a shard"));
+        let (part, lost) = verification.part("2/2".parse().expect("a shard"), |_| {});
         assert!(lost.is_empty() && part.len() == 3, "{lost:?}");
         let again = Part::parse(&serde_json::to_string(&part).expect("plain data"));
         assert_eq!(again.as_ref(), Ok(&part));

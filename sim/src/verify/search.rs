@@ -1,8 +1,8 @@
 //! From runs to regressions, from these to causes, and from causes to an order that is run itself.
 
 use super::{
-    AIMED, Cause, Constraint, Count, LOST, Lost, MOST_CAUSES, Progress, Proven, ROLLING, ROUNDS,
-    Regression, Row, Runs, Stage, TRIED, Verdict, Verification, is_rolling,
+    AIMED, BY_CHANCE, Cause, Constraint, Count, LOST, Lost, MOST_CAUSES, Progress, Proven, ROLLING,
+    ROUNDS, Regression, Row, Runs, Stage, TRIED, Verdict, Verification, add_lost, is_rolling,
     mix::{Found, Search, frozen, stays},
     noises::Noises,
     order,
@@ -103,7 +103,9 @@ impl Verification<'_> {
             for is_of in [|stage| stage == Stage::Candidate, is_rolling] {
                 let count = runs.count(signature, is_of);
                 let is_worse = count.hits > 0 && (base.hits == 0 || count.exceeds(base));
-                if !is_worse {
+                // What the base breaks, too, may hide what is broken here: pairs of the same plan tell.
+                let is_hidden = !is_worse && count.is_oftener(base);
+                if !is_worse && !is_hidden {
                     continue;
                 }
                 let stage = match is_of(Stage::Candidate) {
@@ -118,8 +120,12 @@ impl Verification<'_> {
                     verdict.not_yet.push(signature.into());
                     continue;
                 }
-                let mut failing = runs.of(is_of).filter(|ran| ran.violated(signature).is_some());
-                match failing.by_ref().take(TRIED).find_map(|ran| self.paired(ran, signature)) {
+                let chance = if is_hidden { LOST } else { BY_CHANCE };
+                let failing = runs.of(is_of).filter(|ran| ran.violated(signature).is_some());
+                let mut failing =
+                    failing.filter(|ran| !is_hidden || runs.base_holds(ran, signature));
+                let tried = failing.by_ref().take(TRIED);
+                match tried.filter_map(|ran| self.paired(ran, signature, chance)).next() {
                     Some(regression) => {
                         verdict.regressions.push(regression);
                         is_unclear = false;
@@ -132,7 +138,7 @@ impl Verification<'_> {
                         is_unclear = false;
                         break;
                     }
-                    None => is_unclear = true,
+                    None => is_unclear |= is_worse,
                 }
             }
             if is_unclear {
@@ -143,11 +149,11 @@ impl Verification<'_> {
 
     /// Whether a run went wrong because of its sides: its plan is run under noise seeds as it was, with
     /// everybody on the base, and with everybody on the candidate.
-    fn paired(&self, ran: &Ran, signature: &str) -> Option<Regression> {
+    fn paired(&self, ran: &Ran, signature: &str, chance: f64) -> Option<Regression> {
         let case = ran.expecting(signature);
         let as_it_was = self.run_of(ran.stage, &case);
         let (here, base) = (self.noises(ran.stage), self.noises(Stage::Base));
-        let counts = here.worse(&as_it_was, &base, &only(&case, Side::Base))?;
+        let counts = here.worse(&as_it_was, &base, &only(&case, Side::Base), chance)?;
         self.regression(ran, signature, counts)
     }
 
@@ -178,6 +184,7 @@ impl Verification<'_> {
             on_base,
             on_candidate,
             as_it_was: here,
+            is_explained: false,
             case: as_it_was,
         })
     }
@@ -193,7 +200,8 @@ impl Verification<'_> {
     pub(super) fn constraints(&self, verdict: &mut Verdict, runs: &Runs) {
         (self.progress)(Progress::Begins("the smallest unsafe mixes".into(), None));
         let mut tried = 0;
-        for Regression { signature, stage, .. } in verdict.regressions.clone() {
+        for at in 0..verdict.regressions.len() {
+            let Regression { signature, stage, .. } = verdict.regressions[at].clone();
             if !is_rolling(stage) {
                 continue;
             }
@@ -231,13 +239,20 @@ impl Verification<'_> {
                     }
                 }
             }
+            let explains = |ran: &Ran| {
+                let violated = ran.violated(&signature);
+                violated.is_some_and(|violated| is_explained(verdict, &ran.sides(violated)))
+            };
+            let of_it = verdict.regressions[at].seed;
+            let mut shown = runs.of(is_rolling).filter(|ran| ran.case.seed == Some(of_it));
+            verdict.regressions[at].is_explained = shown.any(explains);
         }
     }
 
     /// Whether a case goes wrong more often than with everybody on the base.
     fn is_by_its_sides(&self, case: &Case) -> bool {
         let (here, base) = (self.noises(ROLLING), self.noises(Stage::Base));
-        here.worse(case, &base, &only(case, Side::Base)).is_some()
+        here.worse(case, &base, &only(case, Side::Base), BY_CHANCE).is_some()
     }
 
     /// The cause of a case that goes wrong by its sides, and by none that is known; `None` if it takes nobody of
@@ -314,7 +329,7 @@ impl Verification<'_> {
                 return;
             };
             let (proven, failing, lost) = self.prove_once(verdict, order);
-            verdict.add_lost(lost);
+            add_lost(&mut verdict.lost, lost);
             let is_last = round + 1 == ROUNDS || failing.is_empty() || self.is_stopped();
             verdict.proven = Some(proven);
             if is_last {

@@ -35,11 +35,9 @@ impl Verification<'_> {
         let mut left = self.shrink_runs;
         // The plan of one run may have broken several properties; each case is made small once.
         let mut known: BTreeMap<String, Case> = BTreeMap::new();
-        let Verdict { rows, constraints, unconfirmed, regressions, .. } = verdict;
-        // What goes wrong while hosts change is shown by the cases of the mixes that do it.
-        let is_explained = !constraints.is_empty();
-        let regressions = regressions.iter_mut();
-        let regressions = regressions.filter(|of| of.stage == Stage::Candidate || !is_explained);
+        let Verdict { rows, constraints, unconfirmed, regressions, large, .. } = verdict;
+        // What a mix explains is shown by the case of that.
+        let regressions = regressions.iter_mut().filter(|of| !of.is_explained);
         let all = constraints.iter_mut().map(of_constraint).chain(regressions.map(of_regression));
         for (signature, stage, case) in all.chain(unconfirmed.iter_mut().map(of_constraint)) {
             let count = rows.get(signature).and_then(|row| row.counts.get(&Stage::Candidate));
@@ -50,7 +48,8 @@ impl Verification<'_> {
                 continue;
             }
             if left == 0 || self.is_stopped() {
-                return;
+                *large += u64::from(self.shrink_runs > 0);
+                continue;
             }
             // What nobody sees with everybody on the candidate is of the mix.
             let is_of_mix = stage != Stage::Candidate && !is_of_all;

@@ -9,7 +9,7 @@ use crate::{
         Plan, Role, Side,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{
-            Clients, Deployment, Profile, generate_in, limited,
+            Clients, Deployment, Profile, generate_in, limits,
             rollout::{Leg, Ranks, lay},
         },
         rollout,
@@ -129,10 +129,17 @@ impl Pair {
         (self.of_seed(seed, profile, deployment).case(seed, plan), path)
     }
 
-    /// With the limits that a profile makes small, by the seed.
+    /// With the limits that a profile makes small, by the seed, but for those that a side says itself: the sides differ in
+    /// nothing more than they do.
     pub fn of_seed(&self, seed: u64, profile: Profile, deployment: &Deployment) -> Self {
-        let of = |side: &ProtocolSpec| limited(side, seed, profile, deployment);
-        Self { base: of(&self.base), candidate: of(&self.candidate) }
+        let mut pair = self.clone();
+        for (name, value) in limits(seed, profile, deployment) {
+            if !self.base.limits.contains_key(&name) && !self.candidate.limits.contains_key(&name) {
+                pair.base.limits.insert(name.clone(), value);
+                pair.candidate.limits.insert(name, value);
+            }
+        }
+        pair
     }
 
     /// A plan under both protocols.

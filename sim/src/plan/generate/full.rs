@@ -5,7 +5,6 @@
 use super::{Deployment, Profile, extras::Draws};
 use crate::plan::{
     Action, Chat, Device, Group, PastMessage, PastPair, PastSession, Plan, Rogue, Size,
-    case::ProtocolSpec,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::client::Acks;
@@ -70,22 +69,8 @@ impl Full {
     }
 }
 
-/// A protocol with the limits that the profile makes small; what it says itself goes first.
-pub fn limited(
-    protocol: &ProtocolSpec,
-    seed: u64,
-    profile: Profile,
-    deployment: &Deployment,
-) -> ProtocolSpec {
-    let mut protocol = protocol.clone();
-    for (name, value) in limits(seed, profile, deployment) {
-        protocol.limits.entry(name).or_insert(value);
-    }
-    protocol
-}
-
 /// The limits of the case of a seed that differ from the defaults.
-fn limits(seed: u64, profile: Profile, deployment: &Deployment) -> BTreeMap<String, u32> {
+pub fn limits(seed: u64, profile: Profile, deployment: &Deployment) -> BTreeMap<String, u32> {
     let full = || Full::of(&mut Draws::of(seed, STREAM), deployment);
     let full = (profile == Profile::Bounds).then(full);
     let limit = full.and_then(Full::limit);

@@ -17,7 +17,7 @@ mod past;
 pub mod rollout;
 
 pub use deployment::Deployment;
-pub use full::limited;
+pub use full::limits;
 
 use super::{
     Between, DB_WORKERS, EPOCH, Host, Node, Pace, Past, Plan, Role, Side, TICK_MS, Trouble,

@@ -68,6 +68,7 @@ pub fn verdict() -> Verdict {
         let stage = legs[n % legs.len()];
         verdict.rows.insert(signature.clone(), Row { counts: [(stage, of(1, 40))].into() });
         verdict.regressions.push(Regression {
+            is_explained: false,
             signature: signature.clone(),
             sentence: format!("sentence {n}: {ODD}\u{1}"),
             stage,

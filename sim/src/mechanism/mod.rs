@@ -7,6 +7,10 @@
 //! ended, a host where it came by was down. Faults are not: most of those that a run has at the same time had
 //! no part in it, and those that had show by what they did.
 
+mod plain;
+
+pub use plain::plainest;
+
 use crate::{
     plan::{Host, Role},
     properties::Violation,
