@@ -5,10 +5,10 @@
 //! and a worker that waits for that row serves nobody: past their share ([`of_one`]) its messages wait aside, and
 //! each joins the end of the line when one before it is done.
 
-use super::worker::Job;
 use crate::{
     catalogue::id as command,
     conversation::Conversation,
+    env::ConnId,
     mutants::Mutant,
     protocol::Protocol,
     wire::{Pdu, fields, im::base_define::MsgType},
@@ -28,6 +28,9 @@ const fn of_one(workers: usize) -> usize {
         _ => workers / 4,
     }
 }
+
+/// A request and the connection that it came from.
+pub type Job = (ConnId, Pdu);
 
 /// A request, and the conversation that it is a message of.
 type Asked = (Option<Conversation>, Job);

@@ -2,7 +2,7 @@
 
 use crate::{
     db_proxy::{
-        line::{Line, Seat},
+        line::{Job, Line, Seat},
         plumbing::{
             context::{Context, World},
             refusal,
@@ -20,9 +20,6 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 /// The most requests that may wait for one worker (ours; the original has no bound), where the limit
 /// `worker.queue` does not hold. Past it requests are refused.
 pub const QUEUE_BOUND: usize = 4096;
-
-/// A request and the connection that it came from.
-pub type Job = (ConnId, Pdu);
 
 /// Where a worker gets its requests from.
 #[derive(Debug)]
