@@ -1,5 +1,5 @@
 //! Who waits for whom at a db_proxy under `hardened`: a group to which everybody writes at once keeps its own members
-//! waiting, and nobody else.
+//! waiting, who asks for much at once waits for themselves, and nobody else notices.
 
 use teamtalk::{client::Conduct, fact::Fact};
 use teamtalk_sim::{
@@ -16,6 +16,8 @@ use teamtalk_sim::{
 /// So many write to the group, so often.
 const MEMBERS: u32 = 12;
 const MESSAGES: u32 = 1;
+/// Or one of them asks for so many pages at once: just under the rate.
+const PAGES: u32 = 58;
 /// When they do, in simulated milliseconds.
 const AT_MS: u64 = 5_000;
 /// One who is in no group asks so often meanwhile, so many milliseconds apart: under the rate of what is asked.
@@ -24,9 +26,24 @@ const ASKED_EVERY_MS: u64 = 40;
 /// Each question is two or three round trips to the stores, of at most 50 ms each, and those to msg_server and db_proxy.
 const ANSWERED_WITHIN_US: u64 = 250_000;
 
-/// One db_proxy of some workers.
-fn case(protocol: &ProtocolSpec, workers: usize) -> Case {
-    let mut case = case_of(1, protocol, Profile::Calm);
+/// When, which device, what.
+type Timed = (u64, u32, Action);
+
+/// Everybody writes to the group.
+fn crowd() -> Vec<Timed> {
+    let send = |slot| (AT_MS, slot, Action::Send { to: Chat::group(GroupRef::Known(1)) });
+    (0..MESSAGES).flat_map(|_| (1..=MEMBERS).map(send)).collect()
+}
+
+/// One user asks for many pages.
+fn burst() -> Vec<Timed> {
+    let pull = Action::Pull { chat: Chat::User(2), count: 100 };
+    (0..PAGES).map(|_| (AT_MS, 1, pull.clone())).collect()
+}
+
+/// One db_proxy of some workers, and what keeps it busy.
+fn case(workers: usize, busy: Vec<Timed>) -> Case {
+    let mut case = case_of(1, &ProtocolSpec::preset("hardened"), Profile::Calm);
     let device = |slot: u32| Device {
         slot,
         user: slot,
@@ -38,10 +55,8 @@ fn case(protocol: &ProtocolSpec, workers: usize) -> Case {
     };
     let asks = MEMBERS + 1;
     let logins = (1..=asks).map(|slot| (200, slot, Action::Login));
-    let send = |slot| (AT_MS, slot, Action::Send { to: Chat::group(GroupRef::Known(1)) });
-    let sends = (0..MESSAGES).flat_map(|_| (1..=MEMBERS).map(send));
     let ask = |n| (AT_MS + n * ASKED_EVERY_MS, asks, Action::ask("departments"));
-    let all = logins.chain(sends).chain((0..QUESTIONS).map(ask));
+    let all = logins.chain(busy).chain((0..QUESTIONS).map(ask));
     let operations =
         all.zip(1..).map(|((at_ms, device, action), id)| Operation { id, at_ms, device, action });
     let members = (1..=MEMBERS).collect();
@@ -74,10 +89,10 @@ fn longest(outcome: &Outcome) -> u64 {
     outcome.trace.lines.iter().map(of).max().unwrap_or_default()
 }
 
-#[test]
-fn a_group_to_which_all_write_at_once_holds_up_nobody_else() {
+/// Whoever asks meanwhile is answered in time, of however few workers.
+fn holds_up_nobody_else(busy: fn() -> Vec<Timed>) {
     for workers in [4, 12] {
-        let case = case(&ProtocolSpec::preset("hardened"), workers);
+        let case = case(workers, busy());
         let outcome = run_case(&case).unwrap_or_else(|failed| panic!("{failed}"));
         let waited = waits(&case, &outcome);
         println!("{workers} workers, {} waited: {waited:?}", longest(&outcome));
@@ -86,4 +101,14 @@ fn a_group_to_which_all_write_at_once_holds_up_nobody_else() {
         let in_time = |us: &Option<u64>| us.is_some_and(|us| us < ANSWERED_WITHIN_US);
         assert!(waited.iter().all(in_time), "{workers} workers: {waited:?}");
     }
+}
+
+#[test]
+fn a_group_to_which_all_write_at_once_holds_up_nobody_else() {
+    holds_up_nobody_else(crowd);
+}
+
+#[test]
+fn a_user_who_asks_for_much_at_once_holds_up_nobody_else() {
+    holds_up_nobody_else(burst);
 }

@@ -1,10 +1,11 @@
-//! One line for all workers of a process (switch `edge-limits`): nobody waits while a worker is idle, and no
-//! conversation holds all of them.
+//! One line for all workers of a process (switch `edge-limits`): nobody waits while a worker is idle, users take
+//! turns, and no conversation holds all workers.
 //!
 //! The exception is a conversation that many write to at once. Its messages take turns at a row of the database,
 //! and a worker that waits for that row serves nobody: past their share ([`of_one`]) its messages wait aside, and
-//! each joins the end of the line when one before it is done.
+//! each joins the line when one before it is done.
 
+use super::fair::Fair;
 use crate::{
     catalogue::id as command,
     conversation::Conversation,
@@ -43,8 +44,8 @@ pub struct Line(Mutex<State>);
 struct State {
     protocol: Protocol,
     workers: Vec<Worker>,
-    /// The oldest first. Empty while a worker is idle.
-    line: VecDeque<Asked>,
+    /// Empty while a worker is idle.
+    line: Fair<Asked>,
     /// Conversations of which messages are served or wait.
     turns: BTreeMap<Conversation, Turns>,
     /// How many wait, in the line and aside.
@@ -87,7 +88,7 @@ impl Line {
         let worker = |to| Worker { to, is_idle: true, conversation: None };
         let pairs = (0..workers).map(|_| mpsc::channel(1));
         let (workers, jobs): (Vec<_>, Vec<_>) = pairs.map(|(to, jobs)| (worker(to), jobs)).unzip();
-        let (line, turns) = (VecDeque::new(), BTreeMap::new());
+        let (line, turns) = (Fair::new(), BTreeMap::new());
         let state = State { protocol, workers, line, turns, waiting: 0, bound };
         let line = Arc::new(Self(Mutex::new(state)));
         let seat = |(worker, jobs)| Seat { line: line.clone(), worker, jobs, is_busy: false };
@@ -117,7 +118,7 @@ impl Line {
             Some(of) => state.turns.entry(of).or_default().aside.push_back(job),
             None => {
                 state.take_turn(conversation);
-                state.line.push_back((conversation, job));
+                state.wait(conversation, job);
             }
         }
         Ok(state.waiting)
@@ -129,7 +130,7 @@ impl Line {
         if let Some(conversation) = state.workers[worker].conversation.take() {
             state.give_turn(conversation);
         }
-        let Some((conversation, job)) = state.line.pop_front() else {
+        let Some((conversation, job)) = state.line.pop() else {
             state.workers[worker].is_idle = true;
             return None;
         };
@@ -158,6 +159,11 @@ impl State {
         (!is_kept).then_some(idle)
     }
 
+    fn wait(&mut self, conversation: Option<Conversation>, job: Job) {
+        let request = job.1.clone();
+        self.line.push(&request, (conversation, job));
+    }
+
     fn take_turn(&mut self, conversation: Option<Conversation>) {
         if let Some(of) = conversation {
             self.turns.entry(of).or_default().taken += 1;
@@ -168,7 +174,10 @@ impl State {
     fn give_turn(&mut self, conversation: Conversation) {
         let Some(turns) = self.turns.get_mut(&conversation) else { return };
         match turns.aside.pop_front() {
-            Some(job) => self.line.push_back((Some(conversation), job)),
+            Some(job) => {
+                self.wait(Some(conversation), job);
+                return;
+            }
             None => turns.taken -= 1,
         }
         if turns.taken == 0 {
@@ -220,7 +229,7 @@ mod tests {
         protocol::Protocol,
         wire::{
             Pdu,
-            im::{base_define::MsgType, message::ImMsgData},
+            im::{base_define::MsgType, buddy::ImDepartmentReq, message::ImMsgData},
         },
     };
     use std::sync::Arc;
@@ -241,8 +250,13 @@ mod tests {
         message(seq, MsgType::GroupText)
     }
 
+    fn asked_by(user_id: u32, seq: u16) -> Job {
+        let asked = ImDepartmentReq { user_id, latest_update_time: 0, attach_data: None };
+        (1, Pdu::new(command::BUDDY_LIST_DEPARTMENT_REQUEST, seq, &asked))
+    }
+
     fn question(seq: u16) -> Job {
-        (1, Pdu::raw(command::BUDDY_LIST_DEPARTMENT_REQUEST, seq, bytes::Bytes::new()))
+        asked_by(1, seq)
     }
 
     /// What a worker gets now, if it gets something: its seq_num.
@@ -275,6 +289,17 @@ mod tests {
         assert_eq!(next(&mut seats[1]), None);
         assert_eq!(join(&line, 2, question(7)), Some(0));
         assert_eq!(next(&mut seats[1]), Some(7));
+    }
+
+    #[test]
+    fn who_asks_much_waits_for_themselves() {
+        let (line, mut seats) = Line::new(1, 10, Protocol::hardened());
+        for seq in 1..=4 {
+            assert!(join(&line, 0, question(seq)).is_some());
+        }
+        assert_eq!(join(&line, 0, asked_by(2, 5)), Some(4));
+        let got: Vec<_> = (0..5).map(|_| next(&mut seats[0])).collect();
+        assert_eq!(got, [Some(1), Some(2), Some(5), Some(3), Some(4)]);
     }
 
     #[test]

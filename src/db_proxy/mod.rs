@@ -2,12 +2,13 @@
 //!
 //! Requests of all msg_servers go to a pool of workers; each request goes to a random worker with
 //! its own queue and its own pair of SQL connections (with `edge-limits` to one that is idle, and all
-//! wait in one line: `line`), so requests of one connection may run side by side and be answered out
+//! wait in one line, by turns of users: `line`), so requests of one connection may run side by side and be answered out
 //! of order. What fails is not tried again, with one exception: a
 //! transaction that met a deadlock, or waited too long for a lock, runs once more
 //! (`plumbing::transaction`).
 
 mod data;
+mod fair;
 mod file;
 mod group;
 mod line;
