@@ -59,7 +59,7 @@ pub const GENERAL: [General; 9] = [
     General {
         name: WORKER_QUEUE,
         limit: Limit { default: 4_096, ceiling: 65_536 },
-        says: "requests that wait for one worker of a db_proxy; past it one is refused",
+        says: "requests that wait at a db_proxy, for each of its workers; past it one is refused",
     },
 ];
 

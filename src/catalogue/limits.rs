@@ -41,7 +41,7 @@ pub struct Limits {
     pub send_list: usize,
     /// Requests of one device that wait for a server.
     pub in_flight: usize,
-    /// Requests that wait for one worker of a db_proxy.
+    /// Requests that wait at a db_proxy, for each of its workers.
     pub worker_queue: usize,
     /// Bytes of a PDU of a connection that is not logged in, header included.
     pub stranger_pdu: u32,

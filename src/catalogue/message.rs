@@ -34,7 +34,7 @@ pub(super) const COMMANDS: &[Command] = &[
         .limited(CommandLimits {
             // Each device may send 20, as in the original: four of them.
             rate: limit(80, 4_000),
-            fields: &[field("msg_data", 65_536, 1_048_576), field("send_token", 64, 64), ATTACH],
+            fields: &[field("msg_data", 65_536, 1_048_576), field("send_token", 16, 16), ATTACH],
         }),
     Command::new(MSG_DATA_ACK, "CID_MSG_DATA_ACK", ImMsgDataAck::TABLE)
         .ways(&[FROM_DEVICE])

@@ -1,14 +1,17 @@
 //! db_proxy: a table from command to handler over Redis and SQL (SYSTEM.md section 6).
 //!
 //! Requests of all msg_servers go to a pool of workers; each request goes to a random worker with
-//! its own queue and its own pair of SQL connections, so requests of one connection may run side by
-//! side and be answered out of order. What fails is not tried again, with one exception: a
+//! its own queue and its own pair of SQL connections (with `edge-limits` to one that is idle, and all
+//! wait in one line, by turns of users: `line`), so requests of one connection may run side by side and be answered out
+//! of order. What fails is not tried again, with one exception: a
 //! transaction that met a deadlock, or waited too long for a lock, runs once more
 //! (`plumbing::transaction`).
 
 mod data;
+mod fair;
 mod file;
 mod group;
+mod line;
 mod message;
 mod plumbing;
 mod push;
@@ -53,6 +56,7 @@ use tokio::{
     time::Sleep,
 };
 use user::user_change;
+use worker::Queues;
 
 /// The most replies that may wait to be written; past it workers wait.
 const REPLIES_BOUND: usize = 1024;
@@ -181,11 +185,11 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
         }
     };
     let mut schema = schema::Check::new(connector.clone(), protocol, timing);
-    // Of the workers that have not started.
-    let mut queues = Vec::new();
-    let room = if protocol.edge_limits { limits.worker_queue } else { worker::QUEUE_BOUND };
-    let mut pool =
-        worker::Queues::new(env.clone(), workers.max(1), room, |queue| queues.push(queue));
+    // `queues` are those of the workers that have not started.
+    let (mut pool, mut queues) = match protocol.edge_limits {
+        true => Queues::shared(env.clone(), workers.max(1), limits.worker_queue, protocol),
+        false => Queues::own(env.clone(), workers.max(1), worker::QUEUE_BOUND),
+    };
     if !schema.is_asking() {
         start(&mut queues, &mut tasks);
     }

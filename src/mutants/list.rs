@@ -188,6 +188,7 @@ mutants! {
         InFlightOverBound "any number of requests of a device may wait"
     }
     "links" {
+        DrawnWorkerOnly "a request waits for the worker that was drawn for it, though another one is idle"
         SilentLinkStays "a link between servers that is silent for ever is never closed"
         NoLinkHeartbeats "no heartbeats are sent on links between servers"
         LostLinkStaysLost "a link between servers that is lost is never dialled again"

@@ -277,12 +277,15 @@ switches! {
         name: "edge-limits",
         scope: "msg, db, route",
         instead_of: "taking PDUs of up to 16 MiB of anybody, lists and pages as long as a client \
-                     chooses, as often as it sends them, and closing a server link for it",
+                     chooses, as often as it sends them, and closing a server link for it; and a request that waits \
+                     behind a slow one while other workers of its db_proxy are idle, or behind all \
+                     that another user asks",
         peers: Peers::until(&[Msg]).says(
             "a client that keeps to what real clients send notices nothing; db_proxies and route_servers with it \
              refuse what an old msg_server lets through",
         ),
-        cost: "one look at the body of each device's PDU",
+        cost: "one look at the body of each device's PDU; at each db_proxy no more messages of one conversation \
+               at once than a quarter of its workers (two, of 3 to 11)",
         property: "bounded",
     };
     user_changes_from_store: Switch {

@@ -6,11 +6,17 @@ use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_f
 /// The user in every relayed request, and the sender in IMMsgData.
 pub const USER_ID: u32 = 1;
 
+/// `to_session_id` of IMMsgData.
+pub const TO_SESSION_ID: u32 = 2;
+
 /// `msg_id` of IMMsgData.
 pub const MSG_ID: u32 = 3;
 
 /// `create_time` of IMMsgData.
 pub const CREATE_TIME: u32 = 4;
+
+/// `msg_type` of IMMsgData.
+pub const MSG_TYPE: u32 = 5;
 
 /// `client_type` of IMDeviceTokenReq.
 pub const CLIENT_TYPE: u32 = 3;

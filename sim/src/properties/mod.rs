@@ -182,8 +182,9 @@ impl Properties {
         self
     }
 
-    /// The same, for a run of a plan: which of its devices are orderly.
+    /// The same, for a run of a plan: which of its devices are orderly, and how many workers a db_proxy has.
     pub fn of_plan(mut self, plan: &Plan) -> Self {
+        self.known.db_workers = plan.db_workers;
         let orderly = plan.devices.iter().filter(|device| device.is_orderly());
         self.known.orderly = orderly.map(|device| device.slot).collect();
         let never = plan.devices.iter().filter(|device| device.conduct.acks == Acks::Never);

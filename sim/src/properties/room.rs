@@ -3,20 +3,25 @@
 //! A server whose bound is reached refuses what comes (a worker's queue of a db_proxy, a link of a msg_server,
 //! the requests of one device that wait). It may say so only if as much waits as the bound allows. From outside
 //! the most that can wait is known: what was read and is not answered. Who refuses with room to spare is found
-//! by that.
+//! by that. So is a db_proxy in which a request waits though a worker is idle.
 
-use super::{Seen, Subject, Violation, answered::reply_of, wire::At};
+use super::{
+    Seen, Subject, Violation,
+    answered::reply_of,
+    wire::{At, is_group},
+};
 use crate::{
     lookup::Lookup,
     plan::{Host, Role},
     record::{Frame, Kind},
 };
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use teamtalk::{
     catalogue::id,
+    conversation::Conversation,
     env::ConnId,
     fact::Fact,
-    wire::{pdu::HEADER_LEN, tt::extension::Refused},
+    wire::{im::message::ImMsgData, pdu::HEADER_LEN, tt::extension::Refused},
 };
 
 /// How long what has no answer may wait for a worker, in simulated microseconds, and how long ago what waits
@@ -24,6 +29,8 @@ use teamtalk::{
 const KEPT_US: u64 = 5_000_000;
 /// What a db_proxy says whose worker has no room.
 const WORKER: &str = "worker queue full";
+/// What a db_proxy calls the requests that wait for its workers.
+const WAIT: &str = "worker_queue";
 /// How what a msg_server says begins whose link has no room.
 const LINK: &str = "overloaded";
 /// How what a msg_server says ends when too much of one device waits.
@@ -42,6 +49,8 @@ pub fn is_waiting(reason: &[u8]) -> bool {
 /// One that was read, and not answered so far.
 #[derive(Debug)]
 struct Read {
+    /// Of a message.
+    conversation: Option<Conversation>,
     conn: ConnId,
     seq: u16,
     command: u16,
@@ -54,7 +63,9 @@ struct Read {
 pub struct Room {
     /// What db_proxies have read, and msg_servers of devices.
     read: Lookup<Host, VecDeque<Read>>,
-    /// How many refusals were judged.
+    /// Hosts of which something may have waited for longer than [`KEPT_US`].
+    slow: BTreeSet<Host>,
+    /// How many refusals, and waits for a worker, were judged.
     pub judged: u64,
 }
 
@@ -64,7 +75,7 @@ impl Room {
         let line = seen.line;
         match (&line.kind, seen.client, seen.db) {
             (_, Some((At::ServerReads, conn, pdu)), _) | (_, _, Some((conn, pdu, false))) => {
-                self.reads(&line.host, conn, pdu, line.sim_us);
+                self.reads(seen, conn, pdu);
             }
             (_, Some((At::ServerWrites, conn, pdu)), _) | (_, _, Some((conn, pdu, true))) => {
                 self.answers(&line.host, conn, pdu);
@@ -72,12 +83,16 @@ impl Room {
             (Kind::Fact(Fact::Refused { conn, command, reason }), ..) => {
                 return self.refuses(seen, *conn, *command, reason);
             }
+            (Kind::Fact(Fact::HighWater { queue, length, .. }), ..) if queue == WAIT => {
+                return self.waits(seen, *length);
+            }
             _ => {}
         }
         None
     }
 
-    fn reads(&mut self, host: &Host, conn: ConnId, pdu: &Frame, at_us: u64) {
+    fn reads(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) {
+        let (host, at_us) = (&seen.line.host, seen.line.sim_us);
         let (seq, command) = (pdu.header.seq_num, pdu.command());
         let waits = match host.role() {
             Role::Db => command != id::OTHER_HEARTBEAT,
@@ -88,10 +103,13 @@ impl Room {
         }
         let bytes = (HEADER_LEN + pdu.body.len()) as u64;
         let read = self.read.entry(host.clone()).or_default();
-        while read.front().is_some_and(|old| old.at_us + KEPT_US < at_us) {
-            read.pop_front();
+        while let Some(old) = read.pop_front_if(|old| old.at_us + KEPT_US < at_us) {
+            if reply_of(old.command).is_some() {
+                self.slow.insert(host.clone());
+            }
         }
-        read.push_back(Read { conn, seq, command, at_us, bytes });
+        let conversation = seen.data.as_ref().map(|data| turns_of(&data.body));
+        read.push_back(Read { conversation, conn, seq, command, at_us, bytes });
     }
 
     fn answers(&mut self, host: &Host, conn: ConnId, pdu: &Frame) {
@@ -113,6 +131,32 @@ impl Room {
         }
     }
 
+    /// So many requests wait for the workers of a db_proxy, more than ever before. All its workers have one then,
+    /// unless what waits are messages of one conversation, which may not have all of them.
+    fn waits(&mut self, seen: &Seen<'_>, waiting: u64) -> Option<Violation> {
+        let host = &seen.line.host;
+        let workers = seen.known.db_workers as u64;
+        let read = self.read.get(host)?;
+        let mut written_to = BTreeSet::new();
+        let takes_turns =
+            read.iter().filter_map(|of| of.conversation).any(|of| !written_to.insert(of));
+        if !seen.protocol().edge_limits || self.slow.contains(host) || takes_turns {
+            return None;
+        }
+        self.judged += 1;
+        let unanswered = read.len() as u64;
+        (unanswered < workers + waiting).then(|| Violation {
+            property: "bounded",
+            kind: "idle-worker",
+            role: host.role(),
+            sentence: format!(
+                "{waiting} requests wait at {host}, which has read {unanswered} that are not answered: of its \
+                 {workers} workers some are idle"
+            ),
+            about: [Subject::Queue(host.clone(), WAIT.to_string())].into(),
+        })
+    }
+
     fn refuses(
         &mut self,
         seen: &Seen<'_>,
@@ -124,8 +168,12 @@ impl Room {
         let read = self.read.get(host);
         let waits = || read.into_iter().flatten();
         let (waiting, bound, what) = match host.role() {
-            Role::Db if reason == WORKER => {
-                (waits().count() as u64, limits.worker_queue as u64, "requests wait for a worker")
+            Role::Db if reason == WORKER && !self.slow.contains(host) => {
+                // With the switch all workers stand at one line.
+                let is_shared = seen.protocol().edge_limits;
+                let workers = if is_shared { seen.known.db_workers.max(1) } else { 1 };
+                let bound = limits.worker_queue * workers;
+                (waits().count() as u64, bound as u64, "requests wait for a worker")
             }
             Role::Msg if reason.starts_with(LINK) => {
                 (waits().map(|of| of.bytes).sum(), limits.link_requests as u64, "bytes have come")
@@ -150,15 +198,28 @@ impl Room {
     }
 }
 
+/// Messages of one conversation take turns.
+fn turns_of(message: &ImMsgData) -> Conversation {
+    let (from, to) = (message.from_user_id, message.to_session_id);
+    match is_group(message.msg_type) {
+        true => Conversation::Group(to),
+        false => Conversation::single(from, to),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::bounded::Bounded;
-    use crate::properties::tape::Tape;
+    use crate::properties::tape::{Tape, group_ack, group_message};
     use std::collections::BTreeMap;
     use teamtalk::{
         catalogue::id,
         fact::Fact,
-        wire::{Pdu, im::message::ImUnreadMsgCntReq},
+        protocol::Protocol,
+        wire::{
+            Pdu,
+            im::message::{ImUnreadMsgCntReq, ImUnreadMsgCntRsp},
+        },
     };
 
     fn found(most: u32, asks: u16) -> Vec<String> {
@@ -179,5 +240,60 @@ mod tests {
     fn who_refuses_for_want_of_room_has_none() {
         assert_eq!(found(3, 4), [""; 0]);
         assert_eq!(found(9, 4), ["bounded/has-room/msg"]);
+    }
+
+    /// Two workers: db1 reads so many requests, answers the first ones, and says that so many wait.
+    fn waiting(read: u16, answered: u16, pdu: fn(u16) -> (Pdu, Pdu), waiting: u64) -> Vec<String> {
+        let mut tape = Tape::new(Bounded::default()).under(Protocol::hardened());
+        tape.known.db_workers = 2;
+        for seq in 0..read {
+            tape.db_reads(pdu(seq).0);
+        }
+        for seq in 0..answered {
+            tape.db_writes(pdu(seq).1);
+        }
+        let (queue, bound) = ("worker_queue".to_string(), 9);
+        tape.fact("db1", Fact::HighWater { queue, length: waiting, bound });
+        tape.found
+    }
+
+    fn count(seq: u16) -> (Pdu, Pdu) {
+        let asked = ImUnreadMsgCntReq { user_id: 1, attach_data: None };
+        let told = ImUnreadMsgCntRsp { user_id: 1, ..Default::default() };
+        let answer = Pdu::new(id::MSG_UNREAD_CNT_RESPONSE, seq, &told);
+        (Pdu::new(id::MSG_UNREAD_CNT_REQUEST, seq, &asked), answer)
+    }
+
+    #[test]
+    fn nobody_waits_for_a_worker_while_one_is_idle() {
+        const IDLE: [&str; 1] = ["bounded/idle-worker/db"];
+        assert_eq!(waiting(3, 0, count, 1), [""; 0], "two are served, one waits");
+        assert_eq!(waiting(3, 1, count, 1), IDLE, "one is served");
+        assert_eq!(waiting(5, 1, count, 2), [""; 0]);
+        assert_eq!(waiting(5, 2, count, 2), IDLE);
+        let group = |seq| {
+            let told = group_ack(seq, 7, 1);
+            (group_message(seq, 0, 1, "text"), told)
+        };
+        assert_eq!(waiting(2, 0, group, 1), [""; 0], "they take turns");
+    }
+
+    #[test]
+    fn a_line_of_all_workers_has_room_for_each_of_them() {
+        let full = |read: u16| {
+            let limits = BTreeMap::from([("worker.queue".to_string(), 3)]);
+            let tape = Tape::new(Bounded::default()).under(Protocol::hardened());
+            let mut tape = tape.limited(&limits);
+            tape.known.db_workers = 2;
+            for seq in 0..read {
+                tape.db_reads(count(seq).0);
+            }
+            let (conn, command) = (7, id::MSG_UNREAD_CNT_REQUEST);
+            let reason = super::WORKER.to_string();
+            tape.fact("db1", Fact::Refused { conn, command, reason });
+            tape.found
+        };
+        assert_eq!(full(6), [""; 0]);
+        assert_eq!(full(5), ["bounded/has-room/db"]);
     }
 }

@@ -67,6 +67,8 @@ pub struct Known {
     pub orderly: BTreeSet<u32>,
     /// The slots of the devices that ack nothing of what is pushed to them.
     pub never_ack: BTreeSet<u32>,
+    /// How many workers each db_proxy has; 0 where nobody has said it.
+    pub db_workers: usize,
     /// The faults of the run.
     pub trouble: Trouble,
     /// The 0301s that are on their way.

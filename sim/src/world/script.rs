@@ -257,9 +257,10 @@ fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
         let listen = Listen::new(port::LOGIN, Accepted);
         forever(link::run(outside.clone(), timing, LoginServer, vec![listen], Vec::new()))
     });
-    let route = env(&Role::Route.host());
+    let (route, bounds) =
+        (env(&Role::Route.host()), route_server::bounds(&protocol, &setup.limits));
     host(sim, "route", move || {
-        let listen = Listen::new(port::ROUTE, route_server::Kind::MsgServer);
+        let listen = Listen::new(port::ROUTE, route_server::Kind::MsgServer).bounded(bounds);
         let role = route_server::RouteServer::new(protocol);
         forever(link::run(route.clone(), timing, role, vec![listen], Vec::new()))
     });
@@ -281,7 +282,6 @@ fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
         let name = Role::Msg.numbered(n);
         let (env, limits) = (env(&name), setup.limits.clone());
         host(sim, &name.clone(), move || {
-            let listen = Listen::new(port::MSG, msg_server::Kind::Client);
             let config = msg_server::Config {
                 limits: limits.clone(),
                 protocol,
@@ -294,15 +294,21 @@ fn servers(sim: &mut turmoil::Sim<'static>, shared: &Shared, setup: &Setup) {
                 conns_per_entry: 1,
                 text_key,
             };
+            let kind = msg_server::Kind::Client;
+            let listen = Listen::new(port::MSG, kind).bounded(config.bounds(kind));
+            let dials = dials(&config);
             let role = msg_server::MsgServer::new(config);
-            forever(link::run(env.clone(), timing, role, vec![listen], dials()))
+            forever(link::run(env.clone(), timing, role, vec![listen], dials))
         });
     }
 }
 
 /// The links of a msg_server, in the order in which the original dials them.
-fn dials() -> Vec<Dial<msg_server::Kind>> {
-    let dial = |host, port, kind| Dial::new(Endpoint::new(host, port), kind);
+fn dials(config: &msg_server::Config) -> Vec<Dial<msg_server::Kind>> {
+    let dial = |host, port, kind| {
+        let dial = Dial::new(Endpoint::new(host, port), kind).bounded(config.bounds(kind));
+        dial.hearing_silence(config.protocol.hear_silence)
+    };
     let db = (0..DB_ENTRIES).map(|index| dial("db", port::DB, msg_server::Kind::Db { index }));
     db.chain([
         dial("outside", port::LOGIN, msg_server::Kind::Login { index: 0 }),

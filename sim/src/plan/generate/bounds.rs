@@ -2,7 +2,7 @@
 //!
 //! Devices try limits of the catalogue from below, at them and over them, ask faster than they may,
 //! and talk in a group of hundreds; what fills up is in `full`. Nothing of it is a fault. That what is over a limit is refused
-//! `bounded` judges, that all is answered `answered`; rates are held by tests of msg_server.
+//! `bounded` judges, that all is answered `answered`, and rates `rates`.
 
 use super::{LOGINS_END_MS, operations::LAST_MS};
 use crate::plan::{Action, Device, Group, GroupKind, Size};

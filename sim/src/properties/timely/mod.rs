@@ -37,11 +37,19 @@ const TICKS: u32 = 2;
 /// Simulated microseconds that something may be off for other reasons than a tick.
 const GRAIN_US: u64 = 50_000;
 
+/// A PDU of more bytes than this takes a good part of what a connection carries at once (64 KiB): what is written
+/// after it waits until some of it has arrived.
+const LONG: usize = 32 << 10;
+/// Simulated microseconds for which a heartbeat may wait behind it: some ways there and back.
+const BEHIND_US: u64 = 500_000;
+
 /// A device that sends heartbeats, and when they last wrote something that puts the next one off.
 #[derive(Debug)]
 struct Beats {
     host: Host,
     last_us: u64,
+    /// When they last wrote a long PDU, if they have.
+    long_us: Option<u64>,
 }
 
 /// See the module.
@@ -97,7 +105,8 @@ impl Timely {
             Kind::Fact(Fact::DeviceOnline { device, conn, .. })
                 if seen.known.orderly.contains(device) =>
             {
-                self.devices.insert(*conn, Beats { host: line.host.clone(), last_us });
+                let beats = Beats { host: line.host.clone(), last_us, long_us: None };
+                self.devices.insert(*conn, beats);
             }
             Kind::Fact(Fact::DeviceOffline { conn, .. }) => drop(self.devices.remove(conn)),
             Kind::Fact(fact) => {
@@ -123,6 +132,12 @@ impl Timely {
     fn sent(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let sim_us = seen.line.sim_us;
         let Some((at, conn, pdu)) = seen.client else { return self.sent_on(seen) };
+        if at == At::DeviceWrites
+            && pdu.body.len() > LONG
+            && let Some(beats) = self.devices.get_mut(&conn)
+        {
+            beats.long_us = Some(sim_us);
+        }
         match (at, pdu.command()) {
             (At::DeviceWrites, command::OTHER_HEARTBEAT) => {
                 if let Some(beats) = self.devices.get_mut(&conn) {
@@ -178,7 +193,10 @@ impl Timely {
         let quiet = |wait: u64| known.trouble.is_quiet(now_us, wait);
         let wait = us(timing.client_heartbeat()) + GRAIN_US;
         let is_late = |last_us: u64, wait| last_us + wait < now_us;
-        let device = self.devices.iter().find(|(_, beats)| is_late(beats.last_us, wait));
+        let is_behind =
+            |beats: &Beats| beats.long_us.is_some_and(|long_us| !is_late(long_us, BEHIND_US));
+        let mut devices = self.devices.iter();
+        let device = devices.find(|(_, beats)| is_late(beats.last_us, wait) && !is_behind(beats));
         if let Some((conn, beats)) = device.filter(|_| quiet(2 * wait)) {
             let last = ms(beats.last_us);
             let what = format!("no heartbeat came on connection {conn} since {last} ms");

@@ -47,6 +47,18 @@ fn look(tape: &mut Tape<Timely>, conn: ConnId, at_us: u64) -> Vec<String> {
     tape.at(at_us).line("client2", end).found.clone()
 }
 
+/// The same with a line that is not the end of the connection: who has closed it owes no heartbeat.
+fn look_at_open(tape: &mut Tape<Timely>, at_us: u64) -> Vec<String> {
+    let reset = Kind::Connected {
+        conn: 10,
+        end: End::Acceptor,
+        peer: Host::of("client1"),
+        port: 8000,
+        device: None,
+    };
+    tape.at(at_us).line("msg1", reset).found.clone()
+}
+
 #[test]
 fn a_device_that_is_online_sends_heartbeats() {
     const MISSING: &str = "timely/no-heartbeat/client";
@@ -57,23 +69,26 @@ fn a_device_that_is_online_sends_heartbeats() {
         }
         tape
     };
-    let late = |tape: &mut Tape<Timely>| {
-        // Not the end of the connection: who has closed it owes no heartbeat.
-        let reset = Kind::Connected {
-            conn: 10,
-            end: End::Acceptor,
-            peer: Host::of("client1"),
-            port: 8000,
-            device: None,
-        };
-        tape.at(40 * SECOND).line("msg1", reset).found.clone()
-    };
+    let late = |tape: &mut Tape<Timely>| look_at_open(tape, 40 * SECOND);
     assert_eq!(late(&mut beats(30)), [MISSING]);
     assert!(late(&mut beats(40)).is_empty());
     assert!(late(beats(30).hang_up(1, 10)).is_empty(), "it is off line");
     let mut paused = beats(30);
     paused.line("world", Kind::FaultStart { fault: 1, what: "pause".into() });
     assert!(late(&mut paused).is_empty(), "a fault may be why");
+}
+
+#[test]
+fn a_heartbeat_may_wait_behind_what_takes_long_to_write() {
+    let found = |bytes: usize, look_ms: u64| {
+        let mut tape = online(Protocol::hardened());
+        let long = Pdu::raw(command::BUDDY_LIST_USERS_STATUS_REQUEST, 5, vec![0; bytes].into());
+        tape.at(5 * SECOND).asks(10, long);
+        look_at_open(&mut tape, 5 * SECOND + look_ms * 1_000)
+    };
+    assert!(found(60_000, 400).is_empty());
+    assert_eq!(found(60_000, 600), ["timely/no-heartbeat/client"]);
+    assert_eq!(found(10_000, 400), ["timely/no-heartbeat/client"]);
 }
 
 #[test]

@@ -1,8 +1,4 @@
-//! Every limit of the catalogue in a world under `hardened`: what is one under it or at it is served, what is one
-//! over it is refused with a reason, no link between servers closes, and nobody else notices.
-//!
-//! Rates, claims and the limits that are of no command are held by tests of msg_server
-//! (src/msg_server/tests/edge.rs) and by tests/bounds.rs.
+//! What a device of a plan can try: each limit of a body, one under it, at it and one over it.
 
 use std::collections::BTreeMap;
 use teamtalk::{
@@ -30,9 +26,9 @@ const APART_MS: u64 = 300;
 /// When the first one is.
 const FIRST_MS: u64 = 1_000;
 
-/// Every limit that a device that is logged in can try. A login is one too many there, whatever its size, and
-/// the unit test has it from a stranger.
-fn limits() -> Vec<Probe> {
+/// Every limit of a body that a device that is logged in can try. A login is one too many there, whatever its size:
+/// `strangers` has it.
+pub fn limits() -> Vec<Probe> {
     let all = probe::all(&Limits::default()).into_iter();
     all.filter(|probe| probe.command != command::LOGIN_REQ_USERLOGIN).collect()
 }
@@ -159,12 +155,13 @@ fn what_is_one_over_a_limit_is_refused_with_a_reason_and_nobody_else_notices() {
     assert!(!read_by_others(&outcome).is_empty(), "heartbeats at least");
 }
 
-/// Why a body of the least values is refused whatever its size: a limit of these is held by that nobody says it is over.
+/// Why a body of the least values is refused whatever its size: under these limits and at them nobody says that it is
+/// over, and `messages` has bodies that are served.
 fn refused_anyway(id: u16) -> Option<&'static str> {
     match id {
         command::MSG_DATA => Some("a message to oneself"),
         command::GROUP_CREATE_REQUEST => Some("a group of type NORMAL"),
-        // Nobody serves it.
+        // Nobody serves it, as in the original.
         command::BUDDY_LIST_CHANGE_AVATAR_REQUEST => Some("no handler"),
         _ => None,
     }
@@ -196,16 +193,10 @@ fn serves(tried: &[(&Probe, Size)]) {
     assert_eq!(outcome.found(), "holds", "{:?}", outcome.violations.first());
 }
 
-/// Two hundred users who join a group are not done in time (docs/DESIGN.md, "Not built yet").
-fn takes_long(probe: &Probe) -> bool {
-    probe.name() == "0407.member_id_list"
-}
-
 #[test]
 fn what_is_one_under_a_limit_or_at_it_is_served() {
     let limits = limits();
-    let tried = limits.iter().filter(|probe| !takes_long(probe));
     for size in [Size::Under, Size::At] {
-        serves(&tried.clone().map(|probe| (probe, size)).collect::<Vec<_>>());
+        serves(&limits.iter().map(|probe| (probe, size)).collect::<Vec<_>>());
     }
 }
