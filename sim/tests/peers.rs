@@ -20,7 +20,7 @@ use teamtalk_sim::{
     properties::role,
     run::Runner,
     verify::{
-        BY_CHANCE, Count, Known, Noises, Pair,
+        Count, Known, Noises, Pair,
         beside::{self, Seen, Violated, Without},
     },
 };
@@ -76,9 +76,7 @@ impl Deployment<'_> {
                     let expect = (*signature).clone();
                     Case { expect, ..beside::case(&self.pair, who, seen.first) }
                 };
-                noises
-                    .worse(&expecting(without), &noises, &expecting(than_who), BY_CHANCE)
-                    .is_some()
+                noises.worse(&expecting(without), &noises, &expecting(than_who)).is_some()
             }
         };
         let told = |(signature, seen): (&String, &Seen)| {

@@ -20,11 +20,6 @@ impl Count {
         self.of += 1;
     }
 
-    /// Whether it is more frequent than another one, be it by chance.
-    pub fn is_oftener(self, other: Self) -> bool {
-        self.hits * other.of > other.hits * self.of
-    }
-
     /// Whether it is more frequent than another one, and not by chance.
     pub fn exceeds(self, other: Self) -> bool {
         self.exceeds_at(BY_CHANCE, other)

@@ -22,7 +22,7 @@ mod small;
 mod stage;
 pub mod wire;
 
-pub use chance::{BY_CHANCE, Count, bound};
+pub use chance::{Count, bound};
 pub use contract::{Contract, Terms};
 pub use figures::{Differs, FEWEST, FIGURES, Figure};
 pub use known::Known;
@@ -337,12 +337,6 @@ impl Runs {
         let property = signature.split('/').next().unwrap_or_default();
         let mut base = self.of(|stage| stage == Stage::Base);
         base.any(|ran| ran.came.judged.get(property).is_some_and(|judged| *judged > 0))
-    }
-
-    /// Whether the plan of a run breaks no such thing with everybody on the base.
-    fn base_holds(&self, ran: &Ran, signature: &str) -> bool {
-        let base = ran.case.seed.and_then(|seed| self.ran.get(&Stage::Base)?.get(&seed));
-        base.is_some_and(|base| base.violated(signature).is_none())
     }
 
     /// The runs of the stages of a kind.

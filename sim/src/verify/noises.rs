@@ -19,21 +19,13 @@ pub struct Noises<'a, E> {
 
 impl<E: Fn() + Sync> Noises<'_, E> {
     /// Under how many noise seeds a case fails as it expects, and how many another one, which something else may run,
-    /// if the first exceeds the second, and by chance would in less than a share.
-    pub fn worse(
-        &self,
-        case: &Case,
-        elsewhere: &Self,
-        other: &Case,
-        chance: f64,
-    ) -> Option<(Count, Count)> {
+    /// if the first exceeds the second.
+    pub fn worse(&self, case: &Case, elsewhere: &Self, other: &Case) -> Option<(Count, Count)> {
         let of_all = |hits: u64| Count { hits, of: PAIRED };
         let here = self.count(case, |so_far| {
-            let most = of_all(so_far.hits + PAIRED - so_far.of);
-            most.exceeds_at(chance, Count { hits: 0, of: PAIRED })
+            of_all(so_far.hits + PAIRED - so_far.of).exceeds(Count { hits: 0, of: PAIRED })
         })?;
-        let there =
-            elsewhere.count(other, |so_far| here.exceeds_at(chance, of_all(so_far.hits)))?;
+        let there = elsewhere.count(other, |so_far| here.exceeds(of_all(so_far.hits)))?;
         Some((here, there))
     }
 

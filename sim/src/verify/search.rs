@@ -1,8 +1,8 @@
 //! From runs to regressions, from these to causes, and from causes to an order that is run itself.
 
 use super::{
-    AIMED, BY_CHANCE, Cause, Constraint, Count, LOST, Lost, MOST_CAUSES, Progress, Proven, ROLLING,
-    ROUNDS, Regression, Row, Runs, Stage, TRIED, Verdict, Verification, add_lost, is_rolling,
+    AIMED, Cause, Constraint, Count, LOST, Lost, MOST_CAUSES, Progress, Proven, ROLLING, ROUNDS,
+    Regression, Row, Runs, Stage, TRIED, Verdict, Verification, add_lost, is_rolling,
     mix::{Found, Search, frozen, stays},
     noises::Noises,
     order,
@@ -103,9 +103,7 @@ impl Verification<'_> {
             for is_of in [|stage| stage == Stage::Candidate, is_rolling] {
                 let count = runs.count(signature, is_of);
                 let is_worse = count.hits > 0 && (base.hits == 0 || count.exceeds(base));
-                // What the base breaks, too, may hide what is broken here: pairs of the same plan tell.
-                let is_hidden = !is_worse && count.is_oftener(base);
-                if !is_worse && !is_hidden {
+                if !is_worse {
                     continue;
                 }
                 let stage = match is_of(Stage::Candidate) {
@@ -120,12 +118,8 @@ impl Verification<'_> {
                     verdict.not_yet.push(signature.into());
                     continue;
                 }
-                let chance = if is_hidden { LOST } else { BY_CHANCE };
-                let failing = runs.of(is_of).filter(|ran| ran.violated(signature).is_some());
-                let mut failing =
-                    failing.filter(|ran| !is_hidden || runs.base_holds(ran, signature));
-                let tried = failing.by_ref().take(TRIED);
-                match tried.filter_map(|ran| self.paired(ran, signature, chance)).next() {
+                let mut failing = runs.of(is_of).filter(|ran| ran.violated(signature).is_some());
+                match failing.by_ref().take(TRIED).find_map(|ran| self.paired(ran, signature)) {
                     Some(regression) => {
                         verdict.regressions.push(regression);
                         is_unclear = false;
@@ -138,7 +132,7 @@ impl Verification<'_> {
                         is_unclear = false;
                         break;
                     }
-                    None => is_unclear |= is_worse,
+                    None => is_unclear = true,
                 }
             }
             if is_unclear {
@@ -149,11 +143,11 @@ impl Verification<'_> {
 
     /// Whether a run went wrong because of its sides: its plan is run under noise seeds as it was, with
     /// everybody on the base, and with everybody on the candidate.
-    fn paired(&self, ran: &Ran, signature: &str, chance: f64) -> Option<Regression> {
+    fn paired(&self, ran: &Ran, signature: &str) -> Option<Regression> {
         let case = ran.expecting(signature);
         let as_it_was = self.run_of(ran.stage, &case);
         let (here, base) = (self.noises(ran.stage), self.noises(Stage::Base));
-        let counts = here.worse(&as_it_was, &base, &only(&case, Side::Base), chance)?;
+        let counts = here.worse(&as_it_was, &base, &only(&case, Side::Base))?;
         self.regression(ran, signature, counts)
     }
 
@@ -252,7 +246,7 @@ impl Verification<'_> {
     /// Whether a case goes wrong more often than with everybody on the base.
     fn is_by_its_sides(&self, case: &Case) -> bool {
         let (here, base) = (self.noises(ROLLING), self.noises(Stage::Base));
-        here.worse(case, &base, &only(case, Side::Base), BY_CHANCE).is_some()
+        here.worse(case, &base, &only(case, Side::Base)).is_some()
     }
 
     /// The cause of a case that goes wrong by its sides, and by none that is known; `None` if it takes nobody of
