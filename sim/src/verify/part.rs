@@ -97,24 +97,28 @@ impl Asked {
         if let Some(differs) = self.deployment.difference(&other.deployment) {
             return Some(format!("it is of another deployment: {differs}"));
         }
-        let sides = |of: &Self| format!("{} to {}", of.base.label(), of.candidate.label());
-        let elsewhere = |of: &Option<String>| of.clone().unwrap_or("this build".into());
-        let builds = |of: &Self| [&of.base_sim, &of.candidate_sim].map(elsewhere).join(" and ");
-        let all: [(&str, &dyn Fn(&Self) -> String); 7] = [
-            ("from", &sides),
-            ("run by", &builds),
-            ("of profile", &|of| of.profile.name().into()),
-            ("with hosts that change side:", &|of| of.rolling.to_string()),
-            ("under the candidate's noise seed", &|of| of.candidate_noise.to_string()),
-            ("from seed", &|of| of.from.to_string()),
-            ("of so many seeds:", &|of| of.seeds.to_string()),
-        ];
-        let differs = all.into_iter().find(|(_, value)| value(self) != value(other));
-        let said = |(what, value): (&str, &dyn Fn(&Self) -> String)| {
-            format!("it is {what} {}, not {}", value(other), value(self))
+        let (ours, theirs) = (self.told(), other.told());
+        let differs = ours.iter().zip(&theirs).find(|(ours, theirs)| ours != theirs);
+        let said = |((what, ours), (_, theirs)): (&(&str, String), &(&str, String))| {
+            format!("it is {what} {theirs}, not {ours}")
         };
         let rest = || (self != other).then(|| "its protocols are others of that name".into());
         differs.map(said).or_else(rest)
+    }
+
+    /// What it is, in words.
+    fn told(&self) -> [(&'static str, String); 7] {
+        let elsewhere = |of: &Option<String>| of.clone().unwrap_or("this build".into());
+        let builds = [&self.base_sim, &self.candidate_sim].map(elsewhere).join(" and ");
+        [
+            ("from", format!("{} to {}", self.base.label(), self.candidate.label())),
+            ("run by", builds),
+            ("of profile", self.profile.name().into()),
+            ("with hosts that change side:", self.rolling.to_string()),
+            ("under the candidate's noise seed", self.candidate_noise.to_string()),
+            ("from seed", self.from.to_string()),
+            ("of so many seeds:", self.seeds.to_string()),
+        ]
     }
 }
 
