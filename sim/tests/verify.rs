@@ -51,7 +51,7 @@ fn what_the_candidate_loses_is_a_regression_with_a_case() {
         "worse.toml",
         "preset = \"hardened\"\n[overrides]\nsingle-relation = false\nid-floor-from-store = false\n",
     );
-    let from = ["--from", "7", "--seeds", "1"];
+    let from = ["--from", "14", "--seeds", "1"];
     let args = ["--base", "hardened", "--candidate", "worse.toml", "--out", "kept"];
     // One of what it breaks is enough.
     let others =
@@ -136,7 +136,7 @@ fn another_build_is_judged_by_what_this_one_knows() {
     );
     let lacks = program(&folder, "lacks", &lacks);
     let same = program(&folder, "same", &format!("exec {sim} \"$@\""));
-    let args = ["--base", "hardened", "--candidate", "hardened", "--from", "7", "--seeds", "1"];
+    let args = ["--base", "hardened", "--candidate", "hardened", "--from", "14", "--seeds", "1"];
     let with = |more: &[&str]| {
         let output = verify(&folder, &[&args[..], &["--no-shrink"], more].concat());
         (output.status.code(), text(&output))
@@ -230,8 +230,8 @@ fn a_contract_says_what_must_hold_where() {
     let worse = "preset = \"hardened\"\n[overrides]\nsingle-relation = false\nid-floor-from-store = false\n";
     protocol(&folder, "worse.toml", worse);
     protocol(&folder, "wants.toml", "[candidate]\nmust_hold = [\"one-row\"]\n");
-    let seven = ["--from", "7", "--seeds", "1"];
-    let same = [&["--base", "worse.toml", "--candidate", "worse.toml"][..], &seven].concat();
+    let fourteen = ["--from", "14", "--seeds", "1"];
+    let same = [&["--base", "worse.toml", "--candidate", "worse.toml"][..], &fourteen].concat();
     let output = verify(&folder, &same);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let output = verify(&folder, &[&same[..], &["--contract", "wants.toml"]].concat());
@@ -244,7 +244,7 @@ fn a_contract_says_what_must_hold_where() {
         \"shown\", \"send-list-acked\", \"answers\"";
     protocol(&folder, "forgives.toml", &format!("[candidate]\nmay_lose = [{all}]\n"));
     let args = ["--base", "hardened", "--candidate", "worse.toml", "--no-shrink"];
-    let args = [&args[..], &seven].concat();
+    let args = [&args[..], &fourteen].concat();
     let output = verify(&folder, &[&args[..], &["--contract", "forgives.toml"]].concat());
     let said = text(&output);
     assert_eq!(output.status.code(), Some(0), "{said}");
@@ -287,7 +287,7 @@ fn shards_together_are_one_verification() {
         "lacks.toml",
         "preset = \"hardened\"\n[overrides]\nsingle-relation = false\nid-floor-from-store = false\n",
     );
-    let args = ["--base", "hardened", "--candidate", "lacks.toml", "--from", "7"];
+    let args = ["--base", "hardened", "--candidate", "lacks.toml", "--from", "14"];
     let args = [&args[..], &["--rolling", "--seeds", "2", "--no-shrink"]].concat();
     let with = |more: &[&str]| {
         let output = verify(&folder, &[&args[..], more].concat());
