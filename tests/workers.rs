@@ -1,11 +1,11 @@
 //! Who waits for whom at a db_proxy under `hardened`: a group to which everybody writes at once keeps its own members
 //! waiting, who asks for much at once waits for themselves, and nobody else notices.
 
-use teamtalk::{client::Conduct, fact::Fact};
+use teamtalk::fact::Fact;
 use teamtalk_sim::{
     explore::{case_of, run_case},
     plan::{
-        Action, Chat, Client, Device, Group, GroupKind, GroupRef, Operation, Plan, Role, Side,
+        Action, Chat, Client, Device, Group, GroupKind, GroupRef, Operation, Plan, Role,
         case::{Case, ProtocolSpec},
         generate::Profile,
     },
@@ -44,15 +44,7 @@ fn burst() -> Vec<Timed> {
 /// One db_proxy of some workers, and what keeps it busy.
 fn case(workers: usize, busy: Vec<Timed>) -> Case {
     let mut case = case_of(1, &ProtocolSpec::preset("hardened"), Profile::Calm);
-    let device = |slot: u32| Device {
-        slot,
-        user: slot,
-        client: Client::OursPc,
-        host: "client1".into(),
-        home: "msg1".into(),
-        side: Side::Base,
-        conduct: Conduct::default(),
-    };
+    let device = |slot| Device::by_hand(slot, Client::OursPc, "msg1");
     let asks = MEMBERS + 1;
     let logins = (1..=asks).map(|slot| (200, slot, Action::Login));
     let ask = |n| (AT_MS + n * ASKED_EVERY_MS, asks, Action::ask("departments"));

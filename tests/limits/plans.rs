@@ -7,13 +7,12 @@ use teamtalk::{
         limits::Limits,
         probe::{self, Probe},
     },
-    client::Conduct,
     fact::Fact,
 };
 use teamtalk_sim::{
     explore::{case_of, run_case},
     plan::{
-        Action, Client, Device, Group, GroupKind, Operation, Plan, Side, Size,
+        Action, Client, Device, Group, GroupKind, Operation, Plan, Size,
         case::{Case, ProtocolSpec},
         generate::Profile,
     },
@@ -37,14 +36,9 @@ pub fn limits() -> Vec<Probe> {
 /// other; whoever logs out comes back.
 fn case(tried: &[(&Probe, Size)]) -> (Case, Vec<u32>) {
     let mut case = case_of(1, &ProtocolSpec::preset("hardened"), Profile::Calm);
-    let device = |(slot, home): (u32, &str)| Device {
-        slot,
-        user: slot,
-        client: if slot == 1 { Client::OursPhone } else { Client::OursPc },
-        host: "client1".into(),
-        home: home.into(),
-        side: Side::Base,
-        conduct: Conduct::default(),
+    let device = |(slot, home)| {
+        let client = if slot == 1 { Client::OursPhone } else { Client::OursPc };
+        Device::by_hand(slot, client, home)
     };
     let login = |id, at_ms, device| Operation { id, at_ms, device, action: Action::Login };
     let mut operations: Vec<_> = (1..=3).map(|slot| login(slot, 200, slot)).collect();

@@ -6,7 +6,7 @@ use super::{Explained, Explaining, SURE, explain};
 use crate::{
     explore::case_of,
     plan::{
-        Action, Chat, Client, Device, Fault, Operation, Plan, Plant, Side, Trouble,
+        Action, Chat, Client, Device, Fault, Operation, Plan, Plant, Trouble,
         case::{Case, ProtocolSpec, Protocols},
         generate::Profile,
     },
@@ -16,7 +16,6 @@ use crate::{
     world::Outcome,
 };
 use std::sync::atomic::AtomicBool;
-use teamtalk::client::Conduct;
 
 /// So near a moment is found, in simulated milliseconds.
 const NEAR_MS: u64 = 20;
@@ -30,15 +29,7 @@ fn explained(case: &Case) -> Result<(Outcome, Explained), NoFailure> {
 /// Two users, each with a PC, under `teamtalk`; what they do is what a test is about.
 fn two_users(operations: Vec<Operation>, noise: u64) -> Case {
     let mut case = case_of(1, &ProtocolSpec::preset("teamtalk"), Profile::Calm);
-    let device = |slot: u32| Device {
-        slot,
-        user: slot,
-        client: Client::OursPc,
-        host: "client1".into(),
-        home: "msg1".into(),
-        side: Side::Base,
-        conduct: Conduct::default(),
-    };
+    let device = |slot| Device::by_hand(slot, Client::OursPc, "msg1");
     let logins =
         [1, 2].map(|slot| Operation { id: slot, at_ms: 200, device: slot, action: Action::Login });
     case.plan = Plan {

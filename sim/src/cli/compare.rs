@@ -85,9 +85,8 @@ pub fn determinism(args: &Determinism, out: &mut Output) -> Result<u8, Failure> 
     deployment.under(&ProtocolSpec::parse(protocol)?)?;
     deployed.say(&deployment, out);
     interrupt::listen();
-    let file = deployed.file.as_ref().map(|file| [OsStr::new("--deployment"), file.as_os_str()]);
     let more = [OsStr::new("--profile"), OsStr::new(profile.name())];
-    let more: Vec<_> = more.into_iter().chain(file.into_iter().flatten()).collect();
+    let more: Vec<_> = more.into_iter().chain(deployed.arguments()).collect();
     let scratch = Scratch::new("determinism")?;
     let bar = ProgressBar::new(seeds);
     for n in 0..seeds {

@@ -2,7 +2,7 @@
 
 use super::output::{Output, quoted_path};
 use clap::Args;
-use std::path::PathBuf;
+use std::{ffi::OsStr, path::PathBuf};
 use teamtalk_sim::plan::generate::Deployment;
 
 /// What is fixed of the plans.
@@ -29,6 +29,12 @@ impl Deployed {
         if let Some(file) = &self.file {
             out.line(format_args!("deployment {}: {}", file.display(), deployment.label()));
         }
+    }
+
+    /// What a process is given of it.
+    pub fn arguments(&self) -> impl Iterator<Item = &OsStr> {
+        let arguments = |file| [OsStr::new("--deployment"), OsStr::new(file)];
+        self.file.as_ref().map(arguments).into_iter().flatten()
     }
 
     /// What a command line has of it, with a space in front.

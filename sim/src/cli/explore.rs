@@ -334,9 +334,7 @@ impl<'a> Hunt<'a> {
         };
         let (seed, patience) = (report.seed, self.args.patience.seconds.to_string());
         let more = ["--profile", self.args.profile.name(), "--patience", &patience];
-        let file = self.args.deployed.file.as_deref();
-        let deployed = file.map(|file| [OsStr::new("--deployment"), file.as_os_str()]);
-        let more = more.iter().map(|of| OsStr::new(*of)).chain(deployed.into_iter().flatten());
+        let more = more.iter().map(|of| OsStr::new(*of)).chain(self.args.deployed.arguments());
         match hash_apart(seed, &self.args.protocol, &more.collect::<Vec<_>>()) {
             Ok(apart) if apart == *here => self.repeated += 1,
             Ok(apart) => {

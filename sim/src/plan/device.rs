@@ -88,6 +88,13 @@ pub struct Device {
 }
 
 impl Device {
+    /// One of a plan that is written by hand: of the user of the same number, on the first client host, and nothing about
+    /// it is unusual.
+    pub fn by_hand(slot: u32, client: Client, home: &str) -> Self {
+        let (user, host, home, side) = (slot, "client1".into(), home.into(), Side::Base);
+        Self { slot, user, client, host, home, side, conduct: Conduct::default() }
+    }
+
     /// Whether it runs our program and does nothing that this would not.
     pub fn is_orderly(&self) -> bool {
         matches!(self.client, Client::OursPc | Client::OursPhone) && is_normal(&self.conduct)

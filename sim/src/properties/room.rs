@@ -8,7 +8,7 @@
 use super::{
     Seen, Subject, Violation,
     answered::reply_of,
-    wire::{At, is_group},
+    wire::{At, conversation_of},
 };
 use crate::{
     lookup::Lookup,
@@ -108,7 +108,8 @@ impl Room {
                 self.slow.insert(host.clone());
             }
         }
-        let conversation = seen.data.as_ref().map(|data| turns_of(&data.body));
+        let of = |of: &ImMsgData| conversation_of(of.from_user_id, of.to_session_id, of.msg_type);
+        let conversation = seen.data.as_ref().map(|data| of(&data.body));
         read.push_back(Read { conversation, conn, seq, command, at_us, bytes });
     }
 
@@ -195,15 +196,6 @@ impl Room {
             ),
             about: [Subject::Connection(conn)].into(),
         })
-    }
-}
-
-/// Messages of one conversation take turns.
-fn turns_of(message: &ImMsgData) -> Conversation {
-    let (from, to) = (message.from_user_id, message.to_session_id);
-    match is_group(message.msg_type) {
-        true => Conversation::Group(to),
-        false => Conversation::single(from, to),
     }
 }
 

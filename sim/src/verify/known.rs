@@ -1,5 +1,5 @@
-//! What is known of cases that were run, so that none is run twice: causes that are looked for and tried share many of
-//! them, above all those with everybody on the base.
+//! What is known of cases that were run to their end: those under noise seeds and those that are aimed at a cause share
+//! many, above all those with everybody on the base.
 
 use crate::{
     plan::case::{Case, Protocols},

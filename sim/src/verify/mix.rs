@@ -218,25 +218,25 @@ impl Roles {
         let mut sides = at_start(plan);
         sides.retain(|host, _| units.contains(&host.role()));
         let on = |side: Side| move |(host, on): (&Host, &Side)| (*on == side).then(|| host.role());
-        let mut changes = Self::default();
+        let mut roles = Self::default();
         let all: BTreeSet<Role> = sides.keys().map(Host::role).collect();
-        changes.new = sides.iter().filter_map(on(Side::Candidate)).collect();
+        roles.new = sides.iter().filter_map(on(Side::Candidate)).collect();
         for step in &plan.rollout {
             let (Ok(host), Some(on)) = (Host::parse(&step.host), sides.get_mut(step.host.as_str()))
             else {
                 continue;
             };
             match (std::mem::replace(on, step.to), step.to) {
-                (Side::Candidate, Side::Base) => _ = changes.back.insert(host.role()),
-                (_, Side::Candidate) => _ = changes.new.insert(host.role()),
+                (Side::Candidate, Side::Base) => _ = roles.back.insert(host.role()),
+                (_, Side::Candidate) => _ = roles.new.insert(host.role()),
                 _ => {}
             }
         }
         if !plan.migrations.is_empty() {
-            changes.new.insert(Role::Sql);
+            roles.new.insert(Role::Sql);
         }
-        changes.old = all.difference(&changes.new).copied().collect();
-        changes
+        roles.old = all.difference(&roles.new).copied().collect();
+        roles
     }
 }
 

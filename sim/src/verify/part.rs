@@ -14,6 +14,7 @@ use crate::{
         generate::{Deployment, Profile},
         json,
     },
+    run::Program,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -76,7 +77,7 @@ pub struct Part {
 
 impl Asked {
     fn new(by: &Verification<'_>) -> Self {
-        let version = |of: &Option<crate::run::Program>| of.as_ref().map(|of| of.build());
+        let version = |of: &Option<Program>| of.as_ref().map(|of| of.build());
         Self {
             base: by.pair.base.clone(),
             candidate: by.pair.candidate.clone(),

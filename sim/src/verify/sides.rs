@@ -3,7 +3,7 @@
 use super::Cause;
 use crate::{
     plan::{Host, Plan, Role, Side, rollout},
-    record::{Kind, Trace},
+    record::{Kind, Line, Trace},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +40,7 @@ pub struct Changes(Vec<Change>);
 impl Changes {
     /// Those of a trace.
     pub fn of(trace: &Trace) -> Self {
-        let change = |line: &crate::record::Line| {
+        let change = |line: &Line| {
             let becomes = match line.kind {
                 Kind::OnSide { side } => Becomes::On(side),
                 // One that was interrupted leaves it as old as the base needs it.
