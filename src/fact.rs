@@ -1,4 +1,4 @@
-//! What roles report: typed facts, tracing events in production, trace lines in the simulation.
+//! What roles report: typed facts. In the simulation they are lines of the trace.
 //!
 //! The rig checks a fact that has a counterpart on the wire or in a store against it, so a role
 //! that reports wrongly is found out.

@@ -1,7 +1,8 @@
 //! A TeamTalk-compatible instant-messaging back end.
 //!
 //! The roles here are production code. They reach the outside world only through [`env::Env`],
-//! so the same state machines run on real sockets and inside the simulation of `sim/`.
+//! so the same state machines run inside the simulation of `sim/` and on whatever else implements it
+//! (an implementation for tokio's sockets and real stores is not here yet).
 
 pub mod catalogue;
 pub mod client;

@@ -184,7 +184,7 @@ pub enum Event {
     Lost {
         /// The seed.
         seed: u64,
-        /// Why.
+        /// Why nobody knows what came of it.
         failed: Failed,
         /// How many jobs are left: a thread that does not end takes its job with it.
         jobs: usize,

@@ -13,7 +13,7 @@ pub struct Unseen {
     fields: &'static [&'static str],
     /// Only where the field is there twice.
     twice: bool,
-    /// Why.
+    /// Why no property can see it.
     pub why: &'static str,
 }
 

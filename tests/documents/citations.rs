@@ -9,6 +9,7 @@ fn flat(file: &File) -> String {
         Some("rs" | "proto") => &["///", "//!", "//"],
         Some("sql") => &["--"],
         Some("md") => &[],
+        Some("js") => &["//"],
         _ => &["#"],
     };
     let bare = |line| {
@@ -217,7 +218,9 @@ fn citations_are_read_as_they_are_written() {
 }
 
 /// The folders of the repository, as paths begin.
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 12] = [
+    "scripts/",
+    "deploy/",
     "docs/",
     "tests/",
     "sim/",

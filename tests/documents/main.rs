@@ -2,6 +2,7 @@
 //! runs, the tables of formats and properties are the code's.
 
 mod cards;
+mod changing;
 mod citations;
 mod deploy;
 mod formats;
@@ -9,6 +10,7 @@ mod probe;
 mod properties;
 mod readme;
 mod rules;
+mod written;
 
 use std::{fs, path::Path};
 
@@ -36,7 +38,7 @@ fn files() -> Vec<File> {
 
 fn collect(folder: &Path, prefix: &str, found: &mut Vec<File>) {
     const HIDDEN: [&str; 3] = [".cargo", ".ci", ".github"];
-    const ENDS: [&str; 7] = ["rs", "md", "toml", "proto", "sql", "yml", "run"];
+    const ENDS: [&str; 9] = ["rs", "md", "toml", "proto", "sql", "yml", "sh", "py", "js"];
     let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let mut entries: Vec<_> = entries.map(|entry| entry.expect("a readable entry")).collect();
     entries.sort_by_key(std::fs::DirEntry::file_name);
@@ -47,7 +49,8 @@ fn collect(folder: &Path, prefix: &str, found: &mut Vec<File>) {
             if name != "target" && (!name.starts_with('.') || HIDDEN.contains(&&*name)) {
                 collect(&entry.path(), &format!("{path}/"), found);
             }
-        } else if name.rsplit('.').next().is_some_and(|end| ENDS.contains(&end)) {
+        } else if prefix == ".ci/" || name.rsplit('.').next().is_some_and(|end| ENDS.contains(&end))
+        {
             found.push(File { text: read(&path), path });
         }
     }

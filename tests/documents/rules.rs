@@ -52,3 +52,25 @@ fn dependencies_point_one_way() {
         }
     }
 }
+
+/// CONTRIBUTING.md: a doc comment says something. One word says nothing ("It.", "What.").
+#[test]
+fn no_doc_comment_is_one_word_that_says_nothing() {
+    const NOTHING: [&str; 9] =
+        ["It.", "What.", "How.", "Whose.", "Why.", "Where.", "Which.", "Who.", "When."];
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for file in files().iter().filter(|file| file.path.ends_with(".rs")) {
+        let mut before = "";
+        for (at, line) in file.text.lines().map(str::trim).enumerate() {
+            if let Some(said) = line.strip_prefix("/// ") {
+                seen += 1;
+                if !before.starts_with("///") && NOTHING.contains(&said) {
+                    wrong.push(format!("{}:{}: {said}", file.path, at + 1));
+                }
+            }
+            before = line;
+        }
+    }
+    assert!(seen > 5_000, "only {seen} lines of them");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

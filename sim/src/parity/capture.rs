@@ -47,9 +47,9 @@ pub enum Server {
 pub struct Event {
     /// Since the capture began.
     pub at: Duration,
-    /// Where.
+    /// The connection and the direction.
     pub way: Way,
-    /// What.
+    /// What was seen there.
     pub what: What,
 }
 

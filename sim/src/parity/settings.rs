@@ -189,7 +189,7 @@ pub struct Closed {
 pub struct Differs {
     /// Its name.
     pub flow: String,
-    /// Why.
+    /// Why it differs, for who reads the file.
     pub why: String,
 }
 

@@ -10,7 +10,7 @@ use teamtalk::{catalogue::id as command, conversation::Conversation, env::ConnId
 /// A PDU on its way.
 #[derive(Debug, Clone, Copy)]
 pub struct Flight<'a> {
-    /// It.
+    /// The PDU.
     pub frame: &'a Frame,
     /// The line at which it was written.
     pub sent: Option<&'a Line>,

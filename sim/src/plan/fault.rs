@@ -152,7 +152,7 @@ pub enum Trouble {
     Planted {
         /// The host.
         host: String,
-        /// How.
+        /// How the task misbehaves.
         does: Plant,
     },
     /// A machine stands still while time goes on (a virtual machine that is moved). Nothing comes

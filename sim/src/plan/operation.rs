@@ -168,7 +168,7 @@ pub enum Action {
     },
     /// Dial the device's msg_server on a connection of its own, and do something there.
     Rogue {
-        /// What.
+        /// What it does there.
         what: Rogue,
     },
     /// Drop the connection; the client reconnects by its own rule.

@@ -62,7 +62,7 @@ pub struct PastMessage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PastSession {
-    /// Whose.
+    /// The user whose list it stands in.
     pub user: u32,
     /// With whom, or in which group.
     pub chat: Chat,

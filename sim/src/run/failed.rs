@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 /// A run that came to nothing: there is no verdict.
 #[derive(Debug, Clone)]
 pub struct Failed {
-    /// Why.
+    /// Why there is none.
     pub why: Why,
     /// What happened until then, as far as it is known.
     pub trace: Trace,

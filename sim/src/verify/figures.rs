@@ -68,7 +68,7 @@ fn percentile(sorted_us: &[u64], hundredths: usize) -> Option<f64> {
 /// A figure that is not as under the base.
 #[derive(Debug, Clone, Copy)]
 pub struct Differs {
-    /// Which.
+    /// Which figure it is.
     pub figure: Figure,
     /// Whether while hosts change; else with everybody on the candidate.
     pub rolling: bool,

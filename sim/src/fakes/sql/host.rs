@@ -146,12 +146,12 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
 struct Client<'a, S> {
     wire: &'a mut Wire<S>,
     is_gone: bool,
-    /// What has been asked for is run to its end though he is gone.
+    /// What has been asked for is run to its end though the client is gone.
     runs_on: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<'_, S> {
-    /// Waits for something; `None` if the client is gone before and nothing more is done for him.
+    /// Waits for something; `None` if the client is gone before and nothing more is done for it.
     async fn waits<T>(&mut self, what: impl Future<Output = T>) -> io::Result<Option<T>> {
         let mut what = pin!(what);
         if !self.is_gone {

@@ -65,7 +65,7 @@ pub enum Rows {
     Relation(Conversation),
     /// Of `IMRecentSession`.
     Session {
-        /// Whose.
+        /// The user whose list it stands in.
         user: u32,
         /// With which user or group.
         peer: u32,

@@ -33,7 +33,7 @@ pub enum Effect {
 /// A fault under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
-    /// It.
+    /// The fault as the plan has it.
     pub fault: Fault,
     /// How many streams, connects, segments, reads, writes or store commands it touched.
     pub hit: u64,
