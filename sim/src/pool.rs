@@ -1,6 +1,9 @@
 //! Runs cases side by side.
 
-use crate::{plan::case::Case, run::Runner};
+use crate::{
+    plan::case::Case,
+    run::{Runner, Until},
+};
 use std::sync::{
     Arc, Mutex, PoisonError,
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -17,6 +20,9 @@ pub struct Pool<'a> {
     pub stop: &'a AtomicBool,
     /// A case fails as it should only if none of these fails so: it has to be the case's own.
     pub twins: Vec<Twin>,
+    /// Whether a run may be over as soon as it fails as its case expects: what else it would have broken is not known
+    /// then.
+    pub only_expected: bool,
     /// How many of its runs came to nothing.
     pub came_to_nothing: Arc<AtomicU64>,
 }
@@ -59,8 +65,9 @@ impl Twin {
     /// Whether it does not fail as the case does, under any of some noise seeds.
     pub fn holds(&self, case: &Case) -> bool {
         let twin = (self.of)(case);
+        let runner = self.runner.until_it_fails(&twin);
         let holds = |n| {
-            let outcome = self.runner.kept(&twin.under_noise(n));
+            let outcome = runner.kept(&twin.under_noise(n));
             // What comes to nothing does not hold either.
             outcome.is_ok_and(|outcome| outcome.violation(&case.expect).is_none())
         };
@@ -68,11 +75,25 @@ impl Twin {
     }
 }
 
+impl Runner {
+    /// The same, but a run is over once it fails as this case expects. What is judged by its trace, or run by another
+    /// build, is run to its end: what is owed is known only there.
+    pub fn until_it_fails(&self, case: &Case) -> Self {
+        let mut runner = self.clone();
+        if runner.program.is_none() && !runner.wanted.by_its_trace {
+            let signature = case.expect.clone();
+            runner.wanted.until = Some(Until { signature, at_ms: u64::MAX });
+        }
+        runner
+    }
+}
+
 impl<'a> Pool<'a> {
     /// One that looks at no twins; so many at once, at least 1.
     pub fn new(runner: Runner, jobs: usize, stop: &'a AtomicBool) -> Self {
         let came_to_nothing = Arc::default();
-        Self { runner, jobs: jobs.max(1), stop, twins: Vec::new(), came_to_nothing }
+        let (twins, only_expected) = (Vec::new(), false);
+        Self { runner, jobs: jobs.max(1), stop, twins, only_expected, came_to_nothing }
     }
 }
 
@@ -131,7 +152,11 @@ impl Pool<'_> {
 
     /// Runs a case. One whose run comes to nothing does not fail as it should.
     fn one(&self, case: &Case) -> Ran {
-        let Ok(outcome) = self.runner.kept(case) else {
+        let runner = match self.only_expected {
+            true => self.runner.until_it_fails(case),
+            false => self.runner.clone(),
+        };
+        let Ok(outcome) = runner.kept(case) else {
             // What was asked to stop may be for that.
             let is_stopped = self.stop.load(Ordering::Relaxed);
             self.came_to_nothing.fetch_add(u64::from(!is_stopped), Ordering::Relaxed);

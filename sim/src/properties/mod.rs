@@ -59,6 +59,7 @@ mod wire;
 pub(crate) use about::Named;
 pub use about::{About, Rows, Subject};
 use looking::{Looking, is_shown};
+pub(crate) use membership::SETTLED_US;
 pub use protocols::{Protocols, role};
 pub use seen::{Class, Known, Seen};
 pub use tally::Tally;

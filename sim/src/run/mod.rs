@@ -42,6 +42,8 @@ pub struct Wanted {
     pub until: Option<Until>,
     /// What was drawn, too.
     pub draws: bool,
+    /// The liveness phase waits for its bound though the run stands still (`world/still.rs`): to compare the two.
+    pub to_the_bound: bool,
     /// It is judged as a stored trace is: by its lines alone, and what is owed at the last one has had its time.
     pub by_its_trace: bool,
 }

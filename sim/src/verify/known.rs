@@ -1,4 +1,4 @@
-//! What is known of cases that were run to their end: those under noise seeds and those that are aimed at a cause share
+//! What is known of cases that were run: those under noise seeds and those that are aimed at a cause share
 //! many, above all those with everybody on the base.
 
 use crate::{
@@ -11,9 +11,18 @@ use std::{
 };
 use teamtalk::env::draw_id;
 
-/// The signatures that cases have broken, by their hash.
+/// What a case has broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Broken {
+    /// All that it does: it was run to its end.
+    All(Vec<String>),
+    /// This, and what else is not known: its run was over then.
+    AtLeast(String),
+}
+
+/// What cases have broken, by their hash.
 #[derive(Default)]
-pub struct Known(Mutex<BTreeMap<u64, Vec<String>>>);
+pub struct Known(Mutex<BTreeMap<u64, Broken>>);
 
 impl Known {
     /// What a case is to break decides nothing of how it runs; who runs it does.
@@ -24,14 +33,17 @@ impl Known {
         draw_id(&[&text, program.unwrap_or_default()])
     }
 
-    /// Whether a case fails as it expects; `None` if nobody has run it yet.
+    /// Whether a case fails as it expects; `None` if nobody has run it far enough to know.
     pub fn fails(&self, case: &Case, runner: &Runner) -> Option<bool> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&Self::key(case, runner)).map(|broken| broken.contains(&case.expect))
+        match known.get(&Self::key(case, runner))? {
+            Broken::All(signatures) => Some(signatures.contains(&case.expect)),
+            Broken::AtLeast(signature) => (*signature == case.expect).then_some(true),
+        }
     }
 
-    /// Keeps what a run of a case to its end has broken.
-    pub fn keep(&self, case: &Case, runner: &Runner, broken: Vec<String>) {
+    /// Keeps what a run of a case has broken.
+    pub fn keep(&self, case: &Case, runner: &Runner, broken: Broken) {
         let key = Self::key(case, runner);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, broken);
     }

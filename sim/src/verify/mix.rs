@@ -124,7 +124,7 @@ impl Search<'_, '_> {
         let ran = self.pool.run(&cases.iter().collect::<Vec<_>>(), Enough::OneFails, self.each);
         let fails = ran.into_iter().position(|ran| ran.is_some_and(|ran| ran.fails))?;
         let case = cases.into_iter().nth(fails)?;
-        let outcome = self.pool.runner.run(&case).ok()?;
+        let outcome = self.pool.runner.until_it_fails(&case).run(&case).ok()?;
         let by = outcome.broken_by.get(&case.expect).copied();
         let sides = Sides::at(&case.plan, &Changes::of(&outcome.trace), by);
         let is_known = self.known.iter().any(|cause| sides.are(cause));

@@ -21,6 +21,7 @@ mod sides;
 mod small;
 mod stage;
 pub mod wire;
+mod worse;
 
 pub use chance::{Count, bound};
 pub use contract::{Contract, Terms};

@@ -1,7 +1,10 @@
 //! How often a case fails under noise seeds, and whether it does more often than another one: whether a plan goes wrong
 //! because of its sides.
 
-use super::{Count, PAIRED, known::Known};
+use super::{
+    Count, PAIRED,
+    known::{Broken, Known},
+};
 use crate::{
     plan::case::Case,
     pool::{Enough, Pool},
@@ -63,7 +66,11 @@ impl<E: Fn() + Sync> Noises<'_, E> {
             // Of one that came to nothing nobody knows: the pool counts it.
             let Some(ran) = ran.filter(|ran| !ran.is_lost) else { continue };
             count.add(ran.fails);
-            self.known.keep(case, &self.pool.runner, ran.signatures);
+            let broken = match ran.signatures.contains(&case.expect) {
+                true => Broken::AtLeast(case.expect.clone()),
+                false => Broken::All(ran.signatures),
+            };
+            self.known.keep(case, &self.pool.runner, broken);
         }
         count
     }

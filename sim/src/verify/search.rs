@@ -3,6 +3,7 @@
 use super::{
     AIMED, Cause, Constraint, Count, LOST, Lost, MOST_CAUSES, Progress, Proven, ROLLING, ROUNDS,
     Regression, Row, Runs, Stage, TRIED, Verdict, Verification, add_lost, is_rolling,
+    known::Broken,
     mix::{Found, Search, frozen, stays},
     noises::Noises,
     order,
@@ -40,7 +41,7 @@ impl Verification<'_> {
             (self.progress)(Progress::Ran);
             Some(came.map(|came| {
                 let broken = came.violated.iter().map(|of| of.signature.clone()).collect();
-                self.known.keep(&run, &runner, broken);
+                self.known.keep(&run, &runner, Broken::All(broken));
                 Ran { stage, case: case.clone(), came }
             }))
         });
@@ -59,7 +60,7 @@ impl Verification<'_> {
     }
 
     /// What is run of a case at a stage.
-    fn run_of(&self, stage: Stage, case: &Case) -> Case {
+    pub(super) fn run_of(&self, stage: Stage, case: &Case) -> Case {
         let case = stage.run_of(case);
         match stage {
             Stage::Base => case,
@@ -84,108 +85,9 @@ impl Verification<'_> {
         }
     }
 
-    /// What is worse than under the base, and what is better.
-    pub(super) fn regressions(&self, verdict: &mut Verdict, runs: &Runs) {
-        (self.progress)(Progress::Begins("what is worse, beside the base".into(), None));
-        for signature in runs.signatures() {
-            let base = runs.count(signature, |stage| stage == Stage::Base);
-            let candidate = runs.count(signature, |stage| stage == Stage::Candidate);
-            if base.exceeds(candidate) {
-                verdict.mended.push(signature.into());
-            }
-            let is_broken =
-                candidate.hits > 0 && self.contract.must_hold(Stage::Candidate, signature);
-            if is_broken {
-                verdict.broken.push(signature.into());
-            }
-            let mut is_unclear = false;
-            // One that the candidate has alone is no matter of the order.
-            for is_of in [|stage| stage == Stage::Candidate, is_rolling] {
-                let count = runs.count(signature, is_of);
-                let is_worse = count.hits > 0 && (base.hits == 0 || count.exceeds(base));
-                if !is_worse {
-                    continue;
-                }
-                let stage = match is_of(Stage::Candidate) {
-                    true => Stage::Candidate,
-                    false => ROLLING,
-                };
-                if self.contract.may_lose(stage, signature) {
-                    verdict.allowed.push((signature.into(), stage));
-                    continue;
-                }
-                if is_rolling(stage) && !runs.base_promises(signature) {
-                    verdict.not_yet.push(signature.into());
-                    continue;
-                }
-                let mut failing = runs.of(is_of).filter(|ran| ran.violated(signature).is_some());
-                match failing.by_ref().take(TRIED).find_map(|ran| self.paired(ran, signature)) {
-                    Some(regression) => {
-                        verdict.regressions.push(regression);
-                        is_unclear = false;
-                        break;
-                    }
-                    // Each plan may do it too rarely to show in pairs: many do.
-                    None if count.exceeds_at(LOST, base) => {
-                        let first = runs.of(is_of).find_map(|ran| self.counted(ran, signature));
-                        verdict.regressions.extend(first);
-                        is_unclear = false;
-                        break;
-                    }
-                    None => is_unclear = true,
-                }
-            }
-            if is_unclear {
-                verdict.unclear.push(signature.into());
-            }
-        }
-    }
-
-    /// Whether a run went wrong because of its sides: its plan is run under noise seeds as it was, with
-    /// everybody on the base, and with everybody on the candidate.
-    fn paired(&self, ran: &Ran, signature: &str) -> Option<Regression> {
-        let case = ran.expecting(signature);
-        let as_it_was = self.run_of(ran.stage, &case);
-        let (here, base) = (self.noises(ran.stage), self.noises(Stage::Base));
-        let counts = here.worse(&as_it_was, &base, &only(&case, Side::Base))?;
-        self.regression(ran, signature, counts)
-    }
-
-    /// The same of a run of many that went wrong, more than under the base.
-    fn counted(&self, ran: &Ran, signature: &str) -> Option<Regression> {
-        ran.violated(signature)?;
-        let case = ran.expecting(signature);
-        let here = self.noises(ran.stage).count(&self.run_of(ran.stage, &case), |_| true)?;
-        let on_base = self.noises(Stage::Base).count(&only(&case, Side::Base), |_| true)?;
-        self.regression(ran, signature, (here, on_base))
-    }
-
-    fn regression(
-        &self,
-        ran: &Ran,
-        signature: &str,
-        (here, on_base): (Count, Count),
-    ) -> Option<Regression> {
-        let (case, violated) = (ran.expecting(signature), ran.violated(signature)?);
-        let on_candidate = self.noises(Stage::Candidate);
-        let on_candidate = on_candidate.count(&only(&case, Side::Candidate), |_| true)?;
-        let as_it_was = self.run_of(ran.stage, &case);
-        Some(Regression {
-            signature: signature.into(),
-            sentence: violated.sentence.clone(),
-            stage: ran.stage,
-            seed: ran.case.seed.unwrap_or_default(),
-            on_base,
-            on_candidate,
-            as_it_was: here,
-            is_explained: false,
-            case: as_it_was,
-        })
-    }
-
     /// What runs cases of a stage under noise seeds.
-    fn noises(&self, stage: Stage) -> Noises<'_, Box<dyn Fn() + Sync + '_>> {
-        let pool = Pool { runner: self.runner(stage), ..self.pool.clone() };
+    pub(super) fn noises(&self, stage: Stage) -> Noises<'_, Box<dyn Fn() + Sync + '_>> {
+        let pool = Pool { runner: self.runner(stage), only_expected: true, ..self.pool.clone() };
         let each = Box::new(|| (self.progress)(Progress::Ran));
         Noises { pool, each, known: &self.known }
     }
@@ -255,7 +157,8 @@ impl Verification<'_> {
         let each = || (self.progress)(Progress::Ran);
         let known: Vec<_> = verdict.constraints.iter().map(|of| of.cause.clone()).collect();
         let (units, older_schema) = (self.pair.units(), self.pair.older_schema());
-        let search = Search { pool: &self.pool, each: &each, known: &known, units, older_schema };
+        let pool = &Pool { only_expected: true, ..self.pool.clone() };
+        let search = Search { pool, each: &each, known: &known, units, older_schema };
         search.smallest(case, sides)
     }
 

@@ -3,12 +3,13 @@
 
 use super::{
     LONGEST_RUN_MS, Outcome, Panicked, Shared, faults::Faults, hosts::Hosts, panics, sizes,
+    still::Still,
 };
 use crate::{
     plan::{Action, Fault, Host, Migration, Operation, Plan, Role, TICK_MS, Trouble},
     properties::{Properties, Violation, settles_within},
     record::{Kind, history::History, sizes::Sizes},
-    run::Until,
+    run::{Until, Wanted},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,6 +24,8 @@ const LIVENESS_OPS: u32 = 1_000_000;
 const AUDIT_EVERY_MS: u64 = 1_000;
 /// Simulated milliseconds for which audits go on at least.
 const AUDITS_MS: u64 = 5_000;
+/// The same where the run stands still: what an audit does not agree with then, the next one does not either.
+const AUDITS_STILL_MS: u64 = 1_000;
 
 /// Simulated milliseconds from one measuring of the stores to the next.
 const MEASURED_EVERY_MS: u64 = 1_000;
@@ -31,6 +34,9 @@ const MEASURED_EVERY_MS: u64 = 1_000;
 /// the hosts' take turns in the processor's caches less often. Most runs have fewer until they
 /// are asked what is owed.
 const JUDGED_AT_ONCE: usize = 8_192;
+
+/// Simulated milliseconds from one look to the next for what ends a run.
+const LOOKED_AT_EVERY_MS: u64 = 500;
 
 /// See the module.
 pub struct Driver<'a> {
@@ -49,6 +55,10 @@ pub struct Driver<'a> {
     broken_by: BTreeMap<String, u64>,
     /// When the run is over before its end.
     until: Option<Until>,
+    /// Whether it waits for the bound of the liveness phase though it stands still.
+    to_the_bound: bool,
+    /// What moves in the liveness phase.
+    still: Option<Still>,
     opened: BTreeSet<(u32, Chat)>,
     next_op: u32,
     /// Operations that were to create a group, and the groups that they created.
@@ -73,12 +83,12 @@ struct Rest {
 }
 
 impl Rest {
-    /// The bound has passed; whether it had not before. What the last audit said may be older than what
-    /// held the next ones up: audits go on from here for their least time.
-    fn turns_late(&mut self, now: u64) -> bool {
+    /// The bound has passed, or the run stands still; whether it did not before. What the last audit said may be older than
+    /// what held the next ones up: audits go on from here for their least time.
+    fn turns_late(&mut self, now: u64, audits_ms: u64) -> bool {
         let turns = !std::mem::replace(&mut self.late, true);
         if turns && self.next_audit.is_some() {
-            self.audits_end = self.audits_end.max(now + AUDITS_MS);
+            self.audits_end = now + audits_ms;
         }
         turns
     }
@@ -109,6 +119,8 @@ impl<'a> Driver<'a> {
             violations: Vec::new(),
             broken_by: BTreeMap::new(),
             until: None,
+            to_the_bound: false,
+            still: None,
             opened: BTreeSet::new(),
             next_op: LIVENESS_OPS,
             online: BTreeMap::new(),
@@ -118,9 +130,9 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// The run may be over before its end.
-    pub fn until(self, until: Option<Until>) -> Self {
-        Self { until, ..self }
+    /// Not all of the run may be wanted, or more of it.
+    pub fn wanted(self, wanted: Wanted) -> Self {
+        Self { until: wanted.until, to_the_bound: wanted.to_the_bound, ..self }
     }
 
     /// Safety until the horizon, then liveness until nothing is owed or its bound has passed.
@@ -171,6 +183,7 @@ impl<'a> Driver<'a> {
             let since = *healed_at.get_or_insert_with(|| {
                 self.shared.lock().now_us = now * 1_000;
                 self.shared.record_world(Kind::Phase { phase: "liveness" });
+                self.still = Some(Still::since(now * 1_000));
                 now
             });
             if (now - since).is_multiple_of(100) {
@@ -202,20 +215,21 @@ impl<'a> Driver<'a> {
     fn at_rest(&mut self, now: u64, since: u64, bound: u64) -> bool {
         self.judge();
         let owed = self.properties.owed(false);
-        let everyone_here = || {
-            let mut devices = self.plan.devices.iter().map(|d| d.slot);
-            devices.all(|d| self.online.contains_key(&d) || !self.hosts.devices.wants_online(d))
-        };
-        let late = now - since > bound;
-        if !late && (now - since < 500 || !owed.is_empty() || !everyone_here()) {
+        let everyone_here = self.is_everyone_here();
+        let is_still = self.is_still(now) && everyone_here;
+        let late = now - since > bound || is_still || self.rest.late;
+        if !late && (now - since < 500 || !owed.is_empty() || !everyone_here) {
             return false;
         }
-        if late && self.rest.turns_late(now) {
-            let overdue = self.properties.overdue(now * 1_000);
+        let audits_ms = if is_still { AUDITS_STILL_MS } else { AUDITS_MS };
+        if late && self.rest.turns_late(now, audits_ms) {
+            // As if the bound had passed: until then nothing more happens where it stands still.
+            let overdue = self.properties.overdue(now.max(since + bound + 1) * 1_000);
             overdue.into_iter().for_each(|violation| self.found(violation));
         }
         let Some(next_audit) = self.rest.next_audit else {
-            self.rest.audits_end = (since + bound).max(now + AUDITS_MS);
+            let at_least = if is_still { now } else { since + bound };
+            self.rest.audits_end = at_least.max(now + audits_ms);
             self.audit(now);
             return false;
         };
@@ -230,6 +244,20 @@ impl<'a> Driver<'a> {
             self.audit(now);
         }
         false
+    }
+
+    /// Whether each device is online that wants to be.
+    fn is_everyone_here(&self) -> bool {
+        let mut devices = self.plan.devices.iter().map(|d| d.slot);
+        devices.all(|d| self.online.contains_key(&d) || !self.hosts.devices.wants_online(d))
+    }
+
+    /// Whether nothing more will come of the liveness phase, if everybody is there who wants to be.
+    fn is_still(&mut self, now: u64) -> bool {
+        let timing = self.plan.pace.timing();
+        let shared = self.shared.lock();
+        let still = self.still.as_mut().filter(|_| !self.to_the_bound);
+        still.is_some_and(|still| still.is(now * 1_000, &timing, &shared.streams, &shared.roster))
     }
 
     fn audit(&mut self, now: u64) {
@@ -260,6 +288,9 @@ impl<'a> Driver<'a> {
     fn follow(&mut self) {
         let shared = self.shared.lock();
         for line in &shared.trace.lines[self.followed..] {
+            if let Some(still) = &mut self.still {
+                still.follow(line, &shared.streams, &shared.roster);
+            }
             match &line.kind {
                 Kind::Fact(Fact::DeviceOnline { device, .. }) => {
                     self.online.insert(*device, line.host.clone());
@@ -305,7 +336,7 @@ impl<'a> Driver<'a> {
             return true;
         }
         let is_over = now >= *at_ms;
-        if is_over {
+        if is_over || now.is_multiple_of(LOOKED_AT_EVERY_MS) {
             self.judge();
         }
         is_over
@@ -407,9 +438,9 @@ mod tests {
     #[test]
     fn an_audit_from_before_the_bound_is_no_verdict_after_it() {
         let mut rest = Rest { late: false, next_audit: Some(10_500), audits_end: 29_000 };
-        assert!(rest.turns_late(29_100));
+        assert!(rest.turns_late(29_100, AUDITS_MS));
         assert_eq!(rest.audits_end, 29_100 + AUDITS_MS);
-        assert!(!rest.turns_late(29_200));
+        assert!(!rest.turns_late(29_200, AUDITS_MS));
         assert_eq!(rest.audits_end, 29_100 + AUDITS_MS, "once");
     }
 }

@@ -21,6 +21,7 @@ mod script;
 mod shared;
 mod sizes;
 mod socket;
+mod still;
 mod streams;
 mod tap;
 #[cfg(test)]
@@ -111,7 +112,7 @@ pub fn run(case: &Case, watch: &Watch, wanted: Wanted) -> Result<Outcome, String
     let properties = judge::properties_of(plan, &base, &candidate);
     let hosts = Hosts::new(plan.clone(), base, candidate, shared.clone(), watch.clone());
     hosts.register(&mut sim);
-    let mut driver = Driver::new(plan, properties, shared, hosts).until(wanted.until);
+    let mut driver = Driver::new(plan, properties, shared, hosts).wanted(wanted);
     driver.drive(&mut sim);
     Ok(driver.outcome())
 }

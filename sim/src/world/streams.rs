@@ -71,7 +71,8 @@ impl StreamState {
         }
     }
 
-    fn is_open(&self) -> bool {
+    /// Whether an end of it is open, and it was not reset.
+    pub fn is_open(&self) -> bool {
         (self.dialler.open || self.acceptor.open) && !self.reset
     }
 

@@ -29,7 +29,7 @@ pub const GRAIN_US: u64 = 1_000_000;
 /// db_proxy waits for one statement at most (`Timing::sql_timeout`), and SQL ends a transaction
 /// without a client after as long. That is 5 s each at the original's pace, and less at the brisk
 /// one: this is enough for both.
-const SETTLED_US: u64 = 10_000_000;
+pub const SETTLED_US: u64 = 10_000_000;
 
 /// When something happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
