@@ -17,6 +17,7 @@ mod gate;
 mod hints;
 mod integrity;
 mod isolation;
+mod kept;
 mod let_through;
 mod links;
 mod lockout;
@@ -58,6 +59,7 @@ mod wire;
 
 pub(crate) use about::Named;
 pub use about::{About, Rows, Subject};
+use kept::Kept;
 use looking::{Looking, is_shown};
 pub use protocols::{Protocols, role};
 pub use seen::{Class, Known, Seen};
@@ -182,9 +184,11 @@ impl Properties {
         self
     }
 
-    /// The same, for a run of a plan: which of its devices are orderly, and how many workers a db_proxy has.
+    /// The same, for a run of a plan: which of its devices are orderly, how many workers a db_proxy has,
+    /// and how much the stores may keep.
     pub fn of_plan(mut self, plan: &Plan) -> Self {
         self.known.db_workers = plan.db_workers;
+        self.known.kept = Some(Kept::of(plan));
         let orderly = plan.devices.iter().filter(|device| device.is_orderly());
         self.known.orderly = orderly.map(|device| device.slot).collect();
         let never = plan.devices.iter().filter(|device| device.conduct.acks == Acks::Never);

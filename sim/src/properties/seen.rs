@@ -3,6 +3,7 @@
 
 use super::{
     clients::Clients,
+    kept::Kept,
     membership::Membership,
     protocols::Protocols,
     sends::Sends,
@@ -69,6 +70,8 @@ pub struct Known {
     pub never_ack: BTreeSet<u32>,
     /// How many workers each db_proxy has; 0 where nobody has said it.
     pub db_workers: usize,
+    /// How much the stores may keep; `None` where nobody has said what is done.
+    pub kept: Option<Kept>,
     /// The faults of the run.
     pub trouble: Trouble,
     /// The 0301s that are on their way.

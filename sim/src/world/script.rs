@@ -7,11 +7,12 @@ use super::{
     env::port,
     outside::{Accepted, LoginServer},
     shared::{Inner, Shared},
+    sizes,
 };
 use crate::{
     fakes::{self, Hooks},
     plan::{Host, Role, TICK_MS},
-    record::{Applied, Kind},
+    record::{Applied, Kind, sizes::Sizes},
     seeded,
 };
 use bytes::Bytes;
@@ -112,8 +113,10 @@ pub struct Script {
     sim: turmoil::Sim<'static>,
     shared: Shared,
     redis: Arc<Mutex<fakes::redis::Engine>>,
+    sql: Arc<Mutex<fakes::sql::Engine>>,
     orders: mpsc::UnboundedSender<Order>,
     now: Duration,
+    epoch: u64,
 }
 
 /// What the script wants of a client socket, by slot.
@@ -143,8 +146,8 @@ impl Script {
         }
         let (orders, received) = mpsc::unbounded_channel();
         let (redis, sql) = setup.stores().unwrap_or_else(|e| panic!("{e}"));
-        let redis = Arc::new(Mutex::new(redis));
-        stores(&mut sim, &shared, redis.clone(), Arc::new(Mutex::new(sql)));
+        let (redis, sql) = (Arc::new(Mutex::new(redis)), Arc::new(Mutex::new(sql)));
+        stores(&mut sim, &shared, redis.clone(), sql.clone());
         servers(&mut sim, &shared, setup);
         let (all, received) = (shared.clone(), Arc::new(Mutex::new(Some(received))));
         sim.host(CLIENTS, move || {
@@ -156,7 +159,7 @@ impl Script {
                 Ok(())
             }
         });
-        Self { sim, shared, redis, orders, now: Duration::ZERO }
+        Self { sim, shared, redis, sql, orders, now: Duration::ZERO, epoch: setup.epoch }
     }
 
     /// Runs one tick.
@@ -183,6 +186,13 @@ impl Script {
     /// What Redis holds.
     pub fn redis(&self) -> MutexGuard<'_, fakes::redis::Engine> {
         self.redis.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how much the stores hold now.
+    pub fn measure(&self, sizes: &mut Sizes) {
+        sizes::of_redis(sizes, &self.redis());
+        let sql = self.sql.lock().unwrap_or_else(PoisonError::into_inner);
+        sizes::of_sql(sizes, &sql, self.epoch + self.now.as_secs());
     }
 
     /// Opens a client socket to a msg_server. The slot must not be open; it is the `device` of
