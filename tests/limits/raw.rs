@@ -178,6 +178,12 @@ impl Raw {
         self.script.send(slot, bytes.into());
     }
 
+    /// Whether a connection reads what comes.
+    pub fn reads(&mut self, slot: u32, reads: bool) {
+        self.script.read(slot, reads);
+        self.pass(Duration::from_millis(50));
+    }
+
     /// Lets time pass until shortly after the start of the next window of the rates.
     pub fn next_window(&mut self) {
         let into = self.script.now().subsec_millis();
