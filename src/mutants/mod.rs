@@ -162,6 +162,19 @@ mod tests {
         }
     }
 
+    /// Those of the room `rollout` are for `verify`: docs/DEPLOY.md has them.
+    #[test]
+    fn each_has_its_row_in_the_table() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/MUTANTS.md");
+        let text = fs::read_to_string(path).expect("UTF-8");
+        let hunted: Vec<_> = ALL.iter().filter(|entry| entry.room != "rollout").collect();
+        for entry in &hunted {
+            let row = format!("| {} | `{}` | {} |", entry.room, entry.name(), entry.broken);
+            assert!(text.contains(&row), "no row: {row}");
+        }
+        assert!(text.contains(&format!("There are {} mutants,", hunted.len())));
+    }
+
     #[test]
     fn only_a_build_with_the_feature_plants_one() {
         let name = ALL[0].name();

@@ -1,6 +1,6 @@
 //! How much the stores may keep of a plan: a part of `bounded`.
 //!
-//! What a deployment promises to bound (docs/DESIGN.md, "What is kept") has a bound that follows from what is done: a
+//! What a deployment promises to bound (docs/DESIGN.md, "Catalogue") has a bound that follows from what is done: a
 //! token for each send, a mark for each user of a conversation in which something is said, a token of a phone for each
 //! user who has one. What is over it was left behind, or came of something that should leave nothing.
 
@@ -10,9 +10,17 @@ use crate::{
     record::sizes::Measure,
 };
 use std::{collections::BTreeSet, time::Duration};
-use teamtalk::{catalogue::id as command, protocol::Protocol, timing::Timing};
+use teamtalk::{
+    catalogue::{
+        id as command,
+        limits::{Limits, Unit},
+        probe::{self, Which},
+    },
+    protocol::Protocol,
+    timing::Timing,
+};
 
-/// For how long a token of a send is kept, in seconds (docs/DESIGN.md, "What is kept").
+/// For how long a token of a send is kept, in seconds (docs/DESIGN.md, "Catalogue").
 const TOKENS_KEPT_S: u64 = 30 * 24 * 60 * 60;
 /// A round of the job that forgets them takes no longer.
 const ROUND: Duration = Duration::from_secs(60);
@@ -29,14 +37,16 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// What a plan may come to.
-    pub fn of(plan: &Plan) -> Self {
+    /// What a plan may come to, with the limits of its hosts.
+    pub fn of(plan: &Plan, limits: &[Limits]) -> Self {
         let user_of = |slot: u32| {
             let device = plan.devices.iter().find(|device| device.slot == slot);
             device.map_or(0, |device| device.user)
         };
         let (mut pairs, mut phones) = (BTreeSet::new(), BTreeSet::new());
         let (mut sends, mut joins, mut marks) = (0, BTreeSet::new(), 0);
+        // A probe's change of members names group 1, and users from 1 on.
+        let mut into_first = BTreeSet::new();
         let pair = |a: u32, b: u32| (a.min(b), a.max(b));
         for op in &plan.operations {
             let user = user_of(op.device);
@@ -57,12 +67,18 @@ impl Kept {
                     phones.insert(user);
                 }
                 Action::Probe { limit, .. } => match probed(limit) {
-                    // All that it has to name is user 1 (`catalogue::probe`).
+                    // It is to user 1 (`catalogue::probe`), or to user 2 if it says something.
                     command::MSG_DATA => {
-                        sends += 1;
-                        pairs.insert(pair(1, 1));
+                        sends += u64::from(op.content().is_none());
+                        pairs.extend([pair(user, 1), pair(user, 2)]);
                     }
                     command::GROUP_CREATE_REQUEST => marks += 1,
+                    command::GROUP_CHANGE_MEMBER_REQUEST => {
+                        let probes = limits.iter().filter_map(|limits| probe::named(limits, limit));
+                        let most =
+                            probes.filter(|probe| is_list(probe.limit)).map(|probe| probe.most);
+                        into_first.extend(1..=most.max().unwrap_or_default());
+                    }
                     command::LOGIN_REQ_DEVICETOKEN => _ = phones.insert(user),
                     _ => {}
                 },
@@ -72,6 +88,10 @@ impl Kept {
         pairs.extend(plan.past.pairs.iter().map(|past| pair(past.users[0], past.users[1])));
         for group in &plan.groups {
             let members: BTreeSet<u32> = group.members.iter().copied().collect();
+            let joins = match group.id {
+                1 => &joins | &into_first,
+                _ => joins.clone(),
+            };
             marks += 1 + members.union(&joins).count() as u64;
         }
         marks += joins.len() as u64 * created(plan);
@@ -103,6 +123,11 @@ impl Kept {
     }
 }
 
+/// Whether a limit is one of items.
+fn is_list(limit: Which) -> bool {
+    matches!(limit, Which::Field(field) if field.unit == Unit::Items)
+}
+
 /// How many groups the plan creates.
 fn created(plan: &Plan) -> u64 {
     let creates = |action: &Action| matches!(action, Action::CreateGroup { .. });
@@ -127,7 +152,7 @@ mod tests {
         properties::{bounds::Bounds, protocols::Protocols},
         record::sizes::{Measure, Sizes},
     };
-    use teamtalk::{protocol::Protocol, timing::Timing};
+    use teamtalk::{catalogue::limits::Limits, protocol::Protocol, timing::Timing};
 
     /// Users 1 to 3 do this, each with one device.
     fn plan(groups: Vec<Group>, done: Vec<(u32, Action)>) -> Plan {
@@ -144,7 +169,7 @@ mod tests {
     }
 
     fn kept(done: Vec<(u32, Action)>) -> Kept {
-        Kept::of(&plan(Vec::new(), done))
+        Kept::of(&plan(Vec::new(), done), &[Limits::default()])
     }
 
     #[test]
@@ -173,10 +198,16 @@ mod tests {
         let groups = vec![Group { id: 7, kind, creator: 1, members: vec![1, 2] }];
         let add = Action::AddMembers { group: GroupRef::Known(7), users: vec![2, 3] };
         let send = Action::Send { to: Chat::group(GroupRef::Known(7)) };
-        let of = |done| Kept::of(&plan(groups.clone(), done));
+        let of = |done| Kept::of(&plan(groups.clone(), done), &[Limits::default()]);
         assert_eq!(of(vec![(1, send)]), Kept { sends: 1, marks: 3, phones: 0 });
         // User 3 comes to it.
         assert_eq!(of(vec![(1, add.clone())]).marks, 4);
+        // A probe's change of members is of group 1.
+        let probe = Action::Probe { limit: "0407.member_id_list".into(), size: Size::At };
+        assert_eq!(of(vec![(1, probe.clone())]).marks, 3);
+        let first = Group { id: 1, ..groups[0].clone() };
+        let of_first = Kept::of(&plan(vec![first], vec![(1, probe)]), &[Limits::default()]);
+        assert_eq!(of_first.marks, 201, "as many as may join at once, and the group");
         // A group of users 1 and 2 and itself, which 2 and 3 may join as well.
         let create = Action::CreateGroup { members: vec![1, 2] };
         assert_eq!(of(vec![(1, create), (1, add)]).marks, 4 + 3 + 2);
