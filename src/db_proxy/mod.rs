@@ -39,7 +39,7 @@ use crate::{
 use data::caches::Caches;
 use plumbing::{
     context::{Context, Shared, World},
-    refusal,
+    refusal::{self, Unwritten},
 };
 use std::{
     collections::BTreeSet,
@@ -106,15 +106,30 @@ impl<E: Env, C: Connector, B: Blobs> World for Real<E, C, B> {
     type Blobs = B;
 }
 
+/// Why an answer can't be written to its link, if it can't.
+fn unwritable<E: Env>(link: &Link<E, MsgServer>, conn: ConnId, reply: &Pdu) -> Option<Unwritten> {
+    let length = HEADER_LEN + reply.body.len();
+    if length > MAX_LEN as usize {
+        return Some(Unwritten::TooLong(length));
+    }
+    (!link.has_room(conn, reply, SPARE)).then_some(Unwritten::NoRoom)
+}
+
 /// Writes an answer. With `edge-limits` one that is longer than a PDU may be, or for which there is
 /// no room beside what a slow msg_server has not taken yet, is refused: no request of a client may
 /// close the link that serves all of them.
 fn answer<E: Env>(link: &mut Link<E, MsgServer>, protocol: &Protocol, conn: ConnId, reply: Pdu) {
-    let fits = || HEADER_LEN + reply.body.len() <= MAX_LEN as usize;
-    if !protocol.edge_limits || (fits() && link.has_room(conn, &reply, SPARE)) {
-        link.send(conn, reply);
-    } else if let Some(refusal) = refusal::instead_of(protocol, &reply) {
-        link.send(conn, refusal);
+    let unwritten = match protocol.edge_limits {
+        true => unwritable(link, conn, &reply),
+        false => None,
+    };
+    match unwritten {
+        Some(why) if !protocol.mutated(Mutant::AnswersPastRoom) => {
+            if let Some(refusal) = refusal::instead_of(protocol, &reply, why) {
+                link.send(conn, refusal);
+            }
+        }
+        _ => link.send(conn, reply),
     }
 }
 

@@ -2,26 +2,38 @@
 
 use super::{Config, MsgServer, run_until};
 use crate::{
-    catalogue::id as command,
-    db_proxy::testing::{Fake, Session, Sql, lost, refused, schema, serve, text},
-    env::Endpoint,
-    link::{Dial, Event, Link, test_env::MemoryEnv},
+    catalogue::{id as command, limits::Limits},
+    db_proxy::testing::{Fake, Session, Sql, lost, refused, rows, schema, serve, text},
+    env::{Endpoint, Env},
+    link::{
+        Dial, Event, Link,
+        test_env::{MemoryEnv, MemoryStream},
+    },
     protocol::Protocol,
     store::{
         migrations::{ASK, LATEST, TooOld},
-        sql::{Connector, Server, SqlError, code},
+        sql::{Connector, Server, SqlError, Value, code},
     },
     timing::Timing,
     wire::{
         Pdu,
         attach::Attach,
-        im::{buddy::ImUsersInfoReq, message::ImMsgData, server::ImStopReceivePacket},
+        frame::{MAX_LEN, cut},
+        im::{
+            base_define::UserInfo,
+            buddy::{ImUsersInfoReq, ImUsersInfoRsp},
+            message::ImMsgData,
+            server::ImStopReceivePacket,
+        },
+        pdu::HEADER_LEN,
         tt::extension::Refused,
     },
 };
-use bytes::Bytes;
-use std::{io, time::Duration};
+use bytes::{Bytes, BytesMut};
+use prost::Message;
+use std::{collections::BTreeMap, io, time::Duration};
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     sync::oneshot,
     task::JoinHandle,
     time::{Instant, timeout},
@@ -43,9 +55,19 @@ fn start_on(
     protocol: Protocol,
     sql: impl Connector,
 ) -> (oneshot::Sender<()>, JoinHandle<io::Result<()>>) {
+    start_with(env, protocol, Limits::default(), sql)
+}
+
+/// The same with limits of its own.
+fn start_with(
+    env: &MemoryEnv,
+    protocol: Protocol,
+    limits: Limits,
+    sql: impl Connector,
+) -> (oneshot::Sender<()>, JoinHandle<io::Result<()>>) {
     let (stop, told) = oneshot::channel();
     let redis = Endpoint::new("redis", 6379);
-    let config = Config::new(PORT, redis, Timing::original(), protocol);
+    let config = Config { limits, ..Config::new(PORT, redis, Timing::original(), protocol) };
     let env = env.host("db");
     let running = async move {
         let told = async { told.await.unwrap_or_default() };
@@ -247,4 +269,102 @@ fn a_connection_that_was_closed_between_requests_fails_none() {
         cx.start_request();
         serve(&mut cx, request).expect("on a new connection");
     }
+}
+
+/// The answer to [`request`] with one user whose signature has so many bytes.
+fn signed(bytes: usize) -> ImUsersInfoRsp {
+    let sign_info = Some(vec![b'x'; bytes].into());
+    let user = UserInfo { user_id: 7, sign_info, ..Default::default() };
+    let attach_data = Some(Attach::handle(3).encode());
+    ImUsersInfoRsp { user_id: 1, user_info_list: vec![user], attach_data }
+}
+
+/// The rows of it.
+fn row(bytes: usize) -> Sql {
+    rows(["id", "sign_info"], &[[7.into(), Value::Bytes(vec![b'x'; bytes].into())]])
+}
+
+/// The next PDU of a stream without a link around it.
+async fn read(stream: &mut MemoryStream, bytes: &mut BytesMut) -> Pdu {
+    let next = async {
+        loop {
+            match cut(bytes, MAX_LEN).unwrap() {
+                Some(pdu) => return pdu,
+                None => assert_ne!(stream.read_buf(bytes).await.unwrap(), 0, "it was closed"),
+            }
+        }
+    };
+    timeout(Duration::from_secs(60), next).await.expect("a PDU")
+}
+
+/// Why a request was refused, if it was.
+fn reason(pdu: &Pdu) -> Option<String> {
+    let refused: Option<Refused> =
+        (pdu.command() == command::OTHER_REFUSED).then(|| pdu.view().unwrap());
+    refused.map(|refused| String::from_utf8_lossy(&refused.reason.unwrap()).into_owned())
+}
+
+/// One byte more, and the msg_server would close the link.
+#[test]
+fn an_answer_that_is_longer_than_a_pdu_may_be_is_refused() {
+    run(async {
+        let (env, world) = (MemoryEnv::new("msg"), Fake::default());
+        let most = MAX_LEN as usize;
+        // A length of 4 MiB takes as many bytes as one of nearly 16.
+        let beside = HEADER_LEN + signed(4 << 20).encoded_len() - (4 << 20);
+        world.on("IMUser", row(most - beside)).on("IMUser", row(most - beside + 1));
+        let (_stop, _running) = start_on(&env, Protocol::hardened(), world);
+        tokio::task::yield_now().await;
+        let (mut link, conn) = dial(&env).await;
+        let asks = request(command::BUDDY_LIST_USER_INFO_REQUEST);
+        link.send(conn, asks.clone());
+        let served = next_pdu(&mut link).await;
+        assert_eq!(served.command(), command::BUDDY_LIST_USER_INFO_RESPONSE);
+        assert_eq!(HEADER_LEN + served.body.len(), most);
+        link.send(conn, asks.clone());
+        let refused = next_pdu(&mut link).await;
+        let why = format!("an answer of {} bytes: at most {most}", most + 1);
+        assert_eq!(reason(&refused), Some(why));
+        // The link is still there.
+        link.send(conn, asks);
+        assert_eq!(next_pdu(&mut link).await.command(), command::BUDDY_LIST_USER_INFO_RESPONSE);
+    });
+}
+
+/// A msg_server that does not read has room for two answers of a third of the bound and what is spared; another
+/// one is served meanwhile.
+#[test]
+fn an_answer_for_which_its_link_has_no_room_is_refused() {
+    const ANSWER: usize = 8 << 20;
+    run(async {
+        let (env, world) = (MemoryEnv::new("msg"), Fake::default());
+        let limits = BTreeMap::from([("link.unsent".to_string(), 24 << 20)]);
+        let limits = Limits::with(&limits).unwrap();
+        (0..3).for_each(|_| _ = world.on("IMUser", row(ANSWER)));
+        let (_stop, _running) = start_with(&env, Protocol::hardened(), limits, world);
+        tokio::task::yield_now().await;
+        let db = Endpoint::new("db", PORT);
+        let mut slow = env.host("slow").connect(&db).await.unwrap();
+        let asks = request(command::BUDDY_LIST_USER_INFO_REQUEST);
+        for _ in 0..3 {
+            slow.write_all(&asks.encode()).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let (mut other, conn) = dial(&env).await;
+        other.send(conn, asks.clone());
+        let served = next_pdu(&mut other).await;
+        assert_eq!(served.command(), command::BUDDY_LIST_USER_INFO_RESPONSE);
+        let (mut told, mut bytes) = (Vec::new(), BytesMut::new());
+        for _ in 0..3 {
+            told.push(read(&mut slow, &mut bytes).await);
+        }
+        let reasons: Vec<_> = told.iter().map(reason).collect();
+        assert_eq!(reasons, [None, None, Some("too much waits to be written".to_string())]);
+        let lengths = told[..2].iter().map(|pdu| pdu.body.len());
+        assert!(lengths.min() > Some(ANSWER));
+        // And served on.
+        slow.write_all(&asks.encode()).await.unwrap();
+        let served = read(&mut slow, &mut bytes).await;
+        assert_eq!(served.command(), command::BUDDY_LIST_USER_INFO_RESPONSE);
+    });
 }

@@ -184,8 +184,11 @@ mutants! {
         RateWindowStays "the window of the rates never ends"
         SourcesUncounted "one address may have any number of connections"
         AsksPastRoom "a request is written to its link however much waits there"
+        AnswersPastRoom "an answer is written to its link however long it is, and however much waits there"
         SendListOverBound "a device that does not ack stays, however much it has not acked"
         InFlightOverBound "any number of requests of a device may wait"
+        MarksAsSaid "a read ack is kept though nothing was said in its chat, or its user is not in the group"
+        TokensKeptForEver "tokens of sends are never forgotten"
     }
     "links" {
         DrawnWorkerOnly "a request waits for the worker that was drawn for it, though another one is idle"

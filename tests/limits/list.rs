@@ -15,15 +15,12 @@ const WAITING: [&str; 6] = [
 ];
 
 /// Those of which a world can't show just one more, and what holds them.
-const NO_WORLD: [(&str, &str); 3] = [
-    (
-        "device.unsent",
-        "over 16 MiB have to wait for one device: it has to fit the longest PDU. Unit test of link: \
-         over_the_bound_the_connection_is_closed_and_maxima_are_powers_of_two",
-    ),
+const NO_WORLD: [(&str, &str); 2] = [
     (
         "link.unsent",
-        "more than device.unsent, of servers; nobody but a server fills it. The same unit test",
+        "more than device.unsent, of servers; nobody but a server fills it. Unit tests of link: \
+         over_the_bound_the_connection_is_closed_and_maxima_are_powers_of_two; of db_proxy: \
+         an_answer_for_which_its_link_has_no_room_is_refused",
     ),
     (
         "link.requests",
@@ -46,6 +43,7 @@ fn every_limit_is_tried_in_a_world_or_says_why_not() {
     for id in rates::OF_LOGINS {
         tried(format!("{id:04x}.rate"), "rates");
     }
+    tried("device.unsent".into(), "devices");
     WAITING.iter().for_each(|name| tried(name.to_string(), "waiting"));
     NO_WORLD.iter().for_each(|(name, _)| tried(name.to_string(), "nowhere"));
     for named in limits::names() {

@@ -3,8 +3,11 @@
 //!
 //! `plans` has what a device of a plan can try. The rest needs raw connections (`raw`): whoever is not logged in
 //! (`strangers`), what is counted (`rates`, `waiting`), claims, and bodies that have to be right to be served
-//! (`messages`). Which limit is tried where, and why three are tried in no world, is in `list`.
+//! (`messages`). What one device may cost is in `devices`,
+//! answers that are long in `answers`. Which limit is tried where, and why two are tried in no world, is in `list`.
 
+mod answers;
+mod devices;
 mod list;
 mod messages;
 mod plans;

@@ -6,6 +6,7 @@ use teamtalk::{
     env::ConnId,
     fact::Fact,
     protocol::Protocol,
+    store::sql::Value,
     timing::Timing,
     wire::{
         Pdu,
@@ -71,6 +72,15 @@ pub fn on_seed<T: Send>(test: impl FnOnce() -> T + Send) -> T {
 impl Raw {
     /// A cluster that runs, with these limits in the place of the defaults.
     pub fn new(limits: &[(&str, u32)]) -> Self {
+        Self::on(Protocol::hardened(), limits, Vec::new())
+    }
+
+    /// The same under any protocol, after statements with their parameters.
+    pub fn on(
+        protocol: Protocol,
+        limits: &[(&str, u32)],
+        statements: Vec<(String, Vec<Value>)>,
+    ) -> Self {
         let limits = limits.iter().map(|(name, most)| (name.to_string(), *most)).collect();
         let user = |(id, (name, _, password)): (u32, (&str, &str, &str))| User {
             id,
@@ -79,13 +89,13 @@ impl Raw {
         };
         let script = Script::new(&Setup {
             msg_servers: 2,
-            protocol: Protocol::hardened(),
+            protocol,
             limits: Limits::with(&limits).expect("limits that fit"),
             timing: Timing::original(),
             text_key: [7; 32],
             epoch: EPOCH,
             users: (1..).zip(USERS).map(user).collect(),
-            statements: Vec::new(),
+            statements,
             commands: Vec::new(),
         });
         let (slots, links) = (BTreeMap::new(), BTreeMap::new());
@@ -166,6 +176,12 @@ impl Raw {
             (1..).zip(pdus).map(|(seq, pdu)| Pdu::raw(pdu.command(), seq, pdu.body.clone()));
         let bytes: Vec<u8> = numbered.flat_map(|pdu| pdu.encode()).collect();
         self.script.send(slot, bytes.into());
+    }
+
+    /// Whether a connection reads what comes.
+    pub fn reads(&mut self, slot: u32, reads: bool) {
+        self.script.read(slot, reads);
+        self.pass(Duration::from_millis(50));
     }
 
     /// Lets time pass until shortly after the start of the next window of the rates.

@@ -385,6 +385,7 @@ impl Operation {
         match &self.action {
             Action::Send { .. } | Action::Claim { .. } => Some(text),
             Action::Rogue { what } => what.is_text().then_some(text),
+            Action::Probe { limit, size } => says(limit, *size).then_some(text),
             Action::SendPayload { payload, cipher, .. } => {
                 let text = payload.behind(&text_of(self.id)).into_bytes();
                 Some(match cipher {
@@ -411,6 +412,11 @@ impl Operation {
             _ => None,
         }
     }
+}
+
+/// Whether a probe is a text that can be stored: one of a limit that its token and its text have nothing to do with.
+fn says(limit: &str, size: Size) -> bool {
+    matches!(limit, "0301.body" | "0301.attach_data") && size != Size::Over
 }
 
 /// The text of a send: derived from its operation's id alone.

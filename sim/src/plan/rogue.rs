@@ -74,9 +74,18 @@ impl Rogue {
         }
     }
 
+    /// Whom it sends the text of its operation, and as whom if it logs in.
+    pub fn says(&self) -> Option<(Option<u32>, u32)> {
+        match self {
+            Self::Text { to } => Some((None, *to)),
+            Self::Hasty { of, to } => Some((Some(*of), *to)),
+            _ => None,
+        }
+    }
+
     /// Whether it sends the text of its operation.
     pub fn is_text(&self) -> bool {
-        matches!(self, Self::Text { .. } | Self::Hasty { .. })
+        self.says().is_some()
     }
 
     /// What it does, as a sentence without its subject.

@@ -85,7 +85,11 @@ impl Property for Bounded {
 
     fn measured(&self, known: &Known, sizes: &Sizes) -> Option<Violation> {
         let most = known.protocols.limits().iter().map(|limits| limits.connections).max();
-        Bounds::new(most.unwrap_or_default()).judge(sizes)
+        let mut bounds = Bounds::new(most.unwrap_or_default());
+        if let Some((kept, timing)) = known.kept.as_ref().zip(known.timing.as_ref()) {
+            bounds = kept.bounds(bounds, &known.protocols, timing);
+        }
+        bounds.judge(sizes)
     }
 
     fn tally(&self, _: &Known) -> Option<Tally> {

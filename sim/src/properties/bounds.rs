@@ -22,8 +22,8 @@ pub struct Bounds {
 const WRITE: u64 = MAX_LEN as u64;
 /// Connections of a server, unless it has a limit: what a msg_server of the original announces.
 const CONNECTIONS: u64 = 100_000;
-/// Keys, fields, rows and files: no plan asks for a thousandth of it, so that a store which comes
-/// to it is filled by something else than what users do.
+/// Keys, fields, rows and files of which no less is promised (`kept`): no plan asks for a thousandth of it, so that a
+/// store which comes to it is filled by something else than what users do.
 const ENTRIES: u64 = 1_000_000;
 
 impl Bounds {
@@ -51,6 +51,7 @@ impl Bounds {
             // It came in one PDU.
             Measure::Value(_) => u64::from(MAX_LEN),
             Measure::Keys(_) | Measure::Fields(_) | Measure::Rows(_) | Measure::Blobs => ENTRIES,
+            Measure::Oldest(_) => u64::MAX,
         })
     }
 
@@ -79,6 +80,7 @@ fn kind(measure: &Measure) -> &'static str {
         Measure::Value(_) => "value",
         Measure::Fields(_) => "fields",
         Measure::Rows(_) => "rows",
+        Measure::Oldest(_) => "age",
         Measure::Blobs => "blobs",
     }
 }

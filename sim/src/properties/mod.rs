@@ -17,6 +17,7 @@ mod gate;
 mod hints;
 mod integrity;
 mod isolation;
+mod kept;
 mod let_through;
 mod links;
 mod lockout;
@@ -58,6 +59,7 @@ mod wire;
 
 pub(crate) use about::Named;
 pub use about::{About, Rows, Subject};
+use kept::Kept;
 use looking::{Looking, is_shown};
 pub(crate) use membership::SETTLED_US;
 pub use protocols::{Protocols, role};
@@ -66,7 +68,7 @@ pub use tally::Tally;
 pub use wire::{At, Message, held_content};
 
 use crate::{
-    plan::{Action, EPOCH, Operation, Plan, Role},
+    plan::{Action, EPOCH, Operation, Plan, Role, Size},
     record::{Line, Trace, sizes::Sizes},
 };
 use std::time::Duration;
@@ -183,17 +185,28 @@ impl Properties {
         self
     }
 
-    /// The same, for a run of a plan: which of its devices are orderly, and how many workers a db_proxy has.
+    /// The same, for a run of a plan: which of its devices are orderly, how many workers a db_proxy has,
+    /// and how much the stores may keep.
     pub fn of_plan(mut self, plan: &Plan) -> Self {
         self.known.db_workers = plan.db_workers;
+        self.known.kept = Some(Kept::of(plan, self.known.protocols.limits()));
         let orderly = plan.devices.iter().filter(|device| device.is_orderly());
         self.known.orderly = orderly.map(|device| device.slot).collect();
         let never = plan.devices.iter().filter(|device| device.conduct.acks == Acks::Never);
         self.known.never_ack = never.map(|device| device.slot).collect();
-        // Connections that never log in are made in a device's name, and what claims another sender is
+        let by_hand = |op: &&Operation| match &op.action {
+            Action::Probe { limit, size } => limit.starts_with("0303.") && *size != Size::Over,
+            _ => false,
+        };
+        let by_hand = plan.operations.iter().filter(by_hand).map(|op| op.device);
+        self.known.acks_by_hand = by_hand.collect();
+        // Connections that never log in are made in a device's name, and what claims another sender, or tries a limit, is
         // written beside what the program keeps.
-        let rogue =
-            |op: &&Operation| matches!(op.action, Action::Rogue { .. } | Action::Claim { .. });
+        let rogue = |op: &&Operation| match op.action {
+            Action::Rogue { .. } | Action::Claim { .. } => true,
+            Action::Probe { .. } => op.content().is_some(),
+            _ => false,
+        };
         for op in plan.operations.iter().filter(rogue) {
             self.known.orderly.remove(&op.device);
         }

@@ -3,6 +3,7 @@
 
 use super::{
     clients::Clients,
+    kept::Kept,
     membership::Membership,
     protocols::Protocols,
     sends::Sends,
@@ -67,8 +68,12 @@ pub struct Known {
     pub orderly: BTreeSet<u32>,
     /// The slots of the devices that ack nothing of what is pushed to them.
     pub never_ack: BTreeSet<u32>,
+    /// The slots of the devices that write a read ack beside what their program keeps: nobody repeats it.
+    pub acks_by_hand: BTreeSet<u32>,
     /// How many workers each db_proxy has; 0 where nobody has said it.
     pub db_workers: usize,
+    /// How much the stores may keep; `None` where nobody has said what is done.
+    pub kept: Option<Kept>,
     /// The faults of the run.
     pub trouble: Trouble,
     /// The 0301s that are on their way.

@@ -23,6 +23,8 @@ pub enum Measure {
     Fields(&'static str),
     /// Committed rows of a table; tables that differ by a number count as one.
     Rows(String),
+    /// Seconds of the wall clock that the oldest committed row of a table has been there.
+    Oldest(&'static str),
     /// Files in the blob store.
     Blobs,
 }
@@ -37,6 +39,7 @@ impl fmt::Display for Measure {
             Self::Value(family) => write!(f, "bytes in one value of keys `{family}`"),
             Self::Fields(family) => write!(f, "fields in one hash of keys `{family}`"),
             Self::Rows(table) => write!(f, "rows of {table}"),
+            Self::Oldest(table) => write!(f, "seconds of age in rows of {table}"),
             Self::Blobs => f.write_str("files of audio"),
         }
     }

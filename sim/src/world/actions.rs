@@ -1,7 +1,8 @@
 //! What a plan's operation is to a device.
 
 use crate::plan::{Action, Ask, Chat, GroupRef, Odd, Operation, Size, text_of};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use prost::encoding;
 use std::collections::BTreeMap;
 use teamtalk::{
     catalogue::{
@@ -11,10 +12,13 @@ use teamtalk::{
     },
     client, conversation,
     wire::{
-        Pdu,
+        Pdu, fields,
         im::{base_define::MsgType, message::ImMsgData},
     },
 };
+
+/// `msg_data` of IMMsgData.
+const MSG_DATA: u32 = 6;
 
 /// A body that ends within its first field: malformed, whatever the command.
 const BREAKS_OFF: &[u8] = b"\x08";
@@ -96,7 +100,11 @@ pub(super) fn of(
         }
         Action::Probe { limit, size } => {
             let probe = probe::named(limits, &limit).ok_or(NotDone::NoLimit)?;
-            let body = probe.body(probed(&probe, size));
+            let size = probed(&probe, size);
+            let body = match op.content() {
+                Some(text) => probe_that_says(&probe, size, text.into()),
+                None => probe.body(size),
+            };
             client::Action::Raw { command: probe.command, body }
         }
         Action::Rogue { .. } => return Ok(None),
@@ -106,6 +114,16 @@ pub(super) fn of(
 
 /// A user who is in no plan: whoever claims to be them is not.
 const NOBODY: u32 = 0xffff_fff0;
+
+/// A message of a probe from user 1 to user 2 with a text of its own, after the least one from user 1 to themselves: of a
+/// field that comes twice the last one counts.
+fn probe_that_says(probe: &Probe, size: u32, msg_data: Bytes) -> Bytes {
+    let mut says = BytesMut::new();
+    encoding::uint32::encode(fields::TO_SESSION_ID, &2, &mut says);
+    encoding::bytes::encode(MSG_DATA, &msg_data, &mut says);
+    let size = if probe.limit == Which::Body { size - says.len() as u32 } else { size };
+    [probe.body(size), says.freeze()].concat().into()
+}
 
 /// How much a probe writes.
 fn probed(probe: &Probe, size: Size) -> u32 {

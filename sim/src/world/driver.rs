@@ -348,7 +348,8 @@ impl<'a> Driver<'a> {
 
     /// Measures the stores: what they hold now may be the most that they ever held.
     fn measure_stores(&mut self) {
-        self.hosts.stores.measure(&mut self.sizes);
+        let unix_s = self.plan.epoch + self.shared.lock().now_us / 1_000_000;
+        self.hosts.stores.measure(&mut self.sizes, unix_s);
     }
 
     /// What came of the run.

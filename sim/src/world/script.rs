@@ -7,11 +7,12 @@ use super::{
     env::port,
     outside::{Accepted, LoginServer},
     shared::{Inner, Shared},
+    sizes,
 };
 use crate::{
     fakes::{self, Hooks},
     plan::{Host, Role, TICK_MS},
-    record::{Applied, Kind},
+    record::{Applied, Kind, sizes::Sizes},
     seeded,
 };
 use bytes::Bytes;
@@ -112,8 +113,10 @@ pub struct Script {
     sim: turmoil::Sim<'static>,
     shared: Shared,
     redis: Arc<Mutex<fakes::redis::Engine>>,
+    sql: Arc<Mutex<fakes::sql::Engine>>,
     orders: mpsc::UnboundedSender<Order>,
     now: Duration,
+    epoch: u64,
 }
 
 /// What the script wants of a client socket, by slot.
@@ -121,7 +124,16 @@ pub struct Script {
 enum Order {
     Connect { slot: u32, server: String },
     Send { slot: u32, bytes: Bytes },
+    Read { slot: u32, reads: bool },
     Close { slot: u32 },
+}
+
+/// What a client socket is told.
+#[derive(Debug)]
+enum Told {
+    Write(Bytes),
+    /// Whether to read what comes.
+    Read(bool),
 }
 
 impl Script {
@@ -143,8 +155,8 @@ impl Script {
         }
         let (orders, received) = mpsc::unbounded_channel();
         let (redis, sql) = setup.stores().unwrap_or_else(|e| panic!("{e}"));
-        let redis = Arc::new(Mutex::new(redis));
-        stores(&mut sim, &shared, redis.clone(), Arc::new(Mutex::new(sql)));
+        let (redis, sql) = (Arc::new(Mutex::new(redis)), Arc::new(Mutex::new(sql)));
+        stores(&mut sim, &shared, redis.clone(), sql.clone());
         servers(&mut sim, &shared, setup);
         let (all, received) = (shared.clone(), Arc::new(Mutex::new(Some(received))));
         sim.host(CLIENTS, move || {
@@ -156,7 +168,7 @@ impl Script {
                 Ok(())
             }
         });
-        Self { sim, shared, redis, orders, now: Duration::ZERO }
+        Self { sim, shared, redis, sql, orders, now: Duration::ZERO, epoch: setup.epoch }
     }
 
     /// Runs one tick.
@@ -185,6 +197,13 @@ impl Script {
         self.redis.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes how much the stores hold now.
+    pub fn measure(&self, sizes: &mut Sizes) {
+        sizes::of_redis(sizes, &self.redis());
+        let sql = self.sql.lock().unwrap_or_else(PoisonError::into_inner);
+        sizes::of_sql(sizes, &sql, self.epoch + self.now.as_secs());
+    }
+
     /// Opens a client socket to a msg_server. The slot must not be open; it is the `device` of
     /// the trace's `Connected` line.
     pub fn connect(&self, slot: u32, server: &str) {
@@ -194,6 +213,12 @@ impl Script {
     /// Writes to a client socket; nothing if it is closed.
     pub fn send(&self, slot: u32, bytes: Bytes) {
         self.order(Order::Send { slot, bytes });
+    }
+
+    /// Whether a client socket reads what comes, as it does at first. What it leaves unread fills its window
+    /// ([`crate::plan::WINDOW`]), and then waits at the server.
+    pub fn read(&self, slot: u32, reads: bool) {
+        self.order(Order::Read { slot, reads });
     }
 
     /// Closes a client socket.
@@ -346,16 +371,17 @@ async fn clients(shared: Shared, mut orders: mpsc::UnboundedReceiver<Order>) {
     while let Some(order) = orders.recv().await {
         match order {
             Order::Connect { slot, server } => {
-                let (sender, bytes) = mpsc::unbounded_channel();
+                let (sender, told) = mpsc::unbounded_channel();
                 open.insert(slot, sender);
                 let env = SimEnv::new(shared.clone(), &clients, Some(slot));
-                tokio::spawn(client(env, server, bytes));
+                tokio::spawn(client(env, server, told));
             }
+            // A socket that the server closed takes nothing more.
             Order::Send { slot, bytes } => {
-                if let Some(socket) = open.get(&slot) {
-                    // A socket that the server closed reads nothing more.
-                    let _ = socket.send(bytes);
-                }
+                let _ = open.get(&slot).map(|socket| socket.send(Told::Write(bytes)));
+            }
+            Order::Read { slot, reads } => {
+                let _ = open.get(&slot).map(|socket| socket.send(Told::Read(reads)));
             }
             Order::Close { slot } => {
                 open.remove(&slot);
@@ -366,17 +392,18 @@ async fn clients(shared: Shared, mut orders: mpsc::UnboundedReceiver<Order>) {
 
 /// One socket: writes what it is given until there is no more to come, and drops what it reads
 /// (the trace has it).
-async fn client(env: SimEnv, server: String, mut bytes: mpsc::UnboundedReceiver<Bytes>) {
+async fn client(env: SimEnv, server: String, mut told: mpsc::UnboundedReceiver<Told>) {
     let Ok(mut socket) = env.connect(&Endpoint::new(server, port::MSG)).await else { return };
-    let mut read = [0; 4096];
+    let (mut read, mut reads) = ([0; 4096], true);
     loop {
         tokio::select! {
             biased;
-            more = bytes.recv() => match more {
-                Some(bytes) if socket.write_all(&bytes).await.is_ok() => {}
+            more = told.recv() => match more {
+                Some(Told::Write(bytes)) if socket.write_all(&bytes).await.is_ok() => {}
+                Some(Told::Read(whether)) => reads = whether,
                 _ => return,
             },
-            n = socket.read(&mut read) => {
+            n = socket.read(&mut read), if reads => {
                 if !matches!(n, Ok(1..)) {
                     return;
                 }

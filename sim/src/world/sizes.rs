@@ -78,14 +78,22 @@ pub fn of_redis(sizes: &mut Sizes, engine: &redis::Engine) {
     }
 }
 
-/// Notes what SQL holds.
-pub fn of_sql(sizes: &mut Sizes, engine: &sql::Engine) {
+/// Tables whose rows are forgotten once they are old, and the column that says when each came, in seconds since 1970.
+const FORGOTTEN: [(&str, &str); 1] = [("TTSend", "created")];
+
+/// Notes what SQL holds at a time of the wall clock, in seconds since 1970.
+pub fn of_sql(sizes: &mut Sizes, engine: &sql::Engine, unix_s: u64) {
     let mut rows: BTreeMap<String, u64> = BTreeMap::new();
     for (name, count) in engine.row_counts() {
         *rows.entry(table(name)).or_default() += count as u64;
     }
     for (table, count) in rows {
         sizes.note(&Role::Sql.host(), Measure::Rows(table), count);
+    }
+    for (table, column) in FORGOTTEN {
+        if let Some(first) = engine.least(table, column) {
+            sizes.note(&Role::Sql.host(), Measure::Oldest(table), unix_s.saturating_sub(first));
+        }
     }
 }
 
@@ -213,9 +221,20 @@ mod tests {
         }
         engine.submit(session, "begin", &[]);
         engine.submit(session, &insert(3), &[]);
-        of_sql(&mut sizes, &engine);
+        of_sql(&mut sizes, &engine, 0);
         let rows = |table: &str| sizes.largest(&Measure::Rows(table.into()));
         assert_eq!((rows("IMUser"), rows("IMMessage"), rows("IMGroup")), (2, 3, 0));
+        assert_eq!(sizes.largest(&Measure::Oldest("TTSend")), 0, "there is none");
+        for (token, created) in [("a", 70), ("b", 30), ("c", 90)] {
+            let sent = format!(
+                "insert into TTSend (fromId, token, type, relateId, msgId, created) \
+                 values (1, '{token}', 1, 1, 1, {created})"
+            );
+            let session = engine.open();
+            assert!(matches!(engine.submit(session, &sent, &[]), sql::Step::Done(_)));
+        }
+        of_sql(&mut sizes, &engine, 100);
+        assert_eq!(sizes.largest(&Measure::Oldest("TTSend")), 70, "of the oldest");
         assert_eq!((table("IMMessage_7"), table("TTRead")), ("IMMessage".into(), "TTRead".into()));
     }
 

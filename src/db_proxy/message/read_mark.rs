@@ -76,6 +76,7 @@ pub async fn raise_as_said<W: World>(
         || groups::joined(cx, OnFailure::Fail, key.peer, key.user).await?.is_some();
     match newest(cx, key, msg_id).await? {
         Some(newest) if is_in => raise(cx, key, msg_id.min(newest)).await,
+        _ if cx.protocol().mutated(Mutant::MarksAsSaid) => raise(cx, key, msg_id).await,
         _ => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     db_proxy::plumbing::context::{Context, World},
+    mutants::Mutant,
     store::sql::Server,
 };
 
@@ -24,6 +25,9 @@ pub async fn run<W: World>(mut cx: Context<W>) {
 async fn round<W: World>(cx: &mut Context<W>) {
     const TEXT: &str = "delete from TTSend where created<?";
     let before = cx.now.saturating_sub(KEPT);
+    if cx.protocol().mutated(Mutant::TokensKeptForEver) {
+        return;
+    }
     if let Err(error) = cx.execute(Server::Primary, TEXT, &[before.into()]).await {
         tracing::warn!(%error, "old tokens not forgotten");
     }

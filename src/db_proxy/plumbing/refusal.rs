@@ -13,6 +13,7 @@ use crate::{
     wire::{
         Pdu,
         attach::{self, Attach},
+        frame::MAX_LEN,
         im::server::{ImValidateReq, ImValidateRsp},
         tt::extension::{Refused, RefusedCode},
     },
@@ -70,14 +71,26 @@ pub fn queue_full(protocol: &Protocol, request: &Pdu) -> Option<Pdu> {
     answer(request, RefusedCode::RefusedUnavailable, "worker queue full")
 }
 
-/// The refusal instead of an answer that is too long, or too much beside what waits already
-/// (switch `edge-limits`).
-pub fn instead_of(protocol: &Protocol, reply: &Pdu) -> Option<Pdu> {
+/// Why an answer is not written (switch `edge-limits`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwritten {
+    /// It has so many bytes with its header: more than a PDU may have.
+    TooLong(usize),
+    /// Too much of the link waits already.
+    NoRoom,
+}
+
+/// The refusal instead of an answer that is not written (switch `edge-limits`).
+pub fn instead_of(protocol: &Protocol, reply: &Pdu, why: Unwritten) -> Option<Pdu> {
     if !protocol.answered_refusals {
         return None;
     }
     let asked = catalogue::request_of(reply.command()).map_or(reply.command(), |asked| asked.id);
-    refuse(asked, reply, RefusedCode::RefusedUnavailable, "too much waits to be written")
+    let reason = match why {
+        Unwritten::TooLong(length) => format!("an answer of {length} bytes: at most {MAX_LEN}"),
+        Unwritten::NoRoom => "too much waits to be written".into(),
+    };
+    refuse(asked, reply, RefusedCode::RefusedUnavailable, &reason)
 }
 
 fn answer(request: &Pdu, code: RefusedCode, reason: &str) -> Option<Pdu> {

@@ -4,7 +4,7 @@ use super::{
     error, exec,
     locks::Locks,
     parse::{self, Prepared, Statement},
-    schema::TableDef,
+    schema::{Column, TableDef},
     table::{Key, Row, Table, TableId},
     tables,
 };
@@ -222,6 +222,20 @@ impl Engine {
     /// How many committed rows each table has.
     pub fn row_counts(&self) -> impl Iterator<Item = (&str, usize)> {
         self.tables().map(|table| (&*table.def.name, table.committed_rows()))
+    }
+
+    /// The least value of a column of numbers in the committed rows of a table; `None` without rows, and without the
+    /// table or the column.
+    pub fn least(&self, table: &str, column: &str) -> Option<u64> {
+        let table = &self.tables[self.table(table)?];
+        let is_it = |known: &Column| known.name.eq_ignore_ascii_case(column);
+        let at = table.def.columns.iter().position(is_it)?;
+        let rows = table.keys().filter_map(|key| table.committed(key));
+        let numbers = rows.filter_map(|row| match row.get(at)? {
+            Value::Int(number) => u64::try_from(*number).ok(),
+            _ => None,
+        });
+        numbers.min()
     }
 
     /// The names of all tables.

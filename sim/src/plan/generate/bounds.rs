@@ -33,6 +33,7 @@ pub(super) fn crowd(users: u32) -> impl Strategy<Value = Group> {
 
 /// Probes and bursts.
 pub(super) fn operations(devices: &[Device]) -> impl Strategy<Value = Timed> + use<> {
+    let devices = devices.to_vec();
     let slots: Vec<u32> = devices.iter().map(|device| device.slot).collect();
     let of = (LOGINS_END_MS..LAST_MS, any::<u32>(), any::<u32>());
     let probes = prop::collection::vec(of.clone(), 25..45);
@@ -41,7 +42,9 @@ pub(super) fn operations(devices: &[Device]) -> impl Strategy<Value = Timed> + u
         let slot = |draw: u32| slots[draw as usize % slots.len()];
         let mut all: Timed = Vec::new();
         for (at, who, what) in probes {
-            all.push((at, slot(who), try_limit(what)));
+            let slot = slot(who);
+            let is_first = devices.iter().any(|device| (device.slot, device.user) == (slot, 1));
+            all.push((at, slot, try_limit(what, is_first)));
         }
         for (at, who, what) in bursts {
             let question = ["time", "all_users", "departments"][what as usize % 3];
@@ -59,14 +62,21 @@ pub(super) fn operations(devices: &[Device]) -> impl Strategy<Value = Timed> + u
     })
 }
 
-/// Over any limit; at it or under it where what is asked changes nothing that others are judged by.
-fn try_limit(draw: u32) -> Action {
+/// Over any limit; at it or under it where a property judges what comes of it. Messages are of those that have a text of
+/// their own, and from user 1 to user 2: `of_first`.
+fn try_limit(draw: u32, of_first: bool) -> Action {
     static NAMES: OnceLock<Vec<(String, bool)>> = OnceLock::new();
     let names = NAMES.get_or_init(|| {
         let served = |probe: &probe::Probe| {
             let question = catalogue::of(probe.command).and_then(|command| command.question);
-            let harmless = [command::LOGIN_REQ_DEVICETOKEN, command::FILE_ADD_OFFLINE_REQ];
-            question.is_some() || harmless.contains(&probe.command)
+            let judged = [
+                command::LOGIN_REQ_DEVICETOKEN,
+                command::MSG_READ_ACK,
+                command::GROUP_CREATE_REQUEST,
+                command::GROUP_CHANGE_MEMBER_REQUEST,
+                command::FILE_ADD_OFFLINE_REQ,
+            ];
+            question.is_some() || judged.contains(&probe.command)
         };
         let probes = probe::all(&Limits::default()).into_iter();
         let probes = probes.map(|probe| (probe.name(), served(&probe)));
@@ -76,7 +86,8 @@ fn try_limit(draw: u32) -> Action {
         probes.chain(claims).filter(|(name, _)| !name.starts_with(&login)).collect()
     });
     let (limit, served) = names[draw as usize % names.len()].clone();
-    let size = match (served, draw / 256 % 3) {
+    let says = of_first && ["0301.body", "0301.attach_data"].contains(&&*limit);
+    let size = match (served || says, draw / 256 % 3) {
         (true, 0) => Size::Under,
         (true, 1) => Size::At,
         _ => Size::Over,

@@ -4,7 +4,8 @@
 //! names its msg_id or a higher one, and a device that is online at the end wrote that ack, or a
 //! db_proxy has confirmed it (without `confirmed-read-acks`: has received it). It is maybe read if
 //! any device wrote such an ack. One that is over a limit reads nothing where that is refused (`bounded`
-//! judges that it is). To remove a session is to read what was committed before.
+//! judges that it is); nor does one read what comes after it was kept, where db_proxies keep it as far as there are
+//! messages. To remove a session is to read what was committed before.
 //!
 //! In a group the messages of others count from the user's last joining on; those that were sent or
 //! committed within a second of it may count or not. The store says who is a member; no count is
@@ -72,12 +73,19 @@ impl Unread {
     fn bounds(&self, known: &Known, reader: Reader) -> (u32, u32) {
         let (user, chat) = reader;
         let (sure, maybe) = self.reads.up_to(known, reader);
+        let is_cut = known.protocols.all_of(Role::Db, cuts_read_acks);
         let (mut low, mut high) = (0, 0);
         for row in self.rows.get(&chat.conversation(user)).into_iter().flatten() {
             let (removed, maybe_removed) = self.reads.removed(reader, row.committed.n);
             let (must, may) = counts_for(known, user, chat, row);
-            high += u32::from(may && row.msg_id > sure && !removed);
-            low += u32::from(must && row.msg_id > maybe && !maybe_removed);
+            let (mut read, mut maybe_read) = (row.msg_id <= sure, row.msg_id <= maybe);
+            if is_cut && maybe_read {
+                let of = (row.msg_id, row.committed.n);
+                let (surely, perhaps) = self.reads.was_there(known, reader, of);
+                (read, maybe_read) = (read && surely, maybe_read && perhaps);
+            }
+            high += u32::from(may && !read && !removed);
+            low += u32::from(must && !maybe_read && !maybe_removed);
         }
         (low, high)
     }
@@ -87,6 +95,12 @@ impl Unread {
         let told = self.answers.get(&user).into_iter().flat_map(BTreeMap::keys);
         told.copied().chain(self.rows.keys().filter_map(|c| c.chat_of(user))).collect()
     }
+}
+
+/// Whether a db_proxy keeps a read ack as far as there are messages (`raise_as_said`), and draws msg_ids in the order
+/// in which messages are committed.
+fn cuts_read_acks(protocol: &Protocol) -> bool {
+    protocol.edge_limits && protocol.unread_from_store && protocol.id_floor_from_store
 }
 
 fn about(user: u32, chat: Chat) -> About {

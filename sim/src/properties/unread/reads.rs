@@ -31,12 +31,32 @@ struct Removal {
     sure: bool,
 }
 
+/// A read ack that a device wrote.
+#[derive(Debug, Clone, Copy)]
+struct Written {
+    msg_id: u32,
+    /// The line.
+    n: u64,
+}
+
+/// A read ack at a db_proxy.
+#[derive(Debug, Clone, Copy)]
+struct AtDb {
+    msg_id: u32,
+    /// The line at which it was received.
+    from: u64,
+    /// The line at which it was confirmed.
+    done: Option<u64>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Reads {
     confirmed_read_acks: bool,
-    /// The highest msg_id of the read acks that each device wrote.
-    written: BTreeMap<(Reader, u32), u32>,
+    /// The read acks that each device wrote.
+    written: BTreeMap<(Reader, u32), Vec<Written>>,
+    /// Those that a db_proxy received.
+    at_db: BTreeMap<Reader, Vec<AtDb>>,
     /// The same of those over a limit, where some msg_servers refuse that and others do not.
     maybe_refused: BTreeMap<Reader, u32>,
     /// The highest msg_id of the read acks that a db_proxy is known to have.
@@ -50,6 +70,7 @@ impl Reads {
         Self {
             confirmed_read_acks: protocol.confirmed_read_acks,
             written: BTreeMap::new(),
+            at_db: BTreeMap::new(),
             maybe_refused: BTreeMap::new(),
             arrived: BTreeMap::new(),
             removals: BTreeMap::new(),
@@ -59,14 +80,14 @@ impl Reads {
     /// Takes the next line.
     pub fn observe(&mut self, seen: &Seen<'_>) {
         if let Some((At::DeviceWrites, conn, pdu)) = seen.client {
-            self.at_device(seen.known, conn, pdu);
+            self.at_device(seen.known, seen.line.n, conn, pdu);
         }
         if let Some((_, pdu, sent)) = seen.db {
             self.at_db(seen.line.n, pdu, sent);
         }
     }
 
-    fn at_device(&mut self, known: &Known, conn: ConnId, pdu: &Frame) -> Option<()> {
+    fn at_device(&mut self, known: &Known, n: u64, conn: ConnId, pdu: &Frame) -> Option<()> {
         if pdu.command() != command::MSG_READ_ACK {
             return None;
         }
@@ -92,22 +113,31 @@ impl Reads {
             return None;
         }
         let written = self.written.entry((reader, device)).or_default();
-        *written = read.msg_id.max(*written);
+        written.push(Written { msg_id: read.msg_id, n });
         Some(())
     }
 
     fn at_db(&mut self, n: u64, pdu: &Frame, sent: bool) {
         match (pdu.command(), sent) {
-            (command::MSG_READ_ACK, false) if !self.confirmed_read_acks => {
+            (command::MSG_READ_ACK, false) => {
                 if let Ok(read) = pdu.view::<ImMsgDataReadAck>() {
-                    let chat = Chat::of(read.session_type, read.session_id);
-                    self.arrive((read.user_id, chat), read.msg_id);
+                    let reader = (read.user_id, Chat::of(read.session_type, read.session_id));
+                    let came = AtDb { msg_id: read.msg_id, from: n, done: None };
+                    self.at_db.entry(reader).or_default().push(came);
+                    if !self.confirmed_read_acks {
+                        self.arrive(reader, read.msg_id);
+                    }
                 }
             }
             (command::MSG_READ_NOTIFY, true) => {
                 if let Ok(read) = pdu.view::<ImMsgDataReadNotify>() {
-                    let chat = Chat::of(read.session_type, read.session_id);
-                    self.arrive((read.user_id, chat), read.msg_id);
+                    let reader = (read.user_id, Chat::of(read.session_type, read.session_id));
+                    let came = self.at_db.get_mut(&reader).into_iter().flatten();
+                    let is_it = |ack: &&mut AtDb| ack.msg_id == read.msg_id && ack.done.is_none();
+                    if let Some(ack) = came.into_iter().find(is_it) {
+                        ack.done = Some(n);
+                    }
+                    self.arrive(reader, read.msg_id);
                 }
             }
             (command::BUDDY_LIST_REMOVE_SESSION_REQ, false) => {
@@ -135,17 +165,52 @@ impl Reads {
         *arrived = msg_id.max(*arrived);
     }
 
+    /// The read acks of a user, each with whether its device makes sure that it arrives: it is online, and repeats what
+    /// is not confirmed.
+    fn written<'a>(
+        &'a self,
+        known: &'a Known,
+        reader: Reader,
+    ) -> impl Iterator<Item = (bool, Written)> + 'a {
+        let of = self.written.range((reader, 0)..=(reader, u32::MAX));
+        of.flat_map(move |(&(_, device), acks)| {
+            let is_sure = known.clients.online().contains_key(&device)
+                && !known.acks_by_hand.contains(&device);
+            acks.iter().map(move |ack| (is_sure, *ack))
+        })
+    }
+
     /// The msg_ids up to which a user has surely read, and up to which maybe.
     pub fn up_to(&self, known: &Known, reader: Reader) -> (u32, u32) {
         let of = |map: &BTreeMap<Reader, u32>| map.get(&reader).copied().unwrap_or(0);
         let (mut sure, mut maybe) = (of(&self.arrived), of(&self.maybe_refused));
-        for (&(_, device), &msg_id) in self.written.range((reader, 0)..=(reader, u32::MAX)) {
-            maybe = msg_id.max(maybe);
-            if known.clients.online().contains_key(&device) {
-                sure = msg_id.max(sure);
+        for (is_sure, ack) in self.written(known, reader) {
+            maybe = ack.msg_id.max(maybe);
+            if is_sure {
+                sure = ack.msg_id.max(sure);
             }
         }
         (sure, sure.max(maybe))
+    }
+
+    /// Whether a message that a read ack names, or a later one, was there when the ack was kept: surely, and maybe.
+    /// Where db_proxies keep an ack as far as there are messages, one that comes later is not read by it.
+    pub fn was_there(
+        &self,
+        known: &Known,
+        reader: Reader,
+        (msg_id, committed): (u32, u64),
+    ) -> (bool, bool) {
+        let at_db =
+            || self.at_db.get(&reader).into_iter().flatten().filter(|ack| ack.msg_id >= msg_id);
+        let written = || self.written(known, reader).filter(|(_, ack)| ack.msg_id >= msg_id);
+        let sure = at_db().any(|ack| ack.done.is_some() && committed < ack.from)
+            || written().any(|(is_sure, ack)| is_sure && committed < ack.n);
+        // One that is on its way, or being served, may find it.
+        let late = at_db().any(|ack| ack.done.is_none_or(|done| committed < done));
+        let maybe = late || at_db().count() < written().count();
+        let refused = self.maybe_refused.get(&reader).is_some_and(|of| *of >= msg_id);
+        (sure, sure || maybe || refused)
     }
 
     /// Whether a message that was committed in a line is surely read, and whether it is maybe read,

@@ -222,3 +222,54 @@ fn a_message_that_arrived_before_the_join_and_was_committed_after_it_may_count()
     tape.later(5).changes(9, 2, true).later(5).group_row(8, (1, "d")).hang_up(1, 11);
     assert_eq!(allowed(&mut tape), [0, 1]);
 }
+
+/// User 2 acks messages up to 9 of user 1, and the newest is 6: the mark goes no further.
+#[test]
+fn a_read_ack_reads_what_is_there_when_it_is_kept() {
+    let hardened = Protocol::hardened();
+    let confirmed = || Pdu::raw(command::MSG_READ_NOTIFY, 5, read(9).body);
+    let mut tape = sent(hardened).under(hardened);
+    tape.asks(20, read(9)).row(8, (1, "c"));
+    assert_eq!(audited(&mut tape, &[]), None, "it is on its way");
+    assert_eq!(audited(&mut tape, &[(1, 1)]), None);
+    assert_eq!(audited(&mut tape, &[(1, 2)]).as_deref(), MANY, "6 is read");
+    tape.db_reads(read(9)).db_writes(confirmed()).row(9, (1, "d"));
+    assert_eq!(audited(&mut tape, &[(1, 1)]), None, "8 was there when it was received, 9 was not");
+    assert_eq!(audited(&mut tape, &[]).as_deref(), FEW);
+    assert_eq!(audited(&mut tape, &[(1, 2)]).as_deref(), MANY);
+    let mut tape = sent(hardened).under(hardened);
+    tape.asks(20, read(9)).db_reads(read(9)).row(8, (1, "c")).db_writes(confirmed());
+    assert_eq!(audited(&mut tape, &[]), None, "8 came while it was kept");
+    assert_eq!(audited(&mut tape, &[(1, 1)]), None);
+    // Without the switch it is kept as it is said.
+    let unlimited = Protocol { edge_limits: false, ..hardened };
+    let mut tape = sent(unlimited).under(unlimited);
+    tape.asks(20, read(9)).db_reads(read(9)).db_writes(confirmed()).row(9, (1, "d"));
+    assert_eq!(audited(&mut tape, &[]), None);
+    assert_eq!(audited(&mut tape, &[(1, 1)]).as_deref(), MANY);
+}
+
+/// One that is repeated may come twice.
+#[test]
+fn a_read_ack_that_may_still_come_may_read_more() {
+    let hardened = Protocol::hardened();
+    let mut tape = sent(hardened).under(hardened);
+    let confirmed = Pdu::raw(command::MSG_READ_NOTIFY, 5, read(9).body);
+    tape.asks(20, read(9)).asks(20, read(9)).db_reads(read(9)).db_writes(confirmed);
+    tape.row(8, (1, "c"));
+    assert_eq!(audited(&mut tape, &[]), None);
+    assert_eq!(audited(&mut tape, &[(1, 1)]), None);
+    assert_eq!(audited(&mut tape, &[(1, 2)]).as_deref(), MANY);
+}
+
+/// What nobody repeats may be lost.
+#[test]
+fn a_read_ack_beside_what_a_program_keeps_is_read_once_it_is_confirmed() {
+    let mut tape = sent(Protocol::hardened()).under(Protocol::hardened());
+    tape.known.acks_by_hand.insert(2);
+    tape.asks(20, read(6));
+    assert_eq!(audited(&mut tape, &[]), None);
+    assert_eq!(audited(&mut tape, &[(1, 2)]), None);
+    tape.db_reads(read(6)).db_writes(Pdu::raw(command::MSG_READ_NOTIFY, 5, read(6).body));
+    assert_eq!(audited(&mut tape, &[(1, 2)]).as_deref(), MANY);
+}

@@ -79,10 +79,10 @@ impl Stores {
         self.disk.lock().expect("no panic under it").tick(&redis, now_ms);
     }
 
-    /// Notes how much the stores hold.
-    pub fn measure(&self, sizes: &mut Sizes) {
+    /// Notes how much the stores hold at a time of the wall clock, in seconds since 1970.
+    pub fn measure(&self, sizes: &mut Sizes, unix_s: u64) {
         sizes::of_redis(sizes, &self.redis.lock().expect("no panic under it"));
-        sizes::of_sql(sizes, &self.sql.lock().expect("no panic under it"));
+        sizes::of_sql(sizes, &self.sql.lock().expect("no panic under it"), unix_s);
         sizes.note(&Role::Outside.host(), Measure::Blobs, self.blobs.len() as u64);
     }
 
