@@ -1,8 +1,8 @@
 //! What is said of why a case fails.
 
-use super::{event, printable};
 use crate::{
     causality::{Explained, Inevitable, Mended, Moment, SURE},
+    picture::Teller,
     record::Trace,
 };
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use std::fmt::Write;
 const LINES: usize = 3;
 
 /// From when on it is inevitable, what happened there, and how likely it was before.
-pub fn causality(explained: &Explained, trace: &Trace) -> String {
+pub fn causality(explained: &Explained, trace: &Trace, teller: &Teller<'_>) -> String {
     let mut out = String::new();
     match &explained.inevitable {
         None => {
@@ -23,7 +23,7 @@ pub fn causality(explained: &Explained, trace: &Trace) -> String {
                 "inevitable: its operations and faults are enough, whatever is drawn ({SURE} of {SURE})"
             );
         }
-        Some(inevitable) => out += &decided(inevitable, trace),
+        Some(inevitable) => out += &decided(inevitable, trace, teller),
     }
     if let Some((from_to, columns)) = share(explained) {
         let _ = writeln!(
@@ -67,13 +67,13 @@ pub fn mended(mended: &Mended) -> String {
     format!("mended by: {by} (fails under 0 of {SURE} noise seeds; {so_often})\n")
 }
 
-fn decided(inevitable: &Inevitable, trace: &Trace) -> String {
+fn decided(inevitable: &Inevitable, trace: &Trace, teller: &Teller<'_>) -> String {
     let (from, drawn) = (thousands(inevitable.from_ms), drawn_before(inevitable));
     let mut out = format!(
         "inevitable from {from} ms on, given the plan's operations and faults ({SURE} of {SURE}):\n  \
          drawn in the tick before it: {drawn}\n"
     );
-    for event in events_of(inevitable, trace) {
+    for event in events_of(inevitable, trace, teller) {
         let _ = writeln!(out, "  {event}");
     }
     out
@@ -89,9 +89,13 @@ pub fn drawn_before(inevitable: &Inevitable) -> String {
 }
 
 /// The first lines of the trace of that tick that touch it, in words.
-pub fn events_of(inevitable: &Inevitable, trace: &Trace) -> impl Iterator<Item = String> {
+pub fn events_of(
+    inevitable: &Inevitable,
+    trace: &Trace,
+    teller: &Teller<'_>,
+) -> impl Iterator<Item = String> {
     let of_trace = inevitable.lines.iter().filter_map(|n| trace.lines.get(*n as usize));
-    of_trace.take(LINES).map(|line| printable(&event(line)))
+    of_trace.take(LINES).map(|line| teller.event(line))
 }
 
 /// What a draw of this purpose decides, in words.

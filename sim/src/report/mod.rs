@@ -26,18 +26,22 @@ pub use violated::{Made, Small, violated};
 use crate::{
     causality::Explained,
     ceilings,
+    chain::Chain,
     explore::SeedReport,
     floor::median_acked,
+    picture::Teller,
     plan::{Durability, Pace, Plan, Role, Side, case::Case, rollout},
-    properties::{About, Violation},
-    record::{Applied, Kind, Line},
+    properties::Violation,
+    record::{Kind, Line},
     shrink::{NOISES, Part},
     world::{Outcome, describe},
 };
 use std::{collections::BTreeMap, fmt::Write};
+use teamtalk::fact::Fact;
 
-/// How many events a card shows, of those that touched what it is about.
-const EVENTS: usize = 14;
+/// How many events a card shows at most, of those that led to the violation: the first ones, and the last ones.
+const FIRST: usize = 8;
+const LAST: usize = 12;
 /// How many lines of the plan a card shows.
 const PLAN_LINES: usize = 15;
 
@@ -67,6 +71,7 @@ pub fn full_card(
     explained: Option<&Explained>,
 ) -> String {
     let without = |part: Part| explained.map_or_else(String::new, |known| without(known, &part));
+    let teller = Teller::of(&outcome.trace);
     let mut out = headline(case, violation, replay);
     let _ = writeln!(out, "trace:   {}", outcome.trace.hash());
     let _ = writeln!(out, "world:   {}", world(&case.plan));
@@ -115,17 +120,9 @@ pub fn full_card(
         let _ = writeln!(out, "  … and {hidden} operations more");
     }
     if let Some(explained) = explained {
-        out += &causality(explained, &outcome.trace);
+        out += &causality(explained, &outcome.trace, &teller);
     }
-    let broken_by = outcome.line_of(violation);
-    let end = if broken_by.is_some() { ", up to the one that broke it" } else { "" };
-    let _ = writeln!(out, "the last events that touched it{end}:");
-    let shown = events(&outcome.trace.lines, about, broken_by);
-    for line in &shown {
-        let mark = if Some(line.n) == broken_by { '>' } else { ' ' };
-        let _ = writeln!(out, "{mark} {}", printable(&event(line)));
-    }
-    out += &who::connections(&outcome.trace.lines, &shown);
+    out += &chain(outcome, violation, &teller);
     let _ = writeln!(
         out,
         "build:   teamtalk-sim {} under {}",
@@ -133,6 +130,55 @@ pub fn full_card(
         case.protocols.base.label()
     );
     out
+}
+
+/// The events of the chain, up to the line that broke the property if one did, and how many are not shown.
+fn chain(outcome: &Outcome, violation: &Violation, teller: &Teller<'_>) -> String {
+    let chain = Chain::of(outcome, violation);
+    let broken_by = outcome.line_of(violation);
+    let mut events = teller.events(&chain, broken_by);
+    let all = events.len();
+    if all > FIRST + LAST {
+        events.retain(|line| Some(line.n) == broken_by || !says_no_more(line));
+    }
+    let first = if events.len() > FIRST + LAST { FIRST } else { events.len() };
+    let last = if events.len() > FIRST + LAST { events.len() - LAST } else { events.len() };
+    let end = if broken_by.is_some() { ", up to the one that broke it" } else { "" };
+    let mut out = format!("the events that led to it{end}:\n");
+    let told = |line: &&Line| {
+        let mark = if Some(line.n) == broken_by { '>' } else { ' ' };
+        let again = match chain.repeated(line) {
+            0 => String::new(),
+            1 => " (once more later)".into(),
+            n => format!(" ({n} times more later)"),
+        };
+        format!("{mark} {}{again}\n", teller.event(line))
+    };
+    out.extend(events[..first].iter().map(told));
+    if first < last {
+        let _ = writeln!(out, "  … {} events between are not shown …", last - first);
+    }
+    out.extend(events[last..].iter().map(told));
+    if events.len() < all {
+        let n = all - events.len();
+        let _ = writeln!(out, "  (nor {n} facts that the PDUs and rows beside them show as well)");
+    }
+    let shown: Vec<&Line> = events[..first].iter().chain(&events[last..]).copied().collect();
+    out + &teller.connections(&shown)
+}
+
+/// Whether a line says no more than PDUs and rows beside it: a long card does without.
+fn says_no_more(line: &Line) -> bool {
+    matches!(
+        line.kind,
+        Kind::Fact(
+            Fact::Attempt { attempt: ..=1, .. }
+                | Fact::MsgIdIssued { .. }
+                | Fact::Stored { .. }
+                | Fact::SendListAdded { .. }
+                | Fact::SendListAcked { .. }
+        )
+    )
 }
 
 /// Where it happened: the machines, and what else is not as by default.
@@ -204,17 +250,6 @@ pub(crate) fn without(explained: &Explained, part: &Part) -> String {
     })
 }
 
-/// The last lines that touch a violation, up to the one that broke the property if one did.
-fn events<'a>(lines: &'a [Line], about: &About, broken_by: Option<u64>) -> Vec<&'a Line> {
-    let until = lines.iter().rev().skip_while(|line| broken_by.is_some_and(|n| line.n > n));
-    let is_fault =
-        |line: &Line| matches!(line.kind, Kind::FaultStart { .. } | Kind::FaultEnd { .. });
-    let shown = |line: &&Line| is_fault(line) || Some(line.n) == broken_by || about.touches(line);
-    let mut events: Vec<_> = until.filter(shown).take(EVENTS).collect();
-    events.reverse();
-    events
-}
-
 /// A longer run of one character is shown as its length.
 const LONGEST_RUN: usize = 24;
 
@@ -236,35 +271,6 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     out
-}
-
-fn event(line: &Line) -> String {
-    let what = match &line.kind {
-        Kind::PduSent(f) => format!(
-            "sends {} seq {} on connection {}",
-            teamtalk::catalogue::name(f.pdu.command()).unwrap_or("?"),
-            f.pdu.header.seq_num,
-            f.conn
-        ),
-        Kind::PduReceived(f) => format!(
-            "receives {} seq {} on connection {}",
-            teamtalk::catalogue::name(f.pdu.command()).unwrap_or("?"),
-            f.pdu.header.seq_num,
-            f.conn
-        ),
-        Kind::Fact(fact) => format!("{fact:?}"),
-        Kind::Row { conversation, msg_id, from, content } => {
-            format!("row: {content} from user {from} in {conversation} under msg_id {msg_id}")
-        }
-        Kind::Store(Applied { store, what, effect, .. }) => format!("{store}: {what}: {effect}"),
-        Kind::FaultStart { fault, what } => rollout::begins(*fault, what),
-        Kind::FaultEnd { fault, hit } => rollout::ends(*fault, *hit),
-        Kind::OnSide { side } => format!("is on the side of {} from here on", side.name()),
-        Kind::Panic { message, at } => format!("PANICS at {at}: {message}"),
-        Kind::Endless { message } => format!("RUNS WITHOUT END: {message}"),
-        other => format!("{other:?}"),
-    };
-    format!("{:>10.3} ms {:<8} {what}", line.sim_us as f64 / 1_000.0, line.host)
 }
 
 /// How often each property judged, and what it forgave, a line each.
@@ -326,39 +332,7 @@ pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{EVENTS, events, printable};
-    use crate::{
-        plan::Role,
-        properties::{About, Subject},
-        record::{End, Kind, Line},
-    };
-    use teamtalk::conversation::Conversation;
-
-    #[test]
-    fn a_card_shows_what_led_to_the_line_that_broke_a_property() {
-        let line = |n: u64| {
-            let kind = match n % 3 {
-                0 => Kind::Row {
-                    conversation: Conversation::single(1, 2),
-                    msg_id: n as u32,
-                    from: 1,
-                    content: "a".into(),
-                },
-                _ => Kind::Disconnected { conn: n, end: End::Dialler },
-            };
-            Line { n, sim_us: n, host: Role::Sql.host(), incarnation: 1, kind }
-        };
-        let lines: Vec<_> = (0..90).map(line).collect();
-        let shown = |about: About, broken_by| {
-            events(&lines, &about, broken_by).iter().map(|line| line.n).collect::<Vec<_>>()
-        };
-        let touching: Vec<u64> = (0..90).step_by(3).collect();
-        let a = || About::from([Subject::Content("a".into())]);
-        assert_eq!(shown(a(), None), touching[30 - EVENTS..]);
-        assert_eq!(shown(a(), Some(7)), [0, 3, 6, 7]);
-        assert_eq!(shown(About::default(), Some(50)), [50]);
-        assert!(shown(About::default(), None).is_empty());
-    }
+    use super::printable;
 
     #[test]
     fn what_a_terminal_cannot_show_is_escaped_and_long_runs_are_counted() {

@@ -2,6 +2,7 @@
 
 use crate::{
     causality::{Explained, Inevitable, SURE},
+    picture::Teller,
     record::Trace,
     report::{drawn_before, events_of, share, thousands},
 };
@@ -27,7 +28,9 @@ pub fn of(explained: &Explained, trace: &Trace) -> Value {
             let drawn = drawn_before(inevitable);
             says.push(("how sure".into(), format!("{sure}, given the operations and faults")));
             says.push(("drawn in the tick before it".into(), drawn.clone()));
-            let events = events_of(inevitable, trace).map(|event| ("in that tick".into(), event));
+            let teller = Teller::of(trace);
+            let events = events_of(inevitable, trace, &teller);
+            let events = events.map(|event| ("in that tick".into(), event));
             says.extend(events);
             let title = format!("inevitable from {} ms on", thousands(inevitable.from_ms));
             (
