@@ -2,9 +2,11 @@
 
 use super::{SEEDS, SURE};
 use crate::{
+    chain::Chain,
+    noise::Draw,
     plan::{NoiseFrom, TICK_MS, case::Case},
     pool::Pool,
-    record::Line,
+    record::{Kind, Line},
     world::Outcome,
 };
 use std::collections::BTreeMap;
@@ -41,9 +43,12 @@ impl Moment {
 pub struct Inevitable {
     /// In simulated milliseconds: what is drawn from then on changes nothing. 0: the plan alone is enough.
     pub from_ms: u64,
-    /// What was drawn in the tick before it, which decided it, and how often.
+    /// What was drawn in the tick before it, which decided it, and how often. If some of it was about commands,
+    /// statements or PDUs of the chain that led to the violation, only that.
     pub draws: BTreeMap<&'static str, u64>,
-    /// The lines of that tick in the trace that touch what the violation is about.
+    /// The lines in the trace of what these draws were about: of a command that was delayed, when it was applied.
+    pub about: Vec<u64>,
+    /// If nothing is known of that, the lines of the chain in that tick.
     pub lines: Vec<u64>,
 }
 
@@ -144,12 +149,47 @@ fn share(
 
 fn inevitable_from(from_ms: u64, case: &Case, outcome: &Outcome) -> Inevitable {
     let tick = from_ms.saturating_sub(TICK_MS) * 1_000..from_ms * 1_000;
+    let lines = &outcome.trace.lines;
+    let violation = outcome.violation(&case.expect);
+    let chain = violation.map(|of| Chain::of(outcome, of)).unwrap_or_default();
+    let is_of_it = |line: &u64| lines.get(*line as usize).is_some_and(|line| chain.has(line));
+    let in_tick = outcome.draws.iter().filter(|draw| tick.contains(&draw.at_us) && decides(draw));
+    let drawn: Vec<_> = in_tick.map(|draw| (draw.purpose, line_of(draw, lines))).collect();
+    let is_about_it = |(_, line): &(&str, Option<u64>)| line.as_ref().is_some_and(is_of_it);
+    let about: Vec<_> = drawn.iter().filter(|drawn| is_about_it(drawn)).copied().collect();
     let mut draws = BTreeMap::new();
-    for draw in outcome.draws.iter().filter(|draw| tick.contains(&draw.at_us)) {
-        *draws.entry(draw.purpose).or_default() += 1;
+    for (purpose, _) in if about.is_empty() { &drawn } else { &about } {
+        *draws.entry(*purpose).or_default() += 1;
     }
-    let about = outcome.violation(&case.expect).map(|violation| &violation.about);
-    let lines = outcome.trace.lines.iter().filter(|line| tick.contains(&line.sim_us));
-    let touching = lines.filter(|line| about.is_some_and(|about| about.touches(line)));
-    Inevitable { from_ms, draws, lines: touching.map(|line| line.n).collect() }
+    let mut about: Vec<u64> = about.into_iter().filter_map(|(_, line)| line).collect();
+    about.sort_unstable();
+    about.dedup();
+    let is_told = |line: &&Line| about.is_empty() && tick.contains(&line.sim_us) && chain.has(line);
+    let lines = lines.iter().filter(is_told).map(|line| line.n).collect();
+    Inevitable { from_ms, draws, about, lines }
+}
+
+/// Whether a draw decides anything: whether a statement runs on without its client is drawn of each, and counts
+/// once the client is gone.
+fn decides(draw: &Draw) -> bool {
+    draw.purpose != "sql alone" || draw.led_to.is_some()
+}
+
+/// The line of what a draw was about: what it delayed, the PDU that goes by the link that was drawn, or the one for
+/// which a worker was.
+fn line_of(draw: &Draw, lines: &[Line]) -> Option<u64> {
+    if draw.led_to.is_some() {
+        return draw.led_to;
+    }
+    let (host, n) = draw.by.as_ref()?;
+    let (before, behind) = lines.split_at_checked(*n as usize)?;
+    let is_then = |line: &&Line| line.host == *host && line.sim_us == draw.at_us;
+    let sent = |line: &&Line| is_then(line) && matches!(line.kind, Kind::PduSent(_));
+    let read = |line: &&Line| is_then(line) && matches!(line.kind, Kind::PduReceived(_));
+    let line = match draw.purpose {
+        "db-link" => behind.iter().find(sent),
+        "db-worker" => before.iter().rfind(read),
+        _ => None,
+    };
+    line.map(|line| line.n)
 }

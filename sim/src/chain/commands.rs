@@ -98,9 +98,7 @@ fn names_key(applied: &Applied, key: &str, field: Option<u32>) -> bool {
         return false;
     }
     let Some(field) = field.map(|field| field.to_string()) else { return true };
-    let is_it = |of: &Changed| {
-        matches!(of, Changed::Key { field: Some(changed), .. } if **changed == *field.as_bytes())
-    };
+    let is_it = |of: &Changed| matches!(of, Changed::Key { field: Some(changed), .. } if **changed == *field.as_bytes());
     if !applied.changed.is_empty() {
         return applied.changed.iter().any(is_it);
     }

@@ -16,7 +16,7 @@ mod who;
 
 pub use crate::picture::mermaid;
 pub use causality::causality;
-pub(crate) use causality::{drawn_before, events_of, mended, share, thousands};
+pub(crate) use causality::{drawn_before, events_of, mended, relation_of_events, share, thousands};
 pub use corpus::{Kept, corpus, with_table};
 pub use junit::{Suite, junit};
 pub use shrunk::shrunk;

@@ -4,7 +4,7 @@ use crate::{
     causality::{Explained, Inevitable, SURE},
     picture::Teller,
     record::Trace,
-    report::{drawn_before, events_of, share, thousands},
+    report::{drawn_before, events_of, relation_of_events, share, thousands},
 };
 use serde_json::{Value, json};
 
@@ -30,7 +30,8 @@ pub fn of(explained: &Explained, trace: &Trace) -> Value {
             says.push(("drawn in the tick before it".into(), drawn.clone()));
             let teller = Teller::of(trace);
             let events = events_of(inevitable, trace, &teller);
-            let events = events.map(|event| ("in that tick".into(), event));
+            let relation = relation_of_events(inevitable);
+            let events = events.map(|event| (relation.to_string(), event));
             says.extend(events);
             let title = format!("inevitable from {} ms on", thousands(inevitable.from_ms));
             (
