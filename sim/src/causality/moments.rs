@@ -9,7 +9,7 @@ use crate::{
     record::{Kind, Line},
     world::Outcome,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// At most so many moments are looked at, before the jump to certainty is looked for between two.
 const MOMENTS: usize = 40;
@@ -61,25 +61,39 @@ pub(super) fn of(
 ) -> Option<(Vec<Moment>, Option<Inevitable>)> {
     let all = moments_of(case, outcome);
     let touched = all.partition_point(|at| *at <= last_touched_ms(case, outcome));
+    let is_owed = outcome.broken_at_ms(&case.expect).is_none();
+    let most = if is_owed { MOMENTS_OF_LIVENESS } else { MOMENTS };
+    let share = |at_ms, seeds| share(case, at_ms, seeds, pool, each);
+    let (curve, from_ms) = search(&all, touched, most, &share)?;
+    let inevitable = from_ms.map(|from_ms| {
+        let chain = outcome.violation(&case.expect).map(|of| Chain::of(outcome, of));
+        Inevitable::from(from_ms, &outcome.draws, &outcome.trace.lines, &chain.unwrap_or_default())
+    });
+    Some((curve, inevitable))
+}
+
+/// How often it fails, by moment, if draws are new from there on, under so many seeds; `None` if it was asked to stop.
+type Share<'a> = dyn Fn(u64, u64) -> Option<Moment> + 'a;
+
+/// Looks at some moments, the first ones if what is looked for is among them: some of them, at most so many, and from
+/// which one on it is sure.
+pub(super) fn search(
+    moments: &[u64],
+    first: usize,
+    most: usize,
+    share: &Share<'_>,
+) -> Option<(Vec<Moment>, Option<u64>)> {
     // What does not touch it hardly decides it.
-    match up_to(case, outcome, &all[..touched], pool, each)? {
-        (_, None) if touched < all.len() => up_to(case, outcome, &all, pool, each),
+    match up_to(&moments[..first], most, share)? {
+        (_, None) if first < moments.len() => up_to(moments, most, share),
         known => Some(known),
     }
 }
 
 /// Looks at some of these moments.
-fn up_to(
-    case: &Case,
-    outcome: &Outcome,
-    moments: &[u64],
-    pool: &Pool<'_>,
-    each: &(dyn Fn() + Sync),
-) -> Option<(Vec<Moment>, Option<Inevitable>)> {
-    let is_owed = outcome.broken_at_ms(&case.expect).is_none();
-    let most = if is_owed { MOMENTS_OF_LIVENESS } else { MOMENTS };
+fn up_to(moments: &[u64], most: usize, share: &Share<'_>) -> Option<(Vec<Moment>, Option<u64>)> {
     let looked_at: Vec<usize> = spread(moments.len(), most).collect();
-    let share = |at: usize, seeds: u64| share(case, moments[at], seeds, pool, each);
+    let share = |at: usize, seeds: u64| share(moments[at], seeds);
     let curve = looked_at.iter().map(|at| share(*at, SEEDS)).collect::<Option<Vec<_>>>()?;
     // From the last one on that is not sure.
     let unsure = curve.iter().rposition(|moment| !moment.is_sure());
@@ -101,8 +115,7 @@ fn up_to(
             false => low = middle as i64,
         }
     }
-    let inevitable = is_sure.then(|| inevitable_from(moments[high], case, outcome));
-    Some((curve, inevitable))
+    Some((curve, is_sure.then(|| moments[high])))
 }
 
 /// When the last line that touches what the violation is about was over, in simulated milliseconds.
@@ -147,26 +160,27 @@ fn share(
     Some(Moment { at_ms, runs: seeds, failing })
 }
 
-fn inevitable_from(from_ms: u64, case: &Case, outcome: &Outcome) -> Inevitable {
-    let tick = from_ms.saturating_sub(TICK_MS) * 1_000..from_ms * 1_000;
-    let lines = &outcome.trace.lines;
-    let violation = outcome.violation(&case.expect);
-    let chain = violation.map(|of| Chain::of(outcome, of)).unwrap_or_default();
-    let is_of_it = |line: &u64| lines.get(*line as usize).is_some_and(|line| chain.has(line));
-    let in_tick = outcome.draws.iter().filter(|draw| tick.contains(&draw.at_us) && decides(draw));
-    let drawn: Vec<_> = in_tick.map(|draw| (draw.purpose, line_of(draw, lines))).collect();
-    let is_about_it = |(_, line): &(&str, Option<u64>)| line.as_ref().is_some_and(is_of_it);
-    let about: Vec<_> = drawn.iter().filter(|drawn| is_about_it(drawn)).copied().collect();
-    let mut draws = BTreeMap::new();
-    for (purpose, _) in if about.is_empty() { &drawn } else { &about } {
-        *draws.entry(*purpose).or_default() += 1;
+impl Inevitable {
+    /// From a moment on, in simulated milliseconds: what was drawn in the tick before it, and what came of that.
+    pub(super) fn from(from_ms: u64, draws: &[Draw], lines: &[Line], chain: &Chain) -> Self {
+        let tick = from_ms.saturating_sub(TICK_MS) * 1_000..from_ms * 1_000;
+        let is_of_it = |n: &u64| lines.get(*n as usize).is_some_and(|line| chain.knows(line));
+        let drawn = draws.iter().filter(|draw| tick.contains(&draw.at_us) && decides(draw));
+        let drawn = drawn.map(|draw| (draw.purpose, line_of(draw, lines)));
+        let drawn: Vec<(&'static str, Option<u64>)> = drawn.collect();
+        let is_about_it = |(_, line): &(&str, Option<u64>)| line.as_ref().is_some_and(is_of_it);
+        let about_it: Vec<_> = drawn.iter().filter(|drawn| is_about_it(drawn)).copied().collect();
+        let decided = if about_it.is_empty() { drawn } else { about_it };
+        let mut draws = BTreeMap::new();
+        for (purpose, _) in &decided {
+            *draws.entry(*purpose).or_default() += 1;
+        }
+        let about: BTreeSet<u64> = decided.into_iter().filter_map(|(_, line)| line).collect();
+        let is_then =
+            |line: &&Line| about.is_empty() && tick.contains(&line.sim_us) && chain.has(line);
+        let lines = lines.iter().filter(is_then).map(|line| line.n).collect();
+        Self { from_ms, draws, about: about.into_iter().collect(), lines }
     }
-    let mut about: Vec<u64> = about.into_iter().filter_map(|(_, line)| line).collect();
-    about.sort_unstable();
-    about.dedup();
-    let is_told = |line: &&Line| about.is_empty() && tick.contains(&line.sim_us) && chain.has(line);
-    let lines = lines.iter().filter(is_told).map(|line| line.n).collect();
-    Inevitable { from_ms, draws, about, lines }
 }
 
 /// Whether a draw decides anything: whether a statement runs on without its client is drawn of each, and counts

@@ -26,7 +26,10 @@ const SAME_READS: usize = 2;
 /// The lines that led to a violation, and those after it that touch the same.
 #[derive(Debug, Default)]
 pub struct Chain {
+    /// Those that are shown.
     lines: BTreeSet<u64>,
+    /// Those in whose place another one is.
+    told: BTreeSet<u64>,
     /// How often a read was repeated that is not shown again, by the last one that is.
     repeated: BTreeMap<u64, u64>,
 }
@@ -60,9 +63,11 @@ impl Chain {
             let is_told_next = is_store(line) && lines.get(at + 1).is_some_and(is_row);
             if Some(line.n) != broken_by {
                 if is_told_next {
+                    chain.told.insert(line.n);
                     continue;
                 }
                 if let Some(of) = reads.has_been_shown(line) {
+                    chain.told.insert(line.n);
                     *chain.repeated.entry(of).or_default() += 1;
                     continue;
                 }
@@ -72,7 +77,19 @@ impl Chain {
         chain
     }
 
-    /// Whether a line belongs to it.
+    /// The one with these lines.
+    #[cfg(test)]
+    pub fn with(lines: &[u64]) -> Self {
+        Self { lines: lines.iter().copied().collect(), ..Self::default() }
+    }
+
+    /// Whether a line belongs to it, though it may not be shown: the statement that committed a row that has a line of
+    /// its own, and a read like one that is shown.
+    pub fn knows(&self, line: &Line) -> bool {
+        self.has(line) || self.told.contains(&line.n)
+    }
+
+    /// Whether a line is one that is shown of it.
     pub fn has(&self, line: &Line) -> bool {
         self.lines.contains(&line.n)
     }

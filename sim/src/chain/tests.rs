@@ -191,6 +191,7 @@ fn a_read_is_shown_twice_between_two_writes_and_the_line_that_broke_it_always() 
     let chain = Chain::from(&lines, &BTreeSet::new(), &[place], Some(11));
     let shown: Vec<u64> = chain.lines.iter().copied().collect();
     assert_eq!(shown, [0, 1, 6, 7, 8, 9, 11], "5 is told by 6, the row that it committed");
+    assert!(lines.iter().all(|line| chain.knows(line)));
     let repeated = [0, 1, 8, 9].map(|n: usize| chain.repeated(&lines[n]));
     assert_eq!(repeated, [0, 3, 0, 1]);
 }

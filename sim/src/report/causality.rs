@@ -55,7 +55,7 @@ pub fn mended(mended: &Mended) -> String {
     let so_often = format!("as it is, under {failing}");
     if mended.is_too_rare() {
         return format!(
-            "mended by: unknown, it fails too rarely ({so_often} of {SURE} noise seeds)\n"
+            "mended by, and needs: unknown, it fails too rarely ({so_often} of {SURE} noise seeds)\n"
         );
     }
     if by.is_empty() {

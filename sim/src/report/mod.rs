@@ -24,7 +24,7 @@ pub use story::{first_missing, story};
 pub use violated::{Made, Small, violated};
 
 use crate::{
-    causality::Explained,
+    causality::{Explained, SURE, Without},
     ceilings,
     chain::Chain,
     explore::SeedReport,
@@ -33,7 +33,7 @@ use crate::{
     plan::{Durability, Pace, Plan, Role, Side, case::Case, rollout},
     properties::Violation,
     record::{Kind, Line},
-    shrink::{NOISES, Part},
+    shrink::Part,
     world::{Outcome, describe},
 };
 use std::{collections::BTreeMap, fmt::Write};
@@ -80,7 +80,8 @@ pub fn full_card(
     if let Some(tally) = outcome.tallies.get(violation.property).filter(|of| of.forgiven() > 0) {
         let _ = writeln!(out, "excused: {} (judged {})", tally.excuses(), tally.judged);
     }
-    let _ = writeln!(out, "plan, in time order:");
+    let how_sure = explained.map_or_else(String::new, how_sure);
+    let _ = writeln!(out, "plan, in time order{how_sure}:");
     let about = &violation.about;
     let told = about.operations(&case.plan.operations, &outcome.trace.lines);
     let mut lines: Vec<(u64, String, bool)> = Vec::new();
@@ -243,11 +244,22 @@ pub fn page_of(case: &Case, outcome: &Outcome, violation: &Violation, card: &str
 /// What comes of the case without a part.
 pub(crate) fn without(explained: &Explained, part: &Part) -> String {
     let known = explained.without.iter().find(|known| known.part == *part);
-    known.map_or_else(String::new, |known| match known.failing {
+    known.map_or_else(String::new, |Without { runs, failing, .. }| match *failing {
         0 => "  [without it: holds]".into(),
-        NOISES => "  [without it: fails]".into(),
-        some => format!("  [without it: fails under {some} of {NOISES} noise seeds]"),
+        n if n == *runs => "  [without it: fails]".into(),
+        n => format!("  [without it: fails under {n} of {runs} noise seeds]"),
     })
+}
+
+/// Under how many noise seeds a case holds that is said to hold without a part.
+fn how_sure(explained: &Explained) -> String {
+    if explained.without.is_empty() {
+        return String::new();
+    }
+    format!(
+        " (without a part: under {SURE} noise seeds; as it is, it fails under {})",
+        explained.mended.failing
+    )
 }
 
 /// A longer run of one character is shown as its length.

@@ -65,7 +65,7 @@ fn known(first: u32, from_ms: Option<u64>) -> Explained {
             about: vec![0],
             lines: Vec::new(),
         }),
-        without: vec![Without { part: Part::Operation(first), failing: 0 }],
+        without: vec![Without { part: Part::Operation(first), runs: 20, failing: 0 }],
         mended: Mended { failing: 9, off: 20, by: vec!["single-relation"] },
     }
 }
