@@ -145,7 +145,9 @@ fn chain(outcome: &Outcome, violation: &Violation, teller: &Teller<'_>) -> Strin
     let first = if events.len() > FIRST + LAST { FIRST } else { events.len() };
     let last = if events.len() > FIRST + LAST { events.len() - LAST } else { events.len() };
     let end = if broken_by.is_some() { ", up to the one that broke it" } else { "" };
-    let mut out = format!("the events that led to it{end}:\n");
+    let mut out = format!(
+        "the events that led to it{end} (#1: msg_id 1; 1-2: the chat of users 1 and 2; g1: of group 1):\n"
+    );
     let told = |line: &&Line| {
         let mark = if Some(line.n) == broken_by { '>' } else { ' ' };
         let again = match chain.repeated(line) {
@@ -251,13 +253,13 @@ pub(crate) fn without(explained: &Explained, part: &Part) -> String {
     })
 }
 
-/// Under how many noise seeds a case holds that is said to hold without a part.
+/// What it means that a case holds without a part.
 fn how_sure(explained: &Explained) -> String {
     if explained.without.is_empty() {
         return String::new();
     }
     format!(
-        " (without a part: under {SURE} noise seeds; as it is, it fails under {})",
+        " (it fails under {} of {SURE} noise seeds; what holds without a part, under none of {SURE})",
         explained.mended.failing
     )
 }
