@@ -14,12 +14,12 @@ use teamtalk::{
     },
 };
 
-/// Rows and keys that count, and when: the numbers of the first and the last line between which they do.
+/// Rows and keys that count for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Which.
+    /// What is kept there.
     pub of: Kept,
-    /// When.
+    /// The lines of the trace, by number, at which it counts.
     pub during: RangeInclusive<u64>,
 }
 
