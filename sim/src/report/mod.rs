@@ -346,7 +346,44 @@ pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{FIRST, LAST, card, printable};
+    use crate::{corpus, plan::case::Case, run::run_case};
+    use std::path::Path;
+
+    /// The lines of the card of a kept case behind the heading of its events.
+    fn events(name: &str) -> Vec<String> {
+        let traces = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(corpus::FOLDER);
+        let case = Case::read(&traces.join(name)).expect("a kept case");
+        let outcome = run_case(&case).expect("a verdict");
+        let card = card(&case, &outcome, outcome.violation(&case.expect).expect("it fails"), "");
+        let (_, events) = card.split_once("the events that led to it").expect("a heading");
+        events.lines().skip(1).map(str::to_string).collect()
+    }
+
+    /// Two looks of each before either has made the relation, two relations, and a draw from each one's counter.
+    #[test]
+    fn a_card_shows_what_the_stores_did_with_what_it_is_about() {
+        let events = events("teamtalk-unique-msg-id-two-messages-db-race-fcea2aca.json");
+        let of = |what: &str| events.iter().filter(|line| line.contains(what)).count();
+        assert_eq!(
+            of("select id from IMRelationShip where smallId=1 and bigId=4"),
+            4,
+            "{events:#?}"
+        );
+        assert_eq!(of("commits relation"), 2, "{events:#?}");
+        assert_eq!((of("INCRBY msg_id_1 1 → 1"), of("INCRBY msg_id_2 1 → 1")), (1, 1));
+        assert_eq!(of("IMRecentSession") + of("not shown"), 0, "{events:#?}");
+        assert_eq!(events.iter().filter(|line| line.starts_with('>')).count(), 1);
+    }
+
+    #[test]
+    fn a_long_card_has_the_first_events_and_the_last_ones_and_counts_the_others() {
+        let events = events("hardened-available-never-acked-db-asked-again-12e1c716.json");
+        let is_event = |line: &&String| line.contains(" ms ") && line.starts_with("  ");
+        assert_eq!(events.iter().filter(is_event).count(), FIRST + LAST, "{events:#?}");
+        let cut = &events[FIRST];
+        assert!(cut.starts_with("  … ") && cut.ends_with(" events between are not shown …"));
+    }
 
     #[test]
     fn what_a_terminal_cannot_show_is_escaped_and_long_runs_are_counted() {
