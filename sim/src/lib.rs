@@ -13,6 +13,7 @@ pub mod bench;
 pub mod campaign;
 pub mod causality;
 pub mod ceilings;
+mod chain;
 pub mod corpus;
 pub mod explore;
 pub mod fakes;

@@ -1,6 +1,6 @@
 //! Keyed draws: what is random after generation depends on what it decides, not on when.
 
-use crate::plan::{NoiseFrom, Plan};
+use crate::plan::{Host, NoiseFrom, Plan};
 use std::collections::BTreeMap;
 use teamtalk::env::{draw_id, draw_id_on};
 
@@ -19,13 +19,21 @@ pub struct Noise {
 }
 
 /// Something that was drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draw {
     /// When, in simulated microseconds.
     pub at_us: u64,
     /// What for.
     pub purpose: &'static str,
+    /// By whom, and before which line of the trace; `None`: by the rig, for no host.
+    pub by: Option<(Host, u64)>,
+    /// The line of the command or statement that it delayed, or whose answer it did.
+    pub led_to: Option<u64>,
 }
+
+/// Where a draw is among those that are kept, if they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Drawn(Option<usize>);
 
 /// What draws of one kind have been for.
 #[derive(Debug)]
@@ -54,6 +62,26 @@ impl Noise {
         self.draws.take().unwrap_or_default()
     }
 
+    /// Where the last draw is.
+    pub fn drawn(&self) -> Drawn {
+        Drawn(self.draws.as_ref().and_then(|draws| draws.len().checked_sub(1)))
+    }
+
+    /// The last draw was made for a host before this line of the trace.
+    pub fn drawn_by(&mut self, host: &Host, n: u64) {
+        if let Some(draw) = self.draws.as_mut().and_then(|draws| draws.last_mut()) {
+            draw.by = Some((host.clone(), n));
+        }
+    }
+
+    /// What a draw led to has this line in the trace.
+    pub fn led_to(&mut self, Drawn(at): Drawn, line: u64) {
+        let draw = self.draws.as_mut().zip(at).and_then(|(draws, at)| draws.get_mut(at));
+        if let Some(draw) = draw {
+            draw.led_to = Some(line);
+        }
+    }
+
     /// It is this simulated microsecond.
     pub fn at(&mut self, now_us: u64) {
         self.now_us = now_us;
@@ -71,7 +99,7 @@ impl Noise {
     /// operation or fault leaves every other draw as it was.
     pub fn draw(&mut self, purpose: &'static str, id: u64) -> u64 {
         if let Some(draws) = &mut self.draws {
-            draws.push(Draw { at_us: self.now_us, purpose });
+            draws.push(Draw { at_us: self.now_us, purpose, by: None, led_to: None });
         }
         let Purpose { met, hash, .. } = self.purpose(purpose);
         let times = met.entry(id).or_default();

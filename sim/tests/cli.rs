@@ -168,6 +168,14 @@ fn what_a_hunt_finds_is_made_small_and_its_small_cases_are_there() {
     let small = of("-small.json");
     assert!(!small.is_empty() && of(".json").len() >= 2 * small.len(), "{text}");
     assert!(text.contains("shrunk:  from ") && text.contains(" finds are not shrunk"), "{text}");
+    let place = Path::new(&small[0]).parent().expect("a folder");
+    let names = folder.files(place.to_str().expect("text"));
+    let made: Vec<_> = names.iter().filter(|name| name.ends_with("-small.json")).collect();
+    assert!(made.len() >= small.len(), "those of further mechanisms have no card here: {names:?}");
+    for name in made {
+        let page = Path::new(name).with_extension("md");
+        assert!(names.iter().any(|of| Path::new(of) == page), "{name}: {names:?}");
+    }
     for path in small {
         let again = out(&folder.run(&["replay", &path]));
         assert!(again.ends_with("as expected\n"), "{path}: {again}");

@@ -173,7 +173,8 @@ fn a_browser_shows_the_page_without_errors_and_its_filters_work() {
 /// Known of a case: from when on it was inevitable.
 fn known(from_ms: Option<u64>) -> Explained {
     let draws = [("sql before", 1)].into();
-    let inevitable = from_ms.map(|from_ms| Inevitable { from_ms, draws, lines: vec![1] });
+    let (about, lines) = (vec![1], Vec::new());
+    let inevitable = from_ms.map(|from_ms| Inevitable { from_ms, draws, about, lines });
     let mended = Mended { failing: 20, off: 30, by: Vec::new() };
     Explained { moments: Vec::new(), inevitable, without: Vec::new(), mended }
 }

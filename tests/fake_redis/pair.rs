@@ -105,7 +105,9 @@ async fn serve(engine: Arc<Mutex<Engine>>) -> std::io::Result<u16> {
         fn delay(&self, _: &'static str, _: u64) -> u32 {
             0
         }
-        fn applied(&self, _: Applied) {}
+        fn applied(&self, _: Applied) -> u64 {
+            0
+        }
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();

@@ -63,7 +63,8 @@ pub struct Explained {
     pub moments: Vec<Moment>,
     /// From when on it is inevitable.
     pub inevitable: Option<Inevitable>,
-    /// What comes of it without each of its operations and faults, in the order of the plan.
+    /// What comes of it without each of its operations and faults, in the order of the plan; nothing of a case that
+    /// fails too rarely to say it ([`Mended::is_too_rare`]).
     pub without: Vec<Without>,
     /// Which switches mend it.
     pub mended: Mended,
@@ -81,12 +82,21 @@ pub fn explain(
     let pool = explaining.pool(case, &outcome);
     let explained = || {
         let (moments, inevitable) = moments::of(case, &outcome, &pool, explaining.each)?;
-        let without = without::of(case, &pool, explaining.each)?;
-        let mended = mended::of(case, &pool, explaining.each)?;
+        let (mended, without) = needs(case, &pool, explaining.each)?;
         Some(Explained { moments, inevitable, without, mended })
     };
     let explained = explained();
     Ok((outcome, explained))
+}
+
+/// What mends a case, and what comes of it without each of its parts, if that can be said.
+fn needs(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<(Mended, Vec<Without>)> {
+    let mended = mended::of(case, pool, each)?;
+    let without = match mended.is_too_rare() {
+        true => Vec::new(),
+        false => without::of(case, pool, each)?,
+    };
+    Some((mended, without))
 }
 
 /// A run that fails so much later than the case does, in simulated milliseconds, counts as one that holds:

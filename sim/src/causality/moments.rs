@@ -2,12 +2,14 @@
 
 use super::{SEEDS, SURE};
 use crate::{
+    chain::Chain,
+    noise::Draw,
     plan::{NoiseFrom, TICK_MS, case::Case},
     pool::Pool,
-    record::Line,
+    record::{Kind, Line},
     world::Outcome,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// At most so many moments are looked at, before the jump to certainty is looked for between two.
 const MOMENTS: usize = 40;
@@ -41,9 +43,12 @@ impl Moment {
 pub struct Inevitable {
     /// In simulated milliseconds: what is drawn from then on changes nothing. 0: the plan alone is enough.
     pub from_ms: u64,
-    /// What was drawn in the tick before it, which decided it, and how often.
+    /// What was drawn in the tick before it, which decided it, and how often. If some of it was about commands,
+    /// statements or PDUs of the chain that led to the violation, only that.
     pub draws: BTreeMap<&'static str, u64>,
-    /// The lines of that tick in the trace that touch what the violation is about.
+    /// The lines in the trace of what these draws were about: of a command that was delayed, when it was applied.
+    pub about: Vec<u64>,
+    /// If nothing is known of that, the lines of the chain in that tick.
     pub lines: Vec<u64>,
 }
 
@@ -56,25 +61,39 @@ pub(super) fn of(
 ) -> Option<(Vec<Moment>, Option<Inevitable>)> {
     let all = moments_of(case, outcome);
     let touched = all.partition_point(|at| *at <= last_touched_ms(case, outcome));
+    let is_owed = outcome.broken_at_ms(&case.expect).is_none();
+    let most = if is_owed { MOMENTS_OF_LIVENESS } else { MOMENTS };
+    let share = |at_ms, seeds| share(case, at_ms, seeds, pool, each);
+    let (curve, from_ms) = search(&all, touched, most, &share)?;
+    let inevitable = from_ms.map(|from_ms| {
+        let chain = outcome.violation(&case.expect).map(|of| Chain::of(outcome, of));
+        Inevitable::from(from_ms, &outcome.draws, &outcome.trace.lines, &chain.unwrap_or_default())
+    });
+    Some((curve, inevitable))
+}
+
+/// How often it fails, by moment, if draws are new from there on, under so many seeds; `None` if it was asked to stop.
+type Share<'a> = dyn Fn(u64, u64) -> Option<Moment> + 'a;
+
+/// Looks at some moments, the first ones if what is looked for is among them: some of them, at most so many, and from
+/// which one on it is sure.
+pub(super) fn search(
+    moments: &[u64],
+    first: usize,
+    most: usize,
+    share: &Share<'_>,
+) -> Option<(Vec<Moment>, Option<u64>)> {
     // What does not touch it hardly decides it.
-    match up_to(case, outcome, &all[..touched], pool, each)? {
-        (_, None) if touched < all.len() => up_to(case, outcome, &all, pool, each),
+    match up_to(&moments[..first], most, share)? {
+        (_, None) if first < moments.len() => up_to(moments, most, share),
         known => Some(known),
     }
 }
 
 /// Looks at some of these moments.
-fn up_to(
-    case: &Case,
-    outcome: &Outcome,
-    moments: &[u64],
-    pool: &Pool<'_>,
-    each: &(dyn Fn() + Sync),
-) -> Option<(Vec<Moment>, Option<Inevitable>)> {
-    let is_owed = outcome.broken_at_ms(&case.expect).is_none();
-    let most = if is_owed { MOMENTS_OF_LIVENESS } else { MOMENTS };
+fn up_to(moments: &[u64], most: usize, share: &Share<'_>) -> Option<(Vec<Moment>, Option<u64>)> {
     let looked_at: Vec<usize> = spread(moments.len(), most).collect();
-    let share = |at: usize, seeds: u64| share(case, moments[at], seeds, pool, each);
+    let share = |at: usize, seeds: u64| share(moments[at], seeds);
     let curve = looked_at.iter().map(|at| share(*at, SEEDS)).collect::<Option<Vec<_>>>()?;
     // From the last one on that is not sure.
     let unsure = curve.iter().rposition(|moment| !moment.is_sure());
@@ -96,8 +115,7 @@ fn up_to(
             false => low = middle as i64,
         }
     }
-    let inevitable = is_sure.then(|| inevitable_from(moments[high], case, outcome));
-    Some((curve, inevitable))
+    Some((curve, is_sure.then(|| moments[high])))
 }
 
 /// When the last line that touches what the violation is about was over, in simulated milliseconds.
@@ -142,14 +160,50 @@ fn share(
     Some(Moment { at_ms, runs: seeds, failing })
 }
 
-fn inevitable_from(from_ms: u64, case: &Case, outcome: &Outcome) -> Inevitable {
-    let tick = from_ms.saturating_sub(TICK_MS) * 1_000..from_ms * 1_000;
-    let mut draws = BTreeMap::new();
-    for draw in outcome.draws.iter().filter(|draw| tick.contains(&draw.at_us)) {
-        *draws.entry(draw.purpose).or_default() += 1;
+impl Inevitable {
+    /// From a moment on, in simulated milliseconds: what was drawn in the tick before it, and what came of that.
+    pub(super) fn from(from_ms: u64, draws: &[Draw], lines: &[Line], chain: &Chain) -> Self {
+        let tick = from_ms.saturating_sub(TICK_MS) * 1_000..from_ms * 1_000;
+        let is_of_it = |n: &u64| lines.get(*n as usize).is_some_and(|line| chain.knows(line));
+        let drawn = draws.iter().filter(|draw| tick.contains(&draw.at_us) && decides(draw));
+        let drawn = drawn.map(|draw| (draw.purpose, line_of(draw, lines)));
+        let drawn: Vec<(&'static str, Option<u64>)> = drawn.collect();
+        let is_about_it = |(_, line): &(&str, Option<u64>)| line.as_ref().is_some_and(is_of_it);
+        let about_it: Vec<_> = drawn.iter().filter(|drawn| is_about_it(drawn)).copied().collect();
+        let decided = if about_it.is_empty() { drawn } else { about_it };
+        let mut draws = BTreeMap::new();
+        for (purpose, _) in &decided {
+            *draws.entry(*purpose).or_default() += 1;
+        }
+        let about: BTreeSet<u64> = decided.into_iter().filter_map(|(_, line)| line).collect();
+        let is_then =
+            |line: &&Line| about.is_empty() && tick.contains(&line.sim_us) && chain.has(line);
+        let lines = lines.iter().filter(is_then).map(|line| line.n).collect();
+        Self { from_ms, draws, about: about.into_iter().collect(), lines }
     }
-    let about = outcome.violation(&case.expect).map(|violation| &violation.about);
-    let lines = outcome.trace.lines.iter().filter(|line| tick.contains(&line.sim_us));
-    let touching = lines.filter(|line| about.is_some_and(|about| about.touches(line)));
-    Inevitable { from_ms, draws, lines: touching.map(|line| line.n).collect() }
+}
+
+/// Whether a draw decides anything: whether a statement runs on without its client is drawn of each, and counts
+/// once the client is gone.
+fn decides(draw: &Draw) -> bool {
+    draw.purpose != "sql alone" || draw.led_to.is_some()
+}
+
+/// The line of what a draw was about: what it delayed, the PDU that goes by the link that was drawn, or the one for
+/// which a worker was.
+fn line_of(draw: &Draw, lines: &[Line]) -> Option<u64> {
+    if draw.led_to.is_some() {
+        return draw.led_to;
+    }
+    let (host, n) = draw.by.as_ref()?;
+    let (before, behind) = lines.split_at_checked(*n as usize)?;
+    let is_then = |line: &&Line| line.host == *host && line.sim_us == draw.at_us;
+    let sent = |line: &&Line| is_then(line) && matches!(line.kind, Kind::PduSent(_));
+    let read = |line: &&Line| is_then(line) && matches!(line.kind, Kind::PduReceived(_));
+    let line = match draw.purpose {
+        "db-link" => behind.iter().find(sent),
+        "db-worker" => before.iter().rfind(read),
+        _ => None,
+    };
+    line.map(|line| line.n)
 }

@@ -1,6 +1,9 @@
 //! Where the right answer is known: what is said to decide a case is what does.
 
+mod inevitable;
 mod races;
+mod search;
+mod without;
 
 use super::{Explained, Explaining, SURE, explain};
 use crate::{
@@ -10,7 +13,7 @@ use crate::{
         case::{Case, ProtocolSpec, Protocols},
         generate::Profile,
     },
-    record::Kind,
+    record::{Kind, Line},
     run::Runner,
     shrink::{NoFailure, Part},
     world::Outcome,
@@ -79,6 +82,22 @@ fn two_relations_are_inevitable_once_the_second_one_has_looked() {
         inevitable.from_ms.abs_diff(before) <= NEAR_MS,
         "{inevitable:?}, but the last one looked at {before} ms"
     );
+    assert!(inevitable.draws.contains_key("sql before"), "{inevitable:?}");
+    let about: Vec<_> =
+        inevitable.about.iter().map(|n| &outcome.trace.lines[*n as usize]).collect();
+    // Either side of the race may be drawn last: when the second one looks, or when the first one makes it.
+    let is_of_the_race = |line: &&Line| {
+        let at_ms = line.sim_us / 1_000;
+        let is_side = [before, made[0]].contains(&at_ms);
+        is_side && matches!(&line.kind, Kind::Store(of) if of.what.names("imrelationship"))
+    };
+    assert!(about.iter().any(is_of_the_race), "{about:?}");
+    let shares: Vec<_> = known.moments.iter().map(|of| (of.at_ms, of.failing, of.runs)).collect();
+    let is_open =
+        |(at_ms, failing, runs): &(u64, u64, u64)| *at_ms < inevitable.from_ms && failing < runs;
+    let before_it = shares.iter().rfind(|(at_ms, ..)| *at_ms < inevitable.from_ms);
+    assert!(shares.iter().any(|(_, failing, _)| *failing > 0 && *failing < 10), "{shares:?}");
+    assert!(before_it.is_some_and(is_open), "{shares:?}");
     let without: Vec<_> = known.without.iter().map(|of| (&of.part, of.failing)).collect();
     let all = [1, 2, 3, 4].map(Part::Operation);
     assert_eq!(without, all.iter().map(|part| (part, 0)).collect::<Vec<_>>(), "each is needed");

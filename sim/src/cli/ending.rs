@@ -137,6 +137,7 @@ impl Ending {
         // A hunt that is not to go on, or whose time is up, has stopped itself.
         interrupt::STOP.store(interrupt::is_interrupted(), Ordering::Relaxed);
         let results = &self.results;
+        smaller.known = results.finds.keys().cloned().collect();
         let turns = results.in_turn().into_iter().filter(|(signature, by, find, _)| {
             find.small.is_none() && results.is_plain(signature, by)
         });

@@ -160,7 +160,7 @@ pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
     if !args.no_shrink && !hunt.is_void() {
         let (jobs, left) = (campaign.jobs, args.shrink_runs);
         let explain = args.explain;
-        hunt.ending.shrink(Smaller { runner, jobs, left, explain, not_shrunk: 0 }, hunt.out);
+        hunt.ending.shrink(Smaller::new(runner, jobs, left, explain), hunt.out);
     }
     Ok(hunt.end(json, junit))
 }

@@ -75,7 +75,7 @@ pub fn merge(args: Merge, out: &mut Output) -> Result<u8, Failure> {
     if !args.no_shrink {
         let (runner, jobs) = (args.patience.runner(), jobs_or_cores(args.jobs));
         let (left, explain) = (args.shrink_runs, false);
-        ending.shrink(Smaller { runner, jobs, left, explain, not_shrunk: 0 }, out);
+        ending.shrink(Smaller::new(runner, jobs, left, explain), out);
     }
     let missing = missing.map(|sentence| format!("NOT ALL: {sentence}"));
     let (least_acked, is_interrupted) = (args.least_acked, interrupt::is_interrupted());

@@ -181,7 +181,8 @@ struct Shrink {
     /// At most so many runs. Those that make sure of the result are not counted.
     #[arg(long, default_value_t = BUDGET, value_parser = clap::value_parser!(u64).range(1..))]
     runs: u64,
-    /// At most so many seconds. What comes out depends on the machine then.
+    /// At most so many seconds to make it small; why it fails is looked for after them. What comes out depends on the
+    /// machine then.
     #[arg(long = "seconds", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     time: Option<u64>,
     /// How many runs at once (default: one for each core); the result does not depend on it.

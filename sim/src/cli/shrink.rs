@@ -9,9 +9,10 @@ use super::{
     run::came_to_nothing,
 };
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    sync::atomic::Ordering,
+    sync::atomic::{AtomicBool, Ordering},
 };
 use teamtalk_sim::{
     plan::case::Case,
@@ -34,14 +35,30 @@ pub fn shrink(args: &Shrink, out: &mut Output) -> Result<u8, Failure> {
     };
     let (shrunk, seconds) = asked.shrunk(&case);
     let shrunk = shrunk.map_err(|why| refused(&args.case, why))?;
-    keep(&shrunk, seconds, &asked.runner, asked.jobs, true, &place, out)?;
-    let others = place.with_extension("");
-    for (signature, case) in &shrunk.others {
-        let place = format!("{}-met-{}.json", others.display(), signature.replace('/', "-"));
-        case.write(Path::new(&place))?;
-        out.line(format_args!("met on the way: {signature}: {}", quoted_path(Path::new(&place))));
-    }
+    let (_, card) = keep(&shrunk, seconds, &asked.runner, asked.jobs, true, &place)?;
+    out.print(card);
+    keep_met(&shrunk, &mut BTreeSet::new(), &place, out)?;
     Ok(VIOLATED)
+}
+
+/// Writes the cases of other signatures that were met while one was made small, beside its place, but for those that
+/// are known; and from then on they are.
+fn keep_met(
+    shrunk: &Shrunk,
+    known: &mut BTreeSet<String>,
+    place: &Path,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    let beside = place.with_extension("");
+    for (signature, case) in &shrunk.others {
+        if known.insert(signature.clone()) {
+            let place = format!("{}-met-{}.json", beside.display(), signature.replace('/', "-"));
+            case.write(Path::new(&place))?;
+            let place = quoted_path(Path::new(&place));
+            out.line(format_args!("met on the way: {signature}: {place}"));
+        }
+    }
+    Ok(())
 }
 
 /// The name of a case with `-small`, where cases are found.
@@ -71,11 +88,14 @@ impl Asked {
     /// Makes a case small while a bar is shown, and how many seconds it took.
     pub fn shrunk(&self, case: &Case) -> (Result<Shrunk, NoFailure>, f64) {
         let bar = bar("{bar:30} {pos} of at most {len} runs, {elapsed}  {msg}", Some(self.runs));
+        // Time that is up ends the shrinking alone: why what is left fails is looked for all the same.
+        let stop = AtomicBool::new(interrupt::STOP.load(Ordering::Relaxed));
         let progress = |Progress { runs, left }: Progress| {
             bar.set_position(runs);
             bar.set_message(left.to_string());
-            if self.seconds.is_some_and(|most| bar.elapsed().as_secs() >= most) {
-                interrupt::STOP.store(true, Ordering::Relaxed);
+            let is_up = self.seconds.is_some_and(|most| bar.elapsed().as_secs() >= most);
+            if is_up || interrupt::STOP.load(Ordering::Relaxed) {
+                stop.store(true, Ordering::Relaxed);
             }
         };
         let shrinking = Shrinking {
@@ -83,7 +103,7 @@ impl Asked {
             jobs: self.jobs,
             budget: self.runs,
             sure: self.sure,
-            stop: &interrupt::STOP,
+            stop: &stop,
             twins: Vec::new(),
             progress: &progress,
         };
@@ -93,17 +113,16 @@ impl Asked {
     }
 }
 
-/// Writes a small case, with its card and a diagram beside it, and prints the card, with why it fails if that
-/// is wanted; the case as it was written.
-pub fn keep(
+/// Writes a small case, with its card and a diagram beside it: the case as it was written, and the card, with why it
+/// fails if that is wanted and it was not asked to stop.
+fn keep(
     shrunk: &Shrunk,
     seconds: f64,
     runner: &Runner,
     jobs: usize,
     explain: bool,
     place: &Path,
-    out: &mut Output,
-) -> Result<Case, Failure> {
+) -> Result<(Case, String), Failure> {
     shrunk.case.write(place)?;
     let known = match explain {
         true => explained(&shrunk.case, runner, jobs),
@@ -115,13 +134,14 @@ pub fn keep(
     case.write(place)?;
     let Some((violation, card)) = card(&case, &replay_of(place), &outcome, explained.as_ref())
     else {
-        return Ok(case);
+        return Ok((case, String::new()));
     };
-    let why = format!("why:     cargo sim explain {}\n", quoted_path(place));
-    let card = card + &report::shrunk(shrunk, seconds) + if explain { "" } else { &why };
+    let stopped = if explain { "it was stopped before that was known: " } else { "" };
+    let why = format!("why:     {stopped}cargo sim explain {}\n", quoted_path(place));
+    let is_known = explained.is_some();
+    let card = card + &report::shrunk(shrunk, seconds) + if is_known { "" } else { &why };
     write_page(place, &report::page_of(&case, &outcome, violation, &card))?;
-    out.print(card);
-    Ok(case)
+    Ok((case, card))
 }
 
 /// Writes the page of a case beside it.
@@ -142,9 +162,16 @@ pub struct Smaller {
     pub explain: bool,
     /// Cases for which none were left.
     pub not_shrunk: u64,
+    /// Signatures of which there is a case.
+    pub known: BTreeSet<String>,
 }
 
 impl Smaller {
+    /// With so many runs.
+    pub fn new(runner: Runner, jobs: usize, left: u64, explain: bool) -> Self {
+        Self { runner, jobs, left, explain, not_shrunk: 0, known: BTreeSet::new() }
+    }
+
     /// Makes a case small that is written at a path, and writes it beside that ([`beside`]); if its card is
     /// wanted it is shown.
     pub fn take(
@@ -171,14 +198,16 @@ impl Smaller {
         };
         self.left -= shrunk.runs.min(self.left);
         let place = beside(path);
-        let kept = match with_card {
-            true => keep(&shrunk, seconds, &self.runner, self.jobs, self.explain, &place, out),
-            false => shrunk.case.write(&place).map(|()| shrunk.case.clone()).map_err(Failure::from),
-        };
+        let explain = self.explain && with_card;
+        let kept = keep(&shrunk, seconds, &self.runner, self.jobs, explain, &place);
         match kept {
-            Ok(case) => {
+            Ok((case, card)) => {
                 if with_card {
+                    out.print(card);
                     out.line("");
+                }
+                if let Err(why) = keep_met(&shrunk, &mut self.known, &place, out) {
+                    complain(why);
                 }
                 Some(case)
             }

@@ -3,7 +3,7 @@
 //! An engine is plain data in memory, without I/O or time; a `host` serves it on a listener. An
 //! engine outlives its host, connections and transactions do not (DESIGN.md, "Stores").
 
-use crate::record::Applied;
+use crate::{noise::Drawn, record::Applied};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -26,13 +26,22 @@ pub trait Hooks: Send + Sync + 'static {
 
     /// A command or statement applies now. `store` is `redis` or `sql`; the effect is its reply in
     /// a few words; `committed` says whether it is durable at once: false inside a transaction,
-    /// for a rollback and for an error.
-    fn applied(&self, applied: Applied);
+    /// for a rollback and for an error. The number of its line in the trace, if there is a trace.
+    fn applied(&self, applied: Applied) -> u64;
+
+    /// Where the draw of the last delay is kept, if draws are.
+    fn drawn(&self) -> Drawn {
+        Drawn::default()
+    }
+
+    /// What a draw delayed, or whether its answer was, has this line in the trace.
+    fn led_to(&self, _: Drawn, _: u64) {}
 }
 
-/// Waits for a drawn delay.
-async fn pause(hooks: &Arc<dyn Hooks>, purpose: &'static str, id: u64) {
+/// Waits for a drawn delay of an answer to what has this line.
+async fn pause(hooks: &Arc<dyn Hooks>, purpose: &'static str, id: u64, line: u64) {
     let ticks = hooks.delay(purpose, id);
+    hooks.led_to(hooks.drawn(), line);
     if ticks > 0 {
         tokio::time::sleep(TICK * ticks).await;
     }

@@ -7,6 +7,7 @@ use super::{
     words,
 };
 use crate::{
+    chain::Chain,
     plan::{Host, case::Case, rollout},
     properties::{Named, Violation},
     record::{Kind, Line},
@@ -30,8 +31,8 @@ enum Step<'a> {
     Note { at: String, text: String, hosts: Vec<&'a Host> },
 }
 
-/// The diagram's text: the PDUs that touch what a violation is about, up to the line that broke it, with
-/// rows, facts and faults between them. At most some 40 arrows; it says how many are left out.
+/// The diagram's text: the PDUs of the chain that led to a violation, up to the line that broke it, with store
+/// commands, rows, facts and faults between them. At most some 40 arrows; it says how many are left out.
 pub fn mermaid(case: &Case, outcome: &Outcome, violation: &Violation) -> String {
     let steps = steps(case, outcome, violation);
     let (first, last) = kept(&steps);
@@ -130,7 +131,8 @@ fn steps<'a>(case: &'a Case, outcome: &'a Outcome, violation: &Violation) -> Vec
     let messages = Messages::read(&outcome.trace);
     let about = &violation.about;
     let broken_by = outcome.line_of(violation);
-    let touches = |line: &Line| Some(line.n) == broken_by || about.touches(line);
+    let chain = Chain::of(outcome, violation);
+    let touches = |line: &Line| chain.has(line);
     let all = hosts(&case.plan, &outcome.trace);
     let host_of = |name: &str| all.iter().find(|host| ***host == *name).copied();
     let is_before = |line: &&'a Line| broken_by.is_none_or(|n| line.n <= n);
@@ -183,6 +185,9 @@ fn steps<'a>(case: &'a Case, outcome: &'a Outcome, violation: &Violation) -> Vec
             }
             Kind::Panic { message, at } => {
                 told(format!("PANICS at {at}: {}", shortened(message)), vec![&line.host]);
+            }
+            Kind::Store(applied) if touches(line) => {
+                told(words::command(applied), vec![&line.host]);
             }
             _ if touches(line) => {
                 if let Some(text) = words::row(line) {

@@ -3,6 +3,7 @@
 //! Each is made of a case and what came of it, and is the same bytes for the same run.
 
 mod decode;
+mod events;
 mod mermaid;
 mod messages;
 mod page;
@@ -12,6 +13,7 @@ mod scene;
 mod tests;
 mod words;
 
+pub use events::Teller;
 pub use mermaid::mermaid;
 pub use page::{MOST_PDUS, TooLarge, fits, page};
 pub use perfetto::perfetto;

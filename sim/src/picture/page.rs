@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     causality::Explained,
+    chain::Chain,
     plan::case::Case,
     properties::{Named, Violation},
     record::{Kind, Line},
@@ -95,6 +96,8 @@ struct Drawer<'a> {
     explained: Option<&'a Explained>,
     /// The line that broke it.
     broken_by: Option<u64>,
+    /// What led to it.
+    chain: Chain,
     scene: Scene<'a>,
     lanes: Lanes<'a>,
     messages: Messages,
@@ -109,9 +112,10 @@ impl<'a> Drawer<'a> {
         scene: Scene<'a>,
     ) -> Self {
         let broken_by = violation.and_then(|v| outcome.line_of(v));
+        let chain = violation.map(|v| Chain::of(outcome, v)).unwrap_or_default();
         let lanes = Lanes::of(case, &outcome.trace, &scene);
         let messages = Messages::read(&outcome.trace);
-        Self { case, outcome, violation, explained, broken_by, scene, lanes, messages }
+        Self { case, outcome, violation, explained, broken_by, chain, scene, lanes, messages }
     }
 
     fn data(&self, replay: &str) -> Value {
@@ -190,9 +194,9 @@ impl<'a> Drawer<'a> {
         })
     }
 
-    /// Whether a line is of what the violation is about.
+    /// Whether a line is of what led to the violation, or of the same after it.
     fn touches(&self, line: &Line) -> bool {
-        Some(line.n) == self.broken_by || self.violation.is_some_and(|v| v.about.touches(line))
+        self.chain.has(line)
     }
 
     fn pdu(&self, flight: &Flight<'_>) -> Value {

@@ -1,7 +1,9 @@
 //! What a line says, in a few words.
 
 use super::decode::shortened;
-use crate::record::{Applied, Changed, Kind, Line, readable};
+use crate::record::{Applied, Changed, Did, Effect, Kind, Line, readable, shown};
+use crate::report::printable;
+use std::borrow::Cow;
 use teamtalk::{conversation::Chat, fact::Fact};
 
 /// What a line is for the eye.
@@ -18,7 +20,21 @@ pub enum Sort {
 }
 
 /// A fact in words; `None` for those that arrows and bars show.
-pub fn fact(fact: &Fact) -> Option<(Sort, String)> {
+pub fn fact(of: &Fact) -> Option<(Sort, String)> {
+    let is_drawn = match of {
+        Fact::Attempt { attempt, .. } => *attempt <= 1,
+        Fact::SendListAdded { .. }
+        | Fact::SendListAcked { .. }
+        | Fact::SendListExpired { .. }
+        | Fact::SendListDropped { .. }
+        | Fact::HighWater { .. } => true,
+        _ => false,
+    };
+    (!is_drawn).then(|| said(of))
+}
+
+/// Any fact in words.
+pub fn said(fact: &Fact) -> (Sort, String) {
     let (sort, text) = match fact {
         Fact::LoggedIn { user, conn, .. } => {
             (Sort::Word, format!("user {user} is logged in on connection {conn}"))
@@ -46,7 +62,8 @@ pub fn fact(fact: &Fact) -> Option<(Sort, String)> {
         Fact::DeviceOffline { device, reason, .. } => {
             (Sort::Bad, format!("device {device} is offline: {reason}"))
         }
-        Fact::Attempt { op, attempt, .. } if *attempt > 1 => {
+        Fact::Attempt { op, attempt: ..=1, .. } => (Sort::Word, format!("tries op {op}")),
+        Fact::Attempt { op, attempt, .. } => {
             (Sort::Word, format!("tries op {op} again, attempt {attempt}"))
         }
         Fact::AttemptTimedOut { op, attempt } => {
@@ -70,14 +87,31 @@ pub fn fact(fact: &Fact) -> Option<(Sort, String)> {
             };
             (Sort::Word, format!("device {device} shows {count} unread of {of}"))
         }
-        Fact::Attempt { .. }
-        | Fact::SendListAdded { .. }
-        | Fact::SendListAcked { .. }
-        | Fact::SendListExpired { .. }
-        | Fact::SendListDropped { .. }
-        | Fact::HighWater { .. } => return None,
+        Fact::SendListAdded { conn, user, conversation, msg_id, .. } => (
+            Sort::Word,
+            format!(
+                "waits for the ack of #{msg_id} in {conversation} by user {user} on connection {conn}"
+            ),
+        ),
+        Fact::SendListAcked { conn, conversation, msg_id } => (
+            Sort::Word,
+            format!("has the ack of #{msg_id} in {conversation} from connection {conn}"),
+        ),
+        Fact::SendListExpired { conn, conversation, msg_id } => (
+            Sort::Bad,
+            format!(
+                "waits no longer for the ack of #{msg_id} in {conversation} on connection {conn}"
+            ),
+        ),
+        Fact::SendListDropped { conn, conversation, msg_id } => (
+            Sort::Bad,
+            format!("drops #{msg_id} in {conversation}, unacked, with connection {conn}"),
+        ),
+        Fact::HighWater { queue, length, bound } => {
+            (Sort::Bad, format!("{queue} has a length of {length}, its bound is {bound}"))
+        }
     };
-    Some((sort, shortened(&text)))
+    (sort, shortened(&text))
 }
 
 /// A row that was committed, in words; `None` for lines that are no rows, and for the members of the
@@ -94,6 +128,65 @@ pub fn row(line: &Line) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+/// A value within a command is shown up to here, in characters, and the command up to there.
+const LONGEST_VALUE: usize = 24;
+const LONGEST_COMMAND: usize = 112;
+
+/// A store's command with its parameters, and its effect.
+pub fn command(applied: &Applied) -> String {
+    let Applied { store, what, params, effect, replica, .. } = applied;
+    let text = match *store {
+        "sql" => with_params(what, applied),
+        _ => {
+            let words = params.iter().map(|param| value(&shown(param)).into_owned());
+            [what.to_string()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
+        }
+    };
+    let replica = if *replica { " (replica)" } else { "" };
+    format!("{}{replica} → {}", cut(&printable(&text), LONGEST_COMMAND), shortened(&done(effect)))
+}
+
+/// A statement with its parameters in their places.
+fn with_params(what: &str, applied: &Applied) -> String {
+    let plain = what.replace('`', "");
+    let mut parts = plain.split('?');
+    let mut text = parts.next().unwrap_or_default().to_string();
+    let mut params = applied.params.iter();
+    for part in parts {
+        text += &params.next().map_or("?".into(), |param| value(&shown(param)).into_owned());
+        text += part;
+    }
+    text
+}
+
+fn value(text: &str) -> Cow<'_, str> {
+    cut(text, LONGEST_VALUE)
+}
+
+fn cut(text: &str, longest: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(longest) {
+        Some((at, _)) => format!("{}…", &text[..at]).into(),
+        None => text.into(),
+    }
+}
+
+/// What a command did, in words.
+fn done(effect: &Effect) -> String {
+    let Effect::Sql { transaction, did } = effect else { return effect.to_string() };
+    let rows = |n: u64| if n == 1 { "1 row".to_string() } else { format!("{n} rows") };
+    let did = match did {
+        Did::Rows(0) => "no row".into(),
+        Did::Rows(n) => rows(*n as u64),
+        Did::Changed { rows: n, id: 0 } => format!("{} changed", rows(*n)),
+        Did::Changed { rows: n, id } => format!("{} changed, id {id}", rows(*n)),
+        failed => failed.to_string(),
+    };
+    match transaction {
+        Some(session) => format!("{did}, in transaction {session}"),
+        None => did,
+    }
 }
 
 /// A store's command in a few words: what it is, and the table or key.

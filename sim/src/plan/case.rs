@@ -161,7 +161,7 @@ pub struct Case {
 pub struct Story {
     /// In a few words, what was unusual on the way to it (`mechanism`).
     pub mechanism: String,
-    /// The last events that touched it, as its card shows them.
+    /// The last events that touched it, a line of text each; a card has more, in other words.
     pub events: Vec<String>,
 }
 

@@ -1,17 +1,17 @@
 //! What is said of why a case fails.
 
-use super::{event, printable};
 use crate::{
     causality::{Explained, Inevitable, Mended, Moment, SURE},
+    picture::Teller,
     record::Trace,
 };
 use std::fmt::Write;
 
-/// How many lines of the trace are shown of the tick that decided it.
-const LINES: usize = 3;
+/// How many lines of the trace are shown of what decided it.
+const LINES: usize = 4;
 
 /// From when on it is inevitable, what happened there, and how likely it was before.
-pub fn causality(explained: &Explained, trace: &Trace) -> String {
+pub fn causality(explained: &Explained, trace: &Trace, teller: &Teller<'_>) -> String {
     let mut out = String::new();
     match &explained.inevitable {
         None => {
@@ -23,7 +23,7 @@ pub fn causality(explained: &Explained, trace: &Trace) -> String {
                 "inevitable: its operations and faults are enough, whatever is drawn ({SURE} of {SURE})"
             );
         }
-        Some(inevitable) => out += &decided(inevitable, trace),
+        Some(inevitable) => out += &decided(inevitable, trace, teller),
     }
     if let Some((from_to, columns)) = share(explained) {
         let _ = writeln!(
@@ -55,7 +55,7 @@ pub fn mended(mended: &Mended) -> String {
     let so_often = format!("as it is, under {failing}");
     if mended.is_too_rare() {
         return format!(
-            "mended by: unknown, it fails too rarely ({so_often} of {SURE} noise seeds)\n"
+            "mended by, and needs: unknown, it fails too rarely ({so_often} of {SURE} noise seeds)\n"
         );
     }
     if by.is_empty() {
@@ -67,13 +67,18 @@ pub fn mended(mended: &Mended) -> String {
     format!("mended by: {by} (fails under 0 of {SURE} noise seeds; {so_often})\n")
 }
 
-fn decided(inevitable: &Inevitable, trace: &Trace) -> String {
+fn decided(inevitable: &Inevitable, trace: &Trace, teller: &Teller<'_>) -> String {
     let (from, drawn) = (thousands(inevitable.from_ms), drawn_before(inevitable));
     let mut out = format!(
         "inevitable from {from} ms on, given the plan's operations and faults ({SURE} of {SURE}):\n  \
-         drawn in the tick before it: {drawn}\n"
+         drawn in the tick before it: {drawn}"
     );
-    for event in events_of(inevitable, trace) {
+    let relation = relation_of_events(inevitable);
+    if !relation.is_empty() {
+        let _ = write!(out, "; {relation}:");
+    }
+    out.push('\n');
+    for event in events_of(inevitable, trace, teller) {
         let _ = writeln!(out, "  {event}");
     }
     out
@@ -88,10 +93,26 @@ pub fn drawn_before(inevitable: &Inevitable) -> String {
     inevitable.draws.iter().map(of).collect::<Vec<_>>().join(", ")
 }
 
-/// The first lines of the trace of that tick that touch it, in words.
-pub fn events_of(inevitable: &Inevitable, trace: &Trace) -> impl Iterator<Item = String> {
-    let of_trace = inevitable.lines.iter().filter_map(|n| trace.lines.get(*n as usize));
-    of_trace.take(LINES).map(|line| printable(&event(line)))
+/// What the events of [`events_of`] are to what was drawn.
+pub fn relation_of_events(inevitable: &Inevitable) -> &'static str {
+    let Inevitable { about, lines, .. } = inevitable;
+    match (about.as_slice(), lines.as_slice()) {
+        ([], []) => "",
+        ([], _) => "what happened in that tick",
+        ([_], _) => "it was about this",
+        _ => "it was about these",
+    }
+}
+
+/// The first lines of the trace that this was about or, if that is not known, that happened there, in words.
+pub fn events_of(
+    inevitable: &Inevitable,
+    trace: &Trace,
+    teller: &Teller<'_>,
+) -> impl Iterator<Item = String> {
+    let Inevitable { about, lines, .. } = inevitable;
+    let of_trace = about.iter().chain(lines).filter_map(|n| trace.lines.get(*n as usize));
+    of_trace.take(LINES).map(|line| teller.event(line))
 }
 
 /// What a draw of this purpose decides, in words.
@@ -112,11 +133,12 @@ fn meaning(purpose: &str) -> &str {
     }
 }
 
-/// A column as high as the share of runs that fail.
+/// A column as high as the share of runs that fail: none only if none does, and a full one only if all do.
 fn column(moment: &Moment) -> char {
     const COLUMNS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let Moment { runs, failing, .. } = moment;
-    COLUMNS[((failing * 8).div_ceil((*runs).max(1))).min(8) as usize]
+    let Moment { runs, failing, .. } = *moment;
+    let eighths = (failing * 8).checked_div(runs).unwrap_or_default();
+    COLUMNS[if failing == 0 { 0 } else { eighths.clamp(1, 8) as usize }]
 }
 
 /// A number with a comma between thousands.
@@ -135,7 +157,9 @@ mod tests {
     #[test]
     fn columns_are_as_high_as_the_share() {
         let of = |failing| column(&Moment { at_ms: 0, runs: 10, failing });
-        assert_eq!([0, 1, 5, 9, 10].map(of), [' ', '▁', '▄', '█', '█']);
+        assert_eq!([0, 1, 5, 9, 10].map(of), [' ', '▁', '▄', '▇', '█']);
+        let of_many = |failing| column(&Moment { at_ms: 0, runs: 1_000, failing });
+        assert_eq!([1, 125, 999, 1_000].map(of_many), ['▁', '▁', '▇', '█']);
         assert_eq!([5, 1_185, 1_000_000].map(thousands), ["5", "1,185", "1,000,000"]);
     }
 }

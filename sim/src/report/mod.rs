@@ -16,7 +16,7 @@ mod who;
 
 pub use crate::picture::mermaid;
 pub use causality::causality;
-pub(crate) use causality::{drawn_before, events_of, mended, share, thousands};
+pub(crate) use causality::{drawn_before, events_of, mended, relation_of_events, share, thousands};
 pub use corpus::{Kept, corpus, with_table};
 pub use junit::{Suite, junit};
 pub use shrunk::shrunk;
@@ -24,20 +24,24 @@ pub use story::{first_missing, story};
 pub use violated::{Made, Small, violated};
 
 use crate::{
-    causality::Explained,
+    causality::{Explained, SURE, Without},
     ceilings,
+    chain::Chain,
     explore::SeedReport,
     floor::median_acked,
+    picture::Teller,
     plan::{Durability, Pace, Plan, Role, Side, case::Case, rollout},
-    properties::{About, Violation},
-    record::{Applied, Kind, Line},
-    shrink::{NOISES, Part},
+    properties::Violation,
+    record::{Kind, Line},
+    shrink::Part,
     world::{Outcome, describe},
 };
 use std::{collections::BTreeMap, fmt::Write};
+use teamtalk::fact::Fact;
 
-/// How many events a card shows, of those that touched what it is about.
-const EVENTS: usize = 14;
+/// How many events a card shows at most, of those that led to the violation: the first ones, and the last ones.
+const FIRST: usize = 8;
+const LAST: usize = 12;
 /// How many lines of the plan a card shows.
 const PLAN_LINES: usize = 15;
 
@@ -67,6 +71,7 @@ pub fn full_card(
     explained: Option<&Explained>,
 ) -> String {
     let without = |part: Part| explained.map_or_else(String::new, |known| without(known, &part));
+    let teller = Teller::of(&outcome.trace);
     let mut out = headline(case, violation, replay);
     let _ = writeln!(out, "trace:   {}", outcome.trace.hash());
     let _ = writeln!(out, "world:   {}", world(&case.plan));
@@ -75,7 +80,8 @@ pub fn full_card(
     if let Some(tally) = outcome.tallies.get(violation.property).filter(|of| of.forgiven() > 0) {
         let _ = writeln!(out, "excused: {} (judged {})", tally.excuses(), tally.judged);
     }
-    let _ = writeln!(out, "plan, in time order:");
+    let how_sure = explained.map_or_else(String::new, how_sure);
+    let _ = writeln!(out, "plan, in time order{how_sure}:");
     let about = &violation.about;
     let told = about.operations(&case.plan.operations, &outcome.trace.lines);
     let mut lines: Vec<(u64, String, bool)> = Vec::new();
@@ -115,17 +121,9 @@ pub fn full_card(
         let _ = writeln!(out, "  … and {hidden} operations more");
     }
     if let Some(explained) = explained {
-        out += &causality(explained, &outcome.trace);
+        out += &causality(explained, &outcome.trace, &teller);
     }
-    let broken_by = outcome.line_of(violation);
-    let end = if broken_by.is_some() { ", up to the one that broke it" } else { "" };
-    let _ = writeln!(out, "the last events that touched it{end}:");
-    let shown = events(&outcome.trace.lines, about, broken_by);
-    for line in &shown {
-        let mark = if Some(line.n) == broken_by { '>' } else { ' ' };
-        let _ = writeln!(out, "{mark} {}", printable(&event(line)));
-    }
-    out += &who::connections(&outcome.trace.lines, &shown);
+    out += &chain(outcome, violation, &teller);
     let _ = writeln!(
         out,
         "build:   teamtalk-sim {} under {}",
@@ -133,6 +131,57 @@ pub fn full_card(
         case.protocols.base.label()
     );
     out
+}
+
+/// The events of the chain, up to the line that broke the property if one did, and how many are not shown.
+fn chain(outcome: &Outcome, violation: &Violation, teller: &Teller<'_>) -> String {
+    let chain = Chain::of(outcome, violation);
+    let broken_by = outcome.line_of(violation);
+    let mut events = teller.events(&chain, broken_by);
+    let all = events.len();
+    if all > FIRST + LAST {
+        events.retain(|line| Some(line.n) == broken_by || !says_no_more(line));
+    }
+    let first = if events.len() > FIRST + LAST { FIRST } else { events.len() };
+    let last = if events.len() > FIRST + LAST { events.len() - LAST } else { events.len() };
+    let end = if broken_by.is_some() { ", up to the one that broke it" } else { "" };
+    let mut out = format!(
+        "the events that led to it{end} (#1: msg_id 1; 1-2: the chat of users 1 and 2; g1: of group 1):\n"
+    );
+    let told = |line: &&Line| {
+        let mark = if Some(line.n) == broken_by { '>' } else { ' ' };
+        let again = match chain.repeated(line) {
+            0 => String::new(),
+            1 => " (once more later)".into(),
+            n => format!(" ({n} times more later)"),
+        };
+        format!("{mark} {}{again}\n", teller.event(line))
+    };
+    out.extend(events[..first].iter().map(told));
+    if first < last {
+        let _ = writeln!(out, "  … {} events between are not shown …", last - first);
+    }
+    out.extend(events[last..].iter().map(told));
+    if events.len() < all {
+        let n = all - events.len();
+        let _ = writeln!(out, "  (nor {n} facts that the PDUs and rows beside them show as well)");
+    }
+    let shown: Vec<&Line> = events[..first].iter().chain(&events[last..]).copied().collect();
+    out + &teller.connections(&shown)
+}
+
+/// Whether a line says no more than PDUs and rows beside it: a long card does without.
+fn says_no_more(line: &Line) -> bool {
+    matches!(
+        line.kind,
+        Kind::Fact(
+            Fact::Attempt { attempt: ..=1, .. }
+                | Fact::MsgIdIssued { .. }
+                | Fact::Stored { .. }
+                | Fact::SendListAdded { .. }
+                | Fact::SendListAcked { .. }
+        )
+    )
 }
 
 /// Where it happened: the machines, and what else is not as by default.
@@ -197,22 +246,22 @@ pub fn page_of(case: &Case, outcome: &Outcome, violation: &Violation, card: &str
 /// What comes of the case without a part.
 pub(crate) fn without(explained: &Explained, part: &Part) -> String {
     let known = explained.without.iter().find(|known| known.part == *part);
-    known.map_or_else(String::new, |known| match known.failing {
+    known.map_or_else(String::new, |Without { runs, failing, .. }| match *failing {
         0 => "  [without it: holds]".into(),
-        NOISES => "  [without it: fails]".into(),
-        some => format!("  [without it: fails under {some} of {NOISES} noise seeds]"),
+        n if n == *runs => "  [without it: fails]".into(),
+        n => format!("  [without it: fails under {n} of {runs} noise seeds]"),
     })
 }
 
-/// The last lines that touch a violation, up to the one that broke the property if one did.
-fn events<'a>(lines: &'a [Line], about: &About, broken_by: Option<u64>) -> Vec<&'a Line> {
-    let until = lines.iter().rev().skip_while(|line| broken_by.is_some_and(|n| line.n > n));
-    let is_fault =
-        |line: &Line| matches!(line.kind, Kind::FaultStart { .. } | Kind::FaultEnd { .. });
-    let shown = |line: &&Line| is_fault(line) || Some(line.n) == broken_by || about.touches(line);
-    let mut events: Vec<_> = until.filter(shown).take(EVENTS).collect();
-    events.reverse();
-    events
+/// What it means that a case holds without a part.
+fn how_sure(explained: &Explained) -> String {
+    if explained.without.is_empty() {
+        return String::new();
+    }
+    format!(
+        " (it fails under {} of {SURE} noise seeds; what holds without a part, under none of {SURE})",
+        explained.mended.failing
+    )
 }
 
 /// A longer run of one character is shown as its length.
@@ -236,35 +285,6 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     out
-}
-
-fn event(line: &Line) -> String {
-    let what = match &line.kind {
-        Kind::PduSent(f) => format!(
-            "sends {} seq {} on connection {}",
-            teamtalk::catalogue::name(f.pdu.command()).unwrap_or("?"),
-            f.pdu.header.seq_num,
-            f.conn
-        ),
-        Kind::PduReceived(f) => format!(
-            "receives {} seq {} on connection {}",
-            teamtalk::catalogue::name(f.pdu.command()).unwrap_or("?"),
-            f.pdu.header.seq_num,
-            f.conn
-        ),
-        Kind::Fact(fact) => format!("{fact:?}"),
-        Kind::Row { conversation, msg_id, from, content } => {
-            format!("row: {content} from user {from} in {conversation} under msg_id {msg_id}")
-        }
-        Kind::Store(Applied { store, what, effect, .. }) => format!("{store}: {what}: {effect}"),
-        Kind::FaultStart { fault, what } => rollout::begins(*fault, what),
-        Kind::FaultEnd { fault, hit } => rollout::ends(*fault, *hit),
-        Kind::OnSide { side } => format!("is on the side of {} from here on", side.name()),
-        Kind::Panic { message, at } => format!("PANICS at {at}: {message}"),
-        Kind::Endless { message } => format!("RUNS WITHOUT END: {message}"),
-        other => format!("{other:?}"),
-    };
-    format!("{:>10.3} ms {:<8} {what}", line.sim_us as f64 / 1_000.0, line.host)
 }
 
 /// How often each property judged, and what it forgave, a line each.
@@ -326,38 +346,43 @@ pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{EVENTS, events, printable};
-    use crate::{
-        plan::Role,
-        properties::{About, Subject},
-        record::{End, Kind, Line},
-    };
-    use teamtalk::conversation::Conversation;
+    use super::{FIRST, LAST, card, printable};
+    use crate::{corpus, plan::case::Case, run::run_case};
+    use std::path::Path;
+
+    /// The lines of the card of a kept case behind the heading of its events.
+    fn events(name: &str) -> Vec<String> {
+        let traces = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(corpus::FOLDER);
+        let case = Case::read(&traces.join(name)).expect("a kept case");
+        let outcome = run_case(&case).expect("a verdict");
+        let card = card(&case, &outcome, outcome.violation(&case.expect).expect("it fails"), "");
+        let (_, events) = card.split_once("the events that led to it").expect("a heading");
+        events.lines().skip(1).map(str::to_string).collect()
+    }
+
+    /// Two looks of each before either has made the relation, two relations, and a draw from each one's counter.
+    #[test]
+    fn a_card_shows_what_the_stores_did_with_what_it_is_about() {
+        let events = events("teamtalk-unique-msg-id-two-messages-db-race-fcea2aca.json");
+        let of = |what: &str| events.iter().filter(|line| line.contains(what)).count();
+        assert_eq!(
+            of("select id from IMRelationShip where smallId=1 and bigId=4"),
+            4,
+            "{events:#?}"
+        );
+        assert_eq!(of("commits relation"), 2, "{events:#?}");
+        assert_eq!((of("INCRBY msg_id_1 1 → 1"), of("INCRBY msg_id_2 1 → 1")), (1, 1));
+        assert_eq!(of("IMRecentSession") + of("not shown"), 0, "{events:#?}");
+        assert_eq!(events.iter().filter(|line| line.starts_with('>')).count(), 1);
+    }
 
     #[test]
-    fn a_card_shows_what_led_to_the_line_that_broke_a_property() {
-        let line = |n: u64| {
-            let kind = match n % 3 {
-                0 => Kind::Row {
-                    conversation: Conversation::single(1, 2),
-                    msg_id: n as u32,
-                    from: 1,
-                    content: "a".into(),
-                },
-                _ => Kind::Disconnected { conn: n, end: End::Dialler },
-            };
-            Line { n, sim_us: n, host: Role::Sql.host(), incarnation: 1, kind }
-        };
-        let lines: Vec<_> = (0..90).map(line).collect();
-        let shown = |about: About, broken_by| {
-            events(&lines, &about, broken_by).iter().map(|line| line.n).collect::<Vec<_>>()
-        };
-        let touching: Vec<u64> = (0..90).step_by(3).collect();
-        let a = || About::from([Subject::Content("a".into())]);
-        assert_eq!(shown(a(), None), touching[30 - EVENTS..]);
-        assert_eq!(shown(a(), Some(7)), [0, 3, 6, 7]);
-        assert_eq!(shown(About::default(), Some(50)), [50]);
-        assert!(shown(About::default(), None).is_empty());
+    fn a_long_card_has_the_first_events_and_the_last_ones_and_counts_the_others() {
+        let events = events("hardened-available-never-acked-db-asked-again-12e1c716.json");
+        let is_event = |line: &&String| line.contains(" ms ") && line.starts_with("  ");
+        assert_eq!(events.iter().filter(is_event).count(), FIRST + LAST, "{events:#?}");
+        let cut = &events[FIRST];
+        assert!(cut.starts_with("  … ") && cut.ends_with(" events between are not shown …"));
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl Env for SimEnv {
 
     fn random(&self, purpose: &'static str, id: impl Fn() -> u64) -> u64 {
         let id = id();
-        self.shared.lock().noise.draw(purpose, id)
+        self.shared.lock().draw(self.id, purpose, id)
     }
 
     fn fact(&self, fact: Fact) {

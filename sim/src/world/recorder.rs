@@ -3,6 +3,7 @@
 use super::{roster::HostId, shared::Shared};
 use crate::{
     fakes,
+    noise::Drawn,
     plan::Host,
     record::{Applied, Kind, What, commits::Commits, inserts, members},
 };
@@ -13,6 +14,8 @@ pub struct Recorder {
     shared: Shared,
     host: HostId,
     commits: Mutex<Commits>,
+    /// The last draw.
+    drawn: Mutex<Drawn>,
     /// The listener is that of a replica.
     replica: bool,
 }
@@ -21,7 +24,8 @@ impl Recorder {
     /// For one listener of a host: a session of SQL stays with its listener.
     pub fn new(shared: Shared, host: &Host) -> Self {
         let commits = Mutex::new(Commits::of(What::may_be_rows));
-        Self { host: shared.host(host), shared, commits, replica: false }
+        let drawn = Mutex::default();
+        Self { host: shared.host(host), shared, commits, drawn, replica: false }
     }
 
     /// The same, for the listener of a replica.
@@ -32,14 +36,16 @@ impl Recorder {
 
 impl fakes::Hooks for Recorder {
     fn delay(&self, purpose: &'static str, id: u64) -> u32 {
-        let draw = self.shared.lock().noise.draw(purpose, id);
+        let mut shared = self.shared.lock();
+        let draw = shared.draw(self.host, purpose, id);
+        *self.drawn.lock().unwrap_or_else(PoisonError::into_inner) = shared.noise.drawn();
         match purpose {
             "sql between" => u32::from(draw.is_multiple_of(4)),
             _ => (draw % 5) as u32,
         }
     }
 
-    fn applied(&self, applied: Applied) {
+    fn applied(&self, applied: Applied) -> u64 {
         let applied = Applied { replica: self.replica, ..applied };
         let durable = if applied.store == "sql" {
             self.commits.lock().unwrap_or_else(PoisonError::into_inner).observe(&applied)
@@ -47,6 +53,7 @@ impl fakes::Hooks for Recorder {
             Vec::new()
         };
         let mut shared = self.shared.lock();
+        let n = shared.trace.lines.len() as u64;
         shared.record_at(self.host, Kind::Store(applied));
         for statement in durable {
             if let Some(row) = inserts::row(&statement, |id| shared.trace.recording(id)) {
@@ -55,6 +62,18 @@ impl fakes::Hooks for Recorder {
             for row in members::rows(&statement, |group| shared.trace.members(group)) {
                 shared.record_at(self.host, row);
             }
+        }
+        n
+    }
+
+    fn drawn(&self) -> Drawn {
+        *self.drawn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn led_to(&self, drawn: Drawn, line: u64) {
+        // Most runs keep no draws.
+        if drawn != Drawn::default() {
+            self.shared.lock().noise.led_to(drawn, line);
         }
     }
 }

@@ -359,8 +359,9 @@ impl Hooks for Log {
         0
     }
 
-    fn applied(&self, applied: Applied) {
+    fn applied(&self, applied: Applied) -> u64 {
         self.shared.record(&self.host, Kind::Store(applied));
+        0
     }
 }
 

@@ -174,6 +174,14 @@ impl Inner {
         self.trace.lines.push(Line { n, sim_us, host: host.clone(), incarnation, kind });
     }
 
+    /// Draws for a host; see [`Noise::draw`].
+    pub fn draw(&mut self, host: HostId, purpose: &'static str, id: u64) -> u64 {
+        let drawn = self.noise.draw(purpose, id);
+        let (host, _) = self.roster.process(host);
+        self.noise.drawn_by(host, self.trace.lines.len() as u64);
+        drawn
+    }
+
     /// Resets a stream: both ends fail from now on.
     pub fn reset(&mut self, id: ConnId) {
         if self.streams.reset(id) {

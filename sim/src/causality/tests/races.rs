@@ -38,6 +38,20 @@ fn assert_near(inevitable: &Inevitable, lost_ms: u64) {
     assert!(off <= NEAR_MS, "{inevitable:?}, but the race was lost at {lost_ms} ms");
 }
 
+/// What the draws of the tick before it were about.
+fn was_about(outcome: &Outcome, inevitable: &Inevitable) -> Vec<String> {
+    let told = |n: &u64| {
+        let line = &outcome.trace.lines[*n as usize];
+        match &line.kind {
+            Kind::Store(applied) => format!("{}: {}", applied.store, &**applied.what),
+            Kind::PduSent(_) => format!("{} sends a PDU", line.host),
+            Kind::PduReceived(_) => format!("{} reads a PDU", line.host),
+            other => format!("{other:?}"),
+        }
+    };
+    inevitable.about.iter().map(told).collect()
+}
+
 /// A case of traces/.
 fn kept(name: &str) -> Case {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces").join(name);
@@ -95,6 +109,8 @@ fn an_unread_count_is_wrong_once_the_read_ack_is_written_to_a_dead_link() {
     };
     let (outcome, inevitable) = inevitable(&failing(read, "unread/too-many/db"));
     assert_near(&inevitable, wrote(&outcome, "msg", cmd::MSG_READ_ACK));
+    assert_eq!(inevitable.draws, [("db-link", 1)].into());
+    assert_eq!(was_about(&outcome, &inevitable), ["msg1 sends a PDU"]);
 }
 
 /// The connection is reset one tick before the ack is there, and the person sends again. How long the store's last
@@ -148,6 +164,9 @@ fn two_sessions_that_were_found_are_inevitable_once_the_second_one_has_looked() 
     let made = of_it("insert");
     let looked = of_it("select").into_iter().filter(|at| *at < made[0]).max();
     assert_near(&inevitable, looked.expect("they looked"));
+    assert!(inevitable.draws.contains_key("sql before"), "{inevitable:?}");
+    let looks = "sql: select id from IMRecentSession where userId=? and peerId=? and type=?";
+    assert_eq!(was_about(&outcome, &inevitable), [looks]);
 }
 
 /// Found: SQL crashes while a message is on its way into it. Each call to a store takes a tick each way, so it is too
@@ -177,4 +196,6 @@ fn a_list_that_was_found_lacks_a_message_once_a_worker_with_a_dead_connection_is
     let is_it = |line: &&Line| matches!(&line.kind, Kind::PduReceived(frame) if frame.header.command_id == cmd::MSG_LIST_REQUEST && line.host.starts_with("db"));
     let read = outcome.trace.lines.iter().filter(is_it).map(ms).filter(|at| *at <= broken_ms);
     assert_near(&inevitable, read.max().expect("a db_proxy read it"));
+    assert_eq!(inevitable.draws, [("db-worker", 1)].into());
+    assert_eq!(was_about(&outcome, &inevitable), ["db1 reads a PDU"]);
 }

@@ -3,6 +3,7 @@
 use super::{connection::Session, engine::Engine, reply::Reply};
 use crate::{
     fakes::{Hooks, TICK, lock},
+    noise::Drawn,
     record::{Applied, Changed, What, kept, readable},
 };
 use bytes::{Bytes, BytesMut};
@@ -67,9 +68,9 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
                     pipeline.arrived(command(frame)?);
                 }
             }
-            command = due(&mut pipeline.waiting) => {
+            (command, drawn) = due(&mut pipeline.waiting) => {
                 let (reply, changed) = lock(&engine).run(&mut session, &command);
-                pipeline.applied(&command, reply, changed, session.resp3);
+                pipeline.applied((&command, drawn), reply, changed, session.resp3);
             }
             (reply, resp3) = due(&mut pipeline.answers) => {
                 let mut out = BytesMut::new();
@@ -113,7 +114,8 @@ impl Names {
 /// Commands before their effect, replies after it.
 struct Pipeline {
     hooks: Arc<dyn Hooks>,
-    waiting: Due<Vec<Bytes>>,
+    /// With the draw of the delay.
+    waiting: Due<(Vec<Bytes>, Drawn)>,
     /// With whether RESP3 was chosen at the time of the effect: a HELLO may run before it is sent.
     answers: Due<(Reply, bool)>,
     names: Names,
@@ -126,10 +128,17 @@ impl Pipeline {
 
     fn arrived(&mut self, command: Vec<Bytes>) {
         let at = self.after_delay("redis before", &command, self.waiting.back().map(|(at, _)| *at));
-        self.waiting.push_back((at, command));
+        self.waiting.push_back((at, (command, self.hooks.drawn())));
     }
 
-    fn applied(&mut self, command: &[Bytes], reply: Reply, changed: Vec<Changed>, resp3: bool) {
+    fn applied(
+        &mut self,
+        (command, drawn): (&[Bytes], Drawn),
+        reply: Reply,
+        changed: Vec<Changed>,
+        resp3: bool,
+    ) {
+        let mut line = None;
         if let Some((name, args)) =
             command.split_first().filter(|(name, _)| !Engine::is_connection_command(name))
         {
@@ -139,9 +148,13 @@ impl Pipeline {
             let committed = true;
             let (store, replica) = ("redis", false);
             let applied = Applied { store, what, params, effect, committed, replica, changed };
-            self.hooks.applied(applied);
+            line = Some(self.hooks.applied(applied));
         }
         let at = self.after_delay("redis after", command, self.answers.back().map(|(at, _)| *at));
+        if let Some(line) = line {
+            self.hooks.led_to(drawn, line);
+            self.hooks.led_to(self.hooks.drawn(), line);
+        }
         self.answers.push_back((at, (reply, resp3)));
     }
 

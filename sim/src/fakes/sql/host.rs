@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     fakes::{Hooks, TICK, lock, pause},
+    noise::Drawn,
     record::{Applied, Did, Effect, What, kept_value},
 };
 use bytes::Bytes;
@@ -105,12 +106,14 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
         // transactions has nothing to do with it.
         let from = batch.first().map_or(0, |asked| asked.at.start);
         let draw = draw_id(&[&body[from..]]);
-        let mut client = Client { wire, is_gone: false, runs_on: false };
+        let (alone, mut line) = (None, 0);
+        let mut client = Client { wire, hooks, is_gone: false, runs_on: false, alone };
         for (n, Asked { at, text, params }) in batch.into_iter().enumerate() {
             let ticks = match n {
                 0 => hooks.delay("sql before", draw),
                 _ => hooks.delay("sql between", draw_id(&[&body[at]])),
             };
+            let drawn = hooks.drawn();
             if ticks > 0 && client.waits(tokio::time::sleep(TICK * ticks)).await?.is_none() {
                 return Ok(());
             }
@@ -119,12 +122,16 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             };
             // From now on, if ever.
             client.runs_on = hooks.delay("sql alone", draw).is_multiple_of(2);
+            let alone = hooks.drawn();
             let (what, effect) = (lock(&session.engine).what(&text), effect(&done));
             let (params, committed) = (params.iter().map(kept_value).collect(), done.committed);
             let changed = done.changed;
             let replica = false;
             let store = "sql";
-            hooks.applied(Applied { store, what, params, effect, committed, replica, changed });
+            let applied = Applied { store, what, params, effect, committed, replica, changed };
+            line = hooks.applied(applied);
+            hooks.led_to(drawn, line);
+            client.alone = Some((alone, line));
             match done.result {
                 Ok(outcome) => response.outcomes.push(outcome),
                 Err(error) => {
@@ -136,7 +143,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
         if client.is_gone {
             return Ok(());
         }
-        pause(hooks, "sql after", draw).await;
+        pause(hooks, "sql after", draw, line).await;
         wire.send(encode_response(&response)).await?;
     }
     Ok(())
@@ -145,9 +152,12 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
 /// Who waits for a response.
 struct Client<'a, S> {
     wire: &'a mut Wire<S>,
+    hooks: &'a Arc<dyn Hooks>,
     is_gone: bool,
     /// What has been asked for is run to its end though the client is gone.
     runs_on: bool,
+    /// The draw that decided that, and the line of the statement before which it was made.
+    alone: Option<(Drawn, u64)>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<'_, S> {
@@ -158,6 +168,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<'_, S> {
             tokio::select! {
                 biased;
                 gone = self.wire.gone() => {
+                    // Of a client that stays it decides nothing.
+                    if let Some((drawn, line)) = self.alone {
+                        self.hooks.led_to(drawn, line);
+                    }
                     if !self.runs_on {
                         return gone.map(|()| None);
                     }

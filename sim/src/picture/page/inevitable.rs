@@ -2,8 +2,9 @@
 
 use crate::{
     causality::{Explained, Inevitable, SURE},
+    picture::Teller,
     record::Trace,
-    report::{drawn_before, events_of, share, thousands},
+    report::{drawn_before, events_of, relation_of_events, share, thousands},
 };
 use serde_json::{Value, json};
 
@@ -27,7 +28,10 @@ pub fn of(explained: &Explained, trace: &Trace) -> Value {
             let drawn = drawn_before(inevitable);
             says.push(("how sure".into(), format!("{sure}, given the operations and faults")));
             says.push(("drawn in the tick before it".into(), drawn.clone()));
-            let events = events_of(inevitable, trace).map(|event| ("in that tick".into(), event));
+            let teller = Teller::of(trace);
+            let events = events_of(inevitable, trace, &teller);
+            let relation = relation_of_events(inevitable);
+            let events = events.map(|event| (relation.to_string(), event));
             says.extend(events);
             let title = format!("inevitable from {} ms on", thousands(inevitable.from_ms));
             (

@@ -2,6 +2,7 @@
 
 use super::Drawer;
 use crate::{
+    chain,
     picture::{
         decode::shortened,
         words::{self, Sort, stored},
@@ -27,7 +28,7 @@ pub fn of(drawer: &Drawer<'_>) -> Vec<Value> {
     let mut drawn: Vec<Value> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         // A row has a line of its own after the statement that committed it.
-        let is_told_next = lines.get(at + 1).is_some_and(is_row) && is_of_sql(line);
+        let is_told_next = lines.get(at + 1).is_some_and(chain::is_row) && is_of_sql(line);
         let Some(mark) = mark(drawer, line).filter(|_| !is_told_next) else { continue };
         let lane = match mark.device {
             Some(device) => drawer.lanes.of_device(device),
@@ -59,16 +60,14 @@ pub fn of(drawer: &Drawer<'_>) -> Vec<Value> {
 fn is_background(drawer: &Drawer<'_>, line: &Line) -> bool {
     match &line.kind {
         Kind::Disconnected { conn, .. } => drawer.scene.is_audit(*conn),
-        Kind::Store(applied) => applied.changed.iter().all(|changed| {
-            let keys = [&b"total_user_update"[..], b"last_update_group"];
-            matches!(changed, Changed::Key { key, .. } if keys.contains(&&**key))
-        }),
+        Kind::Store(applied) if !applied.changed.is_empty() => {
+            applied.changed.iter().all(|changed| {
+                let keys = [&b"total_user_update"[..], b"last_update_group"];
+                matches!(changed, Changed::Key { key, .. } if keys.contains(&&**key))
+            })
+        }
         _ => false,
     }
-}
-
-fn is_row(line: &Line) -> bool {
-    matches!(line.kind, Kind::Row { .. } | Kind::SessionRow { .. } | Kind::RelationRow { .. })
 }
 
 fn is_of_sql(line: &Line) -> bool {
@@ -86,6 +85,10 @@ fn mark(drawer: &Drawer<'_>, line: &Line) -> Option<Mark> {
         }
         Kind::Store(applied) if !applied.changed.is_empty() => {
             Some(Mark { says: said(applied), ..mark(Sort::Commit, changed(applied)) })
+        }
+        // What led to it is shown though it only looked.
+        Kind::Store(applied) if drawer.touches(line) => {
+            Some(Mark { says: said(applied), ..mark(Sort::Word, words::command(applied)) })
         }
         Kind::Row { from, .. } => {
             let says = vec![("from user".into(), from.to_string())];

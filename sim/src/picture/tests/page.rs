@@ -62,9 +62,10 @@ fn known(first: u32, from_ms: Option<u64>) -> Explained {
         inevitable: from_ms.map(|from_ms| Inevitable {
             from_ms,
             draws: [("sql before", 2)].into(),
-            lines: vec![0],
+            about: vec![0],
+            lines: Vec::new(),
         }),
-        without: vec![Without { part: Part::Operation(first), failing: 0 }],
+        without: vec![Without { part: Part::Operation(first), runs: 20, failing: 0 }],
         mended: Mended { failing: 9, off: 20, by: vec!["single-relation"] },
     }
 }
@@ -90,7 +91,7 @@ fn the_moment_from_which_it_is_inevitable_is_marked_in_the_words_of_the_card() {
     let says: Vec<(String, String)> = serde_json::from_value(mark["says"].clone()).expect("pairs");
     assert!(says.contains(&("drawn in the tick before it".into(), drawn_then.into())));
     assert!(says.contains(&("fails, draws being new from 0 to 1,300 ms on".into(), "▄▄█".into())));
-    assert!(says.iter().any(|(name, _)| name == "in that tick"), "its line: {says:?}");
+    assert!(says.iter().any(|(name, _)| name == "it was about this"), "its line: {says:?}");
     let mended = marked["case"]["mended"].as_str().expect("a sentence");
     assert!(mended.starts_with("mended by: single-relation"), "{mended}");
     let plan = marked["plan"].as_array().expect("a list");

@@ -101,6 +101,11 @@ impl About {
         self.0.is_empty()
     }
 
+    /// The things that it is about.
+    pub fn subjects(&self) -> &[Subject] {
+        &self.0
+    }
+
     /// The same, and something more.
     pub fn and(mut self, subject: Subject) -> Self {
         self.0.push(subject);

@@ -30,11 +30,12 @@ impl Hooks for Fixed {
         if purpose.ends_with("before") { self.before } else { self.after }
     }
 
-    fn applied(&self, applied: Applied) {
+    fn applied(&self, applied: Applied) -> u64 {
         let Applied { store, what, params, effect, .. } = applied;
         let params: Vec<_> = params.iter().map(shown).collect();
         let line = format!("{store} {what} {} -> {effect}", params.join(" "));
         crate::fakes::lock(&self.log).push(line);
+        0
     }
 }
 

@@ -119,11 +119,12 @@ impl Hooks for Fixed {
         if purpose.ends_with("after") { self.after } else { self.before }
     }
 
-    fn applied(&self, applied: Applied) {
+    fn applied(&self, applied: Applied) -> u64 {
         let Applied { store, what, params, effect, committed, .. } = applied;
         let params: Vec<_> = params.iter().map(shown).collect();
         let line = format!("{store} {what} [{}] {effect} {committed}", params.join(" "));
         lock(&self.log).push(line);
+        0
     }
 }
 
