@@ -3,7 +3,7 @@
 use super::Hints;
 use crate::{
     plan::Host,
-    properties::tape::{Tape, data, group_message, message, refused},
+    properties::tape::{G, Tape, data, group_message, message, refused},
     record::{End, Kind},
 };
 use bytes::Bytes;
@@ -18,9 +18,9 @@ use teamtalk::{
         attach::{self, Attach, kind},
         edit::Edit,
         im::{
-            base_define::MsgType,
+            base_define::{GroupInfo, MsgType},
             buddy::ImRecentContactSessionReq,
-            group::ImGroupInfoListReq,
+            group::{ImGroupInfoListReq, ImGroupInfoListRsp},
             server::{ImOnlineUserInfo, ImRoleSet},
         },
         tt::extension::{CatchUpHint, RefusedCode},
@@ -162,6 +162,38 @@ fn everyone_here_is_told_when_the_members_of_a_group_are_not_answered() {
         tape.later(20);
         beat(&mut tape, 13);
         assert_eq!(tape.found, ["hints/untold/msg"], "{is_asked}");
+    }
+}
+
+/// Seed 129 of the profile `bounds`: 66 KB went before the question, on the same link.
+#[test]
+fn members_who_are_asked_for_some_ticks_later_were_asked_for_at_once() {
+    let group = group_message(0, 9, 1, "a");
+    let attach =
+        Attach { kind: kind::GROUP, handle: 0, service_type: 0, pdu: Some(group.body.clone()) };
+    let asked = ImGroupInfoListReq { attach_data: Some(attach.encode()), ..Default::default() };
+    let members = GroupInfo { group_id: G, ..Default::default() };
+    let answer = ImGroupInfoListRsp {
+        group_info_list: vec![members],
+        attach_data: Some(attach.encode()),
+        ..Default::default()
+    };
+    for (later_us, found) in [(10_000, [].as_slice()), (60_000, &["hints/untold/msg"])] {
+        let mut tape = tape();
+        // Looks are 50 ms apart.
+        tape.at(4_960_000);
+        beat(&mut tape, 13);
+        tape.at(5_000_000);
+        from(&mut tape, ROUTE, group_message(0, 9, 1, "a"));
+        tape.at(5_010_000);
+        beat(&mut tape, 12);
+        tape.at(5_000_000 + later_us);
+        beat(&mut tape, 13);
+        to(&mut tape, DB, Pdu::new(id::GROUP_INFO_REQUEST, 0, &asked));
+        from(&mut tape, DB, Pdu::new(id::GROUP_INFO_RESPONSE, 0, &answer));
+        tape.later(20);
+        beat(&mut tape, 13);
+        assert_eq!(tape.found, found, "{later_us}");
     }
 }
 
