@@ -71,15 +71,20 @@ pub struct Entry {
 impl Entry {
     /// Its name in files and on the command line: `any-password` for `AnyPassword`.
     pub fn name(&self) -> String {
-        let mut name = String::new();
-        for letter in self.variant.chars() {
-            if letter.is_ascii_uppercase() && !name.is_empty() {
-                name.push('-');
-            }
-            name.push(letter.to_ascii_lowercase());
-        }
-        name
+        name_of(self.variant)
     }
+}
+
+/// `kick-here-only` of `KickHereOnly`.
+pub fn name_of(variant: &str) -> String {
+    let mut name = String::new();
+    for letter in variant.chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
 }
 
 /// All mutants that this build has.

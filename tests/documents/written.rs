@@ -2,23 +2,12 @@
 
 use crate::{ROOT, read, rows, section};
 use std::{collections::BTreeSet, fs, path::Path};
+use teamtalk::mutants::name_of;
 
 fn assert_same<T: Ord + std::fmt::Debug>(written: &BTreeSet<T>, there: &BTreeSet<T>) {
     let missing: Vec<_> = there.difference(written).collect();
     let stale: Vec<_> = written.difference(there).collect();
     assert!(missing.is_empty() && stale.is_empty(), "no row for {missing:?}; stale: {stale:?}");
-}
-
-/// `kick-here-only` of `KickHereOnly`.
-fn kebab(variant: &str) -> String {
-    let mut name = String::new();
-    for letter in variant.chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('-');
-        }
-        name.push(letter.to_ascii_lowercase());
-    }
-    name
 }
 
 /// Room, name and what is broken, as docs/MUTANTS.md has them, of the mutants in the source.
@@ -31,7 +20,7 @@ fn mutants(source: &str) -> BTreeSet<[String; 3]> {
         } else if let Some((variant, rest)) = line.split_once(" \"")
             && let Some(broken) = rest.strip_suffix('"')
         {
-            all.insert([room.clone(), format!("`{}`", kebab(variant)), broken.into()]);
+            all.insert([room.clone(), format!("`{}`", name_of(variant)), broken.into()]);
         }
     }
     all

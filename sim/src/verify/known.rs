@@ -48,3 +48,30 @@ impl Known {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, broken);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Broken, Known};
+    use crate::{
+        explore::case_of,
+        plan::{
+            case::{Case, ProtocolSpec},
+            generate::Profile,
+        },
+        run::Runner,
+    };
+
+    /// A run that was over as soon as it failed says nothing of what else it would have broken.
+    #[test]
+    fn what_was_not_run_to_its_end_is_known_by_what_it_broke_alone() {
+        let case = case_of(1, &ProtocolSpec::preset("hardened"), Profile::Calm);
+        let expecting = |expect: &str| Case { expect: expect.into(), ..case.clone() };
+        let (known, runner) = (Known::default(), Runner::default());
+        let fails = |expect| known.fails(&expecting(expect), &runner);
+        assert_eq!(fails("order/gap/db"), None);
+        known.keep(&case, &runner, Broken::AtLeast("order/gap/db".into()));
+        assert_eq!((fails("order/gap/db"), fails("shown/stale/client")), (Some(true), None));
+        known.keep(&case, &runner, Broken::All(vec!["order/gap/db".into()]));
+        assert_eq!((fails("order/gap/db"), fails("shown/stale/client")), (Some(true), Some(false)));
+    }
+}

@@ -30,8 +30,9 @@ pub struct Still {
 }
 
 /// How long nothing moves before a run stands still: 35 s of docs/SYSTEM.md's (our own decision), five ticks more
-/// than the longest wait of those that run unseen, and longer than the rarest heartbeat of who is to be heard.
-pub fn after(timing: &Timing) -> Duration {
+/// than a silent link is given. Entries, requests and pulls wait for half of it at most, and our clients, servers, iOS and Mac are heard
+/// within it; who is heard less often (Android) has its run wait for the bound.
+fn after(timing: &Timing) -> Duration {
     timing.server_timeout() + 5 * timing.tick()
 }
 
