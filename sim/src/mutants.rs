@@ -29,11 +29,6 @@ pub const MAY_SURVIVE: &[(&str, &str)] = &[
          no login after that kick may put it right: seed 7227 of `hardened` does, and traces/mutants/ has it",
     ),
     (
-        "marks-as-said",
-        "more rows than a plan may come to are kept only where a device acks what is not there, which plans try with too \
-         long a PDU alone: tests/kept.rs has one",
-    ),
-    (
         "answers-past-room",
         "no plan has an answer of 16 MiB, or a server that leaves as much unread: tests/limits/answers.rs has one",
     ),

@@ -19,6 +19,9 @@ use crate::wire::{
 };
 use std::collections::BTreeMap;
 
+/// Bytes of [`Limits::link_unsent`] that requests and answers leave free for refusals and heartbeats.
+pub const SPARE: usize = 1 << 20;
+
 /// Bytes of a body beyond its known fields: for fields of newer clients.
 const ROOM: u32 = 1_024;
 
@@ -197,7 +200,7 @@ impl Limits {
         Ok(limits)
     }
 
-    /// Limits fit each other: a stranger < a device < a server link.
+    /// Limits fit each other: a stranger < a device < a server link; and a link has room for any answer.
     fn fit(&self) -> Result<(), String> {
         let steps = [
             ("a stranger's PDU", self.stranger_pdu as usize, "a device's PDU"),
@@ -213,6 +216,14 @@ impl Limits {
                     "limits do not fit: {small} ({under} bytes) has to be under {large} ({over} bytes)"
                 ));
             }
+        }
+        let wanted = MAX_LEN as usize + SPARE;
+        if self.link_unsent < wanted {
+            return Err(format!(
+                "limits do not fit: {LINK_UNSENT} ({} bytes) has to be at least {wanted} bytes: the longest PDU as an \
+                 answer, and {SPARE} bytes beside it",
+                self.link_unsent
+            ));
         }
         Ok(())
     }
@@ -342,7 +353,7 @@ fn longest(table: &Table, limits: &[OfField]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Limits, Over, Unit, names};
+    use super::{DEVICE_UNSENT, LINK_UNSENT, Limits, MAX_LEN, Over, SPARE, Unit, names};
     use crate::{
         catalogue::id,
         wire::im::{
@@ -417,6 +428,19 @@ mod tests {
             let why = set(name, value).expect_err(name);
             assert!(why.contains(says), "{why}");
         }
+    }
+
+    /// Less, and a db_proxy refuses an answer though nothing waits before it.
+    #[test]
+    fn a_link_has_room_for_the_longest_answer() {
+        let with = |link_unsent: usize| {
+            let set = [(DEVICE_UNSENT, MAX_LEN as usize + 1), (LINK_UNSENT, link_unsent)];
+            Limits::with(&set.map(|(name, bytes)| (name.into(), bytes as u32)).into())
+        };
+        let wanted = MAX_LEN as usize + SPARE;
+        assert!(with(wanted).is_ok());
+        let why = with(wanted - 1).expect_err("a byte too few");
+        assert!(why.contains("link.unsent (17825791 bytes) has to be at least 17825792"), "{why}");
     }
 
     #[test]

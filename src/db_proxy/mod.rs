@@ -26,10 +26,13 @@ mod user;
 mod worker;
 
 use crate::{
-    catalogue::{id as command, limits::Limits},
+    catalogue::{
+        id as command,
+        limits::{Limits, SPARE},
+    },
     env::{ConnId, Endpoint, Env},
     fact::Fact,
-    link::{Bounds, Event, Kind, Link, Listen, SPARE},
+    link::{Bounds, Event, Kind, Link, Listen},
     mutants::Mutant,
     protocol::Protocol,
     store::{blob::Blobs, cache::Pool, migrations::TooOld, sql::Connector},

@@ -26,6 +26,7 @@ use crate::{
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, VecDeque},
+    future::poll_fn,
     pin::pin,
     sync::{Arc, Mutex},
     task::{Poll, Waker},
@@ -69,6 +70,7 @@ struct Inner {
     hung_up: u32,
     blobs: Vec<Bytes>,
     blobs_down: bool,
+    pauses: bool,
 }
 
 /// The whole world of a test; clones share it.
@@ -116,6 +118,23 @@ impl Fake {
     /// Puts a value.
     pub fn value(&self, key: &str, value: &str) {
         self.with(|inner| inner.values.insert(key.into(), value.into()));
+    }
+
+    /// Commands about one value wait for their turn from now on: until they are polled again.
+    pub fn pause(&self) {
+        self.with(|inner| inner.pauses = true);
+    }
+
+    async fn paused(&self) {
+        let mut waits = self.with(|inner| inner.pauses);
+        poll_fn(|cx| match std::mem::take(&mut waits) {
+            true => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            false => Poll::Ready(()),
+        })
+        .await;
     }
 
     /// All values.
@@ -357,6 +376,7 @@ impl Cache for Fake {
     }
 
     async fn set(&self, key: &str, value: &str) -> Result<(), CacheError> {
+        self.paused().await;
         self.command(format!("SET {key} {value}"), |inner| {
             inner.numbers.insert(key.into(), value.parse().unwrap_or(0));
             inner.values.insert(key.into(), value.into());
@@ -364,12 +384,26 @@ impl Cache for Fake {
     }
 
     async fn del(&self, key: &str) -> Result<(), CacheError> {
+        self.paused().await;
         self.command(format!("DEL {key}"), |inner| {
             inner.values.remove(key);
         })
     }
 
+    async fn swap(&self, key: &str, value: &str) -> Result<Option<Vec<u8>>, CacheError> {
+        self.paused().await;
+        self.command(format!("GETSET {key} {value}"), |inner| {
+            inner.values.insert(key.into(), value.into())
+        })
+    }
+
+    async fn take(&self, key: &str) -> Result<Option<Vec<u8>>, CacheError> {
+        self.paused().await;
+        self.command(format!("GETDEL {key}"), |inner| inner.values.remove(key))
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, CacheError> {
+        self.paused().await;
         self.command(format!("GET {key}"), |inner| inner.values.get(key).cloned())
     }
 

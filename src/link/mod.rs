@@ -25,9 +25,6 @@ pub use sockets::Link;
 /// closed with a logged reason (SYSTEM.md section 3).
 pub const UNSENT_BOUND: usize = 4 << 20;
 
-/// Bytes of [`Bounds::unsent`] that requests and answers leave free for refusals and heartbeats.
-pub const SPARE: usize = 1 << 20;
-
 /// What one connection may make this process hold. Past either bound it is closed with a logged
 /// reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +114,7 @@ pub enum Action {
         /// Header and body as they are to travel.
         pdu: Pdu,
     },
-    /// Write a request if there is room for it ([`Bounds::asked`]), and for [`SPARE`] bytes after it;
+    /// Write a request if there is room for it ([`Bounds::asked`]), and for [`SPARE`](crate::catalogue::limits::SPARE) bytes after it;
     /// else say so by [`Event::NotAsked`]. So what waits for a slow server is no reason to close its link.
     Ask {
         /// The connection to write it to.

@@ -1,11 +1,11 @@
 //! [`Link`]: all sockets of one role behind one ordered stream of events.
 
 use super::{
-    Bounds, Dial, Event, Kind, Listen, Now, SPARE,
+    Bounds, Dial, Event, Kind, Listen, Now,
     conn::{Conn, FromConn, size},
 };
 use crate::{
-    catalogue::id as command,
+    catalogue::{id as command, limits::SPARE},
     env::{ConnId, Endpoint, Env, Listener, Stream},
     fact::Fact,
     mutants::Mutant,

@@ -1,7 +1,10 @@
 //! What a link does on the wire and in time.
 
 use super::{test_env::MemoryEnv, *};
-use crate::{catalogue::id as command, env::Endpoint};
+use crate::{
+    catalogue::{id as command, limits::SPARE},
+    env::Endpoint,
+};
 use bytes::Bytes;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

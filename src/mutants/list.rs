@@ -119,6 +119,7 @@ mutants! {
         RemovalUntold "that a session was removed is not told to the other devices of the user"
         ReadAckReadsAll "a read ack takes all there is as read, also what came after it"
         ReadConfirmedUnstored "a read ack is confirmed though it could not be stored"
+        ReadConfirmedAsSaid "a read ack of what is not there is confirmed as far as it names, and kept as far as there are messages"
         ReadMarkFalls "a late read ack takes back what was read since"
         UnreadLacksRemoved "what is unread in a session that was removed is not counted"
         MarksFromReplica "how far a user has read is read from the replica"

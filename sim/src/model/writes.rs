@@ -190,7 +190,10 @@ fn newest(view: View<'_>, protocol: &Protocol, (user, kind, id): (u32, u32, u32)
 fn read(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     let both = exchange.both::<ImMsgDataReadAck, ImMsgDataReadNotify>();
     let Some((asked, answer)) = both else { return Ok(()) };
-    right(answer.msg_id == asked.msg_id, || format!("msg_id {}", answer.msg_id))?;
+    // With both switches a device is believed as far as there are messages.
+    let as_far_as_can_be = exchange.protocol.unread_from_store && exchange.protocol.edge_limits;
+    let may_be = answer.msg_id == asked.msg_id || as_far_as_can_be && answer.msg_id < asked.msg_id;
+    right(may_be, || format!("msg_id {}", answer.msg_id))?;
     let kind = if asked.session_type == SessionType::Group as i32 { GROUP } else { SINGLE };
     // With `edge-limits` nothing is kept for who is not in the group.
     let (user, id) = (asked.user_id, asked.session_id);
@@ -198,7 +201,25 @@ fn read(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
     if kind == GROUP && exchange.protocol.edge_limits && reads.views().iter().any(left) {
         return Ok(());
     }
-    is_read(exchange, (user, kind, id), asked.msg_id, reads)
+    if as_far_as_can_be {
+        // Ids are drawn as far as the floor says, messages are there as far as they are stored.
+        seen(reads, "messages up to what is said to be read", |view| {
+            let newest = newest(view, exchange.protocol, (user, kind, id));
+            let believed = newest.max(drawn(view, (user, kind, id))).min(asked.msg_id);
+            (newest.min(asked.msg_id)..=believed).contains(&answer.msg_id)
+        })?;
+    }
+    is_read(exchange, (user, kind, id), answer.msg_id, reads)
+}
+
+/// The last msg_id that the floor of a conversation knows of (`id-floor-from-store`).
+fn drawn(view: View<'_>, (user, kind, id): (u32, u32, u32)) -> u32 {
+    let [small, big] = match kind {
+        SINGLE => [user.min(id), user.max(id)],
+        _ => [0, id],
+    };
+    let of = [("smallId", small), ("bigId", big)];
+    view.rows_with("TTRelation", of).map(|row| row.uint("lastId")).max().unwrap_or_default()
 }
 
 /// 040a: a member's setting is stored, or they are no member.

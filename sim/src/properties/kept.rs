@@ -6,7 +6,7 @@
 
 use super::{bounds::Bounds, protocols::Protocols};
 use crate::{
-    plan::{Action, Chat, Operation, Plan, Role},
+    plan::{Action, Chat, Plan, Role},
     record::sizes::Measure,
 };
 use std::{
@@ -28,10 +28,6 @@ const TOKENS_KEPT_S: u64 = 30 * 24 * 60 * 60;
 /// A round of the job that forgets them takes no longer.
 const ROUND: Duration = Duration::from_secs(60);
 
-/// Two tokens that a user says within so many milliseconds may be served side by side: then neither db_proxy knows of the
-/// other's, and the key of one stays (docs/DESIGN.md, "Not built yet").
-const SIDE_BY_SIDE_MS: u64 = 2_000;
-
 /// See the module. Counts what a plan may come to at most, whatever goes wrong in its run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Kept {
@@ -41,7 +37,7 @@ pub struct Kept {
     marks: u64,
     /// Users who have said a token of a phone.
     phones: u64,
-    /// Tokens that may be left behind: two that a user says side by side.
+    /// Tokens that may be left behind: where something goes wrong while two of a user are served side by side.
     left_behind: u64,
 }
 
@@ -60,9 +56,8 @@ impl Kept {
         for op in &plan.operations {
             let user = user_of(op.device);
             sends += u64::from(op.content().is_some());
-            let says_token = |phones: &mut BTreeMap<u32, Vec<u64>>| {
-                phones.entry(user).or_default().push(op.at_ms)
-            };
+            let says_token =
+                |phones: &mut BTreeMap<u32, u64>| *phones.entry(user).or_default() += 1;
             match &op.action {
                 Action::Send { to: Chat::User(to) }
                 | Action::SendCipher { to: Chat::User(to) }
@@ -107,7 +102,8 @@ impl Kept {
             marks += 1 + members.union(&joins).count() as u64;
         }
         marks += joins.len() as u64 * created(plan);
-        let left_behind = phones.values().map(|said| left_behind(plan, said)).sum();
+        let goes_wrong = !plan.faults.is_empty() || !plan.rollout.is_empty();
+        let left_behind = phones.values().map(|said| said - 1).filter(|_| goes_wrong).sum();
         let marks = marks + 2 * pairs.len() as u64;
         Self { sends, marks, phones: phones.len() as u64, left_behind }
     }
@@ -137,18 +133,6 @@ impl Kept {
     }
 }
 
-/// How many of the tokens that a user says, at these simulated milliseconds, may be served side by side with the one before. What
-/// is asked for while a device is not connected is asked for when it is: then all of them may be.
-fn left_behind(plan: &Plan, said: &[u64]) -> u64 {
-    let mut said = said.to_vec();
-    said.sort_unstable();
-    let may_wait = |op: &Operation| matches!(op.action, Action::Reconnect | Action::Logout);
-    let may_wait =
-        !plan.faults.is_empty() || !plan.rollout.is_empty() || plan.operations.iter().any(may_wait);
-    let is_near = |pair: &&[u64]| may_wait || pair[1] - pair[0] < SIDE_BY_SIDE_MS;
-    said.windows(2).filter(is_near).count() as u64
-}
-
 /// Whether a limit is one of items.
 fn is_list(limit: Which) -> bool {
     matches!(limit, Which::Field(field) if field.unit == Unit::Items)
@@ -172,8 +156,8 @@ mod tests {
     use crate::{
         explore::case_of,
         plan::{
-            Action, Chat, Client, Device, Group, GroupKind, GroupRef, Odd, Operation, Past, Plan,
-            Rogue, Role, Size, case::ProtocolSpec, generate::Profile,
+            Action, Chat, Client, Device, Fault, Group, GroupKind, GroupRef, Odd, Operation, Past,
+            Plan, Rogue, Role, Size, Trouble, case::ProtocolSpec, generate::Profile,
         },
         properties::{bounds::Bounds, protocols::Protocols},
         record::sizes::{Measure, Sizes},
@@ -245,19 +229,19 @@ mod tests {
         let probe = Action::Probe { limit: "0108.device_token".into(), size: Size::At };
         assert_eq!(kept(vec![(1, token()), (1, token()), (1, probe)]).phones, 1);
         assert_eq!(kept(vec![(1, token()), (3, token())]).phones, 2);
-        // Seed 259 of the profile `bounds`: two side by side.
-        let of = |at_ms: [u64; 2], more: Option<Action>| {
-            let said = at_ms.map(|_| (1, token())).into_iter();
-            let mut plan = plan(Vec::new(), said.chain(more.map(|more| (1, more))).collect());
-            plan.faults.clear();
-            plan.operations.iter_mut().zip(at_ms).for_each(|(op, at_ms)| op.at_ms = at_ms);
+        // Seed 259 of the profile `bounds`: two side by side. Nothing is left, unless something goes wrong in between.
+        let left_behind = |faults: Vec<Fault>| {
+            let mut plan = plan(Vec::new(), vec![(1, token()), (1, token()), (3, token())]);
+            plan.faults = faults;
             Kept::of(&plan, &[Limits::default()]).left_behind
         };
-        assert_eq!(
-            (of([300, 300], None), of([300, 2_299], None), of([300, 2_300], None)),
-            (1, 1, 0)
-        );
-        assert_eq!(of([300, 5_000], Some(Action::Reconnect)), 1, "both may wait for the login");
+        let fault = Fault {
+            id: 1,
+            at_ms: 1_000,
+            for_ms: 100,
+            trouble: Trouble::Crash { host: "db1".into(), refuses: true },
+        };
+        assert_eq!((left_behind(Vec::new()), left_behind(vec![fault])), (0, 1));
     }
 
     /// What is found where a store holds so much.

@@ -52,8 +52,8 @@ struct Owed {
 pub struct Tokens {
     /// The last registration or logout of a user.
     owed: BTreeMap<u32, Owed>,
-    /// How many registrations and logouts of a user db_proxies have under way, and whether there were
-    /// several at once since there were none.
+    /// How many registrations and logouts of a user db_proxies have under way, and whether that is known since there
+    /// were none.
     under_way: BTreeMap<u32, (u32, bool)>,
     /// Former tokens of users, left where that was forgiven: nobody can find them any more.
     left: BTreeSet<(u32, Bytes)>,
@@ -167,6 +167,8 @@ impl Tokens {
         let unpaid = self.owed.values().filter(|owed| !owed.paid).count();
         (0..unpaid).for_each(|_| self.tally.excuse("a fault shortly after"));
         self.owed.clear();
+        // Who has gone answers none of them.
+        self.under_way.clear();
     }
 
     fn late(&self, is_due: impl Fn(&Owed) -> bool) -> Option<Violation> {
@@ -186,7 +188,7 @@ impl Tokens {
     }
 
     /// A db_proxy says that a token is kept: no other token names its user (with `edge-limits`), unless
-    /// two were under way at once: their steps mix.
+    /// another one is under way: the last of them takes away what the others left.
     fn kept(&mut self, seen: &Seen<'_>, pdu: &Frame) -> Option<Violation> {
         let protocol = seen.protocol();
         if !protocol.edge_limits || !protocol.kept_tokens {
@@ -194,9 +196,10 @@ impl Tokens {
         }
         let user = pdu.view::<ImDeviceTokenRsp>().ok()?.user_id;
         let view = seen.known.stores.after(seen.line.n);
-        let (count, several) = self.under_way.remove(&user).unwrap_or((1, true));
+        let (count, unclear) = self.under_way.remove(&user).unwrap_or((1, true));
         if count > 1 {
-            self.under_way.insert(user, (count - 1, several));
+            self.under_way.insert(user, (count - 1, unclear));
+            return None;
         }
         let own = view.text(&key(user)).cloned().unwrap_or_default();
         let own = own.splitn(2, |byte| *byte == b':').nth(1).unwrap_or_default();
@@ -207,8 +210,8 @@ impl Tokens {
         let former = named.map(|(token, _)| (user, Bytes::copy_from_slice(token)));
         let former: Vec<_> = former.filter(|former| !self.left.contains(former)).collect();
         let (_, token) = former.first()?;
-        if !seen.known.trouble.is_quiet(seen.line.sim_us, seen.known.settles_within_us) || several {
-            self.tally.excuse("a fault shortly before, or two at once");
+        if !seen.known.trouble.is_quiet(seen.line.sim_us, seen.known.settles_within_us) || unclear {
+            self.tally.excuse("a fault shortly before, or a worker without room");
             self.left.extend(former);
             return None;
         }
@@ -270,7 +273,7 @@ impl Property for Tokens {
                 let user = asked.user_id;
                 self.left.remove(&(user, asked.device_token.clone()));
                 let under_way = self.under_way.entry(user).or_default();
-                *under_way = (under_way.0 + 1, under_way.1 || under_way.0 > 0);
+                under_way.0 += 1;
                 let now_us = seen.line.sim_us;
                 self.read.retain(|(_, at_us, _)| *at_us == now_us);
                 self.read.push((frame.conn, now_us, user));
@@ -420,10 +423,15 @@ mod tests {
         assert_eq!(tape.found, [""; 0]);
         holds(&mut tape, "token_old", Some("7"));
         tape.db_reads(request(7, "tok")).db_reads(request(7, "")).db_writes(answer.clone());
+        assert_eq!(tape.found, [""; 0], "two at once: their steps mix");
         tape.db_writes(answer.clone());
-        assert_eq!(tape.found, [""; 0], "two at once");
+        assert_eq!(tape.found, ["tokens/former/db"], "the last one leaves nothing");
+        tape.found.clear();
+        tape.line("world", Kind::FaultStart { fault: 1, what: "stall".into() });
         tape.db_reads(request(7, "tok")).db_writes(answer.clone());
-        assert_eq!(tape.found, [""; 0], "seed 3406 of `hardened`: those have left it");
+        tape.later(1).line("world", Kind::FaultEnd { fault: 1, hit: 1 }).later(3_600);
+        tape.db_reads(request(7, "tok")).db_writes(answer.clone());
+        assert_eq!(tape.found, [""; 0], "it was left when something went wrong");
         tape.db_reads(request(7, "old")).db_writes(answer.clone());
         assert_eq!(tape.found, ["tokens/former/db"], "it was registered again");
         holds(&mut tape, "token_older", Some("7"));

@@ -64,21 +64,25 @@ pub async fn raise_all<W: World>(
 /// believed as far as it can be right: no mark is past the newest message, and none is kept for a
 /// conversation without a message, or a group that the user is not in. So `TTRead` has no more rows
 /// than users have conversations, and no message that comes later is read before it is there.
+/// Says how far the device is believed: 0 if not at all.
 pub async fn raise_as_said<W: World>(
     cx: &mut Context<W>,
     key: Key,
     msg_id: u32,
-) -> Result<(), StoreError> {
+) -> Result<u32, StoreError> {
     if !cx.protocol().edge_limits {
-        return raise(cx, key, msg_id).await;
+        raise(cx, key, msg_id).await?;
+        return Ok(msg_id);
     }
     let is_in = key.kind == Key::SINGLE
         || groups::joined(cx, OnFailure::Fail, key.peer, key.user).await?.is_some();
-    match newest(cx, key, msg_id).await? {
-        Some(newest) if is_in => raise(cx, key, msg_id.min(newest)).await,
-        _ if cx.protocol().mutated(Mutant::MarksAsSaid) => raise(cx, key, msg_id).await,
-        _ => Ok(()),
-    }
+    let believed = match newest(cx, key, msg_id).await? {
+        Some(newest) if is_in => msg_id.min(newest),
+        _ if cx.protocol().mutated(Mutant::MarksAsSaid) => msg_id,
+        _ => return Ok(0),
+    };
+    raise(cx, key, believed).await?;
+    Ok(believed)
 }
 
 /// The msg_id of the newest message of a conversation, or one that is not below `said`; `None` if there is no

@@ -57,26 +57,26 @@ async fn keep<W: World>(cx: &mut Context<W>, asked: &ImDeviceTokenReq) -> Result
 /// for each user who has a phone. The key of the former token goes, unless it is another user's by
 /// now; so does that of the user who had the new one before, whose pushes would go to this phone; an
 /// empty token leaves none. In the original the keys of former tokens stay for ever.
+///
+/// Another token of the user may be served at the same moment. The former one's key goes before the user's own key
+/// names another, so that a db_proxy that ends in between leaves nothing; whose own key is written over by the other
+/// is told by `GETSET` and taken away too; and if the other was faster, the key written here is taken back.
 async fn keep_one<W: World>(
     cx: &mut Context<W>,
     asked: &ImDeviceTokenReq,
 ) -> Result<(), CacheError> {
     let (user, own) = (asked.user_id.to_string(), keys::device_of_user(asked.user_id));
     let token = String::from_utf8_lossy(raw(&asked.device_token)).into_owned();
-    let former = text_of(cx, &own).await?;
-    let former = former.split_once(':').map_or(&*former, |(_, token)| token);
-    if !former.is_empty() && former != token {
-        let key = keys::user_of_device(cx.protocol(), former);
-        let is_own = text_of(cx, &key).await? == user;
-        if is_own && !cx.protocol().mutated(Mutant::FormerTokenStays) {
-            cx.cache().del(&key).await?;
-        }
+    let former = token_of(cx.cache().get(&own).await?);
+    if former != token {
+        release(cx, &user, &former).await?;
     }
     if token.is_empty() {
-        return cx.cache().del(&own).await;
+        let other = token_of(cx.cache().take(&own).await?);
+        return release(cx, &user, &other).await;
     }
     let key = keys::user_of_device(cx.protocol(), &token);
-    let owner = text_of(cx, &key).await?;
+    let owner = text(cx.cache().get(&key).await?);
     if owner != user
         && let Ok(owner) = owner.parse()
     {
@@ -85,13 +85,39 @@ async fn keep_one<W: World>(
     if cx.protocol().mutated(Mutant::TokenOfTokenOnly) {
         return cx.cache().set(&key, &user).await;
     }
-    cx.cache().set(&own, &value(asked, &token)).await?;
-    cx.cache().set(&key, &user).await
+    let value = value(asked, &token);
+    let other = token_of(cx.cache().swap(&own, &value).await?);
+    if other != token {
+        release(cx, &user, &other).await?;
+    }
+    cx.cache().set(&key, &user).await?;
+    if text(cx.cache().get(&own).await?) != value {
+        release(cx, &user, &token).await?;
+    }
+    Ok(())
 }
 
-async fn text_of<W: World>(cx: &mut Context<W>, key: &str) -> Result<String, CacheError> {
-    let value = cx.cache().get(key).await?.unwrap_or_default();
-    Ok(String::from_utf8_lossy(&value).into_owned())
+/// Takes the key of a token away that is no longer this user's, unless it is another's by now. No key for no token.
+async fn release<W: World>(cx: &mut Context<W>, user: &str, token: &str) -> Result<(), CacheError> {
+    if token.is_empty() || cx.protocol().mutated(Mutant::FormerTokenStays) {
+        return Ok(());
+    }
+    let key = keys::user_of_device(cx.protocol(), token);
+    if text(cx.cache().get(&key).await?) == user {
+        cx.cache().del(&key).await?;
+    }
+    Ok(())
+}
+
+/// The token in a user's own key: what follows the vendor.
+fn token_of(value: Option<Vec<u8>>) -> String {
+    let value = text(value);
+    let vendors = ["ios:", "android:"];
+    vendors.iter().find_map(|vendor| value.strip_prefix(vendor)).unwrap_or(&value).to_string()
+}
+
+fn text(value: Option<Vec<u8>>) -> String {
+    String::from_utf8_lossy(&value.unwrap_or_default()).into_owned()
 }
 
 /// What is kept of a token: which vendor it is of, and the token.
@@ -100,5 +126,88 @@ fn value(asked: &ImDeviceTokenReq, token: &str) -> String {
         Some(ClientType::Ios) => format!("ios:{token}"),
         Some(ClientType::Android) => format!("android:{token}"),
         _ => token.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::handle;
+    use crate::{
+        catalogue::id as command,
+        db_proxy::{push::keep_token::text, testing::Fake},
+        protocol::Protocol,
+        wire::{
+            Pdu,
+            im::{base_define::ClientType, login::ImDeviceTokenReq},
+        },
+    };
+    use std::{
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    fn says(token: &'static str) -> Pdu {
+        let asked = ImDeviceTokenReq {
+            user_id: 7,
+            device_token: token.into(),
+            client_type: Some(ClientType::Ios as i32),
+            attach_data: None,
+        };
+        Pdu::new(command::LOGIN_REQ_DEVICETOKEN, 9, &asked)
+    }
+
+    /// Both are served side by side. The bits of `order` say whose command comes next, and the first bits `begun` of it count:
+    /// then one after the other. Whether both still had something to do until then.
+    fn side_by_side(world: &Fake, [one, other]: [&Pdu; 2], (begun, order): (u32, u32)) -> bool {
+        let protocol = Protocol::hardened();
+        let mut contexts = [world.context(protocol), world.context(protocol)];
+        let [first, second] = &mut contexts;
+        let (mut first, mut second) = (pin!(handle(first, one)), pin!(handle(second, other)));
+        let (mut ended, mut both) = ([false; 2], true);
+        let mut cx = Context::from_waker(Waker::noop());
+        for turn in 0.. {
+            let wanted =
+                if turn < begun { (order >> turn & 1) as usize } else { usize::from(ended[0]) };
+            both &= turn >= begun || !ended[wanted];
+            let next = if ended[wanted] { 1 - wanted } else { wanted };
+            ended[next] = match next {
+                0 => first.as_mut().poll(&mut cx).map(drop) != Poll::Pending,
+                _ => second.as_mut().poll(&mut cx).map(drop) != Poll::Pending,
+            };
+            if ended == [true; 2] {
+                break;
+            }
+        }
+        both
+    }
+
+    /// Switch `edge-limits`. In whatever order the commands of two come to Redis, no key of a token is left but that of
+    /// the user's own.
+    #[test]
+    fn two_of_a_user_side_by_side_leave_no_key_behind() {
+        const COMMANDS: u32 = 12;
+        let mut tried = 0;
+        for said in [["new", "newer"], ["new", ""], ["old", "new"], ["old", ""]] {
+            for order in 0..1 << COMMANDS {
+                let world = Fake::default();
+                world.value("device_7", "ios:old");
+                world.value("token_old", "7");
+                world.pause();
+                let both =
+                    side_by_side(&world, [&says(said[0]), &says(said[1])], (COMMANDS, order));
+                tried += u32::from(both);
+                let values = world.values();
+                let own = text(values.get("device_7").cloned());
+                let own = own.strip_prefix("ios:");
+                let tokens: Vec<_> =
+                    values.keys().filter_map(|key| key.strip_prefix("token_")).collect();
+                // The key of one that is said again may be taken for the former one's.
+                let right: Vec<_> =
+                    own.filter(|own| *own != "old" || !tokens.is_empty()).into_iter().collect();
+                let log = world.log();
+                assert_eq!(tokens, right, "{said:?} in the order {order:b}: {log:?}");
+            }
+        }
+        assert!(tried > 100, "{tried}");
     }
 }

@@ -109,6 +109,14 @@ pub trait Cache: Send + Sync + 'static {
     fn set(&self, key: &str, value: &str) -> impl Future<Output = Result<(), CacheError>> + Send;
     /// `DEL key`; whether it was there is not said.
     fn del(&self, key: &str) -> impl Future<Output = Result<(), CacheError>> + Send;
+    /// `GETSET key value`: what was there, in the same step.
+    fn swap(
+        &self,
+        key: &str,
+        value: &str,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, CacheError>> + Send;
+    /// `GETDEL key` (Redis 6.2): what was there, in the same step.
+    fn take(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, CacheError>> + Send;
     /// `GET key`.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, CacheError>> + Send;
     /// `MGET key …`, in the order of the keys; no command for no keys.
@@ -352,6 +360,14 @@ impl<E: Env> Cache for Pool<E> {
 
     async fn del(&self, key: &str) -> Result<(), CacheError> {
         self.query(Cmd::new().arg("DEL").arg(key).take(), key).await
+    }
+
+    async fn swap(&self, key: &str, value: &str) -> Result<Option<Vec<u8>>, CacheError> {
+        self.query(Cmd::new().arg("GETSET").arg(key).arg(value).take(), key).await
+    }
+
+    async fn take(&self, key: &str) -> Result<Option<Vec<u8>>, CacheError> {
+        self.query(Cmd::new().arg("GETDEL").arg(key).take(), key).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, CacheError> {

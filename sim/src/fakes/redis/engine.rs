@@ -24,8 +24,8 @@ pub(super) const SYNTAX: &str = "ERR syntax error";
 /// Every command that the engine has, in lower case; any other is answered as unknown. Of `SET`
 /// it lacks times of expiry, of `CLIENT` all but `SETNAME`.
 pub const COMMANDS: &[&str] = &[
-    "auth", "client", "del", "exists", "get", "hdel", "hello", "hget", "hgetall", "hincrby",
-    "hmset", "hset", "incr", "incrby", "mget", "ping", "select", "set",
+    "auth", "client", "del", "exists", "get", "getdel", "getset", "hdel", "hello", "hget",
+    "hgetall", "hincrby", "hmset", "hset", "incr", "incrby", "mget", "ping", "select", "set",
 ];
 
 /// The value of a key.
@@ -139,6 +139,14 @@ impl Engine {
         Some(match (name, args) {
             ("get", [key]) => text(db, key).map(or_null),
             ("set", [key, value, options @ ..]) => set(db, key, value, options),
+            ("getset", [key, value]) => text(db, key).map(|old| {
+                db.insert(key.clone(), Stored::Text(value.clone()));
+                or_null(old)
+            }),
+            ("getdel", [key]) => text(db, key).map(|old| {
+                db.remove(key);
+                or_null(old)
+            }),
             ("mget", [_, ..]) => Ok(Reply::Array(
                 // A key of another type reads as absent here.
                 args.iter().map(|key| or_null(text(db, key).ok().flatten())).collect(),
@@ -218,7 +226,7 @@ fn fields(stored: Option<&Stored>) -> Option<&BTreeMap<Bytes, Bytes>> {
 fn written<'a>(name: &str, args: &'a [Bytes]) -> &'a [Bytes] {
     match name {
         "del" => args,
-        "set" | "incr" | "incrby" | "hset" | "hmset" | "hdel" | "hincrby" => {
+        "set" | "getset" | "getdel" | "incr" | "incrby" | "hset" | "hmset" | "hdel" | "hincrby" => {
             &args[..args.len().min(1)]
         }
         _ => &[],

@@ -62,8 +62,7 @@ pub(super) fn operations(devices: &[Device]) -> impl Strategy<Value = Timed> + u
     })
 }
 
-/// Over any limit; at it or under it where a property judges what comes of it: not of a read ack, which a db_proxy confirms
-/// though it names what is not there (docs/DESIGN.md, "Not built yet"). Messages are of those that have a text of
+/// Over any limit; at it or under it where a property judges what comes of it. Messages are of those that have a text of
 /// their own, and from user 1 to user 2: `of_first`.
 fn try_limit(draw: u32, of_first: bool) -> Action {
     static NAMES: OnceLock<Vec<(String, bool)>> = OnceLock::new();
@@ -72,6 +71,7 @@ fn try_limit(draw: u32, of_first: bool) -> Action {
             let question = catalogue::of(probe.command).and_then(|command| command.question);
             let judged = [
                 command::LOGIN_REQ_DEVICETOKEN,
+                command::MSG_READ_ACK,
                 command::GROUP_CREATE_REQUEST,
                 command::GROUP_CHANGE_MEMBER_REQUEST,
                 command::FILE_ADD_OFFLINE_REQ,

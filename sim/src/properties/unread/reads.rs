@@ -132,10 +132,12 @@ impl Reads {
             (command::MSG_READ_NOTIFY, true) => {
                 if let Ok(read) = pdu.view::<ImMsgDataReadNotify>() {
                     let reader = (read.user_id, Chat::of(read.session_type, read.session_id));
-                    let came = self.at_db.get_mut(&reader).into_iter().flatten();
-                    let is_it = |ack: &&mut AtDb| ack.msg_id == read.msg_id && ack.done.is_none();
-                    if let Some(ack) = came.into_iter().find(is_it) {
-                        ack.done = Some(n);
+                    let came = self.at_db.entry(reader).or_default();
+                    // The answer names no more than the ack did.
+                    let waits = |ack: &AtDb| ack.done.is_none() && ack.msg_id >= read.msg_id;
+                    let same = came.iter().position(|ack| waits(ack) && ack.msg_id == read.msg_id);
+                    if let Some(at) = same.or_else(|| came.iter().position(waits)) {
+                        came[at].done = Some(n);
                     }
                     self.arrive(reader, read.msg_id);
                 }

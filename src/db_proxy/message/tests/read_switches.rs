@@ -176,29 +176,34 @@ fn a_read_ack_raises_the_mark() {
 
 #[test]
 fn a_read_ack_is_believed_as_far_as_it_can_be_right() {
+    // How far the answer says that they have read.
+    let up_to = |world: &Fake, ack: &ImMsgDataReadAck| {
+        let reply = try_ask(world, Protocol::hardened(), command::MSG_READ_ACK, ack);
+        reply.expect("an answer").view::<ImMsgDataReadNotify>().unwrap().msg_id
+    };
     let claim = ImMsgDataReadAck { msg_id: 4_000_000_000, ..read_ack(attach()) };
     let world = Fake::default();
     let right = ImMsgDataReadAck { msg_id: 6, ..read_ack(attach()) };
     world.on("select lastId", one("lastId", 6));
-    try_ask(&world, Protocol::hardened(), command::MSG_READ_ACK, &right).expect("an answer");
+    assert_eq!(up_to(&world, &right), 6);
     let log = world.log();
     assert_eq!(log[0], "M select lastId from TTRelation where smallId=1 and bigId=2");
     assert!(log[1].contains("values(2,1,1,6)"), "{log:?}");
     // A db_proxy without the switch may have stored messages over the floor.
     world.on("select lastId", one("lastId", 6)).on("select relateId", one("relateId", 9));
     world.on("from IMMessage_1", latest(7, 2));
-    try_ask(&world, Protocol::hardened(), command::MSG_READ_ACK, &claim).expect("an answer");
+    assert_eq!(up_to(&world, &claim), 7);
     let log = world.log();
     let last = log.last().expect("a statement");
     assert!(last.contains("values(2,1,1,7)"), "the newest message, not the claim: {log:?}");
     // Where the floor is not kept yet, the newest row says it.
     world.on("select lastId", one("lastId", 0)).on("select relateId", one("relateId", 9));
     world.on("from IMMessage_1", latest(5, 2));
-    try_ask(&world, Protocol::hardened(), command::MSG_READ_ACK, &claim).expect("an answer");
+    assert_eq!(up_to(&world, &claim), 5);
     assert!(world.log().last().unwrap().contains("values(2,1,1,5)"));
     // Nobody wrote to a peer without a conversation: nothing is kept.
     let world = Fake::default();
-    try_ask(&world, Protocol::hardened(), command::MSG_READ_ACK, &claim).expect("an answer");
+    assert_eq!(up_to(&world, &claim), 0);
     assert!(!world.log().iter().any(|line| line.contains("TTRead")));
 }
 
