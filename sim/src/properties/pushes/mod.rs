@@ -303,7 +303,8 @@ impl Pushes {
             let owed = self.to_push.remove(at);
             told.insert(owed.told);
             let is_quiet = known.trouble.is_quiet(seen.line.sim_us, known.settles_within_us);
-            if let Some(silent) = self.here.pc_online(user, seen.line.sim_us).filter(|_| is_quiet)
+            if let Some(silent) =
+                self.here.pc_online(host, user, seen.line.sim_us).filter(|_| is_quiet)
                 && silent != shown::is_silent(to.push_type)
             {
                 let is = if silent { "is" } else { "is not" };

@@ -3,7 +3,7 @@
 use super::{At, is_audio, is_group};
 use crate::{
     plan::Host,
-    properties::{Seen, wire::is_phone},
+    properties::{Seen, clients::Served, wire::is_phone},
     record::Kind,
 };
 use std::{
@@ -26,7 +26,8 @@ const IMAGE: (&str, &str) = ("&$#@~^@[{:", ":}]&$~@#@");
 /// The most bytes that are shown of a nick and a text, and what stands for the rest.
 const MOST: usize = 37;
 const CUT: &[u8] = b"...";
-/// So long after a PC came or went, in simulated microseconds, every msg_server knows it.
+/// So long after a PC came or went, in simulated microseconds, every msg_server knows it; and so long after a user came to it a
+/// msg_server knows of their PCs elsewhere.
 const KNOWN_US: u64 = 1_000_000;
 
 /// Whether a phone is to make no noise.
@@ -120,6 +121,9 @@ pub struct Here {
     pcs: BTreeMap<ConnId, u32>,
     /// When a user's PC last came or went, in simulated microseconds.
     changed_us: BTreeMap<u32, u64>,
+    /// When a user logged in at a msg_server at which they had not been, in simulated microseconds: route tells it then whether
+    /// they have a PC online elsewhere.
+    came_us: BTreeMap<(Host, u32), u64>,
 }
 
 impl Here {
@@ -156,11 +160,18 @@ impl Here {
                 let login = pdu.view::<ImLoginRes>().ok();
                 let user = login.and_then(|login| Some(login.user_info.as_ref()?.user_id));
                 let served = seen.known.clients.served(conn);
-                if let (Some(user), Some(served)) = (user, served)
-                    && !is_phone(served.client_type)
-                {
+                let (Some(user), Some(served)) = (user, served) else { return };
+                if !is_phone(served.client_type) {
                     self.pcs.insert(conn, user);
                     self.changed_us.insert(user, now_us);
+                }
+                let is_other = |of: &ConnId| {
+                    let served = seen.known.clients.served(*of);
+                    let is_theirs = |of: &Served| of.user == Some(user) && of.host == line.host;
+                    *of != conn && served.is_some_and(|of| of.open && is_theirs(of))
+                };
+                if !seen.known.clients.conns().any(|of| is_other(&of)) {
+                    self.came_us.insert((line.host.clone(), user), now_us);
                 }
             }
             cmd::LOGIN_RES_LOGINOUT | cmd::LOGIN_KICK_USER => {
@@ -173,11 +184,13 @@ impl Here {
         }
     }
 
-    /// Whether a user has a PC online, if that is so for long enough to be known everywhere.
-    pub fn pc_online(&self, user: u32, now_us: u64) -> Option<bool> {
+    /// Whether a user has a PC online, if that is so for long enough to be known at this msg_server.
+    pub fn pc_online(&self, host: &Host, user: u32, now_us: u64) -> Option<bool> {
         let pcs = self.pcs.iter().filter(|(_, of)| **of == user).map(|(conn, _)| conn);
         let pcs: Vec<_> = pcs.collect();
-        let is_settled = self.changed_us.get(&user).is_none_or(|at| at + KNOWN_US < now_us);
+        let is_known = |at: Option<&u64>| at.is_none_or(|at| at + KNOWN_US < now_us);
+        let is_settled = is_known(self.changed_us.get(&user))
+            && is_known(self.came_us.get(&(host.clone(), user)));
         let is_going = pcs.iter().any(|conn| self.going.contains(conn));
         (is_settled && !is_going).then_some(!pcs.is_empty())
     }

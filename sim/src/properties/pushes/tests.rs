@@ -20,7 +20,7 @@ use teamtalk::{
         im::{
             base_define::{ClientType, GroupInfo, MsgType, ShieldStatus, UserInfo, UserTokenInfo},
             group::ImGroupInfoListRsp,
-            login::ImLoginRes,
+            login::{ImLoginReq, ImLoginRes},
             server::{
                 ImGetDeviceTokenReq, ImGetDeviceTokenRsp, ImGroupGetShieldReq, ImGroupGetShieldRsp,
                 ImPushToUserReq,
@@ -183,6 +183,35 @@ fn a_push_is_silent_while_a_pc_is_online() {
     assert_eq!(pushed(1, true, 0), [""; 0], "it has just come");
     assert_eq!(pushed(1, false, 2), [""; 0]);
     assert_eq!(pushed(2, false, 2), TYPE);
+}
+
+/// Seed 2520 of `hardened`: route tells a msg_server of a PC elsewhere once the user has come to it.
+#[test]
+fn a_msg_server_learns_of_a_pc_elsewhere_when_the_user_comes() {
+    let pushed = |later| {
+        let mut stage = stage();
+        let tape = &mut stage.0;
+        let made = |end, peer: &str, device| {
+            let peer = Host::of(peer);
+            Kind::Connected { conn: 20, end, peer, port: 8000, device }
+        };
+        tape.line("client1", made(End::Dialler, "msg2", Some(2)));
+        tape.line("msg2", made(End::Acceptor, "client1", None));
+        let windows = ClientType::Windows as i32;
+        let request = ImLoginReq { client_type: windows, ..Default::default() };
+        let request = Pdu::new(cmd::LOGIN_REQ_USERLOGIN, 1, &request);
+        tape.frame("msg2", End::Acceptor, false, 20, request);
+        let user_info = Some(UserInfo { user_id: 2, ..Default::default() });
+        let answer = ImLoginRes { user_info, ..Default::default() };
+        let answer = Pdu::new(cmd::LOGIN_RES_USERLOGIN, 1, &answer);
+        tape.frame("msg2", End::Acceptor, true, 20, answer);
+        tape.later(60).connect(3, 21).login_here(3, 21, 2, ClientType::Android as i32);
+        stage.says(voice()).asks(&voice(), &[2]).tells(&voice(), &[2]);
+        stage.0.later(later);
+        stage.pushes("Ann给您发送了一条语音消息", DATA, token(2)).found()
+    };
+    assert_eq!(pushed(0), [""; 0]);
+    assert_eq!(pushed(2), ["pushes/type/msg"]);
 }
 
 #[test]

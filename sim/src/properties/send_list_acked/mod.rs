@@ -55,8 +55,9 @@ pub struct SendListAcked {
     debts: Lookup<Debt, (&'static str, Pushed)>,
     acks: Acks,
     /// Devices that are off line because their users want it: they logged out, wrote a 0105 or read
-    /// a 0107 since they were last online.
-    offline_by_wish: BTreeSet<u32>,
+    /// a 0107 since they were last online. With the connection, if there was one: a device may read that it is kicked before
+    /// it says that it is online on it.
+    offline_by_wish: BTreeMap<u32, Option<ConnId>>,
     tally: Tally,
 }
 
@@ -103,7 +104,7 @@ impl SendListAcked {
     /// Why nobody owes an ack.
     fn excuse(&self, known: &Known, debt: Debt, pushed: Pushed) -> Option<&'static str> {
         let (device, conversation, _) = debt;
-        if self.offline_by_wish.contains(&device) {
+        if self.offline_by_wish.contains_key(&device) {
             Some(excuse::BY_WISH)
         } else if !can_be_paid(known, conversation, pushed) {
             Some(excuse::OUTSIDE)
@@ -174,13 +175,13 @@ impl Property for SendListAcked {
                     | (At::DeviceReads, command::LOGIN_KICK_USER)
             );
             if leaves && let Some(device) = clients.device(conn) {
-                self.offline_by_wish.insert(device);
+                self.offline_by_wish.insert(device, Some(conn));
             }
         }
         match &line.kind {
             // A device that is off line already is logged out: it writes no 0105.
             Kind::Op { device, delivered: true, online: Some(false), .. } => {
-                self.offline_by_wish.insert(*device);
+                self.offline_by_wish.insert(*device, None);
             }
             Kind::Fact(Fact::SendListAdded { conn, user, conversation, msg_id, .. }) => {
                 self.servers.insert(*conn, line.host.clone());
@@ -205,7 +206,9 @@ impl Property for SendListAcked {
                     .collect();
                 self.end_all(clients, "went with its server", |entry| lost.contains(&entry.0));
             }
-            Kind::Fact(Fact::DeviceOnline { device, .. }) => {
+            Kind::Fact(Fact::DeviceOnline { device, conn, .. })
+                if self.offline_by_wish.get(device) != Some(&Some(*conn)) =>
+            {
                 self.offline_by_wish.remove(device);
             }
             Kind::Fact(Fact::Held { device, conversation, msg_id, .. }) => {

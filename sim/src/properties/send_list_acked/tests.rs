@@ -7,7 +7,12 @@ use crate::{
     record::Kind,
 };
 use bytes::Bytes;
-use teamtalk::{catalogue::id as command, conversation::Conversation, fact::Fact, wire::Pdu};
+use teamtalk::{
+    catalogue::id as command,
+    conversation::Conversation,
+    fact::Fact,
+    wire::{Pdu, im::base_define::ClientType},
+};
 
 const LOST: Option<&str> = Some("send-list-acked/lost/msg");
 const NEVER_ACKED: Option<&str> = Some("send-list-acked/never-acked/client");
@@ -97,6 +102,12 @@ fn debts_wait_for_the_login_of_a_device_that_is_offline_by_wish() {
     assert_eq!(tape.login(3, 8, 2).pending().as_deref(), LOST);
     assert_eq!(pushed().kick(7).hang_up(3, 7).fact("msg1", expired()).pending(), None);
     assert_eq!(pushed().hang_up(3, 7).fact("msg1", expired()).pending().as_deref(), LOST);
+    // Seed 2704 of `hardened`: its login and the kick come in one read.
+    let mut tape = pushed();
+    tape.hang_up(3, 7).fact("msg1", expired());
+    tape.connect(3, 8).kick(8).login_here(3, 8, 2, ClientType::Windows as i32);
+    assert_eq!(tape.pending(), None, "kicked on that connection");
+    assert_eq!(tape.hang_up(3, 8).login(3, 9, 2).pending().as_deref(), LOST, "and back on another");
     // It had lost its connection when its person logged out.
     let operation = Operation { id: 1, at_ms: 0, device: 3, action: Action::Logout };
     let (what, online) = (operation.describe(), operation.action.wants_online());
