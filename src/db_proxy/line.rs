@@ -4,6 +4,10 @@
 //! The exception is a conversation that many write to at once. Its messages take turns at a row of the database,
 //! and a worker that waits for that row serves nobody: past their share ([`of_one`]) its messages wait aside, and
 //! each joins the line when one before it is done.
+//!
+//! What has waited too long when its turn comes is not worth serving: who asked has asked again by then, or was told that
+//! no answer came, and a db_proxy that is busy with what nobody waits for does not catch up (seed 4726 of `hardened`: a
+//! crowd of sends, each written six times, went through a conversation for half a minute). It is handed over as late.
 
 use super::fair::Fair;
 use crate::{
@@ -17,8 +21,12 @@ use crate::{
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::{
+    sync::mpsc::{self, Receiver, Sender},
+    time::Instant,
+};
 
 /// How many messages of one conversation may be served, or stand in the line, at once: a quarter of the workers,
 /// but two where that leaves one for others. So one prepares itself while the other one has its turn.
@@ -33,8 +41,24 @@ const fn of_one(workers: usize) -> usize {
 /// A request and the connection that it came from.
 pub type Job = (ConnId, Pdu);
 
-/// A request, and the conversation that it is a message of.
-type Asked = (Option<Conversation>, Job);
+/// A request whose turn has come.
+#[derive(Debug)]
+pub struct Next {
+    /// The request.
+    pub job: Job,
+    /// It has waited longer than it may: to be refused, if it can be.
+    pub is_late: bool,
+}
+
+/// A request that waits, and since when.
+#[derive(Debug)]
+struct Waits {
+    job: Job,
+    since: Instant,
+}
+
+/// One in the line, and the conversation that it is a message of.
+type Asked = (Option<Conversation>, Waits);
 
 /// The line.
 #[derive(Debug)]
@@ -52,6 +76,8 @@ struct State {
     waiting: usize,
     /// The most that may wait.
     bound: usize,
+    /// The longest that one may wait.
+    longest: Duration,
 }
 
 #[derive(Debug)]
@@ -69,7 +95,7 @@ struct Turns {
     /// How many are served, or stand in the line.
     taken: usize,
     /// Those past its share, the oldest first.
-    aside: VecDeque<Job>,
+    aside: VecDeque<Waits>,
 }
 
 /// A worker's place at the line.
@@ -83,13 +109,18 @@ pub struct Seat {
 }
 
 impl Line {
-    /// A line of at most `bound` requests, and the seats of its workers.
-    pub fn new(workers: usize, bound: usize, protocol: Protocol) -> (Arc<Self>, Vec<Seat>) {
+    /// A line of at most `bound` requests, of which none should wait for longer than `longest`, and the seats of its
+    /// workers.
+    pub fn new(
+        workers: usize,
+        (bound, longest): (usize, Duration),
+        protocol: Protocol,
+    ) -> (Arc<Self>, Vec<Seat>) {
         let worker = |to| Worker { to, is_idle: true, conversation: None };
         let pairs = (0..workers).map(|_| mpsc::channel(1));
         let (workers, jobs): (Vec<_>, Vec<_>) = pairs.map(|(to, jobs)| (worker(to), jobs)).unzip();
         let (line, turns) = (Fair::new(), BTreeMap::new());
-        let state = State { protocol, workers, line, turns, waiting: 0, bound };
+        let state = State { protocol, workers, line, turns, waiting: 0, bound, longest };
         let line = Arc::new(Self(Mutex::new(state)));
         let seat = |(worker, jobs)| Seat { line: line.clone(), worker, jobs, is_busy: false };
         let seats = jobs.into_iter().enumerate().map(seat).collect();
@@ -114,29 +145,35 @@ impl Line {
             return Err(job.1);
         }
         state.waiting += 1;
+        let waits = Waits { job, since: Instant::now() };
         match conversation.filter(|_| !has_share) {
-            Some(of) => state.turns.entry(of).or_default().aside.push_back(job),
+            Some(of) => state.turns.entry(of).or_default().aside.push_back(waits),
             None => {
                 state.take_turn(conversation);
-                state.wait(conversation, job);
+                state.wait(conversation, waits);
             }
         }
         Ok(state.waiting)
     }
 
     /// A worker is done. Its next request; if there is none it is idle.
-    fn done(&self, worker: usize) -> Option<Job> {
+    fn done(&self, worker: usize) -> Option<Next> {
         let mut state = self.state();
         if let Some(conversation) = state.workers[worker].conversation.take() {
             state.give_turn(conversation);
         }
-        let Some((conversation, job)) = state.line.pop() else {
+        let Some((conversation, Waits { job, since })) = state.line.pop() else {
             state.workers[worker].is_idle = true;
             return None;
         };
         state.waiting -= 1;
         state.workers[worker].serves(conversation);
-        Some(job)
+        let protocol = &state.protocol;
+        let is_late = match since.elapsed() > state.longest {
+            true => !protocol.mutated(Mutant::LateIsServed),
+            false => protocol.mutated(Mutant::WaitIsLate),
+        };
+        Some(Next { job, is_late })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -159,9 +196,9 @@ impl State {
         (!is_kept).then_some(idle)
     }
 
-    fn wait(&mut self, conversation: Option<Conversation>, job: Job) {
-        let request = job.1.clone();
-        self.line.push(&request, (conversation, job));
+    fn wait(&mut self, conversation: Option<Conversation>, waits: Waits) {
+        let request = waits.job.1.clone();
+        self.line.push(&request, (conversation, waits));
     }
 
     fn take_turn(&mut self, conversation: Option<Conversation>) {
@@ -174,8 +211,8 @@ impl State {
     fn give_turn(&mut self, conversation: Conversation) {
         let Some(turns) = self.turns.get_mut(&conversation) else { return };
         match turns.aside.pop_front() {
-            Some(job) => {
-                self.wait(Some(conversation), job);
+            Some(waits) => {
+                self.wait(Some(conversation), waits);
                 return;
             }
             None => turns.taken -= 1,
@@ -194,16 +231,16 @@ impl Worker {
 
 impl Seat {
     /// The worker's next request: the last one is done.
-    pub async fn next(&mut self) -> Option<Job> {
+    pub async fn next(&mut self) -> Option<Next> {
         if self.is_busy
-            && let Some(job) = self.line.done(self.worker)
+            && let Some(next) = self.line.done(self.worker)
         {
-            return Some(job);
+            return Some(next);
         }
         self.is_busy = false;
         let job = self.jobs.recv().await;
         self.is_busy = true;
-        job
+        job.map(|job| Next { job, is_late: false })
     }
 }
 
@@ -222,7 +259,7 @@ fn conversation(pdu: &Pdu) -> Option<Conversation> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Job, Line, Seat, conversation, of_one};
+    use super::{Job, Line, Next, Seat, conversation, of_one};
     use crate::{
         catalogue::id as command,
         conversation::Conversation,
@@ -232,7 +269,10 @@ mod tests {
             im::{base_define::MsgType, buddy::ImDepartmentReq, message::ImMsgData},
         },
     };
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
+    use tokio::time::advance;
+
+    const LONGEST: Duration = Duration::from_secs(6);
 
     /// A message to group 7, or to user 7.
     fn message(seq: u16, kind: MsgType) -> Job {
@@ -264,7 +304,11 @@ mod tests {
         let mut next = std::pin::pin!(seat.next());
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         match next.as_mut().poll(&mut cx) {
-            std::task::Poll::Ready(job) => Some(job.expect("the line is there").1.header.seq_num),
+            std::task::Poll::Ready(next) => {
+                let Next { job, is_late } = next.expect("the line is there");
+                assert!(!is_late);
+                Some(job.1.header.seq_num)
+            }
             std::task::Poll::Pending => None,
         }
     }
@@ -275,7 +319,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_while_a_worker_is_idle() {
-        let (line, mut seats) = Line::new(3, 2, Protocol::hardened());
+        let (line, mut seats) = Line::new(3, (2, LONGEST), Protocol::hardened());
         for seq in 1..=3 {
             assert_eq!(join(&line, 2, question(seq)), Some(0), "to 2, and on to 0 and 1");
         }
@@ -293,7 +337,7 @@ mod tests {
 
     #[test]
     fn who_asks_much_waits_for_themselves() {
-        let (line, mut seats) = Line::new(1, 10, Protocol::hardened());
+        let (line, mut seats) = Line::new(1, (10, LONGEST), Protocol::hardened());
         for seq in 1..=4 {
             assert!(join(&line, 0, question(seq)).is_some());
         }
@@ -304,7 +348,7 @@ mod tests {
 
     #[test]
     fn messages_of_one_conversation_leave_workers_to_others() {
-        let (line, mut seats) = Line::new(4, 10, Protocol::hardened());
+        let (line, mut seats) = Line::new(4, (10, LONGEST), Protocol::hardened());
         for (seq, waits) in [(1, 0), (2, 0), (3, 1), (4, 2)] {
             assert_eq!(join(&line, 0, to_group(seq)), Some(waits), "two are served at once");
         }
@@ -320,6 +364,28 @@ mod tests {
         assert_eq!(next(&mut seats[0]), Some(3), "in the order in which they came");
         assert_eq!(next(&mut seats[1]), Some(4));
         assert_eq!(next(&mut seats[0]), None);
+    }
+
+    /// In the line or aside.
+    #[tokio::test(start_paused = true)]
+    async fn what_has_waited_too_long_is_late() {
+        let (line, mut seats) = Line::new(1, (10, LONGEST), Protocol::hardened());
+        for seq in [1, 2] {
+            assert!(join(&line, 0, to_group(seq)).is_some());
+        }
+        assert!(join(&line, 0, question(3)).is_some());
+        advance(LONGEST).await;
+        assert!(join(&line, 0, asked_by(2, 4)).is_some());
+        assert_eq!(next(&mut seats[0]), Some(1), "it waited for nobody");
+        assert_eq!(next(&mut seats[0]), Some(3), "just as long as it may");
+        advance(Duration::from_millis(1)).await;
+        let mut late = Vec::new();
+        for _ in 0..2 {
+            let Next { job, is_late } = seats[0].next().await.expect("one that waits");
+            late.push((job.1.header.seq_num, is_late));
+        }
+        late.sort_unstable();
+        assert_eq!(late, [(2, true), (4, false)]);
     }
 
     #[test]

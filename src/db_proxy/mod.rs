@@ -205,7 +205,12 @@ pub async fn run_until<E: Env, C: Connector, B: Blobs>(
     let mut schema = schema::Check::new(connector.clone(), protocol, timing);
     // `queues` are those of the workers that have not started.
     let (mut pool, mut queues) = match protocol.edge_limits {
-        true => Queues::shared(env.clone(), workers.max(1), limits.worker_queue, protocol),
+        true => {
+            // Then its device has asked again, and half the time is left in which its msg_server takes an answer.
+            let longest = timing.request_timeout() / 2;
+            let bounds = (limits.worker_queue, longest);
+            Queues::shared(env.clone(), workers.max(1), bounds, protocol)
+        }
         false => Queues::own(env.clone(), workers.max(1), worker::QUEUE_BOUND),
     };
     if !schema.is_asking() {

@@ -2,7 +2,7 @@
 
 use crate::{
     db_proxy::{
-        line::{Job, Line, Seat},
+        line::{Job, Line, Next, Seat},
         plumbing::{
             context::{Context, World},
             refusal,
@@ -14,7 +14,7 @@ use crate::{
     protocol::Protocol,
     wire::{Pdu, attach, edit::Edit},
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 /// The most requests that may wait for one worker (ours; the original has no bound), where the limit
@@ -32,9 +32,9 @@ pub enum Jobs {
 
 impl Jobs {
     /// The next request, when the last one is done; `None` once there will be none.
-    async fn next(&mut self) -> Option<Job> {
+    async fn next(&mut self) -> Option<Next> {
         match self {
-            Self::Own(queue) => queue.recv().await,
+            Self::Own(queue) => queue.recv().await.map(|job| Next { job, is_late: false }),
             Self::Shared(seat) => seat.next().await,
         }
     }
@@ -70,10 +70,15 @@ impl<E: Env> Queues<E> {
         (Self { env, workers, waiting, bound, longest: 0 }, jobs)
     }
 
-    /// One line for some workers, of `bound` requests for each of them, and what each reads.
-    pub fn shared(env: E, workers: usize, bound: usize, protocol: Protocol) -> (Self, Vec<Jobs>) {
+    /// One line for some workers, of `bound` requests for each of them, each no longer than `longest`, and what each reads.
+    pub fn shared(
+        env: E,
+        workers: usize,
+        (bound, longest): (usize, Duration),
+        protocol: Protocol,
+    ) -> (Self, Vec<Jobs>) {
         let bound = bound.saturating_mul(workers);
-        let (line, seats) = Line::new(workers, bound, protocol);
+        let (line, seats) = Line::new(workers, (bound, longest), protocol);
         let waiting = Waiting::Shared(line);
         let jobs = seats.into_iter().map(Jobs::Shared).collect();
         (Self { env, workers, waiting, bound, longest: 0 }, jobs)
@@ -112,7 +117,7 @@ impl<E: Env> Queues<E> {
             }
             Ok(_) => Ok(()),
             Err(pdu) => {
-                let reason = "worker queue full".to_string();
+                let reason = refusal::FULL.to_string();
                 self.env.fact(Fact::Refused { conn, command, reason });
                 Err(pdu)
             }
@@ -120,9 +125,17 @@ impl<E: Env> Queues<E> {
     }
 }
 
-/// Serves requests as long as there are any to come.
+/// Serves requests as long as there are any to come. One that is late is refused, if somebody can be told.
 pub async fn run<W: World>(mut cx: Context<W>, mut jobs: Jobs, replies: Sender<(ConnId, Pdu)>) {
-    while let Some((conn, request)) = jobs.next().await {
+    while let Some(Next { job: (conn, request), is_late }) = jobs.next().await {
+        if is_late && let Some(refusal) = refusal::late(cx.protocol(), &request) {
+            let (command, reason) = (request.command(), refusal::LATE.to_string());
+            cx.fact(Fact::Refused { conn, command, reason });
+            if replies.send((conn, refusal)).await.is_err() {
+                return;
+            }
+            continue;
+        }
         cx.start_request();
         let answer = match table::handle(&mut cx, &request).await {
             Ok(reply) => Some(reply),

@@ -192,6 +192,8 @@ mutants! {
         TokensKeptForEver "tokens of sends are never forgotten"
     }
     "links" {
+        WaitIsLate "a request that has waited for a worker is refused as if it had waited too long"
+        LateIsServed "a request that waited longer than anybody waits for its answer is served before others"
         DrawnWorkerOnly "a request waits for the worker that was drawn for it, though another one is idle"
         SilentLinkStays "a link between servers that is silent for ever is never closed"
         NoLinkHeartbeats "no heartbeats are sent on links between servers"

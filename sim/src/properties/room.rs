@@ -3,7 +3,8 @@
 //! A server whose bound is reached refuses what comes (a worker's queue of a db_proxy, a link of a msg_server,
 //! the requests of one device that wait). It may say so only if as much waits as the bound allows. From outside
 //! the most that can wait is known: what was read and is not answered. Who refuses with room to spare is found
-//! by that. So is a db_proxy in which a request waits though a worker is idle.
+//! by that. So is a db_proxy in which a request waits though a worker is idle, and one that refuses for its lateness what has
+//! not waited long.
 
 use super::{
     Seen, Subject, Violation,
@@ -21,7 +22,7 @@ use teamtalk::{
     conversation::Conversation,
     env::ConnId,
     fact::Fact,
-    wire::{im::message::ImMsgData, pdu::HEADER_LEN, tt::extension::Refused},
+    wire::{attach, fields, im::message::ImMsgData, pdu::HEADER_LEN, tt::extension::Refused},
 };
 
 /// How long what has no answer may wait for a worker, in simulated microseconds, and how long ago what waits
@@ -29,6 +30,8 @@ use teamtalk::{
 const KEPT_US: u64 = 5_000_000;
 /// What a db_proxy says whose worker has no room.
 const WORKER: &str = "worker queue full";
+/// What it says of a request that has waited longer than half the time that its msg_server waits for an answer.
+const LATE: &str = "waited too long for a worker";
 /// What a db_proxy calls the requests that wait for its workers.
 const WAIT: &str = "worker_queue";
 /// How what a msg_server says begins whose link has no room.
@@ -38,7 +41,7 @@ const DEVICE: &str = "requests without an answer";
 
 /// Whether a refusal says that its server was full: another time it would have been served.
 pub fn is_full(reason: &[u8]) -> bool {
-    reason == WORKER.as_bytes() || reason.starts_with(LINK.as_bytes())
+    [WORKER, LATE].iter().any(|of| reason == of.as_bytes()) || reason.starts_with(LINK.as_bytes())
 }
 
 /// Whether a refusal says that too much of its device waits.
@@ -54,8 +57,17 @@ struct Read {
     conn: ConnId,
     seq: u16,
     command: u16,
+    /// Devices number their requests each by themselves: on a link several have the same number.
+    asker: Option<Asker>,
     at_us: u64,
     bytes: u64,
+}
+
+/// Whom a msg_server asks for: what its attach data begin with, before a PDU that it may keep there.
+type Asker = [u8; 12];
+
+fn asker(pdu: &Frame) -> Option<Asker> {
+    fields::bytes(&pdu.pdu.body, attach::FIELD)?.first_chunk().copied()
 }
 
 /// See the module.
@@ -78,7 +90,7 @@ impl Room {
                 self.reads(seen, conn, pdu);
             }
             (_, Some((At::ServerWrites, conn, pdu)), _) | (_, _, Some((conn, pdu, true))) => {
-                self.answers(&line.host, conn, pdu);
+                return self.answers(seen, conn, pdu);
             }
             (Kind::Fact(Fact::Refused { conn, command, reason }), ..) => {
                 return self.refuses(seen, *conn, *command, reason);
@@ -110,26 +122,47 @@ impl Room {
         }
         let of = |of: &ImMsgData| conversation_of(of.from_user_id, of.to_session_id, of.msg_type);
         let conversation = seen.data.as_ref().map(|data| of(&data.body));
-        read.push_back(Read { conversation, conn, seq, command, at_us, bytes });
+        let asker = asker(pdu);
+        read.push_back(Read { conversation, conn, seq, command, asker, at_us, bytes });
     }
 
-    fn answers(&mut self, host: &Host, conn: ConnId, pdu: &Frame) {
-        let Some(read) = self.read.get_mut(host) else { return };
+    fn answers(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<Violation> {
+        let (host, now_us) = (&seen.line.host, seen.line.sim_us);
+        let read = self.read.get_mut(host)?;
         let (seq, told) = (pdu.header.seq_num, pdu.command());
         let refused = (told == id::OTHER_REFUSED).then(|| pdu.view::<Refused>().ok()).flatten();
+        let asker = asker(pdu);
         let is_it = |of: &Read| {
             (of.conn, of.seq) == (conn, seq)
+                && of.asker == asker
                 && match &refused {
                     Some(refused) => refused.command_id as u16 == of.command,
                     None => reply_of(of.command) == Some(told),
                 }
         };
-        // One that is refused for its lateness may wait on.
-        if refused.is_none()
-            && let Some(at) = read.iter().position(is_it)
-        {
-            read.remove(at);
+        let at = read.iter().position(is_it)?;
+        let is_late = |refused: &Refused| refused.reason.as_deref() == Some(LATE.as_bytes());
+        match &refused {
+            None => _ = read.remove(at),
+            Some(refused) if host.role() == Role::Db && is_late(refused) => {
+                let waited_us = now_us - read.remove(at)?.at_us;
+                self.judged += 1;
+                return (waited_us < seen.known.answer_within_us / 2).then(|| Violation {
+                    property: "bounded",
+                    kind: "hasty",
+                    role: host.role(),
+                    sentence: format!(
+                        "{host} refuses {:#06x} with seq_num {seq} because it \"{LATE}\", and that was {} ms",
+                        refused.command_id,
+                        waited_us / 1_000
+                    ),
+                    about: [Subject::Connection(conn)].into(),
+                });
+            }
+            // One that its msg_server refuses for its lateness may wait on.
+            Some(_) => {}
         }
+        None
     }
 
     /// So many requests wait for the workers of a db_proxy, more than ever before. All its workers have one then,
@@ -210,7 +243,9 @@ mod tests {
         protocol::Protocol,
         wire::{
             Pdu,
+            attach::Attach,
             im::message::{ImUnreadMsgCntReq, ImUnreadMsgCntRsp},
+            tt::extension::Refused,
         },
     };
 
@@ -268,6 +303,33 @@ mod tests {
             (group_message(seq, 0, 1, "text"), told)
         };
         assert_eq!(waiting(2, 0, group, 1), [""; 0], "they take turns");
+    }
+
+    #[test]
+    fn what_is_refused_for_its_lateness_has_waited_for_half_the_time_of_a_request() {
+        let attach_data = |handle| Some(Attach::handle(handle).encode());
+        let asks = |handle| {
+            let asked = ImUnreadMsgCntReq { user_id: 1, attach_data: attach_data(handle) };
+            Pdu::new(id::MSG_UNREAD_CNT_REQUEST, 5, &asked)
+        };
+        let found = |seconds: u64| {
+            let mut tape = Tape::new(Bounded::default()).under(Protocol::hardened());
+            tape.known.answer_within_us = 2_400_000;
+            // Seed 191 of `hardened`: another device's of the same number.
+            tape.db_reads(asks(8)).later(seconds - 1).db_reads(asks(9)).later(1);
+            let told =
+                ImUnreadMsgCntRsp { user_id: 1, attach_data: attach_data(9), ..Default::default() };
+            tape.db_writes(Pdu::new(id::MSG_UNREAD_CNT_RESPONSE, 5, &told));
+            let command_id = id::MSG_UNREAD_CNT_REQUEST.into();
+            let reason = Some(super::LATE.into());
+            let attach_data = attach_data(8);
+            let refused =
+                Refused { user_id: 1, command_id, reason, attach_data, ..Default::default() };
+            tape.db_writes(Pdu::new(id::OTHER_REFUSED, 5, &refused));
+            tape.found
+        };
+        assert_eq!(found(2), [""; 0]);
+        assert_eq!(found(1), ["bounded/hasty/db"]);
     }
 
     #[test]

@@ -52,8 +52,22 @@ pub fn of(protocol: &Protocol, request: &Pdu, why: &Silent) -> Option<Pdu> {
 /// (ours, switches `honest-reads`, `ordered-logins` and `answered-refusals`).
 pub const UNAVAILABLE: &str = "服务暂不可用";
 
+/// Why a request is refused that no worker has room for.
+pub const FULL: &str = "worker queue full";
+/// Why a request is refused that has waited longer than it may.
+pub const LATE: &str = "waited too long for a worker";
+
 /// The refusal of a request that no worker has room for. Of a login it is its own reply.
 pub fn queue_full(protocol: &Protocol, request: &Pdu) -> Option<Pdu> {
+    unserved(protocol, request, FULL)
+}
+
+/// The same of one that has waited longer than it may.
+pub fn late(protocol: &Protocol, request: &Pdu) -> Option<Pdu> {
+    unserved(protocol, request, LATE)
+}
+
+fn unserved(protocol: &Protocol, request: &Pdu, why: &str) -> Option<Pdu> {
     if !protocol.answered_refusals {
         return None;
     }
@@ -68,7 +82,7 @@ pub fn queue_full(protocol: &Protocol, request: &Pdu) -> Option<Pdu> {
         };
         return Some(reply(request, command::OTHER_VALIDATE_RSP, &response));
     }
-    answer(request, RefusedCode::RefusedUnavailable, "worker queue full")
+    answer(request, RefusedCode::RefusedUnavailable, why)
 }
 
 /// Why an answer is not written (switch `edge-limits`).
