@@ -146,6 +146,10 @@ impl Room {
             None => _ = read.remove(at),
             Some(refused) if host.role() == Role::Db && is_late(refused) => {
                 let waited_us = now_us - read.remove(at)?.at_us;
+                // It may be an earlier one of the same number (seed 191 of `hardened`).
+                if self.slow.contains(host) {
+                    return None;
+                }
                 self.judged += 1;
                 return (waited_us < seen.known.answer_within_us / 2).then(|| Violation {
                     property: "bounded",
@@ -315,7 +319,7 @@ mod tests {
         let found = |seconds: u64| {
             let mut tape = Tape::new(Bounded::default()).under(Protocol::hardened());
             tape.known.answer_within_us = 2_400_000;
-            // Seed 191 of `hardened`: another device's of the same number.
+            // Another device's of the same number comes later.
             tape.db_reads(asks(8)).later(seconds - 1).db_reads(asks(9)).later(1);
             let told =
                 ImUnreadMsgCntRsp { user_id: 1, attach_data: attach_data(9), ..Default::default() };
