@@ -29,6 +29,11 @@ pub const MAY_SURVIVE: &[(&str, &str)] = &[
          no login after that kick may put it right: seed 7227 of `hardened` does, and traces/mutants/ has it",
     ),
     (
+        "late-is-served",
+        "a crowd of sends must meet a db_proxy that is behind, and be written so often that it never catches up: seeds 1997, \
+         3717, 4726 and 4938 of `hardened` do, and a test of src/db_proxy/line.rs",
+    ),
+    (
         "answers-past-room",
         "no plan has an answer of 16 MiB, or a server that leaves as much unread: tests/limits/answers.rs has one",
     ),
