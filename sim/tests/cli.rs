@@ -375,29 +375,6 @@ fn wrong_usage_is_status_2_and_help_names_the_statuses() {
 }
 
 #[test]
-fn a_protocol_file_is_named_in_what_is_wrong_with_it() {
-    let folder = Folder::new("protocol");
-    for (text, why) in [
-        ("preset = \"hardened\"\n[overrides]\nno-such = true\n", "unknown switch `no-such`"),
-        ("preset = \"x\"\n", "unknown preset `x`"),
-        ("preset = \"hardened\"\n[limits]\nx = 1\n", "`x`"),
-        ("preset = \"hardened\"\n[overrides]\nsingle-relation = false\n", "id-floor-from-store"),
-        ("preset = 1\n", "TOML"),
-    ] {
-        fs::write(folder.0.join("p.toml"), text).expect("writes");
-        for args in [
-            &["run", "1", "--protocol", "p.toml"][..],
-            &["verify", "--base", "hardened", "--candidate", "p.toml"],
-        ] {
-            let output = folder.run(args);
-            let said = err(&output);
-            assert_eq!(status(&output), 2, "{said}");
-            assert!(said.contains("p.toml: ") && said.contains(why), "{why}: {said}");
-        }
-    }
-}
-
-#[test]
 fn a_campaign_that_acks_too_little_fails_though_all_properties_hold() {
     let folder = Folder::new("floor");
     let hunt = |least: &str| {

@@ -186,6 +186,23 @@ fn no_folder_is_made_for_a_file() {
 }
 
 #[test]
+fn a_protocol_file_is_named_in_what_is_wrong_with_it() {
+    let folder = Folder::new("protocol");
+    for (text, why) in [
+        ("preset = \"hardened\"\n[overrides]\nno-such = true\n", "unknown switch `no-such`"),
+        ("preset = \"x\"\n", "unknown preset `x`"),
+        ("preset = \"hardened\"\n[limits]\nx = 1\n", ""),
+        ("preset = \"hardened\"\n[overrides]\nsingle-relation = false\n", "id-floor-from-store"),
+        ("preset = 1\n", "TOML parse error"),
+    ] {
+        fs::write(folder.0.join("p.toml"), text).expect("writes");
+        folder.refused("run 1 --protocol p.toml", &format!("p.toml: {why}"));
+        let verify = "verify --base hardened --candidate p.toml";
+        folder.refused(verify, &format!("--candidate: p.toml: {why}"));
+    }
+}
+
+#[test]
 fn traces_that_differ_do_so_in_the_line_that_judge_names() {
     let folder = Folder::new("diff");
     let (code, said) = folder.said("run 1 --profile calm --trace a.jsonl");

@@ -52,6 +52,7 @@ Exit status:
   1    a property was violated; of `replay` also where the case expects that (its last line says so)
        `explore`, `merge`: too little was acked, or a property judged too little or excused too much
        `explore --known`: what is known is clearly more frequent than it was
+       `verify`: something is lost, or one side can't read what the other writes
        `parity`: captures differ; `corpus`: a case comes out otherwise; `mutants`: one survives
   2    wrong usage, or a file or standard output that can't be read or written
        `replay`, `explain`: a run that is too large for --html
@@ -59,8 +60,8 @@ Exit status:
   3    `determinism`, `explore`: a seed that was run again did something else; `diff`: traces differ
   4    the rig itself failed, or gave a run up that stood still
   130  interrupted by Ctrl-C
-If several apply it is the first of 3, 1, 4, 2, 130; of `replay` the first of 4, 2 (too large for
---html), 1, 2 (all else).";
+If several apply: of `explore`, `merge`, `run` and `judge` the first of 3, 1, 4, 2, 130; of `replay`
+the first of 4, 2 (too large for --html), 1, 2 (all else).";
 
 /// The same of a campaign.
 const CAMPAIGN_STATUSES: &str = "\
