@@ -17,7 +17,7 @@ mod chain;
 pub mod corpus;
 pub mod explore;
 pub mod fakes;
-mod files;
+pub mod files;
 pub mod floor;
 mod lookup;
 pub mod mechanism;

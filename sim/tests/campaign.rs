@@ -139,6 +139,18 @@ fn three_shards_merged_are_one_campaign() {
 }
 
 #[test]
+fn a_shard_that_is_missing_is_no_property_that_held() {
+    let folder = Folder::new("missing");
+    let hunt = "explore --profile calm --seeds 4 --again-every 0 --shard 1/2 --resume 1.json";
+    let (code, out, err) = folder.run(hunt);
+    assert!(code == 0 && out.contains("all properties held\n"), "{out}{err}");
+    let (code, out, _) = folder.run("merge 1.json");
+    let said =
+        "nothing is violated in the 2 seeds that ran\nNOT ALL: shard 2/2 is not among the files\n";
+    assert!(code == 2 && out.ends_with(said), "{out}");
+}
+
+#[test]
 fn what_a_shard_made_small_is_there_again() {
     let folder = Folder::new("small");
     let hunt = format!("{HUNT} --seeds 4 --no-shrink --shard");
@@ -217,6 +229,7 @@ fn ctrl_c_leaves_a_file_that_goes_on() {
     let file = folder.timeless("file.json");
     let ran = file["reports"].as_object().expect("reports").len();
     assert!(out.contains(&format!("interrupted after {ran} of 100000 seeds")), "{out}");
+    assert!(!out.contains("all properties held"), "{out}");
     let names = folder.files("");
     assert!(names.iter().all(|name| ["file.json", "target"].contains(&&**name)), "{names:?}");
     let (code, out, err) = folder.run(&format!("{hunt} {}", ran + 1));

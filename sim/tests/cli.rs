@@ -57,7 +57,7 @@ const HUNT: [&str; 6] = ["explore", "--protocol", "teamtalk", "--seeds", "20", "
 fn a_case_that_cannot_be_run_is_refused_with_its_place() {
     type Change = fn(&mut Value);
     let cases: [(Change, &str); 6] = [
-        (|case| case["plan"]["operations"][1]["id"] = json!(1), "operation 1: there is another"),
+        (|case| case["plan"]["operations"][1]["id"] = json!(1), "operation 1: duplicate id"),
         (
             |case| {
                 let nodes = case["plan"]["nodes"].as_array_mut().expect("a list");
@@ -70,7 +70,7 @@ fn a_case_that_cannot_be_run_is_refused_with_its_place() {
                 let nodes = case["plan"]["nodes"].as_array_mut().expect("a list");
                 nodes.push(nodes[0].clone());
             },
-            "node `redis`: there is another",
+            "node `redis`: duplicate id",
         ),
         (
             |case| case["plan"]["faults"][0]["hots"] = json!("msg1"),
@@ -186,6 +186,7 @@ fn what_a_hunt_finds_is_made_small_and_its_small_cases_are_there() {
 fn a_case_is_made_small_or_it_is_said_why_not() {
     let folder = Folder::new("shrink");
     folder.case(|_| {});
+    fs::create_dir(folder.0.join("to")).expect("a folder");
     let output = folder.run(&["shrink", "case.json", "--out", "to/small.json"]);
     assert_eq!(status(&output), 1, "{}", err(&output));
     assert!(out(&output).contains("shrunk:  from "), "{}", out(&output));
@@ -261,6 +262,12 @@ fn a_full_or_closed_standard_output_ends_quietly() {
     let (code, text) = into(&["properties"], full());
     assert!(code == 2 && text.starts_with("error: standard output: "), "{code}: {text}");
     assert_eq!(into(&["properties"], closed()), (2, String::new()));
+    for help in [&["--help"][..], &["-h"], &["help", "explore"], &["explore", "--help"], &["-V"]] {
+        let (code, text) = into(help, full());
+        assert!(code == 2 && text.starts_with("error: standard output: "), "{code}: {text}");
+        assert_eq!(into(help, closed()), (2, String::new()));
+        assert_eq!(into(help, Stdio::null()), (0, String::new()));
+    }
     assert_eq!(into(&HUNT, closed()), (1, String::new()), "what was found was found");
     let hunt = [&HUNT[..], &["--json", "seeds.json"]].concat();
     assert_eq!(into(&hunt, full()).0, 1);
@@ -307,7 +314,14 @@ fn the_last_seed_of_all_is_the_last_one() {
     let args = ["explore", "--from", &from, "--jobs", "2", "--profile", "calm"];
     let output = folder.run(&args);
     assert_eq!(status(&output), 0, "{}", out(&output));
-    assert!(out(&output).starts_with("1 seeds in "), "{}", out(&output));
+    let none = "of 300 seeds 299 do not exist: the last one is 18446744073709551615\n1 seeds in ";
+    assert!(out(&output).starts_with(none), "{}", out(&output));
+    let of_five = [&args[..], &["--seeds", "5"]].concat();
+    let said = out(&folder.run(&of_five));
+    assert!(said.starts_with("of 5 seeds 4 do not exist: "), "{said}");
+    let of_one = [&args[..], &["--seeds", "1"]].concat();
+    let said = out(&folder.run(&of_one));
+    assert!(said.starts_with("1 seeds in "), "{said}");
 }
 
 #[test]
@@ -341,9 +355,23 @@ fn wrong_usage_is_status_2_and_help_names_the_statuses() {
         assert!(!err(&output).contains("panicked"), "{args:?}: {}", err(&output));
     }
     let help = out(&folder.run(&["--help"]));
-    for status in ["1 a property", "2 wrong usage", "3 not", "4 the rig", "130 interrupted"] {
-        assert!(help.contains(status), "{status}: {help}");
+    let (_, list) = help.split_once("\nExit status").expect("the statuses");
+    let (_, list) = list.split_once('\n').expect("the list");
+    let words = list.lines().filter_map(|line| line.trim_start().split_once("  "));
+    let statuses: Vec<_> = words.map_while(|(code, _)| code.parse::<u8>().ok()).collect();
+    assert_eq!(statuses, [0, 1, 2, 3, 4, 130], "{help}");
+    for why in ["too little was acked", "excused too much", "--known", "too large for --html"] {
+        assert!(list.contains(why), "{why}: {list}");
     }
+    for command in ["explore", "merge"] {
+        let help = out(&folder.run(&[command, "--help"]));
+        let (_, list) = help.split_once("\nExit status").expect("the statuses");
+        for why in ["--least-acked", "its ceiling", "--known"] {
+            assert!(list.contains(why), "{why}: {list}");
+        }
+        assert!(list.lines().all(|line| line.chars().count() <= 100), "{list}");
+    }
+    assert!(list.lines().all(|line| line.chars().count() <= 100), "{list}");
 }
 
 #[test]
@@ -427,7 +455,7 @@ fn a_trace_is_judged_without_a_run_and_stands_for_itself() {
     let whole = folder.read("b.jsonl");
     let (header, lines) = whole.split_once('\n').expect("a header");
     fs::write(folder.0.join("old.jsonl"), lines).expect("writes");
-    fs::write(folder.0.join("cut.jsonl"), &whole[..whole.len() / 2]).expect("writes");
+    fs::write(folder.0.join("cut.jsonl"), &whole[..whole.len() - 20]).expect("writes");
     let output = folder.run(&["judge", "old.jsonl", "cut.jsonl", "missing.jsonl", "b.jsonl"]);
     assert_eq!(status(&output), 2);
     let text = err(&output);

@@ -233,26 +233,47 @@ fn a_case_that_somebody_damaged_is_refused_or_is_a_run() {
 
 #[test]
 fn a_protocol_file_that_somebody_damaged_is_refused_or_is_one() {
-    let whole = "preset = \"hardened\"\nmutant = \"x\"\n[overrides]\nsingle-relation = false\n\
-                 [limits]\n\"0204.user_id_list\" = 100\n";
-    let path = file("robust.toml");
-    fuzz(
-        300,
-        (any::<usize>(), any::<usize>(), any::<u8>(), any::<bool>()),
-        |(at, to, how, cut)| {
-            let mut text = whole.to_string();
-            let words =
-                ["0", "-1", "18446744073709551616", "[", "\"", "true", "\n[[x]]\n", "é", "\0", "="];
-            let (from, to) = (truncated(whole, at).len(), truncated(whole, to).len());
+    let parts = ["\"hardened\"", "unread-from-store", "false", "\"0204.user_id_list\"", "100"];
+    let [preset, switch, on, limit, most] = parts;
+    let whole =
+        format!("preset = {preset}\n[overrides]\n{switch} = {on}\n[limits]\n{limit} = {most}\n");
+    let (path, taken) = (file("robust.toml"), std::cell::Cell::new(0));
+    fs::write(&path, &whole).expect("writes");
+    let name = path.to_str().expect("UTF-8");
+    assert_eq!(ProtocolSpec::parse(name).map(|spec| spec.overrides.len()), Ok(1), "it is one");
+    let change = (any::<usize>(), any::<usize>(), any::<u8>(), any::<bool>());
+    fuzz(300, change, |(at, to, how, cut)| {
+        let words =
+            ["0", "-1", "18446744073709551616", "[", "\"", "\n[[x]]\n", "é", "\0", "=", "\n"];
+        // What stands for other values: most of these can be what they say.
+        let values = [
+            "\"teamtalk\"",
+            "true",
+            "one-push",
+            "hear-silence",
+            "\"0309.rate\"",
+            "1",
+            "5000",
+            "5001",
+        ];
+        let mut text = whole.clone();
+        if how % 2 == 0 {
+            let part = parts[at % parts.len()];
+            text = text.replacen(part, values[to % values.len()], 1);
+        } else {
+            let (from, to) = (truncated(&whole, at).len(), truncated(&whole, to).len());
             text.replace_range(from.min(to)..from.max(to), words[how as usize % words.len()]);
-            let text = if cut { truncated(&text, at) } else { &text };
-            fs::write(&path, text).expect("writes");
-            if let Ok(spec) = ProtocolSpec::parse(path.to_str().expect("UTF-8")) {
-                prop_assert!(spec.resolve().is_ok() && spec.resolve_limits().is_ok());
-            }
-            Ok(())
-        },
-    );
+        }
+        let text = if cut && how % 4 == 1 { truncated(&text, at) } else { &text };
+        fs::write(&path, text).expect("writes");
+        if let Ok(spec) = ProtocolSpec::parse(name) {
+            prop_assert!(spec.resolve().is_ok() && spec.resolve_limits().is_ok());
+            taken.set(taken.get() + u32::from(text != whole));
+        }
+        Ok(())
+    });
+    println!("{} are protocol files", taken.get());
+    assert!(taken.get() > 15, "only {} of them are protocol files", taken.get());
 }
 
 /// The text of traces, the shorter ones of some: each is read again and again.

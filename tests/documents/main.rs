@@ -5,6 +5,7 @@ mod cards;
 mod changing;
 mod citations;
 mod deploy;
+mod examples;
 mod formats;
 mod probe;
 mod properties;

@@ -12,7 +12,7 @@ use indicatif::ProgressBar;
 use std::{ffi::OsStr, fs, path::Path, process::Command as Process, sync::atomic::Ordering};
 use teamtalk_sim::{
     plan::{case::ProtocolSpec, generate::Profile},
-    record::{difference, parted},
+    record::{Written, difference},
 };
 
 /// Run seeds twice, in separate processes, and compare the traces byte for byte.
@@ -36,10 +36,8 @@ pub struct Determinism {
 
 /// Compares two traces line by line; prints the first difference.
 pub fn diff(left: &Path, right: &Path, out: &mut Output) -> Result<u8, Failure> {
-    let read = |p: &Path| fs::read_to_string(p).map_err(|e| format!("{}: {e}", p.display()));
-    let (a, b) = (read(left)?, read(right)?);
-    let ((of_a, a), (of_b, b)) = (parted(&a), parted(&b));
-    let status = match first_difference(a, b) {
+    let (a, b) = (Written::read(left)?, Written::read(right)?);
+    let status = match first_difference(&a, &b) {
         None => {
             out.line("the traces are the same, byte for byte");
             0
@@ -49,7 +47,7 @@ pub fn diff(left: &Path, right: &Path, out: &mut Output) -> Result<u8, Failure> 
             NOT_DETERMINISTIC
         }
     };
-    let places = difference(of_a.as_ref(), of_b.as_ref());
+    let places = difference(a.header.as_ref(), b.header.as_ref());
     for place in places.iter().take(MOST_PLACES) {
         out.line(format_args!("their headers differ: {place}"));
     }
@@ -62,20 +60,15 @@ pub fn diff(left: &Path, right: &Path, out: &mut Output) -> Result<u8, Failure> 
 /// In how many places of two headers is said what is different.
 const MOST_PLACES: usize = 10;
 
-fn first_difference(a: &str, b: &str) -> Option<String> {
-    if a == b {
-        return None;
-    }
-    let (mut left, mut right) = (a.lines(), b.lines());
-    for n in 0.. {
-        let pair = (left.next(), right.next());
-        if pair.0 != pair.1 || pair == (None, None) {
-            let end = "(the trace ends here)";
-            let (l, r) = (pair.0.unwrap_or(end), pair.1.unwrap_or(end));
-            return Some(format!("the first difference is in line {n}:\n- {l}\n+ {r}"));
-        }
-    }
-    None
+fn first_difference(a: &Written, b: &Written) -> Option<String> {
+    let longer = a.lines.len().max(b.lines.len());
+    let n = (0..longer).find(|&n| a.lines.get(n) != b.lines.get(n))?;
+    let place = match (a.number(n), b.number(n)) {
+        (left, right) if left == right => format!("line {left}"),
+        (left, right) => format!("line {left} of the first and line {right} of the second"),
+    };
+    let line = |of: &Written| of.lines.get(n).map_or("(the trace ends here)".into(), String::clone);
+    Some(format!("the first difference is in {place}:\n- {}\n+ {}", line(a), line(b)))
 }
 
 /// Runs each seed in two processes.
@@ -98,7 +91,7 @@ pub fn determinism(args: &Determinism, out: &mut Output) -> Result<u8, Failure> 
         let [first, second] = traces;
         bar.inc(1);
         let (first, second) = (first?, second?);
-        if let Some(text) = first_difference(parted(&first).1, parted(&second).1) {
+        if let Some(text) = first_difference(&first, &second) {
             bar.finish_and_clear();
             out.line(format_args!("seed {seed} is NOT deterministic: {text}"));
             return Ok(NOT_DETERMINISTIC);
@@ -119,13 +112,12 @@ fn trace_of(
     protocol: &str,
     more: &[&OsStr],
     scratch: &Path,
-) -> Result<String, Failure> {
+) -> Result<Written, Failure> {
     let path = scratch.join("trace.jsonl");
     run_apart(seed, entropy, protocol, &[more, &["--trace".as_ref(), path.as_os_str()]].concat())?;
-    let text = fs::read_to_string(&path);
-    let text = text.map_err(|e| format!("{}: {e}", path.display()))?;
+    let written = Written::read(&path)?;
     fs::remove_file(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    Ok(text)
+    Ok(written)
 }
 
 /// The hash of the trace of a seed, from a process of its own.

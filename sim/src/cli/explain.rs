@@ -3,6 +3,7 @@
 use super::{
     Explain, Failure, INTERRUPTED, VIOLATED, interrupt, jobs_or_cores,
     output::{OutFile, Output, bar, replay_of},
+    places::Places,
     run::{came_to_nothing, write_to},
     shrink::refused,
 };
@@ -19,6 +20,7 @@ use teamtalk_sim::{
 
 pub fn explain(args: &Explain, out: &mut Output) -> Result<u8, Failure> {
     interrupt::listen();
+    Places::default().reads("CASE", [&args.case]).writes("--html", &args.html).differ()?;
     let case = Case::read(&args.case)?;
     let (runner, name) = (args.patience.runner(), args.case.display());
     let mut html = args.html.as_deref().map(OutFile::tried).transpose()?;

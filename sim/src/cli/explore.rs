@@ -1,13 +1,14 @@
 //! A campaign.
 
 use super::{
-    Failure, MOST_JOBS, Patience,
+    CAMPAIGN_STATUSES, Failure, MOST_JOBS, Patience,
     compare::hash_apart,
     deployed::Deployed,
     ending::{Ending, Last},
     first::First,
     interrupt, jobs_or_cores,
     output::{OutFile, Output, bar, complain, replay_of, try_folder},
+    places::Places,
     profile,
     shrink::Smaller,
 };
@@ -19,6 +20,7 @@ use std::{
 use teamtalk_sim::{
     campaign::{Find, Known, Results, Shard},
     explore::{Campaign, Event, Found, Long, SeedReport, explore_with},
+    files,
     plan::{case::ProtocolSpec, generate::Profile},
     report,
     shrink::BUDGET,
@@ -26,10 +28,11 @@ use teamtalk_sim::{
 
 /// Hunt through seeds for a violated property.
 ///
-/// The case of a violation is written to the folder --out, and it is said in a sentence; the first
+/// Each violation is reported in one sentence and its case is written to --out; the first
 /// one ends the hunt, unless --keep-going is given. At the end the case of each signature, of the lowest
-/// seed that has it, is made small (`shrink`) and its card is printed. Ctrl-C ends the hunt after the
-/// seeds that are under way, with the summary of what was done; a second one ends it at once.
+/// seed that has it, is made small (`shrink`) and its card is printed; the list of what was found names the kept
+/// case that shows the same, if there is one in the folder `traces` of the current folder. Ctrl-C ends the hunt after
+/// the seeds that are under way, with the summary of what was done; a second one ends it at once.
 ///
 /// A run that stands still is given up (--patience): its thread can't be ended and is left alone,
 /// and the hunt goes on with one job less. A card, and status 1, remain what they are if its case
@@ -40,8 +43,9 @@ use teamtalk_sim::{
 /// process that has run many seeds could come to remember something: every 200th seed is run again in a
 /// process of its own, and if the traces differ the campaign ends with status 3.
 #[derive(Args)]
+#[command(after_long_help = CAMPAIGN_STATUSES)]
 pub struct Explore {
-    /// How many seeds; none is larger than 18446744073709551615.
+    /// Number of seeds; the campaign stops at seed 2^64-1.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// In the place of --seeds: seeds without end, until so many minutes are over (0.5 is half of one).
@@ -56,7 +60,7 @@ pub struct Explore {
     /// the same --seeds and --from, --keep-going, and each a file to --resume, for `merge`.
     #[arg(long, default_value_t, hide_default_value = true, value_name = "I/N")]
     shard: Shard,
-    /// The campaign file: what was done is written to it every some seconds and at the end, after Ctrl-C,
+    /// The campaign file, in a folder that is there: what was done is written to it every some seconds and at the end, after Ctrl-C,
     /// too. If it is there already, the campaign goes on with the seeds that are not in it, also after one
     /// that violated something; it must be of the same build, protocol, profile, deployment, first seed
     /// and shard.
@@ -77,19 +81,19 @@ pub struct Explore {
     #[arg(long)]
     keep_going: bool,
     /// Leave out what is known: the signatures in a report that `explore --json` wrote of an earlier campaign, of what
-    /// is in production, say. They end nothing and are no find; but status 1 if one of them, or a mechanism by which
-    /// it comes about, is clearly more frequent here than there.
+    /// is in production, say. Known signatures do not stop the hunt and are not reported as findings; but status 1 if one
+    /// of them, or a mechanism by which it comes about, is clearly more frequent here than there.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "shard"])]
     known: Option<PathBuf>,
     /// Status 1 if the median seed has fewer acked sends, whatever the properties say; campaigns of
     /// fewer than 20 seeds are not judged (default: by the profile, 20 or 25; 0: never).
     #[arg(long)]
     least_acked: Option<u64>,
-    /// Where failing cases are written (default: `sim` in cargo's target folder, which is
-    /// CARGO_TARGET_DIR or `target`). It is tried before the first seed.
+    /// Where failing cases are written, a folder, which is made if it is missing (default: `sim` in cargo's target
+    /// folder, which is CARGO_TARGET_DIR or `target`). It is tried before the first seed.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Write what each seed did as JSON. The file is opened before the first seed.
+    /// Write what each seed did as JSON. The file, in a folder that is there, is opened before the first seed.
     #[arg(long)]
     json: Option<PathBuf>,
     /// Write the verdicts as JUnit XML, for what shows the tests of a CI: a test case for each property,
@@ -117,6 +121,15 @@ pub struct Explore {
 
 pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
     interrupt::listen();
+    Places::default()
+        .reads_protocol("--protocol", &args.protocol)
+        .reads("--deployment", &args.deployed.file)
+        .reads("--known", &args.known)
+        .writes("--resume", &args.resume)
+        .writes("--json", &args.json)
+        .writes("--junit", &args.junit)
+        .differ()?;
+    args.resume.as_deref().map_or(Ok(()), files::tried)?;
     let deployment = args.deployed.read()?;
     let protocol = deployment.under(&ProtocolSpec::parse(&args.protocol)?)?;
     let (from, commit) = args.from.seed()?;
@@ -137,16 +150,20 @@ pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
     campaign.long.known = known.iter().flat_map(Known::signatures).cloned().collect();
     let results = begun(&args, Results::new(&campaign, seeds))?;
     campaign.long.done = results.reports.keys().copied().collect();
-    let folder = args.out.clone().unwrap_or_else(in_the_target_folder);
-    try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
     let json = args.json.as_deref().map(OutFile::tried).transpose()?;
     let junit = args.junit.as_deref().map(OutFile::tried).transpose()?;
+    let folder = args.out.clone().unwrap_or_else(in_the_target_folder);
+    try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
     let (protocol, deployed) = (args.protocol.clone(), args.deployed.clone());
     let file = args.resume.clone();
     let ending = Ending { results, folder, file, protocol, deployed, known };
     ending.save()?;
     ending.write_cases()?;
     args.deployed.say(&campaign.deployment, out);
+    if let Some(beyond @ 1..) = seeds.map(|seeds| args.seeds - seeds) {
+        let (asked, last) = (args.seeds, u64::MAX);
+        out.line(format_args!("of {asked} seeds {beyond} do not exist: the last one is {last}"));
+    }
     if let Some(hash) = commit {
         out.line(format_args!("seeds from {from} on: commit {hash}"));
     }

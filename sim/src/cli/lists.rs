@@ -9,7 +9,7 @@ use teamtalk::{
     protocol::{Protocol, SWITCHES},
 };
 use teamtalk_sim::{
-    plan::generate::PROFILES,
+    plan::{case::PROTOCOL_FILE, generate::PROFILES},
     properties::{self, Sort},
 };
 
@@ -44,15 +44,12 @@ pub fn protocols(out: &mut Output) -> Result<u8, Failure> {
         ));
     }
     out.line("A TOML file names a preset and what differs:");
-    out.line(format_args!(
-        "  preset = \"hardened\"\n  [overrides]\n  {} = false",
-        SWITCHES[0].name
-    ));
+    out.line(format_args!("  {}", PROTOCOL_FILE.join("\n  ")));
     Ok(0)
 }
 
 pub fn limits(out: &mut Output) -> Result<u8, Failure> {
-    out.line("with edge-limits a device may send so much (default, and at most):\n");
+    out.line("limits with `edge-limits` (default, ceiling):\n");
     for Named { name, limit, says } in limits::names() {
         let Limit { default, ceiling } = limit;
         out.line(format_args!("{name:<24} {default:>10} {ceiling:>11}  {says}"));

@@ -1,18 +1,20 @@
 //! Campaign files of shards, as one campaign.
 
 use super::{
-    Failure, MOST_JOBS, Patience,
+    CAMPAIGN_STATUSES, Failure, MOST_JOBS, Patience,
     deployed::Deployed,
     ending::{Ending, Last},
     explore::in_the_target_folder,
     interrupt, jobs_or_cores,
     output::{OutFile, Output, try_folder},
+    places::Places,
     shrink::Smaller,
 };
 use clap::Args;
 use std::path::PathBuf;
 use teamtalk_sim::{
     campaign::{self, Merged, Results},
+    files,
     shrink::BUDGET,
 };
 
@@ -22,9 +24,10 @@ use teamtalk_sim::{
 /// is what one campaign over all seeds would have, and so is the status, but for the time, which is that of
 /// all shards together. Of a signature and mechanism that several found the lowest seed stays, and the
 /// smallest small case; what no shard made small is made small here, so that shards need not all do it
-/// (--no-shrink there). Files that do not fit together are refused, and so is a seed that is in two of them;
-/// with a shard missing the status is 2.
+/// (--no-shrink there). Files that do not fit together are refused, and so is a seed that is in two of them. A shard
+/// that is missing is named, and nothing is said to hold then: status 1 if something is violated in the others, else 2.
 #[derive(Args)]
+#[command(after_long_help = CAMPAIGN_STATUSES)]
 pub struct Merge {
     /// Campaign files.
     #[arg(required = true, value_name = "FILE")]
@@ -38,7 +41,8 @@ pub struct Merge {
     /// Write the verdicts as JUnit XML.
     #[arg(long, value_name = "OUT")]
     junit: Option<PathBuf>,
-    /// Where failing cases are written (default: `sim` in cargo's target folder).
+    /// Where failing cases are written, a folder, which is made if it is missing (default: `sim` in cargo's target
+    /// folder).
     #[arg(long)]
     out: Option<PathBuf>,
     /// Status 1 if the median seed has fewer acked sends (default: by the profile; 0: never).
@@ -59,13 +63,20 @@ pub struct Merge {
 
 pub fn merge(args: Merge, out: &mut Output) -> Result<u8, Failure> {
     interrupt::listen();
+    Places::default()
+        .reads("FILE", &args.files)
+        .writes("--json", &args.json)
+        .writes("--resume-file", &args.resume_file)
+        .writes("--junit", &args.junit)
+        .differ()?;
+    args.resume_file.as_deref().map_or(Ok(()), files::tried)?;
     let read = |path: &PathBuf| Results::read(path).map(|file| (path.display().to_string(), file));
     let files = args.files.iter().map(read).collect::<Result<_, _>>()?;
     let Merged { results, missing } = campaign::merge(files)?;
-    let folder = args.out.unwrap_or_else(in_the_target_folder);
-    try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
     let json = args.json.as_deref().map(OutFile::tried).transpose()?;
     let junit = args.junit.as_deref().map(OutFile::tried).transpose()?;
+    let folder = args.out.unwrap_or_else(in_the_target_folder);
+    try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
     let protocol = results.protocol.preset.clone();
     let deployed = Deployed::default();
     let mut ending =

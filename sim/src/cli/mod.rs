@@ -14,6 +14,7 @@ mod merge;
 mod mutants;
 mod output;
 mod parity;
+mod places;
 mod run;
 mod shrink;
 mod verify;
@@ -44,15 +45,42 @@ pub const RIG_FAILED: u8 = 4;
 /// Ctrl-C: what a shell says of a process that it ended.
 const INTERRUPTED: u8 = 130;
 
+/// What a status says, one in a line.
+const STATUSES: &str = "\
+Exit status:
+  0    all held
+  1    a property was violated; of `replay` also where the case expects that (its last line says so)
+       `explore`, `merge`: too little was acked, or a property judged too little or excused too much
+       `explore --known`: what is known is clearly more frequent than it was
+       `verify`: something is lost, or one side can't read what the other writes
+       `parity`: captures differ; `corpus`: a case comes out otherwise; `mutants`: one survives
+  2    wrong usage, or a file or standard output that can't be read or written
+       `replay`, `explain`: a run that is too large for --html
+       `merge`: a shard is missing, and nothing is violated
+  3    `determinism`, `explore`: a seed that was run again did something else; `diff`: traces differ
+  4    the rig itself failed, or gave a run up that stood still
+  130  interrupted by Ctrl-C
+If several apply: of `explore`, `merge`, `run` and `judge` the first of 3, 1, 4, 2, 130; of `replay`
+the first of 4, 2 (too large for --html), 1, 2 (all else).";
+
+/// The same of a campaign.
+const CAMPAIGN_STATUSES: &str = "\
+Exit status, the first that applies:
+  3    a seed that was run again in a process of its own did something else
+  1    a property was violated, or
+       the median seed acked too few sends (--least-acked), or
+       a property excused more than its ceiling allows, or judged nothing (`hardened` in the default
+       profile without --deployment, from 200 seeds on; docs/PROPERTIES.md), or
+       with --known what is known is clearly more frequent than it was
+  4    the rig itself failed, or gave a run up that stood still
+  2    wrong usage, or a file or standard output that can't be read or written
+  130  interrupted by Ctrl-C
+  2    of `merge`: a shard is missing
+  0    all held";
+
 /// Deterministic simulation of a TeamTalk-compatible back end.
-///
-/// Exit status, the first that applies: 1 a property was violated (`replay`: also where the case
-/// expects it; its last line says so), or a campaign acked too little, or captures differ (`parity`), 3 not deterministic (of `explore`
-/// this comes first), 4 the rig itself failed or gave a run up (of `replay` this comes first), 2 wrong usage,
-/// or a file or standard output that can't be read or written (of `replay` a run that is too large for --html
-/// comes before 1), 130 interrupted, 0 all held.
 #[derive(Parser)]
-#[command(name = "cargo sim", bin_name = "cargo sim", version)]
+#[command(name = "cargo sim", bin_name = "cargo sim", version, after_long_help = STATUSES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -75,7 +103,8 @@ enum Command {
     /// Show the first event in which two traces differ.
     ///
     /// Their headers (the builds and cases that they are of) are no events: in what they differ is said
-    /// beside it. Status 3: the traces differ.
+    /// beside it. Lines are counted as `judge` does: a header is line 1. Status 3: the traces differ. Status 2: a file
+    /// that can't be read, was cut off, or is no trace.
     Diff {
         /// A trace file, as `run --trace` writes it.
         left: PathBuf,
@@ -136,8 +165,9 @@ struct Run {
 
 /// Replay cases and compare them with what they expect.
 ///
-/// A case that can't be run, or in which a field means nothing, is refused before any is run
-/// (status 2): the place in it is named, and what is allowed there.
+/// A case that can't be run, or that has a field which is unknown or out of its bounds, is refused before any is
+/// run (status 2): the place in it is named, and what is allowed there. What names a user, group or operation that the
+/// case does not have is none of these: it comes to nothing in the run (docs/FORMATS.md, "Case").
 ///
 /// It can be drawn, too (docs/PICTURE.md). To understand a case, make it small (`shrink`), then look at
 /// --html; of a case that is too large for that, open what --perfetto writes in ui.perfetto.dev; put what
@@ -172,8 +202,8 @@ struct Replay {
 /// Operations, faults, devices, users, groups and hosts are left out, what is left is made simpler,
 /// and at last every part of it is tried alone. A smaller plan counts only if it fails with the signature
 /// that the case expects; one that holds is tried under 3 more noise seeds before it is given up. The
-/// case itself stays as it is; the small one is written to --out. Ctrl-C keeps the best so far. Status 1:
-/// it fails, small as it is.
+/// case itself stays as it is; the small one is written to --out, and a page beside it (`.md`). Ctrl-C keeps the
+/// best so far. Status 1: it fails, small as it is.
 #[derive(Args)]
 struct Shrink {
     /// The case file.
@@ -188,8 +218,8 @@ struct Shrink {
     /// How many runs at once (default: one for each core); the result does not depend on it.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
     jobs: Option<u16>,
-    /// Where the small case is written (default: the case's name with `-small`, in `sim` in cargo's
-    /// target folder).
+    /// Where the small case is written, a file in a folder that is there (default: the case's name with `-small`, in
+    /// `sim` in cargo's target folder, which is made). It is tried before the first run.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -228,8 +258,8 @@ struct Explain {
 ///
 /// A card is printed for each violation. Status 1: something is violated. Status 2: a file that can't be
 /// read, has no header, was cut off, or is no trace of a run; the line is named, and the other files are
-/// judged still. What a run measures beside its lines (how large its stores and streams got, which
-/// `bounded` looks at) is in no trace.
+/// judged still. Measurements not recorded as trace lines (store and stream sizes, used by `bounded`) cannot be
+/// judged.
 #[derive(Args)]
 struct Judge {
     /// Trace files.
@@ -257,9 +287,12 @@ struct Corpus {
 }
 
 /// Move a case to traces/ under a telling name.
+///
+/// It is run first, and must come out as it expects. The folder `traces` is that of the current folder, and is made if
+/// it is missing (`traces/mutants` for a case with a mutant). The file that is given is removed once the case is kept.
 #[derive(Args)]
 struct Keep {
-    /// The case file.
+    /// The case file, which is moved.
     case: PathBuf,
 }
 
@@ -339,14 +372,25 @@ impl fmt::Display for Failure {
 /// Parses the arguments and does what they say.
 pub fn main() -> ExitCode {
     let mut out = Output::default();
-    let status = command(Cli::parse().command, &mut out).unwrap_or_else(|failure| {
-        complain(&failure);
-        match failure {
-            Failure::Wrong(_) => WRONG,
-            Failure::Rig(_) => RIG_FAILED,
-            Failure::Interrupted(_) => INTERRUPTED,
+    let status = match Cli::try_parse() {
+        Ok(cli) => command(cli.command, &mut out).unwrap_or_else(|failure| {
+            complain(&failure);
+            match failure {
+                Failure::Wrong(_) => WRONG,
+                Failure::Rig(_) => RIG_FAILED,
+                Failure::Interrupted(_) => INTERRUPTED,
+            }
+        }),
+        // Help and the version are no mistake, and go to standard output.
+        Err(usage) if !usage.use_stderr() => {
+            out.usage(&usage);
+            0
         }
-    });
+        Err(usage) => {
+            let _ = usage.print();
+            WRONG
+        }
+    };
     // A verdict stays what it is; without one, nobody has read that all held.
     let is_unread = out.failed().is_some();
     ExitCode::from(if is_unread && [0, INTERRUPTED].contains(&status) { WRONG } else { status })

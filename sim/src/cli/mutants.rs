@@ -3,6 +3,7 @@
 use super::{
     Failure, INTERRUPTED, Mutants, VIOLATED, interrupt, jobs_or_cores,
     output::{OutFile, Output, bar},
+    places::Places,
 };
 use std::{fs, path::Path};
 use teamtalk::mutants::{Entry, NOT_BUILT, all};
@@ -11,6 +12,7 @@ use teamtalk_sim::mutants::{self, Hunt, Hunted};
 pub fn mutants(args: &Mutants, out: &mut Output) -> Result<u8, Failure> {
     let chosen = chosen(&args.only)?;
     interrupt::listen();
+    Places::default().writes("--json", &args.json).writes("--table", &args.table).differ()?;
     let json = args.json.as_deref().map(OutFile::tried).transpose()?;
     if let Some(path) = &args.table {
         write_table(path, &[])?;

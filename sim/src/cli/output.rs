@@ -24,6 +24,13 @@ impl Output {
         }
     }
 
+    /// Prints help or a version, in the colours that the terminal has.
+    pub fn usage(&mut self, said: &clap::Error) {
+        if self.failed.is_none() {
+            self.failed = said.print().and_then(|()| io::stdout().flush()).err();
+        }
+    }
+
     /// Prints a line.
     pub fn line(&mut self, text: impl Display) {
         self.print(format_args!("{text}\n"));
@@ -116,7 +123,7 @@ impl Drop for OutFile {
     }
 }
 
-/// Makes a folder, and a file in it that is gone again.
+/// Makes a folder if it is missing, and a file in it that is gone again.
 ///
 /// # Errors
 /// A sentence that names the folder.

@@ -4,6 +4,7 @@ use super::{
     Failure, Keep, RIG_FAILED, Replay, Run, VIOLATED, WRONG,
     deployed::Deployed,
     output::{OutFile, Output, complain, quoted, replay_of},
+    places::Places,
     profile_name,
 };
 use std::{
@@ -39,6 +40,11 @@ pub fn run(args: Run, out: &mut Output) -> Result<u8, Failure> {
             .map_err(|e| format!("--log `{filter}`: {e}"))?;
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     }
+    Places::default()
+        .reads_protocol("--protocol", &args.protocol)
+        .reads("--deployment", &args.deployed.file)
+        .writes("--trace", &args.trace)
+        .differ()?;
     let deployment = args.deployed.read()?;
     let protocol = deployment.under(&ProtocolSpec::parse(&args.protocol)?)?;
     let mut file = args.trace.as_deref().map(OutFile::tried).transpose()?;
@@ -76,6 +82,12 @@ pub fn run(args: Run, out: &mut Output) -> Result<u8, Failure> {
 }
 
 pub fn replay(args: Replay, out: &mut Output) -> Result<u8, Failure> {
+    Places::default()
+        .reads("CASE", &args.cases)
+        .writes("--trace", &args.trace)
+        .writes("--perfetto", &args.perfetto)
+        .writes("--html", &args.html)
+        .differ()?;
     let cases: Vec<_> =
         args.cases.iter().map(|p| Case::read(p).map(|c| (p, c))).collect::<Result<_, _>>()?;
     let tried = |path: &Option<PathBuf>| path.as_deref().map(OutFile::tried).transpose();

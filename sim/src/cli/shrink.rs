@@ -6,6 +6,7 @@ use super::{
     explore::in_the_target_folder,
     interrupt, jobs_or_cores,
     output::{Output, bar, complain, quoted_path, replay_of, try_folder},
+    places::Places,
     run::came_to_nothing,
 };
 use std::{
@@ -15,6 +16,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 use teamtalk_sim::{
+    files,
     plan::case::Case,
     report,
     run::Runner,
@@ -23,9 +25,19 @@ use teamtalk_sim::{
 
 pub fn shrink(args: &Shrink, out: &mut Output) -> Result<u8, Failure> {
     interrupt::listen();
-    let case = Case::read(&args.case)?;
     let place = args.out.clone().unwrap_or_else(|| place_of(&args.case));
-    try_folder(place.parent().unwrap_or(Path::new("")))?;
+    let page = page_beside(&place);
+    Places::default()
+        .reads("CASE", [&args.case])
+        .writes("--out", [&place])
+        .writes("the page beside --out", [&page])
+        .differ()?;
+    let case = Case::read(&args.case)?;
+    if args.out.is_none() {
+        try_folder(&in_the_target_folder())?;
+    }
+    files::tried(&place)?;
+    files::tried(&page)?;
     let asked = Asked {
         runner: args.patience.runner(),
         jobs: jobs_or_cores(args.jobs),
@@ -144,9 +156,14 @@ fn keep(
     Ok((case, card))
 }
 
+/// Where the page of a case is.
+fn page_beside(case: &Path) -> PathBuf {
+    case.with_extension("md")
+}
+
 /// Writes the page of a case beside it.
 pub fn write_page(case: &Path, page: &str) -> Result<(), String> {
-    let beside = case.with_extension("md");
+    let beside = page_beside(case);
     fs::write(&beside, page).map_err(|e| format!("{}: {e}", beside.display()))
 }
 

@@ -11,6 +11,7 @@ use super::{
         OutFile, Output, bar, complain, quoted_path, replay_elsewhere, replay_of, style_of,
         try_folder,
     },
+    places::Places,
     profile,
     shrink::write_page,
 };
@@ -23,6 +24,7 @@ use std::{
 };
 use teamtalk_sim::{
     campaign::Shard,
+    files,
     plan::{
         case::ProtocolSpec,
         generate::{Deployment, Profile},
@@ -93,7 +95,7 @@ pub struct Verify {
     profile: Profile,
     #[command(flatten)]
     deployed: Deployed,
-    /// Where cases are written (default: the folder `verify` in `sim` in cargo's target folder).
+    /// Where cases are written, a folder, which is made if it is missing (default: the folder `verify` in `sim` in cargo's target folder).
     #[arg(long)]
     out: Option<PathBuf>,
     /// Write the verdict as JSON (docs/FORMATS.md). The file is opened before the first seed.
@@ -132,6 +134,7 @@ pub struct Verify {
 
 pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     interrupt::listen();
+    places(&args).differ()?;
     let base = ProtocolSpec::parse(&args.base).map_err(|e| format!("--base: {e}"))?;
     let candidate =
         ProtocolSpec::parse(&args.candidate).map_err(|e| format!("--candidate: {e}"))?;
@@ -140,8 +143,6 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     let candidate = deployment.under(&candidate).map_err(|e| format!("--candidate: {e}"))?;
     let pair = Pair { base, candidate };
     let contract = args.contract.as_deref().map(Contract::read).transpose()?.unwrap_or_default();
-    let folder = args.out.clone().unwrap_or_else(|| in_the_target_folder().join("verify"));
-    try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
     let differences = match &args.base_proto {
         Some(base) => wire::compare(base, &args.candidate_proto)?,
         None => Vec::new(),
@@ -151,6 +152,8 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     let json = args.json.as_deref().map(OutFile::tried).transpose()?;
     let html = args.html.as_deref().map(OutFile::tried).transpose()?;
     let junit = args.junit.as_deref().map(OutFile::tried).transpose()?;
+    let folder = args.out.clone().unwrap_or_else(|| in_the_target_folder().join("verify"));
+    try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
     args.deployed.say(&deployment, out);
     out.line(report::changes(&pair, &programs));
     if args.base_proto.is_some() {
@@ -236,6 +239,27 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     })
 }
 
+/// What it reads and writes.
+fn places(args: &Verify) -> Places<'_> {
+    // A shard goes on with its own file.
+    let (given, written) = match args.shard {
+        Some(_) => (&[][..], &args.runs[..]),
+        None => (&args.runs[..], &[][..]),
+    };
+    Places::default()
+        .reads_protocol("--base", &args.base)
+        .reads_protocol("--candidate", &args.candidate)
+        .reads("--contract", &args.contract)
+        .reads("--base-sim", &args.base_sim)
+        .reads("--candidate-sim", &args.candidate_sim)
+        .reads("--deployment", &args.deployed.file)
+        .reads("--runs", given)
+        .writes("--runs", written)
+        .writes("--json", &args.json)
+        .writes("--html", &args.html)
+        .writes("--junit", &args.junit)
+}
+
 /// The runs of files, with their names. A shard goes on with its own file if there is one.
 fn parts(args: &Verify) -> Result<Vec<(String, Part)>, Failure> {
     let read = |path: &PathBuf| Part::read(path).map(|part| (path.display().to_string(), part));
@@ -246,9 +270,8 @@ fn parts(args: &Verify) -> Result<Vec<(String, Part)>, Failure> {
         let wrong = "a shard writes one file of runs, so --runs takes one with --shard";
         return Err(Failure::Wrong(wrong.into()));
     };
-    let is_there = place.exists();
-    OutFile::tried(place)?;
-    if !is_there {
+    files::tried(place)?;
+    if !place.exists() {
         return Ok(Vec::new());
     }
     let (name, part) = read(place)?;

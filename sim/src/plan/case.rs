@@ -15,6 +15,10 @@ pub const FORMAT: u32 = 1;
 /// No case file is larger, in bytes.
 pub const LARGEST_FILE: u64 = 64 << 20;
 
+/// A protocol file, to show what one is like.
+pub const PROTOCOL_FILE: [&str; 3] =
+    ["preset = \"hardened\"", "[overrides]", "unread-from-store = false"];
+
 /// A preset and the switches that differ from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,19 +49,34 @@ impl ProtocolSpec {
         Self { mutant: Some(name.into()), ..Self::preset("hardened") }
     }
 
-    /// A preset's name, or a TOML file `preset = "hardened"` with `[overrides]`.
+    /// A preset's name, or a TOML file such as [`PROTOCOL_FILE`].
+    ///
+    /// # Errors
+    /// A sentence that names the file, if it is one, and what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let spec = if Protocol::preset(text).is_some() {
-            Self::preset(text)
-        } else if Path::new(text).is_file() {
-            let file = files::read(Path::new(text), LARGEST_FILE, "protocol")?;
-            toml::from_str(&file).map_err(|e| format!("{text}: {e}"))?
-        } else {
+        let Some(path) = Self::file(text) else { return Ok(Self::preset(text)) };
+        if !path.is_file() {
             return Err(format!(
                 "unknown protocol `{text}`: expected `teamtalk`, `hardened`, or a TOML file \
-                 such as\n  preset = \"hardened\"\n  [overrides]\n  single-relation = false"
+                 such as\n  {}",
+                PROTOCOL_FILE.join("\n  ")
             ));
-        };
+        }
+        let file = files::read(path, LARGEST_FILE, "protocol")?;
+        Self::from_toml(&file).map_err(|e| format!("{text}: {e}"))
+    }
+
+    /// The path of what is no preset's name.
+    pub fn file(text: &str) -> Option<&Path> {
+        Protocol::preset(text).is_none().then(|| Path::new(text))
+    }
+
+    /// The text of a protocol file.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong with it.
+    pub fn from_toml(text: &str) -> Result<Self, String> {
+        let spec: Self = toml::from_str(text).map_err(|e| e.to_string())?;
         spec.resolve_limits()?;
         spec.resolve().map(|_| spec)
     }

@@ -45,7 +45,7 @@ pub struct Host {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no host: expected redis, sql or outside, or one of route, db, msg and client with a \
-     number, such as msg1"
+     number from 1 to 4294967295 and no 0 in front, such as msg1"
 )]
 pub struct NoHost(String);
 
@@ -54,6 +54,18 @@ impl Role {
     pub(super) const SINGLE: [Self; 3] = [Self::Redis, Self::Sql, Self::Outside];
     /// Those that a plan may have several of.
     pub(super) const NUMBERED: [Self; 4] = [Self::Route, Self::Db, Self::Msg, Self::Client];
+
+    /// All of them.
+    pub(super) const ALL: [Self; 8] = [
+        Self::Redis,
+        Self::Sql,
+        Self::Outside,
+        Self::Route,
+        Self::Db,
+        Self::Msg,
+        Self::Client,
+        Self::World,
+    ];
 
     /// How signatures and the names of hosts call it.
     pub fn name(self) -> &'static str {
@@ -93,15 +105,18 @@ impl fmt::Display for Role {
 }
 
 impl Host {
-    /// The host of a plan that has this name.
+    /// The host of a plan that has this name. A number is written in one way: from 1, of 32 bits, without a 0 in
+    /// front.
     ///
     /// # Errors
     /// If no role's hosts are called so.
     pub fn parse(name: &str) -> Result<Self, NoHost> {
         let word = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let digits = &name[word.len()..];
         let among = |roles: &[Role], word: &str| roles.iter().find(|r| r.name() == word).copied();
         let single = among(&Role::SINGLE, name);
-        let numbered = || among(&Role::NUMBERED, word).filter(|_| word.len() < name.len());
+        let is_number = !digits.starts_with('0') && digits.parse::<u32>().is_ok();
+        let numbered = || among(&Role::NUMBERED, word).filter(|_| is_number);
         match single.or_else(numbered) {
             Some(role) => Ok(Self { name: name.into(), role }),
             None => Err(NoHost(name.into())),
@@ -233,10 +248,32 @@ mod tests {
 
     #[test]
     fn other_names_are_refused_with_what_was_expected() {
-        for name in ["", "1", "mgs1", "msg", "sql2", "world", "msg1x", "Msg1", "client-1"] {
+        let long = "msg".to_string() + &"1".repeat(300);
+        for name in [
+            "",
+            "1",
+            "mgs1",
+            "msg",
+            "sql2",
+            "world",
+            "msg1x",
+            "Msg1",
+            "client-1",
+            "msg0",
+            "msg01",
+            "msg4294967296",
+            &long,
+            "msg१",
+        ] {
             let refused = Host::parse(name).expect_err(name).to_string();
             assert!(refused.starts_with(&format!("`{name}` is no host: expected")), "{refused}");
         }
+    }
+
+    #[test]
+    fn the_highest_number_is_one_of_32_bits() {
+        let host = Host::parse("msg4294967295").map(|host| host.role());
+        assert_eq!(host, Ok(Role::Msg));
     }
 
     #[test]

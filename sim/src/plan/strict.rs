@@ -2,7 +2,10 @@
 //! place. Serde alone lets such fields pass wherever a type is flattened into
 //! another one or is an enum's unit variant.
 
-use super::{Device, Fault, Group, Migration, Node, Operation, Step as RolloutStep, case::Case};
+use super::{
+    Device, Fault, Group, Migration, Node, Operation, Step as RolloutStep,
+    case::{Case, Story},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -11,6 +14,7 @@ use serde_json::{Map, Value};
 /// # Errors
 /// A sentence with the place (`operation 12: field `to`: …`) and what was expected there.
 pub fn case(mut document: Value) -> Result<Case, String> {
+    let story = story(&mut document)?;
     let plan = document.get_mut("plan").and_then(Value::as_object_mut);
     // Element by element: then what is wrong has a place, and looking for it takes no longer in
     // a long case than in a short one.
@@ -24,6 +28,7 @@ pub fn case(mut document: Value) -> Result<Case, String> {
     let faults = elements::<Fault>(plan, "faults", "fault", "id")?;
     let rollout = elements::<RolloutStep>(plan, "rollout", "step", "id")?;
     let mut case: Case = whole(&mut document)?;
+    case.story = story;
     case.plan.migrations = migrations;
     case.plan.nodes = nodes;
     case.plan.devices = devices;
@@ -32,6 +37,14 @@ pub fn case(mut document: Value) -> Result<Case, String> {
     case.plan.faults = faults;
     case.plan.rollout = rollout;
     Ok(case)
+}
+
+/// Takes the story out of the document, if it has one.
+fn story(document: &mut Value) -> Result<Option<Story>, String> {
+    let story = document.as_object_mut().and_then(|fields| fields.remove("story"));
+    let story = story.filter(|story| !story.is_null());
+    let read = |mut story| whole(&mut story).map_err(|e| format!("story: {e}"));
+    story.map(read).transpose()
 }
 
 /// Takes the elements of one of the plan's lists out of it. One that is absent or no list stays:

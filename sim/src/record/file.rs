@@ -60,11 +60,7 @@ impl Header {
         let fields = document.as_object_mut().ok_or("no header")?;
         let mut take = |field: &str| fields.remove(field).unwrap_or_default();
         let (_, format) = (take("kind"), take("format"));
-        if format != FORMAT {
-            return Err(wrong(format!(
-                "format version {format}, but this build reads format version {FORMAT}"
-            )));
-        }
+        is_of_this_format(&format).map_err(wrong)?;
         let build = take("build");
         let build =
             build.as_str().ok_or_else(|| wrong("field `build`: expected a string".into()))?;
@@ -78,6 +74,23 @@ impl Header {
             Some(field) => Err(wrong(format!("unknown field `{field}`"))),
         }
     }
+}
+
+fn is_of_this_format(format: &Json) -> Result<(), String> {
+    match *format == FORMAT {
+        true => Ok(()),
+        false => {
+            Err(format!("format version {format}, but this build reads format version {FORMAT}"))
+        }
+    }
+}
+
+/// Whether as many lines were found as a header says.
+fn all_are_there(found: u64, said: u64) -> Result<(), String> {
+    if found == said {
+        return Ok(());
+    }
+    Err(format!("{found} lines, but its header says {said}: is the file truncated?"))
 }
 
 /// The header in a line, if it is one.
@@ -100,10 +113,7 @@ impl Stored {
     /// # Errors
     /// A sentence that names the file, the line in it and what was expected.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let at = path.display();
-        let file = fs::File::open(path).map_err(|e| format!("{at}: {e}"))?;
-        let file = BufReader::new(file.take(LARGEST_FILE));
-        Self::parse(file).map_err(|e| format!("{at}: {e}"))
+        of_file(path, |file| Self::parse(file))
     }
 
     /// The same, of the text of a file.
@@ -124,22 +134,96 @@ impl Stored {
             latest_us = latest_us.max(line.sim_us);
             trace.lines.push(line);
         }
-        let (found, said) = (trace.lines.len() as u64, header.lines);
-        if found != said {
-            return Err(format!(
-                "{found} lines, but its header says {said}: is the file truncated?"
-            ));
-        }
+        all_are_there(trace.lines.len() as u64, header.lines)?;
         Ok(Self { header, trace })
+    }
+}
+
+/// A trace file to compare: its lines as they are written. It may be of another build, whose lines mean something
+/// else, and of one from before there were headers.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The header, if it has one.
+    pub header: Option<Json>,
+    /// The lines behind it.
+    pub lines: Vec<String>,
+}
+
+impl Written {
+    /// Reads a file. Each of its lines is one of a trace, and if its header counts them all are there.
+    ///
+    /// # Errors
+    /// A sentence that names the file and the line, as of [`Stored::read`].
+    pub fn read(path: &Path) -> Result<Self, String> {
+        of_file(path, |file| Self::parse(file))
+    }
+
+    fn parse(mut from: impl BufRead) -> Result<Self, String> {
+        let mut written = Self { header: None, lines: Vec::new() };
+        for n in 1.. {
+            let wrong = |e: String| format!("line {n}: {e}");
+            let Some(text) = next_line(&mut from).map_err(|e| wrong(e.to_string()))? else { break };
+            let document = json(&text).map_err(wrong)?;
+            if n == 1 && document["kind"] == KIND {
+                is_of_this_format(&document["format"]).map_err(wrong)?;
+                written.header = Some(document);
+                continue;
+            }
+            let next = written.lines.len();
+            is_next(&document["n"], next as u64).map_err(wrong)?;
+            written.lines.push(text);
+        }
+        let count = |header: &Json| header["lines"].as_u64().ok_or("line 1: no count of lines");
+        match written.header.as_ref().map(count).transpose()? {
+            Some(said) => all_are_there(written.lines.len() as u64, said)?,
+            None if written.lines.is_empty() => return Err("it has no lines: no trace".into()),
+            None => {}
+        }
+        Ok(written)
+    }
+
+    /// The number in its file, as an editor counts, of the n-th line, counted from 0.
+    pub fn number(&self, n: usize) -> usize {
+        n + 1 + usize::from(self.header.is_some())
+    }
+}
+
+/// Reads a file that is no larger than a trace may be.
+fn of_file<T>(
+    path: &Path,
+    parse: impl FnOnce(&mut BufReader<io::Take<fs::File>>) -> Result<T, String>,
+) -> Result<T, String> {
+    let named = |e: String| format!("{}: {e}", path.display());
+    let file = fs::File::open(path).map_err(|e| named(e.to_string()))?;
+    within(file, LARGEST_FILE, parse).map_err(named)
+}
+
+/// Reads so many bytes at most. What is longer is not taken for one that was cut off there.
+fn within<R: Read, T>(
+    from: R,
+    most: u64,
+    parse: impl FnOnce(&mut BufReader<io::Take<R>>) -> Result<T, String>,
+) -> Result<T, String> {
+    let mut from = BufReader::new(from.take(most + 1));
+    let parsed = parse(&mut from);
+    match from.get_ref().limit() {
+        0 => Err(format!("larger than {most} bytes: no trace")),
+        _ => parsed,
+    }
+}
+
+/// Whether the field `n` of a line is that of the next one.
+fn is_next(n: &Json, next: u64) -> Result<(), String> {
+    match *n == next {
+        true => Ok(()),
+        false => Err(format!("field `n`: {n}, but this is line {next} of the trace")),
     }
 }
 
 /// Whether a line can be the next one in a run of the case. The hosts of a tick come one after the
 /// other: the time of one that comes later may be earlier, within the tick.
 fn can_follow(case: &Case, next: u64, latest_us: u64, line: &Line) -> Result<(), String> {
-    if line.n != next {
-        return Err(format!("field `n`: {}, but this is line {next} of the trace", line.n));
-    }
+    is_next(&line.n.into(), next)?;
     let (least, most) = (latest_us.saturating_sub(TICK_MS * 1_000), LONGEST_RUN_MS * 1_000);
     if !(least..=most).contains(&line.sim_us) {
         return Err(format!("field `sim_us`: {} is not within {least} to {most}", line.sim_us));
@@ -170,15 +254,6 @@ fn next_line(from: &mut impl BufRead) -> io::Result<Option<String>> {
 pub fn headed(case: &Case, trace: &Trace, ended: bool) -> String {
     let header = Header::of(case, trace, ended).to_json();
     header + "\n" + &trace.to_jsonl()
-}
-
-/// The header of a trace file, if it has one, and its lines.
-pub fn parted(text: &str) -> (Option<Json>, &str) {
-    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
-    match header(first) {
-        Some(header) => (Some(header), rest),
-        None => (None, text),
-    }
 }
 
 /// In what two headers differ, a place each.
@@ -228,6 +303,22 @@ fn differ(left: &Json, right: &Json, at: &str, found: &mut Vec<String>) {
                 },
             };
             found.push(format!("{at}: {} and {}", shown(left), shown(right)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Written, within};
+
+    #[test]
+    fn what_is_longer_than_a_trace_may_be_is_not_taken_for_one_that_was_cut_off() {
+        let text = "{\"n\":0}\n{\"n\":1}\n";
+        let read = |most| within(text.as_bytes(), most, |from| Written::parse(from));
+        assert_eq!(read(text.len() as u64).map(|trace| trace.lines.len()), Ok(2));
+        for most in 0..text.len() as u64 {
+            let refused = read(most).map(|_| ()).expect_err("too long");
+            assert_eq!(refused, format!("larger than {most} bytes: no trace"));
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) use applied::readable;
 pub use applied::tests::sql as sql_applied;
 pub use applied::{Applied, Did, Effect, kept, kept_value, shown};
 pub use changed::{Changed, Columns};
-pub use file::{FORMAT, Header, LARGEST_FILE, Stored, difference, headed, parted};
+pub use file::{FORMAT, Header, LARGEST_FILE, Stored, Written, difference, headed};
 pub use frame::Frame;
 pub use read::Reader;
 pub use what::{Verb, What};

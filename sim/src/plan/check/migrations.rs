@@ -38,7 +38,7 @@ mod tests {
         for (schema, migrations, place) in [
             (last + 1, vec![], "plan: field `schema`: "),
             (0, vec![migration(0, 0, 1)], "migration 0: field `id`: "),
-            (0, vec![migration(3, 0, 1), migration(3, 5, 2)], "migration 3: there is another"),
+            (0, vec![migration(3, 0, 1), migration(3, 5, 2)], "migration 3: duplicate id"),
             (0, vec![migration(3, end, 1)], "migration 3: field `at_ms`: "),
             (0, vec![migration(3, 0, 0)], "migration 3: field `to`: "),
             (0, vec![migration(3, 0, last + 1)], "migration 3: field `to`: "),

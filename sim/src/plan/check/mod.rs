@@ -3,11 +3,14 @@
 
 mod extent;
 mod migrations;
+mod named;
 mod past;
 
 pub use extent::{MOST_AT_ONCE, MOST_FLOODED, MOST_MEMBERS, MOST_NAMED, MOST_ROWS};
 
-use super::{Action, Ask, LONGEST_MS, Node, Operation, Plan, Role, case::Case};
+use super::{
+    Action, Ask, Between, Fault, Host, LONGEST_MS, Node, Operation, Plan, Role, case::Case,
+};
 use crate::properties;
 use std::{collections::BTreeSet, fmt::Display};
 use teamtalk::{
@@ -166,12 +169,18 @@ fn groups(plan: &Plan) -> Result<(), String> {
         unique(&mut ids, group.id, || place.clone())?;
         within(&place, "creator", group.creator, 1, LARGEST_ID)?;
         at_most(&place, "members", group.members.len(), MOST_ITEMS)?;
-        let mut members = BTreeSet::new();
+        let (mut members, mut before) = (BTreeSet::new(), 0);
         for &member in &group.members {
             within(&place, "members", member, 1, LARGEST_ID)?;
             if !members.insert(member) {
                 return Err(format!("{place}: field `members`: user {member} is in it twice"));
             }
+            if member < before {
+                return Err(format!(
+                    "{place}: field `members`: {member} behind {before}: they are ascending"
+                ));
+            }
+            before = member;
         }
     }
     Ok(())
@@ -194,6 +203,7 @@ fn operations(plan: &Plan) -> Result<(), String> {
         for (field, length) in lists_of(op) {
             at_most(&place, field, length, MOST_ITEMS)?;
         }
+        named::check(&place, &op.action)?;
     }
     Ok(())
 }
@@ -218,8 +228,22 @@ fn faults(plan: &Plan) -> Result<(), String> {
             is_host(plan, &place, host)?;
         }
         fault.check()?;
+        they_talk(&place, fault)?;
     }
     Ok(())
+}
+
+/// A link that nothing is ever sent on has no trouble.
+fn they_talk(place: &str, fault: &Fault) -> Result<(), String> {
+    let [a, b] = fault.trouble.hosts()[..] else { return Ok(()) };
+    let roles = [a, b].map(|host| Host::parse(host).map(|host| host.role()));
+    let [Ok(of_a), Ok(of_b)] = roles else { return Ok(()) };
+    if Between::of(of_a, of_b).is_some() {
+        return Ok(());
+    }
+    let links: Vec<_> = Between::ALL.iter().map(|(link, ..)| link.name()).collect();
+    let links = links.join(", ");
+    Err(format!("{place}: `{a}` and `{b}` never talk: the links of a world are {links}"))
 }
 
 fn rollout(plan: &Plan) -> Result<(), String> {
@@ -232,10 +256,14 @@ fn rollout(plan: &Plan) -> Result<(), String> {
 }
 
 fn expectation(expect: &str) -> Result<(), String> {
-    let property = expect.split('/').next().unwrap_or_default();
     let all = properties::all(&Protocol::hardened());
-    let is_signature =
-        expect.split('/').count() == 3 && all.iter().any(|known| known.name() == property);
+    let is_signature = match expect.split('/').collect::<Vec<_>>()[..] {
+        [property, _, role] => {
+            all.iter().any(|known| known.name() == property)
+                && Role::ALL.iter().any(|known| known.name() == role)
+        }
+        _ => false,
+    };
     if expect == "holds" || is_signature {
         return Ok(());
     }
@@ -270,7 +298,7 @@ fn unique<T: Ord>(seen: &mut BTreeSet<T>, id: T, place: impl Fn() -> String) -> 
     if seen.insert(id) {
         return Ok(());
     }
-    Err(format!("{}: there is another one of this name; each is its own", place()))
+    Err(format!("{}: duplicate id: ids must be unique", place()))
 }
 
 fn before_the_end(place: &str, at_ms: u64, plan: &Plan) -> Result<(), String> {

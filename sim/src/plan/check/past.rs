@@ -21,8 +21,13 @@ pub(super) fn check(plan: &Plan) -> Result<(), String> {
     for pair in &past.pairs {
         let [low, high] = pair.users;
         let place = format!("past: pair {low}, {high}");
-        within(&place, "users", high, 1, LARGEST_ID)?;
-        within(&place, "users", low, 1, high - 1)?;
+        for user in pair.users {
+            within(&place, "users", user, 1, LARGEST_ID)?;
+        }
+        if low >= high {
+            let wrong = "field `users`: a pair is of two users, the lower one first";
+            return Err(format!("{place}: {wrong}"));
+        }
         messages(&place, &pair.messages, &pair.users, &mut ids)?;
     }
     let mut groups = BTreeSet::new();
@@ -92,9 +97,14 @@ mod tests {
         let pair = |users, messages| PastPair { users, counter: 0, messages };
         for (pairs, wrong) in [
             (vec![pair([1, 2], vec![message(1, 2, 1)]), pair([1, 2], vec![])], ""),
-            (vec![pair([2, 1], vec![])], "past: pair 2, 1: field `users`"),
+            (
+                vec![pair([2, 1], vec![])],
+                "past: pair 2, 1: field `users`: a pair is of two users, the lower one first",
+            ),
+            (vec![pair([1, 1], vec![])], "past: pair 1, 1: field `users`: a pair is of two users"),
+            (vec![pair([0, 1], vec![])], "past: pair 0, 1: field `users`: 0 is not within"),
             (vec![pair([1, 2], vec![message(1, 3, 1)])], "message 1: field `from`"),
-            (vec![pair([1, 2], vec![message(1, 1, 1), message(1, 1, 2)])], "another one"),
+            (vec![pair([1, 2], vec![message(1, 1, 1), message(1, 1, 2)])], "duplicate id"),
             (vec![pair([1, 2], vec![message(1, 1, 1), message(2, 1, 1)])], "msg_id 1"),
         ] {
             plan.past.pairs = pairs;

@@ -221,9 +221,9 @@ impl Property for Links {
     }
 
     fn says(&self) -> &'static str {
-        "a msg_server speaks to route through its master and tells it of every login, passes answers on, \
-         and refuses what waits on a link that is gone, at once and nothing else; a db_proxy that stops says \
-         so, and is asked no more"
+        "a msg_server speaks to route through its master and tells it of every login, and passes answers on; \
+         when a link goes down, exactly the requests pending on it are refused, immediately; a db_proxy that \
+         stops says so, and is asked no more"
     }
 
     fn sort(&self) -> Sort {
