@@ -314,7 +314,7 @@ pub fn names() -> Vec<Named> {
             let counts = match Unit::of(known) {
                 Unit::Items => "items of a list",
                 Unit::Bytes => "bytes of a string",
-                Unit::Value => "a number",
+                Unit::Value => "maximum value",
             };
             let (name, says) = (field_name(command, field.field), counts.to_string());
             Some(Named { name, limit: field.limit, says })
