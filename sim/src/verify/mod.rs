@@ -400,7 +400,7 @@ impl Verification<'_> {
         let mut in_order = None;
         if self.rolling && !verdict.is_lost_alone() {
             self.constraints(&mut verdict, &runs);
-            in_order = self.prove(&mut verdict);
+            in_order = self.prove(&mut verdict, &runs);
             explain(&mut verdict, &runs);
         }
         self.held_to(&mut verdict, &runs, in_order.as_ref());

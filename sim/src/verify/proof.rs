@@ -113,7 +113,7 @@ impl StandOut {
 impl Verification<'_> {
     /// Infers the order, runs it, and corrects it by what that breaks. What the order's own runs have
     /// looked at; `None` if none is known.
-    pub(super) fn prove(&self, verdict: &mut Verdict) -> Option<Looked> {
+    pub(super) fn prove(&self, verdict: &mut Verdict, of_stages: &Runs) -> Option<Looked> {
         for round in 1..=ROUNDS {
             verdict.proven = None;
             // What is not known of the causes can't be known of the order.
@@ -122,7 +122,10 @@ impl Verification<'_> {
             }
             let causes: Vec<_> = verdict.constraints.iter().map(|of| of.cause.clone()).collect();
             let order = order::infer(&causes, self.pair.units())?;
-            let Tried { proven, failing, lost, looked } = self.run_order(verdict, order);
+            let Tried { proven, failing, lost, looked } = self.run_order(verdict, of_stages, order);
+            let not_yet = looked.violated.iter().filter(|of| !of_stages.base_promises(of));
+            let new = not_yet.filter(|of| !verdict.not_yet.contains(of)).cloned();
+            verdict.not_yet.extend(new.collect::<Vec<_>>());
             add_lost(&mut verdict.lost, lost);
             verdict.proven = Some(proven);
             if failing.is_empty() {
@@ -164,7 +167,7 @@ impl Verification<'_> {
     }
 
     /// Runs an order, there and back.
-    fn run_order(&self, verdict: &Verdict, order: Order) -> Tried {
+    fn run_order(&self, verdict: &Verdict, of_stages: &Runs, order: Order) -> Tried {
         let ranks = Ranks { at_once: order.at_once.clone(), ..Ranks::of(&order.roles) };
         // Other seeds than those that it was inferred from.
         let from = self.from.saturating_add(self.seeds);
@@ -183,8 +186,12 @@ impl Verification<'_> {
             for ran in runs.of(is_rolling) {
                 looked.add(ran);
                 let mut lost = None;
-                let is_open =
-                    |signature: &str| self.stands_out(verdict, &runs, ran.stage, signature);
+                // What the base promises nothing of can't be lost.
+                let is_open = |signature: &str| {
+                    self.contract.must_hold(ran.stage, signature)
+                        || of_stages.base_promises(signature)
+                            && self.stands_out(verdict, &runs, ran.stage, signature)
+                };
                 let open = ran.came.violated.iter().filter(|of| is_open(&of.signature));
                 let mut stands_out = false;
                 for of in open {
@@ -222,12 +229,8 @@ impl Verification<'_> {
         Tried { proven, failing, lost: all_lost, looked }
     }
 
-    /// Whether a signature is one to be looked at in the runs of an order: the base has none of it or clearly fewer, or the
-    /// contract wants it to hold.
+    /// Whether a signature is one to be looked at in the runs of an order: the base has none of it or clearly fewer.
     fn stands_out(&self, verdict: &Verdict, runs: &Runs, stage: Stage, signature: &str) -> bool {
-        if self.contract.must_hold(stage, signature) {
-            return true;
-        }
         let is_not_yet = verdict.not_yet.iter().any(|of| of == signature);
         let [is_new, is_more] = beside(verdict, runs, signature);
         !is_not_yet && !self.contract.may_lose(stage, signature) && (is_new || is_more)

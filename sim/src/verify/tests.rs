@@ -29,7 +29,8 @@ fn given(broken: &[u64]) -> Given {
     let mut given = Given::new();
     for seed in 1..=4 {
         for stage in [Stage::Base, Stage::Candidate] {
-            given.insert((stage, seed), Came::default());
+            let judged = [("order".to_string(), 9)].into();
+            given.insert((stage, seed), Came { judged, ..Came::default() });
         }
         for leg in Leg::ALL {
             let came = if broken.contains(&seed) { planted() } else { Came::default() };
@@ -46,6 +47,16 @@ fn verdict(
     stop: &AtomicBool,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Verdict {
+    verdict_of(given(broken), contract, stop, progress)
+}
+
+/// The same, of these runs.
+fn verdict_of(
+    given: Given,
+    contract: Contract,
+    stop: &AtomicBool,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Verdict {
     let hardened = ProtocolSpec::preset("hardened");
     let verification = Verification {
         pair: Pair { base: hardened.clone(), candidate: hardened },
@@ -58,7 +69,7 @@ fn verdict(
         candidate_noise: 0,
         pool: Pool::new(Runner::default(), 2, stop),
         programs: Programs::default(),
-        given: given(broken),
+        given,
         shrink_runs: 0,
         known: Known::default(),
         progress,
@@ -77,6 +88,20 @@ fn what_the_order_shows_and_the_base_never_did_is_kept() {
     assert_eq!(seen, [(IT, 3, Count { hits: 1, of: 2 })]);
     assert_eq!((proven.unsure_forward, proven.unsure_back), (1, 0));
     assert!(proven.lost.is_empty() && verdict.is_safe(true));
+}
+
+/// The base does not judge `pushed`: it promises nothing of it.
+#[test]
+fn what_the_base_promises_nothing_of_is_not_lost_in_the_order() {
+    let stop = AtomicBool::new(false);
+    let mut given = given(&[3]);
+    for came in given.values_mut() {
+        came.violated.iter_mut().for_each(|of| of.signature = "pushed/never/db".into());
+    }
+    let verdict = verdict_of(given, Contract::default(), &stop, &|_| {});
+    assert_eq!(verdict.not_yet, ["pushed/never/db"]);
+    let proven = verdict.proven.as_ref().expect("an order");
+    assert!(proven.seen.is_empty() && proven.lost.is_empty() && proven.unsure_forward == 0);
 }
 
 #[test]
