@@ -115,11 +115,11 @@ const ROLES: [Role; 8] = [
 /// A sentence about what is none.
 fn check_shape(name: &str) -> Result<(), String> {
     let parts: Vec<_> = name.split('/').collect();
-    let is_word =
-        |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    let is_of_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let are_words = parts.iter().all(|part| !part.is_empty() && part.chars().all(is_of_word));
     let roles = ROLES.map(Role::name);
     let is_role = parts.get(2).is_none_or(|role| roles.contains(role));
-    match parts.len() <= 3 && parts.iter().all(|part| is_word(&part)) && is_role {
+    match parts.len() <= 3 && are_words && is_role {
         true => Ok(()),
         false => Err(format!(
             "`{name}` is no signature: expected property/kind/role, with a role of {}",
