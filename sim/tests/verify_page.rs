@@ -153,7 +153,8 @@ fn constraints() -> Vec<Constraint> {
     let (aimed, aimed_on_base) = (Count { hits: 9, of: 50 }, Count { hits: 0, of: 50 });
     let constraint = |cause: Cause| {
         let signature = format!("property/{}/msg", "long-".repeat(30));
-        Constraint { cause, signature, aimed, aimed_on_base, case: case.clone() }
+        let breaks = [signature.clone()].into();
+        Constraint { cause, signature, breaks, aimed, aimed_on_base, case: case.clone() }
     };
     causes.into_iter().map(constraint).collect()
 }

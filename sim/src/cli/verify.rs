@@ -31,7 +31,9 @@ use teamtalk_sim::{
     },
     pool::Pool,
     report::{
-        page_of, verify as report, verify_junit,
+        page_of, verify as report,
+        verify_json::json as json_of,
+        verify_junit,
         verify_page::page,
         verify_told::{Shown, Told},
     },
@@ -39,7 +41,7 @@ use teamtalk_sim::{
     shrink::NoFailure,
     verify::{
         Contract, Given, Known, Lost, Pair, Part, Paths, Programs, Progress, ROLLING, SHRINK_RUNS,
-        Stage, Verdict, Verification, wire,
+        Stage, Verdict, Verification, check_seeds, wire,
     },
 };
 
@@ -135,14 +137,14 @@ pub struct Verify {
 pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     interrupt::listen();
     places(&args).differ()?;
-    let base = ProtocolSpec::parse(&args.base).map_err(|e| format!("--base: {e}"))?;
-    let candidate =
-        ProtocolSpec::parse(&args.candidate).map_err(|e| format!("--candidate: {e}"))?;
+    check_seeds(args.from, args.seeds).map_err(|e| format!("--from, --seeds: {e}"))?;
+    let base = protocol("--base", &args.base)?;
+    let candidate = protocol("--candidate", &args.candidate)?;
     let deployment = args.deployed.read()?;
     let base = deployment.under(&base).map_err(|e| format!("--base: {e}"))?;
     let candidate = deployment.under(&candidate).map_err(|e| format!("--candidate: {e}"))?;
     let pair = Pair { base, candidate };
-    let contract = args.contract.as_deref().map(Contract::read).transpose()?.unwrap_or_default();
+    let contract = contract(&args)?;
     let differences = match &args.base_proto {
         Some(base) => wire::compare(base, &args.candidate_proto)?,
         None => Vec::new(),
@@ -220,7 +222,7 @@ pub fn verify(args: Verify, out: &mut Output) -> Result<u8, Failure> {
     out.line(report::verdict(&told));
     // What can't be written is said when all others are.
     let as_json = || {
-        let text = serde_json::to_string_pretty(&report::json(&pair, &verdict, args.rolling));
+        let text = serde_json::to_string_pretty(&json_of(&told));
         Ok(text.map_err(|e| e.to_string())? + "\n")
     };
     let all = [
@@ -260,9 +262,31 @@ fn places(args: &Verify) -> Places<'_> {
         .writes("--junit", &args.junit)
 }
 
+/// A side.
+fn protocol(option: &str, text: &str) -> Result<ProtocolSpec, Failure> {
+    if Path::new(text).is_dir() {
+        let wrong =
+            format!("{option} {text}: it is a folder, and a preset or a TOML file is expected");
+        return Err(Failure::Wrong(wrong));
+    }
+    Ok(ProtocolSpec::parse(text).map_err(|e| format!("{option}: {e}"))?)
+}
+
+/// What must hold where.
+fn contract(args: &Verify) -> Result<Contract, Failure> {
+    let Some(path) = &args.contract else { return Ok(Contract::default()) };
+    let contract = Contract::read(path).map_err(|e| format!("--contract {e}"))?;
+    let shown = path.display();
+    contract.check(args.rolling).map_err(|e| format!("--contract {shown}: {e}"))?;
+    Ok(contract)
+}
+
 /// The runs of files, with their names. A shard goes on with its own file if there is one.
 fn parts(args: &Verify) -> Result<Vec<(String, Part)>, Failure> {
-    let read = |path: &PathBuf| Part::read(path).map(|part| (path.display().to_string(), part));
+    let read = |path: &PathBuf| match Part::read(path) {
+        Ok(part) => Ok((path.display().to_string(), part)),
+        Err(why) => Err(format!("--runs {why}")),
+    };
     let Some(shard) = args.shard else {
         return Ok(args.runs.iter().map(read).collect::<Result<_, String>>()?);
     };
@@ -331,8 +355,10 @@ fn kept(verdict: &Verdict, folder: &Path, by: &Verification<'_>) -> BTreeMap<Str
     let constraints = verdict.constraints.iter().chain(&verdict.unconfirmed);
     let rolling = constraints.map(|of| (of.file_name(), ROLLING, &of.case));
     let regressions = verdict.regressions.iter().map(|of| (of.file_name(), of.stage, &of.case));
+    let in_order = verdict.proven.iter().flat_map(|of| of.lost.iter().chain(&of.seen));
+    let in_order = in_order.map(|of| (of.file_name(), of.stage, &of.case));
     let mut shown = BTreeMap::new();
-    for (name, stage, case) in rolling.chain(regressions) {
+    for (name, stage, case) in rolling.chain(regressions).chain(in_order) {
         let place = folder.join(&name);
         let written = case.write(&place);
         let mut card = None;

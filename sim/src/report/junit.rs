@@ -49,16 +49,17 @@ pub fn junit(suite: &Suite<'_>) -> Result<String, String> {
     let of = format!("{}, {}", results.protocol.label(), results.profile.name());
     let name = format!("{of}: {} seeds from {} on", results.reports.len(), results.from);
     let class = format!("sim.{}.{}", results.protocol.file_name(), results.profile.name());
-    Ok(written("sim explore", &name, &class, results.seconds, &cases))
+    Ok(written("sim explore", &name, &class, results.seconds, &cases, ""))
 }
 
-/// One suite of such test cases.
+/// One suite of such test cases, and what is said beside them, if anything.
 pub(super) fn written(
     tool: &str,
     name: &str,
     class: &str,
     seconds: f64,
     cases: &[(&str, Failures)],
+    beside: &str,
 ) -> String {
     let (tool, name, class) = (attribute(tool), attribute(name), attribute(class));
     let failed = cases.iter().filter(|(_, failures)| !failures.is_empty()).count();
@@ -89,6 +90,9 @@ pub(super) fn written(
             );
         }
         out += "    </testcase>\n";
+    }
+    if !beside.is_empty() {
+        let _ = writeln!(out, "    <system-out>{}</system-out>", escaped(beside, "\n\t"));
     }
     out += "  </testsuite>\n</testsuites>\n";
     out

@@ -3,19 +3,18 @@
 use super::{
     printable,
     verify_figures::measures,
+    verify_order::order,
     verify_told::{Shown, Told},
 };
 use crate::{
-    plan::{Role, case::ProtocolSpec, generate::rollout::Leg},
+    plan::{case::ProtocolSpec, generate::rollout::Leg},
     run::Program,
     verify::{
-        Cause, Constraint, Count, Differs, FIGURES, Lost, Measure, Pair, Programs, Proven,
-        Regression, Stage, Verdict, bound, named,
+        Count, Lost, Pair, Programs, Regression, Stage, Verdict, bound,
         wire::{Danger, Difference},
     },
 };
-use serde_json::json;
-use std::{collections::BTreeSet, fmt::Write};
+use std::fmt::Write;
 use teamtalk::protocol::{Protocol, SWITCHES, Switch};
 
 /// What differs between base and candidate: the first thing that is said.
@@ -104,19 +103,20 @@ pub fn verdict(told: &Told<'_>) -> String {
         );
     }
     for (signature, stage) in &verdict.allowed {
-        let where_to = match stage {
-            Stage::Rolling(_) => "while hosts change",
-            _ => "with everybody on the candidate",
-        };
         let _ = writeln!(
             out,
-            "worse than under the base {where_to}, as the contract allows: {signature}"
+            "worse than under the base {}, as the contract allows: {signature}",
+            where_to(*stage)
         );
     }
-    for signature in &verdict.broken {
+    for (signature, stage) in &verdict.broken {
+        let _ = writeln!(out, "CONTRACT broken: {}", must_hold(signature, *stage));
+    }
+    for (name, stage) in &verdict.unseen {
         let _ = writeln!(
             out,
-            "CONTRACT broken: {signature} must hold with everybody on the candidate, and does not"
+            "`{name}` of the contract ({}): no run has violated it, at any stage; perhaps there is no such signature",
+            where_to(*stage)
         );
     }
     if !verdict.unclear.is_empty() {
@@ -172,7 +172,7 @@ fn table(verdict: &Verdict) -> String {
         }
         out.push('\n');
     }
-    if verdict.rows.is_empty() {
+    if verdict.rows.is_empty() && verdict.runs.values().any(|runs| *runs > 0) {
         out += "  all properties held in every run\n";
     }
     out
@@ -188,6 +188,39 @@ pub(super) fn lost_runs(verdict: &Verdict) -> Vec<String> {
     if verdict.came_to_nothing > 0 {
         let n = verdict.came_to_nothing;
         all.push(format!("{n} of the runs that look for causes came to nothing"));
+    }
+    all
+}
+
+/// A stage of a contract.
+pub(super) fn where_to(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Rolling(_) => "while hosts change",
+        _ => "with everybody on the candidate",
+    }
+}
+
+/// What a contract wants and does not get.
+pub(super) fn must_hold(signature: &str, stage: Stage) -> String {
+    format!("{signature} must hold {}, and does not", where_to(stage))
+}
+
+/// Why nobody knows whether it is safe, but for what came to nothing or was not run: a sentence each.
+pub(super) fn unknown(verdict: &Verdict, rolling: bool) -> Vec<String> {
+    let unexplained: Vec<_> = verdict.unexplained().map(|of| of.signature.as_str()).collect();
+    let mut all = Vec::new();
+    if rolling && !unexplained.is_empty() {
+        all.push(format!(
+            "{} is worse than under the base while hosts change, and no cause of that is sure: so nobody knows \
+             whether the order avoids it",
+            unexplained.join(", ")
+        ));
+    }
+    for (name, stage) in &verdict.unjudged {
+        let at = where_to(*stage);
+        all.push(format!(
+            "the contract wants `{name}` to hold {at}, and nothing was judged of it there"
+        ));
     }
     all
 }
@@ -217,152 +250,32 @@ fn regression(of: &Regression, shown: &Shown) -> String {
     out + "\n" + &shown.text()
 }
 
-/// What is unsafe beside what, and the order that follows.
-fn order(told: &Told<'_>) -> String {
-    let (verdict, mut out) = (told.verdict, String::from("\n"));
-    for of in &verdict.constraints {
-        out += &constraint(of);
-        out += &(told.shown)(&of.file_name()).text();
+/// Where a fault in more than this share of runs may have been missed, SAFE is said with that bound.
+const WEAK: f64 = 0.1;
+
+/// How many runs say that it is safe: the fewest of those forward and those back, in the order that was asked for.
+fn runs_behind(verdict: &Verdict, rolling: bool) -> u64 {
+    let alone = verdict.runs.get(&Stage::Candidate).copied().unwrap_or_default();
+    match verdict.proven.as_ref().filter(|_| rolling) {
+        Some(proven) if proven.order.returns > 0 && proven.back.of > 0 => {
+            proven.forward.of.min(proven.back.of)
+        }
+        Some(proven) => proven.forward.of,
+        None => alone,
     }
-    for Constraint { cause, signature, aimed, aimed_on_base, .. } in &verdict.unconfirmed {
-        let _ = writeln!(
-            out,
-            "seen, and not confirmed: {cause}: {signature} (of {} seeds aimed at it {} break that, {} under the base)",
-            aimed.of, aimed.hits, aimed_on_base.hits
-        );
-    }
-    let Some(Proven { order, forward, back }) = &verdict.proven else {
-        let why = match verdict.is_lost_alone() {
-            true => ": with everybody on the candidate something is lost",
-            false => "",
-        };
-        return out + &format!("ORDER none is safe{why}\n");
-    };
-    let names: Vec<_> = order.roles.iter().map(|role| one(*role)).collect();
-    let _ = writeln!(out, "ORDER {}", names.join(", then "));
-    for role in &order.at_once {
-        let _ = writeln!(out, "  all {} at once", one(*role));
-    }
-    let way_back = match order.returns {
-        0 => "no way back: from the first step on".to_string(),
-        all if all == order.roles.len() => "to the end: all of it can be taken back".into(),
-        some => format!("the last safe point of return is before {}", names[some]),
-    };
-    let _ = writeln!(out, "  {way_back}");
-    let told = |what: &str, count: &Count| match (count.of, count.hits) {
-        (0, _) => format!("  {what}: not run\n"),
-        (of, 0) => format!(
-            "  {what}: 0 of {of} runs lose what the base holds; a fault in {:.1} % of them would show with 95 %\n",
-            100.0 * bound(of)
+}
+
+/// How weak a verdict is that so few runs are behind; nothing if they are enough.
+pub(super) fn weakness(verdict: &Verdict, rolling: bool) -> String {
+    let runs = runs_behind(verdict, rolling);
+    match bound(runs) {
+        weak if weak > WEAK => format!(
+            " as far as {runs} run{} can tell (a fault in {:.1} % of them may be missed)",
+            if runs == 1 { "" } else { "s" },
+            100.0 * weak
         ),
-        (of, hits) => format!("  {what}: {hits} of {of} runs lose what the base holds\n"),
-    };
-    out + &told("that order, also stopped on the way", forward) + &told("and back", back)
-}
-
-/// What is unsafe, what to do about it, and how sure that is: three lines.
-pub(super) fn constraint(of: &Constraint) -> String {
-    let Constraint { cause, signature, aimed, aimed_on_base, .. } = of;
-    format!(
-        "UNSAFE {cause}: {signature}\n  {}\n  of {} seeds aimed at it {} break that ({} under the base)\n",
-        rule(cause),
-        aimed.of,
-        aimed.hits,
-        aimed_on_base.hits
-    )
-}
-
-/// What an operator has to do about a cause.
-pub(super) fn rule(cause: &Cause) -> String {
-    match cause {
-        Cause::Mix { new, old } if old.is_empty() => {
-            format!("no {} may run it", named(new))
-        }
-        Cause::Mix { new, old } if new == old => {
-            format!("all {} change at once", named(new))
-        }
-        Cause::Change { new, old } if old.is_empty() => {
-            format!("{} may not change while the system runs", named(new))
-        }
-        Cause::Mix { new, old } | Cause::Change { new, old } => {
-            let whole = |role: &Role| match role {
-                Role::Sql => "the schema".to_string(),
-                role => format!("all {}", one(*role)),
-            };
-            let first: Vec<_> = old.iter().map(whole).collect();
-            let first = first.join(" or ");
-            match new.len() {
-                1 => format!("{first} before any of the {}", named(new)),
-                _ => format!("{first} before the last of {}", named(new)),
-            }
-        }
-        Cause::Back(roles) => format!("{} do not go back", named(roles)),
+        _ => String::new(),
     }
-}
-
-pub(super) fn one(role: Role) -> String {
-    named(&BTreeSet::from([role]))
-}
-
-/// The same for programs (docs/FORMATS.md, "Verdict").
-pub fn json(pair: &Pair, verdict: &Verdict, rolling: bool) -> serde_json::Value {
-    let names = |roles: &mut dyn Iterator<Item = &Role>| {
-        roles.map(|role| role.name().to_string()).collect::<Vec<_>>()
-    };
-    let row = |(signature, row): (&String, &crate::verify::Row)| {
-        let counts =
-            row.counts.iter().map(|(stage, count)| (stage.name().to_string(), json!(count)));
-        (signature.clone(), serde_json::Value::Object(counts.collect()))
-    };
-    let regression = |of: &Regression| {
-        json!({"signature": of.signature, "sentence": of.sentence, "stage": of.stage.name(),
-            "seed": of.seed, "on_base": of.on_base, "on_candidate": of.on_candidate,
-            "as_it_was": of.as_it_was, "case": of.case})
-    };
-    let constraint = |of: &Constraint| {
-        let (kind, new, old) = match &of.cause {
-            Cause::Mix { new, old } => ("mix", new.clone(), old.clone()),
-            Cause::Back(roles) => ("back", roles.clone(), BTreeSet::new()),
-            Cause::Change { new, old } => ("change", new.clone(), old.clone()),
-        };
-        json!({"kind": kind, "new": names(&mut new.iter()), "old": names(&mut old.iter()),
-            "sentence": of.cause.to_string(), "signature": of.signature, "aimed": of.aimed,
-            "aimed_on_base": of.aimed_on_base, "case": of.case})
-    };
-    let figures = |(stage, measure): (&Stage, &Measure)| {
-        let all = FIGURES.iter().map(|of| (of.key.to_string(), json!((of.of)(measure))));
-        (stage.name().to_string(), serde_json::Value::Object(all.collect()))
-    };
-    let differs = |of: &Differs| {
-        json!({"figure": of.figure.key, "stage": of.stage(), "larger": of.larger,
-            "smaller": of.smaller})
-    };
-    let order = verdict.proven.as_ref().map(|Proven { order, forward, back }| {
-        json!({"roles": names(&mut order.roles.iter()), "at_once": names(&mut order.at_once.iter()),
-            "returns": order.returns, "forward": forward, "back": back})
-    });
-    let lost = |(stage, lost): (&Stage, &Lost)| (stage.name().to_string(), json!(lost));
-    let program = |of: &Option<Program>| of.as_ref().map(Program::label);
-    json!({
-        "base": pair.base, "candidate": pair.candidate,
-        "base_sim": program(&verdict.programs.base),
-        "candidate_sim": program(&verdict.programs.candidate), "safe": verdict.is_safe(rolling),
-        "came_to_nothing": verdict.came_to_nothing,
-        "deployment": Some(&verdict.deployment).filter(|of| !of.is_empty()),
-        "lost": verdict.lost.iter().map(lost).collect::<serde_json::Map<_, _>>(),
-        "interrupted": verdict.interrupted, "large": verdict.large, "on_the_wire": verdict.on_the_wire,
-        "signatures": verdict.rows.iter().map(row).collect::<serde_json::Map<_, _>>(),
-        "figures": verdict.measures.iter().map(figures).collect::<serde_json::Map<_, _>>(),
-        "differences": verdict.differences.iter().map(differs).collect::<Vec<_>>(),
-        "regressions": verdict.regressions.iter().map(regression).collect::<Vec<_>>(),
-        "mended": verdict.mended, "not_yet": verdict.not_yet, "unclear": verdict.unclear,
-        "allowed": verdict.allowed.iter().map(|(signature, stage)| json!({
-            "signature": signature, "stage": stage.name()})).collect::<Vec<_>>(),
-        "broken": verdict.broken,
-        "constraints": verdict.constraints.iter().map(constraint).collect::<Vec<_>>(),
-        "unconfirmed": verdict.unconfirmed.iter().map(constraint).collect::<Vec<_>>(),
-        "order": order,
-    })
 }
 
 /// May it go out?
@@ -373,20 +286,32 @@ pub(super) fn conclusion(pair: &Pair, verdict: &Verdict, rolling: bool) -> Strin
     if !verdict.is_read() {
         return "\nUNSAFE on the wire: see the differences of the .proto files at the top\n".into();
     }
-    if !verdict.is_safe(rolling) && !verdict.is_unsafe(rolling) {
-        return "\nNO VERDICT: of what came to nothing, or was not run, nobody knows whether it loses something\n"
-            .into();
+    let (is_safe, is_unsafe) = (verdict.is_safe(rolling), verdict.is_unsafe(rolling));
+    if !is_safe && !is_unsafe {
+        let mut why = unknown(verdict, rolling);
+        if why.is_empty() || !verdict.lost.is_empty() || verdict.came_to_nothing > 0 {
+            let lost =
+                "of what came to nothing, or was not run, nobody knows whether it loses something";
+            why.push(lost.into());
+        }
+        return format!("\nNO VERDICT: {}\n", why.join("; "));
     }
     let runs = verdict.runs.get(&Stage::Candidate).copied().unwrap_or_default();
-    match verdict.is_safe(rolling) {
+    let weak = weakness(verdict, rolling);
+    let has_seen = verdict.proven.as_ref().is_some_and(|of| !of.seen.is_empty());
+    match is_safe {
         true if pair.base == pair.candidate && verdict.programs.is_none() => {
             "\nSAFE: nothing changes\n".into()
         }
+        true if rolling && has_seen => format!(
+            "\nSAFE in that order{weak}: nothing that the base holds is known to be lost at any stage ({runs} seeds); \
+             what was seen in the order and is not told from chance is above\n"
+        ),
         true if rolling => format!(
-            "\nSAFE in that order: nothing that the base holds is lost at any stage ({runs} seeds)\n"
+            "\nSAFE in that order{weak}: nothing that the base holds is lost at any stage ({runs} seeds)\n"
         ),
         true => format!(
-            "\nSAFE with everybody on the candidate: nothing that the base holds is lost ({runs} seeds). What \
+            "\nSAFE with everybody on the candidate{weak}: nothing that the base holds is lost ({runs} seeds). What \
              happens while hosts change: --rolling\n"
         ),
         false if !verdict.broken.is_empty() => "\nUNSAFE: the contract is broken\n".into(),

@@ -20,6 +20,11 @@ impl Count {
         self.of += 1;
     }
 
+    /// Both together.
+    pub fn and(self, more: Self) -> Self {
+        Self { hits: self.hits + more.hits, of: self.of + more.of }
+    }
+
     /// Whether it is more frequent than another one, and not by chance.
     pub fn exceeds(self, other: Self) -> bool {
         self.exceeds_at(BY_CHANCE, other)

@@ -1,7 +1,7 @@
 //! What must hold where, if not simply all that the base holds.
 
 use super::Stage;
-use crate::{files, properties};
+use crate::{files, plan::Role, properties};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use teamtalk::protocol::Protocol;
@@ -51,6 +51,7 @@ impl Contract {
                         "unknown property `{name}`: expected a signature, or one of {known}"
                     ));
                 }
+                check_shape(name)?;
             }
             if let Some(name) = may_lose.iter().find(|name| must_hold.contains(name)) {
                 return Err(format!(
@@ -59,6 +60,19 @@ impl Contract {
             }
         }
         Ok(contract)
+    }
+
+    /// Whether it makes sense for what is run: `rolling` if hosts change side.
+    ///
+    /// # Errors
+    /// A sentence if it says something of hosts that change, and none does.
+    pub fn check(&self, rolling: bool) -> Result<(), String> {
+        match rolling || self.mixed == Terms::default() {
+            true => Ok(()),
+            false => {
+                Err("[mixed] is for hosts that change side, and none does without --rolling".into())
+            }
+        }
     }
 
     /// The terms of a stage; `None` for the base, of which nothing is asked.
@@ -83,8 +97,39 @@ impl Contract {
     }
 }
 
+/// Roles that a violation may be of.
+const ROLES: [Role; 8] = [
+    Role::Redis,
+    Role::Sql,
+    Role::Outside,
+    Role::Route,
+    Role::Db,
+    Role::Msg,
+    Role::Client,
+    Role::World,
+];
+
+/// Whether something is named as signatures are: `property/kind/role`, or the first or the first two of that.
+///
+/// # Errors
+/// A sentence about what is none.
+fn check_shape(name: &str) -> Result<(), String> {
+    let parts: Vec<_> = name.split('/').collect();
+    let is_of_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let are_words = parts.iter().all(|part| !part.is_empty() && part.chars().all(is_of_word));
+    let roles = ROLES.map(Role::name);
+    let is_role = parts.get(2).is_none_or(|role| roles.contains(role));
+    match parts.len() <= 3 && are_words && is_role {
+        true => Ok(()),
+        false => Err(format!(
+            "`{name}` is no signature: expected property/kind/role, with a role of {}",
+            roles.join(", ")
+        )),
+    }
+}
+
 /// Whether a signature is named: by itself, or by its property.
-fn is_of(signature: &str, name: &str) -> bool {
+pub(super) fn is_of(signature: &str, name: &str) -> bool {
     signature.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
@@ -111,6 +156,10 @@ mod tests {
                 && !contract.may_lose(mixed, "pushes/twice/msg")
         );
         assert_eq!(Contract::parse("").expect("the default"), Contract::default());
+        let error = contract.check(false).expect_err("nobody changes");
+        assert!(contract.check(true).is_ok() && error.contains("without --rolling"), "{error}");
+        let alone = Contract::parse("[candidate]\nmay_lose = [\"order\"]").expect("a contract");
+        assert!(alone.check(false).is_ok());
     }
 
     #[test]
@@ -120,6 +169,12 @@ mod tests {
                 "[mixed]\nmay_lose = [\"no-such\"]",
                 "unknown property `no-such`: expected a signature, or one of ",
             ),
+            (
+                "[mixed]\nmay_lose = [\"order/gap/dbx\"]",
+                "`order/gap/dbx` is no signature: expected prop",
+            ),
+            ("[mixed]\nmay_lose = [\"order/gap/db/x\"]", "`order/gap/db/x` is no signature"),
+            ("[candidate]\nmust_hold = [\"order/\"]", "`order/` is no signature"),
             ("[mixed]\nmay = []", "unknown field `may`"),
             ("[rolling]", "unknown field `rolling`"),
             (

@@ -42,6 +42,15 @@ impl Known {
         }
     }
 
+    /// All that a case breaks; `None` if nobody has run it to its end.
+    pub fn all(&self, case: &Case, runner: &Runner) -> Option<Vec<String>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(&Self::key(case, runner))? {
+            Broken::All(signatures) => Some(signatures.clone()),
+            Broken::AtLeast(_) => None,
+        }
+    }
+
     /// Keeps what a run of a case has broken.
     pub fn keep(&self, case: &Case, runner: &Runner, broken: Broken) {
         let key = Self::key(case, runner);
@@ -71,7 +80,9 @@ mod tests {
         assert_eq!(fails("order/gap/db"), None);
         known.keep(&case, &runner, Broken::AtLeast("order/gap/db".into()));
         assert_eq!((fails("order/gap/db"), fails("shown/stale/client")), (Some(true), None));
+        assert_eq!(known.all(&case, &runner), None);
         known.keep(&case, &runner, Broken::All(vec!["order/gap/db".into()]));
         assert_eq!((fails("order/gap/db"), fails("shown/stale/client")), (Some(true), Some(false)));
+        assert_eq!(known.all(&case, &runner), Some(vec!["order/gap/db".to_string()]));
     }
 }

@@ -1,6 +1,8 @@
 //! A verification as a test of somebody's own repository says it (examples/verify.rs).
 
-use super::{Contract, Given, Known, Pair, Programs, SHRINK_RUNS, Verdict, Verification};
+use super::{
+    Contract, Given, Known, Pair, Programs, SHRINK_RUNS, Verdict, Verification, check_seeds,
+};
 use crate::{
     plan::{
         case::ProtocolSpec,
@@ -84,7 +86,8 @@ impl Verify {
     /// Runs it.
     ///
     /// # Errors
-    /// A sentence about a protocol that this build does not have, or a deployment that can't be.
+    /// A sentence about a protocol that this build does not have, a deployment that can't be, a contract of hosts that change
+    /// where none does, or seeds that there are not.
     pub fn run(self) -> Result<Verified, String> {
         let Self {
             shrink_runs,
@@ -98,6 +101,8 @@ impl Verify {
             deployment,
         } = self;
         deployment.check().map_err(|e| format!("deployment: {e}"))?;
+        contract.check(rolling).map_err(|e| format!("contract: {e}"))?;
+        check_seeds(from, seeds)?;
         for (side, spec) in [("base", &pair.base), ("candidate", &pair.candidate)] {
             let resolved = spec.resolve().and_then(|_| spec.resolve_limits());
             resolved.map_err(|e| format!("{side}: {e}"))?;

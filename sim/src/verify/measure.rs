@@ -93,10 +93,11 @@ impl Measure {
     }
 }
 
-/// The value below which so many hundredths of a sorted list are, in milliseconds; 0 of nothing.
+/// The least value of a sorted list that so many hundredths of it (0 to 100) do not exceed, in milliseconds (the nearest rank);
+/// 0 of nothing.
 pub fn percentile_ms(sorted_us: &[u64], hundredths: usize) -> f64 {
-    let at = (sorted_us.len() * hundredths / 100).min(sorted_us.len().saturating_sub(1));
-    sorted_us.get(at).map_or(0.0, |us| *us as f64 / 1_000.0)
+    let rank = (sorted_us.len() * hundredths).div_ceil(100).clamp(1, sorted_us.len().max(1));
+    sorted_us.get(rank - 1).map_or(0.0, |us| *us as f64 / 1_000.0)
 }
 
 /// Which device held which message, and when.
@@ -160,8 +161,13 @@ mod tests {
     #[test]
     fn percentiles_are_of_the_values_themselves() {
         let hundred: Vec<u64> = (1..=100).map(|n| n * 1_000).collect();
-        assert_eq!(percentile_ms(&hundred, 50), 51.0);
-        assert_eq!(percentile_ms(&hundred, 99), 100.0);
+        assert_eq!(percentile_ms(&hundred, 50), 50.0);
+        assert_eq!(percentile_ms(&hundred, 99), 99.0);
+        assert_eq!(percentile_ms(&hundred, 100), 100.0);
+        assert_eq!(percentile_ms(&hundred, 0), 1.0);
+        assert_eq!(percentile_ms(&[1_000, 2_000, 3_000], 50), 2.0);
+        assert_eq!(percentile_ms(&[1_000, 2_000, 3_000], 34), 2.0);
+        assert_eq!(percentile_ms(&[1_000, 2_000, 3_000], 33), 1.0);
         assert_eq!(percentile_ms(&[], 50), 0.0);
     }
 }

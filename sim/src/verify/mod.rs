@@ -6,9 +6,11 @@
 //! does it, and from these mixes follows an order that avoids them, which is then run itself.
 
 pub mod beside;
+mod capped;
 mod chance;
 mod contract;
 mod figures;
+mod held;
 mod known;
 mod library;
 mod measure;
@@ -16,13 +18,17 @@ mod mix;
 mod noises;
 mod order;
 mod part;
+mod proof;
 mod search;
 mod sides;
 mod small;
 mod stage;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 mod worse;
 
+pub use capped::Capped;
 pub use chance::{Count, bound};
 pub use contract::{Contract, Terms};
 pub use figures::{Differs, FEWEST, FIGURES, Figure};
@@ -33,6 +39,7 @@ pub use mix::{Cause, named};
 pub use noises::Noises;
 pub use order::Order;
 pub use part::{Asked, Given, Part, PartRun};
+pub use proof::{InOrder, Proven};
 pub use sides::{Becomes, Change};
 pub use stage::{Came, Pair, Paths, Stage, Violated};
 
@@ -44,6 +51,7 @@ use crate::{
     pool::Pool,
     run::{Program, Runner},
 };
+use search::explain;
 use stage::{Path, Ran};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -180,8 +188,10 @@ pub struct Regression {
 pub struct Constraint {
     /// What is unsafe.
     pub cause: Cause,
-    /// What it breaks, by signature; more of them may be met by it.
+    /// What it breaks, by signature: that by which it was found.
     pub signature: String,
+    /// All signatures of regressions that it is known to break, with that one: it explains no others.
+    pub breaks: BTreeSet<String>,
     /// Of the seeds that were aimed at it, how many broke that.
     pub aimed: Count,
     /// The same seeds under the base.
@@ -214,17 +224,6 @@ impl Constraint {
     }
 }
 
-/// What is known of the order.
-#[derive(Debug, Clone)]
-pub struct Proven {
-    /// The order.
-    pub order: Order,
-    /// Runs of it, forward or stopped on the way: how many broke what the base does not.
-    pub forward: Count,
-    /// Runs that were taken back from as far as it may be.
-    pub back: Count,
-}
-
 /// All that came of it.
 #[derive(Debug, Clone, Default)]
 pub struct Verdict {
@@ -254,15 +253,24 @@ pub struct Verdict {
     pub unclear: Vec<String>,
     /// Signatures that are worse than under the base, as the contract allows, and where.
     pub allowed: Vec<(String, Stage)>,
-    /// Signatures that the contract wants to hold with everybody on the candidate, and that did not.
-    pub broken: Vec<String>,
+    /// What it was held against.
+    pub contract: Contract,
+    /// Signatures that the contract wants to hold at a stage, and that did not: with everybody on the candidate, or in the
+    /// order.
+    pub broken: Vec<(String, Stage)>,
+    /// What the contract wants to hold at a stage, and of which nothing was judged there: nobody knows whether it does.
+    pub unjudged: Vec<(String, Stage)>,
+    /// What the contract names at a stage and no run violated: perhaps there is no such signature.
+    pub unseen: Vec<(String, Stage)>,
     /// What is unsafe beside what.
     pub constraints: Vec<Constraint>,
     /// Causes of single runs that hardly come again in the seeds that were aimed at them: no order was inferred from
     /// them, but what they break is broken if the order comes by.
     pub unconfirmed: Vec<Constraint>,
-    /// The order; `None` if there is none that is safe, or nobody asked for one.
+    /// The order; `None` if there is none that is safe, if it was stopped before one was known, or nobody asked for one.
     pub proven: Option<Proven>,
+    /// Bounds of the search that were reached.
+    pub capped: BTreeSet<Capped>,
     /// What users saw under the base, under the candidate, and while hosts changed.
     pub measures: BTreeMap<Stage, Measure>,
     /// In what that differs from the base by more than chance.
@@ -285,6 +293,12 @@ impl Verdict {
         self.regressions.iter().any(|of| of.stage == Stage::Candidate)
     }
 
+    /// What is worse than under the base while hosts change, and has no cause that is known: whether an order avoids it nobody
+    /// knows.
+    pub fn unexplained(&self) -> impl Iterator<Item = &Regression> {
+        self.regressions.iter().filter(|of| is_rolling(of.stage) && !of.is_explained)
+    }
+
     /// Whether something is lost, whatever else is not known: one side can't read what the other writes, the contract is
     /// broken, or, if an order was asked for, there is none that is safe.
     pub fn is_unsafe(&self, rolling: bool) -> bool {
@@ -296,7 +310,8 @@ impl Verdict {
     }
 
     /// Whether each side can read what the other writes, and the contract is kept (by default: nothing that the base holds
-    /// is lost): with everybody on the candidate, and in the order that was inferred, if one was asked for, at each stage.
+    /// is lost): with everybody on the candidate, and in the order that was inferred, if one was asked for, at each stage. It is
+    /// not known to be if what is worse while hosts change has no known cause.
     pub fn is_safe(&self, rolling: bool) -> bool {
         let was_run = |stage| self.runs.get(&stage).is_some_and(|runs| *runs > 0);
         let ordered = self.proven.as_ref().is_some_and(|proven| proven.forward.of > 0);
@@ -304,6 +319,8 @@ impl Verdict {
             && !self.interrupted
             && self.lost.is_empty()
             && self.came_to_nothing == 0
+            && self.unjudged.is_empty()
+            && (self.unexplained().next().is_none() || !rolling)
             && was_run(Stage::Base)
             && was_run(Stage::Candidate)
             && (ordered || !rolling)
@@ -354,20 +371,39 @@ fn is_rolling(stage: Stage) -> bool {
     matches!(stage, Stage::Rolling(_))
 }
 
+/// Whether there are so many seeds: those of the stages, as many again for the order, and those that are aimed at causes.
+///
+/// # Errors
+/// A sentence if the last one of them is beyond the largest seed.
+pub fn check_seeds(from: u64, seeds: u64) -> Result<(), String> {
+    let needed = seeds.saturating_mul(2).saturating_add(AIMED).saturating_add(1);
+    match from.checked_add(needed) {
+        Some(_) => Ok(()),
+        None => Err(format!(
+            "there are no {seeds} seeds from {from} on, and as many again for an order: the largest seed is {}",
+            u64::MAX
+        )),
+    }
+}
+
 impl Verification<'_> {
     /// Runs all of it.
     pub fn run(&self) -> Verdict {
         let (programs, deployment) = (self.programs.clone(), self.deployment.clone());
-        let mut verdict = Verdict { programs, deployment, ..Verdict::default() };
+        let contract = self.contract.clone();
+        let mut verdict = Verdict { programs, deployment, contract, ..Verdict::default() };
         let mut runs = Runs::default();
         let cases = self.cases(self.seeds(), &Paths::any());
         self.stages(&mut runs, &cases);
         self.fill(&mut verdict, &runs);
         self.regressions(&mut verdict, &runs);
+        let mut in_order = None;
         if self.rolling && !verdict.is_lost_alone() {
             self.constraints(&mut verdict, &runs);
-            self.prove(&mut verdict);
+            in_order = self.prove(&mut verdict, &runs);
+            explain(&mut verdict, &runs);
         }
+        self.held_to(&mut verdict, &runs, in_order.as_ref());
         let came_to_nothing = &self.pool.came_to_nothing;
         verdict.came_to_nothing = came_to_nothing.load(std::sync::atomic::Ordering::Relaxed);
         self.make_small(&mut verdict);

@@ -74,4 +74,27 @@ impl<E: Fn() + Sync> Noises<'_, E> {
         }
         count
     }
+    /// All that each of some cases breaks, of those that were run: to their ends.
+    pub fn broken(&self, cases: &[Case]) -> Vec<Vec<String>> {
+        let mut broken = Vec::new();
+        let mut new = Vec::new();
+        for case in cases {
+            match self.known.all(case, &self.pool.runner) {
+                Some(all) => {
+                    broken.push(all);
+                    (self.each)();
+                }
+                None => new.push(case),
+            }
+        }
+        let pool = Pool { only_expected: false, ..self.pool.clone() };
+        let ran = pool.run(&new, Enough::AllRan, &self.each);
+        for (case, ran) in new.iter().zip(ran) {
+            // Of one that came to nothing nobody knows: the pool counts it.
+            let Some(ran) = ran.filter(|ran| !ran.is_lost) else { continue };
+            self.known.keep(case, &self.pool.runner, Broken::All(ran.signatures.clone()));
+            broken.push(ran.signatures);
+        }
+        broken
+    }
 }

@@ -1,24 +1,29 @@
-//! From runs to regressions, from these to causes, and from causes to an order that is run itself.
+//! From runs to the table, and from regressions of rollouts to their causes.
 
 use super::{
-    AIMED, Cause, Constraint, Count, LOST, Lost, MOST_CAUSES, Progress, Proven, ROLLING, ROUNDS,
-    Regression, Row, Runs, Stage, TRIED, Verdict, Verification, add_lost, is_rolling,
+    AIMED, CONFIRMED, Capped, Cause, Constraint, Count, Lost, MOST_CAUSES, Progress, ROLLING,
+    Regression, Row, Runs, Stage, TRIED, Verdict, Verification, is_rolling,
     known::Broken,
     mix::{Found, Search, frozen, stays},
     noises::Noises,
-    order,
     sides::{Sides, at_start},
-    stage::{Came, Path, Paths, Ran, Violated, only},
+    stage::{Came, Path, Paths, Ran, only},
 };
 use crate::{
     plan::{
-        Role, Side,
+        Host, Plan, Role, Side,
         case::Case,
         generate::rollout::{Leg, Ranks},
     },
-    pool::Pool,
+    pool::{Enough, Pool},
 };
 use std::collections::{BTreeMap, BTreeSet};
+
+/// A case without its cause holds under so many noise seeds. What goes wrong by its sides fails under 9 of 20 at least: where it
+/// does so as often it holds under all of these in 1 of 400.
+const HOLDS: u64 = 10;
+/// So many of the seeds that are aimed at a cause are run to their ends, to see what else it breaks.
+const ALSO: usize = 20;
 
 impl Verification<'_> {
     /// Runs each case as a stage has it, and keeps what came of it.
@@ -96,74 +101,131 @@ impl Verification<'_> {
     pub(super) fn constraints(&self, verdict: &mut Verdict, runs: &Runs) {
         (self.progress)(Progress::Begins("the smallest unsafe mixes".into(), None));
         let mut tried = 0;
-        for at in 0..verdict.regressions.len() {
-            let Regression { signature, stage, .. } = verdict.regressions[at].clone();
-            if !is_rolling(stage) {
-                continue;
+        for Regression { signature, stage, seed, .. } in verdict.regressions.clone() {
+            if is_rolling(stage) {
+                self.causes_of(verdict, runs, (&signature, seed), &mut tried);
+                explain(verdict, runs);
             }
-            let mut unexplained = 0;
-            for ran in runs.of(is_rolling) {
-                if self.is_stopped() || tried >= MOST_CAUSES || unexplained >= TRIED {
-                    break;
-                }
-                let Some(violated) = ran.violated(&signature) else { continue };
-                let sides = ran.sides(violated);
-                if is_explained(verdict, &sides) {
-                    continue;
-                }
-                let case = ran.expecting(&signature);
-                let found =
-                    self.is_by_its_sides(&case).then(|| self.cause_of(verdict, &case, &sides));
-                let Some(found) = found.flatten() else {
-                    unexplained += 1;
-                    continue;
-                };
-                tried += 1;
-                let is_same =
-                    |of: &Constraint| (&of.cause, &of.signature) == (&found.cause, &signature);
-                if verdict.unconfirmed.iter().any(is_same) {
-                    unexplained += 1;
-                    continue;
-                }
-                let constraint = self.aim(&signature, found);
-                match constraint.is_confirmed() {
-                    true => verdict.constraints.push(constraint),
-                    // The order is run: if it comes there, it is known then.
-                    false => {
-                        unexplained += 1;
-                        verdict.unconfirmed.push(constraint);
-                    }
-                }
-            }
-            let explains = |ran: &Ran| {
-                let violated = ran.violated(&signature);
-                violated.is_some_and(|violated| is_explained(verdict, &ran.sides(violated)))
-            };
-            let of_it = verdict.regressions[at].seed;
-            let mut shown = runs.of(is_rolling).filter(|ran| ran.case.seed == Some(of_it));
-            verdict.regressions[at].is_explained = shown.any(explains);
         }
     }
 
+    /// The causes of one signature, first of the run that shows it.
+    fn causes_of(
+        &self,
+        verdict: &mut Verdict,
+        runs: &Runs,
+        (signature, shown): (&str, u64),
+        tried: &mut usize,
+    ) {
+        let (first, others): (Vec<_>, Vec<_>) =
+            runs.of(is_rolling).partition(|ran| ran.case.seed == Some(shown));
+        let mut unexplained = 0;
+        for ran in first.into_iter().chain(others) {
+            let Some(violated) = ran.violated(signature) else { continue };
+            let sides = ran.sides(violated);
+            if is_explained(&verdict.constraints, signature, &sides) {
+                continue;
+            }
+            let capped = match *tried >= MOST_CAUSES {
+                true => Some(Capped::Causes),
+                false => (unexplained >= TRIED).then_some(Capped::Tried),
+            };
+            if self.is_stopped() || capped.is_some() {
+                verdict.capped.extend(capped);
+                return;
+            }
+            let case = ran.expecting(signature);
+            if !self.is_by_its_sides(&case) {
+                unexplained += 1;
+                continue;
+            }
+            if let Some(known) = self.known_mix(verdict, &case, &sides) {
+                verdict.constraints[known].breaks.insert(signature.into());
+                continue;
+            }
+            let Some(found) = self.cause_of(verdict, &case, &sides) else {
+                unexplained += 1;
+                continue;
+            };
+            if let Some(same) = verdict.constraints.iter_mut().find(|of| of.cause == found.cause) {
+                unexplained += usize::from(!same.breaks.insert(signature.into()));
+                continue;
+            }
+            *tried += 1;
+            let is_same =
+                |of: &Constraint| (&of.cause, &*of.signature) == (&found.cause, signature);
+            if verdict.unconfirmed.iter().any(is_same) {
+                unexplained += 1;
+                continue;
+            }
+            let Some(constraint) = self.aim(verdict, signature, found) else { return };
+            match constraint.is_confirmed() {
+                true => verdict.constraints.push(constraint),
+                // The order is run: if it comes there, it is known then.
+                false => {
+                    unexplained += 1;
+                    verdict.unconfirmed.push(constraint);
+                }
+            }
+        }
+    }
+
+    /// Of the causes that are known and that a case came by, one without which it does not go wrong: neither with those on the
+    /// candidate from the start that the cause has on the base, nor with those on the base to the end that it has on the
+    /// candidate.
+    fn known_mix(&self, verdict: &Verdict, case: &Case, sides: &Sides) -> Option<usize> {
+        let older = self.pair.older_schema();
+        let does = |of: &Constraint| {
+            let (Cause::Mix { new, old } | Cause::Change { new, old }) = &of.cause else {
+                return false;
+            };
+            let staying = |roles: &BTreeSet<Role>, side: Side| {
+                roles.iter().fold(case.clone(), |case, role| stays(&case, *role, side, older))
+            };
+            sides.are(&of.cause)
+                && self.holds(&staying(old, Side::Candidate))
+                && self.holds(&staying(new, Side::Base))
+        };
+        verdict.constraints.iter().position(does)
+    }
+
+    /// Whether a case does not fail as it expects, under so many noise seeds that one that goes wrong by its sides does.
+    fn holds(&self, case: &Case) -> bool {
+        let cases: Vec<_> = (0..HOLDS).map(|n| case.under_noise(n)).collect();
+        let pool = Pool { only_expected: true, ..self.pool.clone() };
+        let each = || (self.progress)(Progress::Ran);
+        let ran = pool.run(&cases.iter().collect::<Vec<_>>(), Enough::OneFails, &each);
+        ran.iter().all(|ran| ran.as_ref().is_some_and(|ran| !ran.fails && !ran.is_lost))
+    }
+
     /// Whether a case goes wrong more often than with everybody on the base.
-    fn is_by_its_sides(&self, case: &Case) -> bool {
+    pub(super) fn is_by_its_sides(&self, case: &Case) -> bool {
         let (here, base) = (self.noises(ROLLING), self.noises(Stage::Base));
         here.worse(case, &base, &only(case, Side::Base)).is_some()
     }
 
-    /// The cause of a case that goes wrong by its sides, and by none that is known; `None` if it takes nobody of
-    /// the candidate.
-    fn cause_of(&self, verdict: &Verdict, case: &Case, sides: &Sides) -> Option<Found> {
+    /// The cause of a case that goes wrong by its sides, and by none that is known for that; `None` if it takes nobody of
+    /// the candidate, or if it was asked to stop.
+    pub(super) fn cause_of(&self, verdict: &Verdict, case: &Case, sides: &Sides) -> Option<Found> {
         let each = || (self.progress)(Progress::Ran);
-        let known: Vec<_> = verdict.constraints.iter().map(|of| of.cause.clone()).collect();
+        let explains = |of: &&Constraint| of.breaks.contains(&case.expect);
+        let known = verdict.constraints.iter().filter(explains);
+        let known: Vec<_> = known.map(|of| of.cause.clone()).collect();
         let (units, older_schema) = (self.pair.units(), self.pair.older_schema());
         let pool = &Pool { only_expected: true, ..self.pool.clone() };
         let search = Search { pool, each: &each, known: &known, units, older_schema };
-        search.smallest(case, sides)
+        let found = search.smallest(case, sides);
+        // What was not run holds nothing up.
+        found.filter(|_| !self.is_stopped())
     }
 
-    /// Aims seeds at a cause.
-    fn aim(&self, signature: &str, found: Found) -> Constraint {
+    /// Aims seeds at a cause; `None` if it was asked to stop.
+    pub(super) fn aim(
+        &self,
+        verdict: &Verdict,
+        signature: &str,
+        found: Found,
+    ) -> Option<Constraint> {
         let Found { cause, case } = found;
         let what = format!("seeds that are aimed at {cause}");
         (self.progress)(Progress::Begins(what, Some(2 * AIMED)));
@@ -172,12 +234,37 @@ impl Verification<'_> {
         let expecting = |case: &Case| Case { expect: signature.into(), ..case.clone() };
         let cases: Vec<_> = cases.iter().map(expecting).collect();
         let on_base: Vec<_> = cases.iter().map(|case| only(case, Side::Base)).collect();
-        let aimed = self.noises(ROLLING).failing(&cases);
-        let aimed_on_base = match aimed.hits {
-            0 => Count::default(),
-            _ => self.noises(Stage::Base).failing(&on_base),
+        // What else it breaks is asked only if it may explain something.
+        let others: Vec<&str> =
+            verdict.unexplained().map(|of| &*of.signature).filter(|of| *of != signature).collect();
+        let (here, base) = (self.noises(ROLLING), self.noises(Stage::Base));
+        let (mut breaks, aimed, aimed_on_base) = if others.is_empty() {
+            let aimed = here.failing(&cases);
+            let aimed_on_base = match aimed.hits {
+                0 => Count::default(),
+                _ => base.failing(&on_base),
+            };
+            (BTreeSet::new(), aimed, aimed_on_base)
+        } else {
+            // Some of them to their ends: what belongs to the cause comes in most.
+            let to_end = ALSO.min(cases.len());
+            let also = here.broken(&cases[..to_end]);
+            let aimed = count(&also, signature).and(here.failing(&cases[to_end..]));
+            if aimed.hits == 0 {
+                (BTreeSet::new(), aimed, Count::default())
+            } else {
+                let on_base_also = base.broken(&on_base[..to_end]);
+                let is_more =
+                    |of: &&str| count(&also, of).exceeds_at(CONFIRMED, count(&on_base_also, of));
+                let breaks = others.into_iter().filter(is_more).map(String::from).collect();
+                let on_base = count(&on_base_also, signature).and(base.failing(&on_base[to_end..]));
+                (breaks, aimed, on_base)
+            }
         };
-        Constraint { cause, signature: signature.into(), aimed, aimed_on_base, case }
+        breaks.insert(signature.into());
+        let signature = signature.into();
+        let constraint = Constraint { cause, signature, breaks, aimed, aimed_on_base, case };
+        (!self.is_stopped()).then_some(constraint)
     }
 
     /// The case of a seed in which it is as a cause says. Who has no part in it is on the side that it is on
@@ -186,17 +273,7 @@ impl Verification<'_> {
         match cause {
             Cause::Mix { new, old } => {
                 let (mut case, _) = self.rollout(seed, &Paths::any());
-                let mut sides = at_start(&case.plan);
-                let mut seen: BTreeMap<Role, u64> = BTreeMap::new();
-                for (host, side) in &mut sides {
-                    let role = host.role();
-                    let nth = seen.entry(role).or_default();
-                    *nth += 1;
-                    // Of a role that is on both sides every other host.
-                    let is_new =
-                        new.contains(&role) && (!old.contains(&role) || *nth % 2 == seed % 2);
-                    *side = if is_new { Side::Candidate } else { Side::Base };
-                }
+                let sides = mixed(&case.plan, new, old, seed);
                 case.plan = frozen(&case.plan, &sides, self.pair.older_schema());
                 case
             }
@@ -216,107 +293,55 @@ impl Verification<'_> {
             }
         }
     }
+}
 
-    /// Infers the order, runs it, and corrects it by what that breaks.
-    pub(super) fn prove(&self, verdict: &mut Verdict) {
-        for round in 0..ROUNDS {
-            let causes: Vec<_> = verdict.constraints.iter().map(|of| of.cause.clone()).collect();
-            let Some(order) = order::infer(&causes, self.pair.units()) else {
-                verdict.proven = None;
-                return;
-            };
-            let (proven, failing, lost) = self.prove_once(verdict, order);
-            add_lost(&mut verdict.lost, lost);
-            let is_last = round + 1 == ROUNDS || failing.is_empty() || self.is_stopped();
-            verdict.proven = Some(proven);
-            if is_last {
-                return;
-            }
-            let known = verdict.constraints.len();
-            for (case, sides) in failing.into_iter().take(TRIED) {
-                if is_explained(verdict, &sides) {
-                    continue;
-                }
-                if let Some(found) = self.cause_of(verdict, &case, &sides) {
-                    let constraint = self.aim(&case.expect, found);
-                    verdict.unconfirmed.retain(|of| of.cause != constraint.cause);
-                    verdict.constraints.push(constraint);
-                }
-            }
-            if verdict.constraints.len() == known {
-                return;
-            }
-        }
-    }
+/// Whether a known cause explains what went wrong with hosts on these sides: it was met, and breaks that.
+pub(super) fn is_explained(known: &[Constraint], signature: &str, sides: &Sides) -> bool {
+    known.iter().any(|of| of.breaks.contains(signature) && sides.are(&of.cause))
+}
 
-    /// Runs an order, there and back; with the cases that broke what the base does not, and who was on which side.
-    fn prove_once(
-        &self,
-        verdict: &Verdict,
-        order: super::Order,
-    ) -> (Proven, Vec<(Case, Sides)>, BTreeMap<Stage, Lost>) {
-        let ranks = Ranks { at_once: order.at_once.clone(), ..Ranks::of(&order.roles) };
-        // Other seeds than those that it was inferred from.
-        let from = self.from.saturating_add(self.seeds);
-        let half = self.seeds.div_ceil(2);
-        let (mut failing, mut all_lost) = (Vec::new(), BTreeMap::new());
-        let mut part = |what: &str, from: u64, legs: Vec<Leg>| {
-            let paths = Paths { ranks: ranks.clone(), legs };
-            let cases = self.cases(from..from.saturating_add(half), &paths);
-            let cases: Vec<_> = cases.into_iter().filter(|(_, path)| may(path, &order)).collect();
-            let mut runs = Runs::default();
-            let stage = |path: &Path| Stage::Rolling(path.leg);
-            self.all(&mut runs, what, &cases, stage);
-            all_lost.append(&mut runs.lost);
-            let mut count = Count::default();
-            for ran in runs.of(is_rolling) {
-                let is_lost = |of: &&Violated| self.is_lost(verdict, &runs, ran, &of.signature);
-                let lost = ran.came.violated.iter().find(is_lost);
-                count.add(lost.is_some());
-                failing.extend(lost.map(|of| (ran.expecting(&of.signature), ran.sides(of))));
-            }
-            count
-        };
-        let forward = part("in that order", from, vec![Leg::Forward, Leg::Stopped]);
-        let back =
-            part("in that order, and back", from.saturating_add(half), vec![Leg::Back, Leg::Again]);
-        (Proven { order, forward, back }, failing, all_lost)
-    }
-
-    /// Whether a violation is one that the base does not have: where the base has none of its signature, on the same
-    /// plan; else by how often it comes in these runs.
-    fn is_lost(&self, verdict: &Verdict, runs: &Runs, ran: &Ran, signature: &str) -> bool {
-        if self.contract.must_hold(ran.stage, signature) {
-            return true;
-        }
-        let is_not_yet = verdict.not_yet.iter().any(|of| of == signature);
-        if is_not_yet || self.contract.may_lose(ran.stage, signature) {
-            return false;
-        }
-        let of_base = verdict.rows.get(signature).and_then(|row| row.counts.get(&Stage::Base));
-        let of_base = of_base.copied().unwrap_or_default();
-        let here = runs.count(signature, is_rolling);
-        let is_new = of_base.hits == 0;
-        let is_more = here.exceeds_at(LOST, of_base);
-        // What is new in many runs needs no pairs: each plan may do it rarely.
-        is_new && is_more || (is_new || is_more) && self.is_by_its_sides(&ran.expecting(signature))
+/// Says of each regression of a rollout whether the run that shows it is explained by what is known in the end.
+pub(super) fn explain(verdict: &mut Verdict, runs: &Runs) {
+    let Verdict { regressions, constraints, .. } = verdict;
+    for of in regressions.iter_mut().filter(|of| is_rolling(of.stage)) {
+        let mut shown = runs.of(is_rolling).filter(|ran| ran.case.seed == Some(of.seed));
+        of.is_explained = shown.any(|ran| {
+            let violated = ran.violated(&of.signature);
+            violated.is_some_and(|violated| {
+                is_explained(constraints, &of.signature, &ran.sides(violated))
+            })
+        });
     }
 }
 
-/// Whether a known cause explains what went wrong with hosts on these sides.
-fn is_explained(verdict: &Verdict, sides: &Sides) -> bool {
-    verdict.constraints.iter().any(|known| sides.are(&known.cause))
+/// Who is on which side where a mix is as it says: of a role that is on both sides every other host, which first by the
+/// seed; who has no part in it is on the base.
+fn mixed(
+    plan: &Plan,
+    new: &BTreeSet<Role>,
+    old: &BTreeSet<Role>,
+    seed: u64,
+) -> BTreeMap<Host, Side> {
+    let mut sides = at_start(plan);
+    let mut seen: BTreeMap<Role, u64> = BTreeMap::new();
+    for (host, side) in &mut sides {
+        let role = host.role();
+        let nth = seen.entry(role).or_default();
+        *nth += 1;
+        let is_new = new.contains(&role) && (!old.contains(&role) || *nth % 2 == seed % 2);
+        *side = if is_new { Side::Candidate } else { Side::Base };
+    }
+    sides
+}
+
+/// In how many of some runs a signature was broken.
+fn count(broken: &[Vec<String>], signature: &str) -> Count {
+    let mut count = Count::default();
+    broken.iter().for_each(|of| count.add(of.iter().any(|of| of == signature)));
+    count
 }
 
 /// The side on which the hosts of a role are at the start of a case.
 fn side_of(case: &Case, role: Role) -> Side {
     at_start(&case.plan).iter().find(|(host, _)| host.role() == role).map_or(Side::Base, |of| *of.1)
-}
-
-/// Whether a path is one of an order: nobody goes back from further than may be.
-fn may(path: &Path, order: &super::Order) -> bool {
-    let reached: BTreeSet<Role> = path.order[..path.far].iter().map(|host| host.role()).collect();
-    let may_return: BTreeSet<Role> = order.roles[..order.returns].iter().copied().collect();
-    let is_back = matches!(path.leg, Leg::Back | Leg::Again);
-    !is_back || reached.is_subset(&may_return)
 }

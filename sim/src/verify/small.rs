@@ -2,7 +2,8 @@
 //! one did.
 
 use super::{
-    Constraint, Pair, Progress, ROLLING, Regression, Stage, Verdict, Verification, stage::only,
+    Constraint, InOrder, Pair, Progress, ROLLING, Regression, Stage, Verdict, Verification,
+    stage::only,
 };
 use crate::{
     plan::{
@@ -28,17 +29,23 @@ fn of_regression(Regression { signature, stage, case, .. }: &mut Regression) -> 
     (signature, *stage, case)
 }
 
+fn of_order(InOrder { signature, stage, case, .. }: &mut InOrder) -> Of<'_> {
+    (signature, *stage, case)
+}
+
 impl Verification<'_> {
-    /// Makes the case of each constraint small, and that of each regression, as far as the runs for it go: what the
-    /// order follows from comes first.
+    /// Makes the case of each constraint small, that of what the order loses, and that of each regression, as far as the runs
+    /// for it go: what the order follows from comes first.
     pub(super) fn make_small(&self, verdict: &mut Verdict) {
         let mut left = self.shrink_runs;
         // The plan of one run may have broken several properties; each case is made small once.
         let mut known: BTreeMap<String, Case> = BTreeMap::new();
-        let Verdict { rows, constraints, unconfirmed, regressions, large, .. } = verdict;
+        let Verdict { rows, constraints, unconfirmed, regressions, proven, large, .. } = verdict;
         // What a mix explains is shown by the case of that.
         let regressions = regressions.iter_mut().filter(|of| !of.is_explained);
-        let all = constraints.iter_mut().map(of_constraint).chain(regressions.map(of_regression));
+        let in_order = proven.iter_mut().flat_map(|of| &mut of.lost).map(of_order);
+        let all = constraints.iter_mut().map(of_constraint).chain(in_order);
+        let all = all.chain(regressions.map(of_regression));
         for (signature, stage, case) in all.chain(unconfirmed.iter_mut().map(of_constraint)) {
             let count = rows.get(signature).and_then(|row| row.counts.get(&Stage::Candidate));
             let is_of_all = count.is_some_and(|count| count.hits > 0);

@@ -73,7 +73,7 @@ impl Verification<'_> {
             let is_broken =
                 candidate.hits > 0 && self.contract.must_hold(Stage::Candidate, signature);
             if is_broken {
-                verdict.broken.push(signature.into());
+                verdict.broken.push((signature.into(), Stage::Candidate));
             }
             let mut is_unclear = false;
             for stage in [Stage::Candidate, ROLLING] {
@@ -120,7 +120,12 @@ impl Verification<'_> {
         let is_sure = here.exceeds_at(LOST, base) || is_more_by_seed;
         let counted = || failing.iter().find_map(|ran| self.counted(ran, signature));
         let worse = paired.or_else(|| is_sure.then(counted).flatten());
-        worse.map_or(Beside::Unclear, |regression| Beside::Worse(regression.into()))
+        match worse {
+            Some(regression) => Beside::Worse(regression.into()),
+            // What was stopped was not compared.
+            None if self.is_stopped() => Beside::NoMore,
+            None => Beside::Unclear,
+        }
     }
 
     /// Whether a run went wrong because of its sides: its plan is run under noise seeds as it was, with

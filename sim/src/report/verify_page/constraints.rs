@@ -2,7 +2,7 @@
 
 use super::{Told, again, bar, graph, section, text};
 use crate::{
-    report::verify::rule,
+    report::verify_order::rule,
     verify::{Constraint, Proven},
 };
 use std::fmt::Write;

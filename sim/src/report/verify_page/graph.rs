@@ -1,7 +1,7 @@
 //! What has to change before what, as a drawing: a box a kind of host, an arrow "before".
 
 use super::text;
-use crate::{plan::Role, report::verify::one, verify::Cause};
+use crate::{plan::Role, report::verify_order::one, verify::Cause};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},

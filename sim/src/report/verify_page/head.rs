@@ -3,16 +3,19 @@
 use super::{Told, section, text};
 use crate::{
     plan::case::ProtocolSpec,
-    report::verify::{conclusion, lost_runs, one, switches},
+    report::{
+        verify::{conclusion, lost_runs, must_hold, switches, unknown, weakness},
+        verify_order::{lose, one},
+    },
     run::Program,
-    verify::{Programs, Proven, Stage, wire::Danger},
+    verify::{Programs, Stage, wire::Danger},
 };
 use std::{collections::BTreeSet, fmt::Write};
 
 /// `SAFE in that order`, `UNSAFE`, `INTERRUPTED` …: as the verdict in words ends.
 pub fn word(told: &Told<'_>) -> String {
     let said = conclusion(told.pair, told.verdict, told.rolling);
-    said.trim().split(':').next().unwrap_or_default().to_string()
+    said.trim().split([':', '(']).next().unwrap_or_default().trim().to_string()
 }
 
 pub fn head(told: &Told<'_>) -> String {
@@ -68,20 +71,31 @@ fn why(told: &Told<'_>) -> Vec<String> {
         ));
     }
     if !verdict.broken.is_empty() {
-        let broken = verdict.broken.join(", ");
-        why.push(format!(
-            "The contract is broken: {broken} must hold with everybody on the candidate, and does not."
-        ));
+        let broken: Vec<_> =
+            verdict.broken.iter().map(|(of, stage)| must_hold(of, *stage)).collect();
+        why.push(format!("The contract is broken: {}.", broken.join("; ")));
+    }
+    if !verdict.is_unsafe(told.rolling) {
+        let unknown = unknown(verdict, told.rolling);
+        why.extend(unknown.iter().map(|of| format!("Not known: {of}.")));
     }
     match &verdict.proven {
         None if told.rolling && !verdict.interrupted => {
             why.push("No order of the hosts avoids all that is unsafe on the way.".into());
         }
-        Some(Proven { forward, back, .. }) if forward.hits + back.hits > 0 => why.push(format!(
-            "The order that was inferred loses what the base holds, in {} of its {} runs.",
-            forward.hits + back.hits,
-            forward.of + back.of
-        )),
+        Some(proven) if proven.forward.hits + proven.back.hits > 0 => {
+            let signatures: Vec<_> = proven.lost.iter().map(|of| of.signature.as_str()).collect();
+            let which = match signatures.as_slice() {
+                [] => String::new(),
+                some => format!(": {}", some.join(", ")),
+            };
+            why.push(format!(
+                "Of the {} runs in the order that was inferred {} {}{which}.",
+                proven.forward.of + proven.back.of,
+                proven.forward.hits + proven.back.hits,
+                lose(proven)
+            ));
+        }
         _ => {}
     }
     why
@@ -94,12 +108,28 @@ fn safe(told: &Told<'_>) -> String {
     match &told.verdict.proven {
         Some(proven) if told.rolling => {
             let names: Vec<_> = proven.order.roles.iter().map(|role| one(*role)).collect();
-            let kept = "nothing that the base holds is lost at any stage of it.";
-            format!("First {}: {kept}", names.join(", then "))
+            let kept = match proven.seen.is_empty() {
+                true => "nothing that the base holds is lost at any stage of it",
+                false => {
+                    "nothing that the base holds is known to be lost at any stage of it, but see “What is no loss”"
+                }
+            };
+            let weak = weakness(told.verdict, true);
+            format!("First {}: {kept}{}{weak}.", names.join(", then "), comma(&weak))
         }
-        _ => "Nothing that the base holds is lost. What happens while hosts change was not asked (--rolling)."
-            .into(),
+        _ => {
+            let weak = weakness(told.verdict, false);
+            format!(
+                "Nothing that the base holds is lost{}{weak}. What happens while hosts change was not asked (--rolling).",
+                comma(&weak)
+            )
+        }
     }
+}
+
+/// Before what is added to a sentence.
+fn comma(more: &str) -> &'static str {
+    if more.is_empty() { "" } else { "," }
 }
 
 /// `1 signature`, `3 signatures`.

@@ -2,8 +2,12 @@
 
 use super::{Shown, Told, again, bar, section, text};
 use crate::{
-    report::{printable, verify::when},
-    verify::{Count, Regression, Stage, Verdict},
+    report::{
+        printable,
+        verify::{when, where_to},
+        verify_order::headline,
+    },
+    verify::{Count, InOrder, Regression, Stage},
 };
 use std::fmt::Write;
 
@@ -17,7 +21,23 @@ pub fn losses(told: &Told<'_>) -> String {
         }
         false => "",
     };
-    section("losses", "Regressions", &(avoided.to_string() + &inner))
+    let lost = told.verdict.proven.iter().flat_map(|of| &of.lost);
+    let lost: String = lost.map(|of| in_order(of, true, &(told.shown)(&of.file_name()))).collect();
+    section("losses", "Lost in the order", &lost)
+        + &section("losses", "Regressions", &(avoided.to_string() + &inner))
+}
+
+/// What the runs of the order violated.
+fn in_order(of: &InOrder, is_lost: bool, shown: &Shown) -> String {
+    format!(
+        "<article>\n<h3><code>{}</code></h3>\n<p class=\"when\">{}; {}, seed {} first</p>\n<p>{}</p>\n{}</article>\n",
+        text(&of.signature),
+        text(&headline(of, is_lost)),
+        when(of.stage),
+        of.seed,
+        text(&printable(&of.sentence)),
+        again(shown)
+    )
 }
 
 fn one(of: &Regression, shown: &Shown) -> String {
@@ -48,7 +68,8 @@ fn one(of: &Regression, shown: &Shown) -> String {
 }
 
 /// What the contract allows, what is mended, what is the candidate's own promise, and what is not told from the base.
-pub fn others(verdict: &Verdict) -> String {
+pub fn others(told: &Told<'_>) -> String {
+    let verdict = told.verdict;
     let allowed: Vec<String> =
         verdict.allowed.iter().map(|(signature, _)| signature.clone()).collect();
     let lists = [
@@ -78,6 +99,34 @@ pub fn others(verdict: &Verdict) -> String {
             let _ = writeln!(inner, "<li><code>{}</code></li>", text(signature));
         }
         inner += "</ul>\n";
+    }
+    let seen: Vec<_> = verdict.proven.iter().flat_map(|of| &of.seen).collect();
+    if !seen.is_empty() {
+        let _ = writeln!(
+            inner,
+            "<h3>Seen in the order, not told from chance: {}</h3>\n<p class=\"note\">under other noise the same plans do \
+             not do it more often than with everybody on the base</p>",
+            seen.len()
+        );
+        // Its card would be that of a loss.
+        let again =
+            |of: &InOrder| Shown { replay: (told.shown)(&of.file_name()).replay, card: None };
+        inner.extend(seen.iter().map(|of| in_order(of, false, &again(of))));
+    }
+    for (name, stage) in &verdict.unseen {
+        let _ = writeln!(
+            inner,
+            "<p class=\"note\">The contract names <code>{}</code> ({}), which no run has violated, at any stage.</p>",
+            text(name),
+            text(where_to(*stage))
+        );
+    }
+    for of in &verdict.capped {
+        let _ = writeln!(
+            inner,
+            "<p class=\"note\">Not all was looked at: {}.</p>",
+            text(&of.to_string())
+        );
     }
     section("others", "What is no loss", &inner)
 }

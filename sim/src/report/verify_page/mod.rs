@@ -10,6 +10,8 @@ mod stages;
 mod table;
 #[cfg(test)]
 pub(super) mod tests;
+#[cfg(test)]
+mod tests_order;
 mod users;
 
 use super::{
@@ -32,7 +34,7 @@ pub fn page(told: &Told<'_>) -> String {
         losses::losses(told),
         table::table(told.verdict),
         users::users(told.verdict),
-        losses::others(told.verdict),
+        losses::others(told),
         "</main>".into(),
     ];
     document(&title, include_str!("style.css"), &body.concat())

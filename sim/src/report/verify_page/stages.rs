@@ -3,7 +3,7 @@
 use super::{Told, head::signatures, section, text};
 use crate::{
     plan::Role,
-    report::verify::one,
+    report::verify_order::{lose, one},
     verify::{Count, Proven, Stage, Verdict, bound},
 };
 use std::fmt::Write;
@@ -30,7 +30,8 @@ fn strip(told: &Told<'_>) -> String {
     out += &end("end", "base", told.pair.base.label());
     let mut said = String::new();
     match &told.verdict.proven {
-        Some(Proven { order, forward, .. }) => {
+        Some(proven) => {
+            let Proven { order, forward, .. } = proven;
             for (at, role) in order.roles.iter().enumerate() {
                 if at == order.returns {
                     out += "<li class=\"return\"><span>last safe point of return</span></li>\n";
@@ -49,6 +50,9 @@ fn strip(told: &Told<'_>) -> String {
             }
             out += "<li class=\"arrow done\">=</li>\n";
             let how = match order.returns == order.roles.len() {
+                _ if proven.is_back_not_run() => {
+                    "The way back was not run: the arrows are as it was inferred."
+                }
                 true => "All of it can be taken back, from the end too (⇄).",
                 false => {
                     "Up to the mark all can be taken back, in reverse (⇄); beyond it there is no way back (→)."
@@ -113,20 +117,24 @@ fn proof(told: &Told<'_>) -> String {
         let says = worse(verdict, is_rolling) + "; from these the order is inferred";
         row("hosts change in any order, also back", runs(is_rolling), None, &says);
     }
-    if let Some(Proven { forward, back, .. }) = &verdict.proven {
-        let mut part = |what: &str, Count { hits, of }: Count| {
-            let says = match (of, hits) {
-                (0, _) => "not run".to_string(),
-                (of, 0) => format!(
+    if let Some(proven) = &verdict.proven {
+        let Proven { forward, back, unsure_forward, unsure_back, .. } = proven;
+        let mut part = |what: &str, Count { hits, of }: Count, unsure: u64| {
+            let says = match (of, hits, unsure) {
+                (0, ..) => "not run".to_string(),
+                (of, 0, 0) => format!(
                     "a fault in {:.1} % of such runs would have shown with 95 %",
                     100.0 * bound(of)
                 ),
-                _ => "so many lose what the base holds".into(),
+                (_, 0, unsure) => {
+                    format!("in {unsure} it is not told from chance: no bound follows")
+                }
+                _ => format!("so many {}", lose(proven)),
             };
             row(what, of, (of > 0).then_some(hits), &says);
         };
-        part("in the order above, also stopped on the way", *forward);
-        part("in the order above, and back from as far as may be", *back);
+        part("in the order above, also stopped on the way", *forward, *unsure_forward);
+        part("in the order above, and back from as far as may be", *back, *unsure_back);
     }
     out + "</table></div>\n"
 }

@@ -12,9 +12,10 @@ use crate::{
         case::ProtocolSpec,
         generate::{Profile, rollout::Leg},
     },
-    report::{verify::rule, verify_junit::junit},
+    report::{verify_junit::junit, verify_order::rule},
     verify::{
-        Cause, Constraint, Count, Lost, Order, Pair, Proven, Regression, Row, Stage, Verdict,
+        Cause, Constraint, Count, Lost, Order, Pair, Proven, ROLLING, Regression, Row, Stage,
+        Verdict,
         wire::{Danger, Difference},
     },
 };
@@ -22,9 +23,9 @@ use roxmltree::Document;
 use std::collections::BTreeSet;
 
 /// What HTML and XML take for their own.
-const ODD: &str = "<b>&\"'</script>";
+pub(super) const ODD: &str = "<b>&\"'</script>";
 
-fn of(hits: u64, of: u64) -> Count {
+pub(super) fn of(hits: u64, of: u64) -> Count {
     Count { hits, of }
 }
 
@@ -44,7 +45,7 @@ fn causes() -> Vec<Cause> {
     ]
 }
 
-fn pair() -> Pair {
+pub(super) fn pair() -> Pair {
     let mut base = ProtocolSpec::preset("hardened");
     for switch in ["single-relation", "id-floor-from-store"] {
         base.overrides.insert(switch.into(), false);
@@ -68,7 +69,7 @@ pub fn verdict() -> Verdict {
         let stage = legs[n % legs.len()];
         verdict.rows.insert(signature.clone(), Row { counts: [(stage, of(1, 40))].into() });
         verdict.regressions.push(Regression {
-            is_explained: false,
+            is_explained: true,
             signature: signature.clone(),
             sentence: format!("sentence {n}: {ODD}\u{1}"),
             stage,
@@ -81,6 +82,7 @@ pub fn verdict() -> Verdict {
         let (aimed, aimed_on_base) = (of(20 + n as u64, 50), of(0, 50));
         verdict.constraints.push(Constraint {
             cause,
+            breaks: [signature.clone()].into(),
             signature,
             aimed,
             aimed_on_base,
@@ -90,6 +92,7 @@ pub fn verdict() -> Verdict {
     verdict.unconfirmed.push(Constraint {
         cause: Cause::Back(roles(&[Db])),
         signature: "hardly/ever/db".into(),
+        breaks: ["hardly/ever/db".to_string()].into(),
         aimed: of(1, 50),
         aimed_on_base: of(0, 50),
         case,
@@ -101,11 +104,19 @@ pub fn verdict() -> Verdict {
     verdict.unclear = vec!["unclear/it-is/msg".into()];
     let order =
         Order { roles: vec![Sql, Db, Route, Msg, Client], at_once: roles(&[Route]), returns: 3 };
-    verdict.proven = Some(Proven { order, forward: of(0, 30), back: of(0, 31) });
+    verdict.proven = Some(Proven {
+        order,
+        forward: of(0, 30),
+        back: of(0, 31),
+        unsure_forward: 0,
+        unsure_back: 0,
+        lost: Vec::new(),
+        seen: Vec::new(),
+    });
     verdict
 }
 
-fn told(verdict: &Verdict, with: impl FnOnce(&Told<'_>) -> String) -> String {
+pub(super) fn told<T>(verdict: &Verdict, with: impl FnOnce(&Told<'_>) -> T) -> T {
     let shown = |name: &str| Shown {
         replay: format!("sim replay '{ODD}-{name}'"),
         card: Some(format!("card of {name}: {ODD}")),
@@ -115,7 +126,7 @@ fn told(verdict: &Verdict, with: impl FnOnce(&Told<'_>) -> String) -> String {
 }
 
 /// What a reader sees: texts and attributes, with nothing left of the tags.
-fn seen(page: &str) -> String {
+pub(super) fn seen(page: &str) -> String {
     let (_, body) = page.split_once("<body>").expect("a body");
     let texts = body.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text));
     let text: String = texts.collect::<Vec<_>>().join(" ");
@@ -218,7 +229,7 @@ fn a_drawing_has_an_arrow_for_what_comes_before_and_a_mark_for_what_is_of_one_ki
 }
 
 /// Each case's name, and the types of its failures.
-fn failures(text: &str) -> Vec<(String, Vec<String>)> {
+pub(super) fn failures(text: &str) -> Vec<(String, Vec<String>)> {
     let document = Document::parse(text).unwrap_or_else(|e| panic!("{e}: {text}"));
     let cases = document.descendants().filter(|node| node.has_tag_name("testcase"));
     let told = cases.map(|case| {
@@ -255,18 +266,21 @@ fn verdicts() -> Vec<(Verdict, &'static str, Vec<&'static str>)> {
     });
     let lost = Lost { runs: 2, seed: 9, why: "it hung".into() };
     let not_run = Verdict { interrupted: true, ..proof(of(0, 0), of(0, 0)) };
+    let mut unexplained = verdict();
+    unexplained.regressions[1].is_explained = false;
+    let unjudged = Verdict { unjudged: vec![("pushed".into(), ROLLING)], ..verdict() };
     let stopped_then = [&order[..], &["all was run"]].concat();
     vec![
         (not_run, "So it was inferred; it has not been run.", stopped_then),
         (verdict(), "SAFE in that order First", vec![]),
         (
             proof(of(2, 30), of(0, 30)),
-            "loses what the base holds, in 2 of its 60 runs",
+            "Of the 60 runs in the order that was inferred 2 lose what the base holds.",
             order.clone(),
         ),
         (
             proof(of(0, 30), of(1, 30)),
-            "loses what the base holds, in 1 of its 60 runs",
+            "Of the 60 runs in the order that was inferred 1 lose what the base holds.",
             order.clone(),
         ),
         (none, "No order of the hosts avoids", order.clone()),
@@ -288,6 +302,16 @@ fn verdicts() -> Vec<(Verdict, &'static str, Vec<&'static str>)> {
             vec!["all was run"],
         ),
         (proof(of(0, 0), of(0, 0)), "NO VERDICT", vec!["all was run"]),
+        (
+            unexplained,
+            "Not known: kind-2/<b>&\"'</script>/db is worse than under the base while hosts change, and no cause",
+            vec!["nothing lost: back", "all was run"],
+        ),
+        (
+            unjudged,
+            "Not known: the contract wants `pushed` to hold while hosts change, and nothing was judged of it there.",
+            vec!["all was run"],
+        ),
     ]
 }
 
@@ -358,7 +382,7 @@ fn a_contract_that_is_broken_is_told_and_fails_a_test_case() {
         all.into_iter().filter(|(_, types)| !types.is_empty()).collect::<Vec<_>>()
     };
     assert!(verdict.is_safe(true) && failed(&verdict).is_empty());
-    verdict.broken = vec!["one-row/two-relations/db".into()];
+    verdict.broken = vec![("one-row/two-relations/db".into(), Stage::Candidate)];
     let page = seen_of(&verdict);
     assert!(page.contains("UNSAFE"), "{page}");
     let why = "The contract is broken: one-row/two-relations/db must hold with everybody on the candidate";

@@ -3,8 +3,9 @@
 //!
 //! The rules are protobuf's, as `teamtalk::wire::check` keeps them for the roles: a message without one of
 //! its required fields is refused whole, a value outside its enum counts as absent, and so does a field of
-//! another wire type than its own; what a reader does not know it passes on as it came; texts are bytes. A
-//! rule looks at one thing at a time and judges what every writer may write, not what these write.
+//! another wire type than its own; a number that its reader's type can't have is cut to it, which is a danger for that
+//! reader; what a reader does not know it passes on as it came; texts are bytes. A rule looks at one thing at a time
+//! and judges what every writer may write, not what these write.
 //! Names do not travel: messages and enums are matched by their full names, fields by their numbers.
 
 mod enums;

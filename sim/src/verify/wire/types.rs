@@ -39,7 +39,7 @@ fn wire(ty: Type) -> Wire {
     }
 }
 
-/// Types of which each reads every other, and what holds for values that one of them can't have.
+/// Types that travel alike, and what a reader makes of a value that its own type can't have.
 const TOGETHER: [(&[Type], &str); 6] = [
     (
         &[Type::Int32, Type::Uint32, Type::Int64, Type::Uint64, Type::Bool],
@@ -52,11 +52,11 @@ const TOGETHER: [(&[Type], &str); 6] = [
     (&[Type::String, Type::Bytes], "They travel alike, and the roles take texts as bytes."),
     (
         &[Type::Fixed32, Type::Sfixed32],
-        "The 32 bits travel alike, and only their sign is read otherwise.",
+        "The 32 bits travel alike, and what one side means by the highest of them is a sign to the other one.",
     ),
     (
         &[Type::Fixed64, Type::Sfixed64],
-        "The 64 bits travel alike, and only their sign is read otherwise.",
+        "The 64 bits travel alike, and what one side means by the highest of them is a sign to the other one.",
     ),
     (
         &[Type::Message, Type::Bytes],
@@ -67,6 +67,29 @@ const TOGETHER: [(&[Type], &str); 6] = [
 
 /// The numbers that an enum reads.
 const NUMBERS: [Type; 4] = [Type::Int32, Type::Uint32, Type::Int64, Type::Uint64];
+
+/// The least and the largest number of a type; `None` of what is no whole number.
+fn range(ty: Type) -> Option<(i128, i128)> {
+    let signed = |bits: u32| (-(1_i128 << (bits - 1)), (1_i128 << (bits - 1)) - 1);
+    let unsigned = |bits: u32| (0, (1_i128 << bits) - 1);
+    Some(match ty {
+        Type::Bool => (0, 1),
+        Type::Int32 | Type::Sint32 | Type::Sfixed32 => signed(32),
+        Type::Int64 | Type::Sint64 | Type::Sfixed64 => signed(64),
+        Type::Uint32 | Type::Fixed32 => unsigned(32),
+        Type::Uint64 | Type::Fixed64 => unsigned(64),
+        _ => return None,
+    })
+}
+
+/// Whether a reader of one type can have every value that another one, which travels alike, may write.
+fn holds(reader: Type, writer: Type) -> bool {
+    match (range(reader), range(writer)) {
+        (Some((least, most)), Some((from, to))) => least <= from && to <= most,
+        // Any bytes may be written, and not all are a message. Texts are bytes to the roles.
+        _ => (reader, writer) != (Type::Message, Type::Bytes),
+    }
+}
 
 /// What the two sides make of each other's values, if the field's type changed.
 pub(super) fn changed(old: (&Tree, &Field), new: (&Tree, &Field)) -> Option<Reading> {
@@ -107,7 +130,8 @@ pub(super) fn changed(old: (&Tree, &Field), new: (&Tree, &Field)) -> Option<Read
     }
     for (types, why) in TOGETHER {
         if pair.iter().all(|ty| types.contains(ty)) {
-            return reading(Danger::Neither, why.into());
+            let danger = Danger::of(!holds(was.ty, is.ty), !holds(is.ty, was.ty));
+            return reading(danger, why.into());
         }
     }
     if pair.contains(&Type::Enum) && pair.iter().any(|ty| NUMBERS.contains(ty)) {
@@ -115,7 +139,16 @@ pub(super) fn changed(old: (&Tree, &Field), new: (&Tree, &Field)) -> Option<Read
             "The numbers travel alike, as long as each is a value of the enum: another one counts as absent \
              to whoever reads the enum{lost}."
         );
-        return reading(Danger::Neither, why);
+        // A number may be any, and no enum has all; an enum has negative ones only where it says so.
+        let fits = |reader: &Field, writer: &Field, tree: &Tree| match range(reader.ty) {
+            None => false,
+            Some((least, _)) => {
+                let numbers = tree.enums.get(&writer.type_name).map(|of| of.numbers());
+                numbers.unwrap_or_default().iter().all(|number| i128::from(*number) >= least)
+            }
+        };
+        let danger = Danger::of(!fits(was, is, new_tree), !fits(is, was, old_tree));
+        return reading(danger, why);
     }
     if wire(was.ty) != wire(is.ty) {
         let why =
