@@ -128,26 +128,31 @@ impl<E: Env> Queues<E> {
 /// Serves requests as long as there are any to come. One that is late is refused, if somebody can be told.
 pub async fn run<W: World>(mut cx: Context<W>, mut jobs: Jobs, replies: Sender<(ConnId, Pdu)>) {
     while let Some(Next { job: (conn, request), is_late }) = jobs.next().await {
-        if is_late && let Some(refusal) = refusal::late(cx.protocol(), &request) {
-            let (command, reason) = (request.command(), refusal::LATE.to_string());
-            cx.fact(Fact::Refused { conn, command, reason });
-            if replies.send((conn, refusal)).await.is_err() {
-                return;
+        let refused = if is_late { refusal::late(cx.protocol(), &request) } else { None };
+        let answer = match refused {
+            Some(refusal) => {
+                let (command, reason) = (request.command(), refusal::LATE.to_string());
+                cx.fact(Fact::Refused { conn, command, reason });
+                Some(refusal)
             }
-            continue;
-        }
-        cx.start_request();
-        let answer = match table::handle(&mut cx, &request).await {
-            Ok(reply) => Some(reply),
-            Err(why) => {
-                tracing::debug!(conn, command = request.command(), %why, "not served");
-                refusal::of(cx.protocol(), &request, &why)
-            }
+            None => serve(&mut cx, conn, &request).await,
         };
         if let Some(answer) = answer
             && replies.send((conn, answer)).await.is_err()
         {
             return;
+        }
+    }
+}
+
+/// Serves a request: its reply, or its refusal.
+async fn serve<W: World>(cx: &mut Context<W>, conn: ConnId, request: &Pdu) -> Option<Pdu> {
+    cx.start_request();
+    match table::handle(cx, request).await {
+        Ok(reply) => Some(reply),
+        Err(why) => {
+            tracing::debug!(conn, command = request.command(), %why, "not served");
+            refusal::of(cx.protocol(), request, &why)
         }
     }
 }

@@ -131,14 +131,13 @@ impl Room {
         let read = self.read.get_mut(host)?;
         let (seq, told) = (pdu.header.seq_num, pdu.command());
         let refused = (told == id::OTHER_REFUSED).then(|| pdu.view::<Refused>().ok()).flatten();
-        let asker = asker(pdu);
         let is_it = |of: &Read| {
             (of.conn, of.seq) == (conn, seq)
-                && of.asker == asker
                 && match &refused {
                     Some(refused) => refused.command_id as u16 == of.command,
                     None => reply_of(of.command) == Some(told),
                 }
+                && of.asker == asker(pdu)
         };
         let at = read.iter().position(is_it)?;
         let is_late = |refused: &Refused| refused.reason.as_deref() == Some(LATE.as_bytes());

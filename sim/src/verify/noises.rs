@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     plan::case::Case,
-    pool::{Enough, Pool},
+    pool::{Enough, Pool, Ran},
 };
 
 /// What runs the cases.
@@ -50,51 +50,55 @@ impl<E: Fn() + Sync> Noises<'_, E> {
 
     /// How many of some cases fail as they expect, of those that were run.
     pub fn failing(&self, cases: &[Case]) -> Count {
-        let mut count = Count::default();
-        let mut new = Vec::new();
-        for case in cases {
-            match self.known.fails(case, &self.pool.runner) {
-                Some(fails) => {
-                    count.add(fails);
-                    (self.each)();
-                }
-                None => new.push(case),
-            }
-        }
-        let ran = self.pool.run(&new, Enough::AllRan, &self.each);
-        for (case, ran) in new.iter().zip(ran) {
-            // Of one that came to nothing nobody knows: the pool counts it.
-            let Some(ran) = ran.filter(|ran| !ran.is_lost) else { continue };
-            count.add(ran.fails);
+        let known = |case: &Case| self.known.fails(case, &self.pool.runner);
+        let told = |case: &Case, ran: Ran| {
             let broken = match ran.signatures.contains(&case.expect) {
                 true => Broken::AtLeast(case.expect.clone()),
                 false => Broken::All(ran.signatures),
             };
-            self.known.keep(case, &self.pool.runner, broken);
+            (ran.fails, broken)
+        };
+        let mut count = Count::default();
+        for fails in self.told(&self.pool, cases, known, told) {
+            count.add(fails);
         }
         count
     }
+
     /// All that each of some cases breaks, of those that were run: to their ends.
     pub fn broken(&self, cases: &[Case]) -> Vec<Vec<String>> {
-        let mut broken = Vec::new();
-        let mut new = Vec::new();
+        let pool = Pool { only_expected: false, ..self.pool.clone() };
+        let known = |case: &Case| self.known.all(case, &self.pool.runner);
+        let told = |_: &Case, ran: Ran| (ran.signatures.clone(), Broken::All(ran.signatures));
+        self.told(&pool, cases, known, told)
+    }
+
+    /// What is known of each of some cases, or what its run says, which is kept. Of one that came to nothing nobody knows: the
+    /// pool counts it.
+    fn told<T>(
+        &self,
+        pool: &Pool<'_>,
+        cases: &[Case],
+        known: impl Fn(&Case) -> Option<T>,
+        of_run: impl Fn(&Case, Ran) -> (T, Broken),
+    ) -> Vec<T> {
+        let (mut told, mut new) = (Vec::new(), Vec::new());
         for case in cases {
-            match self.known.all(case, &self.pool.runner) {
-                Some(all) => {
-                    broken.push(all);
+            match known(case) {
+                Some(it) => {
+                    told.push(it);
                     (self.each)();
                 }
                 None => new.push(case),
             }
         }
-        let pool = Pool { only_expected: false, ..self.pool.clone() };
         let ran = pool.run(&new, Enough::AllRan, &self.each);
         for (case, ran) in new.iter().zip(ran) {
-            // Of one that came to nothing nobody knows: the pool counts it.
             let Some(ran) = ran.filter(|ran| !ran.is_lost) else { continue };
-            self.known.keep(case, &self.pool.runner, Broken::All(ran.signatures.clone()));
-            broken.push(ran.signatures);
+            let (it, broken) = of_run(case, ran);
+            self.known.keep(case, &self.pool.runner, broken);
+            told.push(it);
         }
-        broken
+        told
     }
 }

@@ -131,10 +131,10 @@ fn value(asked: &ImDeviceTokenReq, token: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::handle;
+    use super::{handle, text};
     use crate::{
         catalogue::id as command,
-        db_proxy::{push::keep_token::text, testing::Fake},
+        db_proxy::testing::Fake,
         protocol::Protocol,
         wire::{
             Pdu,
