@@ -133,33 +133,36 @@ pub(super) enum Presence {
     ByLink(ByLink),
 }
 
-macro_rules! either {
-    ($self:ident, $table:ident => $call:expr) => {
-        match $self {
-            Presence::Shared($table) => $call,
-            Presence::ByLink($table) => $call,
-        }
-    };
-}
-
 impl Presence {
     /// See [`Shared::add`].
     pub(super) fn add(&mut self, user: u32, link: ConnId, kind: u32) {
-        either!(self, table => table.add(user, link, kind));
+        match self {
+            Self::Shared(table) => table.add(user, link, kind),
+            Self::ByLink(table) => table.add(user, link, kind),
+        }
     }
 
     /// See [`Shared::remove`] and [`ByLink::remove`].
     pub(super) fn remove(&mut self, user: u32, link: ConnId, kind: u32) {
-        either!(self, table => table.remove(user, link, kind));
+        match self {
+            Self::Shared(table) => table.remove(user, link, kind),
+            Self::ByLink(table) => table.remove(user, link, kind),
+        }
     }
 
     /// Whether the user has an entry.
     pub(super) fn knows(&self, user: u32) -> bool {
-        either!(self, table => table.knows(user))
+        match self {
+            Self::Shared(table) => table.knows(user),
+            Self::ByLink(table) => table.knows(user),
+        }
     }
 
     /// Whether a connection of the PC class is counted.
     pub(super) fn has_pc(&self, user: u32) -> bool {
-        either!(self, table => table.has_pc(user))
+        match self {
+            Self::Shared(table) => table.has_pc(user),
+            Self::ByLink(table) => table.has_pc(user),
+        }
     }
 }
