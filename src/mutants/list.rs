@@ -219,6 +219,7 @@ mutants! {
         NoGroupMessageIsStored "no message of a group can be stored"
         OneTableFails "no message can be stored in one of the eight tables"
         SessionKnownTooSoon "a new session is remembered before it is committed"
+        RefusedForNowIsNever "a change that SQL refuses for now is called one that can't be made"
         RollBackForgotten "a transaction that failed is not rolled back"
         UnknownCommitCounts "a COMMIT that failed or had no answer counts as done"
     }

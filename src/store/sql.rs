@@ -120,6 +120,8 @@ pub mod code {
     pub const LOCK_WAIT_TIMEOUT: u16 = 1205;
     /// A deadlock: the whole transaction was rolled back.
     pub const DEADLOCK: u16 = 1213;
+    /// A number that its column can't hold.
+    pub const OUT_OF_RANGE: u16 = 1264;
     /// A text that its column's character set does not know.
     pub const INCORRECT_STRING: u16 = 1366;
     /// A text longer than its column.

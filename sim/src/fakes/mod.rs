@@ -3,7 +3,7 @@
 //! An engine is plain data in memory, without I/O or time; a `host` serves it on a listener. An
 //! engine outlives its host, connections and transactions do not (DESIGN.md, "Stores").
 
-use crate::{noise::Drawn, record::Applied};
+use crate::{noise::Drawn, plan::StoreError, record::Applied};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -28,6 +28,21 @@ pub trait Hooks: Send + Sync + 'static {
     /// a few words; `committed` says whether it is durable at once: false inside a transaction,
     /// for a rollback and for an error. The number of its line in the trace, if there is a trace.
     fn applied(&self, applied: Applied) -> u64;
+
+    /// The error with which a fault has a command or statement answered in the place of its effect. `id` is as
+    /// for [`Hooks::delay`]; `meets` says which errors it can meet.
+    fn fails(
+        &self,
+        _id: &dyn Fn() -> u64,
+        _meets: &dyn Fn(StoreError) -> bool,
+    ) -> Option<StoreError> {
+        None
+    }
+
+    /// Whether a fault breaks the connection after the effect of a command or statement, before its reply.
+    fn loses_reply(&self, _id: &dyn Fn() -> u64) -> bool {
+        false
+    }
 
     /// Where the draw of the last delay is kept, if draws are.
     fn drawn(&self) -> Drawn {

@@ -1,5 +1,6 @@
 //! What goes wrong, as data. What each trouble does to the world is in `world::faults`.
 
+use super::{Role, StoreError};
 use serde::{Deserialize, Serialize};
 
 /// Which way a partition cuts.
@@ -161,6 +162,30 @@ pub enum Trouble {
         /// The host.
         host: String,
     },
+    /// A store answers some of its commands or statements with an error, and does not do them.
+    /// BEGIN, COMMIT and ROLLBACK are none of them.
+    StoreFails {
+        /// The store: `redis` or `sql`.
+        host: String,
+        /// What it says: an error of that store.
+        error: StoreError,
+        /// One in so many of those that the error can meet, each by a draw of its own; 1: all.
+        one_in: u32,
+    },
+    /// A store does what it is told, and the connection breaks before it says so: of COMMIT, too.
+    ReplyLost {
+        /// The store: `redis` or `sql`.
+        host: String,
+        /// One in so many commands or statements, each by a draw of its own; 1: all.
+        one_in: u32,
+    },
+    /// A store takes its time over each command or request.
+    SlowStore {
+        /// The store: `redis` or `sql`.
+        host: String,
+        /// So much longer than otherwise, in ticks.
+        ticks: u64,
+    },
 }
 
 impl Trouble {
@@ -184,10 +209,23 @@ impl Trouble {
             | Self::Stop { host }
             | Self::PowerCut { host }
             | Self::Planted { host, .. }
-            | Self::Pause { host } => vec![host],
+            | Self::Pause { host }
+            | Self::StoreFails { host, .. }
+            | Self::ReplyLost { host, .. }
+            | Self::SlowStore { host, .. } => vec![host],
             Self::SlowReader { host, peer, .. } => {
                 [Some(host), peer.as_ref()].into_iter().flatten().map(String::as_str).collect()
             }
+        }
+    }
+
+    /// The store that does something wrong itself, by the name of its host.
+    pub fn store(&self) -> Option<&str> {
+        match self {
+            Self::StoreFails { host, .. }
+            | Self::ReplyLost { host, .. }
+            | Self::SlowStore { host, .. } => Some(host),
+            _ => None,
         }
     }
 
@@ -245,9 +283,26 @@ impl Fault {
         {
             return wrong(format!("`{a}` has no link to itself"));
         }
+        if let Some(store) = self.trouble.store() {
+            let known = |role: Role| role.host().to_string() == *store;
+            if ![Role::Redis, Role::Sql].into_iter().any(known) {
+                return wrong(format!(
+                    "field `host`: `{store}` is no store: `redis` or `sql` was expected"
+                ));
+            }
+            if let Trouble::StoreFails { error, .. } = &self.trouble
+                && !known(error.store())
+            {
+                let name = serde_json::to_string(error).unwrap_or_default();
+                return wrong(format!("field `error`: {name} is no error of `{store}`"));
+            }
+        }
         match self.trouble {
-            Trouble::Jitter { ticks, .. } | Trouble::SlowLink { ticks, .. } => {
-                within("ticks", ticks, 1, SLOWEST_TICKS)
+            Trouble::Jitter { ticks, .. }
+            | Trouble::SlowLink { ticks, .. }
+            | Trouble::SlowStore { ticks, .. } => within("ticks", ticks, 1, SLOWEST_TICKS),
+            Trouble::StoreFails { one_in, .. } | Trouble::ReplyLost { one_in, .. } => {
+                within("one_in", one_in.into(), 1, u32::MAX.into())
             }
             Trouble::TinyIo { bytes, .. } => within("bytes", bytes as u64, 1, u64::MAX),
             _ => Ok(()),

@@ -16,6 +16,7 @@ mod past;
 mod payload;
 mod rogue;
 pub mod rollout;
+mod store_error;
 mod strict;
 
 pub use ask::Ask;
@@ -30,6 +31,7 @@ pub use past::{Past, PastGroup, PastMessage, PastPair, PastSession};
 pub use payload::Payload;
 pub use rogue::Rogue;
 pub use rollout::{Ends, Step};
+pub use store_error::StoreError;
 
 use serde::{Deserialize, Serialize};
 use std::{

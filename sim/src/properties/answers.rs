@@ -40,6 +40,9 @@ const TROUBLED_US: u64 = 30_000_000;
 const NEWEST: [&str; 4] =
     ["from IMMessage_", "from IMGroupMessage_", "from TTRead", "from IMAudio"];
 
+/// The table of files that wait.
+const FILES: &str = "IMTransmitFile";
+
 /// Why what a db_proxy refused in silence is forgiven.
 const NO_ROOM: &str = "a worker without room";
 
@@ -55,6 +58,8 @@ pub struct Answers {
     stores: BTreeMap<ConnId, Host>,
     /// When a store last failed a db_proxy, in simulated microseconds.
     troubled: BTreeMap<Host, u64>,
+    /// The line at which a store last refused what it would do at another time.
+    refused: u64,
     /// The db_proxies that have started and not dialled SQL yet.
     starting: BTreeSet<Host>,
     relayed: Relayed,
@@ -98,6 +103,7 @@ impl Default for Answers {
             closed: Lookup::default(),
             stores: BTreeMap::new(),
             troubled: BTreeMap::new(),
+            refused: 0,
             starting: BTreeSet::new(),
             relayed: Relayed::default(),
             told: Vec::new(),
@@ -153,6 +159,17 @@ impl Answers {
         self.may_be_done.extend(forgiven);
     }
 
+    /// SQL refused a change of files: who was told to make one may not have made it.
+    fn forgive_undone(&mut self, known: &Known) {
+        let is_done = |told: &Told| {
+            told.is_done(Reads::between(&known.stores, told.since(), known.now + 1).views())
+        };
+        let (kept, forgiven): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.told).into_iter().partition(is_done);
+        self.told = kept;
+        self.may_be_done.extend(forgiven);
+    }
+
     /// No worker of a db_proxy had room for this (`room` judges whether that is so): what no client waits for is
     /// refused in silence. Which one it was of several that came at once can't be told.
     fn turned_away(&mut self, seen: &Seen<'_>, conn: ConnId, command: u16) {
@@ -181,6 +198,12 @@ impl Answers {
             let about = [Subject::Host(host.clone())].into();
             Some(Violation { property: "answers", kind, role: Role::Db, sentence, about })
         };
+        if applied.effect.is_refusal() {
+            self.refused = seen.line.n;
+            if applied.what.contains(FILES) {
+                self.forgive_undone(seen.known);
+            }
+        }
         for changed in &applied.changed {
             if let Some((kind, what)) = unasked(&[&self.told, &self.may_be_done], changed) {
                 return broken(kind, what.to_string());
@@ -214,17 +237,15 @@ impl Answers {
     fn answered(&mut self, seen: &Seen<'_>, conn: ConnId, pdu: &Frame) -> Option<Violation> {
         let seq = pdu.header.seq_num;
         let (line, name) = (seen.line, catalogue::name(pdu.command()).unwrap_or("an answer"));
-        let about =
-            [Subject::Question { conn, seq, answer: pdu.command() }, Subject::Connection(conn)];
-        let broken = |kind, sentence| {
-            let role = line.host.role();
-            let about = about.into();
-            Some(Violation { property: "answers", kind, role, sentence, about })
-        };
         let command = match pdu.command() {
             id::OTHER_REFUSED => pdu.view::<Refused>().ok()?.command_id as u16,
             id::MSG_DATA => id::MSG_DATA,
             answer => catalogue::request_of(answer)?.id,
+        };
+        let broken = |kind, sentence| {
+            let (role, host, answer) = (line.host.role(), line.host.clone(), pdu.command());
+            let about = [Subject::Request { host, conn, seq, asked: command, answer }].into();
+            Some(Violation { property: "answers", kind, role, sentence, about })
         };
         let Some(asked) = self.take((conn, command, seq), &Asker::of(pdu)) else {
             let sentence = format!("{} wrote {name} that nobody asked for", line.host);
@@ -256,7 +277,7 @@ impl Answers {
             answer: pdu,
             protocol: seen.known.protocols.of(&line.host),
             clock: (unix(asked.sim_us), unix(line.sim_us)),
-            stores_failed: troubled || slow,
+            stores_failed: troubled || slow || self.refused > asked.n,
             excused: Cell::new(None),
         };
         let mut reads = Reads::between(&seen.known.stores, asked.n, line.n);

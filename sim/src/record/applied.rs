@@ -72,7 +72,23 @@ pub enum Did {
     ConnectionLost,
 }
 
+/// MySQL's numbers of errors that say nothing of what was asked: a lock did not come, a deadlock, a server that is
+/// read-only, a full disk.
+const OF_ITSELF: [u16; 4] = [1205, 1213, 1290, 1114];
+
+/// How Redis begins errors that say nothing of what was asked.
+const OF_REDIS: [&str; 4] = ["error OOM ", "error READONLY ", "error LOADING ", "error MISCONF "];
+
 impl Effect {
+    /// Whether a store refused what it would do at another time.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Sql { did: Did::Failed { code, .. }, .. } => OF_ITSELF.contains(code),
+            Self::Text(text) => OF_REDIS.iter().any(|of| text.starts_with(of)),
+            _ => false,
+        }
+    }
+
     /// The effect of a statement that is shown like this; `None` if none is.
     pub fn of_sql(shown: &str) -> Option<Self> {
         let session = shown.strip_prefix("tx ").and_then(|rest| rest.split_once(": "));

@@ -1,10 +1,14 @@
 //! What the stores do, passed to the trace.
 
-use super::{roster::HostId, shared::Shared};
+use super::{
+    network::OnHost,
+    roster::HostId,
+    shared::{Inner, Shared},
+};
 use crate::{
     fakes,
     noise::Drawn,
-    plan::Host,
+    plan::{Host, StoreError},
     record::{Applied, Kind, What, commits::Commits, inserts, members},
 };
 use std::sync::{Mutex, PoisonError};
@@ -41,8 +45,33 @@ impl fakes::Hooks for Recorder {
         *self.drawn.lock().unwrap_or_else(PoisonError::into_inner) = shared.noise.drawn();
         match purpose {
             "sql between" => u32::from(draw.is_multiple_of(4)),
+            "sql before" | "redis before" => (draw % 5) as u32 + self.longer(&mut shared),
             _ => (draw % 5) as u32,
         }
+    }
+
+    fn fails(
+        &self,
+        id: &dyn Fn() -> u64,
+        meets: &dyn Fn(StoreError) -> bool,
+    ) -> Option<StoreError> {
+        let mut shared = self.shared.lock();
+        let fails = |what| matches!(what, OnHost::Fails { error, .. } if meets(error));
+        let acting = shared.network.acting(self.host, fails);
+        acting.into_iter().find_map(|(fault, what)| {
+            let OnHost::Fails { error, one_in } = what else { return None };
+            self.is_met(&mut shared, fault, ("store fails", id()), one_in).then_some(error)
+        })
+    }
+
+    fn loses_reply(&self, id: &dyn Fn() -> u64) -> bool {
+        let mut shared = self.shared.lock();
+        let loses = |what| matches!(what, OnHost::LosesReplies { .. });
+        let acting = shared.network.acting(self.host, loses);
+        acting.into_iter().any(|(fault, what)| {
+            let OnHost::LosesReplies { one_in } = what else { return false };
+            self.is_met(&mut shared, fault, ("reply lost", id()), one_in)
+        })
     }
 
     fn applied(&self, applied: Applied) -> u64 {
@@ -75,6 +104,36 @@ impl fakes::Hooks for Recorder {
         if drawn != Drawn::default() {
             self.shared.lock().noise.led_to(drawn, line);
         }
+    }
+}
+
+impl Recorder {
+    /// By how many ticks faults make the store slower just now, which they have met then.
+    fn longer(&self, shared: &mut Inner) -> u32 {
+        let slow = |what| matches!(what, OnHost::TakesLonger { .. });
+        let mut longer = 0;
+        for (fault, what) in shared.network.acting(self.host, slow) {
+            if let OnHost::TakesLonger { ticks } = what {
+                longer += ticks as u32;
+                shared.network.met(fault);
+            }
+        }
+        longer
+    }
+
+    /// Draws whether a fault meets one in so many; it is counted then.
+    fn is_met(
+        &self,
+        shared: &mut Inner,
+        fault: u32,
+        (purpose, id): (&'static str, u64),
+        one_in: u32,
+    ) -> bool {
+        let is_met = shared.draw(self.host, purpose, id).is_multiple_of(one_in.max(1).into());
+        if is_met {
+            shared.network.met(fault);
+        }
+        is_met
     }
 }
 

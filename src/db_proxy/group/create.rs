@@ -12,7 +12,7 @@ use crate::{
             silent::Silent,
         },
     },
-    store::{cache::Cache, sql::SqlError},
+    store::cache::Cache,
     wire::{
         Pdu,
         im::group::{ImGroupCreateReq, ImGroupCreateRsp},
@@ -55,7 +55,7 @@ async fn create<W: World>(
 ) -> Result<u32, Silent> {
     let group = match row::insert(cx, asked, ids.len()).await {
         Ok(group) => group,
-        Err(error @ StoreError::Sql(SqlError::Lost(_))) if cx.protocol().answered_refusals => {
+        Err(error) if cx.protocol().answered_refusals && !error.is_about_values() => {
             return Err(error.into());
         }
         Err(_) => 0,

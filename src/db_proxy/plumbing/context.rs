@@ -8,6 +8,7 @@ use crate::{
     },
     env::Env,
     fact::Fact,
+    mutants::Mutant,
     protocol::Protocol,
     store::{
         blob::Blobs,
@@ -306,13 +307,16 @@ impl<W: World> Context<W> {
     }
 
     /// Runs one INSERT, UPDATE or DELETE on the primary; whether it changed a row. A statement that
-    /// failed counts as one that changed none, as in the original. But with `answered-refusals` a
-    /// lost connection is an error, since nobody knows what the statement did.
+    /// failed counts as one that changed none, as in the original. With `answered-refusals` that is so only of values
+    /// that can never be stored: what fails otherwise is an error, since nobody knows what the statement did, or it
+    /// may be done at another time, and its transaction, if it is in one, may be undone already.
     pub async fn write(&mut self, text: &str, params: &[Value]) -> Result<bool, StoreError> {
         match self.primary(text, params).await {
             Ok(done) => Ok(done.affected != 0),
-            Err(error @ StoreError::Sql(SqlError::Lost(_)))
-                if self.protocol().answered_refusals =>
+            Err(error)
+                if self.protocol().answered_refusals
+                    && !error.is_about_values()
+                    && !self.protocol().mutated(Mutant::RefusedForNowIsNever) =>
             {
                 Err(error)
             }

@@ -52,6 +52,12 @@ impl StoreError {
         matches!(self.code(), Some(code::DEADLOCK | code::LOCK_WAIT_TIMEOUT))
     }
 
+    /// Whether a statement can't be done with these values, at whatever time: a key that is there, a text or number that
+    /// its column can't hold.
+    pub fn is_about_values(&self) -> bool {
+        self.is_duplicate() || self.is_about_content() || self.code() == Some(code::OUT_OF_RANGE)
+    }
+
     /// Whether the content can never be stored as it is.
     pub fn is_about_content(&self) -> bool {
         matches!(self.code(), Some(code::TOO_LONG | code::INCORRECT_STRING))

@@ -217,6 +217,30 @@ fn a_signature_is_changed_and_the_change_noted() {
     assert!(world.log().is_empty());
 }
 
+/// What can't be stored at all is result 1; what could be at another time is refused, so that the client tries again.
+#[test]
+fn a_signature_that_sql_refuses_for_now_is_refused_and_not_called_unstorable() {
+    let command = command::BUDDY_LIST_CHANGE_SIGN_INFO_REQUEST;
+    let asked = ImChangeSignInfoReq { user_id: 2, sign_info: "hi".into(), attach_data: attach() };
+    let request = Pdu::new(command, 9, &asked);
+    let answer_to = |protocol: Protocol, code: u16| {
+        let world = Fake::default();
+        world.on("update IMUser", refused(code));
+        answer(&mut world.context(protocol), &request).expect("an answer")
+    };
+    let result = |reply: &Pdu| reply.view::<ImChangeSignInfoRsp>().map(|reply| reply.result_code);
+    let refusing = Protocol { answered_refusals: true, ..Protocol::teamtalk() };
+    for for_now in [1205, 1213, 1290, 1114] {
+        let reply = answer_to(refusing, for_now);
+        assert_eq!(reply.command(), command::OTHER_REFUSED, "{for_now}");
+        let original = answer_to(Protocol::teamtalk(), for_now);
+        assert_eq!(result(&original), Ok(1), "{for_now}: the original says that it can't be");
+    }
+    for for_ever in [1264, 1366, 1406] {
+        assert_eq!(result(&answer_to(refusing, for_ever)), Ok(1), "{for_ever}");
+    }
+}
+
 /// Switch `ordered-logins`.
 #[test]
 fn a_login_is_numbered_by_the_store_or_it_is_none() {

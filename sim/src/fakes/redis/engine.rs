@@ -4,7 +4,7 @@ use super::{
     connection::{Session, connection_command},
     reply::Reply,
 };
-use crate::record::Changed;
+use crate::{plan::StoreError, record::Changed};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,6 +59,32 @@ impl Engine {
     /// From now on every write is refused, as by a Redis that cannot save its snapshots.
     pub fn refuse_writes(&mut self) {
         self.refuses_writes = true;
+    }
+
+    /// Whether a command can meet an error: a connection's own none, what only reads only [`StoreError::Loading`].
+    pub fn meets(command: &[Bytes], error: StoreError) -> bool {
+        let Some((name, args)) = command.split_first() else { return false };
+        let lower = String::from_utf8_lossy(name).to_ascii_lowercase();
+        let writes = || !written(&lower, args).is_empty();
+        match error {
+            StoreError::Loading => !Self::is_connection_command(name),
+            StoreError::OutOfMemory | StoreError::RedisReadOnly => writes(),
+            _ => false,
+        }
+    }
+
+    /// What Redis answers in such a case, and does nothing.
+    pub fn refusal(error: StoreError) -> Reply {
+        Reply::Error(
+            match error {
+                StoreError::Loading => "LOADING Redis is loading the dataset in memory",
+                StoreError::RedisReadOnly => {
+                    "READONLY You can't write against a read only replica."
+                }
+                _ => "OOM command not allowed when used memory > 'maxmemory'.",
+            }
+            .to_string(),
+        )
     }
 
     /// The value of a key.

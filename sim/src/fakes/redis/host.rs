@@ -69,8 +69,15 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
                 }
             }
             (command, drawn) = due(&mut pipeline.waiting) => {
-                let (reply, changed) = lock(&engine).run(&mut session, &command);
+                let refused = pipeline.refused(&command);
+                let (reply, changed) = match refused {
+                    Some(reply) => (reply, Vec::new()),
+                    None => lock(&engine).run(&mut session, &command),
+                };
                 pipeline.applied((&command, drawn), reply, changed, session.resp3);
+                if pipeline.is_broken_after(&command) {
+                    return Ok(());
+                }
             }
             (reply, resp3) = due(&mut pipeline.answers) => {
                 let mut out = BytesMut::new();
@@ -131,6 +138,18 @@ impl Pipeline {
         self.waiting.push_back((at, (command, self.hooks.drawn())));
     }
 
+    /// The error that a fault has a command answered with.
+    fn refused(&self, command: &[Bytes]) -> Option<Reply> {
+        let meets = |error| Engine::meets(command, error);
+        self.hooks.fails(&|| id_of(command), &meets).map(Engine::refusal)
+    }
+
+    /// Whether a fault breaks the connection after a command.
+    fn is_broken_after(&self, command: &[Bytes]) -> bool {
+        let name = command.first().map_or(&b""[..], |name| name);
+        !Engine::is_connection_command(name) && self.hooks.loses_reply(&|| id_of(command))
+    }
+
     fn applied(
         &mut self,
         (command, drawn): (&[Bytes], Drawn),
@@ -165,10 +184,15 @@ impl Pipeline {
         command: &[Bytes],
         ahead: Option<Instant>,
     ) -> Instant {
-        let parts: Vec<&[u8]> = command.iter().map(AsRef::as_ref).collect();
-        let at = Instant::now() + TICK * self.hooks.delay(purpose, draw_id(&parts));
+        let at = Instant::now() + TICK * self.hooks.delay(purpose, id_of(command));
         ahead.map_or(at, |ahead| at.max(ahead))
     }
+}
+
+/// What the draws about a command are keyed with.
+fn id_of(command: &[Bytes]) -> u64 {
+    let parts: Vec<&[u8]> = command.iter().map(AsRef::as_ref).collect();
+    draw_id(&parts)
 }
 
 fn command(frame: BytesFrame) -> io::Result<Vec<Bytes>> {

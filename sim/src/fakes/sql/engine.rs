@@ -8,7 +8,10 @@ use super::{
     table::{Key, Row, Table, TableId},
     tables,
 };
-use crate::record::{Changed, What};
+use crate::{
+    plan::StoreError,
+    record::{Changed, What},
+};
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 use teamtalk::store::{
     migrations::LATEST,
@@ -302,6 +305,37 @@ impl Engine {
         self.fail(session, error::lock_wait_timeout())
     }
 
+    /// Whether a statement can meet an error: what locks nothing waits for nobody, and what reads is never refused.
+    pub fn meets(&mut self, text: &str, error: StoreError) -> bool {
+        let Ok(prepared) = &self.known(text).parsed else { return false };
+        let (locks, writes, inserts) = match &prepared.statement {
+            Statement::Insert(_) => (true, true, true),
+            Statement::Update { .. } | Statement::Delete { .. } => (true, true, false),
+            Statement::Select(select) => (select.lock.is_some(), false, false),
+            _ => (false, false, false),
+        };
+        match error {
+            StoreError::Deadlock | StoreError::LockWaitTimeout => locks,
+            StoreError::SqlReadOnly => writes,
+            StoreError::TableFull => inserts,
+            _ => false,
+        }
+    }
+
+    /// Answers the next statement of a session with an error, in the place of doing it.
+    pub fn refuse(&mut self, id: SessionId, error: StoreError) -> Done {
+        let step = match error {
+            StoreError::Deadlock => self.is_victim(id),
+            StoreError::LockWaitTimeout => self.fail(id, error::lock_wait_timeout()),
+            StoreError::SqlReadOnly => self.fail(id, error::read_only()),
+            _ => self.fail(id, error::table_full()),
+        };
+        match step {
+            Step::Done(done) => done,
+            Step::Blocked => unreachable!("an error waits for nothing"),
+        }
+    }
+
     /// A statement's text as the lines of a trace share it.
     pub fn what(&mut self, text: &str) -> Arc<What> {
         self.known(text).what.clone()
@@ -386,13 +420,16 @@ impl Engine {
                 self.undo_to(id, mark);
                 self.fail(id, e)
             }
-            Err(exec::Stop::Deadlock) => {
-                let transaction = self.in_transaction(id).then_some(id);
-                self.rollback(id);
-                let result = Err(error::deadlock());
-                Step::Done(Done { result, committed: false, transaction, changed: Vec::new() })
-            }
+            Err(exec::Stop::Deadlock) => self.is_victim(id),
         }
+    }
+
+    /// A deadlock undoes the session's transaction, whole.
+    fn is_victim(&mut self, id: SessionId) -> Step {
+        let transaction = self.in_transaction(id).then_some(id);
+        self.rollback(id);
+        let result = Err(error::deadlock());
+        Step::Done(Done { result, committed: false, transaction, changed: Vec::new() })
     }
 
     /// A statement that was undone: in autocommit its locks go too.

@@ -44,6 +44,16 @@ pub(super) fn deadlock() -> SqlError {
     server(1213, "Deadlock found when trying to get lock; try restarting transaction".to_string())
 }
 
+/// A table can't grow: the disk is full.
+pub(super) fn table_full() -> SqlError {
+    server(1114, "The table is full".to_string())
+}
+
+pub(super) fn read_only() -> SqlError {
+    let why = "The MariaDB server is running with the --read-only option so it cannot execute this statement";
+    server(1290, why.to_string())
+}
+
 /// Good SQL that the fake does not know.
 pub(super) fn unsupported(what: &str) -> SqlError {
     server(1235, format!("This fake doesn't yet support '{what}'"))

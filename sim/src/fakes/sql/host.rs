@@ -111,14 +111,20 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
         for (n, Asked { at, text, params }) in batch.into_iter().enumerate() {
             let ticks = match n {
                 0 => hooks.delay("sql before", draw),
-                _ => hooks.delay("sql between", draw_id(&[&body[at]])),
+                _ => hooks.delay("sql between", draw_id(&[&body[at.clone()]])),
             };
             let drawn = hooks.drawn();
             if ticks > 0 && client.waits(tokio::time::sleep(TICK * ticks)).await?.is_none() {
                 return Ok(());
             }
-            let Some(done) = finish(&mut client, session, &text, &params).await? else {
-                return Ok(());
+            let id = || draw_id(&[&body[at.clone()]]);
+            let failed = hooks.fails(&id, &|error| lock(&session.engine).meets(&text, error));
+            let done = match failed {
+                Some(error) => lock(&session.engine).refuse(session.id, error),
+                None => match finish(&mut client, session, &text, &params).await? {
+                    Some(done) => done,
+                    None => return Ok(()),
+                },
             };
             // From now on, if ever.
             client.runs_on = hooks.delay("sql alone", draw).is_multiple_of(2);
@@ -132,6 +138,12 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             line = hooks.applied(applied);
             hooks.led_to(drawn, line);
             client.alone = Some((alone, line));
+            if hooks.loses_reply(&id) {
+                client.is_gone = true;
+                if !client.runs_on {
+                    return Ok(());
+                }
+            }
             match done.result {
                 Ok(outcome) => response.outcomes.push(outcome),
                 Err(error) => {

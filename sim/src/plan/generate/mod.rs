@@ -15,6 +15,7 @@ mod idle;
 mod operations;
 mod past;
 pub mod rollout;
+mod stores;
 
 pub use deployment::Deployment;
 pub use full::limits;
@@ -52,10 +53,13 @@ pub enum Profile {
     /// As the default one, and each host goes down and comes back once or more, in an order of each seed's own: an
     /// upgrade in which nothing changes.
     Rolling,
+    /// As the default one, and Redis and SQL answer with errors, break connections before they reply, and are slow;
+    /// most plans have few other faults.
+    Stores,
 }
 
 /// All profiles, with their names and what they are for.
-pub const PROFILES: [(Profile, &str, &str); 5] = [
+pub const PROFILES: [(Profile, &str, &str); 6] = [
     (Profile::Default, "default", "faults, bad clients, second devices: 2 to 3 servers"),
     (Profile::Calm, "calm", "no faults, and clients that are in order; second devices"),
     (
@@ -65,6 +69,7 @@ pub const PROFILES: [(Profile, &str, &str); 5] = [
     ),
     (Profile::Idle, "idle", "a minute in which nobody does anything; no faults"),
     (Profile::Rolling, "rolling", "as default, and hosts are restarted one after the other"),
+    (Profile::Stores, "stores", "Redis and SQL fail, lose replies and are slow; few other faults"),
 ];
 
 impl Profile {
@@ -116,7 +121,10 @@ pub fn generate_in(seed: u64, clients: Clients, profile: Profile, deployment: &D
     let mut plan = tree.current();
     plan.noise = seed;
     match profile {
-        Profile::Default | Profile::Rolling => {
+        Profile::Default | Profile::Rolling | Profile::Stores => {
+            if profile == Profile::Stores {
+                stores::lay(&mut plan, seed);
+            }
             extras::add(&mut plan, seed, clients, deployment);
             past::add(&mut plan, seed);
         }
@@ -233,13 +241,19 @@ fn plan(
                     })
                     .boxed()
             }
-            Profile::Default | Profile::Calm | Profile::Idle | Profile::Rolling => groups.boxed(),
+            Profile::Default
+            | Profile::Calm
+            | Profile::Idle
+            | Profile::Rolling
+            | Profile::Stores => groups.boxed(),
         };
         (Just(shape), devices, groups).prop_flat_map(move |(shape, devices, groups)| {
             let nodes = nodes(&shape);
             let operations = operations(&devices, shape.users, &groups, profile, &fixed);
             let faults = match profile {
-                Profile::Default | Profile::Rolling => faults(&nodes, &devices).boxed(),
+                Profile::Default | Profile::Rolling | Profile::Stores => {
+                    faults(&nodes, &devices).boxed()
+                }
                 Profile::Calm | Profile::Bounds | Profile::Idle => Just(Vec::new()).boxed(),
             };
             let before = (Just(shape), Just(nodes), Just(devices), Just(groups.known));

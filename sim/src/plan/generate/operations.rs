@@ -52,7 +52,7 @@ pub(super) fn operations(
     let swarm = any::<u64>().prop_map(|bits| bits | 1);
     let at_bounds = match profile {
         Profile::Bounds => bounds::operations(&devices).boxed(),
-        Profile::Default | Profile::Calm | Profile::Idle | Profile::Rolling => {
+        Profile::Default | Profile::Calm | Profile::Idle | Profile::Rolling | Profile::Stores => {
             Just(Vec::new()).boxed()
         }
     };

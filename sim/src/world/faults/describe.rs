@@ -51,6 +51,24 @@ pub fn describe(fault: &Fault) -> String {
             format!("planted: a task of {host} {does}")
         }
         Trouble::Pause { host } => format!("{host} stands still for {ms} ms"),
+        Trouble::StoreFails { host, error, one_in } => {
+            let (share, said) = (share(*one_in, "that it can meet"), error.words());
+            format!("{host} answers {share} with {said} for {ms} ms")
+        }
+        Trouble::ReplyLost { host, one_in } => {
+            let share = share(*one_in, "that it does");
+            format!("{host} breaks the connection before the reply to {share}, for {ms} ms")
+        }
+        Trouble::SlowStore { host, ticks } => {
+            format!("{host} takes {ticks} ticks more for each request, for {ms} ms")
+        }
+    }
+}
+
+fn share(one_in: u32, of: &str) -> String {
+    match one_in {
+        1 => format!("everything {of}"),
+        _ => format!("one in {one_in} of what {of}"),
     }
 }
 

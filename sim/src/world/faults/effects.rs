@@ -48,6 +48,15 @@ pub fn of(trouble: &Trouble, roster: &Roster, hosts: &[HostId]) -> Vec<Effect> {
             let slow = OnHost::SlowReader { peer, bytes: *bytes };
             vec![Effect::Host(roster.named(host), slow)]
         }
+        Trouble::StoreFails { host, error, one_in } => {
+            vec![Effect::Host(roster.named(host), OnHost::Fails { error: *error, one_in: *one_in })]
+        }
+        Trouble::ReplyLost { host, one_in } => {
+            vec![Effect::Host(roster.named(host), OnHost::LosesReplies { one_in: *one_in })]
+        }
+        Trouble::SlowStore { host, ticks } => {
+            vec![Effect::Host(roster.named(host), OnHost::TakesLonger { ticks: *ticks })]
+        }
         Trouble::Pause { host } => {
             let host = roster.named(host);
             let hold = |other| Effect::Link(host, other, OnLink::Hold);

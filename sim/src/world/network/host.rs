@@ -1,6 +1,6 @@
 //! One host: the faults that act on it, not on one of its links.
 
-use crate::world::roster::HostId;
+use crate::{plan::StoreError, world::roster::HostId};
 
 /// What a fault does to a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,23 @@ pub enum OnHost {
         peer: Option<HostId>,
         /// The bytes.
         bytes: usize,
+    },
+    /// Of a store: it answers one in so many commands or statements with an error.
+    Fails {
+        /// The error.
+        error: StoreError,
+        /// One in so many.
+        one_in: u32,
+    },
+    /// Of a store: one in so many commands or statements have their effect and no reply.
+    LosesReplies {
+        /// One in so many.
+        one_in: u32,
+    },
+    /// Of a store: it takes longer.
+    TakesLonger {
+        /// By so many ticks.
+        ticks: u64,
     },
 }
 

@@ -197,6 +197,21 @@ impl Network {
         self.count(host, |what| what.slows(peer).is_some());
     }
 
+    /// What of a kind acts on a host, with the faults, in the order in which they began.
+    pub fn acting(&self, host: HostId, wanted: impl Fn(OnHost) -> bool) -> Vec<(u32, OnHost)> {
+        if self.is_calm() {
+            return Vec::new();
+        }
+        self.hosts.get(&host).map(|host| host.all(wanted).collect()).unwrap_or_default()
+    }
+
+    /// Notes a command or statement that a fault met.
+    pub fn met(&mut self, fault: u32) {
+        if let Some(running) = self.fault(fault) {
+            running.hit += 1;
+        }
+    }
+
     fn count(&mut self, host: HostId, touches: impl Fn(OnHost) -> bool) {
         let Self { running, hosts, .. } = self;
         for (fault, _) in hosts.get(&host).into_iter().flat_map(|h| h.all(&touches)) {

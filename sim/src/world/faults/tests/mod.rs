@@ -5,6 +5,7 @@ mod composition;
 mod network;
 mod process;
 mod sockets;
+mod stores;
 
 use crate::{
     explore::run_case,
