@@ -1,5 +1,6 @@
 #!/bin/sh
-# Merges the shards of a campaign: merge.sh N. Its status is that of the campaign: 1 if a property was violated.
+# Merges the shards of a campaign: merge.sh N. Its status is that of the campaign: 1 if a property was violated. One whose
+# file is not there is left out: `merge` says which are missing, beside what the others found.
 #
 #   SIM, FOLDER  as for shard.sh; campaign.json, junit.xml and cases/ are written there
 #   MERGE        further arguments of `merge`
@@ -7,7 +8,7 @@ set -eu
 files=
 n=1
 while test "$n" -le "$1"; do
-  files="$files $FOLDER/shard-$n.json"
+  if test -e "$FOLDER/shard-$n.json"; then files="$files $FOLDER/shard-$n.json"; fi
   n=$((n + 1))
 done
 # Several words each.

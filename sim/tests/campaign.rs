@@ -238,6 +238,36 @@ fn ctrl_c_leaves_a_file_that_goes_on() {
     assert!(out.contains(&format!("{} seeds in ", ran + 1)), "{out}");
 }
 
+/// The best so far is printed and written; what goes on does not take it for the smallest.
+#[cfg(unix)]
+#[test]
+fn what_was_being_made_small_at_ctrl_c_is_made_small_when_it_goes_on() {
+    let folder = Folder::new("unfinished");
+    let hunt = "explore --protocol teamtalk --keep-going --seeds 1 --from 5 --jobs 1 --resume file.json --out cases";
+    let finds = || {
+        let text = fs::read_to_string(folder.0.join("file.json")).ok()?;
+        let file: Value = serde_json::from_str(&text).expect("JSON");
+        let by_signature = file["finds"].as_object().expect("finds").values();
+        let all = by_signature.flat_map(|by| by.as_object().expect("mechanisms").values());
+        Some(all.map(|find| find.get("small").is_some()).collect::<Vec<_>>())
+    };
+    let child = folder.sim(&words(hunt)).stdout(Stdio::piped()).spawn().expect("it starts");
+    #[expect(clippy::disallowed_methods, reason = "no simulation runs in this process")]
+    while finds().is_none_or(|small| small.is_empty()) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(killed.expect("kill").success());
+    let (_, out, _) = said(&child.wait_with_output().expect("it ends"));
+    let is_page = |name: &&String| name.ends_with("-small.md");
+    let pages = folder.files("cases");
+    let stopped = |name: &&String| folder.read(&format!("cases/{name}")).contains("best so far");
+    let unfinished = pages.iter().filter(is_page).filter(stopped).count();
+    assert!(unfinished > 0, "none was being made small: {out}");
+    let small = finds().expect("a file").iter().filter(|is_small| **is_small).count();
+    assert_eq!(small + unfinished, pages.iter().filter(is_page).count(), "{out}");
+}
+
 /// What nobody could ask to end has written its file all the same, some seconds ago.
 #[test]
 fn a_campaign_that_is_killed_loses_seconds() {

@@ -2,7 +2,10 @@
 
 use super::SURE;
 use crate::{
-    plan::case::{Case, ProtocolSpec},
+    plan::{
+        TICK_MS,
+        case::{Case, ProtocolSpec},
+    },
     pool::{Enough, Pool},
 };
 use teamtalk::protocol::{Protocol, SWITCHES, Switch};
@@ -11,6 +14,13 @@ use teamtalk::protocol::{Protocol, SWITCHES, Switch};
 /// hold by chance. One of so many holds under all of them by chance once in 80 times.
 const LEAST: u64 = 4;
 
+/// By so many ticks a part of the plan is moved to see whether a switch mends a case or has only moved what happens
+/// out of the way of what goes wrong.
+const SHIFTS: [i64; 8] = [-8, -4, -2, -1, 1, 2, 4, 8];
+
+/// So many parts of a plan are moved, one at a time: the last ones.
+const MOVED: usize = 8;
+
 /// Which switches mend a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mended {
@@ -18,7 +28,7 @@ pub struct Mended {
     pub failing: u64,
     /// How many switches of `hardened` are off.
     pub off: usize,
-    /// With one of these on it fails under none.
+    /// With one of these on it fails under none, and neither where one part of its plan comes a little earlier or later.
     pub by: Vec<&'static str>,
 }
 
@@ -47,7 +57,10 @@ pub(super) fn of(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Opti
         alone.into_iter().partition(|switch| switch.property == property);
     for switches in [documented, others, with_others] {
         for switch in switches {
-            if !fails(&with(case, switch.name), pool, each)? {
+            let with = with(case, switch.name);
+            if !fails(&under_each(&with), pool, each)?
+                && !fails(&at_other_times(&with), pool, each)?
+            {
                 mended.by.push(switch.name);
             }
         }
@@ -58,9 +71,8 @@ pub(super) fn of(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Opti
     Some(mended)
 }
 
-/// Whether it fails under any of them.
-fn fails(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<bool> {
-    let cases = under_each(case);
+/// Whether any of them fails.
+fn fails(cases: &[Case], pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<bool> {
     let ran = pool.run(&cases.iter().collect::<Vec<_>>(), Enough::OneFails, each);
     if ran.iter().flatten().any(|ran| ran.fails) {
         return Some(true);
@@ -71,6 +83,39 @@ fn fails(case: &Case, pool: &Pool<'_>, each: &(dyn Fn() + Sync)) -> Option<bool>
 /// A case under each noise seed.
 fn under_each(case: &Case) -> Vec<Case> {
     (0..SURE).map(|n| case.under_noise(n)).collect()
+}
+
+/// A case with one operation or fault moved, each under a noise seed of its own.
+fn at_other_times(case: &Case) -> Vec<Case> {
+    let (operations, faults) = (&case.plan.operations, &case.plan.faults);
+    let of_operations = operations.iter().map(|op| (op.at_ms, Ok(op.id)));
+    let mut parts: Vec<_> =
+        of_operations.chain(faults.iter().map(|fault| (fault.at_ms, Err(fault.id)))).collect();
+    parts.sort_by_key(|(at_ms, part)| (*at_ms, part.is_err()));
+    let moved = parts.into_iter().rev().take(MOVED);
+    let shifted = moved.flat_map(|(at_ms, part)| {
+        SHIFTS.into_iter().filter_map(move |ticks| {
+            let by_ms = ticks * TICK_MS as i64;
+            at_ms.checked_add_signed(by_ms).map(|at_ms| (part, at_ms))
+        })
+    });
+    let horizon_ms = case.plan.horizon_ms;
+    let within = shifted.filter(|(_, at_ms)| *at_ms < horizon_ms);
+    (0..)
+        .zip(within)
+        .map(|(noise, (part, at_ms))| {
+            let mut case = case.under_noise(noise);
+            let (operations, faults) = (&mut case.plan.operations, &mut case.plan.faults);
+            let at = match part {
+                Ok(id) => operations.iter_mut().find(|op| op.id == id).map(|op| &mut op.at_ms),
+                Err(id) => {
+                    faults.iter_mut().find(|fault| fault.id == id).map(|fault| &mut fault.at_ms)
+                }
+            };
+            *at.expect("it is one of the plan") = at_ms;
+            case
+        })
+        .collect()
 }
 
 /// The switches of `hardened` that are off.

@@ -52,6 +52,7 @@ impl Relations {
 pub fn is_of(place: &Place, line: &Line, relations: &Relations) -> bool {
     place.during.contains(&line.n)
         && match &line.kind {
+            Kind::Store(_) if place.of == Kept::Anything => true,
             Kind::RelationRow { conversation, .. } => {
                 matches!(place.of, Kept::Ids(of) | Kept::Messages(of) if of == *conversation)
             }
@@ -86,7 +87,9 @@ fn keys<'a>(
         Kept::Lists(user) => some(vec![(format!("unread_{user}"), None)]),
         Kept::Member(group, user) => some(vec![(format!("group_member_{group}"), Some(user))]),
         Kept::Token(user) => some(vec![(format!("device_{user}"), None)]),
-        Kept::Message(..) | Kept::Messages(_) | Kept::Session(..) => some(Vec::new()),
+        Kept::Message(..) | Kept::Messages(_) | Kept::Session(..) | Kept::Anything => {
+            some(Vec::new())
+        }
     }
 }
 
@@ -113,9 +116,15 @@ fn is_of_rows(of: &Kept, applied: &Applied, relations: &Relations) -> bool {
         let is_of_it = |id: u32| relations.0.get(&id) == Some(&conversation);
         any(applied, &["IMMessage_"], "relateId", &is_of_it)
     };
+    // An update by its id that changes nothing names neither user.
+    let relation = |conversation| {
+        let is_of_it = |id: u32| relations.0.get(&id) == Some(&conversation);
+        any(applied, &["IMRelationShip"], "id", &is_of_it)
+    };
     match *of {
         Kept::Ids(Conversation::Single { low, high }) => {
-            has(&["IMRelationShip", "TTRelation"], &pair([low, high]))
+            let of = Conversation::Single { low, high };
+            has(&["IMRelationShip", "TTRelation"], &pair([low, high])) || relation(of)
         }
         Kept::Ids(Conversation::Group(_)) => false,
         Kept::Message(Conversation::Group(group), msg_id) => {
@@ -128,7 +137,9 @@ fn is_of_rows(of: &Kept, applied: &Applied, relations: &Relations) -> bool {
             has(&["IMGroupMessage_"], &[("groupId", group)])
         }
         Kept::Messages(of @ Conversation::Single { low, high }) => {
-            related(of) || has(&["IMRelationShip", "TTRelation"], &pair([low, high]))
+            related(of)
+                || relation(of)
+                || has(&["IMRelationShip", "TTRelation"], &pair([low, high]))
         }
         Kept::Unread(user, Conversation::Group(group)) => {
             has(&["TTRead"], &[("userId", user), ("peerId", group)])
@@ -143,7 +154,7 @@ fn is_of_rows(of: &Kept, applied: &Applied, relations: &Relations) -> bool {
         Kept::Member(group, user) => {
             has(&["IMGroupMember", "TTMember"], &[("groupId", group), ("userId", user)])
         }
-        Kept::Token(_) => false,
+        Kept::Token(_) | Kept::Anything => false,
     }
 }
 

@@ -42,6 +42,8 @@ pub enum Kept {
     Member(u32, u32),
     /// A user's push token.
     Token(u32),
+    /// Whatever a store has: of a request of which nothing closer is known.
+    Anything,
 }
 
 /// The places of a violation, of which these lines of a trace touch it. They count from the first of these lines
@@ -75,10 +77,13 @@ pub fn places(about: &About, touched: &[&Line], lines: &[Line]) -> Vec<Place> {
             Subject::User(user) => {
                 kept.insert(Kept::Token(*user));
             }
-            Subject::Question { .. } => {
+            Subject::Question { .. } | Subject::Request { .. } => {
                 let alone: About = [subject.clone()].into();
-                let mut of_it = touched.iter().filter(|line| alone.touches(line));
+                let mut of_it = touched.iter().filter(|line| is_pdu(line) && alone.touches(line));
                 let read = of_it.clone().find_map(|line| asked(line));
+                // A server that was asked does nothing else for it than what stores do meanwhile.
+                let read =
+                    read.or(matches!(subject, Subject::Request { .. }).then_some(Kept::Anything));
                 if let (Some(of), Some(from)) = (read, of_it.next()) {
                     let to = of_it.next_back().map_or(last.n, |line| line.n);
                     places.push(Place { of, during: from.n..=to });
@@ -93,6 +98,10 @@ pub fn places(about: &About, touched: &[&Line], lines: &[Line]) -> Vec<Place> {
     }
     places.extend(kept.into_iter().map(|of| Place { of, during: first.n..=last.n }));
     places
+}
+
+fn is_pdu(line: &Line) -> bool {
+    matches!(line.kind, Kind::PduSent(_) | Kind::PduReceived(_) | Kind::Fact(_))
 }
 
 /// What a question reads.

@@ -71,6 +71,11 @@ fn ids_come_from_the_relation_and_its_counter() {
         &[
             looks(["1", "4"]),
             sql(
+                "update IMRelationShip set status=0, updated=? where id=?",
+                &["9", "7"],
+                "affected 0",
+            ),
+            sql(
                 "update TTRelation set lastId=? where smallId=? and bigId=?",
                 &["9", "1", "4"],
                 "affected 1",
@@ -93,6 +98,11 @@ fn ids_come_from_the_relation_and_its_counter() {
             ),
             looks(["1", "5"]),
             sql(
+                "update IMRelationShip set status=0, updated=? where id=?",
+                &["7", "9"],
+                "affected 0",
+            ),
+            sql(
                 "select id from IMRecentSession where userId=? and peerId=?",
                 &["1", "4"],
                 "rows 0",
@@ -107,6 +117,12 @@ fn ids_come_from_the_relation_and_its_counter() {
         &[redis(&["INCRBY", "group_msg_id_7", "1"], 1, true)],
         &[redis(&["INCRBY", "msg_id_7", "1"], 1, true)],
     );
+}
+
+#[test]
+fn where_nothing_closer_is_known_it_is_whatever_the_stores_did() {
+    let read = redis(&["GET", "device_3"], 1, false);
+    assert_of(Kept::Anything, &[looks(["1", "5"]), read], &[related(PAIR, 7)]);
 }
 
 #[test]

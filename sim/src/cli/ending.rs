@@ -41,6 +41,8 @@ pub struct Ending {
     pub known: Option<Known>,
     /// How the deployment was.
     pub deployed: Deployed,
+    /// Finds, by signature and mechanism, whose cases were being made small when it was interrupted.
+    pub unfinished: BTreeSet<(String, String)>,
 }
 
 /// What is said at the end, beside what was found.
@@ -105,12 +107,22 @@ impl Ending {
         (Cow::Owned(reports), left_out.len())
     }
 
-    /// Writes the campaign file, if there is one.
+    /// Writes the campaign file, if there is one. Of what is unfinished it has no small case: a campaign that goes on
+    /// makes it small then.
     ///
     /// # Errors
     /// A sentence that names it.
     pub fn save(&self) -> Result<(), String> {
-        self.file.as_deref().map_or(Ok(()), |path| self.results.write(path))
+        let Some(path) = self.file.as_deref() else { return Ok(()) };
+        if self.unfinished.is_empty() {
+            return self.results.write(path);
+        }
+        let mut results = self.results.clone();
+        for (signature, mechanism) in &self.unfinished {
+            let find = results.finds.get_mut(signature).and_then(|by| by.get_mut(mechanism));
+            find.into_iter().for_each(|find| find.small = None);
+        }
+        results.write(path)
     }
 
     /// Writes the cases of all finds that are not there: of results that were read from files.
@@ -151,6 +163,9 @@ impl Ending {
             let Some(small) = smaller.take(&case, &path, is_first, out) else { continue };
             let find = self.results.finds.get_mut(&signature).and_then(|by| by.get_mut(&mechanism));
             find.expect("one of them").small = Some(small);
+            if interrupt::is_interrupted() {
+                self.unfinished.insert((signature, mechanism));
+            }
             if let Err(error) = self.save() {
                 complain(format_args!("error: {error}"));
             }

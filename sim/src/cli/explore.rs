@@ -156,7 +156,8 @@ pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
     try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
     let (protocol, deployed) = (args.protocol.clone(), args.deployed.clone());
     let file = args.resume.clone();
-    let ending = Ending { results, folder, file, protocol, deployed, known };
+    let ending =
+        Ending { results, folder, file, protocol, deployed, known, unfinished: Default::default() };
     ending.save()?;
     ending.write_cases()?;
     args.deployed.say(&campaign.deployment, out);

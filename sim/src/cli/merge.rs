@@ -79,8 +79,15 @@ pub fn merge(args: Merge, out: &mut Output) -> Result<u8, Failure> {
     try_folder(&folder).map_err(|e| format!("{e} (cases go there: --out names another folder)"))?;
     let protocol = results.protocol.preset.clone();
     let deployed = Deployed::default();
-    let mut ending =
-        Ending { results, folder, file: args.resume_file, protocol, deployed, known: None };
+    let mut ending = Ending {
+        results,
+        folder,
+        file: args.resume_file,
+        protocol,
+        deployed,
+        known: None,
+        unfinished: Default::default(),
+    };
     ending.save()?;
     ending.write_cases()?;
     if !args.no_shrink {

@@ -64,7 +64,9 @@ pub fn mended(mended: &Mended) -> String {
         );
     }
     let by = by.join(", or ");
-    format!("mended by: {by} (fails under 0 of {SURE} noise seeds; {so_often})\n")
+    format!(
+        "mended by: {by} (fails under 0 of {SURE} noise seeds, nor a little earlier or later; {so_often})\n"
+    )
 }
 
 fn decided(inevitable: &Inevitable, trace: &Trace, teller: &Teller<'_>) -> String {

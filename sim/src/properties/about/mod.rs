@@ -35,6 +35,20 @@ pub enum Subject {
         /// The command of the answer; a refusal answers too.
         answer: u16,
     },
+    /// What a server asked another one, what answers it, and what the one who was asked lost meanwhile: connections that
+    /// ended or could not be made.
+    Request {
+        /// Who was asked.
+        host: Host,
+        /// The connection of both.
+        conn: ConnId,
+        /// The seq_num of both.
+        seq: u16,
+        /// The command that asks.
+        asked: u16,
+        /// The command of the answer; a refusal answers too.
+        answer: u16,
+    },
     /// A message by its place: pushes, acks and read acks of it, its row, what roles say of it.
     Message(Conversation, u32),
     /// A message by what it says: the rig gives every send its own text.
@@ -164,6 +178,15 @@ impl Subject {
             Self::Connection(conn) => named.conn == Some(*conn) && !is_heartbeat(line),
             Self::Ends(conn) => named.conn == Some(*conn) && is_end(line),
             Self::Question { conn, seq, answer } => is_of_question(line, *conn, *seq, *answer),
+            Self::Request { host, conn, seq, asked, answer } => match &line.kind {
+                Kind::PduSent(pdu) | Kind::PduReceived(pdu) => {
+                    let commands = [*asked, *answer, command::OTHER_REFUSED];
+                    (pdu.conn, pdu.header.seq_num) == (*conn, *seq)
+                        && commands.contains(&pdu.command())
+                }
+                Kind::Disconnected { .. } | Kind::ConnectFailed { .. } => line.host == *host,
+                _ => false,
+            },
             Self::Message(conversation, msg_id) => {
                 (named.conversation, named.msg_id) == (Some(*conversation), Some(*msg_id))
             }

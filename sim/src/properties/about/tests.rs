@@ -183,6 +183,30 @@ fn a_question_goes_with_its_attempts_and_its_answer_and_a_push_of_its_seq_num_do
 }
 
 #[test]
+fn a_request_goes_with_its_answer_and_with_what_who_was_asked_lost() {
+    let of_db = |sent: bool, pdu: Pdu| {
+        let frame = Frame::new(20, End::Acceptor, 1, pdu);
+        line("db1", if sent { Kind::PduSent(frame) } else { Kind::PduReceived(frame) })
+    };
+    let subject = Subject::Request {
+        host: Host::of("db1"),
+        conn: 20,
+        seq: 5,
+        asked: command::MSG_LIST_REQUEST,
+        answer: command::MSG_LIST_RESPONSE,
+    };
+    let lost = |host| line(host, Kind::Disconnected { conn: 30, end: End::Dialler });
+    let lines = [of_db(false, list_request(5, 1, 2)), of_db(true, list(5, 1, 2, &[])), lost("db1")];
+    let others = [
+        of_db(false, list_request(6, 1, 2)),
+        of_db(false, message(5, 0, 1, 2, "a")),
+        pdu("msg1", true, list_request(5, 1, 2)),
+        lost("db2"),
+    ];
+    touches(subject, &lines, &others);
+}
+
+#[test]
 fn a_connection_has_all_its_lines_but_heartbeats_or_only_its_ends() {
     let ends = [
         line(
