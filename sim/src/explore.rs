@@ -38,7 +38,12 @@ pub fn case_in(
     // What the protocol says itself goes first.
     let mut protocol = protocol.clone();
     for (name, value) in limits(seed, profile, deployment) {
-        protocol.limits.entry(name).or_insert(value);
+        let mut small = protocol.clone();
+        small.limits.entry(name).or_insert(value);
+        // One that does not fit beside those that are set stays as it is.
+        if small.resolve_limits().is_ok() {
+            protocol = small;
+        }
     }
     Case {
         format: FORMAT,

@@ -8,8 +8,9 @@
 
 use super::{
     ALL, COUNT, Command, Limit,
-    general::{DEVICE_UNSENT, GENERAL, LINK_UNSENT},
-    place,
+    general::{self, DEVICE_UNSENT, GENERAL, General, LINK_UNSENT, REQUESTS},
+    id, place,
+    set::{Set, Within},
 };
 use crate::wire::{
     check::{Field, Kind, Label, Table},
@@ -46,6 +47,12 @@ pub struct Limits {
     pub in_flight: usize,
     /// Requests that wait at a db_proxy, for each of its workers.
     pub worker_queue: usize,
+    /// Messages a second and connection.
+    pub messages: u32,
+    /// PDUs a second, user and msg_server, that are served to no device, or not before its login.
+    pub unserved: u32,
+    /// How many times a rate one connection may send in a second before it is closed.
+    pub abuse: u32,
     /// Bytes of a PDU of a connection that is not logged in, header included.
     pub stranger_pdu: u32,
     /// Bytes of a PDU of a device, header included: twice its longest body, so that most of what is
@@ -145,45 +152,60 @@ impl Limits {
     /// The defaults, with some limits set by name.
     ///
     /// # Errors
-    /// A sentence that names a limit that does not exist, is 0, or is over its ceiling.
+    /// A sentence that names a limit that does not exist, is 0, is over its ceiling, or would never take
+    /// effect beside another one.
     pub fn with(set: &BTreeMap<String, u32>) -> Result<Self, String> {
-        let mut left = set.clone();
-        let mut value = |name: &str, limit: Limit| match left.remove(name) {
-            None => Ok(limit.default),
-            Some(set) if set == 0 || set > limit.ceiling => {
-                Err(format!("limit `{name}` = {set}: expected 1 to {}", limit.ceiling))
-            }
-            Some(set) => Ok(set),
+        let mut set = Set::new(set);
+        let device_unsent = set.general(&DEVICE_UNSENT)? as usize;
+        let link_unsent = set.general(&LINK_UNSENT)?;
+        let connections = set.general(&general::CONNECTIONS)?;
+        let requests = set.general(&REQUESTS)?;
+        let send_list = set.general(&general::SEND_LIST)? as usize;
+        let in_flight = set.general(&general::IN_FLIGHT)? as usize;
+        let worker_queue = set.general(&general::WORKER_QUEUE)? as usize;
+        let (unserved, abuse) = (set.general(&general::UNSERVED)?, set.general(&general::ABUSE)?);
+        let mut within = |of: &General, name: &str, most: u32| {
+            set.within(of.name, of.limit, Within { name, most })
         };
-        let mut general = [0; GENERAL.len()];
-        for (general, of) in general.iter_mut().zip(&GENERAL) {
-            *general = value(of.name, of.limit)?;
-        }
+        let of_source = within(&general::OF_SOURCE, general::CONNECTIONS.name, connections)?;
+        let free = link_unsent.saturating_sub(SPARE as u32);
+        let link_requests = within(&general::LINK_REQUESTS, LINK_UNSENT.name, free)? as usize;
         let mut commands = vec![OfCommand::default(); COUNT];
         for (of, command) in commands.iter_mut().zip(&ALL) {
             let Some(limits) = command.limits else { continue };
-            of.rate = value(&rate_name(command), limits.rate)?;
+            let (name, rate) = (rate_name(command), limits.rate);
+            of.rate = match command.reply {
+                Some(_) => {
+                    set.within(&name, rate, Within { name: REQUESTS.name, most: requests })?
+                }
+                None => set.value(&name, rate)?,
+            };
             for field in limits.fields {
                 let Some(known) = command.body.field(field.field) else { continue };
-                let most = value(&field_name(command, field.field), field.limit)?;
+                let most = set.value(&field_name(command, field.field), field.limit)?;
                 let (name, number, unit) = (known.name, known.number, Unit::of(known));
                 let packs = matches!(known.kind, Kind::Uint32);
                 of.fields.push(OfField { name, number, unit, packs, most });
             }
             of.body = ROOM + longest(command.body, &of.fields);
         }
-        if let Some(name) = left.keys().next() {
-            return Err(format!("unknown limit `{name}`: `cargo sim limits` lists them"));
-        }
-        let [device_unsent, link_unsent, connections, of_source, requests, waiting @ ..] = general;
-        let [link_requests, send_list, in_flight, worker_queue] = waiting.map(|of| of as usize);
+        let of_user =
+            place(id::MSG_DATA).map(|place| (rate_name(&ALL[place]), commands[place].rate));
+        let messages = match of_user {
+            Some((name, most)) => {
+                let General { name: of, limit, .. } = general::MESSAGES;
+                set.within(of, limit, Within { name: &name, most })?
+            }
+            None => set.general(&general::MESSAGES)?,
+        };
+        set.done()?;
         let longest_of = |stranger: bool| {
             let may = |command: &Command| command.before_login || !stranger;
             let of = commands.iter().zip(&ALL).filter(|(_, command)| may(command));
             of.map(|(of, _)| of.body).max().unwrap_or_default() + HEADER_LEN as u32
         };
         let limits = Self {
-            device_unsent: device_unsent as usize,
+            device_unsent,
             link_unsent: link_unsent as usize,
             connections: connections as usize,
             of_source: of_source as usize,
@@ -192,6 +214,9 @@ impl Limits {
             send_list,
             in_flight,
             worker_queue,
+            messages,
+            unserved,
+            abuse,
             stranger_pdu: longest_of(true),
             device_pdu: (2 * longest_of(false)).min(MAX_LEN),
             commands,
@@ -205,9 +230,9 @@ impl Limits {
         let steps = [
             ("a stranger's PDU", self.stranger_pdu as usize, "a device's PDU"),
             ("a device's PDU", self.device_pdu as usize, "the longest PDU"),
-            ("the longest PDU", MAX_LEN as usize, DEVICE_UNSENT),
-            (DEVICE_UNSENT, self.device_unsent, LINK_UNSENT),
-            (LINK_UNSENT, self.link_unsent, ""),
+            ("the longest PDU", MAX_LEN as usize, DEVICE_UNSENT.name),
+            (DEVICE_UNSENT.name, self.device_unsent, LINK_UNSENT.name),
+            (LINK_UNSENT.name, self.link_unsent, ""),
         ];
         for pair in steps.windows(2) {
             let [(small, under, _), (large, over, _)] = pair else { continue };
@@ -220,9 +245,9 @@ impl Limits {
         let wanted = MAX_LEN as usize + SPARE;
         if self.link_unsent < wanted {
             return Err(format!(
-                "limits do not fit: {LINK_UNSENT} ({} bytes) has to be at least {wanted} bytes: the longest PDU as an \
+                "limits do not fit: {} ({} bytes) has to be at least {wanted} bytes: the longest PDU as an \
                  answer, and {SPARE} bytes beside it",
-                self.link_unsent
+                LINK_UNSENT.name, self.link_unsent
             ));
         }
         Ok(())
@@ -434,7 +459,7 @@ mod tests {
     #[test]
     fn a_link_has_room_for_the_longest_answer() {
         let with = |link_unsent: usize| {
-            let set = [(DEVICE_UNSENT, MAX_LEN as usize + 1), (LINK_UNSENT, link_unsent)];
+            let set = [(DEVICE_UNSENT.name, MAX_LEN as usize + 1), (LINK_UNSENT.name, link_unsent)];
             Limits::with(&set.map(|(name, bytes)| (name.into(), bytes as u32)).into())
         };
         let wanted = MAX_LEN as usize + SPARE;

@@ -32,8 +32,8 @@ pub(super) const COMMANDS: &[Command] = &[
         .ways(&[FROM_DEVICE, TO_DB, FROM_DB, THROUGH_ROUTE, FROM_ROUTE])
         .answered_by(MSG_DATA_ACK)
         .limited(CommandLimits {
-            // Each device may send 20, as in the original: four of them.
-            rate: limit(80, 4_000),
+            // A user's PC and phone, of each of which `messages.rate` lets through 20, as the original does.
+            rate: limit(40, 4_000),
             fields: &[field("msg_data", 65_536, 1_048_576), field("send_token", 16, 16), ATTACH],
         }),
     Command::new(MSG_DATA_ACK, "CID_MSG_DATA_ACK", ImMsgDataAck::TABLE)

@@ -17,6 +17,7 @@ mod message;
 mod other;
 pub mod probe;
 pub mod question;
+mod set;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ mod tests;
 pub use command::{
     AttachForm, Command, CommandLimits, FieldLimit, Half, Limit, Peer, Relay, Serve, Way,
 };
+pub use general::MESSAGES_OF_ORIGINAL;
 pub use question::{Args, Question};
 
 /// The ids of all commands, under the schema's names.

@@ -129,6 +129,11 @@ impl Question {
         names
     }
 
+    /// Those of them that an operation of a plan has.
+    pub fn in_plans(&self) -> Vec<&'static str> {
+        self.arguments().into_iter().filter(|name| *name != DERIVED).collect()
+    }
+
     /// Whether arguments are those of this question.
     ///
     /// # Errors

@@ -9,18 +9,11 @@ use super::state::{
     turn::Turn,
 };
 use crate::{
-    catalogue::Command,
+    catalogue::{Command, limits::Limits},
     env::ConnId,
     mutants::Mutant,
     wire::{Pdu, attach, edit::Edit, fields, tt::extension::RefusedCode},
 };
-
-/// PDUs over the rate are refused. Over so many times the rate in one second they are abuse, and
-/// cost the connection.
-const ABUSE: u32 = 10;
-
-/// PDUs a second of commands that no device may send, or not before its login.
-const UNSERVED: u32 = 20;
 
 /// What becomes of a PDU.
 enum Over {
@@ -59,19 +52,16 @@ fn check(state: &mut State, conn: ConnId, entry: Option<&Command>, pdu: &Pdu) ->
     let Some(client) = state.conns.get(&conn) else { return Ok(()) };
     let served = entry.and_then(|entry| Some((entry, limits.of(entry.id)?)));
     let Some((entry, of)) = served else {
-        return rate(
-            state.rates.count(client, What::Unserved),
-            UNSERVED,
-            "PDUs that are not served",
-        );
+        let sent = state.rates.count(client, What::Unserved);
+        return rate(limits, sent, limits.unserved, "PDUs that are not served");
     };
     // Both count, whichever is over.
     let sent = state.rates.count(client, What::Command(entry.id));
     let is_request = entry.reply.is_some();
     let requests = is_request.then(|| state.rates.count(client, What::Requests));
-    rate(sent, of.rate, "of these PDUs")?;
+    rate(limits, sent, of.rate, "of these PDUs")?;
     if let Some(requests) = requests {
-        rate(requests, limits.requests, "requests")?;
+        rate(limits, requests, limits.requests, "requests")?;
     }
     let protocol = state.config.protocol;
     if let Err(over) = limits.check(entry.id, &pdu.body)
@@ -121,8 +111,8 @@ fn claim(entry: &Command, client: &Conn, pdu: &Pdu) -> Result<(), Over> {
 }
 
 /// The user is refused over the rate; the connection that is far beyond it is closed, and no other.
-fn rate(sent: Sent, most: u32, what: &str) -> Result<(), Over> {
-    let abuse = most.saturating_mul(ABUSE);
+fn rate(limits: &Limits, sent: Sent, most: u32, what: &str) -> Result<(), Over> {
+    let abuse = most.saturating_mul(limits.abuse);
     if sent.on_conn > abuse {
         return Err(Over::Closed(format!("over {abuse} {what} a second")));
     }

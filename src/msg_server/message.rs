@@ -7,7 +7,7 @@ use super::{
     state::{State, in_flight::Asked, turn::Turn},
 };
 use crate::{
-    catalogue::{Half, id as cmd},
+    catalogue::{Half, MESSAGES_OF_ORIGINAL, id as cmd},
     conversation::Conversation,
     env::ConnId,
     mutants::Mutant,
@@ -24,9 +24,6 @@ use bytes::Bytes;
 use im::base_define::SessionType;
 use im::message::{ImMsgData, ImMsgDataAck};
 
-/// The most messages that a connection may send in a rate window (SYSTEM.md section 3).
-const MESSAGES_PER_WINDOW: u32 = 20;
-
 /// Step 1: a client's message goes to db_proxy, or is dropped without a reply.
 pub(super) fn from_client(
     state: &mut State,
@@ -35,18 +32,19 @@ pub(super) fn from_client(
     pdu: &Pdu,
 ) -> Result<(), Malformed> {
     let msg: ImMsgData = pdu.view()?;
+    let protocol = state.config.protocol;
+    let most =
+        if protocol.edge_limits { state.config.limits.messages } else { MESSAGES_OF_ORIGINAL };
     let Some(client) = state.conns.get_mut(&conn) else { return Ok(()) };
     let refused = if msg.msg_data.is_empty() {
-        Some((RefusedCode::RefusedMalformed, "an empty message"))
-    } else if client.sent_in_window >= MESSAGES_PER_WINDOW
-        && !state.config.protocol.mutated(Mutant::RateNotKept)
-    {
-        Some((RefusedCode::RefusedTooMany, "over 20 messages a second"))
+        Some((RefusedCode::RefusedMalformed, "an empty message".to_string()))
+    } else if client.sent_in_window >= most && !protocol.mutated(Mutant::RateNotKept) {
+        Some((RefusedCode::RefusedTooMany, format!("over {most} messages a second")))
     } else {
         client.sent_in_window += 1;
         // A wart: this compares the from_user_id of the client, not the user who is logged in.
         let to_self = is_single(msg.msg_type) && msg.from_user_id == msg.to_session_id;
-        to_self.then_some((RefusedCode::RefusedMalformed, "a message to oneself"))
+        to_self.then(|| (RefusedCode::RefusedMalformed, "a message to oneself".to_string()))
     };
     let (user, handle) = (client.user, client.handle);
     let link = match refused {
@@ -54,11 +52,10 @@ pub(super) fn from_client(
         None => state
             .db
             .pick(turn, Half::Other, user, pdu)
-            .ok_or((RefusedCode::RefusedUnavailable, NO_DB)),
+            .ok_or_else(|| (RefusedCode::RefusedUnavailable, NO_DB.to_string())),
     };
     match link {
         Ok(link) => {
-            let protocol = state.config.protocol;
             let (mut from, mut time) = (user, turn.unix_seconds());
             if msg.from_user_id != user && protocol.mutated(Mutant::SenderAsClaimed) {
                 from = msg.from_user_id;
@@ -75,7 +72,7 @@ pub(super) fn from_client(
             let source = Source { missed, ..Source::client(conn, pdu) };
             state.ask(turn, link, pdu.with_body(body), source);
         }
-        Err((code, reason)) => state.refuse(turn, conn, Asked::of(pdu), code, reason),
+        Err((code, reason)) => state.refuse(turn, conn, Asked::of(pdu), code, &reason),
     }
     Ok(())
 }

@@ -27,7 +27,7 @@ runs of its seeds under both presets, and what the properties see of PDUs that a
 - *served by*: the roles that serve it, with the peer that they serve it for. What only devices read
   has none here: the workload shows it.
 - *limits* (switch `edge-limits`): what a device may send; a second and user, and for each field the
-  items, bytes or greatest value.
+  items, bytes or greatest value. `attach_data` is left out: it is 64 bytes wherever a device may send it.
 - *captures*: numbers of the captures of the original that contain it; tests/golden.rs holds the roles
   to them.
 - *workload*: who writes it to whom in those runs. `device` is a client, `outside` are login, push

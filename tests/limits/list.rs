@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use teamtalk::catalogue::{id as command, limits, limits::Limits, probe};
 
 /// Those of `waiting` and `rates` that are no command's.
-const WAITING: [&str; 6] = [
+const WAITING: [&str; 9] = [
     "connections",
     "connections.source",
     "requests.rate",
     "send-list",
     "in-flight",
     "worker.queue",
+    "messages.rate",
+    "unserved.rate",
+    "abuse",
 ];
 
 /// Those of which a world can't show just one more, and what holds them.

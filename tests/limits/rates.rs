@@ -8,7 +8,11 @@ use teamtalk::{
         limits::Limits,
         probe::{self, Which},
     },
-    wire::{Pdu, tt::extension::RefusedCode},
+    wire::{
+        Pdu,
+        im::{base_define::MsgType, message::ImMsgData},
+        tt::extension::RefusedCode,
+    },
 };
 
 /// A PDU of a command that is in order, with the least values.
@@ -21,13 +25,12 @@ fn least(id: u16) -> Pdu {
 /// Commands of which a connection has one.
 pub const OF_LOGINS: [u16; 2] = [command::LOGIN_REQ_USERLOGIN, command::LOGIN_REQ_LOGINOUT];
 
-/// 0301 has a limit of 20 a second and connection beside this one, which SYSTEM.md section 3 gives (property `rates`):
-/// no user has so many connections that they come to the default. Here it is less than that.
-const MESSAGES: (&str, u32) = ("0301.rate", 15);
+/// Of the messages that a user may send each connection may send half: here all, so that one is enough.
+const MESSAGES: (&str, u32) = ("messages.rate", 40);
 
 /// Commands of which a device may send many, and how many a second.
 pub fn commands() -> Vec<(u16, u32)> {
-    let limits = Limits::with(&[(MESSAGES.0.to_string(), MESSAGES.1)].into()).expect("limits");
+    let limits = Limits::default();
     let of = |command: &catalogue::Command| Some((command.id, limits.of(command.id)?.rate));
     catalogue::ALL.iter().filter_map(of).filter(|(id, _)| !OF_LOGINS.contains(id)).collect()
 }
@@ -83,6 +86,66 @@ fn requests_of_all_kinds_have_a_rate_together() {
             assert_eq!(seen.by_others(), 0);
         }
     });
+}
+
+fn message() -> Pdu {
+    let said = ImMsgData {
+        from_user_id: 1,
+        to_session_id: 2,
+        msg_type: MsgType::SingleText.into(),
+        msg_data: "x".into(),
+        ..Default::default()
+    };
+    Pdu::new(command::MSG_DATA, 1, &said)
+}
+
+/// As SYSTEM.md section 3 says, step 1.
+#[test]
+fn messages_of_a_connection_have_a_rate() {
+    for (most, set) in [(20, None), (7, Some(("messages.rate", 7)))] {
+        on_seed(|| {
+            let mut raw = Raw::online(set.as_slice());
+            for (count, too_many) in [(most - 1, 0), (most, 0), (most + 1, 1)] {
+                let (seen, over) = burst(&mut raw, repeat_n(message(), count));
+                assert_eq!(over, too_many, "{count} messages");
+                let acked = seen.of(ALICE, command::MSG_DATA_ACK).count();
+                assert_eq!(acked, count - too_many, "{count} messages: {seen:?}");
+            }
+        });
+    }
+}
+
+/// An answer of a msg_server, which no device may send.
+fn unserved() -> Pdu {
+    Pdu::raw(command::LOGIN_RES_USERLOGIN, 1, Vec::new().into())
+}
+
+#[test]
+fn what_is_served_to_no_device_has_a_rate() {
+    on_seed(|| {
+        let mut raw = Raw::online(&[]);
+        for (count, too_many) in [(19, 0), (20, 0), (21, 1)] {
+            let (seen, over) = burst(&mut raw, repeat_n(unserved(), count));
+            assert_eq!((over, seen.by_others()), (too_many, 0), "{count} of them: {seen:?}");
+        }
+    });
+}
+
+/// Of a rate of 3, and twice that: the seventh in a second costs the connection.
+#[test]
+fn so_many_times_a_rate_are_abuse() {
+    for (count, closed) in [(5, vec![]), (6, vec![]), (7, vec![ALICE])] {
+        let seen = on_seed(|| {
+            let mut raw = Raw::online(&[("unserved.rate", 3), ("abuse", 2)]);
+            raw.next_window();
+            raw.take();
+            raw.send(ALICE, &vec![unserved(); count]);
+            raw.take()
+        });
+        let slots: Vec<_> = seen.closed.iter().map(|(slot, _)| *slot).collect();
+        assert_eq!(slots, closed, "{count} of them: {:?}", seen.closed);
+        assert!(seen.links.is_empty(), "{:?}", seen.links);
+    }
 }
 
 /// A login that is under way leaves others waiting, whatever the rate: those are refused, too, but not for it.

@@ -18,12 +18,6 @@ use teamtalk::{
     wire::tt::extension::{Refused, RefusedCode},
 };
 
-/// Over so many times the rate on one connection it is closed.
-const ABUSE: u32 = 10;
-/// PDUs in a window of what is served to nobody, or only after a login.
-const UNSERVED: u32 = 20;
-/// Texts in a window and connection (SYSTEM.md section 3, step 1).
-const TEXTS: u32 = 20;
 /// How long a refusal may take, and a close, in simulated microseconds.
 const GRACE_US: u64 = 100_000;
 /// For how long a connection that is closed goes on writing what its device has not read (src/link/conn.rs),
@@ -105,9 +99,9 @@ fn violation(kind: &'static str, sentence: String, conn: ConnId) -> Violation {
 impl What {
     fn most(self, limits: &Limits) -> u32 {
         match self {
-            Self::Command(command) => limits.of(command).map_or(UNSERVED, |of| of.rate),
+            Self::Command(command) => limits.of(command).map_or(limits.unserved, |of| of.rate),
             Self::Requests => limits.requests,
-            Self::Unserved => UNSERVED,
+            Self::Unserved => limits.unserved,
         }
     }
 }
@@ -141,7 +135,7 @@ impl Rates {
             let most = what.most(seen.limits()) as usize;
             reads.read.push_back(Read { at_us: now_us, name, refused: false, most });
             let within = reads.read.iter().rev().take_while(|r| r.at_us + window_us > now_us);
-            if is_conn && within.count() > 2 * most * ABUSE as usize {
+            if is_conn && within.count() > 2 * most * seen.limits().abuse as usize {
                 let unread = self.unread.get(&conn).copied().unwrap_or_default();
                 let abused = Abused { since_us: now_us, unread, read_us: now_us };
                 self.abused.entry(conn).or_insert(abused);
@@ -207,7 +201,7 @@ impl Rates {
                 read.refused = true;
             }
             let is_text = matches!(what, What::Command(cmd::MSG_DATA));
-            let most = if is_text { most.min(TEXTS) } else { most };
+            let most = if is_text { most.min(seen.limits().messages) } else { most };
             founded |= in_one_window(read, now_us, window_us + GRACE_US) > most as usize;
         }
         if !is_rate {
@@ -319,9 +313,8 @@ impl Property for Rates {
 }
 
 fn abuse(conn: ConnId) -> Violation {
-    let why = format!(
-        "connection {conn} sent more than {ABUSE} times what is served in a window, and is served on"
-    );
+    let why =
+        format!("connection {conn} sent far more than is served in a window, and is served on");
     violation("abuse", why, conn)
 }
 
