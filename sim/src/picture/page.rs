@@ -80,7 +80,9 @@ pub fn page(
     // No text of a run ends the element that it is in.
     let data = drawer.data(replay).to_string().replace('<', "\\u003c");
     let title = violation.map_or_else(|| "a run that holds".into(), Violation::signature);
-    let script = include_str!("page/page.js");
+    // One scope of their own.
+    let (layout, page) = (include_str!("page/layout.js"), include_str!("page/page.js"));
+    let script = format!("'use strict';\n(() => {{\n{layout}\n{page}}})();");
     let body = format!(
         "<noscript>This page draws itself with JavaScript, which is turned off here.</noscript>\n\
          <script type=\"application/json\" id=\"data\">{data}</script>\n<script>\n{script}\n</script>"

@@ -53,7 +53,7 @@ pub enum Trouble {
     Partition {
         /// One host.
         a: String,
-        /// The other.
+        /// The host at the other end.
         b: String,
         /// Which way.
         cut: Cut,
@@ -71,7 +71,7 @@ pub enum Trouble {
     Stall {
         /// One host.
         a: String,
-        /// The other.
+        /// The host at the other end.
         b: String,
     },
     /// What is in flight between two hosts is lost, the streams with it: a cut of one tick, the
@@ -79,7 +79,7 @@ pub enum Trouble {
     Drop {
         /// One host.
         a: String,
-        /// The other.
+        /// The host at the other end.
         b: String,
         /// What becomes of streams that lost data.
         fate: Fate,
@@ -88,14 +88,14 @@ pub enum Trouble {
     Reset {
         /// One host.
         a: String,
-        /// The other.
+        /// The host at the other end.
         b: String,
     },
     /// The latency between two hosts is drawn anew each tick: connections overtake each other.
     Jitter {
         /// One host.
         a: String,
-        /// The other.
+        /// The host at the other end.
         b: String,
         /// The longest latency, in ticks.
         ticks: u64,
@@ -104,7 +104,7 @@ pub enum Trouble {
     SlowLink {
         /// One host.
         a: String,
-        /// The other.
+        /// The host at the other end.
         b: String,
         /// The latency one way, in ticks.
         ticks: u64,
@@ -284,7 +284,7 @@ impl Fault {
             return wrong(format!("`{a}` has no link to itself"));
         }
         if let Some(store) = self.trouble.store() {
-            let known = |role: Role| role.host().to_string() == *store;
+            let known = |role: Role| role.host() == *store;
             if ![Role::Redis, Role::Sql].into_iter().any(known) {
                 return wrong(format!(
                     "field `host`: `{store}` is no store: `redis` or `sql` was expected"

@@ -7,6 +7,7 @@
 //! which was made after it.
 
 mod client;
+mod content;
 mod engine;
 mod error;
 mod eval;
@@ -25,7 +26,8 @@ mod tables;
 mod tests;
 
 pub use client::{Connection, Connector, PRIMARY_PORT, REPLICA_PORT};
-pub use engine::{Done, Engine, SessionId, Step, User};
+pub use content::User;
+pub use engine::{Done, Engine, SessionId, Step};
 pub use host::{converse, serve};
 pub use layouts::Layouts;
 pub use schema::{Column, TableDef, Type};

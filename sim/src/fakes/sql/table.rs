@@ -151,7 +151,7 @@ impl Table {
         self.find(key, |stamp| matches!(stamp, Stamp::Committed(_)))
     }
 
-    /// How many rows have a committed version that is none of a deletion.
+    /// How many rows there are for who begins to read now: those whose newest committed version is no deletion.
     pub(super) fn committed_rows(&self) -> usize {
         let committed = |v: &&Version| matches!(v.stamp, Stamp::Committed(_));
         let newest = |v: &Vec<Version>| v.iter().rev().find(committed)?.row.as_ref().map(drop);
