@@ -70,7 +70,7 @@ fn a_case_that_cannot_be_run_is_refused_with_its_place() {
                 let nodes = case["plan"]["nodes"].as_array_mut().expect("a list");
                 nodes.push(nodes[0].clone());
             },
-            "node `redis`: duplicate id",
+            "node `redis`: there are two nodes of this host",
         ),
         (
             |case| case["plan"]["faults"][0]["hots"] = json!("msg1"),
@@ -353,6 +353,19 @@ fn wrong_usage_is_status_2_and_help_names_the_statuses() {
         let output = folder.run(args);
         assert_eq!((status(&output), out(&output).as_str()), (2, ""), "{args:?}");
         assert!(!err(&output).contains("panicked"), "{args:?}: {}", err(&output));
+    }
+    for (args, expected) in [
+        (["explore", "--seeds", "0"], "a whole number of at least 1"),
+        (["explore", "--seeds", "-1"], "a whole number of at least 1"),
+        (["explore", "--jobs", "1025"], "a whole number from 1 to 1024"),
+        (["bench", "--runs", "x"], "a whole number of at least 1"),
+        (["explore", "--patience", "-1"], "a whole number from 1 to 86400"),
+    ] {
+        let output = folder.run(&args);
+        let said = format!("error: invalid value '{}' for '{} <", args[2], args[1]);
+        assert_eq!(status(&output), 2, "{args:?}");
+        assert!(err(&output).starts_with(&said), "{args:?}: {}", err(&output));
+        assert!(err(&output).contains(&format!("expected {expected}")), "{}", err(&output));
     }
     let help = out(&folder.run(&["--help"]));
     let (_, list) = help.split_once("\nExit status").expect("the statuses");

@@ -60,6 +60,28 @@ fn shards(folder: &Folder) {
 }
 
 #[cfg(unix)]
+/// Seed 3 has statements that fail and messages that are not served.
+#[test]
+fn a_log_has_simulated_times_and_hosts_and_no_colours_in_a_file() {
+    let folder = Folder::new("log");
+    let log = || {
+        let output =
+            folder.sim(&["run", "3", "--log", "teamtalk=debug"]).output().expect("it starts");
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8(output.stderr).expect("UTF-8")
+    };
+    let first = log();
+    assert!(first.lines().count() > 5, "{first}");
+    for line in first.lines() {
+        let (since, rest) = line.trim_start().split_once(" ms ").expect("a time");
+        assert!(since.parse::<f64>().is_ok_and(|ms| ms > 0.0), "{line}");
+        let (_, rest) = rest.split_once(" node{name=\"").expect("a host");
+        assert!(rest.contains("\"}: teamtalk::"), "{line}");
+        assert!(!line.contains('\u{1b}'), "{line}");
+    }
+    assert_eq!(log(), first, "nothing of it is of the real time");
+}
+
 #[test]
 fn what_is_no_file_is_not_replaced_by_one() {
     use std::os::unix::fs::FileTypeExt;
@@ -256,7 +278,7 @@ fn what_is_no_whole_trace_is_not_compared() {
     for (name, sentence) in [
         ("cut.jsonl", &*is_cut),
         ("header.jsonl", "line 1: format version 2, but this build reads format version 1"),
-        ("text", "line 1: not a whole JSON document"),
+        ("text", "line 1: no JSON document"),
         ("other.jsonl", "line 1: "),
         ("case.json", "line 1: "),
         ("empty", "it has no lines"),

@@ -24,7 +24,7 @@ use crate::{
     plan::{
         case::{Case, ProtocolSpec},
         generate::{Deployment, Profile},
-        json,
+        json, words,
     },
     shrink::Count,
 };
@@ -155,7 +155,7 @@ impl Results {
         all
     }
 
-    /// Whether a mechanism of a signature is none that another one of its explains ([`plainest`]).
+    /// Whether no plainer mechanism of the same signature, found in another run, explains this one too ([`plainest`]).
     pub fn is_plain(&self, signature: &str, mechanism: &str) -> bool {
         let all = self.finds.get(signature).into_iter().flat_map(BTreeMap::keys);
         plainest(mechanism, all.map(String::as_str)) == mechanism
@@ -222,12 +222,7 @@ impl Results {
     /// Like [`Self::read`], from the text of a file.
     fn parse(text: &str) -> Result<Self, String> {
         let mut document = json::json(text)?;
-        let format = document.get("format").and_then(Value::as_u64);
-        if format != Some(FORMAT.into()) {
-            let found =
-                format.map_or("no format version".into(), |f| format!("format version {f}"));
-            return Err(format!("{found}, but this build reads format version {FORMAT}"));
-        }
+        json::is_of_format(&document, "campaign file", FORMAT)?;
         let build = document.get("build").and_then(Value::as_str).unwrap_or("that is not named");
         if build != BUILD {
             return Err(format!(
@@ -236,7 +231,7 @@ impl Results {
             ));
         }
         let small = take_small(&mut document)?;
-        let mut results = Self::deserialize(document).map_err(|e| e.to_string())?;
+        let mut results = Self::deserialize(document).map_err(|e| words::plain(&e.to_string()))?;
         for (signature, mechanism, case) in small {
             let find = results.finds.get_mut(&signature).and_then(|by| by.get_mut(&mechanism));
             find.ok_or("`finds` contradict themselves")?.small = Some(case);

@@ -3,7 +3,7 @@
 use super::{
     Failure, NOT_DETERMINISTIC, VIOLATED, WRONG,
     deployed::Deployed,
-    interrupt,
+    interrupt, numbers,
     output::{Output, Scratch},
     profile,
 };
@@ -13,13 +13,14 @@ use std::{ffi::OsStr, fs, path::Path, process::Command as Process, sync::atomic:
 use teamtalk_sim::{
     plan::{case::ProtocolSpec, generate::Profile},
     record::{Written, difference},
+    report,
 };
 
 /// Run seeds twice, in separate processes, and compare the traces byte for byte.
 #[derive(Args)]
 pub struct Determinism {
     /// How many seeds.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 20, value_parser = numbers::one_or_more, allow_negative_numbers = true)]
     seeds: u64,
     /// The first seed.
     #[arg(long, default_value_t = 1)]
@@ -100,7 +101,8 @@ pub fn determinism(args: &Determinism, out: &mut Output) -> Result<u8, Failure> 
     let seeds = bar.position();
     bar.finish_and_clear();
     out.line(format_args!(
-        "{seeds} seeds, each run in two processes: the same traces, byte for byte"
+        "{}, each run in two processes: the same traces, byte for byte",
+        report::seeds(seeds)
     ));
     Ok(0)
 }

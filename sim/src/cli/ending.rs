@@ -204,8 +204,8 @@ impl Ending {
             out.line("nothing that is not known is violated");
         } else if is_none && !is_all && !new.is_empty() {
             // What did not run may break them.
-            let ran = new.len();
-            out.line(format_args!("nothing is violated in the {ran} seeds that ran"));
+            let ran = report::seeds(new.len() as u64);
+            out.line(format_args!("nothing is violated in the {ran} that ran"));
         } else {
             out.print(report::violated(&new, &self.small()));
         }

@@ -1,12 +1,12 @@
 //! A campaign.
 
 use super::{
-    CAMPAIGN_STATUSES, Failure, MOST_JOBS, Patience,
+    CAMPAIGN_STATUSES, Failure, Patience,
     compare::hash_apart,
     deployed::Deployed,
     ending::{Ending, Last},
     first::First,
-    interrupt, jobs_or_cores,
+    interrupt, jobs_or_cores, numbers,
     output::{OutFile, Output, bar, complain, replay_of, try_folder},
     places::Places,
     profile,
@@ -46,7 +46,7 @@ use teamtalk_sim::{
 #[command(after_long_help = CAMPAIGN_STATUSES)]
 pub struct Explore {
     /// Number of seeds; the campaign stops at seed 2^64-1.
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 300, value_parser = numbers::one_or_more, allow_negative_numbers = true)]
     seeds: u64,
     /// In the place of --seeds: seeds without end, until so many minutes are over (0.5 is half of one).
     /// Those that are under way are ended, and what was found is made small after it.
@@ -67,7 +67,7 @@ pub struct Explore {
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
     /// How many at once (default: one for each core).
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+    #[arg(long, value_parser = numbers::jobs, allow_negative_numbers = true)]
     jobs: Option<u16>,
     /// `hardened`, `teamtalk` or a TOML file.
     #[arg(long, default_value = "hardened")]
@@ -113,7 +113,7 @@ pub struct Explore {
     #[arg(long)]
     explain: bool,
     /// At most so many runs to make cases small, all together (see `shrink`).
-    #[arg(long, default_value_t = 10 * BUDGET, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 10 * BUDGET, value_parser = numbers::one_or_more, allow_negative_numbers = true)]
     shrink_runs: u64,
     #[command(flatten)]
     patience: Patience,
@@ -391,15 +391,17 @@ impl<'a> Hunt<'a> {
             interrupt::is_interrupted() && self.seeds.is_none_or(|seeds| ran < seeds);
         let missing = is_interrupted.then(|| match self.seeds {
             Some(seeds) => format!("interrupted after {ran} of {seeds} seeds"),
-            None => format!("interrupted after {ran} seeds"),
+            None => format!("interrupted after {}", report::seeds(ran)),
         });
         if self.repeated > 0 {
             let n = self.repeated;
-            out.line(format_args!("{n} seeds again in processes of their own: the same traces"));
+            let n = report::seeds(n);
+            out.line(format_args!("{n} again in processes of their own: the same traces"));
         }
         if let Some(minutes) = args.minutes.filter(|_| !is_interrupted) {
             let from = ending.results.from;
-            out.line(format_args!("{ran} seeds ran, from {from} on, within {minutes} minutes"));
+            let ran = report::seeds(ran);
+            out.line(format_args!("{ran} ran, from {from} on, within {minutes} minutes"));
         }
         let least_acked = args.least_acked;
         ending.end(

@@ -1,11 +1,11 @@
 //! Campaign files of shards, as one campaign.
 
 use super::{
-    CAMPAIGN_STATUSES, Failure, MOST_JOBS, Patience,
+    CAMPAIGN_STATUSES, Failure, Patience,
     deployed::Deployed,
     ending::{Ending, Last},
     explore::in_the_target_folder,
-    interrupt, jobs_or_cores,
+    interrupt, jobs_or_cores, numbers,
     output::{OutFile, Output, try_folder},
     places::Places,
     shrink::Smaller,
@@ -52,10 +52,10 @@ pub struct Merge {
     #[arg(long)]
     no_shrink: bool,
     /// At most so many runs to make cases small, all together (see `shrink`).
-    #[arg(long, default_value_t = 10 * BUDGET, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 10 * BUDGET, value_parser = numbers::one_or_more, allow_negative_numbers = true)]
     shrink_runs: u64,
     /// How many runs at once (default: one for each core).
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+    #[arg(long, value_parser = numbers::jobs, allow_negative_numbers = true)]
     jobs: Option<u16>,
     #[command(flatten)]
     patience: Patience,

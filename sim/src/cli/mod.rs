@@ -10,8 +10,10 @@ mod first;
 mod interrupt;
 mod judge;
 mod lists;
+mod logged;
 mod merge;
 mod mutants;
+mod numbers;
 mod output;
 mod parity;
 mod places;
@@ -61,7 +63,8 @@ Exit status:
   4    the rig itself failed, or gave a run up that stood still
   130  interrupted by Ctrl-C
 If several apply: of `explore`, `merge`, `run` and `judge` the first of 3, 1, 4, 2, 130; of `replay`
-the first of 4, 2 (too large for --html), 1, 2 (all else).";
+the first of 4, 2 (too large for --html), 1, 2 (all else). Ctrl-C during `shrink`: 1, with what is small by
+then; during `explain`: 130, and what is known of the case is printed without why it fails.";
 
 /// The same of a campaign.
 const CAMPAIGN_STATUSES: &str = "\
@@ -108,17 +111,17 @@ enum Command {
     Diff {
         /// A trace file, as `run --trace` writes it.
         left: PathBuf,
-        /// Another.
+        /// The trace file that it is compared with.
         right: PathBuf,
     },
     Determinism(Determinism),
     /// Measure the pinned plan beside the same hosts idle, in one run.
     Bench {
         /// How many times each.
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+        #[arg(long, default_value_t = 20, value_parser = numbers::one_or_more, allow_negative_numbers = true)]
         runs: u64,
         /// How many at once (default: one for each core).
-        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+        #[arg(long, value_parser = numbers::jobs, allow_negative_numbers = true)]
         jobs: Option<u16>,
     },
     /// List the properties.
@@ -130,9 +133,6 @@ enum Command {
     /// List the limits of what devices may send (switch `edge-limits`).
     Limits,
 }
-
-/// No campaign has more threads.
-const MOST_JOBS: i64 = 1_024;
 
 /// Run one seed and print what it did.
 ///
@@ -153,7 +153,8 @@ struct Run {
     /// run that is given up, as far as it came.
     #[arg(long)]
     trace: Option<PathBuf>,
-    /// Print the roles' log, filtered as `RUST_LOG` is.
+    /// Print the roles' log to standard error, filtered as `RUST_LOG` is: of each line the simulated milliseconds
+    /// and the host.
     #[arg(long)]
     log: Option<String>,
     /// Another seed for the system's randomness: nothing may depend on it (`determinism`).
@@ -209,14 +210,14 @@ struct Shrink {
     /// The case file.
     case: PathBuf,
     /// At most so many runs. Those that make sure of the result are not counted.
-    #[arg(long, default_value_t = BUDGET, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = BUDGET, value_parser = numbers::one_or_more, allow_negative_numbers = true)]
     runs: u64,
     /// At most so many seconds to make it small; why it fails is looked for after them. What comes out depends on the
     /// machine then.
-    #[arg(long = "seconds", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long = "seconds", value_name = "SECONDS", value_parser = numbers::one_or_more, allow_negative_numbers = true)]
     time: Option<u64>,
     /// How many runs at once (default: one for each core); the result does not depend on it.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+    #[arg(long, value_parser = numbers::jobs, allow_negative_numbers = true)]
     jobs: Option<u16>,
     /// Where the small case is written, a file in a folder that is there (default: the case's name with `-small`, in
     /// `sim` in cargo's target folder, which is made). It is tried before the first run.
@@ -240,7 +241,7 @@ struct Explain {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// How many runs at once (default: one for each core).
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+    #[arg(long, value_parser = numbers::jobs, allow_negative_numbers = true)]
     jobs: Option<u16>,
     #[command(flatten)]
     patience: Patience,
@@ -280,7 +281,7 @@ struct Corpus {
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
     /// How many runs at once (default: one for each core).
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+    #[arg(long, value_parser = numbers::jobs, allow_negative_numbers = true)]
     jobs: Option<u16>,
     #[command(flatten)]
     patience: Patience,
@@ -304,7 +305,7 @@ struct Keep {
 #[derive(Args)]
 struct Mutants {
     /// How many seeds each, at most.
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 500, value_parser = numbers::one_or_more, allow_negative_numbers = true)]
     seeds: u64,
     /// Only these, by name.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -316,7 +317,7 @@ struct Mutants {
     #[arg(long, value_name = "PROPERTY", value_delimiter = ',')]
     by: Vec<String>,
     /// How many seeds at once (default: one for each core).
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+    #[arg(long, value_parser = numbers::jobs, allow_negative_numbers = true)]
     jobs: Option<u16>,
     /// Write what became of each as JSON. The file is opened before the first seed.
     #[arg(long)]
@@ -333,7 +334,7 @@ struct Mutants {
 struct Patience {
     /// Give a run up whose simulated time stands still for so many seconds of real time.
     #[arg(long = "patience", value_name = "SECONDS", default_value_t = PATIENCE.as_secs(),
-          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+          value_parser = numbers::seconds, allow_negative_numbers = true)]
     seconds: u64,
 }
 

@@ -3,6 +3,7 @@
 use super::{
     Failure, Keep, RIG_FAILED, Replay, Run, VIOLATED, WRONG,
     deployed::Deployed,
+    logged,
     output::{OutFile, Output, complain, quoted, replay_of},
     places::Places,
     profile_name,
@@ -36,9 +37,7 @@ pub fn command_of(seed: u64, protocol: &str, profile: Profile, deployed: &Deploy
 
 pub fn run(args: Run, out: &mut Output) -> Result<u8, Failure> {
     if let Some(filter) = &args.log {
-        let filter = tracing_subscriber::EnvFilter::try_new(filter)
-            .map_err(|e| format!("--log `{filter}`: {e}"))?;
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        logged::to_stderr(filter)?;
     }
     Places::default()
         .reads_protocol("--protocol", &args.protocol)

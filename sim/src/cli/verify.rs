@@ -1,12 +1,12 @@
 //! Verify before deploy.
 
 use super::{
-    Failure, MOST_JOBS, Patience, RIG_FAILED, VIOLATED,
+    Failure, Patience, RIG_FAILED, VIOLATED,
     deployed::Deployed,
     ending::written,
     explain,
     explore::in_the_target_folder,
-    interrupt, jobs_or_cores,
+    interrupt, jobs_or_cores, numbers,
     output::{
         OutFile, Output, bar, complain, quoted_path, replay_elsewhere, replay_of, style_of,
         try_folder,
@@ -84,13 +84,13 @@ pub struct Verify {
     #[arg(long, default_value_t = 0, value_name = "N")]
     candidate_noise: u64,
     /// How many seeds for each stage.
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 300, value_parser = numbers::one_or_more, allow_negative_numbers = true)]
     seeds: u64,
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     from: u64,
     /// How many at once (default: one for each core).
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=MOST_JOBS))]
+    #[arg(long, value_parser = numbers::jobs, allow_negative_numbers = true)]
     jobs: Option<u16>,
     /// What the plans are like: see `profiles`.
     #[arg(long, default_value = "default", value_parser = profile)]
@@ -120,7 +120,7 @@ pub struct Verify {
     #[arg(long)]
     no_shrink: bool,
     /// At most so many runs to make cases small, all together (see `shrink`).
-    #[arg(long, default_value_t = SHRINK_RUNS, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = SHRINK_RUNS, value_parser = numbers::one_or_more, allow_negative_numbers = true)]
     shrink_runs: u64,
     /// Run only every N-th seed, from the I-th on, and judge nothing: what the runs came to goes to the file --runs, with
     /// which the same command goes on if it was interrupted. When all shards are there, the command with all their

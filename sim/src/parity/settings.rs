@@ -1,7 +1,7 @@
 //! `parity.toml`: what a folder of captures does not say by itself (docs/FORMATS.md, "Parity").
 
 use super::way;
-use crate::{fakes::redis::DATABASES, files};
+use crate::{fakes::redis::DATABASES, files, plan::words};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -151,13 +151,13 @@ pub enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Software {
-    /// A PC.
+    /// A PC that runs Windows.
     Windows,
-    /// Another.
+    /// A PC that runs macOS.
     Mac,
-    /// A phone.
+    /// A phone that runs iOS.
     Ios,
-    /// Another.
+    /// A phone that runs Android.
     Android,
 }
 
@@ -217,7 +217,7 @@ impl Settings {
     /// # Errors
     /// The sentence without the file's name.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let settings: Self = toml::from_str(text).map_err(|e| e.to_string())?;
+        let settings: Self = toml::from_str(text).map_err(|e| words::plain(&e.to_string()))?;
         settings.check()?;
         Ok(settings)
     }

@@ -4,6 +4,9 @@ use super::group::{Chat, GroupRef};
 use serde_json::{Map, Value};
 use teamtalk::catalogue::{self, Args, Question, question};
 
+/// The fields of an operation that are no arguments.
+const BESIDE: [&str; 4] = ["id", "at_ms", "device", "do"];
+
 /// A plain question, as an operation asks it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
@@ -41,6 +44,12 @@ impl Ask {
         question: &Question,
         arguments: Map<String, Value>,
     ) -> Result<Self, String> {
+        let own = question.in_plans();
+        let is_own = |name: &str| own.contains(&name) || name == "peer" && own.contains(&"chat");
+        if let Some(other) = arguments.keys().find(|name| !is_own(name)) {
+            let known: Vec<_> = BESIDE.iter().chain(&own).map(|name| format!("`{name}`")).collect();
+            return Err(format!("unknown field `{other}`, known here are {}", known.join(", ")));
+        }
         let args = serde_json::from_value(arguments.into()).map_err(|e| e.to_string())?;
         question.check(&args)?;
         Ok(Self { command, args })
@@ -85,7 +94,7 @@ mod tests {
             ),
             (
                 r#"{"id":7,"at_ms":5,"device":2,"do":"time","on":true}"#,
-                "operation 7: `time` has no `on`",
+                "operation 7: unknown field `on`, known here are `id`, `at_ms`, `device`, `do`",
             ),
             (r#"{"id":7,"at_ms":5,"device":2,"do":"time","uesrs":[]}"#, "unknown field `uesrs`"),
             (r#"{"id":7,"at_ms":5,"device":2,"do":"tmie"}"#, "unknown variant `tmie`"),

@@ -1,6 +1,6 @@
 //! A case: a plan, the protocols it runs under and what is expected, in one file.
 
-use super::{Plan, check, json, strict};
+use super::{Plan, check, json, strict, words};
 use crate::files;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};
@@ -29,7 +29,11 @@ pub struct ProtocolSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<String, bool>,
     /// Limits by name that differ from the catalogue's defaults (switch `edge-limits`).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "words::limits"
+    )]
     pub limits: BTreeMap<String, u32>,
     /// The name of the bug that is planted there (docs/MUTANTS.md); only a build with the feature
     /// `mutants` takes one.
@@ -66,7 +70,7 @@ impl ProtocolSpec {
         Self::from_toml(&file).map_err(|e| format!("{text}: {e}"))
     }
 
-    /// The path of what is no preset's name.
+    /// The path that a `--protocol` names; `None` if it is a preset's name.
     pub fn file(text: &str) -> Option<&Path> {
         Protocol::preset(text).is_none().then(|| Path::new(text))
     }
@@ -76,9 +80,21 @@ impl ProtocolSpec {
     /// # Errors
     /// A sentence that says what is wrong with it.
     pub fn from_toml(text: &str) -> Result<Self, String> {
-        let spec: Self = toml::from_str(text).map_err(|e| e.to_string())?;
+        let spec: Self = toml::from_str(text).map_err(|e| {
+            let no_preset = "missing field `preset`";
+            let expected =
+                format!("{no_preset}: expected `{}` or `preset = \"teamtalk\"`", PROTOCOL_FILE[0]);
+            words::plain(&e.to_string()).replace(no_preset, &expected)
+        })?;
         spec.resolve_limits()?;
-        spec.resolve().map(|_| spec)
+        let protocol = spec.resolve()?;
+        match spec.limits.keys().next() {
+            Some(name) if !protocol.edge_limits => Err(format!(
+                "limit `{name}` has no effect, because the switch `edge-limits` is off: turn it on in \
+                 [overrides], or leave [limits] out"
+            )),
+            _ => Ok(spec),
+        }
     }
 
     /// Its name on a card: `hardened`, or `hardened with single-relation = false, mutant x`.
@@ -205,12 +221,7 @@ impl Case {
     /// # Errors
     /// A sentence that names the place in it and what was expected.
     pub fn of(document: serde_json::Value) -> Result<Self, String> {
-        let format = document.get("format").and_then(serde_json::Value::as_u64);
-        if format != Some(FORMAT.into()) {
-            let found =
-                format.map_or("no format version".into(), |f| format!("format version {f}"));
-            return Err(format!("{found}, but this build reads format version {FORMAT}"));
-        }
+        json::is_of_format(&document, "case", FORMAT)?;
         let case = strict::case(document)?;
         let Protocols { base, candidate } = &case.protocols;
         for (side, spec) in [("base", base), ("candidate", candidate)] {

@@ -18,6 +18,7 @@ mod rogue;
 pub mod rollout;
 mod store_error;
 mod strict;
+pub(crate) mod words;
 
 pub use ask::Ask;
 pub use device::{Client, Device};

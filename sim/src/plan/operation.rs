@@ -7,7 +7,7 @@ use super::{
     rogue::Rogue,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use teamtalk::{
     catalogue::{self, Args, question},
     msg_server,
@@ -236,12 +236,21 @@ impl TryFrom<Written> for Operation {
                 Action::Ask(Ask::read(command.id, &question, arguments).map_err(wrong)?)
             }
             None => {
-                arguments.insert(DO.into(), name.into());
-                serde_json::from_value(arguments.into()).map_err(|e| wrong(e.to_string()))?
+                arguments.insert(DO.into(), name.clone().into());
+                serde_json::from_value(arguments.into())
+                    .map_err(|e| wrong(unknown(&name).unwrap_or_else(|| e.to_string())))?
             }
         };
         Ok(Self { id, at_ms, device, action })
     }
+}
+
+/// What is said of a name that no operation has: the names of all, questions included; `None` of one that there is.
+fn unknown(name: &str) -> Option<String> {
+    let alone = serde_json::from_value::<Action>(json!({ DO: name })).err()?.to_string();
+    alone.starts_with(&format!("unknown variant `{name}`, ")).then(|| {
+        question::all().fold(alone, |said, (_, asked)| said + &format!(", `{}`", asked.name))
+    })
 }
 
 impl Action {

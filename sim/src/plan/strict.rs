@@ -5,6 +5,7 @@
 use super::{
     Device, Fault, Group, Migration, Node, Operation, Step as RolloutStep,
     case::{Case, Story},
+    words,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -169,11 +170,12 @@ fn is_ignored<T: DeserializeOwned>(value: &mut Value, path: &[Step]) -> bool {
 fn at_its_field(value: &Value, error: &str) -> String {
     // An operation says itself which one it is.
     let error = error.strip_prefix(&format!("operation {}: ", value["id"])).unwrap_or(error);
+    let (error, told) = (error, words::plain(error));
     let mut found = Vec::new();
     complained_of(value, error, &mut Vec::new(), &mut found);
     match found.as_slice() {
-        [path] => format!("field `{}`: {error}", shown(path)),
-        _ => error.into(),
+        [path] => format!("field `{}`: {told}", shown(path)),
+        _ => told,
     }
 }
 
@@ -295,6 +297,30 @@ mod tests {
         let error = refused::<Operation>(r#"{"id":1,"at_ms":5,"device":2,"do":"logn"}"#);
         assert!(
             error.starts_with("field `do`: unknown variant `logn`, expected one of"),
+            "{error}"
+        );
+        // What can be asked is listed, too.
+        let error =
+            refused::<Operation>(r#"{"id":1,"at_ms":5,"device":2,"do":"user_infos","users":[1]}"#);
+        assert!(error.starts_with("field `do`: unknown variant `user_infos`, expected"), "{error}");
+        for (_, question) in teamtalk::catalogue::question::all() {
+            assert!(error.contains(&format!(", `{}`", question.name)), "{error}");
+        }
+        let wrong =
+            |of: &str| refused::<Operation>(&format!(r#"{{"id":1,"at_ms":5,"device":2,{of}}}"#));
+        assert_eq!(
+            wrong(r#""do":"user_info","user":[1]"#),
+            "field `user`: unknown field `user`, known here are `id`, `at_ms`, `device`, `do`, `users`"
+        );
+        assert_eq!(wrong(r#""do":"user_info""#), "`user_info` needs `users`");
+        assert_eq!(
+            wrong(r#""do":"time","chat":1"#),
+            "field `chat`: unknown field `chat`, known here are `id`, `at_ms`, `device`, `do`"
+        );
+        // An own operation's word is not taken for its name.
+        let error = wrong(r#""do":"send_odd","to":1,"odd":"send_odd""#);
+        assert!(
+            error.ends_with("expected one of `too_long`, `not_utf8`, `empty`, `short_audio`"),
             "{error}"
         );
         let error = refused::<Operation>(r#"{"id":1,"at_ms":5,"device":2,"do":"send","to":"3"}"#);

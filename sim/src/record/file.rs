@@ -2,7 +2,11 @@
 
 use super::{Line, Reader, Trace};
 use crate::{
-    plan::{Role, TICK_MS, case::Case, json::json},
+    plan::{
+        Role, TICK_MS,
+        case::Case,
+        json::{json, what_it_is},
+    },
     world::LONGEST_RUN_MS,
 };
 use serde_json::{Value as Json, json};
@@ -52,10 +56,16 @@ impl Header {
 
     /// Reads the first line of a file.
     fn read(text: &str) -> Result<Self, String> {
-        let mut document = header(text).ok_or(
-            "it has no header; traces of builds before 2026-11-29 have none, and say too little to be \
-             judged: run the seed or the case again with --trace",
-        )?;
+        let mut document = header(text).ok_or_else(|| match json(text) {
+            Ok(line) if what_it_is(&line).is_none() => {
+                "it has no header; traces of builds before 2026-11-29 have none, and say too little to be \
+                 judged: run the seed or the case again with --trace"
+            }
+            _ => {
+                "it is no trace, as `run --trace` and `replay --trace` write one: its first line is no \
+                 header and no event"
+            }
+        })?;
         let wrong = |e: String| format!("line 1: {e}");
         let fields = document.as_object_mut().ok_or("no header")?;
         let mut take = |field: &str| fields.remove(field).unwrap_or_default();

@@ -302,6 +302,12 @@ fn excuses(reports: &BTreeMap<u64, SeedReport>) -> String {
     out
 }
 
+/// So many seeds, in words.
+pub fn seeds(count: u64) -> String {
+    let noun = if count == 1 { "seed" } else { "seeds" };
+    format!("{count} {noun}")
+}
+
 /// The summary of a campaign.
 pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
     let n = reports.len().max(1) as f64;
@@ -313,8 +319,8 @@ pub fn summary(reports: &BTreeMap<u64, SeedReport>, seconds: f64) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "{} seeds in {seconds:.1} s ({:.1} a second), {:.0} simulated seconds each",
-        reports.len(),
+        "{} in {seconds:.1} s ({:.1} a second), {:.0} simulated seconds each",
+        seeds(reports.len() as u64),
         n / seconds.max(0.001),
         total(|r| r.sim_ms) as f64 / n / 1_000.0
     );

@@ -1,7 +1,11 @@
 //! What must hold where, if not simply all that the base holds.
 
 use super::Stage;
-use crate::{files, plan::Role, properties};
+use crate::{
+    files,
+    plan::{Role, words},
+    properties,
+};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use teamtalk::protocol::Protocol;
@@ -40,7 +44,7 @@ impl Contract {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let contract: Self = toml::from_str(text).map_err(|e| e.to_string())?;
+        let contract: Self = toml::from_str(text).map_err(|e| words::plain(&e.to_string()))?;
         let known: Vec<_> =
             properties::all(&Protocol::hardened()).iter().map(|of| of.name()).collect();
         for Terms { may_lose, must_hold } in [&contract.candidate, &contract.mixed] {
@@ -112,7 +116,7 @@ const ROLES: [Role; 8] = [
 /// Whether something is named as signatures are: `property/kind/role`, or the first or the first two of that.
 ///
 /// # Errors
-/// A sentence about what is none.
+/// A sentence that says what is expected, if the name has more parts, other characters, or no role at its end.
 fn check_shape(name: &str) -> Result<(), String> {
     let parts: Vec<_> = name.split('/').collect();
     let is_of_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

@@ -37,6 +37,14 @@ pub use script::{Script, Setup};
 pub use shared::Shared;
 pub use watch::Watch;
 
+/// The name of turmoil's span around all that a host does, which has its name as field `name`.
+pub const HOST_SPAN: &str = "node";
+
+/// How much simulated time has passed since the run began; `None` outside of one.
+pub fn now() -> Option<std::time::Duration> {
+    turmoil::sim_elapsed()
+}
+
 use crate::{
     noise::{Draw, Noise},
     plan::{

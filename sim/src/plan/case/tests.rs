@@ -70,7 +70,7 @@ fn each_id_is_used_once() {
     assert!(doubled("/plan/faults").starts_with("fault 1: duplicate id"));
     assert!(doubled("/plan/devices").starts_with("device 1: duplicate id"));
     assert!(doubled("/plan/groups").starts_with("group 1: duplicate id"));
-    assert!(doubled("/plan/nodes").contains("duplicate id: ids must be unique"));
+    assert!(doubled("/plan/nodes").contains("there are two nodes of this host"));
     assert!(doubled("/plan/groups/0/members").starts_with("group 1: field `members`: user"));
 }
 

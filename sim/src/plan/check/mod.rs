@@ -103,7 +103,11 @@ fn numbers(plan: &Plan) -> Result<(), String> {
 fn nodes(plan: &Plan) -> Result<(), String> {
     let mut hosts = BTreeSet::new();
     for Node { host, .. } in &plan.nodes {
-        unique(&mut hosts, host, || format!("node `{host}`"))?;
+        if !hosts.insert(host) {
+            return Err(format!(
+                "node `{host}`: there are two nodes of this host: each host has one"
+            ));
+        }
     }
     for role in Role::SINGLE.into_iter().chain(Role::NUMBERED) {
         if plan.hosts(role).is_empty() {

@@ -28,8 +28,52 @@ const ORIGINAL_MS: u64 = 75;
 const OF_MSG_MS: u64 = 40;
 /// Of the links of db_proxies to the stores: of each statement, so that this many times as much is a worker's work.
 const TO_STORES_MS: u64 = 15;
-/// Weights.
+/// How likely something is beside the others of its table; 0: never.
 const WEIGHTS: (u32, u32) = (0, 10_000);
+
+/// Whether what is to be a whole number is one, in a file that is not read yet: what is none has no place in a
+/// [`Deployment`], and is to be told its bounds, too.
+///
+/// # Errors
+/// As [`Deployment::check`].
+pub(super) fn whole_numbers(file: &toml::Table) -> Result<(), String> {
+    let bounds = [
+        ("hosts", "msg", HOSTS),
+        ("hosts", "route", ROUTES),
+        ("hosts", "db", HOSTS),
+        ("hosts", "client", HOSTS),
+        ("users", "count", USERS),
+        ("users", "devices", DEVICES),
+        ("users", "operations", OPERATIONS),
+    ];
+    for (table, field, bounds) in bounds {
+        let given = file.get(table).and_then(|table| table.get(field));
+        whole(&format!("{table}.{field}"), given, bounds)?;
+    }
+    for table in ["clients", "operations"] {
+        for (name, weight) in file.get(table).and_then(toml::Value::as_table).into_iter().flatten()
+        {
+            whole(&format!("{table}.{name}"), Some(weight), WEIGHTS)?;
+        }
+    }
+    whole("db_workers", file.get("db_workers"), (WORKERS.0 as u32, WORKERS.1 as u32))
+}
+
+fn whole(
+    field: &str,
+    given: Option<&toml::Value>,
+    (least, most): (u32, u32),
+) -> Result<(), String> {
+    let is_one = |value: &toml::Value| {
+        value.as_integer().is_some_and(|number| u32::try_from(number).is_ok())
+    };
+    match given {
+        Some(value) if !is_one(value) => {
+            Err(format!("field `{field}`: {value} is no whole number within {least} to {most}"))
+        }
+        _ => Ok(()),
+    }
+}
 
 impl Deployment {
     /// Checks all of it.

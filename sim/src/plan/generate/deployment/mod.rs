@@ -10,7 +10,7 @@ mod told;
 
 use crate::{
     files,
-    plan::{Between, Client, Durability, Pace, TICK_MS, case::ProtocolSpec},
+    plan::{Between, Client, Durability, Pace, TICK_MS, case::ProtocolSpec, words},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};
@@ -50,7 +50,11 @@ pub struct Deployment {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub operations: BTreeMap<String, u32>,
     /// Limits by name that differ from the catalogue's defaults, under whichever protocol.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "words::limits"
+    )]
     pub limits: BTreeMap<String, u32>,
 }
 
@@ -106,7 +110,9 @@ impl Deployment {
     /// # Errors
     /// The same sentence, without the file.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let deployment: Self = toml::from_str(text).map_err(|e| e.to_string())?;
+        let given: toml::Table = toml::from_str(text).map_err(|e| e.to_string())?;
+        check::whole_numbers(&given)?;
+        let deployment: Self = toml::from_str(text).map_err(|e| words::plain(&e.to_string()))?;
         deployment.check()?;
         Ok(deployment)
     }
