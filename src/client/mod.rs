@@ -204,9 +204,4 @@ pub mod reason {
     pub const CONNECTION_LOST: &str = "connection lost";
     /// A server or store behind the msg_server did not answer it (07e1, `REFUSED_UNAVAILABLE`).
     pub const UNAVAILABLE: &str = "refused: unavailable";
-
-    /// Whether an operation that failed so, after it was attempted, may have had its effect.
-    pub fn is_unknown(reason: &str) -> bool {
-        [NO_ANSWER, CONNECTION_LOST, UNAVAILABLE].contains(&reason)
-    }
 }

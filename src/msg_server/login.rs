@@ -186,16 +186,19 @@ pub(super) fn validated(
     Ok(())
 }
 
-/// Whether a newer login of its user and class was let in here before this one is. Of those that one
-/// msg_server was asked for it knows the order, and db_proxies draw numbers as they get round to them:
-/// a device whose machine lost its power and came back would be put off by the login that it asked for
-/// before, on a connection that only this server believes in. Which of two msg_servers was asked
-/// first neither can know: there the numbers decide.
+/// Whether this login was overtaken: a login of the same user and class that this msg_server was asked for
+/// later has been let in already.
 ///
-/// A login that was overtaken is told what it would have been told in the right order: that it is in,
-/// and that another one took its place. A refusal its program would take for a want of the server, and
-/// try again, as the newest of all. It kicks nobody, here or elsewhere: who is older than it is older
-/// than the other one, which has told so.
+/// The numbers of logins do not say that, because a db_proxy draws one when it gets round to a login. A
+/// device may lose its power, come back and log in again while its first login still waits at a slow
+/// db_proxy: by its number the first one would be the newer, and would put the device off in favour of
+/// a connection that nobody is behind. So a msg_server goes by the order in which it was asked. Of logins at two
+/// msg_servers neither knows which was asked for first: there the numbers decide.
+///
+/// A login that was overtaken is answered as it would have been in the right order: it is let in, then
+/// kicked for the other one. If it were refused, the program would take that for a failure of the server and
+/// log in again, as the newest of all. It kicks nobody, here or elsewhere: whoever is older than it is
+/// older than the login that overtook it, too, and that one's kick has gone out.
 fn is_overtaken(state: &State, conn: ConnId, kick: &ImServerKickUser) -> bool {
     let Some(client) = state.conns.get(&conn) else { return false };
     let is_newer = |other: &&Conn| other.login_number > 0 && other.asked_as > client.asked_as;

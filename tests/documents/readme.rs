@@ -92,3 +92,34 @@ fn the_pinned_plan_is_the_one_of_the_figures() {
     let line = format!("pinned plan: {hosts} hosts, {devices} devices, {operations} operations,");
     assert!(read("docs/SPEED.md").contains(&line), "docs/SPEED.md does not say `{line}`");
 }
+
+/// The median and the most of shrinking are those of the table of docs/SPEED.md, here and there.
+#[test]
+fn how_long_shrinking_takes_is_what_was_measured() {
+    let speed = read("docs/SPEED.md");
+    let measured = section(&speed, "## How long shrinking takes");
+    let column = |at: usize| {
+        let cell = |row: Vec<&str>| row[at].parse::<f64>().expect("a number");
+        let mut all: Vec<f64> = rows(measured).map(cell).collect();
+        all.sort_by(f64::total_cmp);
+        all
+    };
+    let (runs, seconds) = (column(4), column(5));
+    let median = |all: &[f64]| f64::midpoint(all[(all.len() - 1) / 2], all[all.len() / 2]);
+    let most = |all: &[f64]| *all.last().expect("a row");
+    let count = seconds.len();
+    let (half, all) = (median(&seconds), most(&seconds));
+    let said =
+        format!("took {half:.1} s in the median of {count} signatures and {all:.1} s at most");
+    assert!(read("README.md").contains(&said), "README.md: {said}");
+    let thousands = |runs: f64| match runs as u64 {
+        of if of < 1_000 => of.to_string(),
+        of => format!("{},{:03}", of / 1_000, of % 1_000),
+    };
+    let (half_runs, all_runs) = (thousands(median(&runs)), thousands(most(&runs)));
+    let said = format!(
+        "{half:.1} s and {half_runs} runs in the median, {all:.1} s and {all_runs} runs at most"
+    );
+    assert!(measured.contains(&said), "docs/SPEED.md: {said}");
+    assert!(measured.contains(&format!("of each of {count} signatures")), "{count} rows");
+}

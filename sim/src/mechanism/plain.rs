@@ -1,4 +1,5 @@
-//! Mechanisms of one signature that are one: more that is unusual happened in a run than it took.
+//! When two mechanisms of a signature are the same: one has all words of the other, and more that was unusual in
+//! that run without being needed.
 
 use super::RACE;
 use std::collections::BTreeSet;
@@ -7,8 +8,9 @@ fn words(mechanism: &str) -> BTreeSet<&str> {
     mechanism.split(" + ").collect()
 }
 
-/// The plainest of some mechanisms that is a part of one, and is by itself enough in another run: the one of fewest
-/// words, of these the first by name; itself if there is none. A race is a part of none: it would be of all.
+/// Of the mechanisms `all`, each of which was enough in some run, the plainest that is a part of `of`: all its words are
+/// words of `of`. It is the one of fewest words, and of these the first by name; `of` itself if no other is a part of
+/// it. A race counts as no part, because it would be one of every mechanism.
 pub fn plainest<'a>(of: &'a str, all: impl IntoIterator<Item = &'a str>) -> &'a str {
     let its = words(of);
     let is_part = |other: &&str| *other != RACE && words(other).is_subset(&its);

@@ -15,10 +15,18 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
-use teamtalk::{catalogue::id, env::ConnId, wire::Pdu};
+use teamtalk::{
+    catalogue::{self, Command, Peer, id},
+    env::ConnId,
+    wire::Pdu,
+};
 
-/// Requests that db_proxy does not answer.
-const UNANSWERED: &[u16] = &[id::MSG_READ_ACK, id::FILE_ADD_OFFLINE_REQ, id::FILE_DEL_OFFLINE_REQ];
+/// Whether db_proxy leaves a request without an answer: what has none, and a read ack, which only
+/// `confirmed-read-acks` answers.
+fn is_unanswered(command: u16) -> bool {
+    let has_none = |of: &Command| of.served(Peer::Msg, Peer::Db).is_some() && of.reply.is_none();
+    command == id::MSG_READ_ACK || catalogue::of(command).is_some_and(has_none)
+}
 
 /// What happened in one window of time.
 #[derive(Debug, Clone, Default)]
@@ -212,7 +220,7 @@ impl Observer {
 
     /// A request without a reply is over when the next one comes, or the job.
     fn end_unanswered(&mut self) {
-        if self.asked.front().is_some_and(|asked| UNANSWERED.contains(&asked.command)) {
+        if self.asked.front().is_some_and(|asked| is_unanswered(asked.command)) {
             self.done();
         }
     }
@@ -223,5 +231,20 @@ impl Observer {
             self.window.sql.push(asked.sql);
             self.window.redis.push(asked.redis);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_unanswered;
+    use teamtalk::catalogue::{self, id};
+
+    /// SYSTEM.md sections 5 and 6: a read ack, and the two notes of files.
+    #[test]
+    fn what_has_no_answer_follows_from_the_catalogue() {
+        let all = catalogue::ALL.iter().map(|command| command.id);
+        let unanswered: Vec<_> = all.filter(|id| is_unanswered(*id)).collect();
+        let known = [id::MSG_READ_ACK, id::FILE_ADD_OFFLINE_REQ, id::FILE_DEL_OFFLINE_REQ];
+        assert_eq!(unanswered, known);
     }
 }

@@ -60,7 +60,7 @@ impl LetThrough {
     fn told(&mut self, conn: ConnId, pdu: &Pdu) -> Option<Violation> {
         let (seq, command) = (pdu.header.seq_num, pdu.command());
         if command == cmd::OTHER_REFUSED {
-            // Which of the requests of this seq_num it refuses, it says.
+            // Several requests may have this seq_num: a refusal names the command of the one that it refuses.
             let refused = pdu.view::<Refused>().map(|refused| refused.command_id as u16);
             if let Ok(refused) = refused {
                 self.settle((conn, seq, refused), true);

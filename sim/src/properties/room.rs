@@ -28,15 +28,15 @@ use teamtalk::{
 /// How long what has no answer may wait for a worker, in simulated microseconds, and how long ago what waits
 /// for a link was read.
 const KEPT_US: u64 = 5_000_000;
-/// What a db_proxy says whose worker has no room.
+/// The reason with which a db_proxy refuses when its worker has no room.
 const WORKER: &str = "worker queue full";
-/// What it says of a request that has waited longer than half the time that its msg_server waits for an answer.
+/// The reason with which it refuses a request that has waited longer than half the time that its msg_server waits for an answer.
 const LATE: &str = "waited too long for a worker";
 /// What a db_proxy calls the requests that wait for its workers.
 const WAIT: &str = "worker_queue";
-/// How what a msg_server says begins whose link has no room.
+/// How the reason begins with which a msg_server refuses when its link has no room.
 const LINK: &str = "overloaded";
-/// How what a msg_server says ends when too much of one device waits.
+/// How the reason ends with which a msg_server refuses when too much of one device waits.
 const DEVICE: &str = "requests without an answer";
 
 /// Whether a refusal says that its server was full: another time it would have been served.

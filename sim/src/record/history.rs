@@ -5,6 +5,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use teamtalk::{client::reason, fact::Fact};
 
+/// Why an operation failed that, once it was attempted, may have had its effect all the same.
+const UNKNOWN: [&str; 3] = [reason::NO_ANSWER, reason::CONNECTION_LOST, reason::UNAVAILABLE];
+
 /// What a user knows of an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -98,7 +101,7 @@ fn note(entries: &mut BTreeMap<u32, Entry>, fact: &Fact, at: u64) {
     // A failure that is only silence leaves an attempted operation unknown.
     entry.outcome = match outcome {
         Outcome::Failed(reason) if entry.attempts == 0 => Outcome::NotDone(reason),
-        Outcome::Failed(reason) if reason::is_unknown(&reason) => {
+        Outcome::Failed(reason) if UNKNOWN.contains(&&*reason) => {
             entry.first_unanswered = true;
             Outcome::Unknown
         }

@@ -106,7 +106,8 @@ impl<'a> Search<'a> {
         attempts.truncate(usize::try_from(room).unwrap_or(usize::MAX));
         let cases: Vec<_> = attempts.iter().map(|attempt| &attempt.case).collect();
         let ran = self.on_the_pool(|pool, each| pool.run(&cases, Enough::OneFails, each));
-        // What other threads ran beyond the first that fails would not have been run one by one.
+        // Candidates behind the first that fails, which other threads ran meanwhile, do not count: one after the
+        // other they would not have been run.
         let failing = ran.iter().position(|ran| ran.as_ref().is_none_or(|ran| ran.fails));
         let held = failing.unwrap_or(attempts.len());
         for (attempt, ran) in attempts.iter().zip(&ran).take(held) {

@@ -376,3 +376,40 @@ fn the_try_that_is_stored_counts_from_when_its_db_proxy_had_it() {
     });
     assert_eq!(late, no_member);
 }
+
+/// Questions of devices whose answers hold nothing of a group or of a message, and what else they hold.
+const TOLD_TO_ANYBODY: [(u16, &str); 19] = [
+    (command::LOGIN_REQ_USERLOGIN, "whether they are let in"),
+    (command::LOGIN_REQ_LOGINOUT, "that they are out"),
+    (command::LOGIN_REQ_DEVICETOKEN, "that their token is kept"),
+    (command::LOGIN_REQ_KICKPCCLIENT, "that their PCs are put off line"),
+    (command::LOGIN_REQ_PUSH_SHIELD, "their own setting"),
+    (command::LOGIN_REQ_QUERY_PUSH_SHIELD, "their own setting"),
+    (command::BUDDY_LIST_USER_INFO_REQUEST, "users, whom everybody may know"),
+    (command::BUDDY_LIST_REMOVE_SESSION_REQ, "that their own session is removed"),
+    (command::BUDDY_LIST_ALL_USER_REQUEST, "users, whom everybody may know"),
+    (command::BUDDY_LIST_USERS_STATUS_REQUEST, "who is online, which everybody may know"),
+    (command::BUDDY_LIST_DEPARTMENT_REQUEST, "departments, which everybody may know"),
+    (command::BUDDY_LIST_CHANGE_SIGN_INFO_REQUEST, "that their own line is changed"),
+    (command::MSG_READ_ACK, "what they have read themselves"),
+    (command::MSG_TIME_REQUEST, "the time"),
+    (command::GROUP_CREATE_REQUEST, "a group that they have made themselves"),
+    (command::GROUP_CHANGE_MEMBER_REQUEST, "members: `told` judges who is told"),
+    (command::GROUP_SHIELD_GROUP_REQUEST, "their own setting"),
+    (command::FILE_REQUEST, "where a file server is"),
+    (command::FILE_HAS_OFFLINE_REQ, "files that wait for them"),
+];
+
+#[test]
+fn each_question_of_a_device_is_looked_at_or_its_answer_is_for_anybody() {
+    use std::collections::BTreeSet;
+    use teamtalk::catalogue::{self, Peer};
+    let of_device = catalogue::ALL.iter().filter(|command| {
+        command.served(Peer::Device, Peer::Msg).is_some() && command.reply.is_some()
+    });
+    let of_device: BTreeSet<_> = of_device.map(|command| command.id).collect();
+    let others = TOLD_TO_ANYBODY.iter().map(|(command, _)| *command);
+    let listed: BTreeSet<_> = super::ASKED.iter().copied().chain(others).collect();
+    assert_eq!(of_device, listed);
+    assert_eq!(listed.len(), super::ASKED.len() + TOLD_TO_ANYBODY.len());
+}

@@ -458,3 +458,16 @@ fn after_an_answer_of_what_may_be_given_up_which_question_is_answered_can_not_be
     }
     assert_eq!(tape.found, [""; 0]);
 }
+
+#[test]
+fn what_devices_ask_of_a_route_server_follows_from_the_catalogue() {
+    use teamtalk::catalogue::{self, Peer, Serve};
+    let asked = catalogue::ALL.iter().filter(|command| {
+        let by_device = command.served(Peer::Device, Peer::Msg).is_some();
+        by_device
+            && command.reply.is_some()
+            && command.served(Peer::Msg, Peer::Route) == Some(Serve::Handler)
+    });
+    let asked: Vec<_> = asked.flat_map(|of| [Some(of.id), of.reply]).flatten().collect();
+    assert_eq!(asked, super::waits::ASKED_OF_ROUTE);
+}

@@ -72,7 +72,7 @@ pub struct Waits {
 const USER_ID: u32 = 1;
 
 /// What a device asks a route_server, and its answer.
-const ASKED_OF_ROUTE: [u16; 2] =
+pub(super) const ASKED_OF_ROUTE: [u16; 2] =
     [id::BUDDY_LIST_USERS_STATUS_REQUEST, id::BUDDY_LIST_USERS_STATUS_RESPONSE];
 
 /// What a device asked, by what a server behind is asked.

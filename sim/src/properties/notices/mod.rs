@@ -372,3 +372,32 @@ fn settled_links(seen: &Seen<'_>) -> Vec<ConnId> {
 fn has_route(seen: &Seen<'_>) -> bool {
     seen.known.links.of(&seen.line.host, Role::Route).next().is_some()
 }
+
+#[cfg(test)]
+mod listed {
+    use super::GUARDED;
+    use std::collections::BTreeSet;
+    use teamtalk::catalogue::{self, Peer, Serve, id};
+
+    /// What else a route_server passes on, and who judges whether it is told to nobody else.
+    const ELSEWHERE: [(u16, &str); 5] = [
+        (id::BUDDY_LIST_USERS_STATUS_RESPONSE, "an answer: `answers`"),
+        (id::MSG_DATA, "`isolation` and `delivered`"),
+        (id::OTHER_SERVER_KICK_USER, "0107 of it is `reachable`'s"),
+        (id::OTHER_LOGIN_STATUS_NOTIFY, "020e of it is guarded"),
+        (id::OTHER_CATCH_UP_HINT, "`hints`"),
+    ];
+
+    #[test]
+    fn each_notice_that_goes_through_route_is_guarded_or_judged_elsewhere() {
+        let of_route = catalogue::ALL
+            .iter()
+            .filter(|command| command.served(Peer::Route, Peer::Msg) == Some(Serve::Handler));
+        let of_route: BTreeSet<_> = of_route.map(|command| command.id).collect();
+        let elsewhere = ELSEWHERE.iter().map(|(command, _)| *command);
+        // Only devices read it: msg_server makes it of 070e.
+        let guarded = GUARDED.into_iter().filter(|of| *of != id::BUDDY_LIST_PC_LOGIN_STATUS_NOTIFY);
+        let listed: BTreeSet<_> = guarded.chain(elsewhere).collect();
+        assert_eq!(of_route, listed);
+    }
+}

@@ -321,3 +321,31 @@ fn left_of(pdu: &Frame) -> Bytes {
         _ => pdu.bare(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::HANDED_ON;
+    use std::collections::BTreeSet;
+    use teamtalk::catalogue::{self, Peer, Serve, id};
+
+    /// What a handler of msg_server takes from a db_proxy and passes on to nobody as it is, and what it is for.
+    const NOT_HANDED_ON: [(u16, &str); 5] = [
+        (id::MSG_DATA, "acked with 0302 and pushed as a message"),
+        (id::OTHER_STOP_RECV_PACKET, "nothing more is asked over that link"),
+        (id::OTHER_VALIDATE_RSP, "the device is answered 0104: `said_of_logins`"),
+        (id::OTHER_GET_DEVICE_TOKEN_RSP, "asks the push server"),
+        (id::OTHER_GET_SHIELD_RSP, "asks for tokens"),
+    ];
+
+    #[test]
+    fn each_answer_that_a_handler_takes_is_handed_on_or_it_is_said_what_it_is_for() {
+        let of_db = catalogue::ALL
+            .iter()
+            .filter(|command| command.served(Peer::Db, Peer::Msg) == Some(Serve::Handler));
+        let of_db: BTreeSet<_> = of_db.map(|command| command.id).collect();
+        let others = NOT_HANDED_ON.iter().map(|(command, _)| *command);
+        let listed: BTreeSet<_> = HANDED_ON.into_iter().chain(others).collect();
+        assert_eq!(of_db, listed);
+        assert_eq!(listed.len(), HANDED_ON.len() + NOT_HANDED_ON.len());
+    }
+}

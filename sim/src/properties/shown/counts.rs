@@ -41,8 +41,9 @@ struct Device {
     shown: BTreeMap<Chat, u32>,
     /// The highest count that may be shown.
     most: BTreeMap<Chat, u32>,
-    /// The same before it was last lowered, and when that was: what is read in one tick is heard one
-    /// after the other.
+    /// The highest count that was allowed before `most` was last lowered, and when that was, in simulated
+    /// microseconds: of what a device reads in one tick it hears one thing after the other, so a count of the
+    /// same tick may still be the old one.
     before: BTreeMap<Chat, (u32, u64)>,
     /// The highest msg_id that it was told of.
     top: BTreeMap<Chat, u32>,

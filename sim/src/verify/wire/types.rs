@@ -139,7 +139,8 @@ pub(super) fn changed(old: (&Tree, &Field), new: (&Tree, &Field)) -> Option<Read
             "The numbers travel alike, as long as each is a value of the enum: another one counts as absent \
              to whoever reads the enum{lost}."
         );
-        // A number may be any, and no enum has all; an enum has negative ones only where it says so.
+        // A field of a number type can hold any number of its range, and no enum has names for all of them. The numbers of
+        // an enum are those that it names; of these only negative ones can be outside of a number type's range.
         let fits = |reader: &Field, writer: &Field, tree: &Tree| match range(reader.ty) {
             None => false,
             Some((least, _)) => {
