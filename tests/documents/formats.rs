@@ -119,7 +119,7 @@ fn written(described: &Names, value: &Value, what: &str) {
 #[test]
 fn everything_in_kept_and_in_generated_plans_is_described_and_nothing_else() {
     let text = document();
-    let profiles = [Profile::Default, Profile::Bounds].into_iter();
+    let profiles = [Profile::Default, Profile::Bounds, Profile::Stores].into_iter();
     let generated = profiles
         .flat_map(|profile| (0..300).map(move |seed| generate(seed, Clients::Mixed, profile)));
     let plans = kept().into_iter().map(|case| case.plan).chain(generated);

@@ -24,7 +24,8 @@ pub fn expected<T: DeserializeOwned>(wrong: Value) -> BTreeSet<String> {
 
 /// Values of every type that a field may have.
 fn candidates() -> Vec<Value> {
-    let enums = ["both", "reset", "empty", "garbage", "push", "panics", "windows"].map(Value::from);
+    let enums = ["both", "reset", "empty", "garbage", "push", "panics", "windows", "deadlock"]
+        .map(Value::from);
     let others = [json!(0), json!("1-2"), json!(false), json!([]), json!({"user": 1})];
     others.into_iter().chain(enums).collect()
 }
