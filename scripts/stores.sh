@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A Redis and a MariaDB to throw away, for tests and trials: on free ports of 127.0.0.1, with their data in a
+# A Redis and a MariaDB to throw away, for tests and to try things: on free ports of 127.0.0.1, with their data in a
 # temporary folder, apart from whatever else runs on the machine. What is missing is installed from Debian's
 # packages.
 #

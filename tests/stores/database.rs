@@ -1,10 +1,7 @@
 //! Databases and Redis of a test, on the servers that the script started.
 
 use mysql_async::{Conn, Opts, OptsBuilder, prelude::Queryable as _};
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::BTreeMap;
 use teamtalk::{
     env::Endpoint,
     server::config::endpoint,
@@ -15,9 +12,10 @@ use teamtalk::{
     },
     timing::Timing,
 };
+use tokio::sync::{Mutex, MutexGuard};
 
 /// Database 1 of Redis has one user at a time: the tests of this process take turns.
-static REDIS: Mutex<()> = Mutex::new(());
+static REDIS: Mutex<()> = Mutex::const_new(());
 
 /// A database of its own with the tables of docs/schema.sql, and Redis without a key.
 pub struct Database {
@@ -32,7 +30,7 @@ impl Database {
     /// A new one of this name; `migrated`: with our side tables. `None` if it is not known where the stores are.
     pub async fn fresh(name: &str, migrated: bool) -> Option<Self> {
         let (redis, url) = crate::stores()?;
-        let guard = REDIS.lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = REDIS.lock().await;
         let name = format!("teamtalk_test_{name}");
         let mut conn =
             Conn::new(Opts::from_url(&url).expect("an address")).await.expect("SQL is there");

@@ -21,7 +21,7 @@ TEAMTALK_REDIS and TEAMTALK_SQL take the places of `stores.redis` and `stores.sq
 TEAMTALK_LOG is a filter of the log, such as `info` (the default) or `teamtalk=debug`."
 )]
 struct Arguments {
-    /// The settings, a TOML file (docs/FORMATS.md, \"Server settings\"). Without it: a trial on one machine.
+    /// The settings, a TOML file (docs/FORMATS.md, "Server settings"). Without it: a trial on one machine.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]

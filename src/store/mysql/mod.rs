@@ -19,6 +19,7 @@ use crate::{
 };
 use mysql_async::{Conn, Opts, OptsBuilder, prelude::Queryable};
 use std::{
+    fmt,
     future::Future,
     sync::{Arc, Weak},
     time::Duration,
@@ -46,7 +47,7 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 const LARGEST_PACKET: usize = 16 << 20;
 
 /// Opens sessions with a primary and a replica.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Connector {
     primary: Opts,
     replica: Opts,
@@ -64,6 +65,14 @@ impl Connector {
         let opts = |which, url| options(url, limit).map_err(|why| format!("{which}: {why}"));
         let (primary, replica) = (opts("primary", primary)?, opts("replica", replica)?);
         Ok(Self { primary, replica, limit })
+    }
+}
+
+/// Without the passwords.
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [primary, replica] = [&self.primary, &self.replica].map(Opts::ip_or_hostname);
+        f.debug_struct("Connector").field("primary", &primary).field("replica", &replica).finish()
     }
 }
 
