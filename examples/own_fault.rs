@@ -78,6 +78,7 @@ fn plan() -> Plan {
         db_workers: 4,
         redis: Durability::Always,
         redis_refuses_writes: false,
+        sql_snapshot_isolation: false,
         schema: None,
         migrations: Vec::new(),
         nodes: hosts.map(|name| Node { host: host(name), side: Side::Base }).into(),

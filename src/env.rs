@@ -3,6 +3,9 @@
 //! Timers and tasks are tokio's own; turmoil runs them on simulated time. Everything else that
 //! could differ between two runs passes through [`Env`].
 
+#[cfg(feature = "server")]
+pub mod sockets;
+
 use crate::fact::Fact;
 use std::{future::Future, io, net::IpAddr, time::Duration};
 use tokio::io::{AsyncRead, AsyncWrite};

@@ -1,8 +1,8 @@
 //! A TeamTalk-compatible instant-messaging back end.
 //!
 //! The roles here are production code. They reach the outside world only through [`env::Env`],
-//! so the same state machines run inside the simulation of `sim/` and on whatever else implements it
-//! (an implementation for tokio's sockets and real stores is not here yet).
+//! so the same state machines run inside the simulation of `sim/` and, with the feature `server`, on
+//! tokio's sockets with a real Redis and a real SQL (`server`).
 
 pub mod catalogue;
 pub mod client;
@@ -15,6 +15,8 @@ pub mod msg_server;
 pub mod mutants;
 pub mod protocol;
 pub mod route_server;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod store;
 pub mod timing;
 pub mod wire;

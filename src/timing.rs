@@ -102,6 +102,9 @@ durations! {
     connect_timeout = 5_000;
     /// Deadline of one Redis command (ours).
     cache_timeout = 2_000;
+    /// The wait before a transaction that has lost a lock twice is run again; twice as long before each further run
+    /// (ours).
+    lost_lock_pause = 20;
     /// Deadline of one SQL statement (ours).
     sql_timeout = 5_000;
     /// How long msg_server waits for a db_proxy or route_server before it tells the client that

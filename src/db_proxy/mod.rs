@@ -3,9 +3,8 @@
 //! Requests of all msg_servers go to a pool of workers; each request goes to a random worker with
 //! its own queue and its own pair of SQL connections (with `edge-limits` to one that is idle, and all
 //! wait in one line, by turns of users: `line`), so requests of one connection may run side by side and be answered out
-//! of order. What fails is not tried again, with one exception: a
-//! transaction that met a deadlock, or waited too long for a lock, runs once more
-//! (`plumbing::transaction`).
+//! of order. What fails is not tried again, with one exception: a transaction, or a statement outside any, that lost
+//! a lock to another one is run again a few times (`plumbing::tries`).
 
 mod data;
 mod fair;

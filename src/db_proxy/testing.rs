@@ -329,8 +329,13 @@ pub fn serve(
     ready(table::handle(cx, request))
 }
 
-/// Runs what its stores answer at once.
+/// Runs what its stores answer at once. Where no runtime is, pauses pass at once as well.
 pub fn ready<T>(future: impl Future<Output = T>) -> T {
+    if tokio::runtime::Handle::try_current().is_err() {
+        let mut clock = tokio::runtime::Builder::new_current_thread();
+        let clock = clock.enable_time().start_paused(true).build().expect("a runtime");
+        return clock.block_on(future);
+    }
     match pin!(future).poll(&mut std::task::Context::from_waker(Waker::noop())) {
         Poll::Ready(done) => done,
         Poll::Pending => panic!("a fake store waited"),

@@ -112,6 +112,9 @@ pub struct BatchError {
 
 /// MySQL's error numbers that the roles tell apart.
 pub mod code {
+    /// A row that is to be locked has changed since the transaction's first read
+    /// (`innodb_snapshot_isolation`, on from MariaDB 11.6.2 on): the whole transaction was rolled back.
+    pub const RECORD_CHANGED: u16 = 1020;
     /// Another row has that value of a unique key.
     pub const DUPLICATE: u16 = 1062;
     /// There is no table of this name.

@@ -3,6 +3,7 @@
 //! (docs/CAPTURES.md).
 
 mod agreement;
+mod at_db;
 mod capture;
 mod check;
 mod compare;
@@ -20,6 +21,7 @@ mod folder_test;
 #[cfg(test)]
 mod self_test;
 
+pub use at_db::{AtDb, Event, Held};
 pub use settings::{
     Cell, Closed, Differs, RedisCommands, Run, Settings, Software, SqlServers, Step, User,
 };
@@ -28,6 +30,7 @@ pub use state::Base;
 use crate::seeded::on_seeded_thread;
 use agreement::Agreement;
 use capture::Flow;
+use stage::Stage;
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 /// How long nothing happens between two flows of a run.
@@ -83,6 +86,16 @@ impl Parity {
     /// # Panics
     /// If a role or the rig panics.
     pub fn play(&self, run: &Run, base: &Base) -> Vec<Played> {
+        self.play_on(run, base, |played, _| played)
+    }
+
+    /// Plays the flows of a run, and takes from the stage behind the last one what is wanted of it.
+    fn play_on<T: Send>(
+        &self,
+        run: &Run,
+        base: &Base,
+        take: impl FnOnce(Vec<Played>, &Stage) -> T + Send,
+    ) -> T {
         on_seeded_thread(0, || {
             let starts_servers = self.flows[&run.flows[0]].starts_servers();
             let mut stage = state::before(&self.settings, run, base, starts_servers);
@@ -101,7 +114,7 @@ impl Parity {
                 }
                 stage.pass(BETWEEN);
             }
-            all
+            take(all, &stage)
         })
     }
 

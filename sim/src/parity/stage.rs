@@ -104,6 +104,11 @@ impl Stage {
         }
     }
 
+    /// The cluster.
+    pub fn script(&self) -> &Script {
+        &self.script
+    }
+
     fn step(&mut self) {
         self.script.step();
         self.observer.observe(&self.script.shared().trace.lines);

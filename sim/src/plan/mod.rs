@@ -167,6 +167,10 @@ pub struct Plan {
     /// the properties make of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redis_refuses_writes: bool,
+    /// SQL has `innodb_snapshot_isolation` on, as MariaDB from 11.6.2 on: a transaction that locks a row that has changed since
+    /// its first read ends with error 1020.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sql_snapshot_isolation: bool,
     /// The version of the schema that the database has at the start (`teamtalk::store::migrations`);
     /// absent: the latest.
     #[serde(default, skip_serializing_if = "Option::is_none")]

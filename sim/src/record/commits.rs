@@ -61,7 +61,8 @@ impl Commits {
             Verb::Other
                 if matches!(
                     did,
-                    Did::ConnectionLost | Did::Failed { code: code::DEADLOCK, .. }
+                    Did::ConnectionLost
+                        | Did::Failed { code: code::DEADLOCK | code::RECORD_CHANGED, .. }
                 ) =>
             {
                 self.open.remove(session);

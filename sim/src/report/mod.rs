@@ -204,9 +204,10 @@ fn world(plan: &Plan) -> String {
         Pace::Original => "as real ones",
     };
     let past = if plan.past.is_empty() { "" } else { "; the stores have a past" };
+    let isolation = if plan.sql_snapshot_isolation { "; SQL isolates snapshots" } else { "" };
     let schema = plan.schema.map_or(String::new(), |of| format!("; the schema has version {of}"));
     format!(
-        "{}; {latency} one way; Redis flushes {flushes}; timers {pace}; the plan ends at {} ms{past}{schema}",
+        "{}; {latency} one way; Redis flushes {flushes}; timers {pace}; the plan ends at {} ms{past}{isolation}{schema}",
         hosts.join(", "),
         plan.horizon_ms
     )

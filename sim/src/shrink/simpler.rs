@@ -56,6 +56,7 @@ fn world() -> Vec<Change> {
         change(|plan| plan.latency_ticks = 1),
         change(|plan| plan.epoch = EPOCH),
         change(|plan| plan.redis = Durability::Always),
+        change(|plan| plan.sql_snapshot_isolation = false),
         change(|plan| plan.db_workers = DB_WORKERS),
     ]
 }

@@ -197,11 +197,15 @@ impl Script {
         self.redis.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What SQL holds.
+    pub fn sql(&self) -> MutexGuard<'_, fakes::sql::Engine> {
+        self.sql.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Notes how much the stores hold now.
     pub fn measure(&self, sizes: &mut Sizes) {
         sizes::of_redis(sizes, &self.redis());
-        let sql = self.sql.lock().unwrap_or_else(PoisonError::into_inner);
-        sizes::of_sql(sizes, &sql, self.epoch + self.now.as_secs());
+        sizes::of_sql(sizes, &self.sql(), self.epoch + self.now.as_secs());
     }
 
     /// Opens a client socket to a msg_server. The slot must not be open; it is the `device` of

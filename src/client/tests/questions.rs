@@ -56,7 +56,7 @@ fn what_is_asked_about_users_and_oneself() {
             "set_push_shield",
             Args { on: Some(on), ..Args::default() },
         ));
-        assert_eq!(shield.shield_status, on.into());
+        assert_eq!(shield.shield_status, u32::from(on));
     }
     let token =
         view::<ImDeviceTokenReq>(ask("device_token", Args { text: "t".into(), ..Args::default() }));

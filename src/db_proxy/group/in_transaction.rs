@@ -178,6 +178,10 @@ impl<W: World> Transaction<W> for Changing<'_> {
         if !may || self.ids.is_empty() {
             return Ok(Changed::Nothing);
         }
+        let latest = match self.adds {
+            true => membership::hold_now(cx, group).await?,
+            false => 0,
+        };
         let found = cx.primary(MEMBERS, &[group.into()]).await?;
         let (mut live, mut former) = (BTreeSet::new(), BTreeSet::new());
         let mut joined = BTreeMap::new();
@@ -206,7 +210,7 @@ impl<W: World> Transaction<W> for Changing<'_> {
             return Ok(Changed::Now(Change { changed, current: live.into_iter().collect() }));
         }
         if self.adds {
-            join(cx, group, &changed, &former).await?;
+            join(cx, group, &changed, &former, latest);
             live.extend(&changed);
         } else {
             leave(cx, group, &changed);
@@ -231,12 +235,14 @@ impl<W: World> Transaction<W> for Changing<'_> {
     }
 }
 
-async fn join<W: World>(
+/// Makes users members who may read messages after `latest`.
+fn join<W: World>(
     cx: &mut Context<W>,
     group: u32,
     users: &[u32],
     former: &BTreeSet<u32>,
-) -> Result<(), StoreError> {
+    latest: u32,
+) {
     let (back, new): (Vec<u32>, Vec<u32>) = users.iter().partition(|user| former.contains(user));
     if !back.is_empty() {
         let (among, mut params) = membership::among(group, &back);
@@ -251,10 +257,9 @@ async fn join<W: World>(
         true => users.iter().copied().filter(|user| !former.contains(user)).collect(),
         false => users.to_vec(),
     };
-    if since_now.is_empty() {
-        return Ok(());
+    if !since_now.is_empty() {
+        membership::hide(cx, group, &since_now, latest);
     }
-    membership::hide_until_now(cx, group, &since_now).await
 }
 
 /// Takes members out and removes their sessions with the group.

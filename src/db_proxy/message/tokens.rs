@@ -47,7 +47,7 @@ mod tests {
         let world = Fake::default();
         let mut context = world.context(Protocol::hardened());
         context.now = NOW + KEPT;
-        world.on("TTSend", refused(1205));
+        world.on("TTSend", refused(1146));
         round(&mut context).await;
         assert_eq!(world.log(), [format!("M delete from TTSend where created<{NOW}")]);
         let job = run(world.context(Protocol::hardened()));

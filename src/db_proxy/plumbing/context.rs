@@ -4,7 +4,10 @@ use crate::{
     conversation::Conversation,
     db_proxy::{
         data::caches::Caches,
-        plumbing::error::{NotCommitted, OnFailure, StoreError, or_empty},
+        plumbing::{
+            error::{NotCommitted, OnFailure, StoreError, lost_a_lock, or_empty},
+            tries::Tries,
+        },
     },
     env::Env,
     fact::Fact,
@@ -87,6 +90,8 @@ pub struct Context<W: World> {
     /// The primary connection has its idle transactions limited.
     limited: bool,
     replica: Option<<W::Sql as Connector>::Connection>,
+    /// BEGIN was deferred, and what it began has not ended.
+    in_transaction: bool,
     /// Statements of the open transaction that go to the primary with the next one.
     deferred: Vec<Deferred>,
 }
@@ -101,8 +106,9 @@ impl<W: World> Context<W> {
     /// A context that opens its connections when they are needed.
     pub fn new(shared: Arc<Shared<W>>, connector: W::Sql) -> Self {
         let (primary, replica, deferred) = (None, None, Vec::new());
+        let (limited, in_transaction) = (false, false);
         let mut context =
-            Self { shared, now: 0, connector, primary, limited: false, replica, deferred };
+            Self { shared, now: 0, connector, primary, limited, replica, in_transaction, deferred };
         context.start_request();
         context
     }
@@ -152,16 +158,25 @@ impl<W: World> Context<W> {
     }
 
     /// Runs one statement on this worker's connection to a server, which is opened if there is none
-    /// or the last one was lost. Never repeats a statement. On the primary the deferred statements
-    /// run before it, and the error may be of one of them.
+    /// or the last one was lost. On the primary the deferred statements run before it, and the error may be of one of
+    /// them. A statement is repeated only if it is alone, on the primary, and its error says that it has had no effect for
+    /// somebody else's lock (with `answered-refusals`; [`Tries`]).
     pub async fn execute(
         &mut self,
         server: Server,
         text: &str,
         params: &[Value],
     ) -> Result<Outcome, SqlError> {
-        let (_, result) = self.execute_where(server, text, params).await;
-        result
+        let is_alone = server == Server::Primary && !self.in_transaction;
+        let repeats = is_alone && self.protocol().answered_refusals;
+        let mut tries = Tries::new(&self.shared.timing);
+        loop {
+            let (_, result) = self.execute_where(server, text, params).await;
+            let lost = result.as_ref().err().is_some_and(lost_a_lock);
+            if !(repeats && lost && tries.again().await) {
+                return result;
+            }
+        }
     }
 
     /// [`Self::execute`], and whether this statement was reached: false if a deferred one failed.
@@ -227,6 +242,7 @@ impl<W: World> Context<W> {
     /// Opens a transaction; BEGIN goes with the next statement.
     pub fn begin(&mut self) {
         self.deferred.clear();
+        self.in_transaction = true;
         self.defer(BEGIN, &[]);
     }
 
@@ -236,7 +252,10 @@ impl<W: World> Context<W> {
     /// Which of them failed: a deferred statement, or COMMIT.
     pub async fn commit(&mut self) -> Result<(), NotCommitted> {
         match self.execute_where(Server::Primary, "COMMIT", &[]).await {
-            (_, Ok(_)) => Ok(()),
+            (_, Ok(_)) => {
+                self.in_transaction = false;
+                Ok(())
+            }
             (false, Err(error @ SqlError::Server { .. })) => Err(NotCommitted::Failed(error)),
             (_, Err(error)) => Err(NotCommitted::Unknown(error)),
         }
@@ -328,6 +347,7 @@ impl<W: World> Context<W> {
     /// ROLLBACK fails, the connection is dropped here and the transaction ends with it; if BEGIN
     /// was not sent yet, there is nothing to end.
     pub async fn roll_back(&mut self) {
+        self.in_transaction = false;
         let begun = self.deferred.first().is_none_or(|first| first.text != BEGIN);
         self.deferred.clear();
         if !begun {

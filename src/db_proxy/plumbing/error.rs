@@ -47,9 +47,10 @@ impl StoreError {
         self.code() == Some(code::DUPLICATE)
     }
 
-    /// Whether a transaction may succeed if it is run again at once.
+    /// Whether a transaction, or a statement outside any, has had no effect and may succeed if it is run again at
+    /// once: another one had a lock, or has changed what was read.
     pub fn lost_a_lock(&self) -> bool {
-        matches!(self.code(), Some(code::DEADLOCK | code::LOCK_WAIT_TIMEOUT))
+        matches!(self, Self::Sql(error) if lost_a_lock(error))
     }
 
     /// Whether a statement can't be done with these values, at whatever time: a key that is there, a text or number that
@@ -63,6 +64,12 @@ impl StoreError {
         matches!(self.code(), Some(code::TOO_LONG | code::INCORRECT_STRING))
             || *self == Self::NoAudio
     }
+}
+
+/// See [`StoreError::lost_a_lock`].
+pub fn lost_a_lock(error: &SqlError) -> bool {
+    const LOST: [u16; 3] = [code::DEADLOCK, code::LOCK_WAIT_TIMEOUT, code::RECORD_CHANGED];
+    matches!(error, SqlError::Server { code, .. } if LOST.contains(code))
 }
 
 /// Why a transaction is not known to be committed.

@@ -7,3 +7,4 @@ pub mod refusal;
 pub mod reply;
 pub mod silent;
 pub mod transaction;
+mod tries;

@@ -3,11 +3,12 @@
 use crate::db_proxy::plumbing::{
     context::{Context, World},
     error::{NotCommitted, StoreError},
+    tries::Tries,
 };
 use crate::mutants::Mutant;
 use std::future::Future;
 
-/// The statements between BEGIN and COMMIT. They may run twice. BEGIN is sent with the first of
+/// The statements between BEGIN and COMMIT. They may run several times. BEGIN is sent with the first of
 /// them, and a deferred one ([`Context::defer`]) with the one after it or with COMMIT.
 pub trait Transaction<W: World>: Sync {
     /// What the statements find out.
@@ -29,8 +30,8 @@ pub trait Transaction<W: World>: Sync {
     }
 }
 
-/// Runs a transaction. One that met a deadlock or waited too long for a lock is rolled back and
-/// run once more (ours); any other error rolls back and is returned.
+/// Runs a transaction. One that lost a lock ([`StoreError::lost_a_lock`]) is rolled back and run again (ours), as often
+/// as [`Tries`] says; any other error rolls back and is returned.
 ///
 /// # Errors
 /// [`StoreError::Unknown`] when COMMIT itself failed and [`Transaction::took_effect`] sees no
@@ -39,7 +40,7 @@ pub async fn transact<W: World, T: Transaction<W>>(
     cx: &mut Context<W>,
     transaction: &T,
 ) -> Result<T::Done, StoreError> {
-    let mut again = true;
+    let mut tries = Tries::new(&cx.shared.timing);
     loop {
         let (done, error) = match attempt(cx, transaction).await {
             Ok(done) => match cx.commit().await {
@@ -59,10 +60,9 @@ pub async fn transact<W: World, T: Transaction<W>>(
                 Ok(false) | Err(_) => Err(error),
             };
         }
-        if !(again && error.lost_a_lock()) {
+        if !error.lost_a_lock() || !tries.again().await {
             return Err(error);
         }
-        again = false;
     }
 }
 

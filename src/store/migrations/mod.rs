@@ -7,6 +7,10 @@
 //! one that finds less than it needs does not serve. Keys that the switches need on the old tables are
 //! there already: IMMessage_N has (relateId, status, msgId, created).
 
+mod run;
+
+pub use run::run;
+
 use crate::protocol::{Protocol, SWITCHES};
 use std::fmt;
 

@@ -90,13 +90,14 @@ pub struct Engine {
     /// By their numbers from 1; none is ever taken out.
     sessions: Vec<Session>,
     /// Those sessions that have a snapshot, with it.
-    snapshots: Vec<(SessionId, u64)>,
+    pub(super) snapshots: Vec<(SessionId, u64)>,
     pub(super) locks: Locks,
     /// The statements so far, in the order of their lengths and texts.
     pub(super) known: Vec<Known>,
     /// The number of the last commit.
     pub(super) commits: u64,
     lock_wait: Duration,
+    pub(super) snapshot_isolation: bool,
 }
 
 impl Default for Engine {
@@ -124,6 +125,7 @@ impl Engine {
             commits: 0,
             // innodb_lock_wait_timeout's default.
             lock_wait: Duration::from_secs(50),
+            snapshot_isolation: false,
         };
         for (since, def) in tables::all() {
             let at = engine.create_table(def);
@@ -239,7 +241,7 @@ impl Engine {
     /// Answers the next statement of a session with an error, in the place of doing it.
     pub fn refuse(&mut self, id: SessionId, error: StoreError) -> Done {
         let step = match error {
-            StoreError::Deadlock => self.is_victim(id),
+            StoreError::Deadlock => self.rolled_back(id, error::deadlock()),
             StoreError::LockWaitTimeout => self.fail(id, error::lock_wait_timeout()),
             StoreError::SqlReadOnly => self.fail(id, error::read_only()),
             _ => self.fail(id, error::table_full()),
@@ -334,15 +336,15 @@ impl Engine {
                 self.undo_to(id, mark);
                 self.fail(id, e)
             }
-            Err(exec::Stop::Deadlock) => self.is_victim(id),
+            Err(exec::Stop::RolledBack(error)) => self.rolled_back(id, error),
         }
     }
 
-    /// A deadlock undoes the session's transaction, whole.
-    fn is_victim(&mut self, id: SessionId) -> Step {
+    /// A deadlock, or a snapshot that is too old, undoes the session's transaction, whole.
+    fn rolled_back(&mut self, id: SessionId, error: SqlError) -> Step {
         let transaction = self.in_transaction(id).then_some(id);
         self.rollback(id);
-        let result = Err(error::deadlock());
+        let result = Err(error);
         Step::Done(Done { result, committed: false, transaction, changed: Vec::new() })
     }
 

@@ -11,6 +11,12 @@ pub(super) fn null(column: &str) -> SqlError {
     server(1048, format!("Column '{column}' cannot be null"))
 }
 
+/// The transaction's snapshot is older than the row that it wants to lock.
+pub(super) fn changed(table: &str) -> SqlError {
+    let what = format!("Record has changed since last read in table '{table}'");
+    server(1020, format!("{what}; try restarting transaction"))
+}
+
 /// `clause` is `field list`, `where clause` or `order clause`.
 pub(super) fn unknown_column(column: &str, clause: &str) -> SqlError {
     server(1054, format!("Unknown column '{column}' in '{clause}'"))

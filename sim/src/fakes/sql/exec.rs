@@ -18,8 +18,8 @@ pub(super) enum Stop {
     Error(SqlError),
     /// It is queued for a lock.
     Wait,
-    /// It would have closed a cycle.
-    Deadlock,
+    /// Its whole transaction ends by this error: it would have closed a cycle, or has read what is old.
+    RolledBack(SqlError),
 }
 
 impl From<SqlError> for Stop {
@@ -87,10 +87,18 @@ impl Run<'_> {
 
     fn lock(&mut self, table: TableId, index: usize, key: Key, mode: Mode) -> Result<(), Stop> {
         let id = LockId { table, index, key };
+        let (is_row, key) = (index == 0, id.key.clone());
         match self.engine.locks.request(self.session, id, mode) {
+            // Seen on MariaDB: a lock of a row, also of one that was deleted, and not one of a secondary key.
+            Request::Granted if is_row => {
+                match self.engine.changed_since(self.session, table, &key) {
+                    Some(name) => Err(Stop::RolledBack(error::changed(name))),
+                    None => Ok(()),
+                }
+            }
             Request::Granted => Ok(()),
             Request::Queued => Err(Stop::Wait),
-            Request::Deadlock => Err(Stop::Deadlock),
+            Request::Deadlock => Err(Stop::RolledBack(error::deadlock())),
         }
     }
 

@@ -146,6 +146,16 @@ impl Table {
         })
     }
 
+    /// Whether a commit behind this one has written the row, or deleted it.
+    pub(super) fn has_changed_since(&self, key: &Key, snapshot: u64) -> bool {
+        let committed = |v: &Version| match v.stamp {
+            Stamp::Committed(commit) => Some(commit),
+            Stamp::Pending(_) => None,
+        };
+        let newest = self.rows.get(key).and_then(|all| all.iter().rev().find_map(committed));
+        newest.is_some_and(|commit| commit > snapshot)
+    }
+
     /// The newest committed version.
     pub(super) fn committed(&self, key: &Key) -> Option<&Row> {
         self.find(key, |stamp| matches!(stamp, Stamp::Committed(_)))

@@ -103,6 +103,9 @@ const HORIZON_MS: u64 = 9_000;
 /// Logins happen before this, other operations after it.
 const LOGINS_END_MS: u64 = 900;
 
+/// The stream of draws that decides which MariaDB a plan has: one from 11.6.2 on once in four times.
+const ISOLATION: u8 = 20;
+
 /// The plan of a seed.
 pub fn generate(seed: u64, clients: Clients, profile: Profile) -> Plan {
     generate_in(seed, clients, profile, &Deployment::default())
@@ -127,6 +130,7 @@ pub fn generate_in(seed: u64, clients: Clients, profile: Profile, deployment: &D
             }
             extras::add(&mut plan, seed, clients, deployment);
             past::add(&mut plan, seed);
+            plan.sql_snapshot_isolation = extras::Draws::of(seed, ISOLATION).once_in(4);
         }
         Profile::Idle => idle::stretch(&mut plan),
         Profile::Bounds => full::lay(&mut plan, seed, deployment),
@@ -269,6 +273,7 @@ fn plan(
                     db_workers: DB_WORKERS,
                     redis: fixed.redis.unwrap_or(redis),
                     redis_refuses_writes: false,
+                    sql_snapshot_isolation: false,
                     schema: None,
                     migrations: Vec::new(),
                     nodes,

@@ -37,6 +37,9 @@ impl Stores {
         let mut redis = fakes::redis::Engine::new();
         population::fill_sql(&mut sql, plan);
         population::fill_redis(&mut redis, plan);
+        if plan.sql_snapshot_isolation {
+            sql.isolate_snapshots();
+        }
         if plan.redis_refuses_writes {
             redis.refuse_writes();
         }

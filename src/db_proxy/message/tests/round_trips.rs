@@ -6,10 +6,10 @@ use crate::{
     catalogue::id as command,
     db_proxy::{
         plumbing::context::Context,
-        testing::{Fake, Test, answer, lost, refused, rows},
+        testing::{Fake, Test, answer, lost, ready, refused, rows},
     },
     protocol::Protocol,
-    store::sql::Value,
+    store::sql::{Server, Value},
     wire::{
         Pdu,
         attach::Attach,
@@ -77,6 +77,20 @@ fn a_statement_that_failed_on_its_way_to_commit_is_no_unknown_outcome() {
         assert_eq!(send(&mut cx, 3).command(), command::OTHER_REFUSED);
         let log = world.log();
         assert!(log.last().unwrap().contains(at), "no COMMIT: {log:#?}");
+    }
+}
+
+#[test]
+fn a_statement_that_is_alone_and_lost_a_lock_is_run_again() {
+    const TEXT: &str = "update IMGroup set lastChated=1 where id=1";
+    for (protocol, runs) in [(Protocol::hardened(), 2), (Protocol::teamtalk(), 1)] {
+        for (code, runs) in [(1213, runs), (1205, runs), (1020, runs), (1406, 1)] {
+            let world = Fake::default();
+            world.on(TEXT, refused(code));
+            let done = ready(world.context(protocol).execute(Server::Primary, TEXT, &[]));
+            assert_eq!(done.is_ok(), runs == 2, "{code}");
+            assert_eq!(world.log().len(), runs, "{code}");
+        }
     }
 }
 

@@ -247,8 +247,8 @@ fn an_unknown_outcome_is_unavailable_and_is_not_tried_again() {
 }
 
 #[test]
-fn a_lost_lock_is_tried_once_more() {
-    for code in [1213, 1205] {
+fn a_lost_lock_is_tried_once_more_at_once() {
+    for code in [1213, 1205, 1020] {
         let world = Fake::default();
         known_pair(&world);
         world.on("greatest", refused(code));
@@ -256,12 +256,19 @@ fn a_lost_lock_is_tried_once_more() {
         let log = world.log();
         assert_eq!(log.iter().filter(|l| *l == "M BEGIN").count(), 2, "{log:#?}");
         assert_eq!(log.iter().filter(|l| l.starts_with("INCRBY")).count(), 1);
+    }
+}
 
+#[test]
+fn a_lost_lock_is_tried_five_times_more_and_then_the_send_is_refused() {
+    for (lost, is_stored) in [(5, true), (6, false)] {
         let world = Fake::default();
         known_pair(&world);
-        world.on("greatest", refused(code)).on("greatest", refused(code));
+        (0..lost).for_each(|_| _ = world.on("greatest", refused(1020)));
         let pdu = send(&world, Protocol::hardened(), Some(&TOKEN));
-        assert_eq!(refusal(&pdu).0, RefusedCode::RefusedUnavailable);
+        assert_eq!(pdu.command() == command::MSG_DATA, is_stored, "{lost} times");
+        let begun = world.log().iter().filter(|l| *l == "M BEGIN").count();
+        assert_eq!(begun, 6);
     }
 }
 

@@ -3,4 +3,5 @@
 mod engine;
 mod host;
 mod locks;
+mod snapshots;
 mod tables;

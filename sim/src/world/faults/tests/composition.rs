@@ -48,6 +48,7 @@ fn plan(faults: Vec<Fault>) -> Plan {
         db_workers: 1,
         redis: Durability::Always,
         redis_refuses_writes: false,
+        sql_snapshot_isolation: false,
         schema: None,
         migrations: Vec::new(),
         noise_from: None,

@@ -53,6 +53,7 @@ fn plan(faults: &[(u64, u64, Trouble)]) -> Plan {
         db_workers: 4,
         redis: Durability::Always,
         redis_refuses_writes: false,
+        sql_snapshot_isolation: false,
         schema: None,
         migrations: Vec::new(),
         noise_from: None,
