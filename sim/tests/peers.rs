@@ -34,16 +34,6 @@ const CHUNK: u64 = 12;
 /// A mix is run on so many at a time, until it is seen to break more.
 const MANY: u64 = 60;
 
-/// Who must have a switch, and nothing breaks in [`MOST`] seeds where they lack it. Until 2026-12-01 both were seen: by keys that
-/// two tokens said at one moment left behind, and by read acks of what is not there. Both are mended for themselves.
-const UNSEEN: [(&str, Role); 2] = [
-    // A token has to be a number, that of a user: no plan has one. src/db_proxy/user/tests.rs does.
-    ("kept-tokens", Role::Db),
-    // Clients with it write their read acks again, as an old msg_server confirms none. Whether that harms is not known: no
-    // property sees it.
-    ("confirmed-read-acks", Role::Msg),
-];
-
 /// A deployment that lacks a switch and is to get it.
 struct Deployment<'a> {
     switch: &'static Switch,
@@ -112,9 +102,6 @@ impl Deployment<'_> {
             wrong.push(format!("{name}: all that must have it have it, and {lost:?} break"));
         }
         for role in until {
-            if UNSEEN.contains(&(name, role)) {
-                continue;
-            }
             if !self.breaks(&[Without::All(role)].into()) {
                 wrong.push(format!("{name}: all holds where no {} has it", role.name()));
             }

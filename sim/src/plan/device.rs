@@ -85,6 +85,9 @@ pub struct Device {
     /// How it departs from what its software does.
     #[serde(default, skip_serializing_if = "is_normal")]
     pub conduct: Conduct,
+    /// A phone's token for pushes is this number, the id of a user. `None`: a text of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<u32>,
 }
 
 impl Device {
@@ -92,7 +95,12 @@ impl Device {
     /// it is unusual.
     pub fn by_hand(slot: u32, client: Client, home: &str) -> Self {
         let (user, host, home, side) = (slot, "client1".into(), home.into(), Side::Base);
-        Self { slot, user, client, host, home, side, conduct: Conduct::default() }
+        Self { slot, user, client, host, home, side, conduct: Conduct::default(), token: None }
+    }
+
+    /// What a phone registers for pushes, whenever it does.
+    pub fn push_token(&self) -> String {
+        self.token.map_or_else(|| format!("token-{}", self.slot), |number| number.to_string())
     }
 
     /// Whether it runs our program and does nothing that this would not.

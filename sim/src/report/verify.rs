@@ -127,6 +127,9 @@ pub fn verdict(told: &Told<'_>) -> String {
             verdict.unclear.join(", ")
         );
     }
+    if let Some(asked) = asked_of_base(verdict) {
+        let _ = writeln!(out, "{asked}");
+    }
     if rolling {
         out += &order(told);
     }
@@ -190,6 +193,17 @@ pub(super) fn lost_runs(verdict: &Verdict) -> Vec<String> {
         all.push(format!("{n} of the runs that look for causes came to nothing"));
     }
     all
+}
+
+/// That the base was run on more seeds than those of the stages, if it was.
+pub(super) fn asked_of_base(verdict: &Verdict) -> Option<String> {
+    let more = verdict.asked_of_base;
+    let told = || {
+        format!(
+            "the base was run on {more} seeds more, to know what it breaks itself: that is not new"
+        )
+    };
+    (more > 0).then(told)
 }
 
 /// A stage of a contract.

@@ -81,6 +81,7 @@ pub fn json(told: &Told<'_>) -> Value {
         "figures": verdict.measures.iter().map(figures).collect::<Map<_, _>>(),
         "differences": verdict.differences.iter().map(differs).collect::<Vec<_>>(),
         "regressions": verdict.regressions.iter().map(regression).collect::<Vec<_>>(),
+        "asked_of_base": verdict.asked_of_base,
         "mended": verdict.mended, "not_yet": verdict.not_yet, "unclear": verdict.unclear,
         "allowed": at_stage(&verdict.allowed, "signature"),
         "broken": at_stage(&verdict.broken, "signature"),

@@ -70,10 +70,12 @@ fn clients(plan: &Plan) -> Vec<Change> {
     let mut changes = vec![change(move |plan| {
         for device in &mut plan.devices {
             (device.client, device.conduct) = (ours(device.client), Conduct::default());
+            device.token = None;
         }
     })];
     for at in 0..plan.devices.len() {
         changes.push(change(move |plan| plan.devices[at].conduct = Conduct::default()));
+        changes.push(change(move |plan| plan.devices[at].token = None));
         changes.push(change(move |plan| plan.devices[at].client = ours(plan.devices[at].client)));
         changes.push(change(move |plan| plan.devices[at].client = Client::OursPc));
     }

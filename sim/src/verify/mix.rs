@@ -94,6 +94,11 @@ pub fn frozen(plan: &Plan, sides: &BTreeMap<Host, Side>, older: Option<u32>) -> 
     plan
 }
 
+/// Whether a mix of these roles is none without the schema of the candidate: db_proxies that need it don't serve before.
+pub fn needs_schema(new: &BTreeSet<Role>, old: &BTreeSet<Role>) -> bool {
+    new.contains(&Role::Db) && !old.contains(&Role::Sql)
+}
+
 /// Looks for the smallest mix, run by run.
 pub struct Search<'a, 'p> {
     /// What runs them.
@@ -170,6 +175,10 @@ impl Search<'_, '_> {
         let restarts =
             Case { plan: Plan { rollout: Vec::new(), ..case.plan.clone() }, ..case.clone() };
         let case = self.failing(&restarts).unwrap_or(case);
+        // It goes without saying.
+        if needs_schema(&new, &old) {
+            new.remove(&Role::Sql);
+        }
         Found { cause: Cause::Mix { new, old }, case }
     }
 

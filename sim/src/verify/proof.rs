@@ -113,14 +113,15 @@ impl StandOut {
 impl Verification<'_> {
     /// Infers the order, runs it, and corrects it by what that breaks. What the order's own runs have
     /// looked at; `None` if none is known.
-    pub(super) fn prove(&self, verdict: &mut Verdict, of_stages: &Runs) -> Option<Looked> {
+    pub(super) fn prove(&self, verdict: &mut Verdict, of_stages: &mut Runs) -> Option<Looked> {
         for round in 1..=ROUNDS {
             verdict.proven = None;
             // What is not known of the causes can't be known of the order.
             if self.is_stopped() {
                 return None;
             }
-            let causes: Vec<_> = verdict.constraints.iter().map(|of| of.cause.clone()).collect();
+            let found = verdict.constraints.iter().map(|of| of.cause.clone());
+            let causes: Vec<_> = found.chain(self.pair.of_schema()).collect();
             let order = order::infer(&causes, self.pair.units())?;
             let Tried { proven, failing, lost, looked } = self.run_order(verdict, of_stages, order);
             let not_yet = looked.violated.iter().filter(|of| !of_stages.base_promises(of));
@@ -167,7 +168,7 @@ impl Verification<'_> {
     }
 
     /// Runs an order, there and back.
-    fn run_order(&self, verdict: &Verdict, of_stages: &Runs, order: Order) -> Tried {
+    fn run_order(&self, verdict: &mut Verdict, of_stages: &mut Runs, order: Order) -> Tried {
         let ranks = Ranks { at_once: order.at_once.clone(), ..Ranks::of(&order.roles) };
         // Other seeds than those that it was inferred from.
         let from = self.from.saturating_add(self.seeds);
@@ -182,6 +183,10 @@ impl Verification<'_> {
             let stage = |path: &Path| Stage::Rolling(path.leg);
             self.all(&mut runs, what, &cases, stage);
             all_lost.append(&mut runs.lost);
+            if runs.signatures().iter().any(|of| of_stages.of_base(of).hits == 0) {
+                self.ask_base(verdict, of_stages);
+            }
+            let (of_stages, verdict) = (&*of_stages, &*verdict);
             let (mut count, mut unsure) = (Count::default(), 0);
             for ran in runs.of(is_rolling) {
                 looked.add(ran);
@@ -190,7 +195,7 @@ impl Verification<'_> {
                 let is_open = |signature: &str| {
                     self.contract.must_hold(ran.stage, signature)
                         || of_stages.base_promises(signature)
-                            && self.stands_out(verdict, &runs, ran.stage, signature)
+                            && self.stands_out(verdict, [of_stages, &runs], ran.stage, signature)
                 };
                 let open = ran.came.violated.iter().filter(|of| is_open(&of.signature));
                 let mut stands_out = false;
@@ -199,7 +204,7 @@ impl Verification<'_> {
                     let must_hold = self.contract.must_hold(ran.stage, &of.signature);
                     // One that is lost is enough for a run: to tell the others from chance as well takes time.
                     let is_lost = must_hold
-                        || lost.is_none() && self.is_lost(verdict, &runs, ran, &of.signature);
+                        || lost.is_none() && self.is_lost([of_stages, &runs], ran, &of.signature);
                     if is_lost && lost.is_none() {
                         lost = Some(of);
                     }
@@ -229,26 +234,31 @@ impl Verification<'_> {
         Tried { proven, failing, lost: all_lost, looked }
     }
 
-    /// Whether a signature is one to be looked at in the runs of an order: the base has none of it or clearly fewer.
-    fn stands_out(&self, verdict: &Verdict, runs: &Runs, stage: Stage, signature: &str) -> bool {
+    /// Whether a signature is one to be looked at in the runs of an order, which are beside those of the stages: the base has
+    /// none of it or clearly fewer.
+    fn stands_out(
+        &self,
+        verdict: &Verdict,
+        runs: [&Runs; 2],
+        stage: Stage,
+        signature: &str,
+    ) -> bool {
         let is_not_yet = verdict.not_yet.iter().any(|of| of == signature);
-        let [is_new, is_more] = beside(verdict, runs, signature);
+        let [is_new, is_more] = beside(runs, signature);
         !is_not_yet && !self.contract.may_lose(stage, signature) && (is_new || is_more)
     }
 
     /// Whether a violation that stands out is one that the base does not have: on the same plan, or by how often it comes in
     /// these runs.
-    fn is_lost(&self, verdict: &Verdict, runs: &Runs, ran: &Ran, signature: &str) -> bool {
+    fn is_lost(&self, runs: [&Runs; 2], ran: &Ran, signature: &str) -> bool {
         // What is new in many runs needs no pairs: each plan may do it rarely.
-        beside(verdict, runs, signature) == [true, true]
-            || self.is_by_its_sides(&ran.expecting(signature))
+        beside(runs, signature) == [true, true] || self.is_by_its_sides(&ran.expecting(signature))
     }
 }
 
-/// Whether the base has none of a signature, and whether in these runs there is more of it than under the base.
-fn beside(verdict: &Verdict, runs: &Runs, signature: &str) -> [bool; 2] {
-    let of_base = verdict.rows.get(signature).and_then(|row| row.counts.get(&Stage::Base));
-    let of_base = of_base.copied().unwrap_or_default();
+/// Whether the base has none of a signature, and whether in the runs of an order there is more of it than under the base.
+fn beside([of_stages, runs]: [&Runs; 2], signature: &str) -> [bool; 2] {
+    let of_base = of_stages.of_base(signature);
     [of_base.hits == 0, runs.count(signature, is_rolling).exceeds_at(LOST, of_base)]
 }
 

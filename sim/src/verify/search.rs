@@ -4,7 +4,7 @@ use super::{
     AIMED, CONFIRMED, Capped, Cause, Constraint, Count, Lost, MOST_CAUSES, Progress, ROLLING,
     Regression, Row, Runs, Stage, TRIED, Verdict, Verification, is_rolling,
     known::Broken,
-    mix::{Found, Search, frozen, stays},
+    mix::{Found, Search, frozen, needs_schema, stays},
     noises::Noises,
     sides::{Sides, at_start},
     stage::{Came, Path, Paths, Ran, only},
@@ -267,16 +267,19 @@ impl Verification<'_> {
         (!self.is_stopped()).then_some(constraint)
     }
 
+    /// The case of a seed in which hosts are mixed from beginning to end.
+    pub(super) fn mixed_case(&self, seed: u64, new: &BTreeSet<Role>, old: &BTreeSet<Role>) -> Case {
+        let (mut case, _) = self.rollout(seed, &Paths::any());
+        let sides = mixed(&case.plan, new, old, seed);
+        case.plan = frozen(&case.plan, &sides, self.pair.older_schema());
+        case
+    }
+
     /// The case of a seed in which it is as a cause says. Who has no part in it is on the side that it is on
     /// in a case that shows the cause.
     fn aimed(&self, seed: u64, cause: &Cause, shown: &Case) -> Case {
         match cause {
-            Cause::Mix { new, old } => {
-                let (mut case, _) = self.rollout(seed, &Paths::any());
-                let sides = mixed(&case.plan, new, old, seed);
-                case.plan = frozen(&case.plan, &sides, self.pair.older_schema());
-                case
-            }
+            Cause::Mix { new, old } => self.mixed_case(seed, new, old),
             Cause::Back(roles) | Cause::Change { new: roles, .. } => {
                 let legs = match cause {
                     Cause::Back(_) => vec![Leg::Back, Leg::Again],
@@ -315,7 +318,7 @@ pub(super) fn explain(verdict: &mut Verdict, runs: &Runs) {
 }
 
 /// Who is on which side where a mix is as it says: of a role that is on both sides every other host, which first by the
-/// seed; who has no part in it is on the base.
+/// seed; who has no part in it is on the base, but for the schema that db_proxies of the candidate need.
 fn mixed(
     plan: &Plan,
     new: &BTreeSet<Role>,
@@ -326,6 +329,10 @@ fn mixed(
     let mut seen: BTreeMap<Role, u64> = BTreeMap::new();
     for (host, side) in &mut sides {
         let role = host.role();
+        if role == Role::Sql && needs_schema(new, old) {
+            *side = Side::Candidate;
+            continue;
+        }
         let nth = seen.entry(role).or_default();
         *nth += 1;
         let is_new = new.contains(&role) && (!old.contains(&role) || *nth % 2 == seed % 2);

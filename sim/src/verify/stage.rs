@@ -16,6 +16,7 @@ use crate::{
     },
     properties::Violation,
     verify::{
+        Cause,
         measure::Measure,
         sides::{Changes, Sides},
     },
@@ -105,6 +106,12 @@ impl Pair {
         let needs = |spec: &ProtocolSpec| spec.resolve().map_or(0, |of| migrations::required(&of));
         let (base, candidate) = (needs(&self.base), needs(&self.candidate));
         (base < candidate).then_some(base)
+    }
+
+    /// What is unsafe whatever a plan shows: a db_proxy that needs a later schema does not serve on that of the base.
+    pub(super) fn of_schema(&self) -> Option<Cause> {
+        let of = |role: Role| [role].into();
+        self.older_schema().map(|_| Cause::Mix { new: of(Role::Db), old: of(Role::Sql) })
     }
 
     /// What changes, in the order of the way of a message: the schema, if it does, and the roles.

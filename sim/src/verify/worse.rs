@@ -2,12 +2,14 @@
 //! change side.
 
 use super::{
-    Count, LOST, Progress, ROLLING, Regression, Runs, Stage, TRIED, Verdict, Verification,
+    ASKED, Count, LOST, Progress, ROLLING, Regression, Runs, Stage, TRIED, Verdict, Verification,
+    add_lost,
     chance::even_odds,
     is_rolling,
-    stage::{Ran, only},
+    stage::{Paths, Ran, only},
 };
 use crate::plan::Side;
+use std::collections::BTreeMap;
 
 /// A signature at a stage, beside the base.
 enum Beside {
@@ -61,8 +63,30 @@ impl Runs {
 }
 
 impl Verification<'_> {
+    /// Runs the base on more seeds than those of the stages, if these are few: what it has not broken in them it may break in
+    /// others. Once, and only if it breaks anything at all: where it never did, what is new is new.
+    pub(super) fn ask_base(&self, verdict: &mut Verdict, runs: &mut Runs) {
+        let breaks = runs.of(|of| of == Stage::Base).any(|ran| !ran.came.violated.is_empty());
+        let is_known = !runs.more_of_base.is_empty() || self.seeds >= ASKED;
+        if !breaks || is_known || self.is_stopped() {
+            return;
+        }
+        let first = self.from.saturating_add(self.seeds);
+        let cases = self.cases(first..self.from.saturating_add(ASKED), &Paths::any());
+        let mut more = Runs::default();
+        self.all(&mut more, "everybody on the base, on more seeds", &cases, |_| Stage::Base);
+        let ran = more.ran.into_values().flat_map(BTreeMap::into_values);
+        runs.more_of_base = ran.collect();
+        verdict.asked_of_base = runs.more_of_base.len() as u64;
+        add_lost(&mut verdict.lost, more.lost);
+    }
+
     /// What is worse than under the base, and what is better.
-    pub(super) fn regressions(&self, verdict: &mut Verdict, runs: &Runs) {
+    pub(super) fn regressions(&self, verdict: &mut Verdict, runs: &mut Runs) {
+        let is_new = |signature: &&str| runs.of_base(signature).hits == 0;
+        if runs.signatures().iter().any(|of| is_new(of)) {
+            self.ask_base(verdict, runs);
+        }
         (self.progress)(Progress::Begins("what is worse, beside the base".into(), None));
         for signature in runs.signatures() {
             let base = runs.count(signature, |stage| stage == Stage::Base);
@@ -99,7 +123,7 @@ impl Verification<'_> {
     /// A signature with everybody on the candidate, or in all rollouts.
     fn beside_base(&self, runs: &Runs, signature: &str, stage: Stage) -> Beside {
         let is_of = |of: Stage| of == stage || is_rolling(of) && is_rolling(stage);
-        let base = runs.count(signature, |stage| stage == Stage::Base);
+        let base = runs.of_base(signature);
         let here = runs.count(signature, is_of);
         // With hosts that change side a plan goes other ways than under the base, so that each breaks what the other does
         // not: of these runs the counts alone are compared.

@@ -1,6 +1,6 @@
 //! What a plan's operation is to a device.
 
-use crate::plan::{Action, Ask, Chat, GroupRef, Odd, Operation, Size, text_of};
+use crate::plan::{Action, Ask, Chat, Device, GroupRef, Odd, Operation, Size, text_of};
 use bytes::{Bytes, BytesMut};
 use prost::encoding;
 use std::collections::BTreeMap;
@@ -34,10 +34,11 @@ pub(super) enum NotDone {
     NoLimit,
 }
 
-/// The device's action; `None`: it is the rogue's. `created`: group ids by the operation that
-/// created them.
+/// The device's action; `None`: it is the rogue's. `device`: whose operation it is, if the plan has it. `created`:
+/// group ids by the operation that created them.
 pub(super) fn of(
     op: &Operation,
+    device: Option<&Device>,
     created: &BTreeMap<u32, u32>,
     limits: &Limits,
 ) -> Result<Option<client::Action>, NotDone> {
@@ -94,7 +95,11 @@ pub(super) fn of(
             client::Action::Raw { command, body: Bytes::from_static(BREAKS_OFF) }
         }
         Action::Ask(Ask { command, args }) => {
-            let text = if command == id::LOGIN_REQ_DEVICETOKEN { token(op) } else { name() };
+            // A phone keeps its token, whoever asks for it.
+            let text = match device.filter(|_| command == id::LOGIN_REQ_DEVICETOKEN) {
+                Some(device) => device.push_token().into(),
+                None => name(),
+            };
             let args = Args { text, ..args.renamed(chat, group)? };
             client::Action::Ask(client::Question { command, args })
         }
@@ -133,9 +138,4 @@ fn probed(probe: &Probe, size: Size) -> u32 {
         (_, Size::At) => probe.most,
         (_, Size::Over) => probe.most + 1,
     }
-}
-
-/// A phone keeps its token, whoever asks for it.
-fn token(op: &Operation) -> Bytes {
-    format!("token-{}", op.device).into()
 }

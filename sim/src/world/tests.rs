@@ -36,6 +36,7 @@ fn device(slot: u32, user: u32, client: Client) -> Device {
         home: "msg1".into(),
         side: Side::Base,
         conduct: Conduct::default(),
+        token: None,
     }
 }
 

@@ -158,6 +158,9 @@ fn devices(plan: &Plan) -> Result<(), String> {
                 of_host.name()
             ));
         }
+        if let Some(token) = device.token {
+            within(&place, "token", token, 1, LARGEST_ID)?;
+        }
         if let Acks::Late { ms } = device.conduct.acks {
             within(&place, "conduct.acks.late.ms", ms, 0, LONGEST_MS)?;
         }

@@ -1,13 +1,15 @@
 //! Faults that come when something is in their way: a db_proxy that is told to stop while everybody sends,
 //! a device that crashes while it reads, a db_proxy so slow that what waits for it is given up, a session that is
-//! removed while messages of it come, first messages while SQL is reset. Each has draws of its own, so that no
-//! other part of a plan moves with it.
+//! removed while messages of it come, first messages while SQL is reset, db_proxies that crash while people read for the
+//! last time. Each has draws of its own, so that no other part of a plan moves with it.
 
 use super::{
     LOGINS_END_MS,
     extras::{Draws, Timed},
+    operations::LAST_MS,
 };
 use crate::plan::{Action, Chat, Device, Fault, Plan, Role, TICK_MS, Trouble};
+use std::collections::BTreeSet;
 use teamtalk::catalogue::Args;
 
 /// In how many plans, one of so many; and which draws.
@@ -17,12 +19,13 @@ struct Family {
     add: fn(&mut Plan, &mut Draws) -> Timed,
 }
 
-const FAMILIES: [Family; 5] = [
+const FAMILIES: [Family; 6] = [
     Family { once_in: 6, stream: 2, add: stops },
     Family { once_in: 6, stream: 3, add: crashes },
     Family { once_in: 16, stream: 4, add: slow_readers },
     Family { once_in: 6, stream: 6, add: removals },
     Family { once_in: 12, stream: 7, add: first_words },
+    Family { once_in: 10, stream: 9, add: last_reads },
 ];
 
 /// Lays them over a plan. Returns what is done in them.
@@ -167,20 +170,86 @@ fn first_words(plan: &mut Plan, draws: &mut Draws) -> Timed {
     (0..many).map(sends).collect()
 }
 
+/// Late in the day people open a chat on one of their devices and log out there, and the db_proxies crash meanwhile: a
+/// read ack that is lost is not written again, and the user's other device may have heard of it.
+fn last_reads(plan: &mut Plan, draws: &mut Draws) -> Timed {
+    /// So many messages come, one every so many simulated milliseconds.
+    const SENT: (u64, u64) = (3, 30);
+    /// The chat is opened so long after the last one.
+    const OPENED_AFTER_MS: u64 = 150;
+    /// The crash comes at least so long after that, and up to so much later: about as long as it takes from
+    /// there to the read ack.
+    const CRASH_AFTER_MS: (u64, u64) = (20, 100);
+    /// So long after it was opened nobody is there any more.
+    const GONE_AFTER_MS: u64 = 160;
+    /// Of so much of the end of the day.
+    const LATE_MS: u64 = 1_500;
+    let at_ms = LAST_MS - LATE_MS + draws.below(LATE_MS / 2);
+    let for_ms = 300 + draws.below(600);
+    let proxies: Vec<String> = plan.hosts(Role::Db).iter().map(|host| host.to_string()).collect();
+    for host in proxies {
+        begins(plan, at_ms, for_ms, Trouble::Crash { host, refuses: true });
+    }
+    let (many, every) = SENT;
+    let mut all = Timed::new();
+    let users: BTreeSet<u32> = plan.devices.iter().map(|device| device.user).collect();
+    for user in users {
+        let is_phone = draws.once_in(2);
+        let of = |is_phone: bool| {
+            let is_it = |d: &&Device| d.user == user && d.client.is_phone() == is_phone;
+            plan.devices.iter().find(is_it)
+        };
+        let (Some(reads), Some(_)) = (of(is_phone), of(!is_phone)) else { continue };
+        let Some(peer) = other(plan, user, draws) else { continue };
+        let (least, more) = CRASH_AFTER_MS;
+        let opened = at_ms - least - draws.below(more);
+        let first = opened - OPENED_AFTER_MS - (many - 1) * every;
+        let to = Chat::User(user);
+        all.extend((0..many).map(|n| (first + n * every, peer.slot, Action::Send { to })));
+        all.push((opened, reads.slot, Action::Read { chat: Chat::User(peer.user) }));
+        all.push((opened + GONE_AFTER_MS, reads.slot, Action::Logout));
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use crate::plan::{
-        Role, Trouble,
+        Action, Operation, Role, Trouble,
         generate::{Clients, Profile, generate},
     };
+    use std::collections::BTreeSet;
 
     #[test]
     fn each_is_in_some_plans() {
-        let (mut stops, mut crashes, mut slow) = (0, 0, 0);
+        let (mut stops, mut crashes, mut slow, mut last) = (0, 0, 0, 0);
         for seed in 0..200 {
             let plan = generate(seed, Clients::Ours, Profile::Default);
             let proxies: Vec<_> =
                 plan.hosts(Role::Db).iter().map(|host| host.to_string()).collect();
+            // All db_proxies at once, and somebody who has read a chat just before is gone.
+            let crash_at = |host: &String| {
+                let is_it = |trouble: &Trouble| matches!(trouble, Trouble::Crash { host: of, .. } if of == host);
+                let crashes = plan.faults.iter().filter(|fault| is_it(&fault.trouble));
+                crashes.map(|fault| fault.at_ms).collect::<BTreeSet<_>>()
+            };
+            let all: Vec<_> = proxies.iter().map(crash_at).collect();
+            let at_once = |at_ms: &u64| all.iter().all(|of| of.contains(at_ms));
+            let reads = |at_ms: &u64| {
+                let is_it = |op: &&Operation| {
+                    matches!(op.action, Action::Read { .. })
+                        && (at_ms - 120..*at_ms).contains(&op.at_ms)
+                };
+                let reads: Vec<_> = plan.operations.iter().filter(is_it).collect();
+                let gone = |op: &&&Operation| {
+                    let logs_out = |of: &Operation| {
+                        of.action == Action::Logout && of.device == op.device && of.at_ms > op.at_ms
+                    };
+                    plan.operations.iter().any(logs_out)
+                };
+                reads.iter().any(|op| gone(&op))
+            };
+            last += u32::from(all[0].iter().any(|at_ms| at_once(at_ms) && reads(at_ms)));
             for fault in &plan.faults {
                 match &fault.trouble {
                     Trouble::Stop { host } if proxies.contains(host) => stops += 1,
@@ -191,6 +260,7 @@ mod tests {
             }
         }
         assert!(stops > 20 && crashes > 20 && slow > 5, "{stops} {crashes} {slow}");
+        assert!(last > 5, "{last}");
         assert!(generate(1, Clients::Ours, Profile::Calm).faults.is_empty());
     }
 }

@@ -78,6 +78,7 @@ pub(super) fn devices(
                 home: format!("msg{home}"),
                 side: Side::Base,
                 conduct,
+                token: None,
             });
         }
         devices

@@ -90,6 +90,7 @@ pub(super) fn devices(
                     home: format!("msg{home}"),
                     side: Side::Base,
                     conduct,
+                    token: None,
                 })
             },
         )

@@ -16,6 +16,7 @@ mod operations;
 mod past;
 pub mod rollout;
 mod stores;
+mod tokens;
 
 pub use deployment::Deployment;
 pub use full::limits;
@@ -131,6 +132,7 @@ pub fn generate_in(seed: u64, clients: Clients, profile: Profile, deployment: &D
             extras::add(&mut plan, seed, clients, deployment);
             past::add(&mut plan, seed);
             plan.sql_snapshot_isolation = extras::Draws::of(seed, ISOLATION).once_in(4);
+            tokens::add(&mut plan, seed);
         }
         Profile::Idle => idle::stretch(&mut plan),
         Profile::Bounds => full::lay(&mut plan, seed, deployment),

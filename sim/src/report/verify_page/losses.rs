@@ -4,7 +4,7 @@ use super::{Shown, Told, again, bar, section, text};
 use crate::{
     report::{
         printable,
-        verify::{when, where_to},
+        verify::{asked_of_base, when, where_to},
         verify_order::headline,
     },
     verify::{Count, InOrder, Regression, Stage},
@@ -99,6 +99,9 @@ pub fn others(told: &Told<'_>) -> String {
             let _ = writeln!(inner, "<li><code>{}</code></li>", text(signature));
         }
         inner += "</ul>\n";
+    }
+    if let Some(asked) = asked_of_base(verdict) {
+        let _ = writeln!(inner, "<p class=\"note\">{}.</p>", text(&asked));
     }
     let seen: Vec<_> = verdict.proven.iter().flat_map(|of| &of.seen).collect();
     if !seen.is_empty() {

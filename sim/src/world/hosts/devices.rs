@@ -83,7 +83,8 @@ impl Devices {
     /// Hands an operation to its device, or to the host's rogue. `created`: the groups that
     /// operations have created.
     pub fn perform(&self, op: &Operation, created: &BTreeMap<u32, u32>) {
-        match actions::of(op, created, &self.sides.base.limits) {
+        let device = self.plan.devices.iter().find(|device| device.slot == op.device);
+        match actions::of(op, device, created, &self.sides.base.limits) {
             Ok(Some(action)) => {
                 let mut queues = self.queues.lock().expect("no panic under it");
                 let command = Command { op: op.id, action };

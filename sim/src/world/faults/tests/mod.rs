@@ -32,6 +32,7 @@ fn plan(faults: &[(u64, u64, Trouble)]) -> Plan {
         home: "msg1".into(),
         side: Side::Base,
         conduct: Conduct::default(),
+        token: None,
     };
     let logins = [(200, 1, Action::Login), (300, 2, Action::Login)];
     let sends = (5..23).map(|n| (n * 200, 1, Action::Send { to: Chat::User(2) }));
