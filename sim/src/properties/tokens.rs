@@ -2,7 +2,8 @@
 //!
 //! What Redis holds is judged: after a registration (0108) that was answered the user's key has that
 //! token, after the logout of a phone no phone's. Each may be overtaken by another one of the same user or
-//! token, which is owed in its place. A registration is answered before a store was asked, and goes
+//! token, which is owed in its place. What is kept then stays, unless another token of the user is said, or this one by
+//! another user. A registration is answered before a store was asked, and goes
 //! with the link that it goes on; so what is owed when something goes wrong is forgiven, unless it had
 //! the time of a request until then.
 
@@ -45,6 +46,23 @@ struct Owed {
     answered: bool,
     /// The store was seen as it is to be.
     paid: bool,
+    /// No db_proxy was told anything else of this user since, nor of this token by another one.
+    is_last: bool,
+}
+
+impl Held {
+    /// The token alone.
+    fn token(&self) -> &[u8] {
+        match self {
+            Self::Token(said) => said.splitn(2, |byte| *byte == b':').nth(1).unwrap_or_default(),
+            Self::Nothing => &[],
+        }
+    }
+
+    /// Whether a user who says a token says something else than this, which a user is to have.
+    fn is_against(&self, user: u32, (by, token): (u32, &[u8])) -> bool {
+        (by == user) != (token == self.token())
+    }
 }
 
 /// See the module.
@@ -55,6 +73,8 @@ pub struct Tokens {
     /// How many registrations and logouts of a user db_proxies have under way, and whether that is known since there
     /// were none.
     under_way: BTreeMap<u32, (u32, bool)>,
+    /// The users and tokens of those that a db_proxy has read and not answered; of one that has no answer, for good.
+    at_db: Vec<(u32, Bytes)>,
     /// Former tokens of users, left where that was forgiven: nobody can find them any more.
     left: BTreeSet<(u32, Bytes)>,
     /// Whose registrations and logouts a db_proxy read last: the link, and when.
@@ -93,7 +113,9 @@ impl Tokens {
             return;
         }
         let paid = is_so(seen.known.stores.after(seen.line.n), user, &held);
-        self.owed.insert(user, Owed { held, conn, since_us, answered: false, paid });
+        let is_against = |(by, token): &(u32, Bytes)| held.is_against(user, (*by, token));
+        let is_last = !self.at_db.iter().any(is_against);
+        self.owed.insert(user, Owed { held, conn, since_us, answered: false, paid, is_last });
     }
 
     fn client(&mut self, seen: &Seen<'_>, (at, conn, pdu): (At, ConnId, &Frame)) -> Option<()> {
@@ -147,8 +169,16 @@ impl Tokens {
         }
     }
 
+    /// A db_proxy is told a token of a user.
+    fn said(&mut self, user: u32, token: Bytes) {
+        for (of, owed) in &mut self.owed {
+            owed.is_last &= !owed.held.is_against(*of, (user, &token));
+        }
+        self.at_db.push((user, token));
+    }
+
     /// Redis holds something else than before.
-    fn stored(&mut self, seen: &Seen<'_>) {
+    fn stored(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         let view = seen.known.stores.after(seen.line.n);
         let mut paid = 0;
         for (&user, owed) in self.owed.iter_mut().filter(|(_, owed)| !owed.paid) {
@@ -156,6 +186,18 @@ impl Tokens {
             paid += u64::from(owed.paid);
         }
         (0..paid).for_each(|_| self.tally.judge());
+        let is_lost = |(user, owed): &(&u32, &mut Owed)| {
+            owed.answered && owed.paid && owed.is_last && !is_so(view, **user, &owed.held)
+        };
+        let (&user, owed) = self.owed.iter_mut().find(is_lost)?;
+        let Held::Token(token) = &owed.held else { return None };
+        // Once is enough.
+        owed.is_last = false;
+        let token = String::from_utf8_lossy(token).into_owned();
+        let sentence =
+            format!("user {user} has registered {token}, and that was kept, and is no more");
+        let about = [Subject::User(user), Subject::Connection(owed.conn)].into();
+        Some(Violation { property: "tokens", kind: "lost", role: Role::Db, sentence, about })
     }
 
     /// Something goes wrong: what had its time is not kept, and what had none may be for that.
@@ -265,12 +307,13 @@ impl Property for Tokens {
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         match &seen.line.kind {
-            Kind::Store(_) => self.stored(seen),
+            Kind::Store(_) => return self.stored(seen),
             Kind::PduReceived(frame)
                 if seen.db.is_some() && frame.command() == cmd::LOGIN_REQ_DEVICETOKEN =>
             {
                 let asked = frame.view::<ImDeviceTokenReq>().ok()?;
                 let user = asked.user_id;
+                self.said(user, asked.device_token.clone());
                 self.left.remove(&(user, asked.device_token.clone()));
                 let under_way = self.under_way.entry(user).or_default();
                 under_way.0 += 1;
@@ -286,6 +329,10 @@ impl Property for Tokens {
             Kind::PduSent(frame)
                 if seen.db.is_some() && frame.command() == cmd::LOGIN_RES_DEVICETOKEN =>
             {
+                let user = frame.view::<ImDeviceTokenRsp>().ok()?.user_id;
+                if let Some(at) = self.at_db.iter().position(|(of, _)| *of == user) {
+                    self.at_db.remove(at);
+                }
                 return self.kept(seen, frame);
             }
             Kind::FaultStart { .. }
@@ -377,6 +424,38 @@ mod tests {
         assert_eq!(tape.pending().as_deref(), Some("tokens/stays/msg"));
         holds(&mut tape, "device_7", None);
         assert_eq!(tape.pending(), None);
+    }
+
+    #[test]
+    fn what_is_kept_stays() {
+        let kept = || {
+            let mut tape = tape();
+            registers(&mut tape);
+            tape.db_reads(request(7, "tok"));
+            holds(&mut tape, "device_7", Some("ios:tok"));
+            let answer = ImDeviceTokenRsp { user_id: 7, attach_data: None };
+            tape.db_writes(Pdu::new(cmd::LOGIN_RES_DEVICETOKEN, 5, &answer));
+            tape
+        };
+        let mut tape = kept();
+        holds(&mut tape, "device_9", Some("ios:7"));
+        assert_eq!(tape.found, [""; 0], "it is another user's");
+        holds(&mut tape, "device_7", Some("9"));
+        assert_eq!(tape.found, ["tokens/lost/db"], "a token that is the user's id was kept there");
+        // Another phone of the user, and another user's phone that has the token now.
+        for said in [request(7, "new"), request(9, "tok")] {
+            let mut tape = kept();
+            tape.db_reads(said);
+            holds(&mut tape, "device_7", None);
+            assert_eq!(tape.found, [""; 0]);
+        }
+        let mut tape = self::tape();
+        tape.db_reads(request(7, "old"));
+        registers(&mut tape);
+        tape.db_reads(request(7, "tok"));
+        holds(&mut tape, "device_7", Some("ios:tok"));
+        holds(&mut tape, "device_7", Some("ios:old"));
+        assert_eq!(tape.found, [""; 0], "a db_proxy had an older one under way");
     }
 
     #[test]

@@ -41,6 +41,9 @@ pub(super) fn order(told: &Told<'_>) -> String {
     for role in &proven.order.at_once {
         let _ = writeln!(out, "  all {} at once", one(*role));
     }
+    if told.pair.older_schema().is_some() {
+        out += "  db_proxies of the candidate do not serve before the schema is migrated\n";
+    }
     let _ = writeln!(out, "  {}", way_back(proven));
     let Proven { forward, back, unsure_forward, unsure_back, .. } = proven;
     let mut part = |what: &str, count: Count, unsure: u64| {

@@ -95,9 +95,10 @@ mod tests {
     use crate::{
         plan::{
             Role,
+            case::ProtocolSpec,
             rollout::{ROLES, UNITS},
         },
-        verify::mix::Cause,
+        verify::{Pair, mix::Cause},
     };
     use Role::{Client, Db, Msg, Route};
 
@@ -130,6 +131,18 @@ mod tests {
         let causes = [mix(&[Db], &[Role::Sql])];
         let order = super::infer(&causes, &UNITS).expect("an order");
         assert_eq!(order.roles, UNITS);
+    }
+
+    /// As few seeds of `teamtalk` against `hardened` found it: without the schema's own rule db_proxies came before it.
+    #[test]
+    fn what_needs_the_schema_comes_after_it_whatever_else_is_known() {
+        let spec = |name: &str| ProtocolSpec::preset(name);
+        let pair = Pair { base: spec("teamtalk"), candidate: spec("hardened") };
+        let of_schema = pair.of_schema().expect("hardened needs a later one");
+        let order = super::infer(&[mix(&[Db], &[Db]), of_schema], pair.units()).expect("an order");
+        assert_eq!((order.roles, order.at_once), (UNITS.to_vec(), [Db].into()));
+        let same = Pair { base: spec("hardened"), candidate: spec("hardened") };
+        assert_eq!(same.of_schema(), None);
     }
 
     #[test]

@@ -90,6 +90,25 @@ fn what_the_order_shows_and_the_base_never_did_is_kept() {
     assert!(proven.lost.is_empty() && verdict.is_safe(true));
 }
 
+/// Seed 1 while hosts change: with so few seeds the base has nothing of it, and it breaks something else.
+#[test]
+fn a_base_that_breaks_things_is_asked_on_more_seeds_before_something_is_new() {
+    let stop = AtomicBool::new(false);
+    let clean = verdict(&[1], Contract::default(), &stop, &|_| {});
+    assert_eq!((clean.asked_of_base, &*clean.unclear), (0, &[IT.to_string()][..]));
+    let mut given = given(&[1]);
+    let signature = "order/missing/db".to_string();
+    let other = Violated { signature, sentence: "planted".into(), line: None };
+    given.entry((Stage::Base, 2)).or_default().violated.push(other);
+    for seed in 3..=300 {
+        let came = if seed % 50 == 0 { planted() } else { Came::default() };
+        given.insert((Stage::Base, seed), came);
+    }
+    let asked = verdict_of(given, Contract::default(), &stop, &|_| {});
+    assert_eq!(asked.asked_of_base, 298);
+    assert!(asked.unclear.is_empty() && asked.regressions.is_empty(), "{:?}", asked.unclear);
+}
+
 /// The base does not judge `pushed`: it promises nothing of it.
 #[test]
 fn what_the_base_promises_nothing_of_is_not_lost_in_the_order() {
