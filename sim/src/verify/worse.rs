@@ -84,7 +84,7 @@ impl Verification<'_> {
     /// What is worse than under the base, and what is better.
     pub(super) fn regressions(&self, verdict: &mut Verdict, runs: &mut Runs) {
         let is_new = |signature: &&str| runs.of_base(signature).hits == 0;
-        if runs.signatures().iter().any(|of| is_new(of)) {
+        if runs.signatures().iter().any(is_new) {
             self.ask_base(verdict, runs);
         }
         (self.progress)(Progress::Begins("what is worse, beside the base".into(), None));
