@@ -51,6 +51,7 @@ fn devices() -> Vec<Device> {
         home: format!("msg{user}"),
         side: Side::Base,
         conduct: Conduct::default(),
+        token: None,
     };
     [1, 2].map(device).into()
 }
