@@ -78,7 +78,7 @@ pub const SHRINK_RUNS: u64 = 2_000;
 /// So often the order is run and corrected by what it breaks.
 const ROUNDS: usize = 3;
 /// A base that breaks something is asked on so many seeds at least before it is said that it never breaks something else:
-/// what comes once in 100 plans it breaks in all of them by chance once in 20.
+/// what it breaks in one plan of 100 it breaks in none of 300 by chance once in 20.
 const ASKED: u64 = 300;
 
 /// What is to be verified, and how.
