@@ -7,6 +7,7 @@ use crate::{
         case::{Case, ProtocolSpec},
     },
     pool::{Enough, Pool},
+    shrink::Part,
 };
 use teamtalk::protocol::{Protocol, SWITCHES, Switch};
 
@@ -15,11 +16,14 @@ use teamtalk::protocol::{Protocol, SWITCHES, Switch};
 const LEAST: u64 = 4;
 
 /// By so many ticks a part of the plan is moved to see whether a switch mends a case or has only moved what happens
-/// out of the way of what goes wrong.
-const SHIFTS: [i64; 8] = [-8, -4, -2, -1, 1, 2, 4, 8];
+/// out of the way of what goes wrong: as far as a request of a slow minute takes.
+const SHIFTS: [i64; 10] = [-64, -32, -16, -8, -4, 4, 8, 16, 32, 64];
 
 /// So many parts of a plan are moved, one at a time: the last ones.
-const MOVED: usize = 8;
+const MOVED: usize = 4;
+
+/// Noise seeds under which each move is run.
+const OF_EACH_MOVE: usize = 3;
 
 /// Which switches mend a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,37 +89,36 @@ fn under_each(case: &Case) -> Vec<Case> {
     (0..SURE).map(|n| case.under_noise(n)).collect()
 }
 
-/// A case with one operation or fault moved, each under a noise seed of its own.
+/// A case with one operation or fault moved, each move under some noise seeds of its own. The plan ends as much later as the
+/// last of them may.
 fn at_other_times(case: &Case) -> Vec<Case> {
-    let (operations, faults) = (&case.plan.operations, &case.plan.faults);
-    let of_operations = operations.iter().map(|op| (op.at_ms, Ok(op.id)));
-    let mut parts: Vec<_> =
-        of_operations.chain(faults.iter().map(|fault| (fault.at_ms, Err(fault.id)))).collect();
-    parts.sort_by_key(|(at_ms, part)| (*at_ms, part.is_err()));
-    let moved = parts.into_iter().rev().take(MOVED);
-    let shifted = moved.flat_map(|(at_ms, part)| {
-        SHIFTS.into_iter().filter_map(move |ticks| {
-            let by_ms = ticks * TICK_MS as i64;
-            at_ms.checked_add_signed(by_ms).map(|at_ms| (part, at_ms))
-        })
-    });
-    let horizon_ms = case.plan.horizon_ms;
-    let within = shifted.filter(|(_, at_ms)| *at_ms < horizon_ms);
-    (0..)
-        .zip(within)
-        .map(|(noise, (part, at_ms))| {
-            let mut case = case.under_noise(noise);
-            let (operations, faults) = (&mut case.plan.operations, &mut case.plan.faults);
-            let at = match part {
-                Ok(id) => operations.iter_mut().find(|op| op.id == id).map(|op| &mut op.at_ms),
-                Err(id) => {
-                    faults.iter_mut().find(|fault| fault.id == id).map(|fault| &mut fault.at_ms)
-                }
-            };
-            *at.expect("it is one of the plan") = at_ms;
-            case
-        })
-        .collect()
+    let operations = case.plan.operations.iter().map(|op| (op.at_ms, Part::Operation(op.id)));
+    let faults = case.plan.faults.iter().map(|fault| (fault.at_ms, Part::Fault(fault.id)));
+    let mut parts: Vec<_> = operations.chain(faults).collect();
+    parts.sort();
+    let mut moved = Vec::new();
+    for (at_ms, part) in parts.iter().rev().take(MOVED) {
+        for ticks in SHIFTS {
+            let Some(at_ms) = at_ms.checked_add_signed(ticks * TICK_MS as i64) else { continue };
+            for _ in 0..OF_EACH_MOVE {
+                let mut case = at(case.under_noise(moved.len() as u64), part, at_ms);
+                case.plan.horizon_ms += SHIFTS[SHIFTS.len() - 1] as u64 * TICK_MS;
+                moved.push(case);
+            }
+        }
+    }
+    moved
+}
+
+/// A case with an operation or a fault at this simulated millisecond.
+fn at(mut case: Case, part: &Part, at_ms: u64) -> Case {
+    for op in case.plan.operations.iter_mut().filter(|op| *part == Part::Operation(op.id)) {
+        op.at_ms = at_ms;
+    }
+    for fault in case.plan.faults.iter_mut().filter(|fault| *part == Part::Fault(fault.id)) {
+        fault.at_ms = at_ms;
+    }
+    case
 }
 
 /// The switches of `hardened` that are off.
@@ -128,7 +131,7 @@ fn off(spec: &ProtocolSpec) -> Vec<&'static Switch> {
 }
 
 /// A case with a switch on, on both sides, and what that needs.
-fn with(case: &Case, switch: &str) -> Case {
+pub(super) fn with(case: &Case, switch: &str) -> Case {
     let mut case = case.clone();
     for spec in [&mut case.protocols.base, &mut case.protocols.candidate] {
         // An override that says what the preset says is one all the same.

@@ -2,12 +2,12 @@
 
 use super::{failing, send, two_users};
 use crate::{
-    causality::{Explaining, Mended, SURE, Without, needs},
+    causality::{Explaining, Mended, SURE, Without, mended, needs},
     plan::case::Case,
     run::Runner,
     shrink::{NOISES, Part, without},
 };
-use std::sync::atomic::AtomicBool;
+use std::{path::Path, sync::atomic::AtomicBool};
 
 /// What mends a case, and what it needs.
 fn known(case: &Case) -> (Mended, Vec<Without>) {
@@ -24,6 +24,23 @@ fn fails(case: &Case, seeds: u64) -> u64 {
         outcome.violation(&case.expect).is_some()
     };
     (0..seeds).filter(fails).count() as u64
+}
+
+/// At its own times `unread-from-store` mends it, too: it moves what is on the way out of the way of the fault.
+#[test]
+fn a_switch_that_only_moves_statements_out_of_the_way_of_a_fault_mends_nothing() {
+    let name = "teamtalk-send-list-acked-lost-msg-push-dropped-591e4594.json";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces").join(name);
+    let case = Case::read(&path).expect("a kept case");
+    let moved = mended::with(&case, "unread-from-store");
+    assert_eq!(fails(&moved, SURE), 0, "as it stands it holds with it");
+    let stop = AtomicBool::new(false);
+    let explaining = Explaining { runner: Runner::default(), jobs: 2, stop: &stop, each: &|| {} };
+    let outcome = explaining.runner.run(&case).expect("a verdict");
+    assert_eq!(
+        explaining.mended(&case, &outcome).expect("nobody stops it").by,
+        ["catch-up-on-gap"]
+    );
 }
 
 /// The two relations need both sends, and no third one: without it they come about as often as the race is lost.
