@@ -80,7 +80,7 @@ fn seeds() -> u64 {
 }
 
 #[test]
-#[ignore = "some minutes: .ci/nightly runs it"]
+#[ignore = "needs some minutes: .ci/nightly runs it"]
 fn equal_sides_differ_in_nothing() {
     for from in STARTS {
         for noise in NOISES {
@@ -92,7 +92,7 @@ fn equal_sides_differ_in_nothing() {
 
 /// Else the test above says nothing: from each start a planted difference is found.
 #[test]
-#[ignore = "a minute: .ci/nightly runs it"]
+#[ignore = "needs a minute: .ci/nightly runs it"]
 fn a_switch_that_differs_is_found_from_each_start() {
     let candidate = ProtocolSpec::preset("hardened").with("whole-audio", false);
     for from in STARTS {

@@ -4,8 +4,8 @@
 use crate::{
     protocol::Protocol,
     store::{
-        migrations::{ASK, TooOld, required, version_of},
-        sql::{Connection, Connector, Server, SqlError, code},
+        migrations::{TooOld, required, there, version_of},
+        sql::{Connector, Server},
     },
     timing::Timing,
 };
@@ -59,14 +59,9 @@ impl<C: Connector> Check<C> {
 
 /// The version of the database; `None` if it does not say.
 async fn version<C: Connector>(connector: C) -> Option<u32> {
-    let asked = async { connector.connect(Server::Primary).await?.execute(ASK, &[]).await };
+    let asked = async { there(&mut connector.connect(Server::Primary).await?).await };
     match asked.await {
-        Ok(found) => {
-            let versions = (0..found.rows.len()).map(|row| found.get(row, "version").uint());
-            Some(version_of(&versions.collect::<Vec<_>>()))
-        }
-        // Nothing was ever migrated.
-        Err(SqlError::Server { code: code::NO_TABLE, .. }) => Some(0),
+        Ok(versions) => Some(version_of(&versions)),
         Err(error) => {
             tracing::warn!(%error, "the version of the schema is not known");
             None

@@ -79,7 +79,7 @@ pub fn places(about: &About, touched: &[&Line], lines: &[Line]) -> Vec<Place> {
             }
             Subject::Question { .. } | Subject::Request { .. } => {
                 let alone: About = [subject.clone()].into();
-                let mut of_it = touched.iter().filter(|line| is_pdu(line) && alone.touches(line));
+                let mut of_it = touched.iter().filter(|line| is_said(line) && alone.touches(line));
                 let read = of_it.clone().find_map(|line| asked(line));
                 // A server that was asked does nothing else for it than what stores do meanwhile.
                 let read =
@@ -100,7 +100,8 @@ pub fn places(about: &About, touched: &[&Line], lines: &[Line]) -> Vec<Place> {
     places
 }
 
-fn is_pdu(line: &Line) -> bool {
+/// Whether a line is of the exchange itself: a PDU, or a fact of an attempt.
+fn is_said(line: &Line) -> bool {
     matches!(line.kind, Kind::PduSent(_) | Kind::PduReceived(_) | Kind::Fact(_))
 }
 

@@ -41,8 +41,9 @@ pub struct Ending {
     pub known: Option<Known>,
     /// How the deployment was.
     pub deployed: Deployed,
-    /// Finds, by signature and mechanism, whose cases were being made small when it was interrupted.
-    pub unfinished: BTreeSet<(String, String)>,
+    /// The smallest so far, by signature and mechanism, of what was being made small when it was interrupted: the
+    /// campaign file has none of them, so that a campaign that goes on makes them small.
+    pub unfinished: BTreeMap<(String, String), Case>,
 }
 
 /// What is said at the end, beside what was found.
@@ -107,22 +108,12 @@ impl Ending {
         (Cow::Owned(reports), left_out.len())
     }
 
-    /// Writes the campaign file, if there is one. Of what is unfinished it has no small case: a campaign that goes on
-    /// makes it small then.
+    /// Writes the campaign file, if there is one.
     ///
     /// # Errors
     /// A sentence that names it.
     pub fn save(&self) -> Result<(), String> {
-        let Some(path) = self.file.as_deref() else { return Ok(()) };
-        if self.unfinished.is_empty() {
-            return self.results.write(path);
-        }
-        let mut results = self.results.clone();
-        for (signature, mechanism) in &self.unfinished {
-            let find = results.finds.get_mut(signature).and_then(|by| by.get_mut(mechanism));
-            find.into_iter().for_each(|find| find.small = None);
-        }
-        results.write(path)
+        self.file.as_deref().map_or(Ok(()), |path| self.results.write(path))
     }
 
     /// Writes the cases of all finds that are not there: of results that were read from files.
@@ -161,11 +152,12 @@ impl Ending {
         for (signature, mechanism, seed, is_first) in turns {
             let (case, path) = (self.results.case(&signature, seed), self.path(&signature, seed));
             let Some(small) = smaller.take(&case, &path, is_first, out) else { continue };
+            if interrupt::is_interrupted() {
+                self.unfinished.insert((signature, mechanism), small);
+                continue;
+            }
             let find = self.results.finds.get_mut(&signature).and_then(|by| by.get_mut(&mechanism));
             find.expect("one of them").small = Some(small);
-            if interrupt::is_interrupted() {
-                self.unfinished.insert((signature, mechanism));
-            }
             if let Err(error) = self.save() {
                 complain(format_args!("error: {error}"));
             }
@@ -182,12 +174,14 @@ impl Ending {
         let mut all = BTreeMap::new();
         for (signature, mechanism, find, _) in self.results.in_turn() {
             let kept = corpus.instance(&self.results.protocol, signature, mechanism);
-            let made = find.small.as_ref().map(|case| Made {
+            let key = (signature.to_string(), mechanism.to_string());
+            let small = find.small.as_ref().or_else(|| self.unfinished.get(&key));
+            let made = small.map(|case| Made {
                 path: quoted_path(&self.small_path(signature, find, case)),
                 left: Count::of(&case.plan),
             });
             let kept = kept.map_or_else(Small::default, Small::kept);
-            all.insert((signature.into(), mechanism.into()), Small { made, ..kept });
+            all.insert(key, Small { made, ..kept });
         }
         all
     }

@@ -7,7 +7,7 @@
 
 use super::{
     Class, Known, Property, Seen, Sort, Subject, Tally, Violation,
-    file_effects::{Told, unasked},
+    file_effects::{self, Told, unasked},
     relayed::Relayed,
     room,
 };
@@ -39,9 +39,6 @@ const TROUBLED_US: u64 = 30_000_000;
 /// Tables whose reads go to the primary with `catch-up-on-gap`, as they are named in a statement.
 const NEWEST: [&str; 4] =
     ["from IMMessage_", "from IMGroupMessage_", "from TTRead", "from IMAudio"];
-
-/// The table of files that wait.
-const FILES: &str = "IMTransmitFile";
 
 /// Why what a db_proxy refused in silence is forgiven.
 const NO_ROOM: &str = "a worker without room";
@@ -153,33 +150,25 @@ impl Answers {
 
     /// A db_proxy that a store failed, or that died, may not have done what it was told.
     fn forgive(&mut self, host: &Host) {
-        let (forgiven, told): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.told).into_iter().partition(|told| told.host() == host);
-        self.told = told;
-        self.may_be_done.extend(forgiven);
+        self.forgive_those(|told| told.host() == host);
     }
 
-    /// SQL refused a change of files: who was told to make one may not have made it.
-    fn forgive_undone(&mut self, known: &Known) {
-        let is_done = |told: &Told| {
-            told.is_done(Reads::between(&known.stores, told.since(), known.now + 1).views())
-        };
-        let (kept, forgiven): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.told).into_iter().partition(is_done);
-        self.told = kept;
+    /// These changes may not be done; how many they are.
+    fn forgive_those(&mut self, is_one: impl FnMut(&Told) -> bool) -> usize {
+        let (forgiven, told): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.told).into_iter().partition(is_one);
+        let many = forgiven.len();
+        self.told = told;
         self.may_be_done.extend(forgiven);
+        many
     }
 
     /// No worker of a db_proxy had room for this (`room` judges whether that is so): what no client waits for is
     /// refused in silence. Which one it was of several that came at once can't be told.
     fn turned_away(&mut self, seen: &Seen<'_>, conn: ConnId, command: u16) {
         let (host, now_us) = (&seen.line.host, seen.line.sim_us);
-        let (forgiven, told): (Vec<_>, Vec<_>) = std::mem::take(&mut self.told)
-            .into_iter()
-            .partition(|told| told.is(host, command, now_us));
-        self.told = told;
-        forgiven.iter().for_each(|_| self.tally.excuse(NO_ROOM));
-        self.may_be_done.extend(forgiven);
+        let many = self.forgive_those(|told| told.is(host, command, now_us));
+        (0..many).for_each(|_| self.tally.excuse(NO_ROOM));
         let these = self.open.range_mut((conn, command, 0)..=(conn, command, u16::MAX));
         for asked in these.flat_map(|(_, open)| open) {
             let of_a_client = asked.pdu.attach().and_then(Attach::decode);
@@ -200,8 +189,9 @@ impl Answers {
         };
         if applied.effect.is_refusal() {
             self.refused = seen.line.n;
-            if applied.what.contains(FILES) {
-                self.forgive_undone(seen.known);
+            if applied.what.contains(file_effects::TABLE) {
+                // Who was told to make a change of files may not have made it.
+                self.forgive_those(|told| !is_done(told, seen.known));
             }
         }
         for changed in &applied.changed {
@@ -294,10 +284,7 @@ impl Answers {
 
     /// A change that nobody answers, and that is not done.
     fn undone(&self, known: &Known) -> Option<Violation> {
-        let is_done = |told: &&Told| {
-            told.is_done(Reads::between(&known.stores, told.since(), known.now + 1).views())
-        };
-        self.told.iter().find(|told| !is_done(told)).map(Told::violation)
+        self.told.iter().find(|told| !is_done(told, known)).map(Told::violation)
     }
 
     /// A question that a db_proxy has not answered, though its link is there and no store has failed it.
@@ -348,6 +335,11 @@ impl Answers {
         }
         Some(question)
     }
+}
+
+/// Whether a change that nobody answers is done by now.
+fn is_done(told: &Told, known: &Known) -> bool {
+    told.is_done(Reads::between(&known.stores, told.since(), known.now + 1).views())
 }
 
 /// Whether a db_proxy answers this, or refuses it as it does 020c, of which it knows nothing.

@@ -12,7 +12,8 @@ use teamtalk::{
     wire::im::file::{ImFileAddOfflineReq, ImFileDelOfflineReq},
 };
 
-const TABLE: &str = "IMTransmitFile";
+/// The table of files that wait.
+pub const TABLE: &str = "IMTransmitFile";
 
 /// A change that a db_proxy was told of.
 #[derive(Debug)]

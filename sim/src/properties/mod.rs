@@ -20,6 +20,8 @@ mod isolation;
 mod kept;
 mod let_through;
 mod links;
+#[cfg(test)]
+mod listed;
 mod lockout;
 mod looking;
 mod membership;

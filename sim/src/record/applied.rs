@@ -3,7 +3,7 @@
 use super::{changed::Changed, what::What};
 use bytes::Bytes;
 use std::{borrow::Cow, fmt, sync::Arc};
-use teamtalk::store::sql::Value;
+use teamtalk::store::sql::{Value, code};
 
 /// A command or statement that a store applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub enum Did {
 
 /// MySQL's numbers of errors that say nothing of what was asked: a lock did not come, a deadlock, a server that is
 /// read-only, a full disk.
-const OF_ITSELF: [u16; 4] = [1205, 1213, 1290, 1114];
+const OF_ITSELF: [u16; 4] = [code::LOCK_WAIT_TIMEOUT, code::DEADLOCK, 1290, 1114];
 
 /// How Redis begins errors that say nothing of what was asked.
 const OF_REDIS: [&str; 4] = ["error OOM ", "error READONLY ", "error LOADING ", "error MISCONF "];

@@ -56,22 +56,26 @@ impl fakes::Hooks for Recorder {
         meets: &dyn Fn(StoreError) -> bool,
     ) -> Option<StoreError> {
         let mut shared = self.shared.lock();
-        let fails = |what| matches!(what, OnHost::Fails { error, .. } if meets(error));
+        let fails = |what| match what {
+            OnHost::Fails { error, one_in } if meets(error) => Some((error, one_in)),
+            _ => None,
+        };
         let acting = shared.network.acting(self.host, fails);
-        acting.into_iter().find_map(|(fault, what)| {
-            let OnHost::Fails { error, one_in } = what else { return None };
+        acting.into_iter().find_map(|(fault, (error, one_in))| {
             self.is_met(&mut shared, fault, ("store fails", id()), one_in).then_some(error)
         })
     }
 
     fn loses_reply(&self, id: &dyn Fn() -> u64) -> bool {
         let mut shared = self.shared.lock();
-        let loses = |what| matches!(what, OnHost::LosesReplies { .. });
+        let loses = |what| match what {
+            OnHost::LosesReplies { one_in } => Some(one_in),
+            _ => None,
+        };
         let acting = shared.network.acting(self.host, loses);
-        acting.into_iter().any(|(fault, what)| {
-            let OnHost::LosesReplies { one_in } = what else { return false };
-            self.is_met(&mut shared, fault, ("reply lost", id()), one_in)
-        })
+        acting
+            .into_iter()
+            .any(|(fault, one_in)| self.is_met(&mut shared, fault, ("reply lost", id()), one_in))
     }
 
     fn applied(&self, applied: Applied) -> u64 {
@@ -110,13 +114,14 @@ impl fakes::Hooks for Recorder {
 impl Recorder {
     /// By how many ticks faults make the store slower just now, which they have met then.
     fn longer(&self, shared: &mut Inner) -> u32 {
-        let slow = |what| matches!(what, OnHost::TakesLonger { .. });
+        let slow = |what| match what {
+            OnHost::TakesLonger { ticks } => Some(ticks as u32),
+            _ => None,
+        };
         let mut longer = 0;
-        for (fault, what) in shared.network.acting(self.host, slow) {
-            if let OnHost::TakesLonger { ticks } = what {
-                longer += ticks as u32;
-                shared.network.met(fault);
-            }
+        for (fault, ticks) in shared.network.acting(self.host, slow) {
+            longer += ticks;
+            shared.network.met(fault);
         }
         longer
     }

@@ -9,7 +9,7 @@
 
 mod run;
 
-pub use run::run;
+pub use run::{run, there};
 
 use crate::protocol::{Protocol, SWITCHES};
 use std::fmt;

@@ -1,14 +1,17 @@
 use super::Isolation;
 use crate::{
-    properties::tape::{
-        G, GROUP, Tape, change_members, group_changed, group_list, group_message, list, message,
-        refused,
+    properties::{
+        listed::assert_all,
+        tape::{
+            G, GROUP, Tape, change_members, group_changed, group_list, group_message, list,
+            message, refused,
+        },
     },
     record::Kind,
 };
 use bytes::Bytes;
 use teamtalk::{
-    catalogue::id as command,
+    catalogue::{Command, Peer, id as command},
     protocol::Protocol,
     wire::{
         Pdu,
@@ -402,14 +405,7 @@ const TOLD_TO_ANYBODY: [(u16, &str); 19] = [
 
 #[test]
 fn each_question_of_a_device_is_looked_at_or_its_answer_is_for_anybody() {
-    use std::collections::BTreeSet;
-    use teamtalk::catalogue::{self, Peer};
-    let of_device = catalogue::ALL.iter().filter(|command| {
-        command.served(Peer::Device, Peer::Msg).is_some() && command.reply.is_some()
-    });
-    let of_device: BTreeSet<_> = of_device.map(|command| command.id).collect();
-    let others = TOLD_TO_ANYBODY.iter().map(|(command, _)| *command);
-    let listed: BTreeSet<_> = super::ASKED.iter().copied().chain(others).collect();
-    assert_eq!(of_device, listed);
-    assert_eq!(listed.len(), super::ASKED.len() + TOLD_TO_ANYBODY.len());
+    let is_of_device =
+        |of: &Command| of.served(Peer::Device, Peer::Msg).is_some() && of.reply.is_some();
+    assert_all(is_of_device, super::ASKED.iter().copied(), &TOLD_TO_ANYBODY);
 }

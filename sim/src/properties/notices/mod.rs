@@ -376,8 +376,8 @@ fn has_route(seen: &Seen<'_>) -> bool {
 #[cfg(test)]
 mod listed {
     use super::GUARDED;
-    use std::collections::BTreeSet;
-    use teamtalk::catalogue::{self, Peer, Serve, id};
+    use crate::properties::listed::assert_all;
+    use teamtalk::catalogue::{Command, Peer, Serve, id};
 
     /// What else a route_server passes on, and who judges whether it is told to nobody else.
     const ELSEWHERE: [(u16, &str); 5] = [
@@ -390,14 +390,9 @@ mod listed {
 
     #[test]
     fn each_notice_that_goes_through_route_is_guarded_or_judged_elsewhere() {
-        let of_route = catalogue::ALL
-            .iter()
-            .filter(|command| command.served(Peer::Route, Peer::Msg) == Some(Serve::Handler));
-        let of_route: BTreeSet<_> = of_route.map(|command| command.id).collect();
-        let elsewhere = ELSEWHERE.iter().map(|(command, _)| *command);
         // Only devices read it: msg_server makes it of 070e.
         let guarded = GUARDED.into_iter().filter(|of| *of != id::BUDDY_LIST_PC_LOGIN_STATUS_NOTIFY);
-        let listed: BTreeSet<_> = guarded.chain(elsewhere).collect();
-        assert_eq!(of_route, listed);
+        let is_of_route = |of: &Command| of.served(Peer::Route, Peer::Msg) == Some(Serve::Handler);
+        assert_all(is_of_route, guarded, &ELSEWHERE);
     }
 }

@@ -197,12 +197,13 @@ impl Network {
         self.count(host, |what| what.slows(peer).is_some());
     }
 
-    /// What of a kind acts on a host, with the faults, in the order in which they began.
-    pub fn acting(&self, host: HostId, wanted: impl Fn(OnHost) -> bool) -> Vec<(u32, OnHost)> {
+    /// What is wanted of what acts on a host, with the faults, in the order in which they began.
+    pub fn acting<T>(&self, host: HostId, wanted: impl Fn(OnHost) -> Option<T>) -> Vec<(u32, T)> {
         if self.is_calm() {
             return Vec::new();
         }
-        self.hosts.get(&host).map(|host| host.all(wanted).collect()).unwrap_or_default()
+        let all = self.hosts.get(&host).into_iter().flat_map(|host| host.all(|_| true));
+        all.filter_map(|(fault, what)| Some((fault, wanted(what)?))).collect()
     }
 
     /// Notes a command or statement that a fault met.
