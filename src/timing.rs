@@ -107,6 +107,9 @@ durations! {
     lost_lock_pause = 20;
     /// Deadline of one SQL statement (ours).
     sql_timeout = 5_000;
+    /// How long a SQL statement waits for a lock (ours): it gives up before its client gives it up, since a server does not
+    /// look for a client meanwhile.
+    sql_lock_wait = 4_000;
     /// How long msg_server waits for a db_proxy or route_server before it tells the client that
     /// no answer came (ours).
     request_timeout = 12_000;

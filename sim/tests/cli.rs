@@ -314,14 +314,14 @@ fn the_last_seed_of_all_is_the_last_one() {
     let args = ["explore", "--from", &from, "--jobs", "2", "--profile", "calm"];
     let output = folder.run(&args);
     assert_eq!(status(&output), 0, "{}", out(&output));
-    let none = "of 300 seeds 299 do not exist: the last one is 18446744073709551615\n1 seeds in ";
+    let none = "of 300 seeds 299 do not exist: the last one is 18446744073709551615\n1 seed in ";
     assert!(out(&output).starts_with(none), "{}", out(&output));
     let of_five = [&args[..], &["--seeds", "5"]].concat();
     let said = out(&folder.run(&of_five));
     assert!(said.starts_with("of 5 seeds 4 do not exist: "), "{said}");
     let of_one = [&args[..], &["--seeds", "1"]].concat();
     let said = out(&folder.run(&of_one));
-    assert!(said.starts_with("1 seeds in "), "{said}");
+    assert!(said.starts_with("1 seed in "), "{said}");
 }
 
 #[test]

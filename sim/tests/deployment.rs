@@ -75,7 +75,7 @@ fn campaigns_of_two_deployments_are_not_mixed() {
     let (status, out, err) = folder.run(&format!("{one} --resume 1.json --deployment small.toml"));
     assert_eq!(status, 0, "{out}{err}");
     assert!(out.contains("deployment small.toml: 1 msg_server, "), "{out}");
-    assert!(out.contains("1 seeds again in processes of their own: the same traces"), "{out}");
+    assert!(out.contains("1 seed again in processes of their own: the same traces"), "{out}");
     let file: Value = serde_json::from_str(&folder.read("1.json")).expect("JSON");
     assert_eq!(file["deployment"]["hosts"]["msg"], 1);
     for (more, differs) in [
@@ -89,7 +89,7 @@ fn campaigns_of_two_deployments_are_not_mixed() {
     }
     let (status, out, err) = folder.run(&format!("{one} --resume 1.json --deployment small.toml"));
     assert_eq!(status, 0, "{err}");
-    assert!(out.contains("1.json has 1 seeds already"), "{out}");
+    assert!(out.contains("1.json has 1 seed already"), "{out}");
     let two = format!("{hunt} --seeds 2 --again-every 0 --shard 2/2 --resume 2.json");
     let (status, _, err) = folder.run(&format!("{two} --deployment other.toml"));
     assert_eq!(status, 0, "{err}");

@@ -12,9 +12,15 @@ mod cluster;
 #[cfg(feature = "server")]
 mod database;
 #[cfg(feature = "server")]
+mod lockstep;
+#[cfg(feature = "server")]
+mod plans;
+#[cfg(feature = "server")]
 mod processes;
 #[cfg(feature = "server")]
 mod replayed;
+#[cfg(feature = "server")]
+mod sent;
 #[cfg(feature = "server")]
 mod statements;
 

@@ -183,10 +183,10 @@ impl Inevitable {
     }
 }
 
-/// Whether a draw decides anything: whether a statement runs on without its client is drawn of each, and counts
+/// Whether a draw decides anything: whether a statement is done without its client is drawn of each, and counts
 /// once the client is gone.
 fn decides(draw: &Draw) -> bool {
-    draw.purpose != "sql alone" || draw.led_to.is_some()
+    !["sql alone", "sql arrived"].contains(&draw.purpose) || draw.led_to.is_some()
 }
 
 /// The line of what a draw was about: what it delayed, the PDU that goes by the link that was drawn, or the one for

@@ -76,7 +76,7 @@ fn ids_come_from_the_relation_and_its_counter() {
                 "affected 0",
             ),
             sql(
-                "update TTRelation set lastId=? where smallId=? and bigId=?",
+                "update TTRelation force index (primary) set lastId=? where smallId=? and bigId=?",
                 &["9", "1", "4"],
                 "affected 1",
             ),
@@ -92,7 +92,7 @@ fn ids_come_from_the_relation_and_its_counter() {
         &[
             // The values are there, of other columns.
             sql(
-                "update TTRelation set lastId=? where smallId=? and bigId=?",
+                "update TTRelation force index (primary) set lastId=? where smallId=? and bigId=?",
                 &["4", "1", "5"],
                 "affected 1",
             ),

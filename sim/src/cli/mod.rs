@@ -63,8 +63,8 @@ Exit status:
   4    the rig itself failed, or gave a run up that stood still
   130  interrupted by Ctrl-C
 If several apply: of `explore`, `merge`, `run` and `judge` the first of 3, 1, 4, 2, 130; of `replay`
-the first of 4, 2 (too large for --html), 1, 2 (all else). Ctrl-C during `shrink`: 1, with what is small by
-then; during `explain`: 130, and what is known of the case is printed without why it fails.";
+the first of 4, 2 (too large for --html), 1, 2 (all else). Ctrl-C during `shrink`: 1, with what is
+small by then; during `explain`: 130, and what is known of the case is printed without why it fails.";
 
 /// The same of a campaign.
 const CAMPAIGN_STATUSES: &str = "\

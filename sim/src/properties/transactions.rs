@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn what_is_used_is_committed() {
         const TOUCH: &str = "update IMRecentSession set `updated`=?, `status`=0 where id in (?,?)";
-        const FLOOR: &str = "update TTRelation set lastId=LAST_INSERT_ID(greatest(lastId+1, ?)) \
+        const FLOOR: &str = "update TTRelation force index (primary) set lastId=LAST_INSERT_ID(greatest(lastId+1, ?)) \
                              where smallId=? and bigId=? and relateId=?";
         let mut tape = tape();
         session(&mut tape, 5, (1, 2), 1, 0);

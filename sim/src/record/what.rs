@@ -92,7 +92,7 @@ impl Words {
             sessions: names("IMRecentSession"),
             holds: text.contains("for update"),
             inserts: text.starts_with("insert"),
-            draws_id: text.starts_with("update TTRelation set lastId=LAST"),
+            draws_id: text.contains("set lastId=LAST_INSERT_ID("),
             touches_sessions: text.starts_with("update IMRecentSession")
                 && text.contains("where id in"),
             lists_sessions: lists.iter().any(|of| text.starts_with(of)),

@@ -123,6 +123,7 @@ fn meaning(purpose: &str) -> &str {
         "sql before" => "when SQL applies a statement",
         "sql between" => "when SQL applies the next statement of a round trip",
         "sql after" => "when SQL answers",
+        "sql arrived" => "whether what has arrived is done without its client",
         "sql alone" => "whether a statement runs on without its client",
         "redis before" => "when Redis applies a command",
         "redis after" => "when Redis answers",

@@ -212,7 +212,8 @@ impl<W: World> Transaction<W> for Claim {
         // A live database may hold several rows of a pair already. The original goes on with the last
         // live one, and so does who reads before this: the pair's history is there.
         const OLD: &str = "select id from IMRelationShip where smallId=? and bigId=? order by status, id desc limit 1";
-        const NAME: &str = "update TTRelation set relateId=? where smallId=? and bigId=?";
+        const NAME: &str = "update TTRelation force index (primary) set relateId=? \
+            where smallId=? and bigId=?";
         let pair = self.0;
         cx.defer(CLAIM, &pair.params());
         let mut id = cx.primary(OLD, &pair.params()).await?.get(0, "id").uint();
@@ -242,12 +243,16 @@ impl<W: World> Transaction<W> for Claim {
 }
 
 /// Puts the floor of an adopted relation over the messages that it has already.
+///
+/// MariaDB would take idx_bigId for an UPDATE of TTRelation by its primary key, and lock the gaps beside it, into which other
+/// pairs are claimed (docs/FAKES.md): hence the hint, here and below.
 async fn raise_floor_of_old<W: World>(
     cx: &mut Context<W>,
     pair: Pair,
     id: u32,
 ) -> Result<(), StoreError> {
-    const FLOOR: &str = "update TTRelation set lastId=? where smallId=? and bigId=?";
+    const FLOOR: &str = "update TTRelation force index (primary) set lastId=? \
+        where smallId=? and bigId=?";
     let table = sql_text::messages_of_relation(id);
     let text = format!("select msgId from {table} where relateId=? order by msgId desc limit 1");
     let last = cx.primary(&text, &[id.into()]).await?.get(0, "msgId");
@@ -267,8 +272,8 @@ pub async fn next_msg_id<W: World>(
     relation: u32,
     drawn: u32,
 ) -> Result<u32, StoreError> {
-    const TEXT: &str = "update TTRelation set lastId=LAST_INSERT_ID(greatest(lastId+1, ?)) \
-        where smallId=? and bigId=? and relateId=?";
+    const TEXT: &str = "update TTRelation force index (primary) \
+        set lastId=LAST_INSERT_ID(greatest(lastId+1, ?)) where smallId=? and bigId=? and relateId=?";
     let [low, high] = pair.params();
     let raised = cx.primary(TEXT, &[drawn.into(), low, high, relation.into()]).await?;
     match u32::try_from(raised.last_insert_id) {

@@ -7,8 +7,8 @@
 //! - A connection that idles is pinged every second outside a transaction, so that a worker learns
 //!   of a server that was restarted before it has a request to lose ([`Connection::is_open`]).
 //! - Connects and statements have `Timing::sql_timeout`. A server does not look for its client while a
-//!   statement waits for a lock, so a statement gives up a lock a second before its client gives up the
-//!   statement ([`lock_wait`]): what waits longer than that has no effect later.
+//!   statement waits for a lock, so a statement gives up a lock (`Timing::sql_lock_wait`, in whole seconds) before its client
+//!   gives up the statement: what waits longer than that has no effect later.
 
 mod text;
 mod values;
@@ -62,7 +62,8 @@ impl Connector {
     /// A sentence that says what is wrong with which address; without the password.
     pub fn new(primary: &str, replica: &str, timing: Timing) -> Result<Self, String> {
         let limit = timing.sql_timeout();
-        let opts = |which, url| options(url, limit).map_err(|why| format!("{which}: {why}"));
+        let lock_wait = timing.sql_lock_wait();
+        let opts = |which, url| options(url, lock_wait).map_err(|why| format!("{which}: {why}"));
         let (primary, replica) = (opts("primary", primary)?, opts("replica", replica)?);
         Ok(Self { primary, replica, limit })
     }
@@ -76,7 +77,7 @@ impl fmt::Debug for Connector {
     }
 }
 
-fn options(url: &str, limit: Duration) -> Result<Opts, String> {
+fn options(url: &str, lock_wait: Duration) -> Result<Opts, String> {
     let opts = Opts::from_url(url).map_err(|why| {
         format!(
             "no address of a database ({why}): expected mysql://USER:PASSWORD@HOST:PORT/DATABASE"
@@ -96,13 +97,8 @@ fn options(url: &str, limit: Duration) -> Result<Opts, String> {
         .max_allowed_packet(Some(LARGEST_PACKET))
         // Only pools use it; unset, it is asked for at each connect.
         .wait_timeout(Some(28_800))
-        .setup(vec![format!("{SESSION}{}", lock_wait(limit).as_secs())]);
+        .setup(vec![format!("{SESSION}{}", lock_wait.as_secs().max(1))]);
     Ok(opts.into())
-}
-
-/// How long a statement waits for a lock: a second less than its client waits for the statement, at least one.
-fn lock_wait(limit: Duration) -> Duration {
-    Duration::from_secs(limit.as_secs().saturating_sub(1).max(1))
 }
 
 impl sql::Connector for Connector {

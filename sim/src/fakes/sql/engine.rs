@@ -1,7 +1,7 @@
 //! Sessions and transactions.
 
 use super::{
-    error, exec,
+    error, exec, locking,
     locks::Locks,
     parse::{self, Prepared, Statement},
     schema::TableDef,
@@ -68,6 +68,9 @@ pub(super) struct Session {
     tx: Transaction,
     pub(super) last_insert_id: u64,
     pending: Option<Pending<'static>>,
+    /// It was ended in the favour of others while it waited: whether it was in a transaction, which its
+    /// statement's end still is to say.
+    ended_for_others: Option<bool>,
     idle_limit: Option<Duration>,
     wake: Arc<Notify>,
 }
@@ -221,6 +224,28 @@ impl Engine {
         self.fail(session, error::lock_wait_timeout())
     }
 
+    /// The columns of the index by which a statement locks rows, with commas between them; `Some(None)`: it locks all
+    /// rows, or knows without an index that none matches. `None`: it locks none.
+    pub fn locks_by(&mut self, text: &str, params: &[Value]) -> Option<Option<String>> {
+        let prepared = self.known(text).parsed.clone().ok()?;
+        let (table, filter) = match &prepared.statement {
+            Statement::Update { table, filter, .. } | Statement::Delete { table, filter } => {
+                (*table, filter.as_ref())
+            }
+            Statement::Select(select) if select.lock.is_some() => {
+                (select.table?, select.filter.as_ref())
+            }
+            _ => return None,
+        };
+        let def = self.tables[table].def.clone();
+        let index = locking::access(&def, filter, params).index();
+        let names = |index| {
+            let name = |&column: &usize| def.columns[column].name.as_str();
+            def.index(index).iter().map(name).collect::<Vec<_>>().join(",")
+        };
+        Some(index.map(names))
+    }
+
     /// Whether a statement can meet an error: what locks nothing waits for nobody, and what reads is never refused.
     pub fn meets(&mut self, text: &str, error: StoreError) -> bool {
         let Ok(prepared) = &self.known(text).parsed else { return false };
@@ -268,8 +293,27 @@ impl Engine {
         &self.known[at]
     }
 
+    /// Who of a cycle has to end, as InnoDB chooses: the one who has changed and locked least; of equal ones the one
+    /// who has asked last.
+    pub(super) fn victim(&self, cycle: &[SessionId]) -> SessionId {
+        let weight = |id: &&SessionId| self.of(**id).tx.undo.len() + self.locks.weight(**id);
+        *cycle.iter().min_by_key(weight).expect("a cycle")
+    }
+
+    /// Ends the transaction of a session that waits: its statement ends with error 1213.
+    pub(super) fn end_for_others(&mut self, id: SessionId) {
+        let explicit = self.in_transaction(id);
+        self.rollback(id);
+        self.session(id).ended_for_others = Some(explicit);
+        self.notify(&[id]);
+    }
+
     /// Runs the session's blocked statement anew.
     fn again(&mut self, id: SessionId) -> Step {
+        if let Some(explicit) = self.session(id).ended_for_others.take() {
+            let (result, transaction) = (Err(error::deadlock()), explicit.then_some(id));
+            return Step::Done(Done { result, committed: false, transaction, changed: Vec::new() });
+        }
         match self.session(id).pending.take() {
             Some(pending) => self.attempt(id, pending),
             None => self.done(id, Ok(Outcome::default())),
@@ -421,6 +465,7 @@ impl Engine {
             for (table, key) in &tx.undo {
                 self.tables[*table].commit(key, id, self.commits, oldest);
             }
+            self.widen_gaps(&tx.undo);
         }
         let woken = self.locks.release(id);
         self.notify(&woken);
@@ -440,6 +485,7 @@ impl Engine {
         for (table, key) in undone.iter().rev() {
             self.tables[*table].undo(key);
         }
+        self.widen_gaps(&undone);
     }
 
     fn notify(&self, woken: &[SessionId]) {

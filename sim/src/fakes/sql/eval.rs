@@ -183,6 +183,20 @@ impl Expr {
         }
     }
 
+    /// The value that a conjunction demands a column to be less than, if it does.
+    pub(super) fn bound(&self, column: usize, scope: &Scope<'_>) -> Option<Value> {
+        match self {
+            Self::Binary(Op::And, a, b) => {
+                a.bound(column, scope).or_else(|| b.bound(column, scope))
+            }
+            Self::Binary(Op::Less, a, b) if **a == Self::Column(column) => match &**b {
+                constant @ (Self::Param(_) | Self::Literal(_)) => constant.eval(scope).ok(),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// The value that a conjunction demands of a column by `column = constant`, if it does.
     pub(super) fn pinned(&self, column: usize, scope: &Scope<'_>) -> Option<Value> {
         match self {

@@ -4,7 +4,7 @@ use super::{
     engine::{Engine, SessionId},
     error,
     eval::{Expr, Scope, compare},
-    locks::{LockId, Mode, Request},
+    locks::Mode,
     parse::{Insert, Select, Statement},
     schema::{TableDef, Type},
     table::{Key, Row, Table, TableId},
@@ -40,27 +40,33 @@ pub(super) fn run(
     let last_id = engine.session(session).last_insert_id;
     let mut run = Run { engine, session, params, last_id, new_last_id: Cell::new(None) };
     let mut outcome = match statement {
-        Statement::Select(select) => run.select(select)?,
-        Statement::Insert(insert) => run.insert(insert, drawn)?,
-        Statement::Update { table, set, filter } => run.update(*table, set, filter.as_ref())?,
-        Statement::Delete { table, filter } => run.delete(*table, filter.as_ref())?,
+        Statement::Select(select) => run.select(select),
+        Statement::Insert(insert) => run.insert(insert, drawn),
+        Statement::Update { table, set, filter } => run.update(*table, set, filter.as_ref()),
+        Statement::Delete { table, filter } => run.delete(*table, filter.as_ref()),
         Statement::Begin | Statement::LimitIdle(_) | Statement::Commit | Statement::Rollback => {
-            Outcome::default()
+            Ok(Outcome::default())
         }
     };
-    if let Some(id) = run.new_last_id.get() {
-        if !matches!(statement, Statement::Select(_)) && outcome.last_insert_id == 0 {
+    // Also of a statement that failed.
+    if let Some(id) = run.new_last_id.get()
+        && !matches!(outcome, Err(Stop::Wait))
+    {
+        if let Ok(outcome) = &mut outcome
+            && !matches!(statement, Statement::Select(_))
+            && outcome.last_insert_id == 0
+        {
             outcome.last_insert_id = id;
         }
         engine.session(session).last_insert_id = id;
     }
-    Ok(outcome)
+    outcome
 }
 
-struct Run<'a> {
-    engine: &'a mut Engine,
-    session: SessionId,
-    params: &'a [Value],
+pub(super) struct Run<'a> {
+    pub(super) engine: &'a mut Engine,
+    pub(super) session: SessionId,
+    pub(super) params: &'a [Value],
     last_id: u64,
     /// What LAST_INSERT_ID() gives after the statement, if it changes.
     new_last_id: Cell<Option<u64>>,
@@ -77,32 +83,15 @@ impl Run<'_> {
         }
     }
 
-    fn table(&self, table: TableId) -> &Table {
+    pub(super) fn table(&self, table: TableId) -> &Table {
         &self.engine.tables[table]
     }
 
-    fn def(&self, table: TableId) -> Arc<TableDef> {
+    pub(super) fn def(&self, table: TableId) -> Arc<TableDef> {
         self.table(table).def.clone()
     }
 
-    fn lock(&mut self, table: TableId, index: usize, key: Key, mode: Mode) -> Result<(), Stop> {
-        let id = LockId { table, index, key };
-        let (is_row, key) = (index == 0, id.key.clone());
-        match self.engine.locks.request(self.session, id, mode) {
-            // Seen on MariaDB: a lock of a row, also of one that was deleted, and not one of a secondary key.
-            Request::Granted if is_row => {
-                match self.engine.changed_since(self.session, table, &key) {
-                    Some(name) => Err(Stop::RolledBack(error::changed(name))),
-                    None => Ok(()),
-                }
-            }
-            Request::Granted => Ok(()),
-            Request::Queued => Err(Stop::Wait),
-            Request::Deadlock => Err(Stop::RolledBack(error::deadlock())),
-        }
-    }
-
-    fn passes(&self, filter: Option<&Expr>, row: &[Value]) -> Result<bool, Stop> {
+    pub(super) fn passes(&self, filter: Option<&Expr>, row: &[Value]) -> Result<bool, Stop> {
         Ok(Expr::passes(filter, &self.scope(row, &[]))?)
     }
 
@@ -222,72 +211,33 @@ impl Run<'_> {
         keys.into_iter().map(Cow::Borrowed).collect()
     }
 
-    /// Locks the rows that match in their newest state, in the order of the primary key, and
-    /// the key that a filter pins though no row has it.
-    fn lock_matching(
-        &mut self,
-        table: TableId,
-        filter: Option<&Expr>,
-        mode: Mode,
-    ) -> Result<Vec<Key>, Stop> {
-        let def = self.def(table);
-        let primary = self.pinned(&def, 0, filter);
-        for index in 0..def.uniques.len() {
-            let pinned = match index {
-                0 => primary.clone(),
-                _ => self.pinned(&def, index, filter),
-            };
-            if let Some(key) = pinned
-                && self.holder_of(table, index, &key).is_none()
-            {
-                self.lock(table, index, key, Mode::Shared)?;
-            }
-        }
-        let mut keys = Vec::new();
-        let rows = self.table(table);
-        for key in self.candidates(rows, primary, filter) {
-            // Another session's uncommitted change may yet stay or go: both states count.
-            for row in rows.newest_and_committed(&key).into_iter().flatten() {
-                if self.passes(filter, row)? {
-                    keys.push(key.into_owned());
-                    break;
-                }
-            }
-        }
-        let mut locked = Vec::new();
-        for key in keys {
-            self.lock(table, 0, key.clone(), mode)?;
-            let newest = self.table(table).newest(&key);
-            if newest.map_or(Ok(false), |row| self.passes(filter, row))? {
-                locked.push(key);
-            }
-        }
-        Ok(locked)
-    }
-
-    /// The primary key of the row whose newest state has this value of a unique key.
-    fn holder_of(&self, table: TableId, index: usize, key: &Key) -> Option<Key> {
-        let table = self.table(table);
-        if index == 0 {
-            return table.newest(key).map(|_| key.clone());
-        }
-        let has = |k: &&Key| table.newest(k).is_some_and(|r| table.def.key(index, r) == *key);
-        table.keys().find(has).cloned()
-    }
-
     fn insert(&mut self, insert: &Insert, drawn: &mut Option<Vec<u64>>) -> Result<Outcome, Stop> {
         let table = insert.table;
         let def = self.def(table);
         let mut rows = Vec::with_capacity(insert.rows.len());
+        // A row that cannot be is one only when those before it are in.
+        let mut refused = None;
         for (n, values) in insert.rows.iter().enumerate() {
-            rows.push(self.new_row(&def, insert, values, n + 1)?);
+            match self.new_row(&def, insert, values, n + 1) {
+                Ok(row) => rows.push(row),
+                Err(why) => {
+                    refused = Some(why);
+                    break;
+                }
+            }
         }
         let generated = self.draw_ids(table, &mut rows, drawn);
         let (mut outcome, mut first_generated) = (Outcome::default(), None);
         for (n, row) in rows.into_iter().enumerate() {
             let id = def.auto.map_or(0, |at| u64::from(row[at].uint()));
             let primary = def.key(0, &row);
-            let Some((index, existing)) = self.lock_new(table, &def, &primary, &row, None)? else {
+            let wanted = match insert.on_duplicate {
+                Some(_) => Mode::Exclusive,
+                None => Mode::Shared,
+            };
+            let taken = self.lock_new(table, &def, &primary, &row, None, wanted)?;
+            let Some((index, existing)) = taken else {
+                self.insert_entries(table, &def, &row, None)?;
                 self.engine.write(self.session, table, primary, Some(row));
                 outcome.affected += 1;
                 outcome.last_insert_id = id;
@@ -305,6 +255,9 @@ impl Run<'_> {
             } else if !insert.ignore {
                 return Err(duplicate(&def, index, &row));
             }
+        }
+        if let Some(why) = refused {
+            return Err(why);
         }
         // The first generated id of a row that got in, else the argument of LAST_INSERT_ID(),
         // else the id of the last row.
@@ -370,29 +323,6 @@ impl Run<'_> {
         generated
     }
 
-    /// Locks all unique keys of a row that is to be written; returns the first that another row
-    /// has, and that row's primary key. `primary` is its own; `old` is the row's former state.
-    fn lock_new(
-        &mut self,
-        table: TableId,
-        def: &TableDef,
-        primary: &Key,
-        row: &Row,
-        old: Option<&Row>,
-    ) -> Result<Option<(usize, Key)>, Stop> {
-        for index in 0..def.uniques.len() {
-            let key = if index == 0 { primary.clone() } else { def.key(index, row) };
-            if old.is_some_and(|old| def.key(index, old) == key) {
-                continue;
-            }
-            self.lock(table, index, key.clone(), Mode::Exclusive)?;
-            if let Some(existing) = self.holder_of(table, index, &key) {
-                return Ok(Some((index, existing)));
-            }
-        }
-        Ok(None)
-    }
-
     /// Changes a locked row; true if anything changed. Assignments see those before them.
     fn assign(
         &mut self,
@@ -417,30 +347,16 @@ impl Run<'_> {
         }
         if def.uniques.len() > 1 {
             let (def, old) = (def.clone(), old.clone());
-            if let Some((index, _)) = self.lock_new(table, &def, key, &row, Some(&old))? {
+            let taken = self.lock_new(table, &def, key, &row, Some(&old), Mode::Shared)?;
+            if let Some((index, _)) = taken {
                 return Err(duplicate(&def, index, &row));
             }
             self.lock_old(table, &def, &old, Some(&row))?;
         }
+        let (def, old) = (self.def(table), self.table(table).newest(key).cloned());
+        self.insert_entries(table, &def, &row, old.as_ref())?;
         self.engine.write(self.session, table, key.clone(), Some(row));
         Ok(true)
-    }
-
-    /// Locks the secondary keys that a row gives up: they are free only after the commit.
-    fn lock_old(
-        &mut self,
-        table: TableId,
-        def: &TableDef,
-        old: &Row,
-        new: Option<&Row>,
-    ) -> Result<(), Stop> {
-        for index in 1..def.uniques.len() {
-            let key = def.key(index, old);
-            if new.is_none_or(|new| def.key(index, new) != key) {
-                self.lock(table, index, key, Mode::Exclusive)?;
-            }
-        }
-        Ok(())
     }
 
     fn update(

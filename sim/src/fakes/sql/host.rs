@@ -24,10 +24,10 @@ use turmoil::net::TcpListener;
 
 /// Serves until the host ends. A statement applies atomically after a drawn delay, those of a batch
 /// one after the other with mostly none between them, and the reply follows another one: a
-/// connection that closes during the first one, or while the first statement waits for a lock, has
-/// no effect, during the last one no reply. A connection's end, by whichever side, undoes what its
-/// session has not committed; but a batch that has begun may run on to its end, and to its COMMIT,
-/// as on a server that does not look for its client between two statements.
+/// connection that closes during the first one may have no effect, during the last one it has no reply. While a statement waits for a lock
+/// nobody looks for its client: it is done when it has the lock, or gives it up. A connection's end, by whichever side,
+/// undoes what its session has not committed; but a batch that has begun may run on to its end, and to its COMMIT, as on a
+/// server that does not look for its client between two statements.
 ///
 /// The primary and the replica are two calls with two listeners. For now they share one engine;
 /// a replica that lags will be an engine of its own, fed by the primary's commits.
@@ -107,7 +107,10 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
         let from = batch.first().map_or(0, |asked| asked.at.start);
         let draw = draw_id(&[&body[from..]]);
         let (alone, mut line) = (None, 0);
-        let mut client = Client { wire, hooks, is_gone: false, runs_on: false, alone };
+        // What has arrived is done though its client has gone, unless its end comes as a reset.
+        let runs_on = hooks.delay("sql arrived", draw).is_multiple_of(2);
+        let arrived = hooks.drawn();
+        let mut client = Client { wire, hooks, is_gone: false, runs_on, alone };
         for (n, Asked { at, text, params }) in batch.into_iter().enumerate() {
             let ticks = match n {
                 0 => hooks.delay("sql before", draw),
@@ -121,10 +124,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             let failed = hooks.fails(&id, &|error| lock(&session.engine).meets(&text, error));
             let done = match failed {
                 Some(error) => lock(&session.engine).refuse(session.id, error),
-                None => match finish(&mut client, session, &text, &params).await? {
-                    Some(done) => done,
-                    None => return Ok(()),
-                },
+                None => finish(&mut client, session, &text, &params).await,
             };
             // From now on, if ever.
             client.runs_on = hooks.delay("sql alone", draw).is_multiple_of(2);
@@ -137,6 +137,9 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             let applied = Applied { store, what, params, effect, committed, replica, changed };
             line = hooks.applied(applied);
             hooks.led_to(drawn, line);
+            if n == 0 && client.is_gone {
+                hooks.led_to(arrived, line);
+            }
             client.alone = Some((alone, line));
             if hooks.loses_reply(&id) {
                 client.is_gone = true;
@@ -173,6 +176,19 @@ struct Client<'a, S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<'_, S> {
+    /// Waits for what ends by itself: nobody looks for the client meanwhile, who may be gone then.
+    async fn sees_out<T>(&mut self, what: impl Future<Output = T>) -> T {
+        let mut what = pin!(what);
+        if !self.is_gone {
+            tokio::select! {
+                biased;
+                _ = self.wire.gone() => self.is_gone = true,
+                came = &mut what => return came,
+            }
+        }
+        what.await
+    }
+
     /// Waits for something; `None` if the client is gone before and nothing more is done for it.
     async fn waits<T>(&mut self, what: impl Future<Output = T>) -> io::Result<Option<T>> {
         let mut what = pin!(what);
@@ -209,27 +225,24 @@ async fn next<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Runs a statement, waiting for locks; `None` if the connection ends meanwhile. Nothing else
-/// runs between its end and the return.
+/// Runs a statement, waiting for locks. Nothing else runs between its end and the return.
 async fn finish<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut Client<'_, S>,
     session: &Guard,
     text: &str,
     params: &[Value],
-) -> io::Result<Option<Done>> {
+) -> Done {
     let Guard { engine, id } = session;
     let mut step = lock(engine).submit(*id, text, params);
     loop {
         if let Step::Done(done) = step {
-            return Ok(Some(done));
+            return done;
         }
         let (wake, limit) = {
             let engine = lock(engine);
             (engine.wake(*id), engine.lock_wait())
         };
-        let Some(woken) = client.waits(tokio::time::timeout(limit, wake.notified())).await? else {
-            return Ok(None);
-        };
+        let woken = client.sees_out(tokio::time::timeout(limit, wake.notified())).await;
         step = match woken {
             Ok(()) => lock(engine).resume(*id),
             Err(_) => lock(engine).time_out(*id),

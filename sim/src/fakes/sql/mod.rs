@@ -1,11 +1,10 @@
 //! A MySQL for the statements of db_proxy (SYSTEM.md section 6), with InnoDB's transactions and
 //! locks at the grain of rows and keys.
 //!
-//! Not modelled (docs/FAKES.md says what that hides): locks on the gaps between keys (only a key that was looked for and is absent
-//! is held), locks on rows that a scan without an index merely passes, expressions and joins
-//! beyond the subset that `parse` knows, and that a transaction with a snapshot cannot read a table
-//! which was made after it.
+//! Not modelled (docs/FAKES.md says what that hides): expressions and joins beyond the subset that `parse` knows, and that
+//! a transaction with a snapshot cannot read a table which was made after it.
 
+mod access;
 mod client;
 mod content;
 mod engine;
@@ -13,9 +12,11 @@ mod error;
 mod eval;
 mod exec;
 mod frame;
+mod gaps;
 mod host;
 mod isolation;
 mod layouts;
+mod locking;
 mod locks;
 mod migrate;
 mod parse;

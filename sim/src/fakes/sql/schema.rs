@@ -60,12 +60,31 @@ pub struct TableDef {
     pub auto: Option<usize>,
     /// Its unique keys as columns; the first is the primary key.
     pub uniques: Vec<Vec<usize>>,
+    /// Its other indexes as columns.
+    pub indexes: Vec<Vec<usize>>,
 }
 
 impl TableDef {
     /// The place of a column.
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name))
+    }
+
+    /// How many indexes it has: the unique keys first.
+    pub(super) fn index_count(&self) -> usize {
+        self.uniques.len() + self.indexes.len()
+    }
+
+    /// The columns of an index by its number.
+    pub(super) fn index(&self, index: usize) -> &[usize] {
+        self.uniques.get(index).unwrap_or_else(|| &self.indexes[index - self.uniques.len()])
+    }
+
+    /// A row's entry in an index: in one that is not unique its primary key follows.
+    pub(super) fn entry(&self, index: usize, row: &[Value]) -> Key {
+        let behind = if index < self.uniques.len() { &[][..] } else { &self.uniques[0] };
+        let columns = self.index(index).iter().chain(behind);
+        columns.map(|&column| self.key_part(column, &row[column])).collect()
     }
 
     /// A row's value of unique key number `index`.

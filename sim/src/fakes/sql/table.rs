@@ -12,6 +12,8 @@ use teamtalk::store::sql::Value;
 pub(super) type TableId = usize;
 /// The values of a unique key. Shared: the row, its index, its lock and the transaction have it.
 pub(super) type Key = Arc<[Value]>;
+/// A row's values in an index: in one that is not unique its primary key follows.
+pub(super) type Entry = Key;
 /// The values of a row, in the order of the columns.
 pub(super) type Row = Vec<Value>;
 
@@ -122,20 +124,27 @@ impl Table {
         self.index.keys.get(value).into_iter().flat_map(BTreeMap::keys)
     }
 
+    /// Whether a row with this primary key is there in any version.
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.rows.contains_key(key)
+    }
+
+    /// The entries of an index, of all versions that are kept, in any order and some twice.
+    pub(super) fn each_entry(&self, index: usize, mut sees: impl FnMut(Entry, &Key)) {
+        for (key, versions) in &self.rows {
+            if index == 0 {
+                sees(key.clone(), key);
+                continue;
+            }
+            for row in versions.iter().filter_map(|version| version.row.as_ref()) {
+                sees(self.def.entry(index, row), key);
+            }
+        }
+    }
+
     /// The newest version, committed or not.
     pub(super) fn newest(&self, key: &Key) -> Option<&Row> {
         self.rows.get(key)?.last()?.row.as_ref()
-    }
-
-    /// The newest version and, if that is not committed, the newest that is.
-    pub(super) fn newest_and_committed(&self, key: &Key) -> [Option<&Row>; 2] {
-        let Some(versions) = self.rows.get(key) else { return [None; 2] };
-        let Some(Version { stamp: Stamp::Pending(_), row }) = versions.last() else {
-            return [versions.last().and_then(|newest| newest.row.as_ref()), None];
-        };
-        let is_committed = |v: &&Version| matches!(v.stamp, Stamp::Committed(_));
-        let committed = versions.iter().rev().find(is_committed);
-        [row.as_ref(), committed.and_then(|v| v.row.as_ref())]
     }
 
     /// What a session sees of a row in the state after commit `snapshot`, its own writes on top.

@@ -17,7 +17,53 @@ const fn text(chars: usize) -> Type {
 /// All tables that an engine may have, each with the version of the schema that brings it: those of
 /// the original are always there.
 pub(super) fn all() -> Vec<(u32, TableDef)> {
-    original().into_iter().map(|def| (0, def)).chain(side()).collect()
+    let tables = original().into_iter().map(|def| (0, def)).chain(side());
+    tables.map(|(since, def)| (since, indexed(def))).collect()
+}
+
+/// The indexes that are no unique keys.
+const INDEXES: [(&str, &[&[&str]]); 12] = [
+    (
+        "IMMessage_",
+        &[
+            &["relateId", "status", "created"],
+            &["relateId", "status", "msgId", "created"],
+            &["fromId", "toId", "status"],
+        ],
+    ),
+    (
+        "IMGroupMessage_",
+        &[&["groupId", "status", "created"], &["groupId", "msgId", "status", "created"]],
+    ),
+    (
+        "IMRecentSession",
+        &[&["userId", "peerId", "status", "updated"], &["userId", "peerId", "type"]],
+    ),
+    ("IMRelationShip", &[&["smallId", "bigId", "status", "updated"]]),
+    (
+        "IMGroupMember",
+        &[
+            &["groupId", "userId", "status"],
+            &["userId", "status", "updated"],
+            &["groupId", "updated"],
+        ],
+    ),
+    ("IMGroup", &[&["name"], &["creator"]]),
+    ("IMUser", &[&["domain"], &["name"], &["phone"]]),
+    ("IMAudio", &[&["fromId", "toId"]]),
+    ("IMDepart", &[&["departName"], &["priority", "status"]]),
+    ("TTRelation", &[&["bigId"]]),
+    ("TTSend", &[&["created"]]),
+    ("TTMember", &[&["groupId", "sinceId"]]),
+];
+
+fn indexed(mut def: TableDef) -> TableDef {
+    let stem = def.name.trim_end_matches(|c: char| c.is_ascii_digit());
+    if let Some((_, indexes)) = INDEXES.iter().find(|(of, _)| *of == stem) {
+        let place = |name: &&str| def.column(name).expect("a column of the table");
+        def.indexes = indexes.iter().map(|index| index.iter().map(place).collect()).collect();
+    }
+    def
 }
 
 fn original() -> Vec<TableDef> {
@@ -101,6 +147,7 @@ fn side() -> [(u32, TableDef); 7] {
         uniques: vec![(0..key.len()).collect()],
         columns: key.into_iter().chain(others).collect(),
         auto: None,
+        indexes: Vec::new(),
     };
     let token = Column { ty: Type::Binary { bytes: 16 }, ..required("token") };
     let kind = || Column { ty: TINY, ..required("type") };
@@ -164,7 +211,8 @@ fn with_id(name: &str, needed: &[&str], others: &[(&str, Type)]) -> TableDef {
     columns.extend(needed.iter().map(|name| required(name)));
     columns.extend(others.iter().map(|&(name, ty)| optional(name, ty)));
     columns.extend(["created", "updated"].map(|name| optional(name, INT)));
-    TableDef { name: name.into(), columns, auto: Some(0), uniques: vec![vec![0]] }
+    let uniques = vec![vec![0]];
+    TableDef { name: name.into(), columns, auto: Some(0), uniques, indexes: Vec::new() }
 }
 
 fn required(name: &str) -> Column {

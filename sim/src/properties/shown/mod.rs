@@ -10,6 +10,7 @@ mod counts;
 mod sent;
 #[cfg(test)]
 mod tests;
+mod unanswered;
 
 use super::{About, Class, Known, Property, Seen, Sort, Subject, Tally, Violation};
 use crate::{lookup::LookupSet, model, plan::Role, record::Kind};
@@ -20,6 +21,7 @@ use teamtalk::{
     conversation::{Chat, Conversation},
     fact::Fact,
 };
+use unanswered::Unanswered;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -27,7 +29,21 @@ pub struct Shown {
     counts: Counts,
     sent: Sent,
     held: Held,
+    unanswered: Unanswered,
     tally: Tally,
+}
+
+/// A count that is too high because its device was told of no read.
+const UNTOLD: &str = "read by a device that has left, and its db_proxy was gone before it answered";
+
+/// A count that is not that of the stores.
+struct Other {
+    user: u32,
+    key: Key,
+    is: u32,
+    right: u32,
+    /// Whether nobody could tell the device.
+    is_untold: bool,
 }
 
 /// What devices hold: device, conversation and msg_id.
@@ -95,6 +111,7 @@ impl Property for Shown {
             _ => {
                 let (at, conn, pdu) = seen.client.filter(|(at, ..)| at.is_at_device())?;
                 let device = seen.known.clients.listens(conn)?;
+                self.unanswered.pdu(seen, at, device, pdu);
                 if !seen.known.orderly.contains(&device) {
                     return None;
                 }
@@ -105,38 +122,52 @@ impl Property for Shown {
     }
 
     fn pending(&self, known: &Known) -> Option<Violation> {
+        let other = self.others(known).into_iter().find(|other| !other.is_untold)?;
+        let Other { user, key: (device, chat), is, right, .. } = other;
+        let kind = if is < right { "too-few" } else { "too-many" };
+        let what = format!(
+            "at rest device {device} of user {user} shows {is} unread in {chat:?}, and by the stores it \
+             is {right}"
+        );
+        Some(wrong(kind, what, of_chat(known, (device, chat))))
+    }
+
+    fn tally(&self, known: &Known) -> Option<Tally> {
+        let mut tally = self.tally.clone();
+        for _ in self.others(known).iter().filter(|other| other.is_untold) {
+            tally.excuse(UNTOLD);
+        }
+        Some(tally)
+    }
+}
+
+impl Shown {
+    /// The counts of devices that are on line which are not those of the stores.
+    fn others(&self, known: &Known) -> Vec<Other> {
         let now = known.stores.after(known.now);
         let protocol = known.protocols.promised();
+        let mut others = Vec::new();
         if !protocol.unread_from_store {
-            return None;
+            return others;
         }
         let mut by_user: BTreeMap<u32, BTreeMap<Chat, u32>> = BTreeMap::new();
         for (device, online) in known.clients.online() {
             if !known.orderly.contains(device) {
                 continue;
             }
-            let fresh = || model::shown::unread(now, protocol, online.user);
-            let truth = by_user.entry(online.user).or_insert_with(fresh);
+            let user = online.user;
+            let fresh = || model::shown::unread(now, protocol, user);
+            let truth = by_user.entry(user).or_insert_with(fresh);
             let shown = self.counts.of_device(*device);
-            for chat in truth.keys().chain(shown.keys()) {
+            for chat in truth.keys().chain(shown.keys().filter(|chat| !truth.contains_key(chat))) {
                 let count = |of: &BTreeMap<Chat, u32>| of.get(chat).copied().unwrap_or(0);
                 let (is, right) = (count(&shown), count(truth));
-                if is == right {
-                    continue;
+                if is != right {
+                    let is_untold = is > right && self.unanswered.is_of(known, user, *chat);
+                    others.push(Other { user, key: (*device, *chat), is, right, is_untold });
                 }
-                let kind = if is < right { "too-few" } else { "too-many" };
-                let what = format!(
-                    "at rest device {device} of user {} shows {is} unread in {chat:?}, and by the \
-                     stores it is {right}",
-                    online.user
-                );
-                return Some(wrong(kind, what, of_chat(known, (*device, *chat))));
             }
         }
-        None
-    }
-
-    fn tally(&self, _: &Known) -> Option<Tally> {
-        Some(self.tally.clone())
+        others
     }
 }

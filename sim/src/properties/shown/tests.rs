@@ -13,7 +13,9 @@ use teamtalk::{
             base_define::{GroupModifyType, UnreadInfo},
             buddy::ImRemoveSessionNotify,
             group::ImGroupChangeMemberNotify,
-            message::{ImMsgDataReadNotify, ImUnreadMsgCntReq, ImUnreadMsgCntRsp},
+            message::{
+                ImMsgDataReadAck, ImMsgDataReadNotify, ImUnreadMsgCntReq, ImUnreadMsgCntRsp,
+            },
         },
         tt::extension::RefusedCode,
     },
@@ -174,4 +176,32 @@ fn at_rest_a_device_shows_what_the_stores_have() {
     let mut other = told(CHAT, 2);
     other.known.orderly.clear();
     assert_eq!(other.pending(), None);
+}
+
+/// Device 4 of the same user reads the chat, is not answered, and leaves: nobody can tell device 3.
+#[test]
+fn a_read_that_nobody_could_tell_of_is_forgiven() {
+    let read = || ImMsgDataReadAck {
+        user_id: 2,
+        session_id: CHAT.id(),
+        msg_id: 9,
+        session_type: CHAT.session_type(),
+        attach_data: None,
+    };
+    let mut tape = told(CHAT, 2);
+    tape.login(4, 8, 2).asks(8, Pdu::new(command::MSG_READ_ACK, 5, &read()));
+    assert_eq!(tape.pending().as_deref(), Some(TOO_MANY), "it is there to say it again");
+    tape.hang_up(4, 8);
+    assert_eq!(tape.pending(), None);
+    let answered = || ImMsgDataReadNotify {
+        user_id: 2,
+        session_id: CHAT.id(),
+        msg_id: 9,
+        session_type: CHAT.session_type(),
+        ..Default::default()
+    };
+    let mut tape = told(CHAT, 2);
+    tape.login(4, 8, 2).asks(8, Pdu::new(command::MSG_READ_ACK, 5, &read()));
+    tape.tells(8, Pdu::new(command::MSG_READ_NOTIFY, 5, &answered())).hang_up(4, 8);
+    assert_eq!(tape.pending().as_deref(), Some(TOO_MANY), "it was answered, so all could be told");
 }

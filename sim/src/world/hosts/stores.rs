@@ -37,6 +37,7 @@ impl Stores {
         let mut redis = fakes::redis::Engine::new();
         population::fill_sql(&mut sql, plan);
         population::fill_redis(&mut redis, plan);
+        sql.set_lock_wait(plan.pace.timing().sql_lock_wait());
         if plan.sql_snapshot_isolation {
             sql.isolate_snapshots();
         }

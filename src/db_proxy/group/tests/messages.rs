@@ -152,7 +152,7 @@ fn a_hardened_group_message_is_one_transaction_with_a_floor_of_its_own() {
             "M BEGIN",
             "M insert into TTSend (`fromId`,`token`,`type`,`relateId`,`msgId`,`created`) values(1,'installationcntr',2,1,1,1000)",
             "M select id from IMGroupMember where groupId=1 and userId=1 and status=0 for update",
-            "M update TTRelation set lastId=LAST_INSERT_ID(greatest(lastId+1, 1)) where smallId=0 and bigId=1 and relateId=1",
+            "M update TTRelation force index (primary) set lastId=LAST_INSERT_ID(greatest(lastId+1, 1)) where smallId=0 and bigId=1 and relateId=1",
             "M update TTSend set msgId=8 where fromId=1 and token='installationcntr'",
             "M insert into IMGroupMessage_1 (`groupId`, `userId`, `msgId`, `content`, `type`, `status`, `updated`, `created`) values(1, 1, 8, 'text', 17, 0, 990, 990)",
             "M COMMIT",

@@ -76,7 +76,7 @@ fn a_send_holds_the_membership_of_its_sender() {
             "M BEGIN",
             "M insert into TTSend (`fromId`,`token`,`type`,`relateId`,`msgId`,`created`) values(1,'installationcntr',2,1,1,1000)",
             "M select id from IMGroupMember where groupId=1 and userId=1 and status=0 for update",
-            "M update TTRelation set lastId=LAST_INSERT_ID(greatest(lastId+1, 1)) where smallId=0 and bigId=1 and relateId=1",
+            "M update TTRelation force index (primary) set lastId=LAST_INSERT_ID(greatest(lastId+1, 1)) where smallId=0 and bigId=1 and relateId=1",
             "M insert into IMGroupMessage_1 (`groupId`, `userId`, `msgId`, `content`, `type`, `status`, `updated`, `created`) values(1, 1, 1, 'text', 17, 0, 990, 990)",
             "M COMMIT",
             "M update IMGroup set lastChated=1000 where id=1",

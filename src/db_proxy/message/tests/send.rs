@@ -210,7 +210,7 @@ fn single_relation_claims_the_pair_in_one_transaction_without_a_counter_reset() 
             "M insert into TTRelation (`smallId`,`bigId`,`relateId`) values(1,2,0)",
             "M select id from IMRelationShip where smallId=1 and bigId=2 order by status, id desc limit 1",
             "M insert into IMRelationShip (`smallId`,`bigId`,`status`,`created`,`updated`) values(1,2,0,1000,1000)",
-            "M update TTRelation set relateId=1 where smallId=1 and bigId=2",
+            "M update TTRelation force index (primary) set relateId=1 where smallId=1 and bigId=2",
             "M COMMIT",
         ]
     );

@@ -83,7 +83,7 @@ fn the_first_hardened_send_of_a_process_takes_ten_commands_where_the_original_ta
             "INCRBY msg_id_9 1",
             "M BEGIN",
             "M insert into TTSend (`fromId`,`token`,`type`,`relateId`,`msgId`,`created`) values(1,'installationcntr',1,9,1,1000)",
-            "M update TTRelation set lastId=LAST_INSERT_ID(greatest(lastId+1, 1)) where smallId=1 and bigId=2 and relateId=9",
+            "M update TTRelation force index (primary) set lastId=LAST_INSERT_ID(greatest(lastId+1, 1)) where smallId=1 and bigId=2 and relateId=9",
             "M insert into IMMessage_1 (`relateId`, `fromId`, `toId`, `msgId`, `content`, `status`, `type`, `created`, `updated`) values(9, 1, 2, 1, 'text', 0, 1, 990, 990)",
             "M update IMRecentSession set `updated`=1000, `status`=0 where id in (11,12)",
             "M COMMIT",
@@ -154,7 +154,9 @@ fn an_adopted_relation_keeps_its_old_messages_under_the_floor() {
     world.on("order by msgId desc limit 1", rows(["msgId"], &[[40.into()]]));
     sent(&world, Protocol::hardened());
     let log = world.log();
-    let floor = "M update TTRelation set lastId=40 where smallId=1 and bigId=2".to_string();
+    let floor =
+        "M update TTRelation force index (primary) set lastId=40 where smallId=1 and bigId=2"
+            .to_string();
     assert!(log.contains(&floor), "{log:#?}");
     let world = Fake::default();
     world.on("order by status, id desc limit 1", id(9));

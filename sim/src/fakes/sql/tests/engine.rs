@@ -143,7 +143,7 @@ fn tables_come_with_their_migration() {
 fn the_statements_of_the_hardened_protocol_run() {
     let mut c = Client::new();
     c.ok("insert into TTRelation (`smallId`,`bigId`,`relateId`) values(1,2,0)");
-    let floor = "update TTRelation set lastId=LAST_INSERT_ID(greatest(lastId+1, ?)) \
+    let floor = "update TTRelation force index (primary) set lastId=LAST_INSERT_ID(greatest(lastId+1, ?)) \
                  where smallId=? and bigId=?";
     for (drawn, id) in [(5, 5), (3, 6), (6, 7), (9, 9)] {
         let outcome = c.run(floor, &[drawn.into(), 1.into(), 2.into()]).unwrap();
@@ -235,7 +235,7 @@ fn every_other_statement_of_db_proxy_runs() {
         "update TTSession set sessionId=? where userId=? and peerId=? and type=?",
         "select relateId from TTRelation where smallId=? and bigId=?",
         "insert into TTRelation (`smallId`,`bigId`,`relateId`,`lastId`) values(0,?,?,?)",
-        "update TTRelation set lastId=? where smallId=? and bigId=?",
+        "update TTRelation force index (primary) set lastId=? where smallId=? and bigId=?",
         "update TTSend set msgId=? where fromId=? and token=?",
         "select type,relateId,msgId from TTSend where fromId=? and token=?",
         "select msgId from IMMessage_1 where relateId=? order by msgId desc limit 1",
@@ -408,6 +408,7 @@ fn secondary_unique_keys() {
         ],
         auto: Some(0),
         uniques: vec![vec![0], vec![1]],
+        indexes: Vec::new(),
     });
     assert_eq!(c.ok("insert into TTSend (token) values ('a')").last_insert_id, 1);
     let expected = (1062, "Duplicate entry 'a ' for key 'uk_token'".to_string());

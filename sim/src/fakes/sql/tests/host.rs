@@ -113,7 +113,7 @@ struct Fixed {
 
 impl Hooks for Fixed {
     fn delay(&self, purpose: &'static str, _: u64) -> u32 {
-        if purpose == "sql alone" {
+        if ["sql arrived", "sql alone"].contains(&purpose) {
             return u32::from(!self.runs_on);
         }
         if purpose.ends_with("after") { self.after } else { self.before }
@@ -248,7 +248,9 @@ fn a_crash_within_a_batch_undoes_its_transaction() {
 /// Its client hears of nothing, and one that asks again finds it done.
 #[test]
 fn a_batch_whose_client_is_gone_ends_or_runs_on() {
-    for (runs_on, gone_ms, rows) in [(false, 700, 0), (true, 700, 1), (true, 100, 0)] {
+    for (runs_on, gone_ms, rows) in
+        [(false, 700, 0), (true, 700, 1), (false, 100, 0), (true, 100, 1)]
+    {
         let hooks = Fixed { before: 50, after: 0, runs_on, log: Mutex::default() };
         let (engine, hooks) = (Arc::new(Mutex::new(Engine::new())), Arc::new(hooks));
         let mut sim = world(&engine, &hooks);
@@ -289,6 +291,31 @@ fn a_blocked_insert_goes_on_when_the_other_connection_drops() {
     sim.run().unwrap();
     let log = lock(&hooks.log);
     assert!(log.contains(&"sql ROLLBACK [] tx 1: connection lost false".to_string()), "{log:?}");
+}
+
+/// Seen on MariaDB (tests/stores/scenarios/orphans.txt): nobody looks for the client of a statement that waits.
+#[test]
+fn what_waits_for_a_lock_is_done_though_its_client_is_gone() {
+    let (engine, hooks) = parts(0, 0);
+    let mut sim = world(&engine, &hooks);
+    sim.client("client", async {
+        let connector = connector(Timing::original());
+        let mut first = connector.connect(Server::Primary).await?;
+        let mut second = connector.connect(Server::Primary).await?;
+        first.execute("begin", &[]).await?;
+        first.execute(INSERT, &[1.into(), 2.into()]).await?;
+        let pair = [1.into(), 2.into()];
+        let waiting = second.execute(INSERT, &pair);
+        let waited = tokio::time::timeout(Duration::from_secs(1), waiting).await;
+        assert!(waited.is_err(), "it waits");
+        drop(second);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        first.execute("rollback", &[]).await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Ok(())
+    });
+    sim.run().unwrap();
+    assert_eq!(lock(&engine).rows("TTRelation").len(), 1, "the second one's");
 }
 
 #[test]

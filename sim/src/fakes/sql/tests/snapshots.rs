@@ -41,6 +41,7 @@ fn a_row_that_changed_since_the_first_read_can_not_be_locked() {
         (delete, "insert into IMDepart (id) values (2)", 1020),
         (update, "select priority from IMDepart where id=2", 0),
         (update, "update IMDepart set priority=5 where id=3", 0),
+        (update, "update IMDepart set parentId=5 where parentId=0 and id<>2", 1020),
         (
             "update IMDepart set priority=2 where id=2",
             "update IMDepart set priority=5 where id=2",

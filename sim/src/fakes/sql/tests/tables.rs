@@ -83,7 +83,10 @@ fn table(written: &sp::CreateTable) -> Written {
             other => panic!("{name}: the fake has no `{other}`"),
         }
     }
-    Written { def: TableDef { name: name.as_str().into(), columns, auto, uniques }, keys }
+    let place = |column: &String| columns.iter().position(|c| c.name == *column).expect("a column");
+    let indexes = keys.iter().map(|key: &Vec<String>| key.iter().map(place).collect()).collect();
+    let name = name.as_str().into();
+    Written { def: TableDef { name, columns, auto, uniques, indexes }, keys }
 }
 
 /// The tables of statements by their names.
