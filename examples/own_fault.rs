@@ -16,8 +16,8 @@ use teamtalk::client::Conduct;
 use teamtalk_sim::{
     explore::run_case,
     plan::{
-        Action, Chat, Client, Cut, Device, Durability, EPOCH, Fate, Fault, Host, Node, Operation,
-        Pace, Plan, Side, Trouble,
+        Action, Chat, Client, Clock, Cut, Device, Durability, EPOCH, Fate, Fault, Host, Node,
+        Operation, Pace, Plan, Side, Trouble,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
     },
     report,
@@ -82,7 +82,9 @@ fn plan() -> Plan {
         sql_snapshot_isolation: false,
         schema: None,
         migrations: Vec::new(),
-        nodes: hosts.map(|name| Node { host: host(name), side: Side::Base }).into(),
+        nodes: hosts
+            .map(|name| Node { host: host(name), side: Side::Base, clock: Clock::default() })
+            .into(),
         devices: devices(),
         groups: Vec::new(),
         past: Default::default(),

@@ -12,7 +12,12 @@ impl Profile {
     /// bit more than half of what the presets come to (35, 37 and 35 under `hardened`).
     pub fn least_acked(self) -> u64 {
         match self {
-            Self::Default | Self::Bounds | Self::Idle | Self::Rolling | Self::Stores => 20,
+            Self::Default
+            | Self::Bounds
+            | Self::Idle
+            | Self::Rolling
+            | Self::Stores
+            | Self::Clocks => 20,
             Self::Calm => 25,
         }
     }

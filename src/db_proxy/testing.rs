@@ -72,6 +72,8 @@ struct Inner {
     blobs: Vec<Bytes>,
     blobs_down: bool,
     pauses: bool,
+    /// By so many seconds the wall clock was set ahead.
+    clock_ahead: u64,
 }
 
 /// The whole world of a test; clones share it.
@@ -138,6 +140,11 @@ impl Fake {
         .await;
     }
 
+    /// The wall clock is set: ahead of [`NOW`] by so many seconds.
+    pub fn set_clock(&self, ahead: u64) {
+        self.with(|inner| inner.clock_ahead = ahead);
+    }
+
     /// All values.
     pub fn values(&self) -> BTreeMap<String, Vec<u8>> {
         self.with(|inner| inner.values.clone())
@@ -196,7 +203,7 @@ impl World for Test {
 
 impl Host for Fake {
     fn unix_time(&self) -> Duration {
-        Duration::from_secs(NOW.into())
+        Duration::from_secs(u64::from(NOW) + self.with(|inner| inner.clock_ahead))
     }
 
     fn fact(&self, fact: Fact) {

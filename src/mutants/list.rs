@@ -37,6 +37,7 @@ mutants! {
         AnyPassword "any password is right"
         NeverLockedOut "a name is never locked, however often its login failed"
         LockedOutAtOnce "a name is locked after one failed login"
+        FailuresByWallClock "for how long a failed login counts goes by the wall clock, which may be set"
         FailuresOutliveSuccess "a login that succeeds does not clear the failures before it"
     }
     "presence" {

@@ -18,8 +18,8 @@ use teamtalk_sim::{
     explore::{SeedReport, run_case},
     parity,
     plan::{
-        Between, Device, Fault, Group, Migration, Node, Operation, Past, PastGroup, PastMessage,
-        PastPair, PastSession, Plan, Role, Side, Step, Trouble,
+        Between, Clock, Device, Fault, Group, Migration, Node, Operation, Past, PastGroup,
+        PastMessage, PastPair, PastSession, Plan, Role, Side, Step, Trouble,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
         generate::{Clients, Deployment, Profile, deployment, generate},
     },
@@ -62,6 +62,7 @@ fn the_tables_of_a_case_have_the_fields_of_its_types() {
         ("### Protocols", 1, expected::<ProtocolSpec>(wrong.clone())),
         ("### Plan", 0, expected::<Plan>(wrong.clone())),
         ("### Node", 0, expected::<Node>(wrong.clone())),
+        ("### Node", 1, expected::<Clock>(wrong.clone())),
         ("### Migration", 0, expected::<Migration>(wrong.clone())),
         ("### Device", 0, expected::<Device>(wrong.clone())),
         ("### Device", 1, expected::<Conduct>(wrong.clone())),
@@ -119,8 +120,9 @@ fn written(described: &Names, value: &Value, what: &str) {
 #[test]
 fn everything_in_kept_and_in_generated_plans_is_described_and_nothing_else() {
     let text = document();
-    let profiles = [Profile::Default, Profile::Bounds, Profile::Stores].into_iter();
+    let profiles = [Profile::Default, Profile::Bounds, Profile::Stores, Profile::Clocks];
     let generated = profiles
+        .into_iter()
         .flat_map(|profile| (0..300).map(move |seed| generate(seed, Clients::Mixed, profile)));
     let plans = kept().into_iter().map(|case| case.plan).chain(generated);
     let plans: Vec<_> = plans.map(|p| serde_json::to_value(p).expect("plain data")).collect();

@@ -42,8 +42,9 @@ pub struct Exchange<'a> {
     pub answer: &'a Frame,
     /// The switches of the db_proxy.
     pub protocol: &'a Protocol,
-    /// The wall clock when it was asked and answered, in seconds since 1970.
-    pub clock: (u32, u32),
+    /// What the wall clock of the db_proxy said from the question to the answer, in seconds since 1970: the first and
+    /// the last of each piece of that time in which nothing set it.
+    pub clock: Vec<(u32, u32)>,
     /// The same user asked a db_proxy for the same meanwhile: the one may have had the effect of the
     /// other.
     pub beside: bool,

@@ -58,7 +58,7 @@ fn tokens(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
             let next = said.next_if(|info| info.user_id == *user);
             if *kind == ClientType::Ios {
                 let (shielded, night) =
-                    (rest.range(|view| shield(view, *user).unwrap_or(0)), night(exchange.clock));
+                    (rest.range(|view| shield(view, *user).unwrap_or(0)), night(&exchange.clock));
                 let (surely, never) = (shielded.0 == 1 && night.0, shielded.1 != 1 || !night.1);
                 // What they wish cannot be read, so they are not left out.
                 right(!(surely && next.is_some()) || exchange.may_lack_a_store(), || {
@@ -145,7 +145,8 @@ fn shield(view: View<'_>, user: u32) -> Option<u32> {
 }
 
 /// Whether it was night (22:00 to 07:59) all the time, and whether at any time.
-fn night((from, to): (u32, u32)) -> (bool, bool) {
+fn night(clock: &[(u32, u32)]) -> (bool, bool) {
     let is_night = |time: u32| !(8..22).contains(&(time / 3600 % 24));
-    (is_night(from) && is_night(to), is_night(from) || is_night(to))
+    let mut said = clock.iter().flat_map(|(from, to)| [is_night(*from), is_night(*to)]);
+    (said.clone().all(|night| night), said.any(|night| night))
 }

@@ -75,7 +75,7 @@ fn signature(exchange: &Exchange<'_>, reads: &mut Reads<'_>) -> Judged {
         })?;
         seen(reads, "a signature stored", is_stored)?;
         // Without that nobody who asks for what is new of users (0208) is given it.
-        let since = exchange.clock.0;
+        let since = exchange.clock.iter().map(|(first, _)| *first).min().unwrap_or_default();
         let is_marked = |view: View<'_>| {
             view.text("total_user_update").is_some_and(|time| number(time) >= since)
         };
@@ -406,7 +406,7 @@ mod tests {
                 asked: &asked,
                 answer: &answer,
                 protocol,
-                clock: (1, 1),
+                clock: vec![(1, 1)],
                 beside: false,
                 stores_failed: false,
                 excused: Cell::new(None),

@@ -1,6 +1,9 @@
 //! What goes wrong, as data. What each trouble does to the world is in `world::faults`.
 
-use super::{Role, StoreError};
+use super::{
+    Role, StoreError,
+    clock::{MOST_AHEAD_MS, is_within},
+};
 use serde::{Deserialize, Serialize};
 
 /// Which way a partition cuts.
@@ -179,6 +182,13 @@ pub enum Trouble {
         /// One in so many commands or statements, each by a draw of its own; 1: all.
         one_in: u32,
     },
+    /// A host's wall clock is set ahead or back, and right again when the fault ends. Timers go on as before.
+    ClockStep {
+        /// The host.
+        host: String,
+        /// By so many milliseconds ahead; back if under 0.
+        ahead_ms: i64,
+    },
     /// A store takes its time over each command or request.
     SlowStore {
         /// The store: `redis` or `sql`.
@@ -212,7 +222,8 @@ impl Trouble {
             | Self::Pause { host }
             | Self::StoreFails { host, .. }
             | Self::ReplyLost { host, .. }
-            | Self::SlowStore { host, .. } => vec![host],
+            | Self::SlowStore { host, .. }
+            | Self::ClockStep { host, .. } => vec![host],
             Self::SlowReader { host, peer, .. } => {
                 [Some(host), peer.as_ref()].into_iter().flatten().map(String::as_str).collect()
             }
@@ -305,6 +316,12 @@ impl Fault {
                 within("one_in", one_in.into(), 1, u32::MAX.into())
             }
             Trouble::TinyIo { bytes, .. } => within("bytes", bytes as u64, 1, u64::MAX),
+            Trouble::ClockStep { ahead_ms: 0, .. } => wrong(
+                "field `ahead_ms`: 0 sets no clock: a number over or under 0 was expected".into(),
+            ),
+            Trouble::ClockStep { ahead_ms, .. } => {
+                is_within("ahead_ms", ahead_ms, MOST_AHEAD_MS).or_else(wrong)
+            }
             _ => Ok(()),
         }
     }
@@ -327,6 +344,13 @@ mod tests {
         assert!(check(Trouble::SlowLink { a: a(), b: b(), ticks: 0 }).is_err());
         assert!(check(Trouble::Jitter { a: a(), b: b(), ticks: u64::MAX }).is_err());
         assert!(check(Trouble::TinyIo { host: a(), bytes: 0 }).is_err());
+        let step = |ahead_ms| check(Trouble::ClockStep { host: a(), ahead_ms });
+        assert_eq!(step(-86_400_000), Ok(()));
+        let nothing =
+            "fault 7: field `ahead_ms`: 0 sets no clock: a number over or under 0 was expected";
+        assert_eq!(step(0), Err(nothing.into()));
+        let far = "fault 7: field `ahead_ms`: 86400001 is not within -86400000 to 86400000";
+        assert_eq!(step(86_400_001), Err(far.into()));
         assert!(check(Trouble::SlowReader { host: a(), peer: None, bytes: 0 }).is_ok());
         assert!(check(Trouble::SlowReader { host: a(), peer: Some(a()), bytes: 0 }).is_err());
         let endless = Fault {

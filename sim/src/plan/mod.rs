@@ -3,6 +3,7 @@
 mod ask;
 pub mod case;
 pub mod check;
+mod clock;
 mod device;
 mod fault;
 pub mod generate;
@@ -21,6 +22,7 @@ mod strict;
 pub(crate) mod words;
 
 pub use ask::Ask;
+pub use clock::{Clock, MOST_AHEAD_MS, MOST_DRIFT_PPM, ahead};
 pub use device::{Client, Device};
 pub use fault::{Cut, Fate, Fault, LONGEST_MS, Plant, Trouble};
 pub use group::{Chat, Group, GroupKind, GroupRef};
@@ -134,6 +136,9 @@ pub struct Node {
     /// The protocol of its role.
     #[serde(default)]
     pub side: Side,
+    /// How its wall clock goes.
+    #[serde(default, skip_serializing_if = "Clock::is_right")]
+    pub clock: Clock,
 }
 
 /// Everything that a run does.
@@ -248,6 +253,11 @@ impl Plan {
     /// The side of a host; `Base` if the plan has no such host.
     pub fn side_of(&self, host: &str) -> Side {
         self.node(host).map_or(Side::Base, |n| n.side)
+    }
+
+    /// How the clock of a host goes; right if the plan has no such host.
+    pub fn clock_of(&self, host: &str) -> Clock {
+        self.node(host).map_or_else(Clock::default, |node| node.clock)
     }
 
     /// The node of this name.

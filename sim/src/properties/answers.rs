@@ -254,7 +254,6 @@ impl Answers {
         let troubled =
             self.troubled.get(&line.host).is_some_and(|at| at + TROUBLED_US > line.sim_us);
         let slow = line.sim_us - asked.sim_us >= seen.known.store_timeout_us;
-        let unix = |sim_us: u64| seen.known.unix(sim_us);
         let user = user(&asked.pdu);
         let closed = self.closed.insert((command, user), line.n);
         let beside = closed.is_some_and(|n| n > asked.n)
@@ -266,7 +265,7 @@ impl Answers {
             asked: &asked.pdu,
             answer: pdu,
             protocol: seen.known.protocols.of(&line.host),
-            clock: (unix(asked.sim_us), unix(line.sim_us)),
+            clock: seen.known.clocks.readings(&line.host, asked.sim_us, line.sim_us),
             stores_failed: troubled || slow || self.refused > asked.n,
             excused: Cell::new(None),
         };

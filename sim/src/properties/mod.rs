@@ -9,6 +9,7 @@ mod available;
 mod bounded;
 mod bounds;
 mod clients;
+mod clocks;
 mod delivered;
 mod diligent;
 mod facts;
@@ -61,6 +62,7 @@ mod wire;
 
 pub(crate) use about::Named;
 pub use about::{About, Rows, Subject};
+use clocks::Clocks;
 use kept::Kept;
 use looking::{Looking, is_shown};
 pub(crate) use membership::SETTLED_US;
@@ -70,7 +72,7 @@ pub use tally::Tally;
 pub use wire::{At, Message, held_content};
 
 use crate::{
-    plan::{Action, EPOCH, Operation, Plan, Role, Size},
+    plan::{Action, Operation, Plan, Role, Size},
     record::{Line, Trace, sizes::Sizes},
 };
 use std::time::Duration;
@@ -192,6 +194,7 @@ impl Properties {
     pub fn of_plan(mut self, plan: &Plan) -> Self {
         self.known.db_workers = plan.db_workers;
         self.known.kept = Some(Kept::of(plan, self.known.protocols.limits()));
+        self.known.clocks = Clocks::of(plan);
         let orderly = plan.devices.iter().filter(|device| device.is_orderly());
         self.known.orderly = orderly.map(|device| device.slot).collect();
         let never = plan.devices.iter().filter(|device| device.conduct.acks == Acks::Never);
@@ -212,12 +215,6 @@ impl Properties {
         for op in plan.operations.iter().filter(rogue) {
             self.known.orderly.remove(&op.device);
         }
-        self
-    }
-
-    /// The same, for a run that begins at this time, in seconds since 1970.
-    pub fn begun_at(mut self, epoch: u64) -> Self {
-        self.known.clock_ahead_s = epoch as i64 - EPOCH as i64;
         self
     }
 

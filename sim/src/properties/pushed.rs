@@ -244,6 +244,7 @@ impl Property for Pushed {
             {
                 self.pushed(frame);
             }
+            Kind::FaultStart { .. } if seen.known.clocks.is_a_step(line) => {}
             Kind::FaultStart { .. } | Kind::HostDown | Kind::StreamReset { .. } => {
                 self.trouble(line, seen.known.answer_within_us, "a fault shortly after");
             }

@@ -3,6 +3,7 @@
 
 use super::{
     clients::Clients,
+    clocks::Clocks,
     kept::Kept,
     membership::Membership,
     protocols::Protocols,
@@ -14,7 +15,7 @@ use super::{
 use crate::{
     lookup::Lookup,
     model::Stores,
-    plan::{EPOCH, Role},
+    plan::Role,
     record::{End, Frame, Kind, Line},
 };
 use bytes::Bytes;
@@ -46,8 +47,8 @@ pub struct Known {
     /// How long a db_proxy waits for Redis, in simulated microseconds: the shorter of its two
     /// patiences (`Timing::cache_timeout`).
     pub store_timeout_us: u64,
-    /// By how many seconds the wall clock was ahead of [`EPOCH`] at the start (behind it, if under 0).
-    pub clock_ahead_s: i64,
+    /// What the wall clocks of the hosts say.
+    pub clocks: Clocks,
     /// The number of the last line.
     pub now: u64,
     /// For how long a failed login counts, in simulated microseconds (`Timing::login_failure_window`).
@@ -206,11 +207,6 @@ impl UnderWay {
 }
 
 impl Known {
-    /// The wall clock at a simulated microsecond, in seconds since 1970.
-    pub fn unix(&self, sim_us: u64) -> u32 {
-        (EPOCH.saturating_add_signed(self.clock_ahead_s) + sim_us / 1_000_000) as u32
-    }
-
     /// Takes the next line.
     pub fn observe<'a>(&'a mut self, line: &'a Line) -> Seen<'a> {
         let (client, db) = (client_pdu(line), db_pdu(line));
@@ -229,7 +225,10 @@ impl Known {
                 self.clients.observe(line);
                 self.links.observe(line);
                 self.stores.observe(line);
-                self.trouble.observe(line);
+                self.clocks.observe(line);
+                if !self.clocks.is_a_step(line) {
+                    self.trouble.observe(line);
+                }
             }
             Class::Fact => {
                 self.clients.observe(line);

@@ -156,7 +156,7 @@ impl<P: Property> Tape<P> {
         self.asks(conn, Pdu::new(command::LOGIN_REQ_USERLOGIN, 1, &request));
         self.fact("msg1", Fact::LoggedIn { conn, user, client_type: client_type as u32 });
         let info = UserInfo { user_id: user, ..Default::default() };
-        let server_time = self.known.unix(self.n + self.later_us);
+        let server_time = self.known.clocks.right(self.n + self.later_us);
         let online_status = Some(request.online_status);
         let user_info = Some(info);
         let answer = ImLoginRes { server_time, online_status, user_info, ..Default::default() };

@@ -206,11 +206,20 @@ fn world(plan: &Plan) -> String {
     let past = if plan.past.is_empty() { "" } else { "; the stores have a past" };
     let isolation = if plan.sql_snapshot_isolation { "; SQL isolates snapshots" } else { "" };
     let schema = plan.schema.map_or(String::new(), |of| format!("; the schema has version {of}"));
+    let clocks = clocks(plan);
     format!(
-        "{}; {latency} one way; Redis flushes {flushes}; timers {pace}; the plan ends at {} ms{past}{isolation}{schema}",
+        "{}; {latency} one way; Redis flushes {flushes}; timers {pace}; the plan ends at {} ms{past}{isolation}{schema}{clocks}",
         hosts.join(", "),
         plan.horizon_ms
     )
+}
+
+/// The wall clocks that are not right, but for the faults that set them.
+fn clocks(plan: &Plan) -> String {
+    let wrong = plan.nodes.iter().filter_map(|node| {
+        node.clock.words().map(|words| format!("; the clock of {} {words}", node.host))
+    });
+    wrong.collect()
 }
 
 /// Who is on which side when it is violated, if there are two.

@@ -2,12 +2,15 @@
 
 use super::search::{Ended, Search};
 use crate::plan::{
-    Action, Client, DB_WORKERS, Durability, EPOCH, Fate, Fault, Plan, TICK_MS, Trouble,
+    Action, Client, Clock, DB_WORKERS, Durability, EPOCH, Fate, Fault, Plan, TICK_MS, Trouble,
 };
 use teamtalk::client::Conduct;
 
 /// Times are tried as multiples of these, in simulated milliseconds.
 const ROUND_MS: [u64; 4] = [500, 100, 50, 10];
+
+/// Clocks are tried that are so far ahead, or behind, in milliseconds: a second, a minute, an hour.
+const ROUND_AHEAD_MS: [i64; 3] = [1_000, 60_000, 3_600_000];
 
 /// Nothing may happen for so long, in simulated milliseconds.
 const GAP_MS: u64 = 200;
@@ -24,7 +27,15 @@ type Change = Box<dyn Fn(&Plan) -> Option<Plan>>;
 /// If it ends before.
 pub fn all(search: &mut Search<'_>) -> Result<(), Ended> {
     let plan = &search.best.plan;
-    let kinds = [gaps(plan), world(), clients(plan), payloads(plan), faults(plan), times(plan)];
+    let kinds = [
+        gaps(plan),
+        world(),
+        clocks(plan),
+        clients(plan),
+        payloads(plan),
+        faults(plan),
+        times(plan),
+    ];
     let changes: Vec<Change> = kinds.into_iter().flatten().chain(horizon()).collect();
     let mut at = 0;
     while at < changes.len() {
@@ -59,6 +70,30 @@ fn world() -> Vec<Change> {
         change(|plan| plan.sql_snapshot_isolation = false),
         change(|plan| plan.db_workers = DB_WORKERS),
     ]
+}
+
+/// Clocks that are right: all, or one. Else one that does not drift, or is not ahead, or is less ahead.
+fn clocks(plan: &Plan) -> Vec<Change> {
+    let mut changes = vec![change(|plan| {
+        plan.nodes.iter_mut().for_each(|node| node.clock = Clock::default());
+    })];
+    for (at, node) in plan.nodes.iter().enumerate() {
+        if node.clock.is_right() {
+            continue;
+        }
+        changes.push(change(move |plan| plan.nodes[at].clock = Clock::default()));
+        changes.push(change(move |plan| plan.nodes[at].clock.drift_ppm = 0));
+        changes.push(change(move |plan| plan.nodes[at].clock.ahead_ms = 0));
+        for most in ROUND_AHEAD_MS {
+            changes.push(change(move |plan| less_ahead(&mut plan.nodes[at].clock.ahead_ms, most)));
+        }
+    }
+    changes
+}
+
+/// At most so far ahead, or behind.
+fn less_ahead(ahead_ms: &mut i64, most: i64) {
+    *ahead_ms = (*ahead_ms).clamp(-most, most);
 }
 
 /// Devices that run our program and do as it does.
@@ -153,6 +188,13 @@ fn faults(plan: &Plan) -> Vec<Change> {
             }));
         }
         changes.push(change(move |plan| resets_at_once(&mut plan.faults[at])));
+        for most in ROUND_AHEAD_MS {
+            changes.push(change(move |plan| {
+                if let Trouble::ClockStep { ahead_ms, .. } = &mut plan.faults[at].trouble {
+                    less_ahead(ahead_ms, most);
+                }
+            }));
+        }
     }
     changes
 }

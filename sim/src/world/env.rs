@@ -153,7 +153,7 @@ impl Env for SimEnv {
     }
 
     fn unix_time(&self) -> Duration {
-        turmoil::since_epoch().unwrap_or_default()
+        self.shared.lock().unix_time(self.id)
     }
 
     fn random(&self, purpose: &'static str, id: impl Fn() -> u64) -> u64 {

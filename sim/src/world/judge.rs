@@ -14,7 +14,7 @@ pub(super) fn properties_of(plan: &Plan, base: &Deployed, candidate: &Deployed) 
     let protocols = protocols.limited(base.limits.clone(), candidate.limits.clone());
     let properties = Properties::new(protocols.promised());
     let properties = properties.mixed(protocols).at_pace(&plan.pace.timing());
-    properties.of_plan(plan).begun_at(plan.epoch)
+    properties.of_plan(plan)
 }
 
 /// What came of judging lines.

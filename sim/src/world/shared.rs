@@ -1,7 +1,7 @@
 //! What the hosts of a run and its driver share: the trace, the draws, the streams.
 
 use super::{
-    network::Network,
+    network::{Network, OnHost},
     panics::{self, Endless},
     roster::{HostId, Roster, WORLD},
     socket::Wire,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     noise::Noise,
-    plan::{Host, Latencies},
+    plan::{Clock, EPOCH, Host, Latencies},
     record::{End, Kind, Line, Trace},
 };
 use std::{
@@ -17,6 +17,7 @@ use std::{
     panic::panic_any,
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
     task::Waker,
+    time::Duration,
 };
 use teamtalk::env::ConnId;
 
@@ -51,6 +52,10 @@ pub struct Inner {
     pub roster: Roster,
     /// All streams by number.
     pub streams: Streams,
+    /// How the wall clocks of hosts go that are not right.
+    pub clocks: BTreeMap<HostId, Clock>,
+    /// The wall clock at the start of the run, in seconds since 1970.
+    pub epoch: u64,
     /// The ends that are open.
     pub sockets: BTreeMap<(ConnId, End), Wire>,
     /// How links and hosts stand, and the faults under way.
@@ -82,6 +87,8 @@ impl Shared {
             noise: Noise::new(noise),
             roster: Roster::default(),
             streams: Streams::default(),
+            clocks: BTreeMap::new(),
+            epoch: EPOCH,
             sockets: BTreeMap::new(),
             network: Network::new(Latencies { usual: 1, own: BTreeMap::new() }),
             orphaned: BTreeSet::new(),
@@ -180,6 +187,26 @@ impl Inner {
         let (host, _) = self.roster.process(host);
         self.noise.drawn_by(host, self.trace.lines.len() as u64);
         drawn
+    }
+
+    /// What the wall clock of a host says, from within the simulation, since 1970.
+    pub fn unix_time(&mut self, host: HostId) -> Duration {
+        let right = turmoil::since_epoch().unwrap_or_default();
+        let ahead = |what| match what {
+            OnHost::ClockAhead { ms } => Some(ms),
+            _ => None,
+        };
+        let steps = self.network.acting(host, ahead);
+        let clock = self.clocks.get(&host);
+        if clock.is_none() && steps.is_empty() {
+            return right;
+        }
+        let passed = right.saturating_sub(Duration::from_secs(self.epoch));
+        let stepped = steps.iter().map(|(_, ms)| ms).sum();
+        steps.iter().for_each(|(fault, _)| self.network.met(*fault));
+        let [right_us, sim_us] = [right, passed].map(|time| time.as_micros() as u64);
+        let clock = clock.copied().unwrap_or_default();
+        Duration::from_micros(clock.reading_us(right_us, sim_us, stepped))
     }
 
     /// Resets a stream: both ends fail from now on.

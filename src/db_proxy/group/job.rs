@@ -102,7 +102,15 @@ async fn carry<W: World>(
 ) -> Result<(), StoreError> {
     let (key, on_failure) = (Key::group(user, group), cx.on_failed_query());
     match sessions::find_any(cx, on_failure, key).await? {
-        0 => sessions::add(cx, on_failure, key).await.map(drop),
+        0 => {
+            let id = sessions::add(cx, on_failure, key).await?;
+            // It is as new as the message that it is made for, though another db_proxy took the time of that
+            // and its clock is ahead of this one's.
+            match cx.protocol().honest_reads && cx.now < chatted {
+                true => sessions::touched(cx, id, chatted).await,
+                false => Ok(()),
+            }
+        }
         // Its status stays: a removed session is not revived.
         id => sessions::touched(cx, id, chatted).await,
     }

@@ -18,6 +18,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
+use std::time::Duration;
 
 fn attach() -> Option<Bytes> {
     Some(Attach::handle(3).encode())
@@ -273,6 +274,29 @@ fn a_login_is_numbered_by_the_store_or_it_is_none() {
                   on duplicate key update lastLogin=LAST_INSERT_ID(lastLogin+1)";
     assert_eq!(world.log(), [select, insert]);
     assert_eq!(told(on(), &world, "pw"), (1, false, None), "no number, no login");
+}
+
+/// It is 30 minutes that pass, whatever the wall clock is set to meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_name_is_kept_out_by_a_clock_that_nobody_sets() {
+    let (world, protocol) = (Fake::default(), Protocol::hardened());
+    let mut cx = world.context(protocol);
+    let login =
+        ImValidateReq { user_name: "bob".into(), password: "wrong".into(), attach_data: attach() };
+    let mut told = || {
+        let reply = answer(&mut cx, &Pdu::new(command::OTHER_VALIDATE_REQ, 9, &login));
+        reply.expect("an answer").view::<ImValidateRsp>().expect("a 0704").result_code
+    };
+    for _ in 0..11 {
+        assert_eq!(told(), 1);
+    }
+    world.set_clock(86_400);
+    assert_eq!(told(), 6, "a clock that is set ahead lets nobody in");
+    world.set_clock(0);
+    tokio::time::advance(Duration::from_secs(1_799)).await;
+    assert_eq!(told(), 6);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(told(), 1, "the time has passed, though the clock says that it has not");
 }
 
 /// Switch `kept-tokens`.

@@ -35,9 +35,12 @@ const LOCKED: &str = "用户名/密码错误次数太多";
 pub async fn handle<W: World>(cx: &mut Context<W>, request: &Pdu) -> Result<Pdu, Silent> {
     let login: ImValidateReq = request.view()?;
     let shared = cx.shared.clone();
-    let now = Host::unix_time(&shared.host);
     let name = raw(&login.user_name);
     let (protocol, mut login_number) = (*cx.protocol(), None);
+    let now = match protocol.mutated(Mutant::FailuresByWallClock) {
+        true => Host::unix_time(&shared.host),
+        false => shared.caches.up(),
+    };
     let (result_code, words, user_info) =
         if shared.caches.failures.locked(name, now) && !protocol.mutated(Mutant::NeverLockedOut) {
             (6, LOCKED, None)

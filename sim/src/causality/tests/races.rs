@@ -4,7 +4,9 @@
 use super::{NEAR_MS, failing, send, two_users};
 use crate::{
     causality::{Explaining, Inevitable, moments, with_draws},
-    plan::{Action, Chat, Cut, Fate, Fault, Host, Node, Operation, Side, Trouble, case::Case},
+    plan::{
+        Action, Chat, Clock, Cut, Fate, Fault, Host, Node, Operation, Side, Trouble, case::Case,
+    },
     record::{Applied, Kind, Line, shown},
     run::Runner,
     shrink::NoFailure,
@@ -101,7 +103,11 @@ fn an_unread_count_is_wrong_once_the_read_ack_is_written_to_a_dead_link() {
         let chat = Chat::User(1);
         let reads = Operation { id: 4, at_ms: 1_800, device: 2, action: Action::Read { chat } };
         let mut case = two_users(vec![send(3, 1_000, 1, 2), reads], noise);
-        case.plan.nodes.push(Node { host: Host::of("db3"), side: Side::Base });
+        case.plan.nodes.push(Node {
+            host: Host::of("db3"),
+            side: Side::Base,
+            clock: Clock::default(),
+        });
         let (a, b) = ("msg1".into(), "db2".into());
         let trouble = Trouble::Partition { a, b, cut: Cut::Both, fate: Fate::Silent };
         case.plan.faults = vec![Fault { id: 1, at_ms: 1_700, for_ms: 600, trouble }];

@@ -236,6 +236,45 @@ fn a_fault_of_a_link_is_of_hosts_that_talk() {
     }
 }
 
+/// A clock that is wrong by more than a day, or that nobody looks at, and a step of none.
+#[test]
+fn a_clock_is_within_its_bounds_and_of_a_host_that_reads_it() {
+    let place = |host: &str, case: &Value| {
+        let nodes = case["plan"]["nodes"].as_array().expect("a list").iter();
+        nodes.clone().position(|node| node["host"] == host).expect("it is there")
+    };
+    let node = |host: &str, clock: Value| {
+        refused(|case| {
+            let at = place(host, case);
+            case["plan"]["nodes"][at]["clock"] = clock;
+        })
+    };
+    let ahead =
+        "node `msg1`: field `clock.ahead_ms`: -86400001 is not within -86400000 to 86400000";
+    assert_eq!(node("msg1", json!({"ahead_ms": -86_400_001})), ahead);
+    let drift = node("msg1", json!({"drift_ppm": 500_001}));
+    assert!(drift.starts_with("node `msg1`: field `clock.drift_ppm`: 500001 is not"), "{drift}");
+    let fraction = node("msg1", json!({"ahead_ms": 1.5}));
+    assert!(fraction.starts_with("node `msg1`: field `clock.ahead_ms`: "), "{fraction}");
+    let unknown = node("msg1", json!({"ahead": 1}));
+    assert!(unknown.contains("`ahead_ms`") && unknown.contains("`drift_ppm`"), "{unknown}");
+    let nobody = "`sql` reads no wall clock: a host of msg, route, db or client was expected";
+    let of_sql = node("sql", json!({"ahead_ms": 1}));
+    assert_eq!(of_sql, format!("node `sql`: field `clock`: {nobody}"));
+    let fault = |host: &str, ahead_ms: Value| json!([{"id": 1, "at_ms": 5, "for_ms": 5, "fault": "clock_step", "host": host, "ahead_ms": ahead_ms}]);
+    let step = |host: &str, ahead_ms: Value| with("/plan/faults", fault(host, ahead_ms));
+    assert_eq!(step("sql", json!(1)), format!("fault 1: field `host`: {nobody}"));
+    let none = "fault 1: field `ahead_ms`: 0 sets no clock: a number over or under 0 was expected";
+    assert_eq!(step("msg1", json!(0)), none);
+    let far = step("msg1", json!(86_400_001));
+    assert!(far.starts_with("fault 1: field `ahead_ms`: 86400001 is not within"), "{far}");
+    let mut document = document();
+    let at = place("db1", &document);
+    document["plan"]["nodes"][at]["clock"] = json!({"ahead_ms": -1, "drift_ppm": 200});
+    document["plan"]["faults"] = fault("msg1", json!(-3_600_000));
+    assert_eq!(parse(&document).map(|_| ()), Ok(()));
+}
+
 #[test]
 fn what_a_story_lacks_is_said_of_the_story() {
     let error = refused(|document| document["story"] = json!({}));

@@ -9,7 +9,7 @@ mod past;
 pub use extent::{MOST_AT_ONCE, MOST_FLOODED, MOST_MEMBERS, MOST_NAMED, MOST_ROWS};
 
 use super::{
-    Action, Ask, Between, Fault, Host, LONGEST_MS, Node, Operation, Plan, Role, case::Case,
+    Action, Ask, Between, Fault, Host, LONGEST_MS, Node, Operation, Plan, Role, Trouble, case::Case,
 };
 use crate::properties;
 use std::{collections::BTreeSet, fmt::Display};
@@ -102,11 +102,16 @@ fn numbers(plan: &Plan) -> Result<(), String> {
 /// Each host is there once, and no role is missing.
 fn nodes(plan: &Plan) -> Result<(), String> {
     let mut hosts = BTreeSet::new();
-    for Node { host, .. } in &plan.nodes {
+    for Node { host, clock, .. } in &plan.nodes {
         if !hosts.insert(host) {
             return Err(format!(
                 "node `{host}`: there are two nodes of this host: each host has one"
             ));
+        }
+        let place = format!("node `{host}`");
+        clock.check().map_err(|wrong| format!("{place}: {wrong}"))?;
+        if !clock.is_right() {
+            reads_a_clock(&format!("{place}: field `clock`"), host)?;
         }
     }
     for role in Role::SINGLE.into_iter().chain(Role::NUMBERED) {
@@ -235,9 +240,23 @@ fn faults(plan: &Plan) -> Result<(), String> {
             is_host(plan, &place, host)?;
         }
         fault.check()?;
+        if let Trouble::ClockStep { host, .. } = &fault.trouble {
+            reads_a_clock(&format!("{place}: field `host`"), host)?;
+        }
         they_talk(&place, fault)?;
     }
     Ok(())
+}
+
+/// The hosts of the rig's own ask no wall clock, so theirs can't be wrong.
+fn reads_a_clock(place: &str, host: &str) -> Result<(), String> {
+    let ours = |host: Host| !host.role().is_of_the_rig();
+    if Host::parse(host).is_ok_and(ours) {
+        return Ok(());
+    }
+    Err(format!(
+        "{place}: `{host}` reads no wall clock: a host of msg, route, db or client was expected"
+    ))
 }
 
 /// A link that nothing is ever sent on has no trouble.

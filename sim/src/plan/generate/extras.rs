@@ -11,7 +11,7 @@ use rand::Rng;
 use teamtalk::catalogue::Args;
 
 /// The first user who has no device and logs in beside them all; none is named by anything else.
-const STRANGER: u32 = 900;
+pub(super) const STRANGER: u32 = 900;
 /// In seconds: from 22:13, when runs begin, to ten in the morning, and to a few seconds before 22:00.
 const UNTIL_DAY: u64 = 12 * 3_600;
 const UNTIL_EVENING: u64 = 23 * 3_600 + 46 * 60 + 35;
@@ -27,7 +27,7 @@ const CROWD: (u64, u64) = (101, 12);
 /// After so many simulated milliseconds a crowd's user is back and the plan is over.
 const CROWD_ENDS_MS: u64 = 300;
 /// Simulated milliseconds between two tries of a password.
-const TRIES_EVERY_MS: u64 = 60;
+pub(super) const TRIES_EVERY_MS: u64 = 60;
 
 /// Operations before they are numbered: when, which device, what.
 pub(super) type Timed = Vec<(u64, u32, Action)>;

@@ -3,6 +3,7 @@
 mod amid;
 mod at_faults;
 mod bounds;
+mod clocks;
 mod deployed;
 pub mod deployment;
 mod devices;
@@ -22,7 +23,7 @@ pub use deployment::Deployment;
 pub use full::limits;
 
 use super::{
-    Between, DB_WORKERS, EPOCH, Host, Node, Pace, Past, Plan, Role, Side, TICK_MS, Trouble,
+    Between, Clock, DB_WORKERS, EPOCH, Host, Node, Pace, Past, Plan, Role, Side, TICK_MS, Trouble,
 };
 use deployed::Mix;
 use devices::devices;
@@ -57,10 +58,13 @@ pub enum Profile {
     /// As the default one, and Redis and SQL answer with errors, break connections before they reply, and are slow;
     /// most plans have few other faults.
     Stores,
+    /// As the default one, and the wall clocks of msg_servers and db_proxies are wrong, and are set; most plans have no
+    /// other faults.
+    Clocks,
 }
 
 /// All profiles, with their names and what they are for.
-pub const PROFILES: [(Profile, &str, &str); 6] = [
+pub const PROFILES: [(Profile, &str, &str); 7] = [
     (Profile::Default, "default", "faults, bad clients, second devices: 2 to 3 servers"),
     (Profile::Calm, "calm", "no faults, and clients that are in order; second devices"),
     (
@@ -71,6 +75,7 @@ pub const PROFILES: [(Profile, &str, &str); 6] = [
     (Profile::Idle, "idle", "a minute in which nobody does anything; no faults"),
     (Profile::Rolling, "rolling", "as default, and hosts are restarted one after the other"),
     (Profile::Stores, "stores", "Redis and SQL fail, lose replies and are slow; few other faults"),
+    (Profile::Clocks, "clocks", "wall clocks are wrong and are set; few other faults"),
 ];
 
 impl Profile {
@@ -125,7 +130,7 @@ pub fn generate_in(seed: u64, clients: Clients, profile: Profile, deployment: &D
     let mut plan = tree.current();
     plan.noise = seed;
     match profile {
-        Profile::Default | Profile::Rolling | Profile::Stores => {
+        Profile::Default | Profile::Rolling | Profile::Stores | Profile::Clocks => {
             if profile == Profile::Stores {
                 stores::lay(&mut plan, seed);
             }
@@ -133,6 +138,9 @@ pub fn generate_in(seed: u64, clients: Clients, profile: Profile, deployment: &D
             past::add(&mut plan, seed);
             plan.sql_snapshot_isolation = extras::Draws::of(seed, ISOLATION).once_in(4);
             tokens::add(&mut plan, seed);
+            if profile == Profile::Clocks {
+                clocks::lay(&mut plan, seed);
+            }
         }
         Profile::Idle => idle::stretch(&mut plan),
         Profile::Bounds => full::lay(&mut plan, seed, deployment),
@@ -251,13 +259,14 @@ fn plan(
             | Profile::Calm
             | Profile::Idle
             | Profile::Rolling
-            | Profile::Stores => groups.boxed(),
+            | Profile::Stores
+            | Profile::Clocks => groups.boxed(),
         };
         (Just(shape), devices, groups).prop_flat_map(move |(shape, devices, groups)| {
             let nodes = nodes(&shape);
             let operations = operations(&devices, shape.users, &groups, profile, &fixed);
             let faults = match profile {
-                Profile::Default | Profile::Rolling | Profile::Stores => {
+                Profile::Default | Profile::Rolling | Profile::Stores | Profile::Clocks => {
                     faults(&nodes, &devices).boxed()
                 }
                 Profile::Calm | Profile::Bounds | Profile::Idle => Just(Vec::new()).boxed(),
@@ -309,7 +318,7 @@ fn nodes(shape: &Shape) -> Vec<Node> {
     while !hosts.is_empty() {
         let host = hosts.remove((order % hosts.len() as u64) as usize);
         order = order.rotate_left(7).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        nodes.push(Node { host, side: Side::Base });
+        nodes.push(Node { host, side: Side::Base, clock: Clock::default() });
     }
     nodes
 }

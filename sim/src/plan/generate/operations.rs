@@ -52,9 +52,12 @@ pub(super) fn operations(
     let swarm = any::<u64>().prop_map(|bits| bits | 1);
     let at_bounds = match profile {
         Profile::Bounds => bounds::operations(&devices).boxed(),
-        Profile::Default | Profile::Calm | Profile::Idle | Profile::Rolling | Profile::Stores => {
-            Just(Vec::new()).boxed()
-        }
+        Profile::Default
+        | Profile::Calm
+        | Profile::Idle
+        | Profile::Rolling
+        | Profile::Stores
+        | Profile::Clocks => Just(Vec::new()).boxed(),
     };
     let all = (logins(&devices), swarm, rest, burst, farewell, tokens, at_bounds);
     all.prop_map(move |(logins, swarm, rest, burst, farewell, tokens, at_bounds)| {

@@ -351,7 +351,9 @@ impl Property for Available {
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
         match seen.line.kind {
             Kind::Disconnected { conn, end: End::Dialler } => drop(self.closed.insert(conn)),
-            Kind::FaultStart { .. } => self.questions.values_mut().for_each(|q| q.refused = 0),
+            Kind::FaultStart { .. } if !seen.known.clocks.is_a_step(seen.line) => {
+                self.questions.values_mut().for_each(|q| q.refused = 0)
+            }
             _ => {}
         }
         if let Some((_, pdu, true)) = seen.db

@@ -172,16 +172,17 @@ impl Timely {
         self.time(seen, pdu, fields::uint(&pdu.pdu.body, fields::CREATE_TIME)?)
     }
 
-    /// What a msg_server says is the time, in whole seconds: what it was a moment ago at most, and
-    /// never what it is yet to be.
+    /// What a msg_server says is the time, in whole seconds: what its own clock said a moment ago at most, and
+    /// never what it is yet to say.
     fn time(&mut self, seen: &Seen<'_>, pdu: &Frame, said: u32) -> Option<Violation> {
         let (now_us, conn) = (seen.line.sim_us, pdu.conn);
         self.tally.judge();
-        let (least, is) =
-            (seen.known.unix(now_us.saturating_sub(GRAIN_US)), seen.known.unix(now_us));
-        if (least..=is).contains(&said) {
+        let of_late = now_us.saturating_sub(GRAIN_US);
+        let was = seen.known.clocks.readings(&seen.line.host, of_late, now_us);
+        if was.iter().any(|(least, most)| (*least..=*most).contains(&said)) {
             return None;
         }
+        let is = was.last().map_or(0, |(_, is)| *is);
         let what =
             format!("a {:04x} on connection {conn} says {said}, and it is {is}", pdu.command());
         let about = [Subject::Connection(conn)].into();

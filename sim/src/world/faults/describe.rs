@@ -1,6 +1,6 @@
 //! Faults in words.
 
-use crate::plan::{Cut, Fate, Fault, Plant, Trouble};
+use crate::plan::{Cut, Fate, Fault, Plant, Trouble, ahead};
 
 /// A fault in a few words.
 pub fn describe(fault: &Fault) -> String {
@@ -58,6 +58,9 @@ pub fn describe(fault: &Fault) -> String {
         Trouble::ReplyLost { host, one_in } => {
             let share = share(*one_in, "that it does");
             format!("{host} breaks the connection before the reply to {share}, for {ms} ms")
+        }
+        Trouble::ClockStep { host, ahead_ms } => {
+            format!("the clock of {host} {} for {ms} ms", ahead(*ahead_ms))
         }
         Trouble::SlowStore { host, ticks } => {
             format!("{host} takes {ticks} ticks more for each request, for {ms} ms")

@@ -57,6 +57,9 @@ pub fn of(trouble: &Trouble, roster: &Roster, hosts: &[HostId]) -> Vec<Effect> {
         Trouble::SlowStore { host, ticks } => {
             vec![Effect::Host(roster.named(host), OnHost::TakesLonger { ticks: *ticks })]
         }
+        Trouble::ClockStep { host, ahead_ms } => {
+            vec![Effect::Host(roster.named(host), OnHost::ClockAhead { ms: *ahead_ms })]
+        }
         Trouble::Pause { host } => {
             let host = roster.named(host);
             let hold = |other| Effect::Link(host, other, OnLink::Hold);

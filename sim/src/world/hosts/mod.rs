@@ -72,6 +72,9 @@ impl Hosts {
         }
         population::record(&shared, &plan);
         plan.nodes.iter().for_each(|node| _ = shared.host(&node.host));
+        let wrong = plan.nodes.iter().filter(|node| !node.clock.is_right());
+        let clocks = wrong.map(|node| (shared.host(&node.host), node.clock)).collect();
+        (shared.lock().clocks, shared.lock().epoch) = (clocks, plan.epoch);
         let process = |n: &plan::Node| (n.host.clone(), Process::default());
         let processes = plan.nodes.iter().map(process).collect();
         let installed = Arc::new(Mutex::new(rollout::at_start(&plan)));

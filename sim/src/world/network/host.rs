@@ -30,6 +30,11 @@ pub enum OnHost {
         /// One in so many.
         one_in: u32,
     },
+    /// Its wall clock is ahead.
+    ClockAhead {
+        /// By so many milliseconds; behind if under 0.
+        ms: i64,
+    },
     /// Of a store: it takes longer.
     TakesLonger {
         /// By so many ticks.

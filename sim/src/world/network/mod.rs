@@ -35,7 +35,7 @@ pub enum Effect {
 pub struct Running {
     /// The fault as the plan has it.
     pub fault: Fault,
-    /// How many streams, connects, segments, reads, writes or store commands it touched.
+    /// How many streams, connects, segments, reads, writes, store commands or looks at a clock it touched.
     pub hit: u64,
     /// Streams that lost data by it.
     pub lost: BTreeSet<ConnId>,

@@ -1,5 +1,6 @@
 //! Failed logins by name: more than 10 within 30 minutes lock the name (SYSTEM.md section 6,
-//! 0703). Kept per process and never shared.
+//! 0703). Kept per process and never shared. Counted by a clock that nobody sets (ours): one that is set ahead would let
+//! in at once who guesses a password, and one that is set back would keep a name out for as long.
 
 use bytes::Bytes;
 use std::{
@@ -19,7 +20,7 @@ pub const NAMES_BOUND: usize = 16_384;
 #[derive(Debug)]
 pub struct Failures {
     window: Duration,
-    /// Each name's failures by the wall clock, oldest first; at most `ALLOWED + 1`.
+    /// Each name's failures, oldest first, by the time for which the process was up; at most `ALLOWED + 1`.
     names: Mutex<BTreeMap<Bytes, VecDeque<Duration>>>,
 }
 
@@ -29,7 +30,7 @@ impl Failures {
         Self { window, names: Mutex::default() }
     }
 
-    /// Whether a name has failed too often of late. `now` is the wall clock.
+    /// Whether a name has failed too often of late. `now`: for how long the process is up.
     pub fn locked(&self, name: &[u8], now: Duration) -> bool {
         let mut names = self.lock();
         let Some(times) = names.get_mut(name) else { return false };

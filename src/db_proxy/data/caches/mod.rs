@@ -8,6 +8,7 @@ use crate::db_proxy::data::{pair::Pair, session_key::Key};
 use failures::Failures;
 use known::Known;
 use std::time::Duration;
+use tokio::time::Instant;
 use user_change::UserChange;
 
 /// All of it.
@@ -24,6 +25,7 @@ pub struct Caches {
     pub marked: Known<Pair>,
     /// Failed logins by name.
     pub failures: Failures,
+    started: Instant,
     /// When a user was last changed through this process.
     pub user_change: UserChange,
 }
@@ -37,7 +39,13 @@ impl Caches {
             sessions: Known::default(),
             marked: Known::default(),
             failures: Failures::new(failure_window),
+            started: Instant::now(),
             user_change: UserChange::at(now),
         }
+    }
+
+    /// How long this process has been up: a clock that nobody sets, for what lasts so and so long.
+    pub fn up(&self) -> Duration {
+        self.started.elapsed()
     }
 }

@@ -55,6 +55,26 @@ fn what_is_committed_late_is_carried_once() {
     assert!(!has(&second, LOOKS_BACK) && has(&second, TOUCHES), "as the original: {second:?}");
 }
 
+/// The fake's clock says 1000.
+#[test]
+fn a_session_that_is_made_is_as_new_as_what_was_said_by_a_clock_that_is_ahead() {
+    let told = |honest, chatted: u32| {
+        let world = Fake::default();
+        world.on(LOOK, rows(["id", "lastChated"], &[[1.into(), chatted.into()]]));
+        world.on(MEMBERS, rows(["userId"], &[[2.into()]]));
+        round_of(&world, honest, &mut Progress::default())
+    };
+    let touches = "M update IMRecentSession set `updated`=1090 where id=1";
+    let made =
+        |log: &[String]| log.iter().any(|line| line.starts_with("M insert into IMRecentSession"));
+    let ahead = told(true, 1_090);
+    assert!(made(&ahead) && has(&ahead, touches), "{ahead:?}");
+    let original = told(false, 1_090);
+    assert!(made(&original) && !has(&original, touches), "as the original: {original:?}");
+    let behind = told(true, 990);
+    assert!(!behind.iter().any(|line| line.contains("update IMRecentSession")), "{behind:?}");
+}
+
 #[test]
 fn what_could_not_be_read_or_carried_is_looked_for_again() {
     for fails in [LOOK, MEMBERS, FIND, "update IMRecentSession"] {

@@ -6,7 +6,7 @@
 
 use crate::{
     plan::{
-        Cut, Durability, EPOCH, Fate, Fault, Node, Pace, Plan, Role, Side, TICK_MS, Trouble,
+        Clock, Cut, Durability, EPOCH, Fate, Fault, Node, Pace, Plan, Role, Side, TICK_MS, Trouble,
         case::ProtocolSpec,
     },
     seeded,
@@ -53,7 +53,7 @@ fn plan(faults: Vec<Fault>) -> Plan {
         migrations: Vec::new(),
         noise_from: None,
         epoch: EPOCH,
-        nodes: hosts.map(|host| Node { host, side: Side::Base }).into(),
+        nodes: hosts.map(|host| Node { host, side: Side::Base, clock: Clock::default() }).into(),
         devices: Vec::new(),
         groups: Vec::new(),
         past: Default::default(),

@@ -1,6 +1,7 @@
 //! Each kind of fault has the effect that its name says, seen in the trace of a hand-made plan.
 
 mod back_pressure;
+mod clocks;
 mod composition;
 mod network;
 mod process;
@@ -10,8 +11,8 @@ mod stores;
 use crate::{
     explore::run_case,
     plan::{
-        Action, Chat, Client, Device, Durability, EPOCH, Fault, Host, Node, Operation, Pace, Plan,
-        Side, Trouble,
+        Action, Chat, Client, Clock, Device, Durability, EPOCH, Fault, Host, Node, Operation, Pace,
+        Plan, Side, Trouble,
         case::{Case, FORMAT, ProtocolSpec, Protocols},
     },
     record::{Kind, Line},
@@ -59,7 +60,9 @@ fn plan(faults: &[(u64, u64, Trouble)]) -> Plan {
         migrations: Vec::new(),
         noise_from: None,
         epoch: EPOCH,
-        nodes: hosts.map(|h| Node { host: Host::of(h), side: Side::Base }).into(),
+        nodes: hosts
+            .map(|h| Node { host: Host::of(h), side: Side::Base, clock: Clock::default() })
+            .into(),
         devices: vec![device(1), device(2)],
         operations: logins.into_iter().chain(sends).enumerate().map(operation).collect(),
         faults: faults.iter().enumerate().map(fault).collect(),
