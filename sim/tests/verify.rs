@@ -299,10 +299,18 @@ fn shards_together_are_one_verification() {
     protocol(
         &folder,
         "lacks.toml",
-        "preset = \"hardened\"\n[overrides]\nsingle-relation = false\nid-floor-from-store = false\n",
+        "preset = \"hardened\"\n[overrides]\ntrue-latest-sender = false\n",
+    );
+    // A small world, in which little else goes on: the whole is made four times.
+    protocol(
+        &folder,
+        "small.toml",
+        "[hosts]\nmsg = 2\ndb = 2\nroute = 1\nclient = 2\n\
+        [users]\ncount = 3\ndevices = 4\noperations = 20\n",
     );
     let args = ["--base", "hardened", "--candidate", "lacks.toml", "--from", "14"];
-    let args = [&args[..], &["--rolling", "--seeds", "2", "--no-shrink"]].concat();
+    let small = ["--profile", "calm", "--deployment", "small.toml"];
+    let args = [&args[..], &["--rolling", "--seeds", "2", "--no-shrink"], &small].concat();
     let with = |more: &[&str]| {
         let output = verify(&folder, &[&args[..], more].concat());
         (output.status.code(), text(&output))
@@ -329,7 +337,6 @@ fn shards_together_are_one_verification() {
     assert!(said.contains("3 runs are in none of the files: they are made here"), "{said}");
     for (args, sentence) in [
         (&["--runs", "a.json", "a.json"][..], "is in a.json and in a.json"),
-        (&["--runs", "a.json", "--profile", "calm"], "a.json: it is of profile default, not calm"),
         (&["--runs", "whole.json"], "whole.json: no file of runs of format version 1"),
         (&["--runs", "none.json"], "none.json: No such file"),
         (&["--shard", "1/2", "--runs", "b.json"], "b.json: it is of shard 2/2, not of 1/2"),
@@ -342,6 +349,12 @@ fn shards_together_are_one_verification() {
         assert!(said.contains(sentence), "{sentence}: {said}");
     }
     assert_eq!(read("a.json"), first, "and it is as it was");
+    let seeds = ["--rolling", "--seeds", "2", "--deployment", "small.toml"];
+    let other = [&["--base", "hardened", "--candidate", "lacks.toml", "--from", "14"][..], &seeds];
+    let output = verify(&folder, &[&other.concat()[..], &["--runs", "a.json"]].concat());
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("a.json: it is of profile calm, not default"), "{said}");
     // It goes on with its file: that has all, so nothing is run, and it comes out the same.
     assert_eq!(with(&["--shard", "1/2", "--runs", "a.json"]).0, Some(0));
     assert_eq!(read("a.json"), first);

@@ -33,6 +33,7 @@ pub use env::{SimEnv, port};
 pub use faults::describe;
 pub use judge::{judge, judged};
 pub use panics::Panicked;
+pub use population::rows_at_start;
 pub use script::{Script, Setup};
 pub use shared::Shared;
 pub use watch::Watch;

@@ -5,6 +5,7 @@ mod fake;
 mod generated;
 mod real;
 mod scenarios;
+mod traces;
 
 use fake::Fake;
 use real::Real;

@@ -11,7 +11,14 @@ use teamtalk::store::{
     mysql,
     sql::{Connection as _, Connector as _, Server, Value},
 };
-use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+/// How long a statement has before it is asked whether it waits.
+const AT_ONCE: Duration = Duration::from_millis(3);
 
 /// How long until it is asked again whether all have come to rest.
 const LOOK: Duration = Duration::from_micros(300);
@@ -51,6 +58,7 @@ impl Real {
     }
 
     pub async fn ask(&mut self, ask: &Ask) -> Moment {
+        let mut ended = BTreeMap::new();
         match ask {
             Ask::Drop { session } => self.drop_client(*session),
             Ask::Say { session, text, params } => {
@@ -61,9 +69,14 @@ impl Real {
                 let client = self.clients.get_mut(session).expect("it is there");
                 client.asks.send((text.clone(), params.clone())).expect("its task lives");
                 client.is_busy = true;
+                // Most end at once, and then nobody has to be asked who waits.
+                if let Ok(Some(came)) = timeout(AT_ONCE, client.came.recv()).await {
+                    client.is_busy = false;
+                    ended.insert(*session, came);
+                }
             }
         }
-        self.settle().await
+        self.settle(ended).await
     }
 
     async fn connect(&self) -> Client {
@@ -89,8 +102,7 @@ impl Real {
     }
 
     /// Waits until each statement has ended or waits for a lock.
-    async fn settle(&mut self) -> Moment {
-        let mut ended = BTreeMap::new();
+    async fn settle(&mut self, mut ended: BTreeMap<Session, Came>) -> Moment {
         loop {
             if self.take(&mut ended) == 0 && self.gone.is_empty() {
                 return Moment { ended, waiting: BTreeSet::new() };

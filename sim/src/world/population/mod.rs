@@ -9,11 +9,14 @@ use crate::{
         sql::{self, Step},
     },
     plan::{Group, GroupKind, Plan},
-    record::Kind,
+    record::{Changed, Kind},
 };
 use bytes::Bytes;
 use std::collections::BTreeSet;
-use teamtalk::{store::sql::Value, wire::im::base_define::GroupType};
+use teamtalk::{
+    store::{migrations::LATEST, sql::Value},
+    wire::im::base_define::GroupType,
+};
 
 /// When the groups were made and their members joined: so many seconds before the run.
 const BEFORE_S: u64 = 3_600;
@@ -52,6 +55,14 @@ fn stored_password(user: u32) -> String {
 fn md5_hex(text: String) -> String {
     use md5::{Digest, Md5};
     Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The rows that SQL has when a plan begins.
+pub fn rows_at_start(plan: &Plan) -> Vec<Changed> {
+    let version = plan.schema.unwrap_or(LATEST);
+    let mut engine = sql::Engine::of_version(version, since(plan));
+    fill_sql(&mut engine, plan);
+    engine.held()
 }
 
 /// The rows of SQL. Users of devices, and those who have none: members of groups, who said something before,
