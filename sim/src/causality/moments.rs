@@ -165,7 +165,7 @@ impl Inevitable {
     pub(super) fn from(from_ms: u64, draws: &[Draw], lines: &[Line], chain: &Chain) -> Self {
         let tick = from_ms.saturating_sub(TICK_MS) * 1_000..from_ms * 1_000;
         let is_of_it = |n: &u64| lines.get(*n as usize).is_some_and(|line| chain.knows(line));
-        let drawn = draws.iter().filter(|draw| tick.contains(&draw.at_us) && decides(draw));
+        let drawn = draws.iter().filter(|draw| tick.contains(&draw.at_us));
         let drawn = drawn.map(|draw| (draw.purpose, line_of(draw, lines)));
         let drawn: Vec<(&'static str, Option<u64>)> = drawn.collect();
         let is_about_it = |(_, line): &(&str, Option<u64>)| line.as_ref().is_some_and(is_of_it);
@@ -181,12 +181,6 @@ impl Inevitable {
         let lines = lines.iter().filter(is_then).map(|line| line.n).collect();
         Self { from_ms, draws, about: about.into_iter().collect(), lines }
     }
-}
-
-/// Whether a draw decides anything: whether a statement is done without its client is drawn of each, and counts
-/// once the client is gone.
-fn decides(draw: &Draw) -> bool {
-    !["sql alone", "sql arrived"].contains(&draw.purpose) || draw.led_to.is_some()
 }
 
 /// The line of what a draw was about: what it delayed, the PDU that goes by the link that was drawn, or the one for

@@ -78,19 +78,6 @@ fn what_led_to_it_in_that_tick_is_named_if_nobody_knows_what_a_draw_was_about() 
     assert_eq!((known.about, known.lines), (vec![], vec![2]));
 }
 
-/// Whether a statement runs on without its client is drawn of each.
-#[test]
-fn what_was_drawn_of_a_client_that_stayed_decides_nothing() {
-    let lines = [looks(0, TICK_US)];
-    // None of it is about the chain: then all that was drawn is named.
-    let of = |led_to| {
-        let draws = [draw(TICK_US, "sql after", Some(0)), draw(TICK_US, "sql alone", led_to)];
-        Inevitable::from(FROM_MS, &draws, &lines, &Chain::default()).draws
-    };
-    assert_eq!(of(None), [("sql after", 1)].into());
-    assert_eq!(of(Some(0)), [("sql after", 1), ("sql alone", 1)].into(), "its client went");
-}
-
 #[test]
 fn a_link_is_drawn_for_the_next_pdu_of_its_host_and_a_worker_for_the_last_one_it_read() {
     let lines = [

@@ -106,11 +106,8 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
         // transactions has nothing to do with it.
         let from = batch.first().map_or(0, |asked| asked.at.start);
         let draw = draw_id(&[&body[from..]]);
-        let (alone, mut line) = (None, 0);
-        // What has arrived is done though its client has gone, unless its end comes as a reset.
-        let runs_on = hooks.delay("sql arrived", draw).is_multiple_of(2);
-        let arrived = hooks.drawn();
-        let mut client = Client { wire, hooks, is_gone: false, runs_on, alone };
+        let mut line = 0;
+        let mut client = Client { wire, hooks, draw, done: None, is_gone: false, arrived: None };
         for (n, Asked { at, text, params }) in batch.into_iter().enumerate() {
             let ticks = match n {
                 0 => hooks.delay("sql before", draw),
@@ -126,9 +123,6 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                 Some(error) => lock(&session.engine).refuse(session.id, error),
                 None => finish(&mut client, session, &text, &params).await,
             };
-            // From now on, if ever.
-            client.runs_on = hooks.delay("sql alone", draw).is_multiple_of(2);
-            let alone = hooks.drawn();
             let (what, effect) = (lock(&session.engine).what(&text), effect(&done));
             let (params, committed) = (params.iter().map(kept_value).collect(), done.committed);
             let changed = done.changed;
@@ -137,15 +131,12 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             let applied = Applied { store, what, params, effect, committed, replica, changed };
             line = hooks.applied(applied);
             hooks.led_to(drawn, line);
-            if n == 0 && client.is_gone {
+            if let Some(arrived) = client.arrived.take() {
                 hooks.led_to(arrived, line);
             }
-            client.alone = Some((alone, line));
-            if hooks.loses_reply(&id) {
-                client.is_gone = true;
-                if !client.runs_on {
-                    return Ok(());
-                }
+            client.done = Some(line);
+            if hooks.loses_reply(&id) && !client.is_gone && !client.goes() {
+                return Ok(());
             }
             match done.result {
                 Ok(outcome) => response.outcomes.push(outcome),
@@ -168,14 +159,29 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
 struct Client<'a, S> {
     wire: &'a mut Wire<S>,
     hooks: &'a Arc<dyn Hooks>,
+    /// What the draws of its request are about.
+    draw: u64,
+    /// The line of its last statement that is done.
+    done: Option<u64>,
     is_gone: bool,
-    /// What has been asked for is run to its end though the client is gone.
-    runs_on: bool,
-    /// The draw that decided that, and the line of the statement before which it was made.
-    alone: Option<(Drawn, u64)>,
+    /// The draw by which its first statement is done without it.
+    arrived: Option<Drawn>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<'_, S> {
+    /// It has gone: whether what it asked for is done to its end all the same. What has arrived may be, unless its end
+    /// came as a reset, and a batch that has begun, between two statements.
+    fn goes(&mut self) -> bool {
+        self.is_gone = true;
+        let purpose = if self.done.is_some() { "sql alone" } else { "sql arrived" };
+        let runs_on = self.hooks.delay(purpose, self.draw).is_multiple_of(2);
+        match self.done {
+            Some(line) => self.hooks.led_to(self.hooks.drawn(), line),
+            None => self.arrived = Some(self.hooks.drawn()),
+        }
+        runs_on
+    }
+
     /// Waits for what ends by itself: nobody looks for the client meanwhile, who may be gone then.
     async fn sees_out<T>(&mut self, what: impl Future<Output = T>) -> T {
         let mut what = pin!(what);
@@ -196,14 +202,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<'_, S> {
             tokio::select! {
                 biased;
                 gone = self.wire.gone() => {
-                    // Of a client that stays it decides nothing.
-                    if let Some((drawn, line)) = self.alone {
-                        self.hooks.led_to(drawn, line);
-                    }
-                    if !self.runs_on {
+                    if !self.goes() {
                         return gone.map(|()| None);
                     }
-                    self.is_gone = true;
                 }
                 came = &mut what => return Ok(Some(came)),
             }
