@@ -60,6 +60,7 @@ mutants! {
         AckedSendWaits "a send that was acked still counts as waiting, and is refused later"
         VoiceUnacked "voice messages are stored and pushed, and not acked"
         AckedThenRefused "every send is acked and then refused"
+        AckHeaderWithoutService "the header of an ack names no version and no service"
         GroupMessageHereOnly "a message of a group is not handed to route"
         NoOwnCopies "the other devices of a sender get no copy"
         PushedToOrigin "a message is pushed to the connection that sent it, too"
