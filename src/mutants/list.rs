@@ -247,6 +247,8 @@ mutants! {
         CrashForgetsReads "a crash of the program forgets which read acks were not confirmed"
         WaitsNeverShrink "the waits before reconnects go on growing after a login that succeeded"
         UnsentStaysUnsent "after a login a device does not write what has no answer yet"
+        UnsentInReverse "what was written off line is sent newest first after a login"
+        SendsNeverBackOff "each try of a send waits as long as the first one, however slow the server is"
         StaysAtDeadServer "a device tries the same msg_server for ever"
         LeaverSweepsOn "a device goes on asking for messages of a group that its user was taken out of"
         ReadNotPutDown "a device does not put down which read acks are not confirmed"
