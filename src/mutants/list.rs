@@ -61,6 +61,7 @@ mutants! {
         VoiceUnacked "voice messages are stored and pushed, and not acked"
         AckedThenRefused "every send is acked and then refused"
         AckHeaderWithoutService "the header of an ack names no version and no service"
+        TokenLookedUpOnReplica "under which msg_id a repeated send is stored is read from the replica"
         GroupMessageHereOnly "a message of a group is not handed to route"
         NoOwnCopies "the other devices of a sender get no copy"
         PushedToOrigin "a message is pushed to the connection that sent it, too"
