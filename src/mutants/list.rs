@@ -105,6 +105,7 @@ mutants! {
         ChangeNamesOneLess "the answer to a change, and its notice, lack the last member"
         RejoinKeepsFloor "who joins a group again may read what was said while they were out"
         LeaverKeepsSession "who is taken out of a group keeps the session with it"
+        LeaverLosesNamesakeSession "who is taken out of a group loses the session with the user of its number, too"
         FloorIgnoredByLists "a member may pull messages from before they joined"
         MembersFromReplica "who is in a group is read from the replica"
         JoinerSeesAll "who joins a group may read all that was said before"
@@ -225,6 +226,8 @@ mutants! {
         RefusedForNowIsNever "a change that SQL refuses for now is called one that can't be made"
         RollBackForgotten "a transaction that failed is not rolled back"
         UnknownCommitCounts "a COMMIT that failed or had no answer counts as done"
+        FloorLockedAfterMembers "the floor of a group is locked only after its members were read"
+        IdleLimitSetOnce "only the first connection of a worker has its idle transactions limited"
     }
     "clients" {
         GroupsUnacked "a device acks no message of a group"

@@ -215,7 +215,10 @@ impl<W: World> Context<W> {
         let connection = match slot {
             Some(open) => open,
             None => {
-                self.limited &= server != Server::Primary;
+                let stays = self.limited
+                    && server == Server::Primary
+                    && self.shared.protocol.mutated(Mutant::IdleLimitSetOnce);
+                self.limited &= server != Server::Primary || stays;
                 slot.insert(self.connector.connect(server).await?)
             }
         };

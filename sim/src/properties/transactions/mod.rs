@@ -1,9 +1,11 @@
 //! transactions: what a db_proxy decides by in a transaction is held until that ends, is committed, and
-//! comes from the primary; and a transaction leaves the sessions that it is about as they are to be.
+//! comes from the primary; and a transaction leaves the sessions that it is about as they are to be, and
+//! no others (`removed.rs`).
 //!
 //! Read off the statements that SQL applied and the rows that were committed. Statements do not say which
 //! db_proxy sent them, so each rule is judged where all of them have its switch.
 
+mod removed;
 #[cfg(test)]
 mod tests;
 
@@ -14,9 +16,11 @@ use crate::{
     plan::Role,
     record::{Applied, Changed, Did, Effect, Kind, Verb},
 };
+use removed::Removed;
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
-    conversation::Conversation, protocol::Protocol, wire::im::base_define::SessionType,
+    catalogue::id as command, conversation::Conversation, protocol::Protocol,
+    wire::im::base_define::SessionType,
 };
 
 /// See the module.
@@ -29,7 +33,17 @@ pub struct Transactions {
     ids: Lookup<u32, u64>,
     /// The committed relations of (lower, higher user), with the line that committed them.
     relations: Lookup<(u32, u32, u32), u64>,
+    limits: Limits,
+    removed: Removed,
     tally: Tally,
+}
+
+/// How often a session of SQL was told how long a transaction may wait for its next statement, and which
+/// sessions have begun one, each by the incarnation of SQL and its number.
+#[derive(Debug, Default)]
+struct Limits {
+    set: usize,
+    begun: BTreeSet<(u32, u64)>,
 }
 
 /// What an open transaction of a session of SQL has done.
@@ -41,7 +55,12 @@ struct Open {
     holds_group: bool,
     /// The sessions that it has made.
     made: BTreeSet<u32>,
+    /// It has read something without a lock, and so sees the store as it was then.
+    has_read: bool,
 }
+
+/// How db_proxies have SQL end a transaction whose next statement does not come.
+const LIMIT_IDLE: &str = "set session idle_transaction_timeout";
 
 const SINGLE: u32 = SessionType::Single as u32;
 const GROUP: u32 = SessionType::Group as u32;
@@ -97,20 +116,28 @@ impl Transactions {
                 _ => None,
             };
         }
+        self.limits.set +=
+            usize::from(what.starts_with(LIMIT_IDLE) && matches!(did, Did::Changed { .. }));
         let session = (*transaction)?;
         if what.verb != Verb::Other || matches!(did, Did::ConnectionLost) {
             self.open.remove(&session);
             if what.verb == Verb::Begin {
                 let begun = Open { since: seen.line.n, ..Open::default() };
                 self.open.insert(session, begun);
+                return self.begins((seen.line.incarnation, session));
             }
             return None;
         }
         self.tally.judge();
         let open = self.open.entry(session).or_default();
+        if words.relations && words.holds && open.has_read && every(|of| of.members_from_store) {
+            let sentence = format!("a transaction read before it locked what others write: {what}");
+            return broken("plain-read-first", sentence, sql());
+        }
         match did {
             Did::Rows(_) => {
                 open.holds_group |= words.groups && words.holds;
+                open.has_read |= !words.holds;
                 let is_held = words.holds || words.members && open.holds_group;
                 if !is_held && (words.groups || words.members || words.relations) {
                     let sentence = format!("a transaction read and did not hold: {what}");
@@ -157,6 +184,20 @@ impl Transactions {
         None
     }
 
+    /// A session of SQL begins a transaction: as many have been told how long one may wait as have begun one, or
+    /// this one has not. A line does not say which session was told.
+    fn begins(&mut self, session: (u32, u64)) -> Option<Violation> {
+        let is_first = self.limits.begun.insert(session);
+        if !is_first || self.limits.begun.len() <= self.limits.set {
+            return None;
+        }
+        // It is found once.
+        self.limits.set += 1;
+        let sentence = "a transaction begins on a connection that was never told for how long it may wait: \
+                        its locks may stay when its db_proxy is gone";
+        broken("unlimited", sentence.into(), sql())
+    }
+
     /// Whether a row of a session is live.
     fn is_live(&self, session: (u32, u32, u32)) -> bool {
         self.sessions.get(&session).is_some_and(|rows| rows.values().any(|status| *status == 0))
@@ -190,7 +231,7 @@ impl Property for Transactions {
 
     fn says(&self) -> &'static str {
         "what a transaction decides by is held, committed and no replica's, and it leaves its sessions \
-         as they are to be"
+         as they are to be, and those of others"
     }
 
     fn sort(&self) -> Sort {
@@ -198,7 +239,18 @@ impl Property for Transactions {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::Store, Class::Row, Class::Event]
+        &[Class::DbPdu, Class::Store, Class::Row, Class::Event]
+    }
+
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DbPdu => Some(&[
+                command::BUDDY_LIST_REMOVE_SESSION_REQ,
+                command::BUDDY_LIST_REMOVE_SESSION_RES,
+                command::OTHER_REFUSED,
+            ]),
+            _ => None,
+        }
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
@@ -209,6 +261,15 @@ impl Property for Transactions {
             }
             Kind::Store(applied) if applied.store == "sql" => {
                 self.committed(seen.line.n, &applied.changed);
+                let taken = self.removed.taken(seen, &applied.changed);
+                if let Some((user, peer, kind)) = taken {
+                    let sentence = format!(
+                        "the session of user {user} with {peer} (type {kind}) was removed, and nobody asked for \
+                         that"
+                    );
+                    let session = Subject::Rows(Rows::Session { user, peer });
+                    return broken("session-taken", sentence, [session, sql()[0].clone()]);
+                }
                 self.applied(seen, applied)
             }
             Kind::Row { conversation: Conversation::Single { low, high }, msg_id, .. } => {
@@ -226,7 +287,11 @@ impl Property for Transactions {
                 let member = Rows::Member { group: *group, user: *user };
                 broken("session-kept", sentence, [session, member].map(Subject::Rows))
             }
-            _ => None,
+            _ => {
+                let (conn, pdu, is_written) = seen.db?;
+                self.removed.pdu(conn, pdu, is_written);
+                None
+            }
         }
     }
 
