@@ -39,6 +39,7 @@ mutants! {
         LockedOutAtOnce "a name is locked after one failed login"
         FailuresByWallClock "for how long a failed login counts goes by the wall clock, which may be set"
         FailuresOutliveSuccess "a login that succeeds does not clear the failures before it"
+        MetLoginsNotTold "an older login whose newer one lives here is not kicked when its own kick comes"
     }
     "presence" {
         SecondDeviceUnannounced "a login is announced to route only if the user has no other device on that msg_server"
