@@ -228,6 +228,7 @@ mutants! {
         RollBackForgotten "a transaction that failed is not rolled back"
         UnknownCommitCounts "a COMMIT that failed or had no answer counts as done"
         FloorLockedAfterMembers "the floor of a group is locked only after its members were read"
+        FailedCommitIsUnknown "a deferred statement that fails at COMMIT counts as a COMMIT without an answer"
         IdleLimitSetOnce "only the first connection of a worker has its idle transactions limited"
     }
     "clients" {

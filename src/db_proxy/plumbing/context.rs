@@ -259,7 +259,11 @@ impl<W: World> Context<W> {
                 self.in_transaction = false;
                 Ok(())
             }
-            (false, Err(error @ SqlError::Server { .. })) => Err(NotCommitted::Failed(error)),
+            (false, Err(error @ SqlError::Server { .. }))
+                if !self.protocol().mutated(Mutant::FailedCommitIsUnknown) =>
+            {
+                Err(NotCommitted::Failed(error))
+            }
             (_, Err(error)) => Err(NotCommitted::Unknown(error)),
         }
     }
