@@ -130,7 +130,10 @@ impl Device {
         if self.is_persistent() {
             let waits = |m: &Outgoing| !m.waiting.is_empty();
             let outbox = turn.store.outbox.iter();
-            let numbers: Vec<u64> = outbox.filter(|(_, m)| waits(m)).map(|(n, _)| *n).collect();
+            let mut numbers: Vec<u64> = outbox.filter(|(_, m)| waits(m)).map(|(n, _)| *n).collect();
+            if numbers.len() > 1 && self.config.protocol.mutated(Mutant::UnsentInReverse) {
+                numbers.reverse();
+            }
             for number in numbers {
                 self.send(turn, number);
             }
@@ -171,7 +174,10 @@ impl Device {
         let persistent = self.is_persistent();
         let Some(sending) = self.sends.get_mut(&seq_num) else { return };
         // A server that is slow because of its load is not given more load.
-        let longer = if persistent { 1 << sending.tries.min(LONGEST_WAIT) } else { 1 };
+        let eager = persistent
+            && sending.tries > 0
+            && self.config.protocol.mutated(Mutant::SendsNeverBackOff);
+        let longer = if persistent && !eager { 1 << sending.tries.min(LONGEST_WAIT) } else { 1 };
         (sending.due, sending.put_off) = (turn.now + (due - turn.now) * longer, false);
         sending.tries += 1;
         let number = sending.number;

@@ -242,7 +242,9 @@ pub(super) fn kick(
     kick_here(state, turn, &kick, None);
     // Two logins have met. The kick of the newer one may have come to the other server before the
     // older login was there.
-    if let Some(newest) = newest_beyond(state, &kick) {
+    if let Some(newest) = newest_beyond(state, &kick)
+        && !state.config.protocol.mutated(Mutant::MetLoginsNotTold)
+    {
         to_route_kick(state, turn, &ImServerKickUser { login_number: Some(newest), ..kick });
     }
     Ok(())

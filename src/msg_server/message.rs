@@ -116,7 +116,8 @@ pub(super) fn from_db(
         if not_stored && !protocol.ack_after_store {
             state.refuse(turn, origin, asked, RefusedCode::RefusedUnavailable, "not stored");
         } else {
-            ack(turn, origin, pdu.header.seq_num, &msg);
+            let unnamed = protocol.mutated(Mutant::AckHeaderWithoutService);
+            ack(turn, origin, pdu.header.seq_num, &msg, unnamed);
             if protocol.mutated(Mutant::AckedThenRefused) {
                 state.refuse(turn, origin, asked, RefusedCode::RefusedUnavailable, "not stored");
             }
@@ -141,7 +142,7 @@ pub(super) fn from_db(
     Ok(())
 }
 
-fn ack(turn: &mut Turn<'_>, conn: ConnId, seq: u16, msg: &ImMsgData) {
+fn ack(turn: &mut Turn<'_>, conn: ConnId, seq: u16, msg: &ImMsgData, unnamed: bool) {
     let session_type =
         if is_single(msg.msg_type) { SessionType::Single } else { SessionType::Group };
     let ack = ImMsgDataAck {
@@ -151,7 +152,11 @@ fn ack(turn: &mut Turn<'_>, conn: ConnId, seq: u16, msg: &ImMsgData) {
         session_type: session_type as i32,
         held_up_to: None,
     };
-    turn.send(conn, Pdu::new(cmd::MSG_DATA_ACK, seq, &ack));
+    let mut pdu = Pdu::new(cmd::MSG_DATA_ACK, seq, &ack);
+    if unnamed {
+        (pdu.header.version, pdu.header.service_id) = (0, 0);
+    }
+    turn.send(conn, pdu);
 }
 
 /// 0705 with the bare message as attach data, on the link that the reply came on.

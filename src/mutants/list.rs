@@ -39,6 +39,7 @@ mutants! {
         LockedOutAtOnce "a name is locked after one failed login"
         FailuresByWallClock "for how long a failed login counts goes by the wall clock, which may be set"
         FailuresOutliveSuccess "a login that succeeds does not clear the failures before it"
+        MetLoginsNotTold "an older login whose newer one lives here is not kicked when its own kick comes"
     }
     "presence" {
         SecondDeviceUnannounced "a login is announced to route only if the user has no other device on that msg_server"
@@ -60,6 +61,8 @@ mutants! {
         AckedSendWaits "a send that was acked still counts as waiting, and is refused later"
         VoiceUnacked "voice messages are stored and pushed, and not acked"
         AckedThenRefused "every send is acked and then refused"
+        AckHeaderWithoutService "the header of an ack names no version and no service"
+        TokenLookedUpOnReplica "under which msg_id a repeated send is stored is read from the replica"
         GroupMessageHereOnly "a message of a group is not handed to route"
         NoOwnCopies "the other devices of a sender get no copy"
         PushedToOrigin "a message is pushed to the connection that sent it, too"
@@ -103,6 +106,7 @@ mutants! {
         ChangeNamesOneLess "the answer to a change, and its notice, lack the last member"
         RejoinKeepsFloor "who joins a group again may read what was said while they were out"
         LeaverKeepsSession "who is taken out of a group keeps the session with it"
+        LeaverLosesNamesakeSession "who is taken out of a group loses the session with the user of its number, too"
         FloorIgnoredByLists "a member may pull messages from before they joined"
         MembersFromReplica "who is in a group is read from the replica"
         JoinerSeesAll "who joins a group may read all that was said before"
@@ -223,6 +227,9 @@ mutants! {
         RefusedForNowIsNever "a change that SQL refuses for now is called one that can't be made"
         RollBackForgotten "a transaction that failed is not rolled back"
         UnknownCommitCounts "a COMMIT that failed or had no answer counts as done"
+        FloorLockedAfterMembers "the floor of a group is locked only after its members were read"
+        FailedCommitIsUnknown "a deferred statement that fails at COMMIT counts as a COMMIT without an answer"
+        IdleLimitSetOnce "only the first connection of a worker has its idle transactions limited"
     }
     "clients" {
         GroupsUnacked "a device acks no message of a group"
@@ -246,6 +253,8 @@ mutants! {
         CrashForgetsReads "a crash of the program forgets which read acks were not confirmed"
         WaitsNeverShrink "the waits before reconnects go on growing after a login that succeeded"
         UnsentStaysUnsent "after a login a device does not write what has no answer yet"
+        UnsentInReverse "what was written off line is sent newest first after a login"
+        SendsNeverBackOff "each try of a send waits as long as the first one, however slow the server is"
         StaysAtDeadServer "a device tries the same msg_server for ever"
         LeaverSweepsOn "a device goes on asking for messages of a group that its user was taken out of"
         ReadNotPutDown "a device does not put down which read acks are not confirmed"

@@ -25,6 +25,7 @@ use teamtalk::{
     catalogue::{self, id},
     env::ConnId,
     fact::Fact,
+    protocol::Protocol,
     store::migrations,
     wire::{
         attach::{Attach, kind},
@@ -39,6 +40,10 @@ const TROUBLED_US: u64 = 30_000_000;
 /// Tables whose reads go to the primary with `catch-up-on-gap`, as they are named in a statement.
 const NEWEST: [&str; 4] =
     ["from IMMessage_", "from IMGroupMessage_", "from TTRead", "from IMAudio"];
+
+/// The table of the tokens of sends, as its reads name it: they go to the primary with `idempotent-send`, or a
+/// send that comes again is none that is known.
+const TOKENS: &str = "from TTSend";
 
 /// Why what a db_proxy refused in silence is forgiven.
 const NO_ROOM: &str = "a worker without room";
@@ -180,7 +185,7 @@ impl Answers {
     }
 
     /// What a store did: a file comes and goes only if a db_proxy was told so, and with `catch-up-on-gap` sessions, lists and
-    /// counts are read from the primary.
+    /// counts are read from the primary, with `idempotent-send` the tokens of sends.
     fn stored(&mut self, seen: &Seen<'_>, applied: &Applied) -> Option<Violation> {
         let host = &seen.line.host;
         let broken = |kind, sentence| {
@@ -200,11 +205,13 @@ impl Answers {
             }
         }
         let is_read = matches!(applied.effect, Effect::Sql { did: Did::Rows(_), .. });
-        let catch_up = || seen.known.protocols.all_of(Role::Db, |of| of.catch_up_on_gap);
-        if !applied.replica || !is_read || !catch_up() {
+        if !applied.replica || !is_read {
             return None;
         }
-        let table = NEWEST.into_iter().find(|table| applied.what.contains(table))?;
+        let every = |has: fn(&Protocol) -> bool| seen.known.protocols.all_of(Role::Db, has);
+        let newest = NEWEST.iter().filter(|_| every(|of| of.catch_up_on_gap));
+        let tokens = [&TOKENS].into_iter().filter(|_| every(|of| of.idempotent_send));
+        let table = newest.chain(tokens).find(|table| applied.what.contains(**table))?;
         broken("replica", format!("{table} was read from a replica: {}", &*applied.what))
     }
 
@@ -419,5 +426,44 @@ impl Property for Answers {
 
     fn tally(&self, _: &Known) -> Option<Tally> {
         Some(self.tally.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Answers;
+    use crate::{
+        properties::tape::Tape,
+        record::{Kind, sql_applied},
+    };
+    use teamtalk::protocol::Protocol;
+
+    /// What is found if a statement is asked of a replica, or of the primary.
+    fn asked(protocol: Protocol, what: &str, effect: &str, replica: bool) -> Vec<String> {
+        let mut tape = Tape::new(Answers::default()).under(protocol);
+        let mut applied = sql_applied(what, &["1"], effect, true);
+        applied.replica = replica;
+        tape.line("sql", Kind::Store(applied));
+        tape.found
+    }
+
+    #[test]
+    fn what_must_be_new_is_no_replicas() {
+        const TOKEN: &str = "select type,relateId,msgId from TTSend where fromId=? and token=?";
+        const MARK: &str = "select msgId from TTRead where userId=?";
+        const FOUND: [&str; 1] = ["answers/replica/db"];
+        let hardened = Protocol::hardened();
+        for text in [TOKEN, MARK] {
+            assert_eq!(asked(hardened, text, "rows 1", true), FOUND);
+            assert_eq!(asked(hardened, text, "rows 1", false), [""; 0]);
+            assert_eq!(asked(Protocol::teamtalk(), text, "rows 1", true), [""; 0]);
+        }
+        assert_eq!(asked(hardened, "select name from IMUser", "rows 1", true), [""; 0]);
+        let (mut no_tokens, mut no_gaps) = (hardened, hardened);
+        (no_tokens.idempotent_send, no_gaps.catch_up_on_gap) = (false, false);
+        assert_eq!(asked(no_tokens, TOKEN, "rows 0", true), [""; 0]);
+        assert_eq!(asked(no_tokens, MARK, "rows 0", true), FOUND);
+        assert_eq!(asked(no_gaps, TOKEN, "rows 0", true), FOUND);
+        assert_eq!(asked(no_gaps, MARK, "rows 0", true), [""; 0]);
     }
 }

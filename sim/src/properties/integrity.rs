@@ -5,9 +5,12 @@
 //! another duration is a violation of a kind of its own: the original's history gives back 0
 //! (SYSTEM.md section 6, "Audio"). As the latest message of a chat, a voice message may be shown as
 //! the constant that the original shows.
+//!
+//! The headers of all PDUs are looked at, too (`headers.rs`).
 
 use super::{
     Class, Property, Seen, Sort, Subject, Tally, Violation,
+    headers::Headers,
     wire::{At, content, conversation_of, conversation_with, is_audio, text},
 };
 use crate::{
@@ -46,6 +49,7 @@ struct Told {
 #[derive(Debug, Default)]
 pub struct Integrity {
     sent: LookupSet<Told>,
+    headers: Headers,
     tally: Tally,
 }
 
@@ -195,21 +199,15 @@ impl Property for Integrity {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::DeviceWrites, Class::ServerWrites, Class::Row]
-    }
-
-    fn commands(&self, class: Class) -> Option<&'static [u16]> {
-        match class {
-            Class::DeviceWrites => Some(&[command::MSG_DATA]),
-            Class::ServerWrites => Some(&[
-                command::MSG_DATA,
-                command::MSG_LIST_RESPONSE,
-                command::MSG_GET_BY_MSG_ID_RES,
-                command::BUDDY_LIST_RECENT_CONTACT_SESSION_RESPONSE,
-                command::MSG_UNREAD_CNT_RESPONSE,
-            ]),
-            _ => None,
-        }
+        &[
+            Class::DeviceWrites,
+            Class::ServerReads,
+            Class::ServerWrites,
+            Class::DbPdu,
+            Class::LinkPdu,
+            Class::RoutePdu,
+            Class::Row,
+        ]
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
@@ -218,6 +216,9 @@ impl Property for Integrity {
                 self.sent.insert(Told::before_the_run(*conversation, *from, content));
             }
             return None;
+        }
+        if let Some(found) = self.headers.observe(seen) {
+            return Some(found);
         }
         let (at, conn, pdu) = seen.client?;
         match (at, pdu.command()) {

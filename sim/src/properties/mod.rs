@@ -15,6 +15,7 @@ mod diligent;
 mod facts;
 mod file_effects;
 mod gate;
+mod headers;
 mod hints;
 mod integrity;
 mod isolation;

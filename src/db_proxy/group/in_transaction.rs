@@ -178,11 +178,15 @@ impl<W: World> Transaction<W> for Changing<'_> {
         if !may || self.ids.is_empty() {
             return Ok(Changed::Nothing);
         }
-        let latest = match self.adds {
+        let after = self.adds && cx.protocol().mutated(Mutant::FloorLockedAfterMembers);
+        let mut latest = match self.adds && !after {
             true => membership::hold_now(cx, group).await?,
             false => 0,
         };
         let found = cx.primary(MEMBERS, &[group.into()]).await?;
+        if after {
+            latest = membership::hold_now(cx, group).await?;
+        }
         let (mut live, mut former) = (BTreeSet::new(), BTreeSet::new());
         let mut joined = BTreeMap::new();
         for row in 0..found.rows.len() {
@@ -269,13 +273,16 @@ fn leave<W: World>(cx: &mut Context<W>, group: u32, users: &[u32]) {
     if cx.protocol().mutated(Mutant::LeaverKeepsSession) {
         return;
     }
+    let any_type = cx.protocol().mutated(Mutant::LeaverLosesNamesakeSession);
     let text = format!(
         "update IMRecentSession set status=1, updated=? \
-         where userId in ({}) and peerId=? and type=? and status=0",
-        placeholders(users.len())
+         where userId in ({}) and peerId=?{} and status=0",
+        placeholders(users.len()),
+        if any_type { "" } else { " and type=?" }
     );
     let mut params = vec![Value::from(cx.now)];
-    params.extend(users.iter().copied().chain([group, Key::GROUP]).map(Value::from));
+    params.extend(users.iter().copied().chain([group]).map(Value::from));
+    params.extend((!any_type).then_some(Value::from(Key::GROUP)));
     cx.defer(text, &params);
 }
 

@@ -311,7 +311,11 @@ async fn find_first<W: World>(
 ) -> Result<Option<u32>, Silent> {
     const TEXT: &str = "select type,relateId,msgId from TTSend where fromId=? and token=?";
     let params = [message.from_user_id.into(), Value::Bytes(token.clone())];
-    let found = cx.primary(TEXT, &params).await.map_err(Silent::from)?;
+    let found = match cx.protocol().mutated(Mutant::TokenLookedUpOnReplica) {
+        true => cx.execute(crate::store::sql::Server::Replica, TEXT, &params).await,
+        false => cx.execute(crate::store::sql::Server::Primary, TEXT, &params).await,
+    };
+    let found = found.map_err(|error| Silent::from(StoreError::from(error)))?;
     let number = |column| found.get(0, column).uint();
     match number("msgId") {
         0 => Ok(None),

@@ -215,7 +215,10 @@ impl<W: World> Context<W> {
         let connection = match slot {
             Some(open) => open,
             None => {
-                self.limited &= server != Server::Primary;
+                let stays = self.limited
+                    && server == Server::Primary
+                    && self.shared.protocol.mutated(Mutant::IdleLimitSetOnce);
+                self.limited &= server != Server::Primary || stays;
                 slot.insert(self.connector.connect(server).await?)
             }
         };
@@ -256,7 +259,11 @@ impl<W: World> Context<W> {
                 self.in_transaction = false;
                 Ok(())
             }
-            (false, Err(error @ SqlError::Server { .. })) => Err(NotCommitted::Failed(error)),
+            (false, Err(error @ SqlError::Server { .. }))
+                if !self.protocol().mutated(Mutant::FailedCommitIsUnknown) =>
+            {
+                Err(NotCommitted::Failed(error))
+            }
             (_, Err(error)) => Err(NotCommitted::Unknown(error)),
         }
     }

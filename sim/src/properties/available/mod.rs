@@ -3,7 +3,8 @@
 //! An *orderly* send is a text or recording that the store takes, in the name of the device's own
 //! user, to another user or to a group of which that user is surely a member. What a fault explains is
 //! forgiven, and nothing else is: see `trouble` for when the stores are up. A Redis that refuses every
-//! write is up, so a deployment in which nothing is acked is broken however politely it says so.
+//! write is up, so a deployment in which nothing is acked is broken however politely it says so. A send that
+//! is not orderly is owed an end: its ack, or a refusal for good.
 
 #[cfg(test)]
 mod tests;
@@ -71,10 +72,23 @@ struct Question {
     by: Role,
 }
 
+/// What a send is known by that is not orderly: two empty ones say the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Odd {
+    /// The device and the token, which it has on every connection.
+    Token(u32, Bytes),
+    /// One without a token is written on one connection.
+    Asked(Asked),
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Available {
     sends: BTreeMap<Message, Send>,
+    /// Those that are not orderly, and neither acked nor refused for good.
+    odd: BTreeMap<Odd, Send>,
+    /// What a connection's odd sends are.
+    sent_odd: BTreeMap<Asked, Odd>,
     /// What a connection's sends are.
     sent: BTreeMap<Asked, Message>,
     /// Questions that are not answered yet.
@@ -105,13 +119,19 @@ impl Available {
         let (user, body) = (message.0, &data.body);
         let group = is_group(body.msg_type).then_some(body.to_session_id);
         let to_oneself = group.is_none() && body.to_session_id == user;
-        if !can_be_stored(data) || to_oneself || body.from_user_id != user {
-            self.tally.excuse("a send that no store takes");
-            return None;
-        }
         let (n, us) = (seen.line.n, seen.line.sim_us);
         let last = (n, asked);
         let new = Send { device, group, first: (n, us), last, put_off_by: None };
+        if !can_be_stored(data) || to_oneself || body.from_user_id != user {
+            self.tally.excuse("a send that no store takes");
+            let odd = match &body.send_token {
+                Some(token) => Odd::Token(device, token.clone()),
+                None => Odd::Asked(asked),
+            };
+            self.odd.entry(odd.clone()).or_insert(new).last = last;
+            self.sent_odd.insert(asked, odd);
+            return None;
+        }
         self.sends.entry(message.clone()).or_insert(new).last = last;
         self.sent.insert(asked, message);
         Some(())
@@ -127,6 +147,15 @@ impl Available {
         use RefusedCode::{
             RefusedNotAllowed, RefusedNotLoggedIn, RefusedTooMany, RefusedUnavailable,
         };
+        if let Some(odd) = self.sent_odd.get(&asked) {
+            match refused {
+                Some((RefusedTooMany | RefusedNotLoggedIn | RefusedUnavailable, by)) => {
+                    self.odd.get_mut(odd)?.put_off_by = Some(by);
+                }
+                _ => self.tally.judged += u64::from(self.odd.remove(odd).is_some()),
+            }
+            return None;
+        }
         let message = self.sent.get(&asked)?.clone();
         let send = self.sends.get_mut(&message)?;
         let (code, by) = match refused {
@@ -237,12 +266,13 @@ impl Available {
         let goes_on = |device: &u32, conn: ConnId| {
             known.clients.online().contains_key(device) && !self.closed.contains(&conn)
         };
-        let mut sends = self.sends.iter();
-        let send = sends.find(|(_, send)| {
+        let is_owed = |send: &Send| {
             let (n, (conn, ..)) = send.last;
             let since = known.trouble.is_over_before(n);
             since && goes_on(&send.device, conn) && is_due(send.first.1)
-        });
+        };
+        let mut sends = self.sends.iter();
+        let send = sends.find(|(_, send)| is_owed(send));
         if let Some((message, Send { device, last: (_, asked), put_off_by, .. })) = send {
             let how = put_off_by.map_or("is not acked", |_| "is put off for ever");
             return Some(Violation {
@@ -254,6 +284,22 @@ impl Available {
                     message.1, message.0
                 ),
                 about: [Subject::Content(message.1.clone()), question(*asked)].into(),
+            });
+        }
+        if let Some(Send { device, last: (_, asked), put_off_by, .. }) =
+            self.odd.values().find(|send| is_owed(send))
+        {
+            let how = put_off_by.map_or("has no answer", |_| "is put off for ever");
+            return Some(Violation {
+                property: "available",
+                kind: "never-ended",
+                role: put_off_by.unwrap_or(Role::Msg),
+                sentence: format!(
+                    "device {device} is online and its send with seq_num {} on connection {}, which no store \
+                     takes, {how}",
+                    asked.1, asked.0
+                ),
+                about: [question(*asked)].into(),
             });
         }
         let mut questions = self.questions.iter();
@@ -329,8 +375,8 @@ impl Property for Available {
     }
 
     fn says(&self) -> &'static str {
-        "with stores up and no fault an orderly send is acked in the end, and a request is not refused \
-         for ever"
+        "with stores up and no fault an orderly send is acked in the end, any other is acked or refused for \
+         good, and a request is not refused for ever"
     }
 
     fn sort(&self) -> Sort {

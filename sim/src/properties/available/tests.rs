@@ -7,6 +7,7 @@ use crate::{
     },
     record::{Changed, Columns, Kind},
 };
+use bytes::Bytes;
 use std::sync::Arc;
 use teamtalk::{
     catalogue::id as cmd,
@@ -14,7 +15,10 @@ use teamtalk::{
     store::sql::Value,
     wire::{
         Pdu,
-        im::{base_define::MsgType, message::ImMsgDataReadAck},
+        im::{
+            base_define::MsgType,
+            message::{ImMsgData, ImMsgDataReadAck},
+        },
         tt::extension::{
             Refused,
             RefusedCode::{self, *},
@@ -104,7 +108,11 @@ fn what_no_store_takes_is_no_orderly_send_and_a_rate_only_puts_off() {
         refuses(&mut tape, seq, RefusedNotStored);
     }
     tape.asks(10, data(8, 0, (1, 2), MsgType::SingleAudio, b"\0\0\0\x01"));
-    tape.asks(10, message(9, 0, 1, 1, "to oneself")).asks(10, message(9, 0, 2, 1, "as 2"));
+    refuses(&mut tape, 8, RefusedNotStored);
+    tape.asks(10, message(9, 0, 1, 1, "to oneself"));
+    refuses(&mut tape, 9, RefusedNotAllowed);
+    tape.asks(10, message(9, 0, 2, 1, "as 2"));
+    refuses(&mut tape, 9, RefusedNotAllowed);
     assert_eq!(tape.pending(), None);
     for code in [RefusedTooMany, RefusedUnavailable] {
         tape.asks(10, message(10, 0, 1, 2, "text"));
@@ -112,6 +120,51 @@ fn what_no_store_takes_is_no_orderly_send_and_a_rate_only_puts_off() {
         assert!(tape.found.is_empty());
         assert_eq!(tape.pending().as_deref(), UNACKED);
     }
+}
+
+const UNENDED: Option<&str> = Some("available/never-ended/msg");
+
+#[test]
+fn what_no_store_takes_is_acked_or_refused_for_good() {
+    let empty = |seq| data(seq, 0, (1, 2), MsgType::SingleText, b"");
+    let mut tape = tape();
+    tape.asks(10, empty(5));
+    assert_eq!(tape.pending().as_deref(), UNENDED);
+    refuses(&mut tape, 5, RefusedUnavailable);
+    assert_eq!(tape.pending().as_deref(), UNENDED, "it is put off");
+    tape.asks(10, empty(6));
+    refuses(&mut tape, 6, RefusedNotStored);
+    assert_eq!(tape.pending().as_deref(), UNENDED, "of another one that says the same");
+    tape.asks(10, empty(5));
+    refuses(&mut tape, 5, RefusedNotStored);
+    assert_eq!(tape.pending(), None);
+    tape.asks(10, empty(7)).tells(10, ack(7, 9, 1, 2));
+    assert_eq!(tape.pending(), None, "an ack ends it, too");
+    assert!(tape.found.is_empty(), "{:?}", tape.found);
+}
+
+#[test]
+fn an_odd_send_is_one_on_every_connection_and_goes_with_its_device() {
+    let empty = |seq, token: Option<&'static [u8]>| {
+        let mut body =
+            data(seq, 0, (1, 2), MsgType::SingleText, b"").view::<ImMsgData>().expect("0301");
+        body.send_token = token.map(Bytes::from_static);
+        Pdu::new(cmd::MSG_DATA, seq, &body)
+    };
+    let again = |token| {
+        let mut tape = tape();
+        tape.asks(10, empty(5, token)).hang_up(1, 10);
+        assert_eq!(tape.pending(), None, "off line");
+        tape.login(1, 11, 1).asks(11, empty(6, token));
+        assert_eq!(tape.pending().as_deref(), UNENDED);
+        tape.tells(11, refused(6, 1, cmd::MSG_DATA, RefusedNotStored));
+        tape.pending()
+    };
+    assert_eq!([again(Some(b"one")), again(None)], [None, None]);
+    let mut tape = tape();
+    tape.asks(10, empty(5, None));
+    fault(&mut tape);
+    assert_eq!(tape.pending(), None, "not written since");
 }
 
 #[test]

@@ -4,12 +4,14 @@
 //! asks after each login for its sessions and unread counts and writes again what has no answer yet
 //! (`catch-up-on-gap`, `idempotent-send`), is back soon after it lost a
 //! connection on which it was logged in, turns to another msg_server when one can't be reached, and asks
-//! for no messages of a group that its user was taken out of. It says that it holds what it holds.
+//! for no messages of a group that its user was taken out of. It says that it holds what it holds. It
+//! writes what it sends in the order in which its person did, and no try before its time (`tries.rs`).
 
 mod claims;
 mod reads;
 #[cfg(test)]
 mod tests;
+mod tries;
 
 use super::{
     Class, Known, Property, Seen, Sort, Subject, Tally, Violation, us,
@@ -35,6 +37,7 @@ use teamtalk::{
         message::{ImGetMsgListReq, ImMsgDataAck, ImMsgDataReadAck, ImUnreadMsgCntRsp},
     },
 };
+use tries::Tries;
 
 /// Simulated microseconds in which a device does what it does at once.
 const AT_ONCE_US: u64 = 100_000;
@@ -72,6 +75,7 @@ pub struct Diligent {
     counts: Lookup<(ConnId, u16), u64>,
     claims: Claims,
     reads: Reads,
+    tries: Tries,
     tally: Tally,
     next_look_us: u64,
 }
@@ -99,8 +103,17 @@ impl Diligent {
             Fact::Attempt { op, conn, seq_num, .. } => {
                 self.attempts.insert((conn, seq_num), op);
                 self.reads.attempt(op, conn, seq_num);
-                if let Some(device) = clients.device(conn) {
-                    self.again.remove(&(device, op));
+                let device = clients.device(conn)?;
+                self.again.remove(&(device, op));
+                let timing = seen.known.timing.as_ref()?;
+                let early_us = self.tries.attempt(op, (conn, seq_num), now_us, timing)?;
+                if seen.known.orderly.contains(&device) {
+                    let what = format!(
+                        "device {device} writes op-{op} again {} ms before it has waited for its answer",
+                        early_us.div_ceil(1_000)
+                    );
+                    let about = Subject::asked(conn, seq_num, command::MSG_DATA);
+                    return Some(lazy("hasty", what, device, about));
                 }
             }
             Fact::OpOk { op, .. } | Fact::OpFailed { op, .. } => {
@@ -207,6 +220,10 @@ impl Diligent {
                     conversation_of(data.from_user_id, data.to_session_id, data.msg_type);
                 self.pushes.entry((conn, conversation, data.msg_id)).or_insert(now_us);
             }
+            (At::DeviceReads, command::OTHER_REFUSED) => {
+                let timing = known.timing.as_ref()?;
+                self.tries.refused((conn, pdu.header.seq_num), now_us, timing);
+            }
             (At::DeviceReads, _) => self.told(device, user, pdu, now_us),
             (At::DeviceWrites, asked) if AFTER_LOGIN.contains(&asked) => {
                 let was_owed = self.asks.remove(&(conn, asked)).is_some();
@@ -229,6 +246,13 @@ impl Diligent {
                 seen.data.as_ref()?;
                 let op = self.attempts.get(&(conn, pdu.header.seq_num))?;
                 self.unfinished.insert((device, *op));
+                let (earlier, later) =
+                    self.tries.written(seen, device, (conn, pdu.header.seq_num))?;
+                let what = format!(
+                    "device {device} writes op-{later} before op-{earlier}, which its person sent to \
+                     that chat earlier"
+                );
+                return Some(lazy("out-of-turn", what, device, Subject::question(conn, pdu)));
             }
             (At::DeviceWrites, command::MSG_LIST_REQUEST) => {
                 // What a person asks for is their own affair.
@@ -404,6 +428,7 @@ impl Property for Diligent {
                 for device in here.map(|(device, _)| *device).collect::<Vec<_>>() {
                     self.unfinished.retain(|(of, _)| *of != device);
                     self.reads.forgets(device);
+                    self.tries.forgets(device);
                 }
                 None
             }
@@ -428,6 +453,10 @@ impl Property for Diligent {
                 self.pushes.retain(|push, _| push.0 != *conn);
                 self.asks.retain(|ask, _| ask.0 != *conn);
                 self.reads.gone(|of| of == *conn);
+                None
+            }
+            Kind::Op { op, device, online: None, what, .. } if what != DROPS => {
+                self.tries.issued(*op, *device, line.n);
                 None
             }
             // From its first dial on, dropping the connection is to give that dial up.

@@ -3,7 +3,7 @@
 use super::Diligent;
 use crate::{
     plan::{DROPS, Host},
-    properties::tape::{G, GROUP, Tape, ack, ack_up_to, list, message, page_request},
+    properties::tape::{G, GROUP, Tape, ack, ack_up_to, list, message, page_request, refused},
     record::{End, Kind},
 };
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use teamtalk::{
             group::ImGroupChangeMemberNotify,
             message::{ImGetMsgListReq, ImMsgDataReadAck, ImMsgDataReadNotify, ImUnreadMsgCntRsp},
         },
+        tt::extension::RefusedCode,
     },
 };
 
@@ -330,4 +331,83 @@ fn it_tries_a_read_ack_three_times() {
         tape.fact("client1", Fact::OpFailed { op: 5, reason });
         assert_eq!(tape.found, ["diligent/read-given-up/client"][..found]);
     }
+}
+
+/// A person sends something: an operation that its device takes.
+fn says(tape: &mut Tape<Diligent>, op: u32) {
+    let (device, what) = (3, format!("sends op-{op} to user 1"));
+    tape.line("world", Kind::Op { op, device, what, delivered: true, online: None });
+}
+
+/// Device 3 tries an operation's send under a seq_num of connection 7.
+fn tries(tape: &mut Tape<Diligent>, op: u32, attempt: u32, seq_num: u16) {
+    tape.fact("client1", Fact::Attempt { op, attempt, conn: 7, seq_num });
+    tape.asks(7, message(seq_num, 0, 2, 1, &format!("op-{op}")));
+}
+
+#[test]
+fn what_was_sent_earlier_is_written_earlier() {
+    let both = |first: u32, second: u32| {
+        let mut tape = online();
+        says(&mut tape, 20);
+        says(&mut tape, 21);
+        tries(&mut tape, first, 1, 5);
+        tries(&mut tape, second, 1, 6);
+        tape
+    };
+    assert_eq!(both(20, 21).found, [""; 0]);
+    assert_eq!(both(21, 20).found, ["diligent/out-of-turn/client"]);
+    let mut again = both(20, 21);
+    tries(again.later(7), 20, 2, 5);
+    assert_eq!(again.found, [""; 0], "only the first try has its turn");
+    let mut other = online();
+    says(&mut other, 20);
+    says(&mut other, 21);
+    tries(&mut other, 21, 1, 5);
+    other.fact("client1", Fact::Attempt { op: 20, attempt: 1, conn: 7, seq_num: 6 });
+    other.asks(7, message(6, 0, 2, 9, "op-20"));
+    assert_eq!(other.found, [""; 0], "another chat");
+}
+
+/// A person who sends something again asks for it later than for what they sent meanwhile.
+#[test]
+fn what_is_sent_again_has_the_turn_of_what_was_sent() {
+    let mut tape = online();
+    says(&mut tape, 20);
+    says(&mut tape, 21);
+    says(&mut tape, 22);
+    for op in [20, 22] {
+        tape.fact("client1", Fact::Attempt { op, attempt: 1, conn: 7, seq_num: 5 });
+    }
+    tape.asks(7, message(5, 0, 2, 1, "op-20"));
+    tries(&mut tape, 21, 1, 6);
+    assert_eq!(tape.found, [""; 0]);
+}
+
+#[test]
+fn each_try_has_its_time() {
+    let tried = |times_ms: &[u64]| {
+        let mut tape = online();
+        for (n, ms) in (1..).zip(times_ms) {
+            tries(tape.at(SECOND + ms * 1_000), 20, n, 5);
+        }
+        tape.found
+    };
+    assert_eq!(tried(&[0, 6_000, 18_000, 42_000, 66_000]), [""; 0]);
+    for hasty in [&[0, 5_999][..], &[0, 6_000, 17_999], &[0, 6_000, 18_000, 41_999]] {
+        assert_eq!(tried(hasty), ["diligent/hasty/client"], "{hasty:?}");
+    }
+    let refused_at_ms = |ms: u64, again_ms: u64| {
+        let mut tape = online();
+        tries(tape.at(SECOND), 20, 1, 5);
+        tries(tape.at(7 * SECOND), 20, 2, 5);
+        let refusal = refused(5, 2, command::MSG_DATA, RefusedCode::RefusedTooMany);
+        tape.at(7 * SECOND + ms * 1_000).tells(7, refusal);
+        tries(tape.at(7 * SECOND + again_ms * 1_000), 20, 3, 5);
+        tape.found
+    };
+    assert_eq!(refused_at_ms(1_000, 7_001), [""; 0], "a refusal puts it off for one answer");
+    assert_eq!(refused_at_ms(1_000, 6_999), ["diligent/hasty/client"]);
+    assert_eq!(refused_at_ms(11_000, 17_001), [""; 0]);
+    assert_eq!(refused_at_ms(11_000, 12_001), ["diligent/hasty/client"], "also one that is longer");
 }

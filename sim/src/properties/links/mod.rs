@@ -1,7 +1,7 @@
 //! links: what a msg_server makes of its links to other servers.
 //!
 //! To route it speaks through its master, and tells it of each login and of each phone that puts the PCs
-//! of its user off line; a route_server whose link is new is told of everyone who is online (`route.rs`).
+//! of its user off line, and of the newer login that it has when it hears of an older one; a route_server whose link is new is told of everyone who is online (`route.rs`).
 //! What it asked a db_proxy or route_server for a device is passed on as soon as it is answered, and
 //! refused as soon as that link is gone, and not before (`waits.rs`, with `answered-refusals`). A db_proxy
 //! that stops says so, goes on for a while and is asked for nothing more (`stops.rs`).
@@ -26,7 +26,9 @@ use crate::{
 use route::Route;
 use std::collections::{BTreeMap, VecDeque};
 use stops::Stops;
-use teamtalk::{catalogue::id, env::ConnId, fact::Fact, timing::Timing};
+use teamtalk::{
+    catalogue::id, env::ConnId, fact::Fact, timing::Timing, wire::im::server::ImValidateRsp,
+};
 use waits::Waits;
 
 /// What is done at once may take so many simulated microseconds.
@@ -38,6 +40,8 @@ struct Device {
     host: Host,
     /// Who is logged in, with the client type and since when.
     login: Option<(u32, u32, u64)>,
+    /// The number of its login, while it counts among those of its user and class (switch `ordered-logins`).
+    number: Option<u32>,
     /// When each heartbeat was read that is not echoed yet.
     beats: VecDeque<u64>,
 }
@@ -57,9 +61,45 @@ struct Conns {
     links: BTreeMap<ConnId, Link>,
     /// The connections that asked for a login and have no answer, as far as their msg_server may know.
     logins: BTreeMap<ConnId, Host>,
+    /// Whose login a msg_server was told last to be good, and its number.
+    drawn: BTreeMap<Host, (u32, u32)>,
 }
 
 impl Conns {
+    /// A db_proxy says of a login that it is good.
+    fn validated(&mut self, host: &Host, pdu: &Frame) {
+        let drawn = pdu.view::<ImValidateRsp>().ok().and_then(|answer| {
+            let info = answer.user_info.as_ref()?;
+            Some((info.user_id, answer.login_number?))
+        });
+        match drawn {
+            Some(drawn) => drop(self.drawn.insert(host.clone(), drawn)),
+            None => drop(self.drawn.remove(host)),
+        }
+    }
+
+    /// The highest number of a login of a user and class on a host.
+    fn newest(&self, host: &Host, (user, phones): (u32, bool)) -> Option<u32> {
+        let here = self.devices.values().filter(|device| {
+            let is_one = |(of, client_type, _)| of == user && is_phone(client_type) == phones;
+            device.host == *host && device.login.is_some_and(is_one)
+        });
+        here.filter_map(|device| device.number).max()
+    }
+
+    /// A connection is logged in, in the turn in which its msg_server was told that the login is good. It takes the place
+    /// of whom it puts off line here, if that one has the higher number.
+    fn logged_in(&mut self, host: &Host, conn: ConnId, login: (u32, u32, u64)) {
+        let (user, client_type, _) = login;
+        let drawn = self.drawn.remove(host).filter(|(of, _)| *of == user);
+        let newest = self.newest(host, (user, is_phone(client_type)));
+        if let Some(device) = self.devices.get_mut(&conn) {
+            device.login = Some(login);
+            device.number =
+                drawn.map(|(_, drawn)| newest.map_or(drawn, |newest| newest.max(drawn)));
+        }
+    }
+
     /// Who is logged in on a connection.
     fn user(&self, conn: ConnId) -> Option<u32> {
         self.devices.get(&conn)?.login.map(|(user, ..)| user)
@@ -96,13 +136,11 @@ impl Links {
             }
             Kind::Connected { conn, end: End::Acceptor, .. } if is_msg => {
                 let host = line.host.clone();
-                let device = Device { host, login: None, beats: VecDeque::new() };
+                let device = Device { host, login: None, number: None, beats: VecDeque::new() };
                 self.conns.devices.insert(*conn, device);
             }
             Kind::Fact(Fact::LoggedIn { conn, user, client_type }) => {
-                if let Some(device) = self.conns.devices.get_mut(conn) {
-                    device.login = Some((*user, *client_type, line.sim_us));
-                }
+                self.conns.logged_in(&line.host, *conn, (*user, *client_type, line.sim_us));
                 let has_route = self.conns.has_route(&line.host);
                 let who = (*user, *client_type);
                 self.route.logged_in(seen, *conn, who, has_route, &mut self.tally);
@@ -130,6 +168,7 @@ impl Links {
                 self.conns.devices.retain(|_, device| !down(&device.host));
                 self.conns.links.retain(|_, link| !down(&link.host));
                 self.conns.logins.retain(|_, host| !down(host));
+                self.conns.drawn.remove(&line.host);
                 self.route.host_down(&line.host);
                 self.waits.host_down(&line.host);
             }
@@ -198,6 +237,9 @@ impl Links {
         }
         if pdu.command() == id::LOGIN_KICK_USER {
             self.route.put_off(seen, conn, pdu);
+            if let Some(device) = self.conns.devices.get_mut(&conn) {
+                device.number = None;
+            }
         }
         if pdu.command() != id::OTHER_HEARTBEAT {
             self.route.device_is_told(conn, pdu);
@@ -274,6 +316,13 @@ impl Property for Links {
                     if found.is_some() {
                         return found;
                     }
+                }
+                match pdu.command() {
+                    id::OTHER_VALIDATE_RSP if !is_sent => self.conns.validated(&link.host, pdu),
+                    id::OTHER_SERVER_KICK_USER if !is_sent => {
+                        self.route.hears(seen, &link, pdu, &self.conns);
+                    }
+                    _ => {}
                 }
                 if matches!(link.peer, Role::Db | Role::Route) {
                     self.waits.between(seen, pdu, is_sent, &self.conns, timing, &mut self.tally);

@@ -3,7 +3,7 @@
 use super::{AT_ONCE_US, Conns, Link, about, broken, us};
 use crate::{
     plan::Host,
-    properties::{Seen, Tally, Violation, wire::is_phone},
+    properties::{Seen, Subject, Tally, Violation, wire::is_phone},
     record::Frame,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +19,9 @@ use teamtalk::{
 
 /// A kick that goes to the other msg_servers: the user, whether of phones, and the reason.
 type Kick = (u32, bool, u32);
+
+/// A kick for a login of this number.
+type Numbered = (Kick, u32);
 
 /// The reasons of kicks.
 const BY_LOGIN: u32 = 1;
@@ -40,6 +43,8 @@ pub struct Route {
     masters: BTreeSet<ConnId>,
     /// Kicks that a msg_server owes: by when, and for which connection.
     owed: BTreeMap<(Host, Kick), Vec<(u64, ConnId)>>,
+    /// Kicks that a msg_server owes because it heard of an older login: by when, and on which link.
+    met: BTreeMap<(Host, Numbered), (u64, ConnId)>,
     /// What phones asked for that is not answered yet, by connection and seq_num.
     asked: BTreeMap<(ConnId, u16), (Host, Kick)>,
 }
@@ -101,6 +106,30 @@ impl Route {
         }
     }
 
+    /// A msg_server hears that another one let a login in, and has a newer one of that user and class (switch
+    /// `ordered-logins`): it says so, since the kick of its own may have come before the older one was there.
+    pub fn hears(&mut self, seen: &Seen<'_>, link: &Link, pdu: &Frame, conns: &Conns) {
+        let Ok(kick) = pdu.view::<ImServerKickUser>() else { return };
+        let protocol = seen.protocol();
+        // Without the gate a connection that was kicked stays, and counts.
+        if !protocol.ordered_logins || !protocol.login_gate {
+            return;
+        }
+        let (Some(number), phones) = (kick.login_number, is_phone(kick.client_type)) else {
+            return;
+        };
+        let is_master =
+            |(conn, of): (&ConnId, &Link)| of.host == link.host && self.masters.contains(conn);
+        let newest = conns.newest(&link.host, (kick.user_id, phones));
+        if let Some(newest) = newest.filter(|newest| *newest > number)
+            && conns.links.iter().any(is_master)
+        {
+            let numbered = ((kick.user_id, phones, kick.reason), newest);
+            let due = (seen.line.sim_us + AT_ONCE_US, pdu.conn);
+            self.met.entry((link.host.clone(), numbered)).or_insert(due);
+        }
+    }
+
     /// A phone that is refused has put nobody off line.
     pub fn device_is_told(&mut self, conn: ConnId, pdu: &Frame) {
         match pdu.command() {
@@ -116,9 +145,10 @@ impl Route {
 
     /// A msg_server lost a link to a route_server: what it was to bring may be lost with it.
     pub fn link_lost(&mut self, host: &Host, tally: &mut Tally) {
-        let before = self.owed.len();
+        let many = |of: &Self| of.owed.len() + of.met.len();
+        let before = many(self);
         self.host_down(host);
-        for _ in self.owed.len()..before {
+        for _ in many(self)..before {
             tally.excuse("a kick that went with its link");
         }
     }
@@ -126,6 +156,7 @@ impl Route {
     /// A msg_server is no more.
     pub fn host_down(&mut self, host: &Host) {
         self.owed.retain(|(of, _), _| of != host);
+        self.met.retain(|(of, _), _| of != host);
     }
 
     /// A msg_server writes to a route_server.
@@ -143,8 +174,11 @@ impl Route {
             id::OTHER_ONLINE_USER_INFO => return self.report(link, pdu, conns),
             id::OTHER_SERVER_KICK_USER => {
                 if let Ok(kick) = pdu.view::<ImServerKickUser>() {
+                    let number = kick.login_number;
                     let kick = (kick.user_id, is_phone(kick.client_type), kick.reason);
                     self.pays((host, kick), |_| true);
+                    let paid = number.map(|number| (host.clone(), (kick, number)));
+                    paid.map(|paid| self.met.remove(&paid));
                 }
             }
             _ => {}
@@ -168,6 +202,22 @@ impl Route {
         timing: &Timing,
     ) -> Option<Violation> {
         let by_us = seen.line.sim_us.checked_sub(us(timing.server_heartbeat()))?;
+        let mut met = self.met.iter().filter(|((of, _), _)| of == host);
+        if let Some((key, (_, link))) = met.find(|(_, (due_us, _))| *due_us < by_us) {
+            let ((user, phones, _), number) = key.1;
+            let class = if phones { "phones" } else { "PCs" };
+            let what = format!(
+                "{host} hears of an older login of the {class} of user {user} and does not say that it \
+                 has the one of number {number}"
+            );
+            let (key, link) = (key.clone(), *link);
+            self.met.remove(&key);
+            return Some(broken(
+                "kick-unanswered",
+                what,
+                about(link, host).and(Subject::User(user)),
+            ));
+        }
         let mut owed = self.owed.iter();
         let (key, _) = owed
             .find(|((of, _), due)| of == host && due.first().is_some_and(|(us, _)| *us < by_us))?;

@@ -1,5 +1,7 @@
 //! Traces written by hand: what goes to route, what is passed on, what is refused.
 
+mod met;
+
 use super::Links;
 use crate::{
     plan::Host,

@@ -1,8 +1,13 @@
 //! transactions: what a db_proxy decides by in a transaction is held until that ends, is committed, and
-//! comes from the primary; and a transaction leaves the sessions that it is about as they are to be.
+//! comes from the primary; and a transaction leaves the sessions that it is about as they are to be, and
+//! no others (`removed.rs`).
 //!
 //! Read off the statements that SQL applied and the rows that were committed. Statements do not say which
 //! db_proxy sent them, so each rule is judged where all of them have its switch.
+
+mod removed;
+#[cfg(test)]
+mod tests;
 
 use super::{Class, Property, Rows, Seen, Sort, Subject, Tally, Violation};
 use crate::{
@@ -11,9 +16,11 @@ use crate::{
     plan::Role,
     record::{Applied, Changed, Did, Effect, Kind, Verb},
 };
+use removed::Removed;
 use std::collections::{BTreeMap, BTreeSet};
 use teamtalk::{
-    conversation::Conversation, protocol::Protocol, wire::im::base_define::SessionType,
+    catalogue::id as command, conversation::Conversation, protocol::Protocol,
+    wire::im::base_define::SessionType,
 };
 
 /// See the module.
@@ -26,7 +33,17 @@ pub struct Transactions {
     ids: Lookup<u32, u64>,
     /// The committed relations of (lower, higher user), with the line that committed them.
     relations: Lookup<(u32, u32, u32), u64>,
+    limits: Limits,
+    removed: Removed,
     tally: Tally,
+}
+
+/// How often a session of SQL was told how long a transaction may wait for its next statement, and which
+/// sessions have begun one, each by the incarnation of SQL and its number.
+#[derive(Debug, Default)]
+struct Limits {
+    set: usize,
+    begun: BTreeSet<(u32, u64)>,
 }
 
 /// What an open transaction of a session of SQL has done.
@@ -38,7 +55,12 @@ struct Open {
     holds_group: bool,
     /// The sessions that it has made.
     made: BTreeSet<u32>,
+    /// It has read something without a lock, and so sees the store as it was then.
+    has_read: bool,
 }
+
+/// How db_proxies have SQL end a transaction whose next statement does not come.
+const LIMIT_IDLE: &str = "set session idle_transaction_timeout";
 
 const SINGLE: u32 = SessionType::Single as u32;
 const GROUP: u32 = SessionType::Group as u32;
@@ -94,20 +116,28 @@ impl Transactions {
                 _ => None,
             };
         }
+        self.limits.set +=
+            usize::from(what.starts_with(LIMIT_IDLE) && matches!(did, Did::Changed { .. }));
         let session = (*transaction)?;
         if what.verb != Verb::Other || matches!(did, Did::ConnectionLost) {
             self.open.remove(&session);
             if what.verb == Verb::Begin {
                 let begun = Open { since: seen.line.n, ..Open::default() };
                 self.open.insert(session, begun);
+                return self.begins((seen.line.incarnation, session));
             }
             return None;
         }
         self.tally.judge();
         let open = self.open.entry(session).or_default();
+        if words.relations && words.holds && open.has_read && every(|of| of.members_from_store) {
+            let sentence = format!("a transaction read before it locked what others write: {what}");
+            return broken("plain-read-first", sentence, sql());
+        }
         match did {
             Did::Rows(_) => {
                 open.holds_group |= words.groups && words.holds;
+                open.has_read |= !words.holds;
                 let is_held = words.holds || words.members && open.holds_group;
                 if !is_held && (words.groups || words.members || words.relations) {
                     let sentence = format!("a transaction read and did not hold: {what}");
@@ -154,6 +184,20 @@ impl Transactions {
         None
     }
 
+    /// A session of SQL begins a transaction: as many have been told how long one may wait as have begun one, or
+    /// this one has not. A line does not say which session was told.
+    fn begins(&mut self, session: (u32, u64)) -> Option<Violation> {
+        let is_first = self.limits.begun.insert(session);
+        if !is_first || self.limits.begun.len() <= self.limits.set {
+            return None;
+        }
+        // It is found once.
+        self.limits.set += 1;
+        let sentence = "a transaction begins on a connection that was never told for how long it may wait: \
+                        its locks may stay when its db_proxy is gone";
+        broken("unlimited", sentence.into(), sql())
+    }
+
     /// Whether a row of a session is live.
     fn is_live(&self, session: (u32, u32, u32)) -> bool {
         self.sessions.get(&session).is_some_and(|rows| rows.values().any(|status| *status == 0))
@@ -187,7 +231,7 @@ impl Property for Transactions {
 
     fn says(&self) -> &'static str {
         "what a transaction decides by is held, committed and no replica's, and it leaves its sessions \
-         as they are to be"
+         as they are to be, and those of others"
     }
 
     fn sort(&self) -> Sort {
@@ -195,7 +239,18 @@ impl Property for Transactions {
     }
 
     fn looks_at(&self) -> &'static [Class] {
-        &[Class::Store, Class::Row, Class::Event]
+        &[Class::DbPdu, Class::Store, Class::Row, Class::Event]
+    }
+
+    fn commands(&self, class: Class) -> Option<&'static [u16]> {
+        match class {
+            Class::DbPdu => Some(&[
+                command::BUDDY_LIST_REMOVE_SESSION_REQ,
+                command::BUDDY_LIST_REMOVE_SESSION_RES,
+                command::OTHER_REFUSED,
+            ]),
+            _ => None,
+        }
     }
 
     fn observe(&mut self, seen: &Seen<'_>) -> Option<Violation> {
@@ -206,6 +261,15 @@ impl Property for Transactions {
             }
             Kind::Store(applied) if applied.store == "sql" => {
                 self.committed(seen.line.n, &applied.changed);
+                let taken = self.removed.taken(seen, &applied.changed);
+                if let Some((user, peer, kind)) = taken {
+                    let sentence = format!(
+                        "the session of user {user} with {peer} (type {kind}) was removed, and nobody asked for \
+                         that"
+                    );
+                    let session = Subject::Rows(Rows::Session { user, peer });
+                    return broken("session-taken", sentence, [session, sql()[0].clone()]);
+                }
                 self.applied(seen, applied)
             }
             Kind::Row { conversation: Conversation::Single { low, high }, msg_id, .. } => {
@@ -223,135 +287,15 @@ impl Property for Transactions {
                 let member = Rows::Member { group: *group, user: *user };
                 broken("session-kept", sentence, [session, member].map(Subject::Rows))
             }
-            _ => None,
+            _ => {
+                let (conn, pdu, is_written) = seen.db?;
+                self.removed.pdu(conn, pdu, is_written);
+                None
+            }
         }
     }
 
     fn tally(&self, _: &super::Known) -> Option<Tally> {
         Some(self.tally.clone())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Transactions;
-    use crate::{
-        properties::tape::Tape,
-        record::{Changed, Columns, Kind, sql_applied},
-    };
-    use std::sync::Arc;
-    use teamtalk::{protocol::Protocol, store::sql::Value};
-
-    fn tape() -> Tape<Transactions> {
-        Tape::new(Transactions::default()).under(Protocol::hardened())
-    }
-
-    fn sql(tape: &mut Tape<Transactions>, what: &str, params: &[&str], effect: &str) {
-        let mut applied = sql_applied(what, params, effect, false);
-        applied.params = params.iter().map(|n| Value::Int(n.parse().expect("a number"))).collect();
-        tape.line("sql", Kind::Store(applied));
-    }
-
-    /// A session is committed.
-    fn session(tape: &mut Tape<Transactions>, id: i64, of: (i64, i64), kind: i64, status: i64) {
-        let names = ["id", "userId", "peerId", "type", "status"].map(String::from).to_vec();
-        let columns = Arc::new(Columns { table: "IMRecentSession".into(), names });
-        let row: Vec<_> = [id, of.0, of.1, kind, status].map(Value::Int).into();
-        let changed = Changed::row(&columns, &[Value::Int(id)].into(), None, Some(&row));
-        tape.line("sql", Kind::Holds { store: "sql", changed: vec![changed] });
-    }
-
-    /// The relation of users 1 and 2 is committed.
-    fn relation(tape: &mut Tape<Transactions>, id: i64) {
-        let names = ["smallId", "bigId", "relateId"].map(String::from).to_vec();
-        let columns = Arc::new(Columns { table: "TTRelation".into(), names });
-        let row: Vec<_> = [1, 2, id].map(Value::Int).into();
-        let changed = Changed::row(&columns, &[Value::Int(1)].into(), None, Some(&row));
-        tape.line("sql", Kind::Holds { store: "sql", changed: vec![changed] });
-    }
-
-    #[test]
-    fn what_decides_is_held() {
-        const MEMBERS: &str = "select userId from IMGroupMember where groupId=?";
-        let mut tape = tape();
-        sql(&mut tape, &format!("{MEMBERS} for update"), &["7"], "tx 1: rows 1");
-        sql(&mut tape, "select id from IMGroup where id=? for update", &["7"], "tx 1: rows 1");
-        sql(&mut tape, MEMBERS, &["7"], "tx 1: rows 3");
-        assert_eq!(tape.found, [""; 0]);
-        sql(&mut tape, MEMBERS, &["7"], "tx 2: rows 3");
-        sql(&mut tape, "COMMIT", &[], "tx 1: affected 0");
-        sql(&mut tape, MEMBERS, &["7"], "tx 1: rows 3");
-        sql(&mut tape, "select id from IMGroup where id=?", &["7"], "tx 1: rows 1");
-        sql(&mut tape, "select lastId from TTRelation where bigId=?", &["7"], "tx 1: rows 1");
-        assert_eq!(tape.found, ["transactions/not-held/db"; 4]);
-    }
-
-    #[test]
-    fn what_is_used_is_committed() {
-        const TOUCH: &str = "update IMRecentSession set `updated`=?, `status`=0 where id in (?,?)";
-        const FLOOR: &str = "update TTRelation force index (primary) set lastId=LAST_INSERT_ID(greatest(lastId+1, ?)) \
-                             where smallId=? and bigId=? and relateId=?";
-        let mut tape = tape();
-        session(&mut tape, 5, (1, 2), 1, 0);
-        let insert = "insert into IMRecentSession (`userId`) values(?)";
-        relation(&mut tape, 3);
-        sql(&mut tape, "BEGIN", &[], "tx 1: affected 0");
-        sql(&mut tape, insert, &["2"], "tx 1: affected 1, id 6");
-        sql(&mut tape, TOUCH, &["9", "5", "6"], "tx 1: affected 2");
-        sql(&mut tape, FLOOR, &["9", "1", "2", "3"], "tx 1: affected 1, id 9");
-        sql(&mut tape, FLOOR, &["9", "0", "7", "7"], "tx 1: affected 0");
-        assert_eq!(tape.found, [""; 0]);
-        sql(&mut tape, "BEGIN", &[], "tx 2: affected 0");
-        sql(&mut tape, TOUCH, &["9", "5", "6"], "tx 2: affected 1");
-        sql(&mut tape, FLOOR, &["9", "1", "2", "3"], "tx 2: affected 0");
-        session(&mut tape, 6, (2, 1), 1, 0);
-        sql(&mut tape, TOUCH, &["9", "5", "6"], "tx 2: affected 2");
-        assert_eq!(tape.found, ["transactions/unknown-row/db"; 3], "it came to be too late");
-    }
-
-    #[test]
-    fn sessions_are_live_with_a_message_and_go_with_the_membership() {
-        let mut tape = tape();
-        session(&mut tape, 5, (1, 2), 1, 0);
-        session(&mut tape, 6, (2, 1), 1, 0);
-        session(&mut tape, 7, (1, 7), 2, 1);
-        tape.row(1, (1, "a")).member(1, false).member(2, false);
-        assert_eq!(tape.found, [""; 0]);
-        session(&mut tape, 6, (2, 1), 1, 1);
-        session(&mut tape, 7, (1, 7), 2, 0);
-        tape.row(2, (1, "b")).member(1, false);
-        assert_eq!(tape.found, ["transactions/no-session/db", "transactions/session-kept/db"]);
-    }
-
-    /// Seed 30365 of `hardened`: a past has a second row of a session. A send makes one live, and the other one was
-    /// removed after it.
-    #[test]
-    fn a_session_of_two_rows_is_live_while_one_of_them_is() {
-        let mut tape = tape();
-        session(&mut tape, 3, (1, 2), 1, 0);
-        session(&mut tape, 4, (2, 1), 1, 0);
-        session(&mut tape, 5, (2, 1), 1, 1);
-        tape.row(1, (1, "a"));
-        session(&mut tape, 7, (1, 7), 2, 0);
-        session(&mut tape, 8, (1, 7), 2, 1);
-        assert_eq!(tape.found, [""; 0]);
-        tape.member(1, false);
-        session(&mut tape, 4, (2, 1), 1, 1);
-        tape.row(2, (1, "b"));
-        assert_eq!(tape.found, ["transactions/session-kept/db", "transactions/no-session/db"]);
-    }
-
-    #[test]
-    fn what_must_be_new_is_no_replicas() {
-        let mut tape = tape();
-        let mut asked = |what: &str| {
-            let mut applied = sql_applied(what, &["1"], "rows 1", true);
-            applied.replica = true;
-            tape.line("sql", Kind::Store(applied));
-            tape.found.len()
-        };
-        assert_eq!(asked("select id from IMRecentSession where userId=?"), 0);
-        assert_eq!(asked("select * from IMRecentSession where userId = ?"), 1);
-        assert_eq!(asked("select userId from IMGroupMember where groupId=?"), 2);
     }
 }
