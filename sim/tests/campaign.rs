@@ -289,7 +289,7 @@ fn a_campaign_that_is_killed_loses_seconds() {
     let ran = reports().expect("a file");
     let (code, out, err) = folder.run(&hunt.replace("100000", &ran.to_string()));
     assert_eq!((code, err.as_str()), (0, ""));
-    assert!(out.starts_with(&format!("file.json has {ran} seeds already\n")), "{out}");
+    assert!(out.starts_with(&format!("file.json has {ran} seed")), "{out}");
 }
 
 #[test]

@@ -169,7 +169,8 @@ pub fn explore(args: Explore, out: &mut Output) -> Result<u8, Failure> {
         out.line(format_args!("seeds from {from} on: commit {hash}"));
     }
     if let Some(path) = args.resume.as_deref().filter(|_| !campaign.long.done.is_empty()) {
-        out.line(format_args!("{} has {} seeds already", path.display(), campaign.long.done.len()));
+        let done = report::seeds(campaign.long.done.len() as u64);
+        out.line(format_args!("{} has {done} already", path.display()));
     }
     let runner = args.patience.runner();
     let mut hunt = Hunt::new(&args, ending, &campaign, out);
