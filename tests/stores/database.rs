@@ -12,6 +12,7 @@ use teamtalk::{
     },
     timing::Timing,
 };
+use teamtalk_sim::record::Changed;
 use tokio::sync::{Mutex, MutexGuard};
 
 /// Database 1 of Redis has one user at a time: the tests of this process take turns.
@@ -70,6 +71,20 @@ impl Database {
         let url = format!("redis://{}:{}/1", self.redis.host, self.redis.port);
         let client = redis::Client::open(url).expect("an address");
         client.get_multiplexed_async_connection().await.expect("Redis is there")
+    }
+
+    /// Puts rows of a simulation into it, in the place of those with their keys.
+    pub async fn fill(&self, rows: &[Changed]) {
+        use teamtalk::store::sql::Connection as _;
+        let mut connection = self.connector().connect(Server::Primary).await.expect("SQL is there");
+        for changed in rows {
+            let Changed::Row { columns, after: Some(row), .. } = changed else {
+                panic!("{changed:?}")
+            };
+            let (marks, names) = (vec!["?"; row.len()].join(","), columns.names.join(","));
+            let text = format!("replace into {} ({names}) values ({marks})", columns.table);
+            connection.execute(&text, row).await.expect("a row that fits");
+        }
     }
 
     /// All rows of a table, in the order of its primary key, which are the first `keys` columns.

@@ -142,14 +142,7 @@ impl sql::Connection for Session {
 
 /// Puts what the simulation's stores held before into real ones.
 async fn fill(database: &Database, before: &Held) {
-    let mut connection = database.connector().connect(Server::Primary).await.expect("SQL");
-    for changed in &before.rows {
-        let Changed::Row { columns, after: Some(row), .. } = changed else { panic!("{changed:?}") };
-        let marks = vec!["?"; row.len()].join(",");
-        let names = columns.names.join(",");
-        let text = format!("replace into {} ({names}) values ({marks})", columns.table);
-        connection.execute(&text, row).await.expect("a row that fits");
-    }
+    database.fill(&before.rows).await;
     let mut keys = database.keys_connection().await;
     for changed in &before.keys {
         let Changed::Key { db: 1, key, field, after: Some(value), .. } = changed else {

@@ -7,10 +7,7 @@
 use super::{Ask, Came, Real, Session};
 use crate::database::Database;
 use std::collections::{BTreeMap, BTreeSet};
-use teamtalk::store::{
-    mysql,
-    sql::{Connection as _, Connector as _, Server, Value},
-};
+use teamtalk::store::sql::{Connection as _, Connector as _, Server, Value};
 use teamtalk_sim::{
     explore::{case_of, run_case},
     plan::{case::ProtocolSpec, generate::Profile},
@@ -49,15 +46,6 @@ fn apply(tables: &mut Tables, changed: &Changed) {
         Some(row) => table.insert(key.to_vec(), row.to_vec()),
         None => table.remove(&key[..]),
     };
-}
-
-async fn fill(connection: &mut mysql::Connection, rows: &[Changed]) {
-    for changed in rows {
-        let Changed::Row { columns, after: Some(row), .. } = changed else { panic!("{changed:?}") };
-        let (marks, names) = (vec!["?"; row.len()].join(","), columns.names.join(","));
-        let text = format!("replace into {} ({names}) values ({marks})", columns.table);
-        connection.execute(&text, row).await.expect("a row that fits");
-    }
 }
 
 /// How a statement is to come out, if the server does it as the fake did.
@@ -187,7 +175,7 @@ async fn simulated_runs_come_out_on_a_real_server() {
                 connection.execute(&format!("truncate {name}"), &[]).await.expect("a table");
                 tables.insert(name, BTreeMap::new());
             }
-            fill(&mut connection, &at_start).await;
+            database.fill(&at_start).await;
             at_start.iter().for_each(|changed| apply(&mut tables, changed));
             let mut real = Real::new(&database).await;
             let name = format!("seed {seed} of {preset}, {}", profile.name());

@@ -2,10 +2,10 @@
 
 use super::{
     eval::{Expr, Scope},
-    schema::TableDef,
+    schema::{TableDef, Type},
     table::{Entry, Key, Table},
 };
-use std::cmp::Ordering;
+use std::{cell::Cell, cmp::Ordering};
 use teamtalk::store::sql::Value;
 
 /// The way to the rows that a filter may match.
@@ -34,22 +34,16 @@ impl Access {
     /// As MariaDB chooses where tables are large (tests/stores/plans.rs): a unique key that the filter pins whole, else the
     /// index of which it pins most columns from the first on (of several the one with fewest), else one whose first column
     /// it bounds.
-    pub(super) fn of(def: &TableDef, filter: Option<&Expr>, scope: &Scope<'_>) -> Self {
+    pub(super) fn of(def: &TableDef, filter: Option<&Expr>, params: &[Value]) -> Self {
         let Some(filter) = filter else { return Self::Scan };
-        let demanded = |column: usize| {
-            let stored = |value: Value| match def.store(column, &value, 1, false) {
-                Ok(stored) => Some(def.key_part(column, &stored)),
-                // A text that is too long is looked for all the same; a number is not.
-                Err(_) => matches!(value, Value::Bytes(_)).then_some(value),
-            };
-            let mut values: Vec<_> =
-                filter.demanded(column, scope)?.into_iter().filter_map(stored).collect();
-            values.sort_unstable();
-            values.dedup();
-            Some(values)
-        };
+        let new_last_id = Cell::new(None);
+        let scope =
+            &Scope { params, row: &[], inserted: &[], last_id: 0, new_last_id: &new_last_id };
         let pinned = |index: usize| -> Vec<Vec<Value>> {
-            def.index(index).iter().map_while(|&column| demanded(column)).collect()
+            def.index(index)
+                .iter()
+                .map_while(|&column| demanded(def, filter, column, scope))
+                .collect()
         };
         let mut best = (0, Vec::new());
         for index in 0..def.index_count() {
@@ -71,6 +65,30 @@ impl Access {
         };
         (0..def.index_count()).find_map(bounded).unwrap_or(Self::Scan)
     }
+}
+
+/// The values of a column that a filter demands, as a key has them, each once and in order.
+pub(super) fn demanded(
+    def: &TableDef,
+    filter: &Expr,
+    column: usize,
+    scope: &Scope<'_>,
+) -> Option<Vec<Value>> {
+    let is_number = matches!(def.columns[column].ty, Type::Int { .. });
+    let mut values = Vec::new();
+    for value in filter.demanded(column, scope)? {
+        match (def.store(column, &value, 1, false), &value) {
+            (Ok(stored), _) => values.push(def.key_part(column, &stored)),
+            // No row has a number that the column cannot hold.
+            (Err(_), Value::Int(_)) if is_number => {}
+            // A text that is too long is looked for all the same.
+            (Err(_), Value::Bytes(_)) if !is_number => values.push(value),
+            _ => return None,
+        }
+    }
+    values.sort_unstable();
+    values.dedup();
+    Some(values)
 }
 
 /// All keys of which each column has one of its values, in order.

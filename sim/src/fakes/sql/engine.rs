@@ -1,7 +1,8 @@
 //! Sessions and transactions.
 
 use super::{
-    error, exec, locking,
+    access::Access,
+    error, exec,
     locks::Locks,
     parse::{self, Prepared, Statement},
     schema::TableDef,
@@ -238,7 +239,7 @@ impl Engine {
             _ => return None,
         };
         let def = self.tables[table].def.clone();
-        let index = locking::access(&def, filter, params).index();
+        let index = Access::of(&def, filter, params).index();
         let names = |index| {
             let name = |&column: &usize| def.columns[column].name.as_str();
             def.index(index).iter().map(name).collect::<Vec<_>>().join(",")

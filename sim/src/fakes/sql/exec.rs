@@ -1,6 +1,7 @@
 //! What statements do.
 
 use super::{
+    access::demanded,
     engine::{Engine, SessionId},
     error,
     eval::{Expr, Scope, compare},
@@ -108,8 +109,7 @@ impl Run<'_> {
                 let snapshot = self.engine.snapshot(self.session);
                 let table = self.table(table);
                 let mut rows = Vec::new();
-                let primary = self.pinned(&table.def, 0, filter);
-                for key in self.candidates(table, primary, filter) {
+                for key in self.candidates(table, filter) {
                     if let Some(row) = table.visible(&key, self.session, snapshot)
                         && self.passes(filter, row)?
                     {
@@ -163,37 +163,25 @@ impl Run<'_> {
         }
     }
 
-    /// The value of unique key `index` that a filter demands, if it demands all its columns.
-    fn pinned(&self, def: &TableDef, index: usize, filter: Option<&Expr>) -> Option<Key> {
+    /// The primary key that a filter demands, if it demands all its columns.
+    fn primary(&self, def: &TableDef, filter: Option<&Expr>) -> Option<Key> {
         let scope = self.scope(&[], &[]);
         let part = |&column: &usize| {
             let value = filter?.pinned(column, &scope)?;
             let stored = def.store(column, &value, 1, false).ok()?;
             Some(def.key_part(column, &stored))
         };
-        def.uniques[index].iter().map(part).collect()
+        def.uniques[0].iter().map(part).collect()
     }
 
-    /// The rows to look at: that of the `primary` key that the filter pins, those whose primary
+    /// The rows to look at: that of the primary key that the filter pins, those whose primary
     /// key or indexed column may have a value that it demands, else all; in the order of the
     /// primary key.
-    fn candidates<'t>(
-        &self,
-        table: &'t Table,
-        primary: Option<Key>,
-        filter: Option<&Expr>,
-    ) -> Vec<Cow<'t, Key>> {
-        if let Some(key) = primary {
+    fn candidates<'t>(&self, table: &'t Table, filter: Option<&Expr>) -> Vec<Cow<'t, Key>> {
+        if let Some(key) = self.primary(&table.def, filter) {
             return vec![Cow::Owned(key)];
         }
-        let demanded = |column: usize| -> Option<Vec<Value>> {
-            let values = filter?.demanded(column, &self.scope(&[], &[]))?;
-            let stored = values.iter().map(|value| table.def.store(column, value, 1, false).ok());
-            let mut values: Vec<_> = stored.collect::<Option<_>>()?;
-            values.sort_unstable();
-            values.dedup();
-            Some(values)
-        };
+        let demanded = |column: usize| demanded(&table.def, filter?, column, &self.scope(&[], &[]));
         if let [column] = table.def.uniques[0][..]
             && matches!(table.def.columns[column].ty, Type::Int { .. })
             && let Some(values) = demanded(column)
@@ -237,7 +225,9 @@ impl Run<'_> {
             };
             let taken = self.lock_new(table, &def, &primary, &row, None, wanted)?;
             let Some((index, existing)) = taken else {
-                self.insert_entries(table, &def, &row, None)?;
+                if self.engine.locks.has_gaps(table) {
+                    self.insert_entries(table, &def, &row, None)?;
+                }
                 self.engine.write(self.session, table, primary, Some(row));
                 outcome.affected += 1;
                 outcome.last_insert_id = id;
@@ -353,8 +343,10 @@ impl Run<'_> {
             }
             self.lock_old(table, &def, &old, Some(&row))?;
         }
-        let (def, old) = (self.def(table), self.table(table).newest(key).cloned());
-        self.insert_entries(table, &def, &row, old.as_ref())?;
+        if self.engine.locks.has_gaps(table) {
+            let (def, old) = (self.def(table), self.table(table).newest(key).cloned());
+            self.insert_entries(table, &def, &row, old.as_ref())?;
+        }
         self.engine.write(self.session, table, key.clone(), Some(row));
         Ok(true)
     }

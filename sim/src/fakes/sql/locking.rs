@@ -4,22 +4,15 @@ use super::{
     access::{Access, Part},
     engine::SessionId,
     error,
-    eval::{Expr, Scope},
+    eval::Expr,
     exec::{Run, Stop},
     gaps::Gap,
     locks::{LockId, Locks, Mode, Request},
     schema::TableDef,
     table::{Key, Row, TableId},
 };
-use std::{cell::Cell, cmp::Ordering};
+use std::{cmp::Ordering, collections::BTreeSet};
 use teamtalk::store::sql::Value;
-
-/// By which index a filter finds rows.
-pub(super) fn access(def: &TableDef, filter: Option<&Expr>, params: &[Value]) -> Access {
-    let new_last_id = Cell::new(None);
-    let scope = Scope { params, row: &[], inserted: &[], last_id: 0, new_last_id: &new_last_id };
-    Access::of(def, filter, &scope)
-}
 
 impl Run<'_> {
     pub(super) fn lock(
@@ -61,6 +54,12 @@ impl Run<'_> {
         self.engine.locks.hold_gap(self.session, gap);
     }
 
+    /// The gap in which a key is, or would be.
+    fn hold_gap_around(&mut self, table: TableId, index: usize, key: &Key) {
+        let part = Part::of(self.table(table), index, |entry| entry.cmp(key));
+        self.hold_gap(table, index, part.above, part.below.map(|(below, _)| below));
+    }
+
     /// Waits until nobody else has the gap locked into which an entry is to go.
     fn insert_entry(&mut self, table: TableId, index: usize, entry: Key) -> Result<(), Stop> {
         let id = LockId { table, index, key: entry };
@@ -77,7 +76,7 @@ impl Run<'_> {
     ) -> Result<Vec<Key>, Stop> {
         let def = self.def(table);
         let mut locked = Vec::new();
-        match access(&def, filter, self.params) {
+        match Access::of(&def, filter, self.params) {
             Access::Keys(index, keys) => {
                 for key in keys {
                     locked.extend(self.lock_key(table, index, key, mode)?);
@@ -98,10 +97,11 @@ impl Run<'_> {
             }
             Access::Scan => locked = self.lock_part(table, 0, mode, false, |_| Ordering::Equal)?,
         }
-        let mut matching = Vec::new();
+        // A row with several versions may be in an index more than once.
+        let (mut met, mut matching) = (BTreeSet::new(), Vec::new());
         for key in locked {
             let newest = self.table(table).newest(&key);
-            if newest.map_or(Ok(false), |row| self.passes(filter, row))? && !matching.contains(&key)
+            if newest.map_or(Ok(false), |row| self.passes(filter, row))? && met.insert(key.clone())
             {
                 matching.push(key);
             }
@@ -127,8 +127,7 @@ impl Run<'_> {
                 return Ok(Some(row));
             }
         }
-        let part = Part::of(self.table(table), index, |entry| entry.cmp(&key));
-        self.hold_gap(table, index, part.above, part.below.map(|(below, _)| below));
+        self.hold_gap_around(table, index, &key);
         Ok(None)
     }
 
@@ -196,8 +195,7 @@ impl Run<'_> {
             }
             // What it waited for is gone: InnoDB hands a lock on it to the gap where it was.
             if self.engine.locks.has_waited_for(self.session, &id) {
-                let part = Part::of(self.table(table), index, |entry| entry.cmp(&key));
-                self.hold_gap(table, index, part.above, part.below.map(|(below, _)| below));
+                self.hold_gap_around(table, index, &key);
             }
             self.insert_entry(table, index, key.clone())?;
             self.lock(table, index, key, Mode::Exclusive)?;
@@ -213,9 +211,6 @@ impl Run<'_> {
         row: &Row,
         old: Option<&Row>,
     ) -> Result<(), Stop> {
-        if !self.engine.locks.has_gaps(table) {
-            return Ok(());
-        }
         for index in def.uniques.len()..def.index_count() {
             let entry = def.entry(index, row);
             if old.is_none_or(|old| def.entry(index, old) != entry) {

@@ -19,7 +19,9 @@ use std::{
 use teamtalk::{
     env::{ConnId, Endpoint, Env, Listener, Stream},
     fact::Fact,
-    store::sql::{BatchError, Connection as _, Connector as _, Server, SqlError, Statement, Value},
+    store::sql::{
+        self, BatchError, Connection as _, Connector as _, Server, SqlError, Statement, Value,
+    },
     timing::Timing,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -270,16 +272,23 @@ fn a_batch_whose_client_is_gone_ends_or_runs_on() {
     }
 }
 
+/// Two sessions, of which the first has inserted a pair in a transaction that goes on.
+async fn held(
+    connector: &Connector<Net>,
+) -> Result<[<Connector<Net> as sql::Connector>::Connection; 2], SqlError> {
+    let mut first = connector.connect(Server::Primary).await?;
+    let second = connector.connect(Server::Primary).await?;
+    first.execute("begin", &[]).await?;
+    first.execute(INSERT, &[1.into(), 2.into()]).await?;
+    Ok([first, second])
+}
+
 #[test]
 fn a_blocked_insert_goes_on_when_the_other_connection_drops() {
     let (engine, hooks) = parts(0, 0);
     let mut sim = world(&engine, &hooks);
     sim.client("client", async {
-        let connector = connector(Timing::original());
-        let mut first = connector.connect(Server::Primary).await?;
-        let mut second = connector.connect(Server::Primary).await?;
-        first.execute("begin", &[]).await?;
-        first.execute(INSERT, &[1.into(), 2.into()]).await?;
+        let [first, mut second] = held(&connector(Timing::original())).await?;
         let waiting =
             tokio::spawn(async move { second.execute(INSERT, &[1.into(), 2.into()]).await });
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -299,11 +308,7 @@ fn what_waits_for_a_lock_is_done_though_its_client_is_gone() {
     let (engine, hooks) = parts(0, 0);
     let mut sim = world(&engine, &hooks);
     sim.client("client", async {
-        let connector = connector(Timing::original());
-        let mut first = connector.connect(Server::Primary).await?;
-        let mut second = connector.connect(Server::Primary).await?;
-        first.execute("begin", &[]).await?;
-        first.execute(INSERT, &[1.into(), 2.into()]).await?;
+        let [mut first, mut second] = held(&connector(Timing::original())).await?;
         let pair = [1.into(), 2.into()];
         let waiting = second.execute(INSERT, &pair);
         let waited = tokio::time::timeout(Duration::from_secs(1), waiting).await;
@@ -325,10 +330,7 @@ fn a_lock_wait_ends_with_1205_and_a_silent_server_with_lost() {
     let mut sim = world(&engine, &hooks);
     sim.client("client", async {
         let connector = connector(Timing::original());
-        let mut first = connector.connect(Server::Primary).await?;
-        let mut second = connector.connect(Server::Primary).await?;
-        first.execute("begin", &[]).await?;
-        first.execute(INSERT, &[1.into(), 2.into()]).await?;
+        let [_first, mut second] = held(&connector).await?;
         let waited = second.execute(INSERT, &[1.into(), 2.into()]).await;
         assert!(matches!(waited, Err(SqlError::Server { code: 1205, .. })));
         turmoil::partition("client", "sql");
